@@ -10,10 +10,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::beside::Beside;
+use crate::domain::extras::ExtraKind;
 use crate::domain::id::MachineId;
 use crate::domain::pattern::ProjectPattern;
-use crate::domain::root::{InvalidRoot, Root, RootName, RootSet, System};
+use crate::domain::placeholder::{
+    InvalidPlaceholder, Placeholder, PlaceholderName, Placeholders, System,
+};
 use crate::domain::size::ByteSize;
 use crate::sys::env::Env;
 use crate::sys::fs::{self, PathError};
@@ -42,7 +44,8 @@ pub struct Config {
     pub days: u32,
     /// What travels beside sessions.
     #[serde(default = "default_beside")]
-    pub beside: BTreeSet<Beside>,
+    #[serde(rename = "beside")]
+    pub extras: BTreeSet<ExtraKind>,
     /// This machine.
     pub machine: Machine,
     /// What is synced.
@@ -50,7 +53,7 @@ pub struct Config {
     pub sync: Choice,
     /// The user's placeholders and their directories here; a leading `~/` stands for the home directory.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub placeholders: BTreeMap<RootName, String>,
+    pub placeholders: BTreeMap<PlaceholderName, String>,
 }
 
 /// This machine, as `init` made it.
@@ -116,11 +119,11 @@ pub struct Settings {
     /// How old a session may be to be brought here unasked.
     pub days: u32,
     /// What travels beside sessions.
-    pub beside: BTreeSet<Beside>,
+    pub extras: BTreeSet<ExtraKind>,
     /// Which sessions travel.
     pub sync: Choice,
     /// All roots of this machine.
-    pub roots: RootSet,
+    pub placeholders: Placeholders,
 }
 
 /// What is wrong with the configuration.
@@ -159,10 +162,10 @@ pub enum ConfigError {
     #[error("placeholder {name}")]
     Placeholder {
         /// Its name.
-        name: RootName,
+        name: PlaceholderName,
         /// Why.
         #[source]
-        source: InvalidRoot,
+        source: InvalidPlaceholder,
     },
     /// `HOME` is always the home directory, `REPO` the repository that a session works in.
     #[error("the placeholders HOME and REPO have their own meaning and cannot be set")]
@@ -174,7 +177,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why; `None` for a path that is not Unicode.
         #[source]
-        source: Option<InvalidRoot>,
+        source: Option<InvalidPlaceholder>,
     },
     /// The configuration could not be put into TOML.
     #[error("cannot write the configuration as text")]
@@ -197,7 +200,7 @@ pub enum Key {
     /// How long a session may not have been active that is pushed.
     MaxAge,
     /// What travels beside sessions.
-    Beside,
+    ExtraKind,
 }
 
 impl Key {
@@ -218,7 +221,7 @@ impl FromStr for Key {
             "days" => Ok(Self::Days),
             "max_size" => Ok(Self::MaxSize),
             "max_age" => Ok(Self::MaxAge),
-            "beside" => Ok(Self::Beside),
+            "beside" => Ok(Self::ExtraKind),
             _ => Err(ConfigError::UnknownKey {
                 key: key.to_owned(),
             }),
@@ -234,12 +237,12 @@ impl Config {
     pub fn new(machine: Machine) -> Result<Self, ConfigError> {
         check_name(&machine.name)?;
         let (sync, placeholders) = (Choice::default(), BTreeMap::new());
-        let (paths, beside) = (PathsSetting::default(), default_beside());
+        let (paths, extras) = (PathsSetting::default(), default_beside());
         Ok(Self {
             remote: None,
             paths,
             days: DEFAULT_DAYS,
-            beside,
+            extras,
             machine,
             sync,
             placeholders,
@@ -297,7 +300,7 @@ impl Config {
             Key::Days => Some(self.days.to_string()),
             Key::MaxSize => self.sync.max_size.map(|size| size.to_string()),
             Key::MaxAge => self.sync.max_age.map(|days| days.to_string()),
-            Key::Beside => Some(beside_text(&self.beside)),
+            Key::ExtraKind => Some(beside_text(&self.extras)),
         }
     }
 
@@ -330,7 +333,7 @@ impl Config {
                     .map_err(|_| invalid("max_age", value, AGE_RULE))?;
                 self.sync.max_age = Some(check_age(days)?);
             }
-            Key::Beside => self.beside = parse_beside(value)?,
+            Key::ExtraKind => self.extras = parse_extra(value)?,
         }
         Ok(())
     }
@@ -341,7 +344,7 @@ impl Config {
     /// [`ConfigError`] for `HOME`, `REPO` and for a directory that cannot be a root; the configuration is then unchanged.
     pub fn set_placeholder(
         &mut self,
-        name: RootName,
+        name: PlaceholderName,
         dir: &str,
         env: &Env,
     ) -> Result<(), ConfigError> {
@@ -354,12 +357,12 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] if one of them cannot be a root.
-    pub fn root_set(&self, env: &Env) -> Result<RootSet, ConfigError> {
-        let mut roots = vec![home_root(env)?];
+    pub fn placeholder_set(&self, env: &Env) -> Result<Placeholders, ConfigError> {
+        let mut placeholders = vec![home_placeholder(env)?];
         for (name, dir) in &self.placeholders {
-            roots.push(placeholder_root(name, dir, env)?);
+            placeholders.push(placeholder_root(name, dir, env)?);
         }
-        Ok(RootSet::new(env.system, roots))
+        Ok(Placeholders::new(env.system, placeholders))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -369,7 +372,7 @@ impl Config {
         if let Some(remote) = &self.remote {
             check_remote(remote)?;
         }
-        if self.placeholders.keys().any(RootName::is_reserved) {
+        if self.placeholders.keys().any(PlaceholderName::is_reserved) {
             return Err(ConfigError::ReservedPlaceholder);
         }
         Ok(())
@@ -391,9 +394,9 @@ impl Settings {
             remote,
             paths: config.paths,
             days: check_days(config.days)?,
-            beside: config.beside.clone(),
+            extras: config.extras.clone(),
             sync: config.sync.clone(),
-            roots: config.root_set(env)?,
+            placeholders: config.placeholder_set(env)?,
         })
     }
 }
@@ -457,19 +460,23 @@ fn check_age(days: u32) -> Result<u32, ConfigError> {
     }
 }
 
-fn home_root(env: &Env) -> Result<Root, ConfigError> {
+fn home_placeholder(env: &Env) -> Result<Placeholder, ConfigError> {
     let home = || env.home.clone();
     let path = env.home.to_str().ok_or_else(|| ConfigError::Home {
         path: home(),
         source: None,
     })?;
-    root(env.system, RootName::home(), path).map_err(|e| ConfigError::Home {
+    root(env.system, PlaceholderName::home(), path).map_err(|e| ConfigError::Home {
         path: home(),
         source: Some(e),
     })
 }
 
-fn placeholder_root(name: &RootName, dir: &str, env: &Env) -> Result<Root, ConfigError> {
+fn placeholder_root(
+    name: &PlaceholderName,
+    dir: &str,
+    env: &Env,
+) -> Result<Placeholder, ConfigError> {
     if name.is_reserved() {
         return Err(ConfigError::ReservedPlaceholder);
     }
@@ -484,15 +491,21 @@ fn placeholder_root(name: &RootName, dir: &str, env: &Env) -> Result<Root, Confi
 }
 
 /// A root with its resolved form: the client writes resolved paths, people the others.
-fn root(system: System, name: RootName, path: &str) -> Result<Root, InvalidRoot> {
+fn root(
+    system: System,
+    name: PlaceholderName,
+    path: &str,
+) -> Result<Placeholder, InvalidPlaceholder> {
     let resolved = Path::new(path).canonicalize().ok();
     let resolved = resolved
         .as_deref()
         .and_then(Path::to_str)
         .map(without_verbatim_prefix);
     // A link to the root of a file system has no resolved form that could be a root.
-    match Root::new(system, name.clone(), path, resolved) {
-        Err(InvalidRoot::Path(_)) if resolved.is_some() => Root::new(system, name, path, None),
+    match Placeholder::new(system, name.clone(), path, resolved) {
+        Err(InvalidPlaceholder::Path(_)) if resolved.is_some() => {
+            Placeholder::new(system, name, path, None)
+        }
         result => result,
     }
 }
@@ -502,11 +515,11 @@ fn without_verbatim_prefix(path: &str) -> &str {
     path.strip_prefix(r"\\?\").unwrap_or(path)
 }
 
-fn default_beside() -> BTreeSet<Beside> {
-    BTreeSet::from(Beside::DEFAULT)
+fn default_beside() -> BTreeSet<ExtraKind> {
+    BTreeSet::from(ExtraKind::DEFAULT)
 }
 
-fn beside_text(kinds: &BTreeSet<Beside>) -> String {
+fn beside_text(kinds: &BTreeSet<ExtraKind>) -> String {
     if kinds.is_empty() {
         "none".to_owned()
     } else {
@@ -518,7 +531,7 @@ fn beside_text(kinds: &BTreeSet<Beside>) -> String {
     }
 }
 
-fn parse_beside(text: &str) -> Result<BTreeSet<Beside>, ConfigError> {
+fn parse_extra(text: &str) -> Result<BTreeSet<ExtraKind>, ConfigError> {
     if text.trim() == "none" {
         return Ok(BTreeSet::new());
     }
@@ -560,7 +573,7 @@ impl fmt::Debug for Config {
             remote: _,
             paths,
             days,
-            beside,
+            extras,
             machine,
             sync,
             placeholders,
@@ -569,7 +582,7 @@ impl fmt::Debug for Config {
         shown
             .field("paths", paths)
             .field("days", days)
-            .field("beside", beside);
+            .field("beside", extras);
         shown
             .field("machine", machine)
             .field("sync", sync)
@@ -586,18 +599,18 @@ impl fmt::Debug for Settings {
             remote: _,
             paths,
             days,
-            beside,
+            extras,
             sync,
-            roots,
+            placeholders,
         } = self;
         let mut shown = f.debug_struct("Settings");
         shown
             .field("machine", machine)
             .field("paths", paths)
             .field("days", days)
-            .field("beside", beside)
+            .field("beside", extras)
             .field("sync", sync)
-            .field("roots", roots);
+            .field("roots", placeholders);
         shown.finish_non_exhaustive()
     }
 }
@@ -638,7 +651,7 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_file_reads_back() {
+    fn config_saved_file_loads_equal() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c").join(FILE_NAME);
         assert!(Config::load(&path).unwrap().is_none());
@@ -666,7 +679,7 @@ mod tests {
     }
 
     #[test]
-    fn saving_keeps_a_link() {
+    fn config_save_through_symlink_keeps_link() {
         let dir = tempfile::tempdir().unwrap();
         let (file, link) = (dir.path().join("dotfile"), dir.path().join("link"));
         parse("").unwrap().save(&file).unwrap();
@@ -677,7 +690,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_are_named_with_their_line_and_the_known_ones() {
+    fn config_unknown_key_error_names_line_and_known_keys() {
         insta::assert_snapshot!(
             parse("day = 3\n").unwrap_err(),
             @"`/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `beside`, `machine`, `sync`, `placeholders`"
@@ -693,7 +706,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_checked_in_the_file_and_on_set() {
+    fn config_invalid_value_is_refused_in_file_and_on_set() {
         assert!(parse("days = 0").is_err());
         for bad in [
             "max_age = 0",
@@ -728,7 +741,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_debug_nor_errors_show_the_remotes_secret() {
+    fn config_debug_and_errors_hide_remote_secret() {
         let mut config = parse("remote = \"https://al:hunter2@host/x\"").unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
         let error = config
@@ -738,20 +751,20 @@ mod tests {
     }
 
     #[test]
-    fn roots_carry_their_resolved_form() {
+    fn config_placeholders_have_resolved_path() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().canonicalize().unwrap();
         let (real, link) = (base.join("real"), base.join("link"));
         std::fs::create_dir(&real).unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let config = parse("[placeholders]\nPROJECTS = \"~/work/\"").unwrap();
-        let roots = config.root_set(&env(&link)).unwrap();
-        let home = roots.get("HOME").unwrap();
+        let placeholders = config.placeholder_set(&env(&link)).unwrap();
+        let home = placeholders.get("HOME").unwrap();
         assert_eq!(
             (home.path.as_str(), home.resolved.as_deref()),
             (link.to_str().unwrap(), real.to_str())
         );
-        let projects = roots.get("PROJECTS").unwrap();
+        let projects = placeholders.get("PROJECTS").unwrap();
         assert_eq!(
             (projects.path.as_str(), projects.resolved.as_deref()),
             (link.join("work").to_str().unwrap(), None)

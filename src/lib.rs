@@ -25,15 +25,27 @@
 //! | `ui`          | everything a person sees: tables, the picker, progress, colours, JSON                 |
 //! | [`cli`]       | arguments in, exit code out; one file per command                                     |
 
+pub mod browse;
+pub mod check;
+pub mod checkouts;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod extras;
+pub mod flows;
+pub mod handoff;
+pub mod history;
+pub mod import;
+pub mod leasing;
+pub mod localize;
 pub mod lock;
+pub mod machine;
 pub mod project;
+pub mod report;
 pub mod rewrite;
 pub mod session;
 pub mod store;
-pub mod sync;
 pub mod sys;
 pub mod transport;
 mod ui;
+pub mod workspace;

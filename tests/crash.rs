@@ -11,7 +11,7 @@ use crate::harness::{Machine, ONE, TestEnv, questions};
 const MOMENTS: u32 = 12;
 
 #[test]
-fn a_push_killed_at_any_moment_is_finished_by_the_next() {
+fn push_killed_at_any_moment_is_finished_by_next() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("first").write();
@@ -42,7 +42,7 @@ fn a_push_killed_at_any_moment_is_finished_by_the_next() {
 }
 
 #[test]
-fn a_pull_killed_at_any_moment_is_finished_by_the_next() {
+fn pull_killed_at_any_moment_is_finished_by_next() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("first").write();
@@ -67,7 +67,7 @@ fn a_pull_killed_at_any_moment_is_finished_by_the_next() {
 }
 
 #[test]
-fn a_first_push_killed_at_any_moment_is_finished_by_the_next() {
+fn first_push_killed_at_any_moment_is_finished_by_next() {
     let whole = {
         let env = TestEnv::new();
         let a = env.machine("a");
@@ -91,7 +91,7 @@ fn a_first_push_killed_at_any_moment_is_finished_by_the_next() {
 }
 
 #[test]
-fn locks_of_a_killed_git_stop_nothing() {
+fn push_stale_git_lock_files_do_not_block() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let git = a.store().join(".git");
@@ -127,7 +127,7 @@ fn locks_of_a_killed_git_stop_nothing() {
 }
 
 #[test]
-fn what_a_killed_ccsync_left_half_made_is_cleared_away() {
+fn push_temporary_files_of_killed_process_are_removed() {
     let env = TestEnv::new();
     let a = env.machine("a");
     a.ccsync(["init", "--yes"]).success();
@@ -163,7 +163,7 @@ fn what_a_killed_ccsync_left_half_made_is_cleared_away() {
 }
 
 #[test]
-fn a_store_that_lost_its_head_file_finds_it_again() {
+fn push_store_without_head_or_index_is_restored() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let git = a.store().join(".git");

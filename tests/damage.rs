@@ -155,7 +155,7 @@ fn stored(scene: &Scene, words: &BTreeSet<String>) -> bool {
 }
 
 #[test]
-fn any_damaged_file_is_recovered_from_or_named_with_what_mends_it() {
+fn damage_any_file_recovers_or_error_names_fix() {
     let scene = Scene::new();
     let files = scene.files();
     let step = if std::env::var("CCSYNC_DAMAGE_CASES").is_ok_and(|cases| cases == "all") {
@@ -219,7 +219,7 @@ fn check_case(scene: &Scene, command: &str, what: &str) {
 }
 
 #[test]
-fn a_clone_made_anew_takes_over_what_only_the_damaged_one_had() {
+fn damage_new_store_keeps_sessions_of_damaged_one() {
     let scene = Scene::new();
     let (a, store) = (&scene.a, scene.a.home.join(".local/share/ccsync/store"));
     fs::remove_file(a.transcript_path(TWO)).unwrap();
@@ -254,7 +254,7 @@ fn a_clone_made_anew_takes_over_what_only_the_damaged_one_had() {
 }
 
 #[test]
-fn a_lost_configuration_does_not_send_the_sessions_elsewhere() {
+fn damage_lost_config_refuses_push_and_names_init() {
     let scene = Scene::new();
     fs::remove_file(scene.a.home.join(".config/ccsync/config.toml")).unwrap();
     for command in ["push", "sync"] {

@@ -59,7 +59,7 @@ fn other<'a>(machine: &Machine, a: &'a Machine, b: &'a Machine) -> &'a Machine {
 }
 
 #[test]
-fn the_second_to_push_becomes_the_fork() {
+fn diverge_second_push_becomes_fork() {
     let env = TestEnv::new();
     let (a, b) = diverged(&env);
     a.ccsync(["push"]).success();
@@ -78,7 +78,7 @@ fn the_second_to_push_becomes_the_fork() {
 }
 
 #[test]
-fn the_one_who_pulls_first_gets_the_fork_too() {
+fn diverge_pull_before_push_creates_fork() {
     let env = TestEnv::new();
     let (a, b) = diverged(&env);
     a.ccsync(["push"]).success();
@@ -99,7 +99,7 @@ fn the_one_who_pulls_first_gets_the_fork_too() {
 
 /// Each order of the four commands, then everybody syncs twice.
 #[test]
-fn every_order_of_commands_ends_alike() {
+fn diverge_every_command_order_ends_equal() {
     let orders = permutations(&[("a", "push"), ("a", "pull"), ("b", "push"), ("b", "pull")]);
     assert_eq!(orders.len(), 24);
     for order in orders {
@@ -151,7 +151,7 @@ fn permutations<T: Copy>(items: &[T]) -> Vec<Vec<T>> {
 }
 
 #[test]
-fn three_machines_keep_three_tails() {
+fn diverge_three_machines_keep_three_versions() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let machines = ["a", "b", "c"].map(|name| env.machine(name));
@@ -183,7 +183,7 @@ fn three_machines_keep_three_tails() {
 }
 
 #[test]
-fn a_fork_can_be_continued_like_any_session() {
+fn fork_continues_like_any_session() {
     let env = TestEnv::new();
     let (a, b) = diverged(&env);
     for machine in [&a, &b, &b, &a] {
@@ -200,7 +200,7 @@ fn a_fork_can_be_continued_like_any_session() {
 /// The fork lies here while the session goes on under a client that nobody may write under; then the fork grows.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_fork_that_a_pull_makes_longer_is_longer_here_too() {
+fn fork_extended_by_pull_is_extended_locally() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     a.append(ONE, "theirs");

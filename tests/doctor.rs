@@ -94,7 +94,7 @@ fn refs(remote: &Path) -> String {
 }
 
 #[test]
-fn a_machine_in_order_has_nothing_to_mend_and_nothing_is_changed() {
+fn doctor_healthy_machine_is_ok_and_unchanged() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     b.ccsync(["push"]).success();
@@ -139,7 +139,7 @@ fn a_machine_in_order_has_nothing_to_mend_and_nothing_is_changed() {
 }
 
 #[test]
-fn it_runs_where_nothing_was_ever_set_up() {
+fn doctor_without_setup_warns_and_creates_nothing() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let before = a.tree();
@@ -155,7 +155,7 @@ fn it_runs_where_nothing_was_ever_set_up() {
 }
 
 #[test]
-fn a_broken_configuration_stops_no_other_check() {
+fn doctor_broken_config_does_not_stop_other_checks() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let config = a.home.join(".config/ccsync/config.toml");
@@ -181,7 +181,7 @@ fn a_broken_configuration_stops_no_other_check() {
 }
 
 #[test]
-fn git_is_there_and_new_enough() {
+fn doctor_missing_or_old_git_is_error() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let empty = programs(&env, &[]);
@@ -193,7 +193,7 @@ fn git_is_there_and_new_enough() {
 }
 
 #[test]
-fn the_client_is_there_and_known() {
+fn doctor_client_version_is_checked() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     for (script, verdict, words) in [
@@ -225,7 +225,7 @@ fn the_client_is_there_and_known() {
 }
 
 #[test]
-fn github_is_asked_for_only_where_it_is_the_remote() {
+fn doctor_gh_matters_only_for_github_remote() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let out = programs(&env, &[("gh", "exit 1")]);
@@ -240,7 +240,7 @@ fn github_is_asked_for_only_where_it_is_the_remote() {
 }
 
 #[test]
-fn a_public_repository_is_an_error() {
+fn doctor_public_repository_is_error() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     set_remote(&a, "git@github.com:al/sessions.git");
@@ -287,7 +287,7 @@ fn set_remote(machine: &Machine, remote: &str) {
 }
 
 #[test]
-fn a_remote_that_is_not_there_is_named_with_the_reason() {
+fn doctor_missing_remote_names_reason() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     fs::rename(env.remote_of_pair(), env.root().join("away.git")).unwrap();
@@ -312,7 +312,7 @@ fn a_remote_that_is_not_there_is_named_with_the_reason() {
 }
 
 #[test]
-fn a_remote_that_says_nothing_is_not_waited_for() {
+fn doctor_silent_remote_times_out() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let silent = "case \"$*\" in *ls-remote*) exec sleep 100000;; *version*) echo 'git version 2.47.3';; esac";
@@ -322,7 +322,7 @@ fn a_remote_that_says_nothing_is_not_waited_for() {
 }
 
 #[test]
-fn a_remote_on_this_disk_only_is_said_to_be_one() {
+fn doctor_local_remote_is_warning() {
     let env = TestEnv::new();
     let a = env.machine("a");
     a.ccsync(["init"]).success();
@@ -335,7 +335,7 @@ fn a_remote_on_this_disk_only_is_said_to_be_one() {
 }
 
 #[test]
-fn a_remote_that_takes_no_locks_is_found() {
+fn doctor_remote_rejecting_locks_is_found() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let remote = env.remote_of_pair();
@@ -382,7 +382,7 @@ fn a_remote_that_takes_no_locks_is_found() {
 }
 
 #[test]
-fn moments_that_have_not_come_yet_tell_of_a_wrong_clock() {
+fn doctor_future_time_of_machine_warns_about_clock() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     b.ccsync(["push"]).success();
@@ -415,7 +415,7 @@ fn moments_that_have_not_come_yet_tell_of_a_wrong_clock() {
 }
 
 #[test]
-fn a_commit_from_the_future_tells_of_a_wrong_clock() {
+fn doctor_future_commit_warns_about_clock() {
     let env = TestEnv::new();
     let (a, other) = (env.machine("a"), env.machine("other"));
     let remote = env.bare_remote();
@@ -441,7 +441,7 @@ fn a_commit_from_the_future_tells_of_a_wrong_clock() {
 }
 
 #[test]
-fn what_others_may_read_is_named_with_the_command_that_closes_it() {
+fn doctor_readable_files_are_named_with_chmod() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     set_mode(&a.home.join(".claude"), 0o700);
@@ -474,7 +474,7 @@ fn what_others_may_read_is_named_with_the_command_that_closes_it() {
 }
 
 #[test]
-fn sessions_without_a_place_are_counted_by_placeholder() {
+fn doctor_unplaced_sessions_are_counted_by_placeholder() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     expect(&doctor(&b), "placeholders", "ok", &["every placeholder"]);
@@ -508,7 +508,7 @@ fn sessions_without_a_place_are_counted_by_placeholder() {
 }
 
 #[test]
-fn another_ccsync_on_the_path_is_named() {
+fn doctor_other_ccsync_on_path_is_named() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let this = env!("CARGO_BIN_EXE_ccsync");
@@ -533,7 +533,7 @@ fn another_ccsync_on_the_path_is_named() {
 }
 
 #[test]
-fn damage_in_the_store_is_found_without_reading_everything() {
+fn doctor_damaged_store_is_error() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let store = a.data().join("store");
@@ -565,7 +565,7 @@ fn damage_in_the_store_is_found_without_reading_everything() {
 }
 
 #[test]
-fn a_session_that_cannot_be_read_is_an_error() {
+fn doctor_unreadable_session_is_error() {
     let env = TestEnv::new();
     let (a, other) = (env.machine("a"), env.machine("other"));
     let remote = env.bare_remote();
@@ -585,7 +585,7 @@ fn a_session_that_cannot_be_read_is_an_error() {
 }
 
 #[test]
-fn locks_that_a_dead_process_left_are_found() {
+fn doctor_locks_of_dead_process_are_found() {
     use ccsync::lock::claim::{Claim, Holder};
     use ccsync::lock::record::{Identity, LockRecord, Stamp};
     use ccsync::lock::state::Holding;
@@ -633,7 +633,7 @@ fn locks_that_a_dead_process_left_are_found() {
 }
 
 #[test]
-fn another_ccsync_at_work_is_not_waited_for() {
+fn doctor_does_not_wait_for_other_process() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let lock = fs::OpenOptions::new()

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::harness::{ONE, TestEnv};
 
 #[test]
-fn commands_before_init_say_what_to_type() {
+fn error_before_init_names_command() {
     let env = TestEnv::new();
     let a = env.machine("a");
     for command in ["pull", "status", "list", "undo"] {
@@ -17,7 +17,7 @@ fn commands_before_init_say_what_to_type() {
 }
 
 #[test]
-fn wrong_usage_is_2() {
+fn error_wrong_usage_exits_2() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     for args in [
@@ -45,7 +45,7 @@ fn wrong_usage_is_2() {
 }
 
 #[test]
-fn a_remote_that_is_not_there() {
+fn error_init_with_missing_remote() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let gone = env.root().join("gone.git");
@@ -60,7 +60,7 @@ fn a_remote_that_is_not_there() {
 }
 
 #[test]
-fn a_remote_that_runs_programs() {
+fn error_init_with_remote_helper_is_refused() {
     let env = TestEnv::new();
     insta::assert_snapshot!(env.machine("a").ccsync([
         "init",
@@ -71,7 +71,7 @@ fn a_remote_that_runs_programs() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_read() {
+fn error_invalid_config_names_line() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let file = a.home.join(".config/ccsync/config.toml");
@@ -85,7 +85,7 @@ fn a_configuration_that_cannot_be_read() {
 }
 
 #[test]
-fn a_session_that_nobody_has() {
+fn error_unknown_session_is_same_in_pull_and_log() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let pulled = a.ccsync(["pull", "9999"]);
@@ -106,21 +106,21 @@ fn a_session_that_nobody_has() {
 }
 
 #[test]
-fn a_setting_that_does_not_exist() {
+fn error_unknown_setting_lists_settings() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     insta::assert_snapshot!(a.ccsync(["config", "get", "colour"]));
 }
 
 #[test]
-fn a_path_for_a_machine_that_is_unknown() {
+fn error_set_path_for_unknown_machine() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     insta::assert_snapshot!(a.ccsync(["config", "set-path", "WORK", "nobody", "/x"]));
 }
 
 #[test]
-fn without_git() {
+fn error_without_git_names_git() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     env.let_git_serve();
@@ -130,7 +130,7 @@ fn without_git() {
 }
 
 #[test]
-fn without_a_home() {
+fn error_without_home_names_variable() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let mut command = a.command(["status"]);
@@ -139,7 +139,7 @@ fn without_a_home() {
 }
 
 #[test]
-fn a_store_of_a_later_format_is_refused_and_left_alone() {
+fn error_newer_store_format_is_refused_and_unchanged() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let (a, b) = (env.machine("a"), env.machine("b"));
@@ -218,7 +218,7 @@ fn format_file(clone: &std::path::Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn output_closed_pipe_is_no_error() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -249,7 +249,7 @@ fn a_reader_that_goes_away_is_no_error() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_behind_standard_output_is_an_error() {
+fn output_full_disk_is_error() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let full = fs::OpenOptions::new()
@@ -270,7 +270,7 @@ fn a_full_disk_behind_standard_output_is_an_error() {
 }
 
 #[test]
-fn quiet_says_nothing_when_there_is_nothing_to_say() {
+fn output_quiet_without_problem_is_empty() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -285,7 +285,7 @@ fn quiet_says_nothing_when_there_is_nothing_to_say() {
 }
 
 #[test]
-fn colors_are_for_terminals_and_those_who_ask() {
+fn output_colors_need_terminal_or_flag() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -296,7 +296,7 @@ fn colors_are_for_terminals_and_those_who_ask() {
 }
 
 #[test]
-fn every_json_document_has_version_and_command() {
+fn json_every_document_has_version_and_command() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -325,7 +325,7 @@ fn every_json_document_has_version_and_command() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_command_is_130() {
+fn error_interrupted_command_exits_130() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     env.let_git_serve();

@@ -71,7 +71,7 @@ fn stored(env: &TestEnv, machine: &Machine) -> String {
 }
 
 #[track_caller]
-fn assert_names_it(run: &Run) {
+fn assert_names_full_disk(run: &Run) {
     let said = format!("{}{}", run.stdout, run.stderr);
     assert!(said.contains("No space left"), "{run}");
     assert!(
@@ -90,7 +90,7 @@ fn assert_names_it(run: &Run) {
 }
 
 #[test]
-fn a_full_disk_is_named_and_room_is_all_that_is_needed() {
+fn full_disk_is_named_and_recovers_with_space() {
     for (place, push, pull) in [
         (".local/share/ccsync", 1, 1),
         (".claude", 0, 1),
@@ -123,7 +123,7 @@ fn a_full_disk_is_named_and_room_is_all_that_is_needed() {
             // What was done before may leave nothing to write.
             if run.code != Some(0) {
                 assert_eq!(run.code, Some(code), "{place} {command}\n{run}");
-                assert_names_it(&run);
+                assert_names_full_disk(&run);
             }
             assert!(a.transcript(ONE) == before, "{place} {command}");
             let half =
@@ -145,7 +145,7 @@ fn a_full_disk_is_named_and_room_is_all_that_is_needed() {
 }
 
 #[test]
-fn a_full_remote_queues() {
+fn full_remote_queues_push() {
     let env = TestEnv::new();
     let disk = Disk::at(&env.remote_of_pair());
     let Some(disk) = disk else { return };
@@ -153,7 +153,7 @@ fn a_full_remote_queues() {
     disk.fill();
     a.append(ONE, &long_question());
     for _ in 0..2 {
-        assert_names_it(&a.ccsync(["push"]).code(6));
+        assert_names_full_disk(&a.ccsync(["push"]).code(6));
     }
     disk.make_room();
     a.ccsync(["push"]).success();
@@ -163,7 +163,7 @@ fn a_full_remote_queues() {
 
 #[cfg(unix)]
 #[test]
-fn a_remote_that_dies_in_a_push_queues_and_the_next_command_converges() {
+fn push_killed_remote_queues_and_next_push_converges() {
     use std::os::unix::fs::PermissionsExt;
     // After the references have moved there is nothing to queue: only the answer was lost.
     for (hook, code) in [("pre-receive", 6), ("update", 6), ("post-receive", 0)] {

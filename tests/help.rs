@@ -49,7 +49,7 @@ const COMMANDS: &[&str] = &[
 ];
 
 #[test]
-fn the_whole_help_text() {
+fn help_of_every_command_matches_snapshot() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let mut text = String::new();
@@ -65,7 +65,7 @@ fn the_whole_help_text() {
 }
 
 #[test]
-fn every_command_is_listed_above() {
+fn help_snapshot_covers_every_command() {
     let env = TestEnv::new();
     let a = env.machine("a");
     for parent in ["", "config"] {
@@ -90,7 +90,7 @@ fn every_command_is_listed_above() {
 }
 
 #[test]
-fn the_manual_and_the_completions_name_every_command() {
+fn man_and_completions_name_every_command() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let man = a.ccsync(["man"]).success().stdout;
@@ -112,7 +112,7 @@ fn the_manual_and_the_completions_name_every_command() {
 }
 
 #[test]
-fn the_demo_comes_out_as_told() {
+fn demo_runs_to_success() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let before = a.tree();

@@ -46,10 +46,10 @@ fn three_states(env: &TestEnv) -> (Machine, Machine) {
 /// Everything that lies on a machine of a session, by place.
 fn files_of(machine: &Machine, id: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let transcript = machine.transcript_path(id);
-    let beside = walkdir::WalkDir::new(transcript.with_extension(""))
+    let extras = walkdir::WalkDir::new(transcript.with_extension(""))
         .into_iter()
         .flatten();
-    let files = beside
+    let files = extras
         .filter(|e| e.file_type().is_file())
         .map(|e| e.into_path());
     std::iter::once(transcript)
@@ -59,7 +59,7 @@ fn files_of(machine: &Machine, id: &str) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn the_history_is_told_commit_by_commit_and_state_by_state() {
+fn log_lists_commits_and_session_states() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     b.append(ONE, "fourth");
@@ -120,7 +120,7 @@ fn the_history_is_told_commit_by_commit_and_state_by_state() {
 }
 
 #[test]
-fn a_merge_is_told_only_where_it_made_something() {
+fn log_merge_is_listed_only_with_changes() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     a.append(ONE, "from a");
@@ -143,7 +143,7 @@ fn a_merge_is_told_only_where_it_made_something() {
 }
 
 #[test]
-fn a_session_is_put_back_and_stays_so_until_it_is_asked_for() {
+fn restore_session_stays_pinned_until_pulled() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     let whole = b.transcript(ONE);
@@ -196,7 +196,7 @@ fn a_session_is_put_back_and_stays_so_until_it_is_asked_for() {
 }
 
 #[test]
-fn a_session_that_was_put_back_and_then_removed_stays_away() {
+fn restore_session_then_deleted_stays_deleted() {
     let env = TestEnv::new();
     let (a, _) = three_states(&env);
     a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]])
@@ -210,7 +210,7 @@ fn a_session_that_was_put_back_and_then_removed_stays_away() {
 }
 
 #[test]
-fn what_changes_elsewhere_comes_also_to_a_session_that_was_put_back() {
+fn restore_pinned_session_receives_new_changes() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     b.ccsync(["restore", ONE, "--at", &states(&b, ONE)[0]])
@@ -227,7 +227,7 @@ fn what_changes_elsewhere_comes_also_to_a_session_that_was_put_back() {
 }
 
 #[test]
-fn what_is_said_after_a_restore_becomes_a_fork_on_both_machines() {
+fn restore_then_new_turn_becomes_fork_on_both_machines() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     b.ccsync(["restore", ONE, "--at", &states(&b, ONE)[0]])
@@ -253,7 +253,7 @@ fn what_is_said_after_a_restore_becomes_a_fork_on_both_machines() {
 }
 
 #[test]
-fn an_undo_takes_a_restore_back() {
+fn undo_reverts_restore() {
     let env = TestEnv::new();
     let (a, _) = three_states(&env);
     let agent = a
@@ -285,7 +285,7 @@ fn an_undo_takes_a_restore_back() {
 }
 
 #[test]
-fn what_was_never_pushed_is_stored_before_it_is_replaced() {
+fn restore_stores_unpushed_lines_first() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     a.append(ONE, "never pushed");
@@ -344,7 +344,7 @@ fn what_was_never_pushed_is_stored_before_it_is_replaced() {
 }
 
 #[test]
-fn a_state_becomes_a_session_of_its_own_the_same_everywhere() {
+fn restore_as_fork_is_identical_on_every_machine() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     let whole = a.transcript(ONE);
@@ -417,7 +417,7 @@ fn a_state_becomes_a_session_of_its_own_the_same_everywhere() {
 }
 
 #[test]
-fn a_session_that_is_gone_comes_back_in_any_state() {
+fn restore_deleted_session_to_any_state() {
     let env = TestEnv::new();
     let (a, _) = three_states(&env);
     let early = &states(&a, ONE)[0];
@@ -440,12 +440,12 @@ fn a_session_that_is_gone_comes_back_in_any_state() {
 }
 
 #[test]
-fn a_session_of_which_only_files_beside_it_are_left_comes_back_whole_and_stays_so() {
+fn restore_session_with_only_extra_files() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let task = a.home.join(".claude/tasks").join(ONE).join("1.json");
     a.session(ONE).turn("first").write();
-    let (transcript, beside) = (
+    let (transcript, extras) = (
         a.transcript_path(ONE),
         a.transcript_path(ONE).with_extension(""),
     );
@@ -453,20 +453,20 @@ fn a_session_of_which_only_files_beside_it_are_left_comes_back_whole_and_stays_s
     a.ccsync(["push"]).success();
     a.append(ONE, "second");
     put(&task, "{\"id\":\"1\",\"status\":\"done\"}");
-    put(&beside.join("tool-results/later.txt"), "later");
+    put(&extras.join("tool-results/later.txt"), "later");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let early = &states(&a, ONE)[0];
     fs::remove_file(&transcript).unwrap();
     a.ccsync(["sync"]).success();
     let before = a.client_tree();
-    put(&beside.join("tool-results/only-here.txt"), "only here");
+    put(&extras.join("tool-results/only-here.txt"), "only here");
 
     a.ccsync(["restore", ONE, "--at", early]).success();
     let text_of = |path: &Path| fs::read_to_string(path).unwrap();
-    assert!(text_of(&task).contains("pending") && !beside.join("tool-results/later.txt").exists());
+    assert!(text_of(&task).contains("pending") && !extras.join("tool-results/later.txt").exists());
     assert_eq!(
-        text_of(&beside.join("tool-results/only-here.txt")),
+        text_of(&extras.join("tool-results/only-here.txt")),
         "only here",
         "there is no other copy"
     );
@@ -486,7 +486,7 @@ fn a_session_of_which_only_files_beside_it_are_left_comes_back_whole_and_stays_s
         .join("tool-results");
     assert!(there.join("only-here.txt").exists() && there.join("later.txt").exists());
     // With a file beside it that the restore did not bring, the transcript would stay.
-    fs::remove_file(beside.join("tool-results/only-here.txt")).unwrap();
+    fs::remove_file(extras.join("tool-results/only-here.txt")).unwrap();
     a.ccsync(["undo"]).success();
     assert_eq!(a.client_tree(), before);
 
@@ -514,7 +514,7 @@ fn next_second() {
 }
 
 #[test]
-fn a_time_means_the_newest_state_until_then() {
+fn restore_time_selects_newest_state_before() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("first").write();
@@ -556,7 +556,7 @@ fn a_time_means_the_newest_state_until_then() {
 }
 
 #[test]
-fn what_is_not_there_is_said_with_what_helps() {
+fn restore_and_log_of_missing_target_names_help() {
     let env = TestEnv::new();
     let (a, _) = three_states(&env);
     for args in [
@@ -592,7 +592,7 @@ fn what_is_not_there_is_said_with_what_helps() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_session_that_a_client_has_open_is_not_put_back() {
+fn restore_running_session_is_refused() {
     let env = TestEnv::new();
     let (a, _) = three_states(&env);
     a.mark_running(ONE, std::process::id());
@@ -608,7 +608,7 @@ fn a_session_that_a_client_has_open_is_not_put_back() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn resume_continues_from_where_a_session_was_put_back_to() {
+fn resume_restored_session_continues_from_that_state() {
     use crate::harness::client::Client;
     let env = TestEnv::new();
     let (_, b) = three_states(&env);
@@ -635,7 +635,7 @@ fn session(n: usize) -> String {
 }
 
 #[test]
-fn a_milestone_is_the_state_of_every_session() {
+fn milestone_restores_state_of_every_session() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     for n in 0..6 {
@@ -736,7 +736,7 @@ fn a_milestone_is_the_state_of_every_session() {
 }
 
 #[test]
-fn of_two_milestones_of_one_name_the_first_on_the_remote_has_it() {
+fn milestone_name_belongs_to_first_push() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     let (remote, away) = (env.remote_of_pair(), env.root().join("away"));
@@ -775,7 +775,7 @@ fn of_two_milestones_of_one_name_the_first_on_the_remote_has_it() {
 }
 
 #[test]
-fn nothing_that_somebody_puts_among_the_milestones_does_harm() {
+fn milestone_hostile_files_are_ignored() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     let clone = Clone::of(&env.remote_of_pair(), &a);
@@ -826,7 +826,7 @@ enum Event {
     Title(u8),
     Result(u8),
     /// The other machine goes on with it, and this one pulls.
-    Elsewhere,
+    StoreOnlySession,
 }
 
 fn events() -> impl Strategy<Value = Vec<Vec<Event>>> {
@@ -835,7 +835,7 @@ fn events() -> impl Strategy<Value = Vec<Vec<Event>>> {
         1 => Just(Event::Agent),
         1 => (0..3u8).prop_map(Event::Title),
         1 => (0..3u8).prop_map(Event::Result),
-        1 => Just(Event::Elsewhere),
+        1 => Just(Event::StoreOnlySession),
     ];
     prop::collection::vec(prop::collection::vec(event, 1..3), 2..5)
 }
@@ -851,7 +851,7 @@ fn put(path: &Path, text: &str) {
 }
 
 fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
-    let beside = a.transcript_path(ONE).with_extension("");
+    let extras = a.transcript_path(ONE).with_extension("");
     let home = a.home.display();
     match event {
         Event::Turns(turns) => {
@@ -859,23 +859,23 @@ fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
         }
         Event::Agent => {
             put(
-                &beside.join("subagents/agent-1.jsonl"),
+                &extras.join("subagents/agent-1.jsonl"),
                 &format!("{{\"n\":{n},\"sessionId\":\"{ONE}\"}}\n"),
             );
         }
         Event::Title(title) => {
             put(
-                &beside.join("custom-title.json"),
+                &extras.join("custom-title.json"),
                 &format!("{{\"customTitle\":\"title {title}\"}}"),
             );
         }
         Event::Result(result) => {
             put(
-                &beside.join(format!("tool-results/toolu_{result}.txt")),
+                &extras.join(format!("tool-results/toolu_{result}.txt")),
                 &format!("{home} {n}\n"),
             );
         }
-        Event::Elsewhere => {
+        Event::StoreOnlySession => {
             a.ccsync(["push"]).success();
             b.ccsync(["pull"]).success();
             b.append(ONE, &format!("elsewhere {n}"));
@@ -886,7 +886,7 @@ fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
 }
 
 #[test]
-fn every_state_comes_back_as_it_lay_on_the_disk() {
+fn restore_every_state_is_exact() {
     let cases = std::env::var("CCSYNC_HISTORY_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok())
@@ -926,7 +926,7 @@ fn every_state_comes_back_as_it_lay_on_the_disk() {
 }
 
 #[test]
-fn a_restore_pushes_nothing_that_the_settings_leave_out() {
+fn restore_does_not_push_excluded_sessions() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     let first = states(&a, ONE)[0].clone();
@@ -981,7 +981,7 @@ fn a_restore_pushes_nothing_that_the_settings_leave_out() {
 }
 
 #[test]
-fn every_command_says_the_same_of_a_session_that_was_put_back() {
+fn verify_and_status_agree_on_pinned_session() {
     let env = TestEnv::new();
     let (a, _) = three_states(&env);
     a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]])
@@ -1010,7 +1010,7 @@ fn every_command_says_the_same_of_a_session_that_was_put_back() {
 }
 
 #[test]
-fn a_time_after_a_merge_means_what_the_session_was_from_then_on() {
+fn restore_time_after_merge_selects_merged_state() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     a.append(ONE, "from a");
@@ -1042,7 +1042,7 @@ fn a_time_after_a_merge_means_what_the_session_was_from_then_on() {
 }
 
 #[test]
-fn a_task_that_changes_beside_a_session_that_was_put_back_makes_no_fork() {
+fn restore_task_change_of_pinned_session_makes_no_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let task = |machine: &Machine, status: &str| {
@@ -1091,7 +1091,7 @@ fn read_note(machine: &Machine, name: &str) -> String {
 }
 
 /// Two machines with a milestone `then`, since when B has pushed other text; A has pulled it, and has written more.
-fn text_since_a_milestone(env: &TestEnv) -> (Machine, Machine) {
+fn pair_with_text_after_milestone(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair_with_session();
     for machine in [&a, &b] {
         fs::create_dir_all(machine.home.join("work/app")).unwrap();
@@ -1121,9 +1121,9 @@ fn text_since_a_milestone(env: &TestEnv) -> (Machine, Machine) {
 }
 
 #[test]
-fn a_milestone_brings_memory_and_instructions_back_as_a_change_of_this_machine() {
+fn restore_milestone_restores_memory_as_local_change() {
     let env = TestEnv::new();
-    let (a, b) = text_since_a_milestone(&env);
+    let (a, b) = pair_with_text_after_milestone(&env);
     let plan = a
         .ccsync(["restore", "--milestone", "then", "--dry-run"])
         .success();
@@ -1195,8 +1195,8 @@ fn a_milestone_brings_memory_and_instructions_back_as_a_change_of_this_machine()
     assert_eq!(again["beside"].as_array().unwrap().len(), 1, "{again}");
 }
 
-/// However often the machines synchronise, their text is what it was before the milestone of [`text_since_a_milestone`] was restored.
-fn assert_syncs_keep_what_came_later(a: &Machine, b: &Machine) {
+/// However often the machines synchronise, their text is what it was before the milestone of [`pair_with_text_after_milestone`] was restored.
+fn assert_later_text_survives_sync(a: &Machine, b: &Machine) {
     for machine in [a, b, a] {
         machine.ccsync(["sync"]).success();
         assert_eq!(read_note(machine, "MEMORY.md"), "top\nlater\nonly on a\n");
@@ -1206,34 +1206,34 @@ fn assert_syncs_keep_what_came_later(a: &Machine, b: &Machine) {
 }
 
 #[test]
-fn an_undo_takes_text_that_was_put_back_to_what_it_was() {
+fn undo_reverts_restored_memory() {
     let env = TestEnv::new();
-    let (a, b) = text_since_a_milestone(&env);
+    let (a, b) = pair_with_text_after_milestone(&env);
     a.ccsync(["restore", "--milestone", "then", "--yes"])
         .success();
     a.ccsync(["undo"]).success();
     assert_eq!(read_note(&a, "MEMORY.md"), "top\nlater\nonly on a\n");
     assert!(!note(&a, "gone.md").exists());
-    assert_syncs_keep_what_came_later(&a, &b);
+    assert_later_text_survives_sync(&a, &b);
 }
 
 #[test]
-fn an_undo_after_the_push_of_what_was_put_back_is_a_change_like_any_other() {
+fn undo_after_push_of_restored_memory_is_a_new_change() {
     let env = TestEnv::new();
-    let (a, b) = text_since_a_milestone(&env);
+    let (a, b) = pair_with_text_after_milestone(&env);
     a.ccsync(["restore", "--milestone", "then", "--yes"])
         .success();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     assert_eq!(read_note(&b, "MEMORY.md"), "top\nthen\n");
     a.ccsync(["undo"]).success();
-    assert_syncs_keep_what_came_later(&a, &b);
+    assert_later_text_survives_sync(&a, &b);
 }
 
 #[test]
-fn text_is_put_back_where_its_directory_was_lost_and_what_others_add_meanwhile_is_merged() {
+fn restore_memory_into_deleted_directory_then_merges() {
     let env = TestEnv::new();
-    let (a, b) = text_since_a_milestone(&env);
+    let (a, b) = pair_with_text_after_milestone(&env);
     a.ccsync(["push"]).success();
     fs::remove_dir_all(note(&a, "MEMORY.md").parent().unwrap()).unwrap();
     // What this machine has not fetched yet cannot be meant by its restore.
@@ -1256,9 +1256,9 @@ fn text_is_put_back_where_its_directory_was_lost_and_what_others_add_meanwhile_i
 }
 
 #[test]
-fn a_milestone_as_forks_changes_no_text_and_one_session_alone_none_either() {
+fn restore_as_fork_or_one_session_changes_no_memory() {
     let env = TestEnv::new();
-    let (a, _) = text_since_a_milestone(&env);
+    let (a, _) = pair_with_text_after_milestone(&env);
     let then = states(&a, ONE)[0].clone();
     a.ccsync(["restore", "--milestone", "then", "--as-fork", "--yes"])
         .success();

@@ -98,7 +98,7 @@ pub(crate) fn place(machine: &Machine, project: &str, id: &str, text: &str) {
 }
 
 #[test]
-fn a_store_is_taken_over_exactly_and_a_second_time_changes_nothing() {
+fn import_store_is_exact_and_idempotent() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "shared");
@@ -161,7 +161,7 @@ fn a_store_is_taken_over_exactly_and_a_second_time_changes_nothing() {
 }
 
 #[test]
-fn another_machine_has_what_was_imported_under_its_own_paths() {
+fn import_sessions_have_local_paths_on_other_machine() {
     let env = TestEnv::new();
     let here = here(&env);
     let b = env.machine("b");
@@ -198,7 +198,7 @@ fn another_machine_has_what_was_imported_under_its_own_paths() {
 }
 
 #[test]
-fn the_report_says_what_is_not_in_the_store_now() {
+fn import_report_names_what_is_not_imported() {
     let env = TestEnv::new();
     let here = here(&env);
     let laptop = env.machine("laptop");
@@ -248,7 +248,7 @@ fn the_report_says_what_is_not_in_the_store_now() {
 }
 
 #[test]
-fn copies_of_each_machine_become_one_session() {
+fn import_identical_copies_become_one_session() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "per-machine");
@@ -281,7 +281,7 @@ fn copies_of_each_machine_become_one_session() {
 }
 
 #[test]
-fn copies_that_went_on_differently_are_both_kept() {
+fn import_diverged_copies_are_both_kept() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "per-machine");
@@ -311,7 +311,7 @@ fn copies_that_went_on_differently_are_both_kept() {
 }
 
 #[test]
-fn what_is_here_already_is_known_again() {
+fn import_existing_session_is_recognized() {
     let env = TestEnv::new();
     let source_of = |machine: &Machine| store(&env, machine, "shared");
     // The same, a part, and more; as the client writes it, and as the other program brought it here.
@@ -372,7 +372,7 @@ fn what_is_here_already_is_known_again() {
 }
 
 #[test]
-fn what_somebody_typed_that_looks_like_a_placeholder_makes_no_fork() {
+fn import_typed_placeholder_makes_no_fork() {
     let env = TestEnv::new();
     let here = here(&env);
     let own = written(&here, BUILD).replace("thanks", "what does {{HOME}} stand for?");
@@ -395,7 +395,7 @@ fn what_somebody_typed_that_looks_like_a_placeholder_makes_no_fork() {
 }
 
 #[test]
-fn a_session_that_went_on_differently_here_keeps_both_sides() {
+fn import_diverged_local_session_is_forked() {
     let env = TestEnv::new();
     let here = here(&env);
     let text = written(&here, BUILD);
@@ -416,7 +416,7 @@ fn a_session_that_went_on_differently_here_keeps_both_sides() {
 }
 
 #[test]
-fn a_repository_is_cloned_and_left_as_it_is() {
+fn import_git_source_is_cloned_and_unchanged() {
     let env = TestEnv::new();
     let here = here(&env);
     let other = env.machine("other");
@@ -451,7 +451,7 @@ fn a_repository_is_cloned_and_left_as_it_is() {
 }
 
 #[test]
-fn a_remote_of_the_other_program_is_never_written_to() {
+fn init_remote_of_other_program_is_refused() {
     let env = TestEnv::new();
     let (a, other) = (env.machine("a"), env.machine("other"));
     let source = env.bare_remote();
@@ -503,7 +503,7 @@ fn a_remote_of_the_other_program_is_never_written_to() {
 
 #[cfg(unix)]
 #[test]
-fn hostile_content_is_refused_one_by_one_and_the_rest_is_taken() {
+fn import_hostile_content_is_refused_one_by_one() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "shared");
@@ -613,7 +613,7 @@ fn hostile_content_is_refused_one_by_one_and_the_rest_is_taken() {
 }
 
 #[test]
-fn metadata_that_says_nothing_is_no_reason_to_leave_sessions_behind() {
+fn import_unreadable_metadata_still_imports_sessions() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "shared");
@@ -640,13 +640,13 @@ fn metadata_that_says_nothing_is_no_reason_to_leave_sessions_behind() {
 }
 
 #[test]
-fn a_copy_of_the_clients_directory_comes_back() {
+fn import_copy_of_client_directory() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").write();
-    let beside = a.project_dir("work/app").join(ONE).join("subagents");
-    fs::create_dir_all(&beside).unwrap();
-    fs::write(beside.join("agent-1.jsonl"), "{\"type\":\"user\"}\n").unwrap();
+    let extras = a.project_dir("work/app").join(ONE).join("subagents");
+    fs::create_dir_all(&extras).unwrap();
+    fs::write(extras.join("agent-1.jsonl"), "{\"type\":\"user\"}\n").unwrap();
     let text = a.text(ONE);
     let copy = env.root().join("backup");
     fs::rename(a.home.join(".claude"), &copy).unwrap();
@@ -674,7 +674,7 @@ fn a_copy_of_the_clients_directory_comes_back() {
 }
 
 #[test]
-fn what_is_no_source_is_named_as_such() {
+fn import_unknown_source_is_refused() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let empty = env.root().join("empty");
@@ -694,7 +694,7 @@ fn what_is_no_source_is_named_as_such() {
 }
 
 #[test]
-fn what_a_killed_import_left_is_removed() {
+fn import_staging_directory_of_killed_run_is_removed() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let state = a.home.join(".local/state/ccsync");
@@ -715,7 +715,7 @@ fn what_a_killed_import_left_is_removed() {
 }
 
 #[test]
-fn an_import_waits_for_the_remote_like_a_push() {
+fn import_offline_is_queued() {
     let env = TestEnv::new();
     let here = here(&env);
     let away = env.root().join("away.git");

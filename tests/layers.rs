@@ -1,77 +1,100 @@
-//! Which module may use which: reads every `use crate::…` and every path `crate::…` in `src/`, and fails on an edge that the
-//! map in `src/lib.rs` does not have.
+//! The order of the folders of `src`: which may use which, and that no files use each other in a
+//! circle.
+//!
+//! To see every upward use and every circle with the names that cause it:
+//! `CCSYNC_LAYERS=print cargo test --test main layers`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// From the bottom up: a module, and everything of this crate that it may use.
-const ALLOWED: [(&str, &[&str]); 13] = [
+use crate::source::{package, program_sources};
+use imports::ImportGraph;
+
+mod imports;
+
+/// The folders that know nothing of a whole sync.
+const BASE: &str = "domain sys rewrite config session store transport lock project";
+
+/// From bottom to top: a folder of `src`, and the folders that it may use besides itself.
+const ALLOWED: [(&str, &[&str]); 25] = [
     ("domain", &[]),
     ("sys", &["domain"]),
     ("rewrite", &["domain"]),
-    ("config", &["domain", "sys"]),
-    ("session", &["domain", "sys"]),
-    ("store", &["domain", "sys"]),
-    ("transport", &["domain", "sys"]),
-    ("lock", &["domain", "sys", "store", "transport"]),
-    ("project", &["domain", "sys", "transport"]),
+    ("config", &["domain sys"]),
+    ("session", &["domain sys"]),
+    ("store", &["domain sys"]),
+    ("transport", &["domain sys"]),
+    ("lock", &["domain sys store transport"]),
+    ("project", &["domain sys transport"]),
+    ("report", &["domain store"]),
+    ("checkouts", &[BASE]),
+    ("localize", &[BASE, "checkouts"]),
+    ("workspace", &[BASE, "report checkouts localize"]),
+    ("extras", &[BASE, "report checkouts localize workspace"]),
     (
-        "sync",
+        "flows",
+        &[BASE, "report checkouts localize workspace extras"],
+    ),
+    (
+        "leasing",
+        &[BASE, "report checkouts localize workspace flows"],
+    ),
+    (
+        "history",
+        &[BASE, "report checkouts localize workspace extras flows"],
+    ),
+    (
+        "browse",
+        &[BASE, "report checkouts localize workspace extras flows"],
+    ),
+    (
+        "check",
+        &[BASE, "report checkouts localize workspace extras flows"],
+    ),
+    (
+        "import",
+        &[BASE, "report checkouts localize workspace extras flows"],
+    ),
+    (
+        "machine",
+        &[BASE, "report checkouts localize workspace flows leasing"],
+    ),
+    (
+        "handoff",
         &[
-            "domain",
-            "sys",
-            "rewrite",
-            "config",
-            "session",
-            "store",
-            "transport",
-            "lock",
-            "project",
+            BASE,
+            "report checkouts localize workspace flows leasing browse",
         ],
     ),
-    ("ui", &["domain", "sys", "sync::report"]),
-    // Its list of errors names those of every module.
+    ("ui", &["domain sys report"]),
+    // Its commands and its list of errors name those of every folder.
     (
         "cli",
         &[
-            "domain",
-            "sys",
-            "rewrite",
-            "config",
-            "session",
-            "store",
-            "transport",
-            "lock",
-            "project",
-            "sync",
+            BASE,
+            "report checkouts localize workspace extras flows",
+            ABOVE_FLOWS,
             "ui",
         ],
     ),
-    (
-        "lib",
-        &[
-            "domain",
-            "sys",
-            "rewrite",
-            "config",
-            "session",
-            "store",
-            "transport",
-            "lock",
-            "project",
-            "sync",
-            "ui",
-            "cli",
-        ],
-    ),
+    ("lib", &[BASE, "cli"]),
 ];
 
-/// What only one place may do: a pattern, the modules that may, and why.
+const ABOVE_FLOWS: &str = "leasing history browse check import machine handoff";
+
+/// The largest folder holds at most one line of `src` in this many.
+const MIN_PARTS: usize = 5;
+
+/// Code that belongs to some places only: a pattern, the folders or files, and the reason.
 const RESERVED: [(&str, &[&str], &str); 4] = [
-    // `project` reads the user's repositories with it: a process for each session that is stored would cost more than storing it.
+    // `project` reads the user's repositories with it: one process of git for each stored session
+    // would cost more than storing it.
     (
         r"\bgit2::",
         &["store", "project"],
@@ -94,54 +117,67 @@ const RESERVED: [(&str, &[&str], &str); 4] = [
     ),
 ];
 
-struct Source {
-    path: PathBuf,
-    /// The module at the top: `sync`, or `lib` for `src/lib.rs`.
-    module: String,
-    /// Without comments and without test modules, which may use what they like.
-    code: String,
+static GRAPH: LazyLock<ImportGraph> = LazyLock::new(ImportGraph::read);
+
+#[test]
+fn layers_folder_uses_only_allowed_folders() {
+    let upward = upward_uses(&GRAPH);
+    print_if_wanted("upward uses", &upward);
+    assert!(upward.is_empty(), "\n{upward}");
 }
 
 #[test]
-fn modules_use_only_what_lies_below_them() {
-    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.into_iter().collect();
-    let mut wrong = Vec::new();
-    for source in sources() {
-        let Some(may) = allowed.get(source.module.as_str()) else {
-            wrong.push(format!(
-                "{}: module `{}` has no place in the map",
-                source.path.display(),
-                source.module
-            ));
-            continue;
-        };
-        for used in used_paths(&source.code) {
-            let top = used.split("::").next().unwrap_or_default();
-            let fine = top == source.module
-                || may
-                    .iter()
-                    .any(|m| used == *m || used.starts_with(&format!("{m}::")));
-            if !fine {
-                wrong.push(format!(
-                    "{}: `{}` must not use `{used}`",
-                    source.path.display(),
-                    source.module
-                ));
-            }
+fn layers_files_form_no_circle() {
+    let circles = GRAPH.circles();
+
+    let mut details = String::new();
+    for circle in &circles {
+        writeln!(details, "circle of {} files", circle.len()).unwrap();
+        for file in circle {
+            details += &uses_in_circle(&GRAPH, *file, circle);
         }
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    print_if_wanted("circles", &details);
+
+    let files = |circle: &Vec<usize>| {
+        let names = circle
+            .iter()
+            .map(|file| GRAPH.files[*file].to_str().unwrap());
+        format!("circle: {}", names.collect::<Vec<_>>().join(" "))
+    };
+    let summary: Vec<_> = circles.iter().map(files).collect();
+    assert!(summary.is_empty(), "\n{}", summary.join("\n"));
 }
 
 #[test]
-fn what_is_reserved_for_one_place_stays_there() {
+fn layers_largest_folder_is_a_part_of_the_source() {
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+    for (path, text) in crate::source::files_below("src", "rs") {
+        *lines.entry(folder_of(&path)).or_default() += text.lines().count();
+    }
+    let total: usize = lines.values().sum();
+    let too_large: Vec<_> = lines
+        .iter()
+        .filter(|(_, n)| **n > total / MIN_PARTS)
+        .collect();
+    assert!(
+        too_large.is_empty(),
+        "over 1/{MIN_PARTS} of {total} lines: {too_large:?}"
+    );
+}
+
+#[test]
+fn layers_reserved_code_stays_in_its_place() {
     let mut wrong = Vec::new();
-    for (pattern, places, why) in RESERVED {
+    for (pattern, places, reason) in RESERVED {
         let pattern = Regex::new(pattern).unwrap();
-        for source in sources() {
-            let may = |place: &&str| source.module == **place || source.path == Path::new(place);
-            if !places.iter().any(may) && pattern.is_match(&source.code) {
-                wrong.push(format!("{}: {why}", source.path.display()));
+        for source in program_sources() {
+            let folder = folder_of(&source.path);
+            let is_allowed = places
+                .iter()
+                .any(|place| folder == *place || source.path == Path::new("src").join(place));
+            if !is_allowed && pattern.is_match(&source.code) {
+                wrong.push(format!("{}: {reason}", source.path.display()));
             }
         }
     }
@@ -149,142 +185,95 @@ fn what_is_reserved_for_one_place_stays_there() {
 }
 
 #[test]
-fn main_only_calls_the_library() {
-    let main = fs::read_to_string(root().join("src/main.rs")).unwrap();
+fn layers_main_only_calls_library() {
+    let main = fs::read_to_string(package().join("src/main.rs")).unwrap();
     assert!(main.contains("ccsync::cli::main()"), "{main}");
     assert!(main.lines().count() < 10, "{main}");
 }
 
 #[test]
-fn every_module_opens_with_what_it_is_for() {
-    for source in sources() {
-        let text = fs::read_to_string(root().join("src").join(&source.path)).unwrap();
+fn layers_every_module_has_a_header() {
+    let mut sources = program_sources();
+    sources.retain(|source| !source.text.starts_with("//! "));
+    let paths: Vec<_> = sources.iter().map(|source| &source.path).collect();
+    assert!(paths.is_empty(), "no `//!` on the first line: {paths:?}");
+}
+
+#[test]
+fn layers_every_test_file_is_a_module() {
+    let main = fs::read_to_string(package().join("tests/main.rs")).unwrap();
+    for entry in fs::read_dir(package().join("tests")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let is_module = path.extension().is_some_and(|e| e == "rs") || path.join("mod.rs").exists();
         assert!(
-            text.starts_with("//! "),
-            "{} does not",
-            source.path.display()
+            !is_module || name == "main" || main.contains(&format!("\nmod {name};")),
+            "tests/main.rs does not name {name}"
         );
     }
 }
 
-#[test]
-fn no_test_file_is_forgotten() {
-    let main = fs::read_to_string(root().join("tests/main.rs")).unwrap();
-    for entry in fs::read_dir(root().join("tests"))
-        .unwrap()
-        .map(|e| e.unwrap().path())
-    {
-        let stem = entry.file_stem().unwrap().to_str().unwrap().to_owned();
-        let is_module =
-            entry.extension().is_some_and(|e| e == "rs") || entry.join("mod.rs").exists();
-        if is_module && stem != "main" {
-            assert!(
-                main.contains(&format!("\nmod {stem};")),
-                "tests/main.rs does not name {stem}"
-            );
-        }
-    }
-}
-
-#[test]
-fn paths_are_found_in_every_form() {
-    let code = "use crate::sys::{env::Env, fs};\nuse crate::{domain::id::SessionId, store};\nfn f() { crate::config::x() }\n\
-                use crate::sync::{self, Context};";
-    let mut used = used_paths(code);
-    used.sort();
-    let expected = [
-        "config::x",
-        "domain::id::SessionId",
-        "store",
-        "sync",
-        "sync::Context",
-        "sys::env::Env",
-        "sys::fs",
-    ];
-    assert_eq!(used, expected);
-}
-
-fn root() -> PathBuf {
-    env!("CARGO_MANIFEST_DIR").into()
-}
-
-fn sources() -> Vec<Source> {
-    let src = root().join("src");
-    let files = walkdir::WalkDir::new(&src)
-        .sort_by_file_name()
-        .into_iter()
-        .map(Result::unwrap);
-    let rust = files.filter(|e| {
-        e.path().extension().is_some_and(|x| x == "rs") && !e.path().ends_with("main.rs")
-    });
-    rust.map(|entry| {
-        let path = entry.path().strip_prefix(&src).unwrap().to_owned();
-        let module = path
-            .iter()
-            .next()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .trim_end_matches(".rs")
-            .to_owned();
-        Source {
-            code: code_of(&fs::read_to_string(entry.path()).unwrap()),
-            path,
-            module,
-        }
-    })
-    .collect()
-}
-
-/// The file without comments and without what follows its first test module (they stand last).
-fn code_of(text: &str) -> String {
-    let tests = Regex::new(r"(?m)^#\[cfg\((all\()?test").unwrap();
-    let code = tests
-        .find(text)
-        .map_or(text, |found| &text[..found.start()]);
-    Regex::new(r"(?m)//.*$")
-        .unwrap()
-        .replace_all(code, "")
-        .into_owned()
-}
-
-/// Every path below `crate::` that the code names, groups in braces taken apart.
-fn used_paths(code: &str) -> Vec<String> {
-    let mut used = Vec::new();
-    for (at, start) in code.match_indices("crate::") {
-        if code[..at].ends_with('$') {
+/// Lists every use of a folder that `ALLOWED` does not name, one a line.
+fn upward_uses(graph: &ImportGraph) -> String {
+    let allowed: BTreeMap<_, _> = ALLOWED.into_iter().collect();
+    let mut unknown = BTreeSet::new();
+    let mut upward = String::new();
+    for (file, uses) in graph.files.iter().zip(&graph.uses) {
+        let folder = folder_of(file);
+        let Some(may_use) = allowed.get(folder.as_str()) else {
+            unknown.insert(folder);
             continue;
+        };
+        for (used, paths) in uses {
+            for path in paths {
+                let target = folder_of(&graph.files[*used]);
+                let is_allowed = |name: &str| {
+                    name == folder || may_use.iter().any(|m| m.split(' ').any(|m| m == name))
+                };
+                let written = path
+                    .strip_prefix("crate::")
+                    .and_then(|p| p.split("::").next());
+                if !is_allowed(&target) || !written.is_none_or(is_allowed) {
+                    writeln!(
+                        upward,
+                        "{}: `{folder}` must not use `{path}`",
+                        file.display()
+                    )
+                    .unwrap();
+                }
+            }
         }
-        expand(&code[at + start.len()..], "", &mut used);
     }
-    used
+    for folder in unknown {
+        writeln!(upward, "src/{folder} is missing in `ALLOWED`").unwrap();
+    }
+    upward
 }
 
-/// Reads one path or group at the start of `code`; gives how many bytes it took.
-fn expand(code: &str, prefix: &str, used: &mut Vec<String>) -> usize {
-    let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    let name_end = code.find(|c| !is_name(c)).unwrap_or(code.len());
-    let name = &code[..name_end];
-    if !code[name_end..].starts_with('{') {
-        let whole = format!("{prefix}{name}");
-        used.push(
-            whole
-                .strip_suffix("::self")
-                .unwrap_or(&whole)
-                .trim_end_matches(':')
-                .to_owned(),
-        );
-        return name_end;
-    }
-    let mut at = name_end + 1;
-    let prefix = format!("{prefix}{name}");
-    while at < code.len() && !code[at..].starts_with('}') {
-        let skipped = code[at..].len() - code[at..].trim_start_matches([' ', '\n', ',']).len();
-        at += skipped;
-        if code[at..].starts_with('}') {
-            break;
+/// Lists what `file` uses of the other files of its `circle`.
+fn uses_in_circle(graph: &ImportGraph, file: usize, circle: &[usize]) -> String {
+    let mut lines = format!("  {}\n", graph.files[file].display());
+    for (used, paths) in &graph.uses[file] {
+        if circle.contains(used) {
+            let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+            let used = graph.files[*used].display();
+            writeln!(lines, "    -> {used} ({})", paths.join(", ")).unwrap();
         }
-        at += expand(&code[at..], &prefix, used).max(1);
     }
-    at + 1
+    lines
+}
+
+/// Prints `details` past the test harness, which hides the output of a test.
+fn print_if_wanted(title: &str, details: &str) {
+    if std::env::var_os("CCSYNC_LAYERS").is_some_and(|value| value == "print") {
+        let text = format!("== {title}\n{details}");
+        std::io::stderr().write_all(text.as_bytes()).unwrap();
+    }
+}
+
+/// Returns `sys` for `src/sys/fs.rs`, and `config` for `src/config.rs`.
+fn folder_of(path: &Path) -> String {
+    let below_src = path.strip_prefix("src").unwrap();
+    let first = below_src.iter().next().unwrap().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
 }

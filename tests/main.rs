@@ -7,64 +7,70 @@
 
 mod harness;
 
-mod attack;
-mod crash;
+mod apply;
 #[cfg(target_os = "linux")]
-mod crowd;
+mod concurrent_commands;
+mod concurrent_pushes;
+mod crash;
 mod damage;
 mod diverge;
+#[cfg(target_os = "linux")]
+mod docs;
 #[cfg(unix)]
 mod doctor;
 mod errors;
+mod exclude;
+mod external_files;
 mod extras;
-#[cfg(unix)]
-mod finding;
-mod fixtures;
-mod foreign;
+mod foreign_files;
 mod full_disk;
-#[cfg(unix)]
-mod github;
 mod help;
 mod history;
-mod hostile_sessions;
-mod hostile_store;
 mod import;
-mod import_beside;
-mod layers;
-mod left_out;
-mod lock;
-mod look;
-mod machines;
-mod model;
+mod import_extras;
+mod init;
 #[cfg(unix)]
-mod moments;
-mod notes;
+mod init_github;
+#[cfg(unix)]
+mod init_terminal;
+#[cfg(unix)]
+mod kill_moments;
+mod layers;
+mod lock;
+mod machine;
+mod model;
+mod note;
 mod offline;
 #[cfg(target_os = "linux")]
-mod picker;
+mod old_store;
 mod placeholders;
-mod project;
-mod projects;
-mod prose;
-mod race;
+mod preview;
+mod project_location;
+mod project_repository;
+mod pull_hostile_store;
+mod push_odd_sessions;
+mod push_pull;
+mod push_pull_edge_cases;
+mod push_pull_fixtures;
 mod readme;
-#[cfg(target_os = "linux")]
-mod relay;
+mod repack;
 mod repair;
-mod reports;
+mod report;
 #[cfg(target_os = "linux")]
 mod resume;
+#[cfg(target_os = "linux")]
+mod resume_picker;
+#[cfg(target_os = "linux")]
+mod resume_relay;
 mod rewrite;
-mod round_trip;
 mod safety;
+#[cfg(unix)]
+mod search;
 mod secrets;
 #[cfg(unix)]
 mod servers;
-mod setting_up;
-mod settings;
-#[cfg(unix)]
-mod terminal;
-mod tidy;
+mod source;
+mod style;
 mod transport;
 #[cfg(unix)]
 mod troubleshooting;

@@ -8,14 +8,22 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ccsync::browse::list::{ListFilter, list};
+use ccsync::check::verify::{VerifyRequest, verify};
 use ccsync::config::{Config, Settings};
 use ccsync::domain::progress::Silent;
-use ccsync::sync::report::{Outcome, RemoteState, Report};
-use ccsync::sync::verification::{RemoteStanding, SessionCheck};
-use ccsync::sync::{self, Context, ListFilter, PullRequest, SetUp, VerifyRequest};
+use ccsync::flows::pull::{PullRequest, pull};
+use ccsync::flows::push::push;
+use ccsync::history::undo::undo;
+use ccsync::machine::set_up::{SetUp, set_up};
+use ccsync::report::transfer::{Outcome, RemoteState, Report};
+use ccsync::report::verification::{RemoteStanding, SessionCheck};
 use ccsync::sys::clock::SystemClock;
 use ccsync::sys::env::{Dirs, Env};
 use ccsync::transport::url::RemoteUrl;
+use ccsync::workspace::context::Context;
+use ccsync::workspace::error::SyncError;
+use ccsync::workspace::paths::config_path;
 use proptest::prelude::*;
 
 use crate::harness::library::environment;
@@ -136,7 +144,7 @@ impl World {
             }
             Act::Push => machine.push(),
             Act::Pull => machine.pull(&[]),
-            Act::Undo => drop(sync::undo(&machine.context()).unwrap()),
+            Act::Undo => drop(undo(&machine.context()).unwrap()),
             Act::Network => self.toggle_network(),
             Act::DropIndex => drop(fs::remove_file(machine.env.dirs.state.join("index.json"))),
             Act::DropSeen => drop(fs::remove_file(machine.env.dirs.state.join("seen.json"))),
@@ -207,7 +215,7 @@ impl Machine {
             remote: Some(RemoteUrl::parse(remote.to_str().unwrap(), home).unwrap()),
             ..SetUp::default()
         };
-        sync::set_up(
+        set_up(
             &env,
             &SystemClock::default(),
             Arc::new(Silent),
@@ -250,9 +258,7 @@ impl Machine {
     }
 
     fn context(&self) -> Context<'_> {
-        let config = Config::load(&sync::config_path(&self.env))
-            .unwrap()
-            .unwrap();
+        let config = Config::load(&config_path(&self.env)).unwrap().unwrap();
         let settings = Settings::resolve(&config, &self.env).unwrap();
         Context {
             env: &self.env,
@@ -264,7 +270,7 @@ impl Machine {
     }
 
     fn push(&self) {
-        let report = sync::push(&self.context(), false).unwrap();
+        let report = push(&self.context(), false).unwrap();
         let offline = matches!(report.remote, RemoteState::Queued { .. });
         assert!(offline || is_clean(&report), "{report:#?}");
     }
@@ -275,16 +281,16 @@ impl Machine {
             sessions: sessions.to_vec(),
             ..PullRequest::default()
         };
-        match sync::pull(&self.context(), &request) {
+        match pull(&self.context(), &request) {
             Ok(report) => assert!(is_clean(&report), "{report:#?}"),
-            Err(sync::SyncError::Remote(_)) => {}
+            Err(SyncError::Remote(_)) => {}
             Err(e) => panic!("{e}"),
         }
     }
 
     /// Every byte here, in the store and on the remote is what it is said to be.
     fn verify(&self) {
-        let found = sync::verify(
+        let found = verify(
             &self.context(),
             &VerifyRequest {
                 full: true,
@@ -309,7 +315,7 @@ impl Machine {
             remote: true,
             ..ListFilter::default()
         };
-        sync::list(&self.context(), &filter)
+        list(&self.context(), &filter)
             .unwrap()
             .into_iter()
             .map(|row| row.session)
@@ -334,7 +340,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_line_is_lost_doubled_or_torn_from_its_conversation(ops in prop::collection::vec(op(), 4..40)) {
+    fn model_random_commands_lose_and_duplicate_no_line(ops in prop::collection::vec(op(), 4..40)) {
         let mut world = World::new();
         for op in &ops {
             world.run(op);

@@ -5,7 +5,7 @@ use std::fs;
 use crate::harness::{ONE, TWO, TestEnv, questions};
 
 #[test]
-fn an_offline_push_is_queued_and_the_next_command_sends_it() {
+fn push_offline_is_queued_and_sent_by_next_command() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let remote = env.remote_of_pair();
@@ -36,7 +36,7 @@ fn an_offline_push_is_queued_and_the_next_command_sends_it() {
 }
 
 #[test]
-fn a_pull_sends_what_was_queued() {
+fn pull_sends_queued_push() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let remote = env.remote_of_pair();
@@ -51,7 +51,7 @@ fn a_pull_sends_what_was_queued() {
 }
 
 #[test]
-fn what_a_fetch_has_merged_does_not_hide_that_a_session_runs_here() {
+fn pull_after_merge_still_skips_running_session() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let remote = env.remote_of_pair();
@@ -74,7 +74,7 @@ fn what_a_fetch_has_merged_does_not_hide_that_a_session_runs_here() {
 }
 
 #[test]
-fn an_offline_pull_fails_and_harms_nothing() {
+fn pull_offline_fails_without_changes() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let a = env.machine("a");
@@ -92,7 +92,7 @@ fn an_offline_pull_fails_and_harms_nothing() {
 }
 
 #[test]
-fn an_offline_sync_commits_all_the_same() {
+fn sync_offline_commits_locally() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let a = env.machine("a");

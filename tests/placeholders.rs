@@ -2,12 +2,13 @@
 
 use std::fs;
 
-use ccsync::sync::{ProjectHere, what_to_tell};
+use ccsync::handoff::path_notice::path_notice;
+use ccsync::handoff::project_here::ProjectHere;
 
 use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
-use crate::project::here;
-use crate::projects::{assert_lies_in, assert_settled};
+use crate::project_location::{assert_lies_in, assert_settled};
+use crate::project_repository::here;
 
 /// Gives the placeholder `LAB` to a directory relative to the home directory.
 fn give(machine: &Machine, directory: &str) -> Run {
@@ -21,7 +22,7 @@ fn give(machine: &Machine, directory: &str) -> Run {
 }
 
 /// `a` has pushed a session in `lab/x`, and given `lab` a placeholder since; `b` has the place in `science`.
-fn given_later(env: &TestEnv) -> (Machine, Machine) {
+fn pair_with_later_placeholder(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair();
     a.session(ONE).project("lab/x").turn("hello").write();
     a.ccsync(["push"]).success();
@@ -33,7 +34,7 @@ fn given_later(env: &TestEnv) -> (Machine, Machine) {
 }
 
 #[test]
-fn who_gives_it_is_told_of_what_is_stored_already() {
+fn add_placeholder_names_sessions_stored_below_it() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).project("lab/x").turn("hello").write();
@@ -56,9 +57,9 @@ fn who_gives_it_is_told_of_what_is_stored_already() {
             && !set.stderr.contains("ccsync push"),
         "{set}"
     );
-    let work = format!("WORK={}", a.home.join("work").display());
+    let workspace = format!("WORK={}", a.home.join("work").display());
     let init = a
-        .ccsync(["init", "--yes", "--add-placeholder", &work])
+        .ccsync(["init", "--yes", "--add-placeholder", &workspace])
         .success();
     assert!(
         init.stderr
@@ -74,9 +75,9 @@ fn who_gives_it_is_told_of_what_is_stored_already() {
 }
 
 #[test]
-fn a_session_from_before_lands_below_it_on_another_machine_and_its_text_stays() {
+fn pull_earlier_session_uses_placeholder_added_later() {
     let env = TestEnv::new();
-    let (a, b) = given_later(&env);
+    let (a, b) = pair_with_later_placeholder(&env);
     let pull = b.ccsync(["pull"]).success();
     assert!(pull.stdout.contains("{{LAB}}/x"), "{pull}");
     assert_lies_in(&b, ONE, "science/x");
@@ -110,7 +111,7 @@ fn a_session_from_before_lands_below_it_on_another_machine_and_its_text_stays() 
 }
 
 #[test]
-fn a_session_that_is_here_stays_and_who_lacks_it_has_it_where_it_was() {
+fn add_placeholder_does_not_move_existing_sessions() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).project("lab/x").turn("hello").write();
@@ -129,7 +130,7 @@ fn a_session_that_is_here_stays_and_who_lacks_it_has_it_where_it_was() {
 }
 
 #[test]
-fn what_counts_is_what_the_machine_had_then_and_more() {
+fn placeholder_of_storing_time_decides_location() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     give(&a, "lab");
@@ -157,9 +158,9 @@ fn what_counts_is_what_the_machine_had_then_and_more() {
 }
 
 #[test]
-fn a_machine_that_was_forgotten_is_still_known_for_it() {
+fn placeholder_of_forgotten_machine_is_still_used() {
     let env = TestEnv::new();
-    let (a, b) = given_later(&env);
+    let (a, b) = pair_with_later_placeholder(&env);
     b.ccsync(["machine", "forget", "a", "--yes"]).success();
     b.ccsync(["pull"]).success();
     assert_lies_in(&b, ONE, "science/x");
@@ -167,7 +168,7 @@ fn a_machine_that_was_forgotten_is_still_known_for_it() {
 }
 
 #[test]
-fn the_model_is_told_where_it_is_now() {
+fn path_notice_names_placeholder_added_later() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let signed =
@@ -185,7 +186,7 @@ fn the_model_is_told_where_it_is_now() {
     b.ccsync(["pull"]).success();
     let directory = b.home.join("science/x");
     let told = with_context(&b, |ctx| {
-        what_to_tell(ctx, &ONE.parse().unwrap(), &directory)
+        path_notice(ctx, &ONE.parse().unwrap(), &directory)
     })
     .unwrap()
     .unwrap();

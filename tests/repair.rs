@@ -137,7 +137,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_whole_is_not_touched(records in any_transcript()) {
+    fn repair_complete_transcript_is_unchanged(records in any_transcript()) {
         let text = records.concat().into_bytes();
         let (healed, findings) = heal(&text);
         prop_assert_eq!(lines(&healed.text), lines(&text));
@@ -145,7 +145,7 @@ proptest! {
     }
 
     #[test]
-    fn each_damage_is_healed_to_the_records_there_were(records in any_transcript(), at in 0..99usize, cut in 0..999usize) {
+    fn repair_each_damage_restores_its_records(records in any_transcript(), at in 0..99usize, cut in 0..999usize) {
         for injury in INJURIES {
             let damaged = injure(&records, injury, at, cut);
             let (healed, findings) = heal(&damaged);
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn every_byte_is_in_the_copy_or_among_the_fragments(text in proptest::collection::vec(bytes(), 0..12)) {
+    fn repair_every_byte_is_in_copy_or_fragments(text in proptest::collection::vec(bytes(), 0..12)) {
         let text = text.concat();
         let (healed, findings) = heal(&text);
         let solid = |text: &[u8]| text.iter().filter(|b| !b.is_ascii_whitespace() && **b != 0).count();
@@ -203,7 +203,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn a_missing_parent_is_replaced_by_the_record_before_in_the_same_chain() {
+fn repair_missing_parent_becomes_previous_record_of_chain() {
     let record = |uuid: &str, parent: &str, side: bool| {
         format!(
             "{{\"parentUuid\":{parent},\"isSidechain\":{side},\"type\":\"user\",\"uuid\":\"{uuid}\",\"sessionId\":\"s\"}}\n"
@@ -242,7 +242,7 @@ fn a_missing_parent_is_replaced_by_the_record_before_in_the_same_chain() {
 }
 
 #[test]
-fn records_of_one_id_that_differ_both_stay() {
+fn repair_different_records_of_one_id_are_kept() {
     let record = |text: &str| {
         format!("{{\"parentUuid\":null,\"type\":\"user\",\"text\":\"{text}\",\"uuid\":\"a\"}}\n")
     };
@@ -254,7 +254,7 @@ fn records_of_one_id_that_differ_both_stay() {
 }
 
 #[test]
-fn a_tear_inside_a_nested_message_does_not_make_it_a_record() {
+fn repair_torn_nested_message_is_not_a_record() {
     let whole = "{\"parentUuid\":null,\"type\":\"user\",\"uuid\":\"a\",\"sessionId\":\"s\"}\n";
     let torn = "{\"parentUuid\":\"a\",\"type\":\"progress\",\"data\":{\"message\":{\"type\":\"user\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"x\"}]},\"uuid\":\"inner\",\"timestamp\":\"t\"}";
     for end in ["\n", "\n{}", "[]\n"] {
@@ -271,7 +271,7 @@ fn a_tear_inside_a_nested_message_does_not_make_it_a_record() {
 /// Transcripts as the client wrote them are healthy, but for those that were cut on purpose.
 #[test]
 #[allow(clippy::print_stderr)]
-fn every_transcript_of_the_corpus_is_healthy() {
+fn repair_every_corpus_transcript_is_healthy() {
     let Some(corpus) = std::env::var_os("CCSYNC_CORPUS_DIR") else {
         eprintln!("skipped: CCSYNC_CORPUS_DIR is not set");
         return;
@@ -299,7 +299,7 @@ fn every_transcript_of_the_corpus_is_healthy() {
 }
 
 #[test]
-fn every_fixture_that_is_healthy_is_left_alone() {
+fn repair_healthy_fixture_is_unchanged() {
     let mut healthy = Vec::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     // Those in directories below are another program's.
@@ -353,19 +353,19 @@ fn damaged(whole: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_copy_is_a_session_of_its_own_and_the_damaged_one_stays() {
+fn repair_copy_is_new_session_and_original_is_unchanged() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let path = a.session(ONE).turn("hello").turn("more").write();
     let whole = fs::read(&path).unwrap();
-    let beside = path.with_extension("");
-    fs::create_dir_all(beside.join("subagents")).unwrap();
+    let extras = path.with_extension("");
+    fs::create_dir_all(extras.join("subagents")).unwrap();
     fs::write(
-        beside.join("subagents/agent-1.jsonl"),
+        extras.join("subagents/agent-1.jsonl"),
         format!("{{\"type\":\"mode\",\"sessionId\":\"{ONE}\"}}\n"),
     )
     .unwrap();
-    fs::write(beside.join("custom-title.json"), "{\"customTitle\":\"x\"}").unwrap();
+    fs::write(extras.join("custom-title.json"), "{\"customTitle\":\"x\"}").unwrap();
     fs::write(&path, damaged(&whole)).unwrap();
 
     let report = a.ccsync(["repair", &ONE[..8], "--json"]).success().json();
@@ -431,7 +431,7 @@ fn the_copy_is_a_session_of_its_own_and_the_damaged_one_stays() {
 }
 
 #[test]
-fn the_copy_can_go_elsewhere_and_overwrites_nothing() {
+fn repair_output_file_is_never_overwritten() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let path = a.session(ONE).turn("hello").turn("more").write();
@@ -450,7 +450,7 @@ fn the_copy_can_go_elsewhere_and_overwrites_nothing() {
 }
 
 #[test]
-fn there_may_be_nothing_to_repair_nothing_left_or_no_session() {
+fn repair_without_work_or_session_says_so() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -464,7 +464,7 @@ fn there_may_be_nothing_to_repair_nothing_left_or_no_session() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_running_session_is_read_up_to_its_last_whole_line() {
+fn repair_running_session_up_to_last_complete_line() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").raw(b"{\"type\":\"us").write();
@@ -477,7 +477,7 @@ fn a_running_session_is_read_up_to_its_last_whole_line() {
 }
 
 #[test]
-fn push_names_the_command_for_a_damaged_session() {
+fn push_damaged_session_hints_at_repair() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let path = a.session(ONE).turn("hello").turn("more").write();

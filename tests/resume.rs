@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Child;
 
 use ccsync::domain::client_dir::client_dir_name;
+use ccsync::leasing::acquire::{self, Acquired};
 use ccsync::lock::state::TakeOver;
-use ccsync::sync::locks::{self, Acquired};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::harness::client::{Client, wait_for};
@@ -52,7 +52,7 @@ fn ended(machine: &Machine, child: Child) -> Run {
 }
 
 #[test]
-fn a_session_goes_on_elsewhere_and_comes_home() {
+fn resume_on_other_machine_and_back() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
@@ -70,28 +70,28 @@ fn a_session_goes_on_elsewhere_and_comes_home() {
 }
 
 #[test]
-fn a_session_that_is_open_elsewhere_is_refused() {
+fn resume_session_locked_by_other_machine_is_refused() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
     let child = at_a.start(&["resume", ONE], "from a");
     assert_eq!(held(&env.remote_of_pair(), &a), [ONE]);
     insta::assert_snapshot!(at_b.run(&["resume", ONE], "from b"));
-    at_a.let_go();
+    at_a.finish();
     ended(&a, child).success();
     at_b.run(&["resume", ONE], "from b").success();
     assert_eq!(questions(&b.text(ONE)), ["hello", "from a", "from b"]);
 }
 
 #[test]
-fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork() {
+fn resume_after_take_over_keeps_turns_as_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
     let child = at_a.start(&["resume", ONE], "from a");
     at_b.run(&["resume", ONE, "--take-over"], "from b")
         .success();
-    at_a.let_go();
+    at_a.finish();
     let run = ended(&a, child).success();
     assert!(run.stderr.contains("a session of its own"), "{run}");
     let both = [vec!["hello", "from a"], vec!["hello", "from b"]];
@@ -105,13 +105,13 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork() {
 
 /// The other machine has not written yet: all the same the session is its own, and what came after the loss does not go into it.
 #[test]
-fn a_lost_lock_forks_also_before_the_other_machine_has_said_anything() {
+fn resume_lost_lock_forks_before_other_machine_writes() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
     let child = at_a.start(&["resume", ONE], "from a");
     let other = at_b.start(&["resume", ONE, "--take-over"], "from b");
-    at_a.let_go();
+    at_a.finish();
     let run = ended(&a, child).success();
     assert!(run.stderr.contains("taken over by b"), "{run}");
     assert_eq!(
@@ -119,7 +119,7 @@ fn a_lost_lock_forks_also_before_the_other_machine_has_said_anything() {
         ["hello"],
         "the session is what the store has of it"
     );
-    at_b.let_go();
+    at_b.finish();
     ended(&b, other).success();
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
     a.ccsync(["sync"]).success();
@@ -128,7 +128,7 @@ fn a_lost_lock_forks_also_before_the_other_machine_has_said_anything() {
 
 /// Whichever command of this machine notices the loss first: the person who ran the client is told.
 #[test]
-fn a_loss_that_another_command_has_noticed_is_told_all_the_same() {
+fn resume_reports_loss_noticed_by_other_command() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
@@ -136,7 +136,7 @@ fn a_loss_that_another_command_has_noticed_is_told_all_the_same() {
     at_b.run(&["resume", ONE, "--take-over"], "from b")
         .success();
     a.ccsync(["push"]).code(5);
-    at_a.let_go();
+    at_a.finish();
     let run = ended(&a, child).success();
     assert!(run.stderr.contains("a session of "), "{run}");
     assert!(!run.stderr.contains("given back"), "{run}");
@@ -146,7 +146,7 @@ fn a_loss_that_another_command_has_noticed_is_told_all_the_same() {
 
 /// Only a sub-agent went on here, and nothing was said.
 #[test]
-fn a_lost_lock_forks_what_grew_beside_the_transcript_too() {
+fn resume_lost_lock_forks_sub_agent_files() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let agent = |machine: &Machine, session: &str| {
@@ -161,7 +161,7 @@ fn a_lost_lock_forks_what_grew_beside_the_transcript_too() {
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let session = ONE.parse().unwrap();
-    let acquired = with_context(&a, |ctx| locks::acquire(ctx, &session, TakeOver::No));
+    let acquired = with_context(&a, |ctx| acquire::acquire(ctx, &session, TakeOver::No));
     assert!(matches!(acquired, Ok(Acquired::Yes(_))), "{acquired:?}");
     let at_b = Client::install(&b);
     let other = at_b.start(&["resume", ONE, "--take-over"], "from b");
@@ -171,7 +171,7 @@ fn a_lost_lock_forks_what_grew_beside_the_transcript_too() {
     )
     .unwrap();
     a.ccsync(["push"]).code(5);
-    at_b.let_go();
+    at_b.finish();
     ended(&b, other).success();
     b.ccsync(["pull"]).success();
     let lines = |session: &str| {
@@ -189,7 +189,7 @@ fn a_lost_lock_forks_what_grew_beside_the_transcript_too() {
 }
 
 #[test]
-fn two_terminals_of_one_machine() {
+fn resume_in_second_terminal_is_refused() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let at_a = Client::install(&a);
@@ -204,7 +204,7 @@ fn two_terminals_of_one_machine() {
     let other = at_a.start(&["start"], "another session");
     assert_eq!(held(&env.remote_of_pair(), &a).len(), 2);
     assert_ne!(client, at_a.pid());
-    at_a.let_go();
+    at_a.finish();
     ended(&a, child).success();
     ended(&a, other).success();
     assert_eq!(said(&a), [vec!["another session"], vec!["hello", "first"]]);
@@ -212,7 +212,7 @@ fn two_terminals_of_one_machine() {
 }
 
 #[test]
-fn told_to_end_it_pushes_and_gives_the_lock_back() {
+fn resume_terminated_pushes_and_releases_lock() {
     for by in [Signal::TERM, Signal::HUP] {
         let env = TestEnv::new();
         let (a, b) = env.pair_with_session();
@@ -227,7 +227,7 @@ fn told_to_end_it_pushes_and_gives_the_lock_back() {
 }
 
 #[test]
-fn an_interrupt_is_the_clients_business() {
+fn resume_interrupt_goes_to_client() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let at_a = Client::install(&a);
@@ -235,7 +235,7 @@ fn an_interrupt_is_the_clients_business() {
     for _ in 0..3 {
         signal(&child, Signal::INT);
     }
-    at_a.let_go();
+    at_a.finish();
     ended(&a, child).success();
     assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
@@ -257,7 +257,7 @@ fn interrupt_git(machine: &Machine, command: &str) {
 
 /// It was meant for ccsync, whatever that was doing, and would stop every backup later on.
 #[test]
-fn an_interrupt_before_the_client_runs_ends_the_command() {
+fn resume_interrupt_before_client_ends_command() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let at_a = Client::install(&a);
@@ -281,7 +281,7 @@ fn an_interrupt_before_the_client_runs_ends_the_command() {
 }
 
 #[test]
-fn an_interrupted_fetch_is_no_missing_remote() {
+fn resume_interrupted_fetch_does_not_go_offline() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let at_a = Client::install(&a);
@@ -295,7 +295,7 @@ fn an_interrupted_fetch_is_no_missing_remote() {
 }
 
 #[test]
-fn a_session_that_runs_here_is_not_started_twice() {
+fn resume_running_session_is_refused() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let at_a = Client::install(&a);
@@ -320,7 +320,7 @@ fn a_session_that_runs_here_is_not_started_twice() {
 
 /// An older client does not say which session it has open.
 #[test]
-fn another_terminal_of_this_machine_is_no_other_machine() {
+fn resume_take_over_from_same_machine_is_refused() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
@@ -332,13 +332,13 @@ fn another_terminal_of_this_machine_is_no_other_machine() {
         "{refused}"
     );
     at_b.run(&["resume", ONE], "from b").code(4);
-    at_a.let_go();
+    at_a.finish();
     ended(&a, child).success();
     assert_eq!(questions(&a.text(ONE)), ["hello", "first"]);
 }
 
 #[test]
-fn the_next_command_finds_what_a_killed_one_left() {
+fn resume_killed_is_finished_by_next_command() {
     for command in ["push", "sync", "update"] {
         let env = TestEnv::new();
         let (a, b) = env.pair_with_session();
@@ -356,7 +356,7 @@ fn the_next_command_finds_what_a_killed_one_left() {
 }
 
 #[test]
-fn a_client_that_outlives_its_ccsync_keeps_the_lock() {
+fn resume_killed_keeps_lock_while_client_runs() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let at_a = Client::install(&a);
@@ -371,7 +371,7 @@ fn a_client_that_outlives_its_ccsync_keeps_the_lock() {
         "it is still being continued"
     );
     let client = at_a.pid();
-    at_a.let_go();
+    at_a.finish();
     wait_for("the client ends", || {
         rustix::process::test_kill_process(Pid::from_raw(client).unwrap()).is_err()
     });
@@ -380,7 +380,7 @@ fn a_client_that_outlives_its_ccsync_keeps_the_lock() {
 }
 
 #[test]
-fn a_crash_whose_session_was_taken_over_meanwhile_becomes_a_fork() {
+fn resume_crash_then_take_over_becomes_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
@@ -400,7 +400,7 @@ fn a_crash_whose_session_was_taken_over_meanwhile_becomes_a_fork() {
 }
 
 #[test]
-fn a_lock_released_by_force_is_lost() {
+fn resume_lock_released_by_force_is_lost() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let at_a = Client::install(&a);
@@ -408,13 +408,13 @@ fn a_lock_released_by_force_is_lost() {
     b.ccsync(["lock", "release", ONE]).code(4);
     b.ccsync(["lock", "release", ONE, "--force", "--yes"])
         .success();
-    at_a.let_go();
+    at_a.finish();
     ended(&a, child).success();
     assert_eq!(said(&a), [vec!["hello"], vec!["hello", "from a"]]);
 }
 
 #[test]
-fn without_the_remote_it_says_so_and_goes_on_only_if_asked() {
+fn resume_offline_needs_flag() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
@@ -440,7 +440,7 @@ fn without_the_remote_it_says_so_and_goes_on_only_if_asked() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_refused_with_the_command_to_type() {
+fn resume_without_terminal_names_command() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let at_a = Client::install(&a);
@@ -475,7 +475,7 @@ fn what_cannot_be_asked_is_refused_with_the_command_to_type() {
 }
 
 #[test]
-fn the_model_is_told_once_where_things_are_if_the_past_stays_as_it_was() {
+fn resume_original_paths_sends_path_notice_once() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));

@@ -6,22 +6,22 @@ mod documentation;
 mod properties;
 mod reference;
 
-use ccsync::domain::root::{Root, RootSet, System};
+use ccsync::domain::placeholder::{Placeholder, Placeholders, System};
 use ccsync::rewrite::{Collapser, Expander, TextKind, View};
 
 /// Roots from names and paths; a path may be followed by `=>` and its resolved form.
-fn roots(system: System, roots: &[(&str, &str)]) -> RootSet {
+fn placeholders(system: System, placeholders: &[(&str, &str)]) -> Placeholders {
     let root = |(name, path): &(&str, &str)| {
         let (path, resolved) = path
             .split_once("=>")
             .map_or((*path, None), |(path, resolved)| (path, Some(resolved)));
-        Root::new(system, name.parse().expect("a root's name"), path, resolved)
+        Placeholder::new(system, name.parse().expect("a root's name"), path, resolved)
             .expect("a root's path")
     };
-    RootSet::new(system, roots.iter().map(root))
+    Placeholders::new(system, placeholders.iter().map(root))
 }
 
-fn collapse(origin: &RootSet, directories: &[String], kind: TextKind, text: &[u8]) -> Vec<u8> {
+fn collapse(origin: &Placeholders, directories: &[String], kind: TextKind, text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     Collapser::new(origin, directories).collapse(text, kind, &mut out);
     out
@@ -35,8 +35,8 @@ fn expand(expander: &Expander, kind: TextKind, portable: &[u8]) -> Vec<u8> {
 
 /// What the machine `target` reads of a text that `origin` wrote.
 fn read(
-    origin: &RootSet,
-    target: &RootSet,
+    origin: &Placeholders,
+    target: &Placeholders,
     view: View,
     kind: TextKind,
     portable: &[u8],

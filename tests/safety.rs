@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::harness::{ONE, TWO, TestEnv, questions};
 
 #[test]
-fn a_dry_run_changes_nothing() {
+fn dry_run_changes_nothing() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -51,7 +51,7 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
-fn a_dry_push_leaves_the_whole_home_as_it_was() {
+fn push_dry_run_leaves_home_unchanged() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -70,7 +70,7 @@ fn a_dry_push_leaves_the_whole_home_as_it_was() {
 }
 
 #[test]
-fn a_session_deleted_here_stays_in_the_store() {
+fn push_deleted_session_stays_in_store() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let path = a.session(ONE).turn("hello").write();
@@ -82,7 +82,7 @@ fn a_session_deleted_here_stays_in_the_store() {
 }
 
 #[test]
-fn undo_puts_back_what_pull_replaced() {
+fn undo_restores_what_pull_replaced() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let before = b.transcript(ONE);
@@ -97,7 +97,7 @@ fn undo_puts_back_what_pull_replaced() {
 }
 
 #[test]
-fn undo_leaves_what_changed_since() {
+fn undo_keeps_files_changed_since() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     a.append(ONE, "more");
@@ -109,7 +109,7 @@ fn undo_leaves_what_changed_since() {
 }
 
 #[test]
-fn undo_keeps_what_it_cannot_put_back() {
+fn undo_keeps_backup_it_cannot_restore() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     a.session(TWO).turn("two").write();
@@ -150,7 +150,7 @@ fn undo_keeps_what_it_cannot_put_back() {
 }
 
 #[test]
-fn undo_gives_back_the_time_too_and_goes_on_to_the_pull_before() {
+fn undo_restores_time_and_continues_with_previous_pull() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").days_old(3).write();
@@ -175,15 +175,15 @@ fn undo_gives_back_the_time_too_and_goes_on_to_the_pull_before() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn undo_never_touches_a_running_session() {
+fn undo_running_session_is_unchanged() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    let beside = a
+    let extras = a
         .transcript_path(ONE)
         .with_extension("")
         .join("tool-results");
-    fs::create_dir_all(&beside).unwrap();
-    fs::write(beside.join("toolu_1.txt"), "x").unwrap();
+    fs::create_dir_all(&extras).unwrap();
+    fs::write(extras.join("toolu_1.txt"), "x").unwrap();
     a.append(ONE, "more");
     a.session(TWO).turn("two").write();
     a.ccsync(["push"]).success();
@@ -230,7 +230,7 @@ fn undo_never_touches_a_running_session() {
 }
 
 #[test]
-fn nothing_to_undo_is_said() {
+fn undo_without_pull_says_so() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     insta::assert_snapshot!(a.ccsync(["undo"]), @r"
@@ -240,7 +240,7 @@ fn nothing_to_undo_is_said() {
 }
 
 #[test]
-fn a_torn_last_line_stays_on_its_origin() {
+fn push_torn_last_line_stays_local() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE)
@@ -262,7 +262,7 @@ fn a_torn_last_line_stays_on_its_origin() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_running_session_is_never_written_to() {
+fn pull_running_session_is_never_written() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     a.append(ONE, "more");
@@ -280,7 +280,7 @@ fn a_running_session_is_never_written_to() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_a_killed_client_left_behind_stops_nothing() {
+fn pull_stale_client_session_file_is_ignored() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     a.append(ONE, "more");
@@ -298,7 +298,7 @@ fn what_a_killed_client_left_behind_stops_nothing() {
 }
 
 #[test]
-fn the_store_is_clean_after_every_command() {
+fn store_is_clean_after_every_command() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -325,12 +325,12 @@ fn the_store_is_clean_after_every_command() {
 
 #[cfg(unix)]
 #[test]
-fn files_are_private_whatever_the_umask_is() {
+fn files_are_private_with_any_umask() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let beside = a.session(ONE).turn("hello").write().with_extension("");
-    fs::create_dir_all(beside.join("tool-results")).unwrap();
-    fs::write(beside.join("tool-results/toolu_1.txt"), "x").unwrap();
+    let extras = a.session(ONE).turn("hello").write().with_extension("");
+    fs::create_dir_all(extras.join("tool-results")).unwrap();
+    fs::write(extras.join("tool-results/toolu_1.txt"), "x").unwrap();
     let open = |machine: &crate::harness::Machine, command: &str| {
         let program = env!("CARGO_BIN_EXE_ccsync");
         machine
@@ -362,7 +362,7 @@ fn files_are_private_whatever_the_umask_is() {
 }
 
 #[test]
-fn one_broken_session_does_not_stop_the_others() {
+fn push_broken_session_does_not_stop_others() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("good").write();
@@ -376,7 +376,7 @@ fn one_broken_session_does_not_stop_the_others() {
 }
 
 #[test]
-fn a_title_cannot_steer_the_terminal() {
+fn output_title_is_escaped_for_terminal() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("evil \u{1b}[2J\u{202e}title").write();
@@ -393,13 +393,13 @@ fn a_title_cannot_steer_the_terminal() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_in_the_place_of_a_session_directory_is_not_entered() {
+fn push_symlinked_session_directory_is_not_read() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let beside = a.session(ONE).turn("hello").write().with_extension("");
+    let extras = a.session(ONE).turn("hello").write().with_extension("");
     fs::create_dir(a.home.join(".ssh")).unwrap();
     fs::write(a.home.join(".ssh/id_ed25519"), "secret").unwrap();
-    std::os::unix::fs::symlink(a.home.join(".ssh"), beside).unwrap();
+    std::os::unix::fs::symlink(a.home.join(".ssh"), extras).unwrap();
     let push = a.ccsync(["push"]).code(3);
     assert!(push.stdout.contains("links are not followed"), "{push}");
     assert!(
@@ -416,18 +416,18 @@ fn a_link_in_the_place_of_a_session_directory_is_not_entered() {
 }
 
 #[test]
-fn what_a_killed_pull_left_behind_is_no_part_of_a_session() {
+fn push_temporary_files_of_killed_pull_are_ignored() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let beside = a
+    let extras = a
         .session(ONE)
         .turn("hello")
         .write()
         .with_extension("")
         .join("tool-results");
-    fs::create_dir_all(&beside).unwrap();
-    fs::write(beside.join(".ccsync-Ab12.tmp"), "half").unwrap();
-    fs::write(beside.join("toolu_1.txt"), "x").unwrap();
+    fs::create_dir_all(&extras).unwrap();
+    fs::write(extras.join(".ccsync-Ab12.tmp"), "half").unwrap();
+    fs::write(extras.join("toolu_1.txt"), "x").unwrap();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let results = b
@@ -442,19 +442,19 @@ fn what_a_killed_pull_left_behind_is_no_part_of_a_session() {
 }
 
 #[test]
-fn what_lies_beside_a_missing_transcript_is_completed_or_left_alone() {
+fn pull_missing_transcript_with_files_is_completed_or_skipped() {
     for (there, code) in [("x", 0), ("something else", 3)] {
         let env = TestEnv::new();
         let (a, b) = env.pair();
-        let beside = a
+        let extras = a
             .session(ONE)
             .turn("hello")
             .write()
             .with_extension("")
             .join("tool-results");
-        fs::create_dir_all(&beside).unwrap();
-        fs::write(beside.join("toolu_1.txt"), "x").unwrap();
-        fs::write(beside.join("toolu_2.txt"), "y").unwrap();
+        fs::create_dir_all(&extras).unwrap();
+        fs::write(extras.join("toolu_1.txt"), "x").unwrap();
+        fs::write(extras.join("toolu_2.txt"), "y").unwrap();
         a.ccsync(["push"]).success();
         let here = b.project_dir("work/app").join(ONE).join("tool-results");
         fs::create_dir_all(&here).unwrap();
@@ -475,7 +475,7 @@ fn what_lies_beside_a_missing_transcript_is_completed_or_left_alone() {
 }
 
 #[test]
-fn undo_leaves_a_transcript_whose_sub_agents_went_on() {
+fn undo_session_with_newer_sub_agents_is_kept() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let agents = a

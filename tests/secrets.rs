@@ -35,7 +35,7 @@ fn betrayers(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_password_in_the_address_is_in_the_configuration_and_nowhere_else() {
+fn secrets_url_password_is_only_in_config() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let on = Arc::new(AtomicBool::new(false));
@@ -113,7 +113,7 @@ fn a_password_in_the_address_is_in_the_configuration_and_nowhere_else() {
 }
 
 #[test]
-fn a_connection_that_breaks_in_a_push_queues_or_is_found_to_have_done_it() {
+fn push_broken_connection_queues_or_counts_as_done() {
     for (answering, code) in [(false, 6), (true, 0)] {
         let env = TestEnv::new();
         let remote = env.bare_remote();
@@ -147,7 +147,7 @@ fn a_connection_that_breaks_in_a_push_queues_or_is_found_to_have_done_it() {
 
 /// Everything that a `git` or this program makes is looked at while it is there, by many processes under an open umask.
 #[test]
-fn nothing_is_readable_for_others_while_it_is_written() {
+fn secrets_files_are_private_while_written() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let open = |machine: &Machine, command: &str| {

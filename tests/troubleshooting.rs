@@ -1,5 +1,7 @@
-//! Each symptom of `docs/troubleshooting.md` is made, looks as the page says, and is mended by the command that it names. A command that the page
-//! shows and no symptom here has run is a failure.
+//! Checks `docs/troubleshooting.md`: each symptom is caused, looks as the page says, and
+//! is fixed by the command that the page names.
+//!
+//! A command that the page shows and that no test here runs is a failure.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -9,14 +11,14 @@ use std::path::Path;
 use regex::Regex;
 
 use crate::harness::{Machine, ONE, Run, TestEnv};
-use crate::project::repository;
+use crate::project_repository::repository;
 
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md"))
         .unwrap()
 }
 
-/// Every command of this program that the page shows.
+/// Returns every `ccsync` command that the page shows.
 fn shown() -> BTreeSet<String> {
     let text = page().replace('\n', " ");
     let command = Regex::new(r"`(ccsync [^`]+)`").unwrap();
@@ -26,14 +28,14 @@ fn shown() -> BTreeSet<String> {
         .collect()
 }
 
-/// A person who types what the page says.
+/// A user who types what the page says. Remembers every command.
 #[derive(Default)]
 struct Reader {
     typed: RefCell<BTreeSet<String>>,
 }
 
 impl Reader {
-    /// Types a command on `machine`.
+    /// Runs a command on `machine`.
     fn types(&self, machine: &Machine, command: &str) -> Run {
         self.typed.borrow_mut().insert(command.to_owned());
         let mut words = command.split(' ');
@@ -42,9 +44,9 @@ impl Reader {
     }
 }
 
-/// Fails unless the run and the page both say so.
+/// Fails unless both the run and the page contain each of `words`.
 #[track_caller]
-fn looks_like(run: &Run, words: &[&str]) {
+fn assert_run_and_page_contain(run: &Run, words: &[&str]) {
     let all = format!("{}{}", run.stdout, run.stderr);
     for word in words {
         assert!(all.contains(word), "{word:?} is not in\n{run}");
@@ -55,20 +57,20 @@ fn looks_like(run: &Run, words: &[&str]) {
     }
 }
 
-fn not_visible(reader: &Reader) {
+fn session_not_visible(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.ccsync(["config", "add-placeholder", "WORK=~/work"])
         .success();
     a.session(ONE).days_old(100).turn("hello").write();
     reader.types(&a, "ccsync push").success();
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&b, "ccsync pull"),
-        &["left in the store", "not active for 30 days"],
+        &["not pulled", "no activity for 30 days"],
     );
     let all = reader.types(&b, "ccsync list --remote").success();
     assert!(all.stdout.contains(&ONE[..8]), "{all}");
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&b, "ccsync pull 11111111"),
         &["no place for", "ccsync config add-placeholder WORK="],
     );
@@ -77,12 +79,14 @@ fn not_visible(reader: &Reader) {
         .success();
     reader.types(&b, "ccsync pull --days 365").success();
     assert_eq!(b.sessions(), [ONE]);
-    reader.types(&b, "ccsync config set days 365").success();
+    reader
+        .types(&b, "ccsync config set pull_max_age 365")
+        .success();
     fs::remove_file(b.transcript_path(ONE)).unwrap();
     reader.types(&b, "ccsync pull");
     assert!(
         b.sessions().is_empty(),
-        "what was removed is not brought back"
+        "a pull does not bring deleted sessions back"
     );
     reader.types(&b, "ccsync pull 11111111").success();
     assert_eq!(b.sessions(), [ONE]);
@@ -92,7 +96,7 @@ fn locked(reader: &Reader) {
     use ccsync::lock::record::{Identity, LockRecord, Stamp};
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    // Another machine at work, as it looks from here: a lock of somebody whom nobody knows.
+    // The lock of a machine that this store does not know.
     let identity = Identity {
         machine: "0123456789abcdef0123456789abcdef".parse().unwrap(),
         host: "desk".to_owned(),
@@ -128,7 +132,7 @@ fn locked(reader: &Reader) {
         commit.trim(),
     ]);
     let resume = b.ccsync(["resume", ONE]).code(4);
-    looks_like(&resume, &["is locked by desk"]);
+    assert_run_and_page_contain(&resume, &["is locked by desk"]);
     let shown = reader.types(&b, "ccsync lock show").success();
     assert!(shown.stdout.contains("desk"), "{shown}");
     reader.types(&b, "ccsync lock cleanup");
@@ -140,12 +144,12 @@ fn locked(reader: &Reader) {
         .types(&b, "ccsync lock release 11111111 --force --yes")
         .success();
     assert!(!reader.types(&b, "ccsync lock show").stdout.contains("desk"));
-    reader.types(&b, "ccsync update").success();
+    reader.types(&b, "ccsync recover").success();
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a lock is alive by the program's own clock"
+    reason = "the program judges the lock by the real clock"
 )]
 fn now() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
@@ -185,14 +189,14 @@ fn wrong_directory(reader: &Reader) {
         "{:?}",
         b.transcript_path(ONE)
     );
-    clone_that_is_not_known(reader);
+    unknown_clone(reader);
 }
 
-fn clone_that_is_not_known(reader: &Reader) {
+fn unknown_clone(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", "git@github.com:al/app.git");
-    // What is hidden below the home directory belongs to programs, so nobody looks for work there.
+    // Hidden directories are not searched for clones.
     repository(&b, ".code/app", "git@github.com:al/app.git");
     a.session(ONE).turn("hello").write();
     reader.types(&a, "ccsync push").success();
@@ -225,13 +229,13 @@ fn refusing(env: &TestEnv, script: &str) {
 fn refused(reader: &Reader) {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
-    // As GitHub words it; git passes on what the server says.
+    // GitHub's own words, which git passes on.
     let message = "cat >&2 <<'END'\nerror: GH013: Repository rule violations found for refs/heads/main.\n\n\
                    - GITHUB PUSH PROTECTION\n    - Push cannot contain secrets\nEND\nexit 1";
     refusing(&env, message);
     a.append(ONE, "a key");
     let run = reader.types(&a, "ccsync push").code(6);
-    looks_like(
+    assert_run_and_page_contain(
         &run,
         &[
             "not on the remote",
@@ -246,12 +250,12 @@ fn refused(reader: &Reader) {
             .stdout
             .contains("1 commit not on the remote yet")
     );
-    // A host with a limit: elsewhere, everything is carried over.
+    // A host with a size limit: another remote gets everything.
     refusing(
         &env,
         "echo 'fatal: pack exceeds maximum allowed size' >&2; exit 1",
     );
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&a, "ccsync push").code(6),
         &["pack exceeds maximum allowed size"],
     );
@@ -270,7 +274,7 @@ fn refused(reader: &Reader) {
             .types(&a, "ccsync push")
             .success()
             .summary()
-            .contains("nothing")
+            .contains("up to date")
     );
     let heads = a
         .run(
@@ -289,18 +293,13 @@ fn busy_and_offline(reader: &Reader) {
     let away = env.root().join("away.git");
     fs::rename(env.remote_of_pair(), &away).unwrap();
     a.append(ONE, "more");
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&a, "ccsync push").code(6),
-        &["queued: 1 commit here, the next command sends it"],
+        &["queued: 1 commit"],
     );
-    // Nobody is there to choose; but it does not stop at the remote.
+    // Without a terminal there is no list, but the missing remote is not the reason.
     let offline = reader.types(&a, "ccsync resume --offline").code(2);
-    assert!(
-        offline
-            .stderr
-            .contains("without a lock another machine may go on"),
-        "{offline}"
-    );
+    assert!(offline.stderr.contains("without a lock"), "{offline}");
     fs::rename(&away, env.remote_of_pair()).unwrap();
     reader.types(&a, "ccsync push").success();
     assert!(
@@ -308,7 +307,7 @@ fn busy_and_offline(reader: &Reader) {
             .types(&a, "ccsync status")
             .success()
             .stdout
-            .contains("nothing waits")
+            .contains("nothing to push")
     );
     let doctor = reader.types(&a, "ccsync doctor").success();
     assert!(doctor.stdout.contains("doctor: "), "{doctor}");
@@ -324,9 +323,9 @@ fn damaged(reader: &Reader) {
         "0123456789012345678901234567890123456789\n",
     )
     .unwrap();
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&a, "ccsync push").code(1),
-        &["the store's git repository could not be used"],
+        &["the store's git repository"],
     );
     let doctor = reader.types(&a, "ccsync doctor").code(1);
     let away = store.with_file_name("store.damaged");
@@ -339,23 +338,69 @@ fn damaged(reader: &Reader) {
     reader.types(&a, "ccsync verify --full").success();
 }
 
+/// A remote whose branch went back, or whose objects are damaged.
+fn remote_lost_data(reader: &Reader) {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    let git = |args: &[&str]| {
+        let remote = env.remote_of_pair();
+        a.run(a.program("git").arg("-C").arg(remote).args(args))
+            .success()
+            .stdout
+    };
+    let before = git(&["rev-parse", "main"]);
+    a.append(ONE, "more");
+    reader.types(&a, "ccsync push").success();
+    git(&["update-ref", "refs/heads/main", before.trim()]);
+    assert_run_and_page_contain(
+        &reader.types(&a, "ccsync verify").code(1),
+        &["the remote went back to"],
+    );
+    a.append(ONE, "and more");
+    reader.types(&a, "ccsync push").success();
+    reader.types(&a, "ccsync verify").success();
+    let address = reader.types(&a, "ccsync config get remote").success();
+    assert!(address.stdout.contains("remote-1.git"), "{address}");
+    reader.types(&a, "ccsync undo");
+}
+
+fn transcript_damaged(reader: &Reader) {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    a.session(ONE).turn("hello").raw(&[0; 8]).write();
+    a.append_raw(ONE, b"\n");
+    a.append(ONE, "after the crash");
+    let push = reader.types(&a, "ccsync push").success();
+    assert!(push.stdout.contains("ccsync repair"), "{push}");
+    let repair = "ccsync repair 11111111 --output healed.jsonl";
+    reader.types(&a, repair).success();
+    let healed = fs::read_to_string(a.home.join("healed.jsonl")).unwrap();
+    assert!(healed.contains("hello") && healed.contains("after the crash"));
+    assert!(!healed.contains('\0'), "the zero bytes are removed");
+    reader.types(&a, "ccsync repair 11111111").success();
+    assert_eq!(a.sessions().len(), 2, "the copy is a session of its own");
+    reader.types(&a, "ccsync verify 11111111").success();
+}
+
 #[test]
-fn every_symptom_is_mended_by_the_command_that_the_page_shows() {
+fn docs_every_troubleshooting_command_fixes_its_symptom() {
     let reader = Reader::default();
     for symptom in [
-        not_visible,
+        session_not_visible,
         locked,
         wrong_directory,
         refused,
         busy_and_offline,
         damaged,
+        remote_lost_data,
+        transcript_damaged,
     ] {
         symptom(&reader);
     }
     let typed = reader.typed.into_inner();
-    let never: Vec<_> = shown()
+    let missing: Vec<_> = shown()
         .into_iter()
         .filter(|command| !typed.contains(command))
         .collect();
-    assert!(never.is_empty(), "shown and never run: {never:#?}");
+    assert!(missing.is_empty(), "shown but not tested: {missing:#?}");
 }

@@ -25,7 +25,7 @@ fn standings(found: &Value) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn assert_standing(found: &Value, here_to_store: &str, store_to_remote: &str) {
+fn assert_status(found: &Value, here_to_store: &str, store_to_remote: &str) {
     assert_eq!(
         standings(found),
         [(here_to_store.to_owned(), store_to_remote.to_owned())],
@@ -90,7 +90,7 @@ fn make_writable(path: &Path) {
 }
 
 #[test]
-fn agreement_is_said_with_numbers_and_nothing_is_changed() {
+fn verify_agreement_reports_counts_and_changes_nothing() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     b.session(TWO).turn("only at b").turn("twice").write();
@@ -141,11 +141,11 @@ fn agreement_is_said_with_numbers_and_nothing_is_changed() {
 }
 
 #[test]
-fn each_difference_has_a_name_and_a_code() {
+fn verify_each_difference_has_status_and_exit_code() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").write();
-    assert_standing(&verify(&a, &[], 3), "ahead", "same");
+    assert_status(&verify(&a, &[], 3), "ahead", "same");
     a.ccsync(["push"]).success();
     let found = verify(&b, &[], 3);
     assert_eq!(
@@ -158,7 +158,7 @@ fn each_difference_has_a_name_and_a_code() {
     // More at one machine, and at the other.
     b.append(ONE, "at b");
     for full in [&[][..], &["--full"]] {
-        assert_standing(&verify(&b, full, 3), "ahead", "same");
+        assert_status(&verify(&b, full, 3), "ahead", "same");
     }
     let text = b.ccsync(["verify"]).code(3);
     assert!(
@@ -177,7 +177,7 @@ fn each_difference_has_a_name_and_a_code() {
         found["remote"]["state"], "ahead",
         "what was not fetched is not known session by session\n{found}"
     );
-    assert_standing(&found, "same", "same");
+    assert_status(&found, "same", "same");
 
     // Not reached, with and without work that waits.
     let remote = env.remote_of_pair();
@@ -201,7 +201,7 @@ fn each_difference_has_a_name_and_a_code() {
         (&found["remote"]["state"], &found["remote"]["commits"]),
         (&"not-reached".into(), &1.into())
     );
-    assert_standing(&found, "same", "ahead");
+    assert_status(&found, "same", "ahead");
     fs::rename(&away, &remote).unwrap();
 
     // Both went on: known once it is fetched, settled by a sync.
@@ -219,7 +219,7 @@ fn each_difference_has_a_name_and_a_code() {
 }
 
 #[test]
-fn files_that_went_on_differently_are_diverged() {
+fn verify_diverged_files_are_diverged() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     b.append(ONE, "at b");
@@ -229,12 +229,12 @@ fn files_that_went_on_differently_are_diverged() {
     a.mark_running(ONE, std::process::id());
     a.ccsync(["pull"]).code(3);
     for full in [&[][..], &["--full"]] {
-        assert_standing(&verify(&a, full, 5), "diverged", "same");
+        assert_status(&verify(&a, full, 5), "diverged", "same");
     }
 }
 
 #[test]
-fn a_remote_that_went_back_or_lost_all_is_noticed_and_a_push_mends_it() {
+fn verify_remote_behind_or_empty_is_fixed_by_push() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let remote = env.remote_of_pair();
@@ -253,7 +253,7 @@ fn a_remote_that_went_back_or_lost_all_is_noticed_and_a_push_mends_it() {
         git(reset);
         let found = verify(&a, &[], 1);
         assert_eq!(found["remote"]["state"], "lost", "{found}");
-        assert_standing(&found, "same", "ahead");
+        assert_status(&found, "same", "ahead");
         a.append(ONE, "and more");
         a.ccsync(["push"]).success();
         verify(&a, &["--full"], 0);
@@ -263,7 +263,7 @@ fn a_remote_that_went_back_or_lost_all_is_noticed_and_a_push_mends_it() {
 }
 
 #[test]
-fn full_finds_damaged_objects_here() {
+fn verify_full_finds_damaged_local_objects() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     unpack_objects(&a);
@@ -293,7 +293,7 @@ fn full_finds_damaged_objects_here() {
 }
 
 #[test]
-fn full_has_git_look_at_a_remote_on_this_disk() {
+fn verify_full_checks_local_remote() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     verify(&a, &["--full"], 0);
@@ -310,7 +310,7 @@ fn full_has_git_look_at_a_remote_on_this_disk() {
 }
 
 #[test]
-fn full_reads_every_stored_line_beside_its_manifest() {
+fn verify_full_compares_lines_with_manifest() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     // Somebody else changes a word in the repository, of the same length, and git finds nothing wrong with that.
@@ -351,7 +351,7 @@ fn full_reads_every_stored_line_beside_its_manifest() {
 }
 
 #[test]
-fn full_compares_what_the_index_believes() {
+fn verify_full_compares_files_with_index() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let path = a.transcript_path(ONE);
@@ -363,11 +363,11 @@ fn full_compares_what_the_index_believes() {
     std::io::Write::write_all(&mut &file, text.as_bytes()).unwrap();
     file.set_modified(modified).unwrap();
     verify(&a, &[], 0);
-    assert_standing(&verify(&a, &["--full"], 5), "diverged", "same");
+    assert_status(&verify(&a, &["--full"], 5), "diverged", "same");
 }
 
 #[test]
-fn a_damaged_transcript_is_named_with_its_remedy() {
+fn verify_full_damaged_transcript_names_repair() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE)

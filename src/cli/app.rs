@@ -10,14 +10,16 @@ use super::error::CliError;
 use super::exit::Exit;
 use crate::config::{Config, FILE_NAME, Settings};
 use crate::domain::progress::Progress;
-use crate::sync::report::{RemoteState, Report};
-use crate::sync::{Context, SyncError, mark_as_shown};
+use crate::machine::notes::mark_as_shown;
+use crate::report::transfer::{RemoteState, Report};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::env::Env;
 use crate::ui::output::{Output, OutputOptions, Screen};
 use crate::ui::progress::progress;
 use crate::ui::style::is_colored;
 use crate::ui::{json, notes, report};
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
 
 /// One run of the program.
 pub(crate) struct App {
@@ -56,8 +58,8 @@ impl App {
     }
 
     /// The streams, for a command that prints while it holds the context.
-    pub(crate) fn output_beside(&self) -> Output {
-        self.out.beside()
+    pub(crate) fn secondary_output(&self) -> Output {
+        self.out.secondary()
     }
 
     /// Where long work reports itself.
@@ -201,7 +203,7 @@ impl App {
     }
 
     /// Says why something is not on the remote yet, if so.
-    pub(crate) fn tell_why_queued(&mut self, remote: &RemoteState) {
+    pub(crate) fn explain_queued(&mut self, remote: &RemoteState) {
         if let Some(line) = report::queue_reason(remote) {
             self.out.message(&line);
         }

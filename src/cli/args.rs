@@ -7,7 +7,7 @@ use clap::{Args, Parser};
 
 use super::command::Command;
 use super::exit::Exit;
-use crate::domain::root::{InvalidRoot, RootName};
+use crate::domain::placeholder::{InvalidPlaceholder, PlaceholderName};
 use crate::ui::style::ColorMode;
 
 /// Keep Claude Code sessions in a private git repository and continue them on any machine
@@ -49,7 +49,7 @@ pub(crate) struct JsonFlag {
 /// `NAME=PATH`
 #[derive(Debug, Clone)]
 pub(crate) struct PlaceholderArg {
-    pub(crate) name: RootName,
+    pub(crate) name: PlaceholderName,
     path: PathBuf,
 }
 
@@ -61,7 +61,7 @@ pub(crate) enum PlaceholderArgError {
     #[error("there is no path after `=`")]
     NoPath,
     #[error(transparent)]
-    Name(#[from] InvalidRoot),
+    Name(#[from] InvalidPlaceholder),
 }
 
 impl FromStr for PlaceholderArg {
@@ -108,12 +108,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn args_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn placeholders_are_names_and_absolute_directories() {
+    fn args_placeholder_takes_name_and_absolute_directory() {
         let dir = |text: &str| {
             let parsed: PlaceholderArg = text
                 .parse()

@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
+use crate::browse::search::pattern::PatternError;
 use crate::config::{ConfigError, Key};
 use crate::domain::pattern::ProjectPattern;
+use crate::import::source::SourceError;
 use crate::session::SessionError;
 use crate::store::StoreError;
-use crate::sync::import::SourceError;
-use crate::sync::{PatternError, SyncError, damaged_names};
 use crate::sys::env::EnvError;
 use crate::sys::fs::PathError;
 use crate::sys::lock::LockError;
@@ -21,6 +21,8 @@ use crate::transport::remote::RemoteError;
 use crate::transport::url::UrlError;
 use crate::ui::output::Output;
 use crate::ui::sanitize;
+use crate::workspace::error::SyncError;
+use crate::workspace::paths::damaged_names;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -171,7 +173,7 @@ impl CliError {
             Key::Days => "days",
             Key::MaxSize => "max_size",
             Key::MaxAge => "max_age",
-            Key::Beside => "beside",
+            Key::ExtraKind => "beside",
         };
         Self::new(
             Kind::Failed,
@@ -411,7 +413,7 @@ impl From<RemoteError> for CliError {
                     "install git {need} or later: https://git-scm.com/downloads"
                 )],
             ),
-            RemoteError::Interrupted { .. } => (Kind::Interrupted, Vec::new()),
+            RemoteError::Interrupted(_) => (Kind::Interrupted, Vec::new()),
             RemoteError::Failed { said, .. } if is_full(said.as_str()) => {
                 (Kind::Remote, hints([MAKE_ROOM]))
             }
@@ -434,7 +436,7 @@ impl From<LockError> for CliError {
                 Kind::Busy,
                 hints(["run the command again when it has finished"]),
             ),
-            LockError::Interrupted => (Kind::Interrupted, Vec::new()),
+            LockError::Interrupted(_) => (Kind::Interrupted, Vec::new()),
             LockError::Path(e) => (Kind::Failed, path_hints(e)),
         };
         Self::new(kind, error, hints)
@@ -451,7 +453,7 @@ impl From<PathError> for CliError {
 impl From<ProcessError> for CliError {
     fn from(error: ProcessError) -> Self {
         let (kind, hints) = match &error {
-            ProcessError::Interrupted { .. } => (Kind::Interrupted, Vec::new()),
+            ProcessError::Interrupted(_) => (Kind::Interrupted, Vec::new()),
             ProcessError::NotFound { program } if program == "claude" => (
                 Kind::Failed,
                 hints(["install Claude Code, so that this works: claude --version"]),
@@ -554,10 +556,7 @@ impl From<CloneError> for CliError {
                     shell_word(directory)
                 )]
             }
-            CloneError::Remote {
-                source: RemoteError::Interrupted { .. },
-                ..
-            } => {
+            CloneError::Interrupted(_) => {
                 return Self::new(
                     Kind::Interrupted,
                     error,
@@ -689,7 +688,7 @@ impl CliError {
             SyncError::Contended { .. } | SyncError::ChangedAlready { .. } => {
                 (Kind::Failed, hints(["run the command again"]))
             }
-            SyncError::Interrupted => (
+            SyncError::Interrupted(_) => (
                 Kind::Interrupted,
                 hints(["nothing is lost; to go on, run the command again"]),
             ),
@@ -701,6 +700,7 @@ impl CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::signal::Interrupted;
     use crate::transport::remote::{GitSaid, Missing};
     use crate::ui::output::capture::captured;
 
@@ -720,7 +720,7 @@ mod tests {
     }
 
     #[test]
-    fn environment_errors() {
+    fn error_environment_messages_and_hints() {
         let relative = EnvError::Relative {
             variable: "CCSYNC_HOME",
             path: "x".into(),
@@ -735,7 +735,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_clone_is_moved_away_by_the_command_that_is_shown() {
+    fn error_damaged_store_hint_quotes_its_path() {
         let shown_at = |error: StoreError, store: &str| {
             let error = CliError::from(SyncError::from(error)).about_store(Path::new(store));
             captured(|output| error.show(output)).1
@@ -756,14 +756,14 @@ mod tests {
     }
 
     #[test]
-    fn config_errors() {
+    fn error_config_messages_and_hints() {
         let syntax = ConfigError::Syntax {
             path: "/c/config.toml".into(),
             line: 3,
             message: "unknown key `x`".to_owned(),
         };
-        let name: crate::domain::root::RootName = "WORK".parse().unwrap();
-        let invalid = crate::domain::root::InvalidRoot::Path("/".to_owned());
+        let name: crate::domain::placeholder::PlaceholderName = "WORK".parse().unwrap();
+        let invalid = crate::domain::placeholder::InvalidPlaceholder::Path("/".to_owned());
         let errors = [
             ConfigError::Path(path_error(io::ErrorKind::PermissionDenied)),
             syntax,
@@ -785,7 +785,7 @@ mod tests {
     }
 
     #[test]
-    fn remote_errors() {
+    fn error_remote_messages_and_hints() {
         let remote = || "https://***@host/s.git".to_owned();
         let errors = [
             RemoteError::Unreachable {
@@ -808,7 +808,7 @@ mod tests {
                 said: said(),
             },
             RemoteError::GitMissing,
-            RemoteError::Interrupted { remote: remote() },
+            RemoteError::Interrupted(Interrupted),
             RemoteError::Garbled {
                 remote: remote(),
                 what: "no refs".to_owned(),
@@ -824,22 +824,22 @@ mod tests {
     }
 
     #[test]
-    fn url_errors() {
+    fn error_url_messages_and_hints() {
         insta::assert_snapshot!([UrlError::Empty, UrlError::Host].map(shown).join("\n"));
     }
 
     #[test]
-    fn lock_and_path_errors() {
+    fn error_lock_and_path_messages_and_hints() {
         let errors = [
             LockError::Busy { pid: Some(7) },
-            LockError::Interrupted,
+            LockError::Interrupted(Interrupted),
             LockError::Path(path_error(io::ErrorKind::StorageFull)),
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));
     }
 
     #[test]
-    fn command_errors() {
+    fn error_command_messages_and_hints() {
         let broken = || io::Error::from(io::ErrorKind::NotConnected);
         let errors = [
             CliError::stdout(broken()),
@@ -856,7 +856,7 @@ mod tests {
     }
 
     #[test]
-    fn sync_errors() {
+    fn error_sync_messages_and_hints() {
         let errors = [
             SyncError::NotSetUp,
             SyncError::Store(StoreError::Newer { found: 2 }),
@@ -883,7 +883,7 @@ mod tests {
                 session: "a".parse().unwrap(),
                 attempts: 5,
             },
-            SyncError::Note(crate::sync::InvalidNote::Empty),
+            SyncError::Note(crate::machine::notes::InvalidNote::Empty),
             SyncError::EmptyStore,
             SyncError::MilestoneExists {
                 name: "x".parse().unwrap(),
@@ -905,13 +905,13 @@ mod tests {
                 session: "a".parse().unwrap(),
                 reason: "no place for it".to_owned(),
             },
-            SyncError::Interrupted,
+            SyncError::Interrupted(Interrupted),
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));
     }
 
     #[test]
-    fn clone_errors() {
+    fn error_clone_messages_and_hints() {
         let remote = || "git@host:al/it's.git".to_owned();
         let of = |source| CloneError::Remote {
             source,
@@ -932,18 +932,18 @@ mod tests {
                 said: said(),
             }),
             of(RemoteError::GitMissing),
-            of(RemoteError::Interrupted { remote: remote() }),
+            CloneError::Interrupted(Interrupted),
         ];
         insta::assert_snapshot!(errors.map(|error| shown(SyncError::from(error))).join("\n"));
     }
 
     #[test]
-    fn each_kind_has_its_code() {
+    fn error_each_kind_has_its_exit_code() {
         let code = |e: CliError| e.exit().code();
         assert_eq!(code(SyncError::NotSetUp.into()), 1);
         assert_eq!(code(UrlError::Empty.into()), 2);
         assert_eq!(code(LockError::Busy { pid: None }.into()), 75);
-        assert_eq!(code(SyncError::Interrupted.into()), 130);
+        assert_eq!(code(SyncError::from(Interrupted).into()), 130);
         assert_eq!(code(CliError::internal(io::Error::other("x"))), 70);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::sync::report::{Outcome, ProseOutcome, RemoteState, Report};
-use crate::sync::verification::{RemoteStanding, SessionCheck, Standing, Verification};
+use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report};
+use crate::report::verification::{RemoteStanding, SessionCheck, Standing, Verification};
 
 /// How a run ended. The numbers are a promise to scripts: none changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,15 +87,15 @@ impl Exit {
         let remote = Self::of_remote(&report.remote);
         let left_out = any(|o| matches!(o, Outcome::Skipped { .. }))
             || !report.passed_over.is_empty()
-            || report.any_beside(|o| matches!(o, ProseOutcome::Skipped { .. }));
+            || report.any_beside(|o| matches!(o, ExtraOutcome::Skipped { .. }));
         let skipped = if left_out { Self::Skipped } else { Self::Done };
-        let both_kept = report.any_beside(|o| matches!(o, ProseOutcome::BothKept));
+        let both_kept = report.any_beside(|o| matches!(o, ExtraOutcome::BothKept));
         let forked = if both_kept || any(|o| matches!(o, Outcome::Forked { .. })) {
             Self::Diverged
         } else {
             Self::Done
         };
-        remote.worse(skipped).worse(forked)
+        remote.max_severity(skipped).max_severity(forked)
     }
 
     /// The code of what became of the remote.
@@ -119,9 +119,9 @@ impl Exit {
             .is_some_and(|objects| !objects.damaged.is_empty())
             || found.remote_damage.is_some()
             || found
-                .beside
+                .extras
                 .as_ref()
-                .is_some_and(|beside| !beside.damage.is_empty())
+                .is_some_and(|extras| !extras.damage.is_empty())
             || any(|session| !session.damage.is_empty());
         let (lost, waiting, unseen) = match found.remote {
             RemoteStanding::UpToDate { .. } => (false, 0, false),
@@ -135,16 +135,16 @@ impl Exit {
         let open = any(|s| !s.agrees() && !matches!(s.here_to_store, Standing::Diverged));
         let diverged = found.sessions.iter().any(is_diverged);
         when(damaged || lost, Self::Failed)
-            .worse(when(waiting > 0, Self::Queued))
-            .worse(when(
+            .max_severity(when(waiting > 0, Self::Queued))
+            .max_severity(when(
                 open || unseen || !found.passed_over.is_empty(),
                 Self::Skipped,
             ))
-            .worse(when(diverged, Self::Diverged))
+            .max_severity(when(diverged, Self::Diverged))
     }
 
     /// Of two codes the one that a script must not miss.
-    pub(crate) fn worse(self, other: Self) -> Self {
+    pub(crate) fn max_severity(self, other: Self) -> Self {
         if self.rank() >= other.rank() {
             self
         } else {
@@ -176,7 +176,7 @@ impl From<Exit> for ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::report::SessionReport;
+    use crate::report::transfer::SessionReport;
 
     fn report(outcomes: &[Outcome], remote: RemoteState) -> Report {
         let session = |outcome: &Outcome| SessionReport::new("a".parse().unwrap(), outcome.clone());
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_are_a_promise() {
+    fn exit_codes_are_stable() {
         assert_eq!(
             Exit::ALL.map(Exit::code),
             [0, 1, 2, 3, 4, 5, 6, 70, 75, 130]
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn done_is_0() {
+    fn exit_success_is_0() {
         let listed = Outcome::Listed {
             reason: String::new(),
         };
@@ -237,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn a_remote_not_reached_with_nothing_queued_is_1() {
+    fn exit_unreachable_remote_with_empty_queue_is_1() {
         assert_eq!(code(&[skipped(), forked()], queued(0)), 1);
     }
 
     #[test]
-    fn skipped_is_3() {
+    fn exit_skipped_session_is_3() {
         assert_eq!(
             code(&[added(), skipped(), forked()], RemoteState::NotContacted),
             3
@@ -250,17 +250,17 @@ mod tests {
     }
 
     #[test]
-    fn diverged_is_5() {
+    fn exit_diverged_session_is_5() {
         assert_eq!(code(&[forked(), added()], RemoteState::NotContacted), 5);
     }
 
     #[test]
-    fn queued_is_6() {
+    fn exit_queued_push_is_6() {
         assert_eq!(code(&[skipped(), forked()], queued(2)), 6);
     }
 
     #[test]
-    fn the_worse_of_two_is_kept_in_either_order() {
+    fn exit_more_severe_code_wins_in_either_order() {
         let order = [
             Exit::Done,
             Exit::Diverged,
@@ -270,7 +270,10 @@ mod tests {
         ];
         for (at, one) in order.into_iter().enumerate() {
             for other in &order[at..] {
-                assert_eq!((one.worse(*other), other.worse(one)), (*other, *other));
+                assert_eq!(
+                    (one.max_severity(*other), other.max_severity(one)),
+                    (*other, *other)
+                );
             }
         }
     }

@@ -20,10 +20,10 @@ use self::app::App;
 use self::args::Cli;
 use self::error::CliError;
 use self::exit::Exit;
-use crate::sync::store_path;
 use crate::sys::env::Env;
 use crate::sys::{fs, signal};
 use crate::ui::output::{Output, OutputOptions};
+use crate::workspace::paths::store_path;
 
 /// The program: reads the arguments of the process, does what they say, and gives the exit code.
 pub fn main() -> ExitCode {

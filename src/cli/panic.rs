@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_70() {
+    fn exit_panic_is_70() {
         let before = panic::take_hook();
         let exit = guarded(|| panic!("on purpose"));
         panic::set_hook(before);

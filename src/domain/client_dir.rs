@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn follows_the_observed_rule() {
+    fn client_dir_name_follows_observed_rule() {
         assert_eq!(client_dir_name("/home/al/my_proj.x"), "-home-al-my-proj-x");
         assert_eq!(client_dir_name("/p/é/目/🚀"), "-p-------");
         assert_eq!(client_dir_name("C:\\Users\\al"), "C--Users-al");

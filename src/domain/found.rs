@@ -25,7 +25,7 @@ pub struct SessionName {
 
 /// Whose words something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Voice {
+pub enum Speaker {
     /// The person at the keyboard.
     User,
     /// The model.
@@ -42,7 +42,7 @@ pub enum Voice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hit {
     /// Whose words.
-    pub voice: Voice,
+    pub voice: Speaker,
     /// Whether they were said to or by a sub-agent.
     pub agent: bool,
     /// When, where that is known.

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn session_ids_are_one_safe_path_component() {
+    fn id_session_is_one_safe_path_component() {
         for good in [
             "3f2a8c1e-0000-4000-8000-000000000000",
             "agent-1234abcd",

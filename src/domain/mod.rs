@@ -3,16 +3,17 @@
 //!
 //! Owns the types every other module speaks in. Must not do I/O, read the clock, use git or know about the terminal.
 
-pub mod beside;
 pub(crate) mod checked;
 pub mod client_dir;
+pub mod extras;
 pub mod found;
 pub mod id;
 pub mod path;
 pub mod pattern;
+pub mod placeholder;
 pub mod progress;
 pub mod project;
-pub mod root;
+pub mod session_file;
 pub mod size;
 pub mod turn;
 pub mod url;

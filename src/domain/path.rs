@@ -75,11 +75,6 @@ impl RelativeName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Whether the file is made of lines that are only ever appended (`.jsonl`).
-    pub fn is_json_lines(&self) -> bool {
-        self.0.ends_with(".jsonl")
-    }
 }
 
 /// Whether joining `path` to a directory leads to a place below it on every system; a longer or reserved name than
@@ -112,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relative_names_cannot_leave_their_directory() {
+    fn path_relative_name_cannot_leave_directory() {
         for good in [
             "custom-title.json",
             "subagents/workflows/wf_1/agent-2.jsonl",
@@ -139,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_a_files_pieces_is_no_name() {
+    fn path_segments_directory_is_not_a_relative_name() {
         for good in ["segments", "a.segments.txt", &"x".repeat(246)] {
             assert!(RelativeName::new(good).is_ok(), "{good}");
         }

@@ -9,7 +9,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::checked::checked_text;
-use super::root::System;
+use super::placeholder::System;
 
 /// No honest pattern is longer.
 const MAX_BYTES: usize = 4096;
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_covers_what_lies_below() {
+    fn pattern_covers_everything_below() {
         for pattern in [
             "/",
             "~",
@@ -272,14 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_matches_nothing() {
+    fn pattern_unknown_project_names_match_nothing() {
         for pattern in ["/", "{{WORK}}", "github.com/acme", "app"] {
             assert!(!covers(pattern, &ProjectNames::default()), "{pattern}");
         }
     }
 
     #[test]
-    fn a_windows_path_may_be_written_either_way() {
+    fn pattern_windows_path_matches_either_separator() {
         let project = ProjectNames {
             directory: Some(r"C:\Users\al\work\app"),
             ..ProjectNames::default()
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_patterns_are_refused() {
+    fn pattern_invalid_text_is_refused() {
         for bad in [
             "",
             " ",

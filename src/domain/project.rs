@@ -1,6 +1,6 @@
 //! What git says of a session's project: pure data, checked where it enters the program.
 //!
-//! Owns the form in which it is recorded (`git` in `docs/format.md`). Must not read a repository.
+//! Owns the form in which it is recorded (`git` in `docs/dev/format.md`). Must not read a repository.
 
 use std::path::Path;
 
@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn remotes_that_are_recorded_and_such_as_are_never() {
+    fn project_unsafe_remote_is_not_recorded() {
         for good in [
             "git@github.com:al/app.git",
             "ssh://git@host:2222/x",
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_branches_and_identities() {
+    fn project_invalid_directory_branch_identity_is_refused() {
         for good in ["", "crates/app", "a b/ü"] {
             assert!(SubDirectory::new(good).is_ok(), "{good}");
         }

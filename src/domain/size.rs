@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_and_written() {
+    fn size_text_parses_and_formats() {
         for (text, bytes, shown) in [
             ("200MB", 200_000_000, "200MB"),
             (" 1500 kb", 1_500_000, "1500kB"),

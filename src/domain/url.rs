@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_their_kinds() {
+    fn url_kind_is_recognized() {
         let local = |path: &str| Kind::Local(path.into());
         for (text, kind) in [
             ("git@github.com:al/s.git", Kind::Ssh),
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused() {
+    fn url_unsafe_address_is_refused() {
         for (text, error) in [
             (" ", UrlError::Empty),
             ("--upload-pack=x", UrlError::LeadingDash),
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_hidden_everywhere() {
+    fn url_display_and_debug_hide_secrets() {
         for (text, shown) in [
             ("https://al:hunter2@host/x", "https://***@host/x"),
             ("https://ghp_token@host/x", "https://***@host/x"),
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn one_project_has_one_identity() {
+    fn url_spellings_of_one_repository_share_identity() {
         for url in [
             "git@github.com:al/App.git",
             "github.com:/al/App",
@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_may_read_of_an_address() {
+    fn url_without_secrets_keeps_public_part() {
         for (text, plain) in [
             (
                 "https://al:SECRET@host:8443/x.git?token=SECRET#SECRET",
@@ -558,7 +558,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics_and_no_password_is_shown(text in "\\PC*", noise in "[a-z:/@?#' é]{0,20}") {
+        fn url_any_text_never_panics_or_shows_password(text in "\\PC*", noise in "[a-z:/@?#' é]{0,20}") {
             let _ = (parse(&text), redact(&text), project_identity(&text));
             let _ = (parse(&noise), redact(&noise), project_identity(&noise));
             let shown = redact(&format!("{noise} https://al:SECRET@host/x {noise}"));

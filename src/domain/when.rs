@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_is_understood_and_no_other() {
+    fn when_every_form_parses_and_no_other() {
         let time = |text: &str| Ok(When::Time(text.parse().unwrap()));
         for (text, expected) in [
             ("2026-11-20T14:00:00Z", "2026-11-20T14:00:00Z"),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn any_text_is_read_without_harm() {
+    fn when_any_text_never_panics() {
         for text in [
             "\u{e9}2h",
             "2\u{e9}",

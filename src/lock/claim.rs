@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_kept_and_the_damaged_ones_named() {
+    fn lease_files_load_and_damaged_ones_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let directory = dir.path().join("locks");
         assert!(load_all(&directory).unwrap().0.is_empty());
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_known_by_its_number_and_its_start() {
+    fn lease_process_is_identified_by_pid_and_start() {
         let this = Holder::this_process();
         assert!(this.is_alive());
         assert!(

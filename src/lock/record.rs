@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn lock_record_round_trips() {
         let record = record();
         assert_eq!(
             LockRecord::parse(&record.session, &record.to_json()).unwrap(),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_refused_with_what_is_wrong() {
+    fn lock_record_garbage_is_refused_with_reason() {
         let s1 = "s1".parse().unwrap();
         assert!(matches!(
             LockRecord::parse(&s1, &vec![b' '; MAX_LOCK_BYTES + 1]),
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_keeps_the_holder_and_a_takeover_counts() {
+    fn lock_renewal_keeps_holder_and_take_over_counts() {
         let first = record();
         let stamp = |nonce: &str| Stamp {
             now: "2026-03-10T12:05:00Z".parse().unwrap(),

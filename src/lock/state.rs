@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_expires_by_what_was_not_seen_or_by_the_clock() {
+    fn lock_expires_without_heartbeat_or_by_clock() {
         assert_eq!(
             [kind(0, 0), kind(0, 599), kind(0, 600)],
             ["held", "held", "no heartbeat"]
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_free_session_is_anybodys_and_a_held_one_its_holders() {
+    fn lock_held_session_needs_take_over() {
         let me = Me::new(identity(B), None);
         let session = "s".parse().unwrap();
         let first = acquire(&session, None, &me, TakeOver::No, stamp(0)).unwrap();
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_knows_its_locks_by_their_commits() {
+    fn lock_ownership_follows_commits() {
         let mut holding = Holding::acquiring(commit(1), seen(0).record);
         let is_mine = |holding: &Holding, n| {
             let seen = Seen {
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_at_the_branch_settles_what_was_not_answered() {
+    fn lock_unanswered_push_is_settled_by_branch() {
         let settle = |pending: Option<Pending>, branch: Option<u32>| {
             let mut holding = Holding {
                 pending,
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_answered_is_sent_again_as_it_was() {
+    fn lock_unanswered_change_is_sent_again_unchanged() {
         let mut holding = Holding::acquiring(commit(1), seen(0).record);
         assert_eq!((holding.renewal(stamp(1)), holding.release()), (None, None));
         holding.done();

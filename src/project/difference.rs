@@ -9,7 +9,7 @@ use crate::domain::project::{BranchName, ProjectGit};
 use crate::transport::local_git;
 
 /// A person waits for the answer, and can do without it.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// A working tree beside what a session last saw of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ fn uncommitted(directory: &Path) -> Option<usize> {
     // It would write the index, which somebody may be waiting for.
     let out = git
         .env("GIT_OPTIONAL_LOCKS", "0")
-        .silence_limit(PATIENCE)
+        .silence_limit(TIMEOUT)
         .run()
         .ok()?;
     out.status

@@ -31,8 +31,9 @@ pub struct GitFacts {
 pub fn read(directory: &Path) -> Option<GitFacts> {
     let directory = directory.canonicalize().ok()?;
     // Not by the environment: ccsync may have been started from a hook of another repository.
-    let nowhere: [&Path; 0] = [];
-    let repo = Repository::open_ext(&directory, RepositoryOpenFlags::empty(), nowhere).ok()?;
+    let missing_checkout: [&Path; 0] = [];
+    let repo =
+        Repository::open_ext(&directory, RepositoryOpenFlags::empty(), missing_checkout).ok()?;
     let top = repo.workdir()?.canonicalize().ok()?;
     let directory = below(&top, &directory)?;
     Some(GitFacts {
@@ -53,8 +54,8 @@ pub fn read(directory: &Path) -> Option<GitFacts> {
 /// The linked working trees of the repository at `top`; not more than a person can have.
 pub fn linked_worktrees(top: &Path) -> Vec<PathBuf> {
     const MOST: usize = 64;
-    let nowhere: [&Path; 0] = [];
-    let Ok(repo) = Repository::open_ext(top, RepositoryOpenFlags::empty(), nowhere) else {
+    let missing_checkout: [&Path; 0] = [];
+    let Ok(repo) = Repository::open_ext(top, RepositoryOpenFlags::empty(), missing_checkout) else {
         return Vec::new();
     };
     let Ok(names) = repo.worktrees() else {
@@ -78,11 +79,11 @@ fn worktree(repo: &Repository) -> Option<WorktreeName> {
 /// The top of the main checkout to which `directory` belongs, also from a linked worktree; `directory` itself where there is none. The client
 /// keeps its memory by that directory (client 2.1.329).
 pub fn main_checkout(directory: &Path) -> PathBuf {
-    let nowhere: [&Path; 0] = [];
+    let missing_checkout: [&Path; 0] = [];
     let directory = directory
         .canonicalize()
         .unwrap_or_else(|_| directory.to_owned());
-    let repo = Repository::open_ext(&directory, RepositoryOpenFlags::empty(), nowhere);
+    let repo = Repository::open_ext(&directory, RepositoryOpenFlags::empty(), missing_checkout);
     repo.ok()
         .and_then(|repo| main_of(&repo))
         .unwrap_or(directory)

@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_begins_after_anything_but_a_word_or_a_path() {
+    fn boundary_path_begins_only_outside_words_and_paths() {
         for before in [
             "", " ", "\"", "'", "`", "(", "[", ":", "=", "@", ",", "a\\n", "a\\\\t", "\\\"",
             "\\u0000",
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_before_a_path_is_judged_by_what_is_before_it() {
+    fn boundary_sign_before_path_depends_on_preceding_text() {
         for (before, expected) in [
             ("-", true),
             ("\\n+", true),
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_and_schemes_are_not_words() {
+    fn boundary_path_may_follow_color_code_or_scheme() {
         for before in [
             "\\u001b[0m",
             "\\\\u001b[1;32m",
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drive_may_follow_three_slashes_or_the_verbatim_prefix() {
+    fn boundary_drive_may_follow_file_url_or_verbatim_prefix() {
         for before in [
             "file:///",
             "file://",
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_name_may_follow_a_separator() {
+    fn boundary_directory_name_may_follow_separator() {
         for (before, expected) in [
             ("/", true),
             ("\\\\", true),
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_ends_before_anything_but_the_rest_of_a_name() {
+    fn boundary_path_never_ends_inside_a_name() {
         for after in [
             "", "/", "\"", "'", "`", " ", "\n", "\\n", "\\t", "\\\"", "\\\\n", "\\u0000", ")", "]",
             "}", ">", "<", "|", "&", ";", ",", ":", "=", "!", "?", "*", "#", "^", ".", ". ",
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn separators_belong_to_a_spelling() {
+    fn boundary_separator_must_match_path_form() {
         for (after, separator, expected) in [
             ("\\\\x", Separator::Backslashes(2), true),
             ("\\x", Separator::Backslashes(2), false),

@@ -7,13 +7,13 @@ use memchr::memmem;
 
 use super::TextKind;
 use super::encoding::tag_encoded;
-use super::path::{dir_name_below, under_root};
+use super::path::{dir_name_below, under_placeholder};
 use super::patterns::{Pattern, Patterns};
 use super::placeholder::{Braces, braces_at};
 use super::spelling::{Lead, Separator, Style, Tag, placeholder, spellings};
 use super::strings::Strings;
 use crate::domain::client_dir::client_dir_name;
-use crate::domain::root::{Root, RootSet};
+use crate::domain::placeholder::{Placeholder, Placeholders};
 
 /// The tag of a directory name.
 const NAME: Tag = Tag {
@@ -34,12 +34,12 @@ pub struct Collapser {
 impl Collapser {
     /// A collapser for the roots of this machine. `directories` are absolute native paths of working directories, whose
     /// directory names under the client's `projects/` are then recognised as a whole.
-    pub fn new(roots: &RootSet, directories: &[String]) -> Self {
+    pub fn new(placeholders: &Placeholders, directories: &[String]) -> Self {
         let names = directories
             .iter()
-            .filter_map(|directory| whole_name(roots, directory))
+            .filter_map(|directory| whole_name(placeholders, directory))
             .map(|name| (NAME, name));
-        let patterns: Vec<_> = names.chain(root_patterns(roots)).collect();
+        let patterns: Vec<_> = names.chain(placeholder_patterns(placeholders)).collect();
         let of_kind = |kind| {
             let possible = patterns.iter().filter(|(tag, _)| tag.is_possible_in(kind));
             Patterns::new(possible.map(|(_, pattern)| pattern.clone()).collect())
@@ -149,9 +149,9 @@ impl Run<'_> {
     }
 }
 
-fn root_patterns(roots: &RootSet) -> impl Iterator<Item = (Tag, Pattern)> {
-    let system = roots.system;
-    spellings(roots).map(move |(root, tag, spelled)| {
+fn placeholder_patterns(placeholders: &Placeholders) -> impl Iterator<Item = (Tag, Pattern)> {
+    let system = placeholders.system;
+    spellings(placeholders).map(move |(root, tag, spelled)| {
         let depth = tag.depth.unwrap_or(0);
         let pattern = Pattern {
             bytes: spelled.into_bytes(),
@@ -165,14 +165,14 @@ fn root_patterns(roots: &RootSet) -> impl Iterator<Item = (Tag, Pattern)> {
 }
 
 /// The client's name for `directory` as a whole, as a pattern, if it lies below a root.
-fn whole_name(roots: &RootSet, directory: &str) -> Option<Pattern> {
-    let found = under_root(roots, directory)?;
+fn whole_name(placeholders: &Placeholders, directory: &str) -> Option<Pattern> {
+    let found = under_placeholder(placeholders, directory)?;
     let bytes = client_dir_name(directory);
     let tag = Tag {
         resolved: found.resolved,
         ..NAME
     };
-    let again = dir_name_below(roots.system, tag.path(found.root)?, &found.tail);
+    let again = dir_name_below(placeholders.system, tag.path(found.root)?, &found.tail);
     (again == bytes && !found.tail.is_empty()).then(|| Pattern {
         bytes: bytes.into_bytes(),
         placeholder: name_placeholder(found.root, tag, &found.tail).into_bytes(),
@@ -182,7 +182,7 @@ fn whole_name(roots: &RootSet, directory: &str) -> Option<Pattern> {
     })
 }
 
-fn name_placeholder(root: &Root, tag: Tag, tail: &str) -> String {
+fn name_placeholder(root: &Placeholder, tag: Tag, tail: &str) -> String {
     format!("{{{{{}:{}/{}}}}}", root.name, tag.text(), tag_encoded(tail))
 }
 
@@ -190,38 +190,43 @@ fn name_placeholder(root: &Root, tag: Tag, tail: &str) -> String {
 mod tests {
     use super::super::Expander;
     use super::*;
-    use crate::domain::root::System;
+    use crate::domain::placeholder::System;
 
-    fn roots(system: System, roots: &[(&str, &str)]) -> RootSet {
+    fn placeholders(system: System, placeholders: &[(&str, &str)]) -> Placeholders {
         let root = |(name, path): &(&str, &str)| {
-            Root::new(system, name.parse().expect("name"), path, None).expect("root")
+            Placeholder::new(system, name.parse().expect("name"), path, None).expect("root")
         };
-        RootSet::new(system, roots.iter().map(root))
+        Placeholders::new(system, placeholders.iter().map(root))
     }
 
-    fn linux() -> RootSet {
-        roots(
+    fn linux() -> Placeholders {
+        placeholders(
             System::Linux,
             &[("HOME", "/home/al"), ("PROJECTS", "/home/al/projects")],
         )
     }
 
-    fn windows() -> RootSet {
-        roots(System::Windows, &[("HOME", "C:\\Users\\al")])
+    fn windows() -> Placeholders {
+        placeholders(System::Windows, &[("HOME", "C:\\Users\\al")])
     }
 
     /// Collapses, and checks that the way back is exact.
-    fn collapsed(roots: &RootSet, directories: &[&str], kind: TextKind, text: &[u8]) -> String {
+    fn collapsed(
+        placeholders: &Placeholders,
+        directories: &[&str],
+        kind: TextKind,
+        text: &[u8],
+    ) -> String {
         let directories: Vec<_> = directories.iter().map(|d| (*d).to_owned()).collect();
         let (mut portable, mut back) = (Vec::new(), Vec::new());
-        Collapser::new(roots, &directories).collapse(text, kind, &mut portable);
-        Expander::exact(roots).expand(&portable, kind, &mut back);
+        Collapser::new(placeholders, &directories).collapse(text, kind, &mut portable);
+        Expander::exact(placeholders).expand(&portable, kind, &mut back);
         assert_eq!(back, text, "{}", String::from_utf8_lossy(&portable));
         String::from_utf8_lossy(&portable).into_owned()
     }
 
     #[test]
-    fn whole_paths_become_placeholders() {
+    fn collapse_whole_path_becomes_placeholder() {
         for (text, portable) in [
             (r#"{"cwd":"/home/al"}"#, r#"{"cwd":"{{HOME}}"}"#),
             (r#""a\n/home/al/x""#, r#""a\n{{HOME}}/x""#),
@@ -247,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_paths_are_told_by_their_depth() {
+    fn collapse_windows_path_records_escape_depth() {
         for (text, portable) in [
             (r#""C:\\Users\\al\\x""#, r#""{{HOME:1}}\\x""#),
             (
@@ -269,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_are_escaped() {
+    fn collapse_placeholder_lookalike_is_escaped() {
         for (text, portable) in [
             ("{{HOME}}", "{{~HOME}}"),
             ("{{~~HOME}}", "{{~~~HOME}}"),
@@ -287,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn protected_strings_stay() {
+    fn collapse_protected_string_is_unchanged() {
         for text in [
             r#"{"thinking":"/home/al {{HOME}}"}"#,
             r#"{"signature" : "/home/al"}"#,
@@ -307,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn known_directories_have_whole_names() {
+    fn collapse_known_directory_name_includes_its_path() {
         let long = format!("/home/al/{}", "long-name/".repeat(30));
         let name = client_dir_name(&long);
         for (directory, text, portable) in [
@@ -335,16 +340,16 @@ mod tests {
     }
 
     #[test]
-    fn invalid_text_is_kept() {
+    fn collapse_invalid_utf8_round_trips() {
         let text = b"\xff/home/al\n{\"a\":\"\\ud83d/home/al\xc3\n{{H\n\"/home/al";
         collapsed(&linux(), &[], TextKind::Json, text);
     }
 
     #[test]
-    fn no_replacement_changes_what_the_json_around_it_means() {
-        let odd = roots(System::Linux, &[("A", "/a\\"), ("ONE", "/1")]);
-        let drive = roots(System::Windows, &[("W", "n:\\w")]);
-        for (roots, text) in [
+    fn collapse_replacement_keeps_meaning_of_json() {
+        let odd = placeholders(System::Linux, &[("A", "/a\\"), ("ONE", "/1")]);
+        let drive = placeholders(System::Windows, &[("W", "n:\\w")]);
+        for (placeholders, text) in [
             // The backslash of the path would go and leave a quote that ends the string.
             (&odd, r#"{"a":"/a\","type":"base64","data":"{{X}}"}"#),
             // The directory name of `/1` is a number.
@@ -352,8 +357,8 @@ mod tests {
             // The first letter of a directory name is that of an escape.
             (&drive, r#""x\n--w/y""#),
         ] {
-            let look_alikes_aside =
-                collapsed(roots, &[], TextKind::Json, text.as_bytes()).replace("{{~X", "{{X");
+            let look_alikes_aside = collapsed(placeholders, &[], TextKind::Json, text.as_bytes())
+                .replace("{{~X", "{{X");
             assert_eq!(look_alikes_aside, text);
         }
     }

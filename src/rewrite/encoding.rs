@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_level_of_json_doubles_backslashes() {
+    fn encoding_json_level_doubles_backslashes() {
         assert_eq!(json_escaped("C:\\a\"b", 0), "C:\\a\"b");
         assert_eq!(json_escaped("C:\\a\"b", 1), "C:\\\\a\\\"b");
         assert_eq!(json_escaped("C:\\a\"b", 2), "C:\\\\\\\\a\\\\\\\"b");
@@ -98,13 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn percent_signs_follow_javascript() {
+    fn encoding_percent_follows_javascript() {
         assert_eq!(percent_encoded("/a b/é#"), "/a%20b/%C3%A9#");
         assert_eq!(component_encoded("C:\\a b"), "C%3A%5Ca%20b");
     }
 
     #[test]
-    fn what_stands_in_a_tag_decodes_to_the_same_text() {
+    fn encoding_tag_round_trips_and_must_be_canonical() {
         for text in ["work/app", "a b/é\"}}%41", ""] {
             assert_eq!(
                 tag_decoded(tag_encoded(text).as_bytes()).as_deref(),

@@ -10,16 +10,16 @@ use memchr::memmem;
 
 use super::encoding::tag_decoded;
 use super::path::dir_name_below;
-use super::placeholder::{Braces, Placeholder, braces_at, placeholder_at};
+use super::placeholder::{Braces, PlaceholderToken, braces_at, placeholder_at};
 use super::spelling::{Style, Tag, every_tag, spell};
 use super::strings::Strings;
 use super::translate::{Surroundings, Translation};
 use super::{TextKind, View};
-use crate::domain::root::{Root, RootSet, System};
+use crate::domain::placeholder::{Placeholder, Placeholders, System};
 
 /// Replaces placeholders by paths.
 pub struct Expander {
-    roots: Vec<OriginRoot>,
+    placeholders: Vec<OriginPlaceholder>,
     reading: Reading,
     braces: memmem::Finder<'static>,
 }
@@ -45,7 +45,7 @@ enum Reading {
 }
 
 /// A root of the origin, with all that its placeholders stand for.
-struct OriginRoot {
+struct OriginPlaceholder {
     name: Vec<u8>,
     plain: Option<Meaning>,
     tagged: HashMap<Vec<u8>, Meaning>,
@@ -69,7 +69,7 @@ struct DirectoryNames {
 
 impl Expander {
     /// An expander for text that was collapsed with the roots `origin`, read on the machine with the roots `target`.
-    pub fn new(origin: &RootSet, target: &RootSet, view: View) -> Self {
+    pub fn new(origin: &Placeholders, target: &Placeholders, view: View) -> Self {
         let reading = match view {
             View::Local => Reading::Local,
             View::Original => Reading::Original,
@@ -78,18 +78,18 @@ impl Expander {
     }
 
     /// The exact inverse of [`super::Collapser`]: every byte as the origin wrote it.
-    pub fn exact(origin: &RootSet) -> Self {
+    pub fn exact(origin: &Placeholders) -> Self {
         Self::with(origin, origin, Reading::Exact)
     }
 
-    fn with(origin: &RootSet, target: &RootSet, reading: Reading) -> Self {
-        let roots = origin
-            .roots
+    fn with(origin: &Placeholders, target: &Placeholders, reading: Reading) -> Self {
+        let placeholders = origin
+            .placeholders
             .iter()
-            .map(|root| OriginRoot::new(origin.system, root, target))
+            .map(|root| OriginPlaceholder::new(origin.system, root, target))
             .collect();
         Self {
-            roots,
+            placeholders,
             reading,
             braces: memmem::Finder::new(b"{{"),
         }
@@ -150,13 +150,13 @@ impl Expander {
         Ok(())
     }
 
-    fn root(&self, name: &[u8]) -> Option<&OriginRoot> {
-        self.roots.iter().find(|root| root.name == name)
+    fn root(&self, name: &[u8]) -> Option<&OriginPlaceholder> {
+        self.placeholders.iter().find(|root| root.name == name)
     }
 }
 
-impl OriginRoot {
-    fn new(system: System, root: &Root, target: &RootSet) -> Self {
+impl OriginPlaceholder {
+    fn new(system: System, root: &Placeholder, target: &Placeholders) -> Self {
         let there = target
             .get(root.name.as_str())
             .filter(|there| target.system != system || *there != root);
@@ -221,7 +221,7 @@ impl OriginRoot {
 }
 
 /// The path from which the client makes directory names: it resolves symbolic links first.
-pub(super) fn client_path(root: &Root) -> &str {
+pub(super) fn client_path(root: &Placeholder) -> &str {
     root.resolved.as_deref().unwrap_or(&root.path)
 }
 
@@ -258,7 +258,7 @@ impl<'a> Run<'a> {
             return letter + 1;
         };
         let expanded = match placeholder.tail {
-            None => self.expand_root(at, &placeholder),
+            None => self.expand_placeholder(at, &placeholder),
             Some(tail) => self.expand_name(at, &placeholder, tail),
         };
         if expanded.is_some() {
@@ -275,7 +275,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn expand_root(&mut self, at: usize, placeholder: &Placeholder<'_>) -> Option<()> {
+    fn expand_placeholder(&mut self, at: usize, placeholder: &PlaceholderToken<'_>) -> Option<()> {
         let meaning = self
             .expander
             .root(placeholder.name)?
@@ -293,7 +293,12 @@ impl<'a> Run<'a> {
         Some(())
     }
 
-    fn expand_name(&mut self, at: usize, placeholder: &Placeholder<'a>, tail: &[u8]) -> Option<()> {
+    fn expand_name(
+        &mut self,
+        at: usize,
+        placeholder: &PlaceholderToken<'a>,
+        tail: &[u8],
+    ) -> Option<()> {
         let root = self.expander.root(placeholder.name)?;
         let is_exact = self.is_exact(at)?;
         let name = match self
@@ -332,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_cannot_be_made_to_fill_the_memory() {
+    fn expand_output_over_limit_is_refused() {
         let path = format!("/{}", "x".repeat(4000));
         let expander = Expander::exact(&root(System::Linux, &path));
         let mut out = Vec::new();
@@ -353,10 +358,10 @@ mod tests {
         );
     }
 
-    fn root(system: System, path: &str) -> RootSet {
-        RootSet::new(
+    fn root(system: System, path: &str) -> Placeholders {
+        Placeholders::new(
             system,
-            [Root::new(system, "HOME".parse().expect("name"), path, None).expect("root")],
+            [Placeholder::new(system, "HOME".parse().expect("name"), path, None).expect("root")],
         )
     }
 
@@ -366,7 +371,7 @@ mod tests {
         String::from_utf8(out).expect("utf-8")
     }
 
-    fn read(origin: &RootSet, target: &RootSet, view: View, portable: &str) -> String {
+    fn read(origin: &Placeholders, target: &Placeholders, view: View, portable: &str) -> String {
         expanded(
             &Expander::new(origin, target, view),
             TextKind::Json,
@@ -375,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_linux_path_reads_as_a_windows_path_at_its_depth() {
+    fn expand_linux_path_on_windows_is_escaped_at_depth() {
         let (linux, windows) = (
             root(System::Linux, "/home/al"),
             root(System::Windows, "C:\\Users\\bo"),
@@ -412,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_windows_path_reads_as_a_linux_path() {
+    fn expand_windows_path_reads_as_linux_path() {
         let (linux, windows) = (
             root(System::Linux, "/home/al"),
             root(System::Windows, "C:\\Users\\bo"),
@@ -445,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn the_original_view_changes_what_the_client_reads() {
+    fn expand_original_paths_localize_client_fields_only() {
         let (a, b) = (
             root(System::Linux, "/home/al"),
             root(System::Macos, "/Users/bo"),
@@ -469,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_placeholder_is_copied() {
+    fn expand_unknown_placeholder_is_copied() {
         let origin = root(System::Linux, "/home/al");
         for (portable, local) in [
             (
@@ -491,10 +496,10 @@ mod tests {
     }
 
     #[test]
-    fn a_root_unknown_here_stays_as_it_was() {
+    fn expand_missing_placeholder_keeps_origin_path() {
         let (origin, nothing) = (
             root(System::Linux, "/home/al"),
-            RootSet::new(System::Windows, []),
+            Placeholders::new(System::Windows, []),
         );
         assert_eq!(
             read(&origin, &nothing, View::Local, r#""{{HOME}}/x""#),

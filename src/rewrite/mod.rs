@@ -1,7 +1,7 @@
 //! Local bytes to portable bytes, and back.
 //!
 //! Owns the replacement of a machine's paths by placeholders ([`Collapser`]) and of placeholders by paths
-//! ([`Expander`]), in running text and in single paths. `docs/rewriting.md` holds the grammar and the rules with
+//! ([`Expander`]), in running text and in single paths. `docs/dev/rewriting.md` holds the grammar and the rules with
 //! examples. Pure: must not do I/O, read the clock, or know what a session is beyond lines of JSON or text.
 //!
 //! ```text
@@ -26,8 +26,10 @@ pub use expand::{Expander, Oversized};
 pub use path::{collapse_path, expand_path};
 
 /// Every way in which the paths of `roots` may be written in a text: what may be read in place of a placeholder.
-pub fn every_spelling(roots: &crate::domain::root::RootSet) -> impl Iterator<Item = String> {
-    spelling::spellings(roots).map(|(_, _, spelled)| spelled)
+pub fn every_spelling(
+    placeholders: &crate::domain::placeholder::Placeholders,
+) -> impl Iterator<Item = String> {
+    spelling::spellings(placeholders).map(|(_, _, spelled)| spelled)
 }
 
 /// What a text is made of.

@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_of_the_record_is_told_by_what_stands_before() {
+    fn outline_top_level_field_found_from_preceding_text() {
         let judged = |line: &str| open_before(line.as_bytes(), line.find("\"/a").expect("a value"));
         assert_eq!(judged(r#"{"x":["}",{}],"cwd":"/a"}"#), Some(1));
         assert_eq!(judged(r#"{"input":{"cwd":"/a"},"x":1}"#), Some(2));
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_the_record_is_told_by_what_follows() {
+    fn outline_top_level_field_found_from_following_text() {
         let judged =
             |line: &str| ends_with_record(line.as_bytes(), line.find('|').expect("a mark") + 1);
         assert_eq!(
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_found_whatever_the_order_of_keys() {
+    fn outline_base64_found_in_any_key_order() {
         for (line, data) in [
             (r#"{"type":"base64","data":"x"}"#, vec![24]),
             (r#"{"data":"x","type":"base64"}"#, vec![8]),
@@ -338,13 +338,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_records_own_cwd_counts() {
+    fn outline_nested_cwd_is_ignored() {
         let line = br#"{"message":{"cwd":"a"},"cwd":"b","toolUseResult":[{"cwd":"c"}]}"#;
         assert_eq!(outline(line).cwd, [29]);
     }
 
     #[test]
-    fn only_the_records_own_type_counts() {
+    fn outline_nested_type_is_ignored() {
         assert!(outline(br#"{"relocatedCwd":"a","type":"relocated"}"#).client_only);
         assert!(!outline(br#"{"message":{"type":"relocated"},"type":"user"}"#).client_only);
     }

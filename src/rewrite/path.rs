@@ -5,15 +5,15 @@
 use super::placeholder::placeholder_at;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::path::PortablePath;
-use crate::domain::root::{Root, RootSet, System};
+use crate::domain::placeholder::{Placeholder, Placeholders, System};
 
 /// The portable form of an absolute native path: the longest root that holds it, then `/`-separated components. A path
 /// under no root is returned as it is.
 ///
 /// A root's resolved path counts as the root, and on Windows so do the drive letter in the other case and forward
 /// slashes: all of them are one directory, and one directory has one portable path.
-pub fn collapse_path(roots: &RootSet, native: &str) -> PortablePath {
-    let Some(found) = under_root(roots, native) else {
+pub fn collapse_path(placeholders: &Placeholders, native: &str) -> PortablePath {
+    let Some(found) = under_placeholder(placeholders, native) else {
         return PortablePath::new(native);
     };
     let slash = if found.tail.is_empty() { "" } else { "/" };
@@ -24,7 +24,7 @@ pub fn collapse_path(roots: &RootSet, native: &str) -> PortablePath {
 ///
 /// `None` if the path names a root that this machine does not have, leads out of its root with `..`, or is not absolute
 /// in the target's system.
-pub fn expand_path(portable: &PortablePath, target: &RootSet) -> Option<String> {
+pub fn expand_path(portable: &PortablePath, target: &Placeholders) -> Option<String> {
     let text = portable.as_str();
     if !text.starts_with("{{") {
         return (is_absolute(target.system, text) && stays_below(target.system, text))
@@ -42,9 +42,9 @@ pub fn expand_path(portable: &PortablePath, target: &RootSet) -> Option<String> 
 
 /// A path cut at its root.
 #[derive(Debug)]
-pub(super) struct UnderRoot<'r> {
+pub(super) struct UnderPlaceholder<'r> {
     /// The root.
-    pub(super) root: &'r Root,
+    pub(super) root: &'r Placeholder,
     /// Whether the path begins with the root's resolved path.
     pub(super) resolved: bool,
     /// The rest, `/`-separated, without a leading slash.
@@ -52,23 +52,26 @@ pub(super) struct UnderRoot<'r> {
 }
 
 /// The longest root that holds `native`.
-pub(super) fn under_root<'r>(roots: &'r RootSet, native: &str) -> Option<UnderRoot<'r>> {
-    let of_root = |root: &'r Root| {
+pub(super) fn under_placeholder<'r>(
+    placeholders: &'r Placeholders,
+    native: &str,
+) -> Option<UnderPlaceholder<'r>> {
+    let of_root = |root: &'r Placeholder| {
         [
             (Some(&root.path), root, false),
             (root.resolved.as_ref(), root, true),
         ]
     };
-    let candidates = roots
-        .roots
+    let candidates = placeholders
+        .placeholders
         .iter()
         .flat_map(of_root)
         .filter_map(|(path, root, resolved)| {
             let path = path?;
-            let tail = tail_below(roots.system, native, path)?;
+            let tail = tail_below(placeholders.system, native, path)?;
             Some((
                 path.len(),
-                UnderRoot {
+                UnderPlaceholder {
                     root,
                     resolved,
                     tail,
@@ -145,16 +148,16 @@ fn is_absolute(system: System, path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn roots(system: System, roots: &[(&str, &str, Option<&str>)]) -> RootSet {
+    fn placeholders(system: System, placeholders: &[(&str, &str, Option<&str>)]) -> Placeholders {
         let root = |(name, path, resolved): &(&str, &str, Option<&str>)| {
-            Root::new(system, name.parse().expect("name"), path, *resolved).expect("root")
+            Placeholder::new(system, name.parse().expect("name"), path, *resolved).expect("root")
         };
-        RootSet::new(system, roots.iter().map(root))
+        Placeholders::new(system, placeholders.iter().map(root))
     }
 
     #[test]
-    fn the_longest_root_wins_on_whole_components() {
-        let linux = roots(
+    fn path_collapse_uses_longest_placeholder() {
+        let linux = placeholders(
             System::Linux,
             &[
                 ("HOME", "/home/al", Some("/data/al")),
@@ -173,8 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn a_windows_directory_has_one_portable_path() {
-        let windows = roots(System::Windows, &[("HOME", "C:\\Users\\al", None)]);
+    fn path_windows_forms_share_portable_path() {
+        let windows = placeholders(System::Windows, &[("HOME", "C:\\Users\\al", None)]);
         for native in [
             "C:\\Users\\al\\a\\b",
             "c:\\Users\\al\\a\\b",
@@ -185,9 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn expanding_gives_a_native_path_or_nothing() {
-        let windows = roots(System::Windows, &[("HOME", "C:\\Users\\al", None)]);
-        let linux = roots(System::Linux, &[("HOME", "/home/al", None)]);
+    fn path_expand_returns_native_path_or_none() {
+        let windows = placeholders(System::Windows, &[("HOME", "C:\\Users\\al", None)]);
+        let linux = placeholders(System::Linux, &[("HOME", "/home/al", None)]);
         for (portable, target, native) in [
             ("{{HOME}}/a/b", &windows, Some("C:\\Users\\al\\a\\b")),
             ("{{HOME}}/a/b", &linux, Some("/home/al/a/b")),

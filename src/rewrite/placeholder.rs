@@ -28,7 +28,7 @@ pub(super) fn braces_at(text: &[u8], at: usize) -> Braces {
 
 /// A placeholder, cut into its parts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Placeholder<'t> {
+pub(super) struct PlaceholderToken<'t> {
     /// The root's name.
     pub(super) name: &'t [u8],
     /// What stands after the colon, up to a slash; empty without a colon.
@@ -40,7 +40,7 @@ pub(super) struct Placeholder<'t> {
 }
 
 /// Reads the placeholder whose `{{` is at `at`.
-pub(super) fn placeholder_at(text: &[u8], at: usize) -> Option<Placeholder<'_>> {
+pub(super) fn placeholder_at(text: &[u8], at: usize) -> Option<PlaceholderToken<'_>> {
     let start = at + 2;
     let name_end = start
         + text[start..]
@@ -53,7 +53,7 @@ pub(super) fn placeholder_at(text: &[u8], at: usize) -> Option<Placeholder<'_>> 
     }
     let rest = &text[name_end..];
     if rest.starts_with(b"}}") {
-        return Some(Placeholder {
+        return Some(PlaceholderToken {
             name,
             tag: b"",
             tail: None,
@@ -69,7 +69,7 @@ pub(super) fn placeholder_at(text: &[u8], at: usize) -> Option<Placeholder<'_>> 
     let (tag, tail) = slash.map_or((&rest[..length], None), |slash| {
         (&rest[..slash], Some(&rest[slash + 1..length]))
     });
-    Some(Placeholder {
+    Some(PlaceholderToken {
         name,
         tag,
         tail,

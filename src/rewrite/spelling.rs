@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use super::TextKind;
 use super::encoding::{MAX_DEPTH, component_encoded, json_escaped, percent_encoded, slash_escaped};
 use crate::domain::client_dir::client_dir_name;
-use crate::domain::root::{Root, RootSet, System};
+use crate::domain::placeholder::{Placeholder, Placeholders, System};
 
 /// One way of writing a path. The order is that of precedence where two spellings give the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -175,7 +175,7 @@ impl Tag {
     }
 
     /// The path of `root` that the tag speaks of, if the root has it.
-    pub(super) fn path(self, root: &Root) -> Option<&str> {
+    pub(super) fn path(self, root: &Placeholder) -> Option<&str> {
         if self.resolved {
             root.resolved.as_deref()
         } else {
@@ -185,7 +185,7 @@ impl Tag {
 }
 
 /// The placeholder of a root in one spelling: `{{HOME}}`, `{{HOME:f}}`.
-pub(super) fn placeholder(root: &Root, tag: Tag) -> String {
+pub(super) fn placeholder(root: &Placeholder, tag: Tag) -> String {
     let tag = tag.text();
     let colon = if tag.is_empty() { "" } else { ":" };
     format!("{{{{{}{colon}{tag}}}}}", root.name)
@@ -214,11 +214,20 @@ pub(super) fn spell(system: System, path: &str, tag: Tag) -> Option<String> {
 }
 
 /// Every spelling of every root, in order of precedence, without those whose bytes an earlier one has.
-pub(super) fn spellings(roots: &RootSet) -> impl Iterator<Item = (&Root, Tag, String)> {
+pub(super) fn spellings(
+    placeholders: &Placeholders,
+) -> impl Iterator<Item = (&Placeholder, Tag, String)> {
     let mut seen = HashSet::new();
     every_tag()
-        .flat_map(|tag| roots.roots.iter().map(move |root| (root, tag)))
-        .filter_map(|(root, tag)| Some((root, tag, spell(roots.system, tag.path(root)?, tag)?)))
+        .flat_map(|tag| {
+            placeholders
+                .placeholders
+                .iter()
+                .map(move |root| (root, tag))
+        })
+        .filter_map(|(root, tag)| {
+            Some((root, tag, spell(placeholders.system, tag.path(root)?, tag)?))
+        })
         .filter(move |(_, tag, bytes)| seen.insert((tag.depth == Some(0), bytes.clone())))
 }
 
@@ -310,9 +319,9 @@ mod tests {
     use super::*;
 
     fn all(system: System, path: &str) -> Vec<(String, String)> {
-        let root = Root::new(system, "R".parse().expect("name"), path, None).expect("root");
-        let roots = RootSet::new(system, [root]);
-        spellings(&roots)
+        let root = Placeholder::new(system, "R".parse().expect("name"), path, None).expect("root");
+        let placeholders = Placeholders::new(system, [root]);
+        spellings(&placeholders)
             .map(|(_, tag, bytes)| (tag.text(), bytes))
             .collect()
     }
@@ -326,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_unix_path_has_few_spellings() {
+    fn path_form_plain_unix_path_has_few_forms() {
         let spelled = [
             ("", "/home/al"),
             ("s1", "\\/home\\/al"),
@@ -339,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_characters_make_more() {
+    fn path_form_special_characters_add_forms() {
         let spelled = all(System::Macos, "/a \"b");
         for expected in [
             ("0", "/a \"b"),
@@ -356,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_paths_are_written_in_many_ways() {
+    fn path_form_windows_path_has_many_forms() {
         let spelled = all(System::Windows, "C:\\Users\\al");
         for expected in [
             ("0", "C:\\Users\\al"),
@@ -380,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mounted_drive_of_wsl_has_a_windows_form() {
+    fn path_form_wsl_drive_has_windows_form() {
         let spelled = all(System::Wsl, "/mnt/c/Users/al");
         assert!(
             spelled.contains(&("b1".to_owned(), "C:\\\\Users\\\\al".to_owned())),
@@ -394,16 +403,16 @@ mod tests {
     }
 
     #[test]
-    fn the_resolved_path_is_told_apart() {
-        let root = Root::new(
+    fn path_form_resolved_path_has_own_tag() {
+        let root = Placeholder::new(
             System::Linux,
             "R".parse().expect("name"),
             "/home/al",
             Some("/data/al"),
         )
         .expect("root");
-        let roots = RootSet::new(System::Linux, [root]);
-        let tags: Vec<_> = spellings(&roots)
+        let placeholders = Placeholders::new(System::Linux, [root]);
+        let tags: Vec<_> = spellings(&placeholders)
             .map(|(root, tag, _)| placeholder(root, tag))
             .collect();
         assert_eq!(tags[..2], ["{{R}}", "{{R:r}}"]);

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_before_the_string_decides() {
+    fn strings_key_decides_protection() {
         for text in [
             r#"{"thinking":"a \"b\" \\ @"}"#,
             r#"{"x":1,"signature" : "@"}"#,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_back_is_bounded_by_the_line_and_by_what_was_seen() {
+    fn strings_look_back_stops_at_line_and_previous_match() {
         let mut opening = LookBack::new(b"\"a\nb\"c\\\"d");
         assert_eq!(
             [1, 3, 4, 7, 9].map(|at| opening.find(at, is_unescaped)),

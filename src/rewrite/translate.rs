@@ -9,7 +9,7 @@ use super::expand::client_path;
 use super::spelling::{Lead, Separator, Style, Tag, spell};
 use super::strings::LookBack;
 use crate::domain::client_dir::client_dir_name;
-use crate::domain::root::{Root, System};
+use crate::domain::placeholder::{Placeholder, System};
 
 /// How the reading machine writes what a placeholder stands for.
 pub(super) struct Translation {
@@ -38,7 +38,7 @@ struct Separators {
 
 impl Translation {
     /// How a machine with the root `there` writes what `tag` stands for on a machine of system `origin`.
-    pub(super) fn new(origin: System, tag: Tag, target: System, there: &Root) -> Self {
+    pub(super) fn new(origin: System, tag: Tag, target: System, there: &Placeholder) -> Self {
         let path = path_for(tag, there);
         let (style, forms) = forms(target, path, tag);
         let from = tag.style.separator(origin, tag.depth.unwrap_or(0));
@@ -97,7 +97,7 @@ impl Translation {
 }
 
 /// The path of the root `there` that a tag of another machine means.
-fn path_for(tag: Tag, there: &Root) -> &str {
+fn path_for(tag: Tag, there: &Placeholder) -> &str {
     match tag.style {
         Style::ClientDir => client_path(there),
         _ if tag.resolved => there.resolved.as_deref().unwrap_or(&there.path),

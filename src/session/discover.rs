@@ -8,9 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::SessionError;
-use super::files::{Apart, RESERVED, file_path, is_taken};
+use super::files::{self, ExternalDir, RESERVED, file_path, is_taken};
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::sys::fs::{FileStamp, PathError, is_leftover};
 use crate::sys::parallel::{spread, worth};
 
@@ -34,7 +35,7 @@ pub struct LocalSession {
     /// The project directory it lies in, `projects/<name>`.
     pub directory: PathBuf,
     /// The transcript and, by name ([`super::files`]), everything else that the client keeps of it.
-    pub files: BTreeMap<Option<RelativeName>, FileStamp>,
+    pub files: BTreeMap<SessionFile, FileStamp>,
 }
 
 /// Something that looks like part of a session but cannot be taken.
@@ -58,9 +59,14 @@ pub struct Discovery {
 }
 
 impl LocalSession {
-    /// Where a file of the session lies; `None` is the transcript.
-    pub fn path(&self, file: Option<&RelativeName>) -> PathBuf {
+    /// Returns the path of a file of the session.
+    pub fn path(&self, file: &SessionFile) -> PathBuf {
         file_path(&self.directory, &self.id, file)
+    }
+
+    /// Returns the path of the transcript.
+    pub fn transcript_path(&self) -> PathBuf {
+        files::transcript_path(&self.directory, &self.id)
     }
 
     /// The name of the project directory; empty if it is not UTF-8 (the client writes ASCII).
@@ -83,7 +89,7 @@ pub fn transcript_path(claude_dir: &Path, id: &SessionId) -> Option<PathBuf> {
     let paths = projects
         .iter()
         .filter(|entry| is_directory(entry))
-        .map(|entry| file_path(&entry.path(), id, None));
+        .map(|entry| files::transcript_path(&entry.path(), id));
     let files = paths.filter_map(|path| {
         Some((
             fs::symlink_metadata(&path)
@@ -114,7 +120,7 @@ pub fn discover_some(claude_dir: &Path, wanted: Wanted<'_>) -> Result<Discovery,
     projects.sort_by_key(fs::DirEntry::file_name);
     let projects: Vec<PathBuf> = projects.iter().map(fs::DirEntry::path).collect();
     let mut found = Discovery::default();
-    let apart = Apart::ALL.map(|apart| found.sessions_apart(claude_dir, apart));
+    let apart = ExternalDir::ALL.map(|apart| found.sessions_apart(claude_dir, apart));
     for scan in scan_projects(&projects, &apart, wanted) {
         scan.sessions
             .into_iter()
@@ -129,7 +135,7 @@ pub fn discover_some(claude_dir: &Path, wanted: Wanted<'_>) -> Result<Discovery,
 type Wanted<'a> = &'a (dyn Fn(&SessionId) -> bool + Sync);
 
 /// What the client keeps apart, and the names of the sessions of which it does.
-type SessionsApart = (Apart, HashSet<OsString>);
+type SessionsApart = (ExternalDir, HashSet<OsString>);
 
 /// What one project directory holds.
 #[derive(Default)]
@@ -195,7 +201,7 @@ impl Scan {
         directory: &Path,
         id: SessionId,
         transcript: &fs::DirEntry,
-        beside: bool,
+        extras: bool,
     ) {
         // A link to a transcript is followed, as the client does; one beside it is not.
         let is_link = transcript.file_type().is_ok_and(|kind| kind.is_symlink());
@@ -214,16 +220,16 @@ impl Scan {
         let mut session = LocalSession {
             id,
             directory: directory.to_owned(),
-            files: BTreeMap::from([(None, stamp)]),
+            files: BTreeMap::from([(SessionFile::Transcript, stamp)]),
         };
-        if beside {
-            self.beside(&mut session);
+        if extras {
+            self.extras(&mut session);
         }
         self.sessions.push(session);
     }
 
     /// Adds the files below `<session id>/`.
-    fn beside(&mut self, session: &mut LocalSession) {
+    fn extras(&mut self, session: &mut LocalSession) {
         let root = session.directory.join(session.id.as_str());
         if !self.is_own_directory(session, &root) {
             return;
@@ -252,7 +258,7 @@ impl Scan {
                     directories.push((entry.path(), name.map(|name| name + "/")));
                 } else if !file_name.to_str().is_some_and(is_leftover) {
                     match file_beside(&entry, name) {
-                        Ok((name, stamp)) => drop(session.files.insert(Some(name), stamp)),
+                        Ok((name, stamp)) => drop(session.files.insert(name.into(), stamp)),
                         Err(reason) => self.refuse(Some(session.id.clone()), &entry.path(), reason),
                     }
                 }
@@ -261,7 +267,7 @@ impl Scan {
     }
 
     /// Adds what the client keeps of the session elsewhere: plain files in one directory.
-    fn apart(&mut self, session: &mut LocalSession, apart: Apart) {
+    fn apart(&mut self, session: &mut LocalSession, apart: ExternalDir) {
         let root = apart.of_session(&session.directory, &session.id);
         if !self.is_own_directory(session, &root) {
             return;
@@ -273,7 +279,7 @@ impl Scan {
                 continue;
             }
             match file_beside(&entry, file_name.to_str().map(|name| apart.name(name))) {
-                Ok((name, stamp)) => drop(session.files.insert(Some(name), stamp)),
+                Ok((name, stamp)) => drop(session.files.insert(name.into(), stamp)),
                 Err(reason) => self.refuse(Some(session.id.clone()), &entry.path(), reason),
             }
         }
@@ -330,8 +336,8 @@ pub fn files_without_transcript(directory: &Path, id: &SessionId) -> Option<Loca
         files: BTreeMap::new(),
     };
     let mut scan = Scan::default();
-    scan.beside(&mut session);
-    Apart::ALL
+    scan.extras(&mut session);
+    ExternalDir::ALL
         .into_iter()
         .for_each(|apart| scan.apart(&mut session, apart));
     (!session.files.is_empty()).then_some(session)
@@ -359,7 +365,7 @@ fn list(directory: &Path) -> Result<Vec<fs::DirEntry>, PathError> {
 
 impl Discovery {
     /// The sessions of which the client keeps something apart; that its directory cannot be read is said.
-    fn sessions_apart(&mut self, claude_dir: &Path, apart: Apart) -> SessionsApart {
+    fn sessions_apart(&mut self, claude_dir: &Path, apart: ExternalDir) -> SessionsApart {
         let directory = claude_dir.join(apart.directory());
         let entries = list(&directory).unwrap_or_else(|e| {
             self.refused.push(Refused {
@@ -377,7 +383,9 @@ impl Discovery {
             self.sessions.insert(session.id.clone(), session);
             return;
         };
-        let (keep, leave) = if other.files[&None].len >= session.files[&None].len {
+        let (keep, leave) = if other.files[&SessionFile::Transcript].len
+            >= session.files[&SessionFile::Transcript].len
+        {
             (other, session)
         } else {
             (session, other)
@@ -388,7 +396,7 @@ impl Discovery {
         );
         self.refused.push(Refused {
             session: Some(leave.id.clone()),
-            path: leave.path(None),
+            path: leave.transcript_path(),
             reason,
         });
         self.sessions.insert(keep.id.clone(), keep);

@@ -212,14 +212,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_whole_record_of_a_worktree_counts() {
+    fn facts_last_complete_worktree_record_wins() {
         let entered = r#"{"type":"worktree-state","worktreeSession":{"worktreePath":"/w/aside"}}"#;
         let left = r#"{"type":"worktree-state","worktreeSession":null}"#;
-        let beside = r#"{"type":"attachment","attachment":{"type":"worktree-state","worktreeSession":null}}"#;
+        let extras = r#"{"type":"attachment","attachment":{"type":"worktree-state","worktreeSession":null}}"#;
         let torn = r#"{"type":"worktree-state","worktreeSess"#;
         let of = |lines: &[&str]| entered_worktree((lines.join("\n") + "\n").as_bytes());
-        assert_eq!(of(&["{}", beside, torn]), None);
-        for after in [&[][..], &[beside], &[beside, torn, "{}"]] {
+        assert_eq!(of(&["{}", extras, torn]), None);
+        for after in [&[][..], &[extras], &[extras, torn, "{}"]] {
             assert_eq!(
                 of(&[&[left, entered], after].concat()),
                 Some(Some("/w/aside".to_owned()))
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn later_records_override_earlier_ones() {
+    fn facts_later_record_overrides_earlier() {
         let mut facts = Facts::default();
         facts.absorb(
             br#"{"type":"user","isMeta":true,"message":{"content":"caveat"},"cwd":"/home/al"}
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn survives_any_bytes() {
+    fn facts_invalid_bytes_are_ignored() {
         let mut facts = Facts::default();
         facts.absorb(b"\"cwd\":\"\\");
         facts

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::discover::projects_dir;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::sys::fs::is_leftover;
 
 /// What begins the name of a file that does not lie beside the transcript.
@@ -16,14 +17,14 @@ pub(super) const RESERVED: char = '@';
 
 /// What the client keeps of a session outside its project directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Apart {
+pub enum ExternalDir {
     /// Files of the project as they were before the model changed them; the client rewinds to them.
     FileHistory,
     /// The task list; one file for each task, rewritten in place.
     Tasks,
 }
 
-impl Apart {
+impl ExternalDir {
     /// All there are.
     pub const ALL: [Self; 2] = [Self::FileHistory, Self::Tasks];
 
@@ -67,47 +68,51 @@ pub(super) fn is_taken(file: &str) -> bool {
 }
 
 /// Whether the file lies outside the project directory, where the client clears up by itself.
-pub fn lies_apart(name: Option<&RelativeName>) -> bool {
-    name.is_some_and(|name| Apart::split(name.as_str()).is_some())
+pub fn lies_apart(file: &SessionFile) -> bool {
+    ExternalDir::split(file.key()).is_some()
 }
 
 /// Whether a name in the store is one that this program has a place for; others are a newer one's, and left alone.
-pub fn has_place(name: Option<&RelativeName>) -> bool {
-    name.is_none_or(|name| !name.as_str().starts_with(RESERVED)) || lies_apart(name)
+pub fn has_place(file: &SessionFile) -> bool {
+    !file.key().starts_with(RESERVED) || lies_apart(file)
 }
 
 /// Whether the file is the user's own, byte for byte the same on every machine: paths in it are no paths of the session.
-pub fn is_verbatim(name: Option<&RelativeName>) -> bool {
-    name.and_then(|name| Apart::split(name.as_str()))
-        .is_some_and(|(apart, _)| apart == Apart::FileHistory)
+pub fn is_verbatim(file: &SessionFile) -> bool {
+    ExternalDir::split(file.key()).is_some_and(|(apart, _)| apart == ExternalDir::FileHistory)
 }
 
-/// Where a file of a session lies; `directory` is the session's project directory, and `None` the transcript.
-pub fn file_path(directory: &Path, id: &SessionId, file: Option<&RelativeName>) -> PathBuf {
-    let Some(name) = file else {
-        return directory.join(format!("{id}.jsonl"));
+/// Returns the path of a transcript; `directory` is the session's project directory.
+pub fn transcript_path(directory: &Path, id: &SessionId) -> PathBuf {
+    directory.join(format!("{id}.jsonl"))
+}
+
+/// Returns the path of a file of a session; `directory` is its project directory.
+pub fn file_path(directory: &Path, id: &SessionId, file: &SessionFile) -> PathBuf {
+    let SessionFile::Named(name) = file else {
+        return transcript_path(directory, id);
     };
-    let (mut path, below) = root_of(directory, id, name);
+    let (mut path, below) = placeholder_of(directory, id, name);
     path.extend(below.split('/'));
     path
 }
 
 /// The directories that hold nothing but files of this session.
 pub fn directories(directory: &Path, id: &SessionId) -> impl Iterator<Item = PathBuf> + use<> {
-    let apart = Apart::ALL.map(|apart| apart.of_session(directory, id));
+    let apart = ExternalDir::ALL.map(|apart| apart.of_session(directory, id));
     std::iter::once(directory.join(id.as_str())).chain(apart)
 }
 
 /// The directories of the client in which files of sessions lie.
 pub fn written_directories(claude_dir: &Path) -> impl Iterator<Item = PathBuf> {
-    let apart = Apart::ALL.map(|apart| claude_dir.join(apart.directory()));
+    let apart = ExternalDir::ALL.map(|apart| claude_dir.join(apart.directory()));
     std::iter::once(projects_dir(claude_dir)).chain(apart)
 }
 
 /// The first link among the session's own directory, the directories below it that lead to `file`, and the file itself. What lies behind a
 /// link was not put there by the client, so it is neither read nor written.
 pub fn link_on_the_way(directory: &Path, id: &SessionId, file: &RelativeName) -> Option<PathBuf> {
-    let (mut path, below) = root_of(directory, id, file);
+    let (mut path, below) = placeholder_of(directory, id, file);
     let mut parts = below.split('/');
     loop {
         if is_link(&path) {
@@ -118,8 +123,12 @@ pub fn link_on_the_way(directory: &Path, id: &SessionId, file: &RelativeName) ->
 }
 
 /// The session's own directory in which the file lies, and where in it.
-fn root_of<'n>(directory: &Path, id: &SessionId, name: &'n RelativeName) -> (PathBuf, &'n str) {
-    match Apart::split(name.as_str()) {
+fn placeholder_of<'n>(
+    directory: &Path,
+    id: &SessionId,
+    name: &'n RelativeName,
+) -> (PathBuf, &'n str) {
+    match ExternalDir::split(name.as_str()) {
         Some((apart, file)) => (apart.of_session(directory, id), file),
         None => (directory.join(id.as_str()), name.as_str()),
     }
@@ -133,16 +142,16 @@ fn is_link(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn name(text: &str) -> RelativeName {
-        RelativeName::new(text).unwrap()
+    fn file(text: &str) -> SessionFile {
+        RelativeName::new(text).unwrap().into()
     }
 
     #[test]
-    fn each_name_has_one_place() {
+    fn session_file_each_name_has_one_path() {
         let directory = Path::new("/home/al/.claude/projects/-home-al-app");
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
         let path = |text: &str| {
-            file_path(directory, &id, Some(&name(text)))
+            file_path(directory, &id, &file(text))
                 .to_str()
                 .unwrap()
                 .to_owned()
@@ -160,13 +169,13 @@ mod tests {
             format!("/home/al/.claude/tasks/{id}/1.json")
         );
         assert_eq!(
-            file_path(directory, &id, None),
+            transcript_path(directory, &id),
             directory.join(format!("{id}.jsonl"))
         );
     }
 
     #[test]
-    fn only_known_names_have_a_place() {
+    fn session_file_unknown_name_is_refused() {
         for (text, apart) in [
             ("x@v1", false),
             ("a/@b", false),
@@ -174,7 +183,7 @@ mod tests {
             ("@file-history/0a@v1", true),
         ] {
             assert_eq!(
-                (has_place(Some(&name(text))), lies_apart(Some(&name(text)))),
+                (has_place(&file(text)), lies_apart(&file(text))),
                 (true, apart),
                 "{text}"
             );
@@ -188,11 +197,8 @@ mod tests {
             "@tasks/1.lock",
             "@tasks/1.json.tmp.7",
         ] {
-            assert!(!has_place(Some(&name(text))), "{text}");
+            assert!(!has_place(&file(text)), "{text}");
         }
-        assert!(
-            is_verbatim(Some(&name("@file-history/x.json")))
-                && !is_verbatim(Some(&name("@tasks/1.json")))
-        );
+        assert!(is_verbatim(&file("@file-history/x.json")) && !is_verbatim(&file("@tasks/1.json")));
     }
 }

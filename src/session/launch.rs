@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_printed_by_a_hook_whatever_its_path() {
+    fn launch_hook_prints_notice_from_any_path() {
         let argv = argv(Some("/home/o'hara/a b/note"), &["--model", "opus"]);
         assert_eq!(
             argv[..2],
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_the_user_stay_theirs() {
+    fn launch_user_settings_flag_replaces_hook() {
         assert_eq!(
             argv(Some("/note"), &["--settings=x.json"])[2..],
             ["--settings=x.json"]
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_session_is_chosen_once() {
+    fn launch_arguments_that_select_a_session_are_found() {
         let chosen = |args: &[&str]| {
             let args: Vec<OsString> = args.iter().map(Into::into).collect();
             chooses_session(&args).map(|arg| arg.to_string_lossy().into_owned())

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::discover::projects_dir;
-use super::files::{directories, file_path};
+use super::files::{directories, transcript_path};
 use crate::domain::id::SessionId;
 use crate::sys::process::{pid_is_alive, process_start_ticks};
 
@@ -62,7 +62,7 @@ fn belongs_to(claude_dir: &Path, path: &Path, id: &SessionId) -> bool {
         .flatten();
     projects.map(|entry| entry.path()).any(|directory| {
         // A transcript has nothing below it, so that one question does for both.
-        is_in(file_path(&directory, id, None)) || directories(&directory, id).any(is_in)
+        is_in(transcript_path(&directory, id)) || directories(&directory, id).any(is_in)
     })
 }
 
@@ -89,20 +89,20 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_files_of_a_session_are_known_by_their_path() {
+    fn live_open_file_is_matched_to_session_by_path() {
         let home = tempfile::tempdir().unwrap();
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
         let project = projects_dir(home.path()).join("-work-app");
-        let beside = project.join(id.as_str());
+        let extras = project.join(id.as_str());
         let elsewhere = home.path().join("elsewhere");
         write_atomic(&elsewhere, b"").unwrap();
-        write_atomic(&beside.join("subagents/agent-1.jsonl"), b"").unwrap();
-        std::os::unix::fs::symlink(&elsewhere, file_path(&project, &id, None)).unwrap();
+        write_atomic(&extras.join("subagents/agent-1.jsonl"), b"").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, transcript_path(&project, &id)).unwrap();
         let belongs = |path: &Path| belongs_to(home.path(), path, &id);
-        assert!(belongs(&file_path(&project, &id, None)));
+        assert!(belongs(&transcript_path(&project, &id)));
         assert!(belongs(&elsewhere), "a transcript may be a link");
-        assert!(belongs(&beside.join("subagents/agent-1.jsonl")));
-        assert!(belongs(&beside.join("not/there")));
+        assert!(belongs(&extras.join("subagents/agent-1.jsonl")));
+        assert!(belongs(&extras.join("not/there")));
         assert!(belongs(
             &home
                 .path()

@@ -75,7 +75,7 @@ struct Entries {
 }
 
 /// What an undo makes of an entry.
-enum Fate {
+enum UndoAction {
     Restored,
     Removed,
     /// The file is as it was before the pull already.
@@ -276,11 +276,11 @@ impl Journal {
         {
             return Ok(());
         }
-        let beside = tempfile::Builder::new()
+        let extras = tempfile::Builder::new()
             .prefix(".ccsync-")
             .suffix(".tmp")
             .tempdir_in(&self.directory);
-        let again = beside.map_err(|source| PathError::new("restore", path, source))?;
+        let again = extras.map_err(|source| PathError::new("restore", path, source))?;
         let link = again.path().join("file");
         let put_back = fs::hard_link(&kept, &link).and_then(|()| fs::rename(&link, path));
         put_back.map_err(|source| PathError::new("restore", path, source))?;
@@ -405,21 +405,21 @@ fn take_back_all(
         };
         let fate = match take_back(&entry, kept.as_deref(), running, &gone_on) {
             Ok(fate) => fate,
-            Err(e) => Fate::Blocked(in_words(&e)),
+            Err(e) => UndoAction::Blocked(in_words(&e)),
         };
         fail_point("a change is taken back");
         let reason = match fate {
-            Fate::Restored => {
+            UndoAction::Restored => {
                 undone.restored.push(entry.path);
                 continue;
             }
-            Fate::Removed => {
+            UndoAction::Removed => {
                 undone.removed.push(entry.path);
                 continue;
             }
-            Fate::AsBefore => continue,
-            Fate::Changed => "it changed since that pull".to_owned(),
-            Fate::Blocked(reason) => {
+            UndoAction::AsBefore => continue,
+            UndoAction::Changed => "it changed since that pull".to_owned(),
+            UndoAction::Blocked(reason) => {
                 blocked = true;
                 reason
             }
@@ -467,9 +467,9 @@ fn sessions_gone_on(entries: &[Entry]) -> Vec<PathBuf> {
             .zip(transcript.parent())
             .map(|(id, directory)| directories(directory, &id));
         let own = own.into_iter().flatten();
-        let mut beside =
+        let mut extras =
             own.flat_map(|directory| walkdir::WalkDir::new(directory).into_iter().flatten());
-        beside
+        extras
             .by_ref()
             .filter(|e| e.file_type().is_file())
             .any(|e| !as_left(e.path()))
@@ -600,7 +600,7 @@ fn take_back(
     kept: Option<&Path>,
     running: &dyn Fn(&Path) -> Option<u32>,
     gone_on: &[PathBuf],
-) -> Result<Fate, SessionError> {
+) -> Result<UndoAction, SessionError> {
     let path = &entry.path;
     let now = match FileStamp::read(path) {
         Ok(stamp) => Some(stamp),
@@ -609,20 +609,20 @@ fn take_back(
     };
     if is_as_before(entry, kept, now.as_ref()) {
         kept.map(remove_file_if_exists).transpose()?;
-        return Ok(Fate::AsBefore);
+        return Ok(UndoAction::AsBefore);
     }
     if let Some(pid) = running(path) {
-        return Ok(Fate::Blocked(format!("running here (process {pid})")));
+        return Ok(UndoAction::Blocked(format!("running here (process {pid})")));
     }
     if let (Change::Removed { .. }, None, Some(kept)) = (&entry.change, now, kept) {
         put_back(kept, path, entry.was)?;
-        return Ok(Fate::Restored);
+        return Ok(UndoAction::Restored);
     }
     if now.is_none() || now != entry.left {
-        return Ok(Fate::Changed);
+        return Ok(UndoAction::Changed);
     }
     if gone_on.contains(path) {
-        return Ok(Fate::Blocked(
+        return Ok(UndoAction::Blocked(
             "files beside it have changed since that pull".to_owned(),
         ));
     }
@@ -642,10 +642,10 @@ fn take_back(
         (_, Some(kept)) => put_back(kept, path, entry.was)?,
         (_, None) => {
             remove_file_if_exists(path)?;
-            return Ok(Fate::Removed);
+            return Ok(UndoAction::Removed);
         }
     }
-    Ok(Fate::Restored)
+    Ok(UndoAction::Restored)
 }
 
 /// Whether the change was never made, or an undo that died took it back.
@@ -754,7 +754,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_but_never_replaced_is_left_alone() {
+    fn undo_kept_but_unreplaced_file_is_untouched() {
         let mut pull = Replacing::new();
         pull.journal.keep(&pull.path.clone()).unwrap();
         assert_eq!(pull.undo(), None, "nothing was entered yet");
@@ -769,7 +769,7 @@ mod tests {
     }
 
     #[test]
-    fn an_undo_that_died_is_finished_by_the_next() {
+    fn undo_after_crash_is_finished_by_next_undo() {
         let mut pull = Replacing::new();
         let before = FileStamp::read(&pull.path).unwrap();
         pull.enter();
@@ -788,7 +788,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_put_back_now_is_put_back_later() {
+    fn undo_blocked_file_is_restored_later() {
         let mut pull = Replacing::new();
         pull.enter();
         pull.replace();
@@ -809,7 +809,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_was_kept_on_another_disk_comes_back_with_its_time() {
+    fn undo_across_filesystems_restores_modification_time() {
         let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
             return;
         };

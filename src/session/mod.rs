@@ -14,13 +14,13 @@
 //! * [`turns`]: a transcript as a conversation; [`said`]: everything that a record says
 
 pub mod discover;
+pub mod extras;
 pub mod facts;
 pub mod files;
 pub mod launch;
 pub mod live;
 pub mod materialise;
 pub mod projects;
-pub mod prose;
 pub mod repair;
 pub mod said;
 pub mod turns;

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::discover::projects_dir;
+use super::extras::project_directories;
 use super::facts::working_directories;
-use super::prose::project_directories;
 use crate::sys::fs::FileStamp;
 
 /// More directories no person has worked in.
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_and_the_sessions_name_directories() {
+    fn projects_directories_come_from_list_and_sessions() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path();
         let project = home.join(".claude/projects/-a");

@@ -2,7 +2,7 @@
 //!
 //! Lines are looked at one by one, in two passes: a [`Survey`] learns which records there are, a [`Healer`] writes the healed text. A line
 //! that is JSON stays byte for byte, but for a parent that is nowhere in the file. What is no record is handed to the caller, never
-//! thrown away. What the client does with each kind of damage is in `docs/recovery.md`.
+//! thrown away. What the client does with each kind of damage is in `docs/dev/claude-code.md`.
 
 use std::collections::{HashMap, HashSet};
 

@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use super::facts::parse_time;
 use super::turns::{parse, typed_pieces};
-use crate::domain::found::Voice;
+use crate::domain::found::Speaker;
 
 /// One text that was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saying {
     /// By whom.
-    pub voice: Voice,
+    pub voice: Speaker,
     /// The text.
     pub text: String,
 }
@@ -109,7 +109,7 @@ pub fn sayings(line: &[u8]) -> Sayings {
         Some("user") if is_set(&record.is_compact_summary) => {
             each_text(record.message.content, &mut |text| {
                 texts.push(Saying {
-                    voice: Voice::Summary,
+                    voice: Speaker::Summary,
                     text,
                 });
             });
@@ -137,7 +137,7 @@ fn user(content: Value, texts: &mut Vec<Saying>) {
                 .for_each(|text| of_user(text, texts));
         } else if kind.ends_with("tool_result") {
             let output = |text| Saying {
-                voice: Voice::Output,
+                voice: Speaker::Output,
                 text,
             };
             each_text(block["content"].take(), &mut |text| {
@@ -151,12 +151,12 @@ fn user(content: Value, texts: &mut Vec<Saying>) {
 fn of_user(text: String, texts: &mut Vec<Saying>) {
     if let Some(pieces) = typed_pieces(&text) {
         texts.extend(pieces.into_iter().map(|text| Saying {
-            voice: Voice::User,
+            voice: Speaker::User,
             text,
         }));
     } else if PRINTED.iter().any(|tag| text.trim_start().starts_with(tag)) {
         texts.push(Saying {
-            voice: Voice::Output,
+            voice: Speaker::Output,
             text,
         });
     }
@@ -166,21 +166,21 @@ fn assistant(content: Value, texts: &mut Vec<Saying>) {
     each_block(content, &mut |kind, mut block| {
         if kind == "text" {
             texts.extend(text_of(block).map(|text| Saying {
-                voice: Voice::Assistant,
+                voice: Speaker::Assistant,
                 text,
             }));
         } else if kind.ends_with("tool_use") {
             let name = block["name"].as_str().unwrap_or("a tool").to_owned();
             each_string(block["input"].take(), &mut |text| {
                 texts.push(Saying {
-                    voice: Voice::Call(name.clone()),
+                    voice: Speaker::Call(name.clone()),
                     text,
                 });
             });
         } else if kind.ends_with("tool_result") {
             each_text(block["content"].take(), &mut |text| {
                 texts.push(Saying {
-                    voice: Voice::Output,
+                    voice: Speaker::Output,
                     text,
                 });
             });
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn words_tools_and_results_are_said() {
+    fn messages_text_tools_and_results_are_extracted() {
         assert_eq!(
             said(r#"{"type":"user","message":{"content":"hello"}}"#),
             ["User hello"]
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_records_say_what_they_say() {
+    fn messages_odd_record_is_extracted() {
         assert_eq!(
             said(r#"  {"type":"user","message":{"content":"cut \ud83d here"}}"#),
             ["User cut \u{fffd} here"]
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_and_what_nobody_said_are_left_out() {
+    fn messages_copies_and_metadata_are_excluded() {
         for line in [
             r#"{"type":"user","isMeta":true,"message":{"content":"caveat"}}"#,
             r#"{"type":"user","message":{"content":"<system-reminder>x</system-reminder>"}}"#,

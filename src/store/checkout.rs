@@ -18,7 +18,7 @@ use super::manifest::{Manifest, StoredFile};
 use super::object::object_name;
 use super::{Snapshot, Store, StoreError, layout};
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::sys::fs::FileStamp;
 
 /// The working tree of the store, with what the index says of it. Shared by all threads that read.
@@ -147,7 +147,7 @@ impl SessionFiles<'_> {
     pub fn segment(
         &self,
         snapshot: &Snapshot<'_>,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         stored: &StoredFile,
         number: usize,
         text: &mut Vec<u8>,
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trees_that_entries_make_have_the_names_that_git_gives_them() {
+    fn checkout_tree_ids_match_git() {
         let dir = tempfile::tempdir().unwrap();
         let repo = git2::Repository::init(dir.path()).unwrap();
         git2::opts::strict_object_creation(false);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_belong_to_the_session_in_whose_directory_they_lie() {
+    fn checkout_entries_are_grouped_by_session_directory() {
         let oid = Oid::from_bytes(&[7; 20]).unwrap();
         let paths = [
             "ccsync.json",

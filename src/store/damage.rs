@@ -90,7 +90,7 @@ mod tests {
     use crate::sys::fs::write_atomic;
 
     #[test]
-    fn an_object_that_ends_too_early_is_found_once_it_comes() {
+    fn damage_truncated_object_is_found() {
         let dir = tempfile::tempdir().unwrap();
         let repo = git2::Repository::init(dir.path()).unwrap();
         let oid = repo
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_known_for_what_it_is() {
+    fn damage_invalid_head_is_recognized() {
         let dir = tempfile::tempdir().unwrap();
         assert!(!has_head(dir.path()));
         for (text, good) in [

@@ -237,7 +237,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn an_edited_index_is_what_libgit2_would_have_made(
+        fn index_edit_matches_libgit2(
             before in proptest::collection::btree_map("[a-d]{1,3}", 0..9_u32, 0..20),
             edits in proptest::collection::btree_map("[a-d]{1,3}", proptest::option::of(10..19_u32), 0..9),
         ) {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plain_is_left_alone() {
+    fn index_edit_of_unusual_index_is_refused() {
         let long = "x".repeat(5000);
         let (_dir, repo) = index_of(&[("a".to_owned(), 1), (long.clone(), 2)]);
         let path = repo.path().join("index");

@@ -1,10 +1,11 @@
-//! Where things lie in the store (`docs/format.md`). Pure: paths in, paths out.
+//! Where things lie in the store (`docs/dev/format.md`). Pure: paths in, paths out.
 
 use super::milestone::MilestoneName;
 use super::note::NoteId;
-use crate::domain::beside::ShelfId;
+use crate::domain::extras::BundleId;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{RelativeName, SEGMENTS_SUFFIX, is_safe_path};
+use crate::domain::session_file::SessionFile;
 
 /// The file that holds the format version of the whole store.
 pub(super) const FORMAT_FILE: &str = "ccsync.json";
@@ -38,24 +39,24 @@ pub(super) fn milestone(name: &MilestoneName) -> String {
 pub(super) const MEMORY: &str = "memory";
 
 /// Path of the description of a shelf.
-pub(super) fn shelf(id: &ShelfId) -> String {
+pub(super) fn bundle(id: &BundleId) -> String {
     format!("{id}/shelf.json")
 }
 
 /// Path of a file of a shelf.
-pub(super) fn prose(id: &ShelfId, name: &RelativeName) -> String {
+pub(super) fn extras(id: &BundleId, name: &RelativeName) -> String {
     format!("{id}/files/{name}")
 }
 
 /// Whether `path` is a file of a shelf.
-pub(super) fn is_on_shelf(path: &str) -> bool {
+pub(super) fn is_in_bundle(path: &str) -> bool {
     let parts: Vec<&str> = path.splitn(4, '/').collect();
-    let (shelf, file) = match parts.as_slice() {
+    let (bundle, file) = match parts.as_slice() {
         [MEMORY, name, file, ..] => (format!("{MEMORY}/{name}"), *file),
         [user, file, ..] => ((*user).to_owned(), *file),
         _ => return false,
     };
-    ShelfId::try_from(shelf).is_ok() && matches!(file, "shelf.json" | "files")
+    BundleId::try_from(bundle).is_ok() && matches!(file, "shelf.json" | "files")
 }
 
 /// Path of a machine's file.
@@ -83,18 +84,18 @@ pub(super) fn manifest(id: &SessionId) -> String {
     format!("{}/manifest.json", session(id))
 }
 
-/// Directory of the segments of one file of a session; `None` is the transcript. No file of the session can have the name of such
-/// a directory, nor lie in one.
-pub(super) fn segments(id: &SessionId, file: Option<&RelativeName>) -> String {
+/// Directory of the segments of one file of a session. No file of the session can have the name
+/// of such a directory, or a path below one.
+pub(super) fn segments(id: &SessionId, file: &SessionFile) -> String {
     match file {
-        None => format!("{}/transcript", session(id)),
-        Some(name) => format!("{}/files/{name}{SEGMENTS_SUFFIX}", session(id)),
+        SessionFile::Transcript => format!("{}/transcript", session(id)),
+        SessionFile::Named(name) => format!("{}/files/{name}{SEGMENTS_SUFFIX}", session(id)),
     }
 }
 
 /// Path of one segment. It keeps the file's extension, so that editors and `git diff` know what they see.
-pub(super) fn segment(id: &SessionId, file: Option<&RelativeName>, number: usize) -> String {
-    let extension = file.map_or("jsonl", |name| extension(name.as_str()));
+pub(super) fn segment(id: &SessionId, file: &SessionFile, number: usize) -> String {
+    let extension = file.name().map_or("jsonl", |name| extension(name.as_str()));
     let dot = if extension.is_empty() { "" } else { "." };
     format!("{}/{number:06}{dot}{extension}", segments(id, file))
 }
@@ -141,9 +142,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_files_of_a_session_share_a_place() {
+    fn layout_session_files_have_distinct_paths() {
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
-        let place = |name: &str| segment(&id, Some(&RelativeName::new(name).unwrap()), 0);
+        let place = |name: &str| segment(&id, &RelativeName::new(name).unwrap().into(), 0);
         // Each was a directory of the other's segments if these lay in `files/<name>/`.
         let names = ["foo", "foo/000000", "foo/bar.txt", "foo/bar.txt/000000.txt"];
         let places = names.map(place);
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn gits_own_directory_is_not_written_to() {
+    fn layout_unsafe_path_is_refused() {
         for bad in [
             ".git/config",
             "a/.GIT/x",

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use git2::{ObjectType, Oid};
 
 use super::transaction::commit_text;
-use super::{Author, Store, StoreError, commit_id, leftover, oid, tree};
+use super::{Author, Store, StoreError, commit_id, oid, stale, tree};
 use crate::domain::id::{CommitId, SessionId};
 
 /// Below this, on the remote, each session that somebody holds has a branch of its id.
@@ -144,7 +144,7 @@ impl Store {
         commit: Option<&CommitId>,
     ) -> Result<(), StoreError> {
         let name = format!("{}{session}", tracking_prefix());
-        leftover::outlasting_locks(|| match commit {
+        stale::retry_while_locked(|| match commit {
             Some(commit) => self
                 .repo
                 .reference(&name, oid(commit)?, true, "lock")

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::{FORMAT, ManifestError, parse_versioned, to_json};
 use crate::domain::id::MachineId;
-use crate::domain::root::{RootName, RootSet};
+use crate::domain::placeholder::{PlaceholderName, Placeholders};
 
 /// How many former root sets a machine remembers.
 const MAX_FORMER: usize = 16;
@@ -21,10 +21,11 @@ pub struct Machine {
     /// Its name, for people. Untrusted text: two machines may share one, and it may hold anything.
     pub name: String,
     /// Its present roots.
-    pub roots: RootSet,
+    #[serde(rename = "roots")]
+    pub placeholders: Placeholders,
     /// Its earlier roots, newest first: files on its disk may still have been written with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub former: Vec<RootSet>,
+    pub former: Vec<Placeholders>,
     /// Version of ccsync that wrote this file last.
     pub ccsync: String,
     /// When it last pushed, RFC 3339 in UTC.
@@ -39,7 +40,7 @@ pub struct ProposedPaths {
     /// Format version of this file.
     pub format: u32,
     /// Directory by placeholder, in the machine's native form.
-    pub paths: BTreeMap<RootName, String>,
+    pub paths: BTreeMap<PlaceholderName, String>,
 }
 
 impl Machine {
@@ -52,11 +53,11 @@ impl Machine {
         if machine.id != *id {
             return Err(ManifestError::Inconsistent("it names another machine"));
         }
-        machine.roots = machine.roots.validated()?;
+        machine.placeholders = machine.placeholders.validated()?;
         machine.former = machine
             .former
             .into_iter()
-            .map(RootSet::validated)
+            .map(Placeholders::validated)
             .collect::<Result<_, _>>()?;
         Ok(machine)
     }
@@ -67,15 +68,20 @@ impl Machine {
     }
 
     /// This machine under its present name and roots; changed roots move to `former`.
-    pub fn renewed(earlier: Option<Self>, id: MachineId, name: &str, roots: RootSet) -> Self {
+    pub fn renewed(
+        earlier: Option<Self>,
+        id: MachineId,
+        name: &str,
+        placeholders: Placeholders,
+    ) -> Self {
         let mut former = Vec::new();
         let mut last_push = None;
         if let Some(earlier) = earlier {
             last_push = earlier.last_push;
             former = earlier.former;
-            if earlier.roots != roots {
-                former.retain(|f| *f != roots);
-                former.insert(0, earlier.roots);
+            if earlier.placeholders != placeholders {
+                former.retain(|f| *f != placeholders);
+                former.insert(0, earlier.placeholders);
                 former.truncate(MAX_FORMER);
             }
         }
@@ -84,7 +90,7 @@ impl Machine {
             format: FORMAT,
             id,
             name: name.to_owned(),
-            roots,
+            placeholders,
             former,
             ccsync,
             last_push,

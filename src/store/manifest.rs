@@ -1,6 +1,6 @@
 //! The manifest of a session: what the store knows of it without reading its text.
 //!
-//! Owns the format of `manifest.json` (`docs/format.md`) and the checks on what comes from outside. Must not do I/O.
+//! Owns the format of `manifest.json` (`docs/dev/format.md`) and the checks on what comes from outside. Must not do I/O.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{PortablePath, RelativeName};
+use crate::domain::placeholder::{InvalidPlaceholder, Placeholders};
 use crate::domain::project::ProjectGit;
-use crate::domain::root::{InvalidRoot, RootSet};
+use crate::domain::session_file::SessionFile;
 
 /// The format version this program writes. A newer one is refused, an older one is read.
 pub const FORMAT: u32 = 1;
@@ -55,7 +56,8 @@ pub struct Manifest {
     )]
     pub git: Option<ProjectGit>,
     /// The root sets that runs refer to.
-    pub roots: BTreeMap<RootsKey, RootSet>,
+    #[serde(rename = "roots")]
+    pub placeholders: BTreeMap<PlaceholdersKey, Placeholders>,
     /// The transcript.
     pub transcript: StoredFile,
     /// The files under `<session id>/`.
@@ -92,7 +94,7 @@ pub struct ForkOf {
 /// Names a root set inside one manifest: the first 16 hexadecimal digits of its BLAKE3 hash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct RootsKey(String);
+pub struct PlaceholdersKey(String);
 
 /// One file of a session: its segments, and who wrote which lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +134,8 @@ pub struct Run {
     /// Who wrote the lines.
     pub machine: MachineId,
     /// Which roots they were collapsed with.
-    pub roots: RootsKey,
+    #[serde(rename = "roots")]
+    pub placeholders: PlaceholdersKey,
     /// How many lines.
     pub lines: u64,
     /// The lines are stored as they were, because collapsing them could not be undone exactly.
@@ -168,7 +171,7 @@ pub enum ManifestError {
     Inconsistent(&'static str),
     /// A root in it is not one.
     #[error("the manifest holds a bad root")]
-    Root(#[from] InvalidRoot),
+    Placeholder(#[from] InvalidPlaceholder),
     /// Larger than any honest one.
     #[error("the manifest has {0} bytes, the limit is {MAX_MANIFEST_BYTES}")]
     TooLarge(usize),
@@ -231,11 +234,11 @@ impl Manifest {
                     .fold(0, |sum: u64, run| sum.saturating_add(run.lines))
         });
         for (_, file) in manifest.all_files() {
-            file.check(&manifest.roots)?;
+            file.check(&manifest.placeholders)?;
         }
-        let roots = std::mem::take(&mut manifest.roots);
-        for (key, set) in roots {
-            manifest.roots.insert(key, set.validated()?);
+        let placeholders = std::mem::take(&mut manifest.placeholders);
+        for (key, set) in placeholders {
+            manifest.placeholders.insert(key, set.validated()?);
         }
         Ok(manifest)
     }
@@ -245,15 +248,27 @@ impl Manifest {
         to_json(self)
     }
 
-    /// The transcript (named `None`) and the other files.
-    pub fn all_files(&self) -> impl Iterator<Item = (Option<&RelativeName>, &StoredFile)> {
-        std::iter::once((None, &self.transcript))
-            .chain(self.files.iter().map(|(name, file)| (Some(name), file)))
+    /// Lists the transcript, then the other files.
+    pub fn all_files(&self) -> impl Iterator<Item = (SessionFile, &StoredFile)> {
+        let named = self.files.iter();
+        std::iter::once((SessionFile::Transcript, &self.transcript))
+            .chain(named.map(|(name, file)| (name.clone().into(), file)))
     }
 
-    /// The file of this name; `None` is the transcript.
-    pub fn file(&self, name: Option<&RelativeName>) -> Option<&StoredFile> {
-        name.map_or(Some(&self.transcript), |name| self.files.get(name))
+    /// Returns a file of the session.
+    pub fn file(&self, file: &SessionFile) -> Option<&StoredFile> {
+        match file {
+            SessionFile::Transcript => Some(&self.transcript),
+            SessionFile::Named(name) => self.files.get(name),
+        }
+    }
+
+    /// Returns a file of the session for a change.
+    pub fn file_mut(&mut self, file: &SessionFile) -> Option<&mut StoredFile> {
+        match file {
+            SessionFile::Transcript => Some(&mut self.transcript),
+            SessionFile::Named(name) => self.files.get_mut(name),
+        }
     }
 
     /// The machine that wrote the last line.
@@ -267,19 +282,21 @@ impl Manifest {
     }
 
     /// Adds `set` and returns the key that runs refer to it by.
-    pub fn intern_roots(&mut self, set: &RootSet) -> RootsKey {
-        let key = RootsKey::of(set);
-        self.roots.entry(key.clone()).or_insert_with(|| set.clone());
+    pub fn intern_placeholders(&mut self, set: &Placeholders) -> PlaceholdersKey {
+        let key = PlaceholdersKey::of(set);
+        self.placeholders
+            .entry(key.clone())
+            .or_insert_with(|| set.clone());
         key
     }
 
     /// Drops root sets that no run refers to.
-    pub fn prune_roots(&mut self) {
+    pub fn prune_placeholders(&mut self) {
         let used: std::collections::BTreeSet<_> = self
             .all_files()
-            .flat_map(|(_, f)| f.runs.iter().map(|r| r.roots.clone()))
+            .flat_map(|(_, f)| f.runs.iter().map(|r| r.placeholders.clone()))
             .collect();
-        self.roots.retain(|key, _| used.contains(key));
+        self.placeholders.retain(|key, _| used.contains(key));
     }
 }
 
@@ -297,9 +314,9 @@ impl Titles {
     }
 }
 
-impl RootsKey {
+impl PlaceholdersKey {
     /// The key of `set`.
-    pub fn of(set: &RootSet) -> Self {
+    pub fn of(set: &Placeholders) -> Self {
         let json = serde_json::to_vec(set).expect("plain data always serialises");
         Self(blake3::hash(&json).to_hex()[..16].to_owned())
     }
@@ -329,7 +346,10 @@ impl StoredFile {
         self.superseded.drain(..excess);
     }
 
-    fn check(&self, roots: &BTreeMap<RootsKey, RootSet>) -> Result<(), ManifestError> {
+    fn check(
+        &self,
+        placeholders: &BTreeMap<PlaceholdersKey, Placeholders>,
+    ) -> Result<(), ManifestError> {
         let in_segments = checked_sum(self.segments.iter().map(|s| s.lines));
         let in_runs = checked_sum(self.runs.iter().map(|r| r.lines));
         if in_segments.is_none() || in_segments != in_runs {
@@ -342,7 +362,11 @@ impl StoredFile {
         {
             return Err(ManifestError::Inconsistent("its sizes are impossible"));
         }
-        if self.runs.iter().any(|run| !roots.contains_key(&run.roots)) {
+        if self
+            .runs
+            .iter()
+            .any(|run| !placeholders.contains_key(&run.placeholders))
+        {
             return Err(ManifestError::Inconsistent(
                 "a run names roots that are not listed",
             ));

@@ -1,6 +1,6 @@
 //! Milestones: names for states of the whole store. One small file each, never changed once it is there.
 //!
-//! Owns the format of `milestones/<name in lower case>.json` (`docs/format.md`) and the checks on what comes from outside.
+//! Owns the format of `milestones/<name in lower case>.json` (`docs/dev/format.md`) and the checks on what comes from outside.
 
 use std::str::FromStr;
 
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_one_safe_path_component() {
+    fn milestone_name_is_one_safe_path_component() {
         let name = |text: &str| text.parse::<MilestoneName>();
         assert_eq!(
             name("Before-the_move.2").unwrap(),

@@ -1,6 +1,6 @@
 //! This machine's clone of the remote: segments, manifests, machine files, commits.
 //!
-//! Owns the format of the store (`docs/format.md`) and is the only user of `git2`. Reads come from git objects, not from the working tree, which
+//! Owns the format of the store (`docs/dev/format.md`) and is the only user of `git2`. Reads come from git objects, not from the working tree, which
 //! exists for people; only `checkout` reads what lies there, after making sure that it is the same. Must not touch the network, rewrite text or know the client.
 //!
 //! * [`manifest`], [`machine`]: the JSON files and the checks on them
@@ -17,21 +17,22 @@
 //! * `damage`, `loose`: what git's library must not meet
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::id::{CommitId, MachineId, SessionId};
+use crate::domain::id::{CommitId, MachineId};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs;
 
+pub mod bundle;
 mod check;
 mod checkout;
 mod damage;
 mod entries;
+mod error;
 mod history;
 mod layout;
-mod leftover;
 mod lock;
 mod loose;
 pub mod machine;
@@ -41,18 +42,21 @@ pub mod note;
 mod object;
 mod reader;
 pub mod segment;
-pub mod shelf;
 pub mod snapshot;
+mod stale;
 pub mod transaction;
 mod tree;
 mod worktree;
 
 pub use check::{DamagedObject, ObjectCheck};
 pub use checkout::{Checkout, SessionFiles};
+pub use error::StoreError;
 pub use history::{Commit, SessionStep};
-pub use leftover::{remove_of_the_dead, remove_stale_locks, remove_stale_locks_of_remote};
 pub use lock::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use snapshot::Snapshot;
+pub use stale::{
+    remove_stale_locks, remove_stale_locks_of_dead_processes, remove_stale_locks_of_remote,
+};
 pub use transaction::{Author, Transaction};
 
 /// The one branch that holds the sessions.
@@ -65,93 +69,6 @@ pub const MOST_PACKS: usize = 50;
 
 /// More objects than these in files of their own waste space.
 pub const MOST_LOOSE: usize = 2000;
-
-/// What can go wrong with the store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// libgit2 refused.
-    #[error("the store's git repository could not be used")]
-    Git(#[from] git2::Error),
-    /// A file of git's is not what it was.
-    #[error("`{}` is damaged", path.display())]
-    Damaged {
-        /// Which.
-        path: PathBuf,
-    },
-    /// The file system refused.
-    #[error("cannot {action} `{}`", path.display())]
-    Io {
-        /// What was attempted.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Nobody's sessions are that many.
-    #[error("the store holds more files than any store does; it is not read")]
-    TooMany,
-    /// The store was written by a newer ccsync.
-    #[error(
-        "the store has format {found}, this ccsync reads up to {}",
-        manifest::FORMAT
-    )]
-    Newer {
-        /// Its format version.
-        found: u32,
-    },
-    /// A file that describes the store or a machine is malformed.
-    #[error("`{path}` in the store cannot be read")]
-    Malformed {
-        /// Path inside the store.
-        path: String,
-        /// What is wrong with it.
-        source: manifest::ManifestError,
-    },
-    /// A session's manifest is malformed, or from a newer ccsync.
-    #[error("session {session} cannot be read from the store")]
-    Session {
-        /// Which session.
-        session: SessionId,
-        /// What is wrong with it.
-        source: manifest::ManifestError,
-    },
-    /// An object is not what its name says, or not of the kind it should be.
-    #[error("object {name} of the store is damaged")]
-    Object {
-        /// Its name in git.
-        name: String,
-    },
-    /// What lies on the branch of a lock is none.
-    #[error("commit {} on the branch of a lock is none: {what}", commit.short())]
-    Lock {
-        /// The branch's commit.
-        commit: CommitId,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// A segment that a manifest names is missing or has another size.
-    #[error("`{path}` in the store is missing or does not have the size its manifest says")]
-    Segment {
-        /// Path inside the store.
-        path: String,
-    },
-}
-
-impl StoreError {
-    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
-    }
-
-    /// Whether only one session is affected and the others can go on.
-    pub fn is_about_one_session(&self) -> bool {
-        matches!(self, Self::Session { .. } | Self::Segment { .. })
-    }
-}
 
 /// When a commit was made, by the clock of who made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,7 +113,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Git`]; [`StoreError::Damaged`] if something lies there that must not be read.
-    pub fn open_to_look(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         git2::opts::strict_hash_verification(false);
         let repo = git2::Repository::open(path)?;
         damage::look_at_loose_objects(&repo)?;
@@ -233,7 +150,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn open_another(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_without_repair(path: &Path) -> Result<Self, StoreError> {
         let repo = git2::Repository::open(path)?;
         make_durable(&repo)?;
         let reader = reader::Reader::new(repo.path());
@@ -242,7 +159,7 @@ impl Store {
 
     /// Whether its objects lie in so many files that putting them together pays. Never, where the user has switched off git's own
     /// housekeeping.
-    pub fn is_untidy(&self) -> bool {
+    pub fn needs_repack(&self) -> bool {
         let objects = self.git_dir().join("objects");
         let count = |name: &str, wanted: &dyn Fn(&Path) -> bool| {
             let entries = std::fs::read_dir(objects.join(name))
@@ -305,7 +222,7 @@ impl Store {
     pub fn scratch(&self, place: &Path) -> Result<Self, StoreError> {
         drop(create(place)?);
         self.lend_objects_to(place)?;
-        let scratch = Self::open_another(place)?;
+        let scratch = Self::open_without_repair(place)?;
         if let Some(head) = self.head()? {
             scratch
                 .repo
@@ -339,7 +256,7 @@ impl Store {
             return Ok(());
         }
         fail_point("before the remote's head is recorded");
-        leftover::outlasting_locks(|| match commit {
+        stale::retry_while_locked(|| match commit {
             Some(commit) => self
                 .repo
                 .reference(REMOTE_REF, oid(commit)?, true, "push")
@@ -443,7 +360,7 @@ impl Store {
         let changes = self.changes(self.head()?.as_ref(), commit)?;
         self.mark_unfinished()?;
         fail_point("the working tree is marked");
-        leftover::outlasting_locks(|| {
+        stale::retry_while_locked(|| {
             self.repo
                 .reference(HEAD_REF, oid(commit)?, true, why)
                 .map(drop)
@@ -503,11 +420,11 @@ fn create_whole(
     let failed = |e: io::Error| StoreError::io("create", path, e);
     let parent = path.parent().unwrap_or(path);
     fs::create_private_dir_all(parent).map_err(|e| failed(e.source))?;
-    let beside = tempfile::Builder::new()
+    let extras = tempfile::Builder::new()
         .prefix(BESIDE)
         .tempdir_in(parent)
         .map_err(failed)?;
-    let place = beside.path().join("repository");
+    let place = extras.path().join("repository");
     prepare(&place)?;
     fail_point("a repository is prepared beside its place");
     match std::fs::rename(&place, path) {
@@ -536,7 +453,7 @@ fn create(path: &Path) -> Result<git2::Repository, StoreError> {
 fn open(path: &Path) -> Result<git2::Repository, StoreError> {
     let git_dir = path.join(".git");
     if git_dir.is_dir() {
-        leftover::remove_stale_locks(&git_dir)?;
+        stale::remove_stale_locks(&git_dir)?;
         let has_head = damage::has_head(&git_dir);
         if !has_head
             || ["objects", "refs"]
@@ -610,7 +527,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loose_objects_and_refs_wait_for_the_disk_and_git_does_not_complain_of_it() {
+    fn store_fsync_is_set_for_library_but_not_in_git_config() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
         for _ in 0..2 {
@@ -629,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_hardly_a_repository_becomes_one() {
+    fn store_incomplete_repository_is_initialized() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("store/.git")).unwrap();
         let store = Store::open_or_create(&dir.path().join("store")).unwrap();

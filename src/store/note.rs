@@ -1,6 +1,6 @@
 //! Notes that machines leave each other: one small file each, never changed once it is there.
 //!
-//! Owns the format of `notes/<id>.json` (`docs/format.md`) and the checks on what comes from outside.
+//! Owns the format of `notes/<id>.json` (`docs/dev/format.md`) and the checks on what comes from outside.
 
 use std::str::FromStr;
 
@@ -28,7 +28,7 @@ pub struct NoteId(String);
 /// Why a text names no note.
 #[derive(Debug, thiserror::Error)]
 #[error("it is no note's id")]
-pub struct NoNoteId;
+pub struct InvalidNoteId;
 
 /// A note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,9 +71,9 @@ const LAST_TIME: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799,
 };
 
 impl FromStr for NoteId {
-    type Err = NoNoteId;
+    type Err = InvalidNoteId;
 
-    fn from_str(text: &str) -> Result<Self, NoNoteId> {
+    fn from_str(text: &str) -> Result<Self, InvalidNoteId> {
         const SHAPE: &[u8] = b"00000000T000000000Z-xxxxxxxx";
         let fits = |(byte, shape): (u8, &u8)| match shape {
             b'0' => byte.is_ascii_digit(),
@@ -84,12 +84,12 @@ impl FromStr for NoteId {
         if good {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NoNoteId)
+            Err(InvalidNoteId)
         }
     }
 }
 
-checked_text!(NoteId, NoNoteId, |text| text.parse());
+checked_text!(NoteId, InvalidNoteId, |text| text.parse());
 
 impl Note {
     /// A note of the format that this program writes.
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_sort_by_time_and_are_one_safe_path_component() {
+    fn note_ids_sort_by_time_and_are_safe_components() {
         let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let early = NoteId::new(time("2026-11-20T14:03:00.123Z"), u32::MAX);
         let late = NoteId::new(time("2026-11-20T14:03:00.124Z"), 0);

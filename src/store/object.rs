@@ -402,7 +402,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pack_that_is_given_up_leaves_nothing() {
+    fn pack_writer_dropped_leaves_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let mut pack = PackWriter::create(dir.path()).unwrap();
         for n in 0..8 {

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_read_in_packs_and_loose() {
+    fn reader_reads_packed_and_loose_objects() {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init(dir.path()).unwrap();
         let reader = Reader::new(repo.path());
@@ -307,7 +307,7 @@ mod tests {
 
     /// A pack as git makes it, of versions of one growing text.
     #[test]
-    fn deltas_are_applied() {
+    fn reader_packed_deltas_are_applied() {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init(dir.path()).unwrap();
         let whole = (0..9000)

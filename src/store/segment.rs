@@ -275,7 +275,7 @@ fn first_runs(runs: &[Run], mut lines: u64) -> Vec<Run> {
 
 fn same_writer(a: &Run, b: &Run) -> bool {
     a.machine == b.machine
-        && a.roots == b.roots
+        && a.placeholders == b.placeholders
         && a.verbatim == b.verbatim
         && a.written_as == b.written_as
 }
@@ -306,7 +306,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::manifest::RootsKey;
+    use crate::store::manifest::PlaceholdersKey;
 
     const SMALL: Cuts = Cuts { cut: 8, limit: 24 };
 
@@ -322,10 +322,10 @@ mod tests {
 
     fn run(machine: char) -> Run {
         let machine = machine.to_string().repeat(32).parse().unwrap();
-        let roots: RootsKey = serde_json::from_str("\"0123456789abcdef\"").unwrap();
+        let placeholders: PlaceholdersKey = serde_json::from_str("\"0123456789abcdef\"").unwrap();
         Run {
             machine,
-            roots,
+            placeholders,
             lines: 0,
             verbatim: false,
             torn: false,
@@ -412,7 +412,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn segments_joined_are_the_text(text in text()) {
+        fn segments_joined_equal_the_text(text in text()) {
             let (file, texts) = build(&[&text], false);
             prop_assert_eq!(texts.concat(), text.clone());
             prop_assert_eq!(file.lines(), count_lines(&text));
@@ -432,7 +432,7 @@ mod tests {
         }
 
         #[test]
-        fn the_cuts_depend_on_the_text_alone(text in text(), at in proptest::collection::vec(any::<bool>(), 1..8)) {
+        fn segments_cuts_depend_on_text_alone(text in text(), at in proptest::collection::vec(any::<bool>(), 1..8)) {
             let whole = build(&[&text], false);
             let pieces = split(&text, &at);
             prop_assert_eq!(&build(&pieces, false), &whole);
@@ -445,7 +445,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_sealed_never_changes(text in text(), more in text()) {
+        fn segments_sealed_segment_never_changes(text in text(), more in text()) {
             let before = build(&[&text], false);
             let sealed = SMALL.whole_segments(&before.0, before.0.lines());
             let after = resume(&before, before.0.lines(), true, &[&more]);
@@ -454,7 +454,7 @@ mod tests {
         }
 
         #[test]
-        fn going_on_after_some_lines_is_building_from_them(text in text(), part in 0.0..1.0f64, more in text()) {
+        fn segments_resume_equals_build_from_kept_lines(text in text(), part in 0.0..1.0f64, more in text()) {
             let whole = build(&[&text], false);
             let lines = (whole.0.lines() as f64 * part) as u64;
             let kept = &text[..offset_after_lines(&text, lines as usize)];
@@ -462,7 +462,7 @@ mod tests {
         }
 
         #[test]
-        fn a_closed_line_is_a_line(text in text(), more in text()) {
+        fn segments_closed_last_line_equals_terminated_line(text in text(), more in text()) {
             let mut closed = text.clone();
             if text.last().is_some_and(|b| *b != b'\n') {
                 closed.push(b'\n');

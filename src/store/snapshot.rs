@@ -3,7 +3,7 @@
 //! Everything in it may have been written by somebody else: sizes are checked before text is loaded, names before they
 //! are used, and a session that fails a check fails alone.
 
-mod shelves;
+mod bundles;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use super::note::{Note, NoteId};
 use super::reader::Objects;
 use super::{Store, StoreError, layout, milestone, note, segment, tree};
 use crate::domain::id::{CommitId, MachineId, SessionId};
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 
 /// The contents of one commit.
 pub struct Snapshot<'store> {
@@ -66,10 +66,10 @@ impl<'store> Snapshot<'store> {
         if self.is_store()? || self.directory(layout::SESSIONS)?.is_none() {
             return Ok(false);
         }
-        let beside = self
+        let extras = self
             .file("shared_placeholders.json")?
             .or(self.file("sessions/_paths.json")?);
-        Ok(beside.or(self.directory("session_meta")?).is_some())
+        Ok(extras.or(self.directory("session_meta")?).is_some())
     }
 
     /// Every session and its state. Names that are no session ids are passed over.
@@ -149,7 +149,7 @@ impl<'store> Snapshot<'store> {
     pub fn segment(
         &self,
         id: &SessionId,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         stored: &StoredFile,
         number: usize,
     ) -> Result<Vec<u8>, StoreError> {
@@ -165,7 +165,7 @@ impl<'store> Snapshot<'store> {
     pub(super) fn segment_blob(
         &self,
         id: &SessionId,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         stored: &StoredFile,
         number: usize,
     ) -> Result<Oid, StoreError> {

@@ -3,7 +3,7 @@
 //! Until [`Transaction::commit`] nothing is visible to git; a transaction that is dropped leaves no trace but files in
 //! the working tree, which the next command removes.
 
-mod shelves;
+mod bundles;
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use super::object::ObjectWriter;
 use super::worktree::Written;
 use super::{Snapshot, Store, StoreError, commit_id, layout, tree};
 use crate::domain::id::{CommitId, MachineId, SessionId};
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::sys::fail_point::fail_point;
 
 const README: &str = "\
@@ -26,7 +26,7 @@ const README: &str = "\
 
 This repository is written by [ccsync](https://crates.io/crates/ccsync). `sessions/` holds one directory per Claude Code
 session, `machines/` one file per machine. Read whatever you like; to change something, use `ccsync`: what is edited here
-by hand may be refused. The format is described in `docs/format.md` of the program.
+by hand may be refused. The format is described in `docs/dev/format.md` of the program.
 
 Sessions hold private code and possibly secrets. Keep this repository private.
 ";
@@ -93,7 +93,7 @@ impl<'store> Transaction<'store> {
     pub fn put_segment(
         &mut self,
         session: &SessionId,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         number: usize,
         text: Vec<u8>,
     ) -> Result<(), StoreError> {
@@ -106,8 +106,8 @@ impl<'store> Transaction<'store> {
     /// [`StoreError::Segment`] if it is not there, [`StoreError::Git`].
     pub fn reuse_segment(
         &mut self,
-        from: (&Snapshot<'_>, &Manifest, Option<&RelativeName>),
-        to: (&SessionId, Option<&RelativeName>),
+        from: (&Snapshot<'_>, &Manifest, &SessionFile),
+        to: (&SessionId, &SessionFile),
         number: usize,
     ) -> Result<(), StoreError> {
         let (snapshot, manifest, file) = from;
@@ -130,10 +130,10 @@ impl<'store> Transaction<'store> {
     pub fn put_manifest(&mut self, manifest: &Manifest) -> Result<(), StoreError> {
         if let Ok(Some(former)) = self.base.manifest(&manifest.session) {
             for (name, file) in former.all_files() {
-                let kept = manifest.file(name).map_or(0, |f| f.segments.len());
+                let kept = manifest.file(&name).map_or(0, |f| f.segments.len());
                 for number in kept..file.segments.len() {
                     self.changes
-                        .insert(layout::segment(&manifest.session, name, number), None);
+                        .insert(layout::segment(&manifest.session, &name, number), None);
                 }
             }
         }
@@ -214,7 +214,7 @@ impl<'store> Transaction<'store> {
     ) -> Result<(), StoreError> {
         for difference in tree::differences(self.store.objects(), earlier.tree(), from.tree())? {
             let is_other =
-                |path: &&str| layout::session_of(path).is_none() && !layout::is_on_shelf(path);
+                |path: &&str| layout::session_of(path).is_none() && !layout::is_in_bundle(path);
             let Some(path) = difference.path().filter(is_other) else {
                 continue;
             };

@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_takes_the_name_of_a_directory_and_gives_it_back() {
+    fn tree_file_replaces_directory_and_back() {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init(dir.path()).unwrap();
         let text = Leaf::file(repo.blob(b"text").unwrap());

@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manual_clock_moves_only_when_told() {
+    fn clock_manual_moves_only_when_advanced() {
         let start = DateTime::UNIX_EPOCH;
         let clock = ManualClock::new(start);
         clock.sleep(Duration::from_secs(5));

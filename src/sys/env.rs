@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
-use crate::domain::root::System;
+use crate::domain::placeholder::System;
 
 /// What the process was started with.
 #[derive(Debug, Clone)]
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_lies_below_ccsync_home() {
+    fn env_ccsync_home_sets_all_directories() {
         let env = env(&[
             ("HOME", "/home/al"),
             ("CCSYNC_HOME", "/x"),
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn xdg_variables_are_honoured_and_relative_ones_ignored() {
+    fn env_xdg_variables_apply_unless_relative() {
         let env = env(&[
             ("HOME", "/home/al"),
             ("XDG_CONFIG_HOME", "/c"),
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn homeless_and_relative_are_refused_by_name() {
+    fn env_missing_home_and_relative_path_are_refused() {
         assert_eq!(
             env(&[]).unwrap_err().to_string(),
             "the home directory is unknown: set HOME"
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_a_mark_if_its_system_has_an_id() {
+    fn env_host_mark_comes_from_machine_id() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("machine-id");
         let mark = |text: &str| {
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn small_facts() {
+    fn env_flags_and_columns_are_read() {
         let small = env(&[
             ("HOME", "/h"),
             ("NO_COLOR", "1"),

@@ -400,7 +400,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_stamps() {
+    fn fs_stamp_changes_with_file_and_round_trips() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         let time = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_twice_is_no_error() {
+    fn fs_remove_missing_file_is_no_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         write_atomic(&path, b"").unwrap();

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::fs::{self, PathError};
+use super::signal::Interrupted;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
@@ -20,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 pub struct ProcessLock {
     /// Closing the file frees the lock.
     file: File,
-    predecessor_died: bool,
+    was_abandoned: bool,
     /// The next holder finds all in order.
     in_order: bool,
 }
@@ -35,8 +36,8 @@ pub enum LockError {
         pid: Option<u32>,
     },
     /// An interruption arrived while waiting.
-    #[error("interrupted while waiting for another ccsync process")]
-    Interrupted,
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The lock file could not be opened or locked.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -60,9 +61,7 @@ impl ProcessLock {
         let mut pause = FIRST_PAUSE;
         let mut told = false;
         while !try_lock(&file, path)? {
-            if super::signal::interrupted() {
-                return Err(LockError::Interrupted);
-            }
+            super::signal::check()?;
             let waited = clock.monotonic().saturating_sub(began);
             if waited >= wait {
                 return Err(LockError::Busy {
@@ -76,23 +75,23 @@ impl ProcessLock {
             clock.sleep(pause.min(wait - waited));
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        let predecessor_died = holder(&mut file).is_some();
+        let was_abandoned = holder(&mut file).is_some();
         // If the pid cannot be written, the lock holds all the same.
         let _ = write_pid(&mut file);
         Ok(Self {
             file,
-            predecessor_died,
-            in_order: !predecessor_died,
+            was_abandoned,
+            in_order: !was_abandoned,
         })
     }
 
     /// Whether the holder before this one never came to give the lock back, so that it may have left things behind.
-    pub fn predecessor_died(&self) -> bool {
-        self.predecessor_died
+    pub fn was_abandoned(&self) -> bool {
+        self.was_abandoned
     }
 
     /// What the dead predecessor left is cleared away; until this is said, the next holder is told of it too.
-    pub fn put_in_order(&mut self) {
+    pub fn mark_clean(&mut self) {
         self.in_order = true;
     }
 }
@@ -110,13 +109,13 @@ impl Drop for ProcessLock {
 ///
 /// A program that outlives the process which started it may still write where the next process is at work.
 #[derive(Debug)]
-pub struct FamilyLock {
+pub struct ChildProcessLock {
     /// Closing the file gives up this process's share.
     _file: File,
     alone: bool,
 }
 
-impl FamilyLock {
+impl ChildProcessLock {
     /// Takes a share of the lock at `path`, after waiting up to `wait` for what programs of earlier processes still hold of it.
     /// Held under a [`ProcessLock`], so that nobody else competes.
     ///
@@ -205,7 +204,7 @@ mod tests {
     use crate::sys::clock::{ManualClock, SystemClock};
 
     #[test]
-    fn the_second_waits_and_is_told_who_holds_it() {
+    fn process_lock_waits_and_names_holder() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state/lock");
         let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_gets_in_when_the_first_is_done() {
+    fn process_lock_is_acquired_after_release() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let clock = SystemClock::default();
@@ -238,17 +237,17 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_after_a_dead_holder_is_told() {
+    fn process_lock_reports_abandoned_holder_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let clock = SystemClock::default();
         let acquire = || ProcessLock::acquire(&path, Duration::ZERO, &clock, &mut |_| ()).unwrap();
-        assert!(!acquire().predecessor_died());
-        assert!(!acquire().predecessor_died(), "the first one gave it back");
+        assert!(!acquire().was_abandoned());
+        assert!(!acquire().was_abandoned(), "the first one gave it back");
         fs::write_atomic(&path, b"123456\n").unwrap();
-        assert!(acquire().predecessor_died());
-        acquire().put_in_order();
-        assert!(!acquire().predecessor_died());
+        assert!(acquire().was_abandoned());
+        acquire().mark_clean();
+        assert!(!acquire().was_abandoned());
     }
 
     #[cfg(unix)]
@@ -263,7 +262,7 @@ mod tests {
         let path = dir.path().join("family");
         let clock = SystemClock::default();
         let acquire =
-            |wait| FamilyLock::acquire(&path, Duration::from_millis(wait), &clock).unwrap();
+            |wait| ChildProcessLock::acquire(&path, Duration::from_millis(wait), &clock).unwrap();
         let first = acquire(0);
         assert!(first.is_alone());
         // Ends when this process lets go of its standard input.

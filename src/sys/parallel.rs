@@ -20,13 +20,13 @@ type Step<'s, 'i, T, R> = dyn FnMut(&'i T) -> R + 's;
 pub fn in_order<'i, T: Sync, R: Send>(
     items: &'i [T],
     threads: usize,
-    work: impl Fn(&mut dyn FnMut(&mut Step<'_, 'i, T, R>)) + Sync,
+    workspace: impl Fn(&mut dyn FnMut(&mut Step<'_, 'i, T, R>)) + Sync,
     take: &mut dyn FnMut(R) -> bool,
 ) {
     let next = AtomicUsize::new(0);
     let (done, results) = mpsc::channel();
     let one_thread = |done: mpsc::Sender<(usize, R)>| {
-        work(&mut |step| {
+        workspace(&mut |step| {
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(item) = items.get(at) else { return };
@@ -70,7 +70,7 @@ pub fn cores() -> usize {
 pub fn spread<'i, T: Sync, R: Send, E: Send>(
     items: &'i [T],
     threads: usize,
-    work: impl Fn(&mut dyn Iterator<Item = &'i T>) -> Result<Vec<R>, E> + Sync,
+    workspace: impl Fn(&mut dyn Iterator<Item = &'i T>) -> Result<Vec<R>, E> + Sync,
 ) -> Result<Vec<R>, E> {
     let waiting = Mutex::new(items.iter());
     let take = || {
@@ -80,7 +80,7 @@ pub fn spread<'i, T: Sync, R: Send, E: Send>(
             .next()
     };
     let one_thread = || {
-        let done = work(&mut std::iter::from_fn(take));
+        let done = workspace(&mut std::iter::from_fn(take));
         if done.is_err() {
             while take().is_some() {}
         }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_come_in_the_order_of_the_items_until_nobody_takes_them() {
+    fn parallel_results_keep_order_until_dropped() {
         let items: Vec<usize> = (0..500).collect();
         let mut taken = Vec::new();
         in_order(

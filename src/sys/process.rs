@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::{fs, signal};
+use super::fs;
+use super::signal::{self, Interrupted};
 use listen::{End, Listener};
 
 pub use alive::{pid_is_alive, process_start_ticks};
@@ -71,11 +72,8 @@ pub enum ProcessError {
         stderr: String,
     },
     /// The user interrupted; it was stopped.
-    #[error("`{program}` was interrupted")]
-    Interrupted {
-        /// Its name.
-        program: String,
-    },
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Program {
@@ -187,13 +185,13 @@ impl Program {
         let (stdout, stderr) = (listener.stdout, listener.stderr);
         match end {
             // The terminal sends Ctrl-C to the child too, which may die of it before we have noticed ours.
-            Ok(End::Exited(status)) if was_interrupted(status) => Err(self.interrupted()),
+            Ok(End::Exited(status)) if was_interrupted(status) => Err(Interrupted.into()),
             Ok(End::Exited(status)) => Ok(Output {
                 status,
                 stdout,
                 stderr,
             }),
-            Ok(End::Interrupted) => Err(self.interrupted()),
+            Ok(End::Interrupted) => Err(Interrupted.into()),
             Ok(End::Silent(after)) => Err(ProcessError::Silent {
                 program: self.display_name(),
                 after,
@@ -266,12 +264,6 @@ impl Program {
 
     fn display_name(&self) -> String {
         self.name.to_string_lossy().into_owned()
-    }
-
-    fn interrupted(&self) -> ProcessError {
-        ProcessError::Interrupted {
-            program: self.display_name(),
-        }
     }
 
     fn failed(&self, source: io::Error) -> ProcessError {
@@ -374,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn both_streams_are_captured_however_full() {
+    fn process_full_streams_are_both_captured() {
         let out = sh("head -c 300000 /dev/zero; yes | head -c 200000 >&2; exit 3")
             .run()
             .unwrap();
@@ -385,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_messages_is_cut() {
+    fn process_stderr_flood_is_truncated() {
         let out = sh("yes | head -c 3000000 >&2; head -c 3000000 /dev/zero >&2")
             .run()
             .unwrap();
@@ -397,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_ends_in_both_is_no_progress() {
+    fn process_line_with_crlf_is_not_progress() {
         let out = sh(r"printf '10%%\r20%%\rdenied\r\nlast\r' >&2")
             .run()
             .unwrap();
@@ -405,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn stdin_is_closed_or_given() {
+    fn process_stdin_is_closed_or_provided() {
         assert_eq!(sh("cat; echo end").run().unwrap().stdout, b"end\n");
         assert_eq!(sh("cat").stdin("given").run().unwrap().stdout, b"given");
         assert!(
@@ -419,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn overwritten_lines_are_seen_but_not_kept() {
+    fn process_overwritten_lines_are_watched_but_not_kept() {
         let mut seen = Vec::new();
         let out = sh("printf 'a\\nb 1\\rb 2\\rb 3\\nc' >&2")
             .run_watched(&mut |l| seen.push(l.to_owned()))
@@ -429,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn environment_and_directory() {
+    fn process_environment_and_directory_are_set() {
         let dir = tempfile::tempdir().unwrap();
         let program = sh("echo ${A-unset} ${HOME-unset} $(pwd -P)")
             .env("A", "1")
@@ -440,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn children_keep_the_users_umask() {
+    fn process_children_keep_user_umask() {
         let umask = || sh("umask").run().unwrap().stdout;
         let before = umask();
         fs::restrict_umask();
@@ -448,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_named() {
+    fn process_missing_program_error_names_program() {
         let error = Program::new("ccsync-no-such-program").run().unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -462,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_program_is_stopped() {
+    fn process_silent_program_is_stopped() {
         let limit = Duration::from_millis(200);
         let error = sh("echo hello >&2; sleep 600")
             .silence_limit(limit)
@@ -475,13 +467,13 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_was_interrupted_itself_counts_as_interrupted() {
+    fn process_interrupted_child_counts_as_interrupted() {
         let error = sh("kill -INT $$").run().unwrap_err();
-        assert!(matches!(error, ProcessError::Interrupted { .. }), "{error}");
+        assert!(matches!(error, ProcessError::Interrupted(_)), "{error}");
     }
 
     #[test]
-    fn a_grandchild_that_keeps_the_pipes_open_does_not_hold_us() {
+    fn process_grandchild_with_open_pipes_does_not_block() {
         let clock = SystemClock::default();
         let out = sh("sleep 600 & echo done; echo $! >&2").run().unwrap();
         assert_eq!(out.stdout, b"done\n");

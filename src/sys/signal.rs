@@ -30,6 +30,23 @@ pub fn install() -> Result<(), SignalError> {
     listen().map_err(SignalError)
 }
 
+/// The user interrupted. Everything done before is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+/// Stops the caller before its next step if a signal has arrived.
+///
+/// # Errors
+/// [`Interrupted`]
+pub fn check() -> Result<(), Interrupted> {
+    if interrupted() {
+        Err(Interrupted)
+    } else {
+        Ok(())
+    }
+}
+
 /// Whether a signal has arrived: stop before the next step.
 pub fn interrupted() -> bool {
     count() > ANSWERED.load(Ordering::SeqCst)
@@ -80,7 +97,7 @@ pub fn terminal_is_lent() -> bool {
 
 impl LentTerminal {
     /// The signal (SIGTERM, or SIGHUP for a terminal that is gone) by which this process was told to end since the terminal was lent.
-    pub fn told_to_end(&self) -> Option<i32> {
+    pub fn asked_to_end(&self) -> Option<i32> {
         Some(TOLD_TO_END.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
     }
 }
@@ -112,9 +129,9 @@ fn listen() -> std::io::Result<()> {
     ctrlc::set_handler(|| on_signal(EXIT_INTERRUPTED - 128, false)).map_err(std::io::Error::other)
 }
 
-fn on_signal(signal: i32, told_to_end: bool) {
+fn on_signal(signal: i32, asked_to_end: bool) {
     if terminal_is_lent() {
-        if told_to_end {
+        if asked_to_end {
             TOLD_TO_END.store(signal, Ordering::SeqCst);
         }
         return;

@@ -1,4 +1,4 @@
-//! How `git` is called: its arguments, its environment, its patience. `docs/git.md` gives the reason of every line.
+//! How `git` is called: its arguments, its environment, its patience. `docs/dev/transport.md` gives the reason of every line.
 //!
 //! Must not know what the answers mean.
 

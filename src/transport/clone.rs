@@ -13,6 +13,7 @@ use super::url::RemoteUrl;
 use crate::domain::progress::Progress;
 use crate::sys::env::GitEnv;
 use crate::sys::fs::{PathError, create_users_dir_all, move_dir, remove_empty_dirs};
+use crate::sys::signal::Interrupted;
 
 /// How git calls the clone until it is moved to its place.
 const NAME: &str = "clone";
@@ -34,6 +35,9 @@ pub enum CloneError {
         /// The remote, without secrets.
         remote: String,
     },
+    /// The user interrupted.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The file system.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -71,22 +75,25 @@ fn clone_beside(
     (git, interactive): (GitEnv, bool),
     progress: Arc<dyn Progress + Send + Sync>,
 ) -> Result<(), CloneError> {
-    let beside = tempfile::Builder::new()
+    let extras = tempfile::Builder::new()
         .prefix(".ccsync-clone-")
         .tempdir_in(parent);
-    let beside =
-        beside.map_err(|source| PathError::new("create a directory in", parent, source))?;
-    let git = GitCli::new(beside.path(), url.clone(), git, interactive).with_progress(progress);
-    git.clone_as(NAME).map_err(|source| CloneError::Remote {
-        source,
-        remote: url.to_string(),
+    let extras =
+        extras.map_err(|source| PathError::new("create a directory in", parent, source))?;
+    let git = GitCli::new(extras.path(), url.clone(), git, interactive).with_progress(progress);
+    git.clone_as(NAME).map_err(|error| match error {
+        RemoteError::Interrupted(e) => e.into(),
+        source => CloneError::Remote {
+            source,
+            remote: url.to_string(),
+        },
     })?;
     if !is_free(directory) {
         return Err(CloneError::Occupied {
             directory: directory.to_owned(),
         });
     }
-    Ok(move_dir(&beside.path().join(NAME), directory)?)
+    Ok(move_dir(&extras.path().join(NAME), directory)?)
 }
 
 /// Whether nothing is at `directory`, or an empty directory. A symbolic link is something, and so is what cannot be looked at.

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_failures() {
+    fn failure_git_messages_are_classified() {
         for (stderr, expected) in [
             (
                 "fatal: Authentication failed for 'http://***@h/x'",
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn contention_is_told_from_refusal() {
+    fn failure_contention_differs_from_refusal() {
         assert!(is_contention(
             "failed to update ref",
             "remote: error: Unable to create '/r/x.lock': File exists."

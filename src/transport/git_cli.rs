@@ -1,7 +1,7 @@
 //! The real remote: the user's own `git`, so that their ssh configuration, credential helpers and proxies just work.
 //!
 //! Owns how git is called. Whether something was done is decided by exit status and output for programs, never by prose.
-//! `docs/git.md` gives the reason of every flag and variable below.
+//! `docs/dev/transport.md` gives the reason of every flag and variable below.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -202,7 +202,7 @@ impl GitCli {
     ///
     /// # Errors
     /// [`RemoteError`] if git could not be run, or says that something is wrong.
-    pub fn tidy_up(&self, packs: usize, loose: usize) -> Result<(), RemoteError> {
+    pub fn repack_if_needed(&self, packs: usize, loose: usize) -> Result<(), RemoteError> {
         let settings = [
             format!("gc.auto={loose}"),
             format!("gc.autoPackLimit={packs}"),
@@ -554,7 +554,7 @@ impl GitCli {
         let remote = self.url.to_string();
         match error {
             ProcessError::NotFound { .. } => RemoteError::GitMissing,
-            ProcessError::Interrupted { .. } => RemoteError::Interrupted { remote },
+            ProcessError::Interrupted(e) => e.into(),
             ProcessError::Silent { after, stderr, .. } => {
                 let silence = format!(
                     "{stderr}\ngit was stopped after {} seconds of silence",

@@ -2,7 +2,7 @@
 //!
 //! Owns how `gh` is called and how its answers are read. Must not decide which repository is taken, and nothing may need it: without `gh`,
 //! or without an account, a remote is an address. Commands and exit codes are those of gh 2.23 and later (`gh help exit-codes`,
-//! `gh help environment`); what is asked of the API is in `docs/setup.md`.
+//! `gh help environment`); what is asked of the API is in `docs/dev/transport.md`.
 
 use std::fmt;
 use std::path::Path;
@@ -25,9 +25,9 @@ pub const DEFAULT_NAME: &str = "claude-sessions";
 const DESCRIPTION: &str = "Claude Code sessions, kept by ccsync. Keep this private.";
 
 /// `gh` writes nothing before it has its answer. Longer than this, nobody waits for one.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is asked of each repository. A store has this file on this branch (`docs/format.md`).
+/// What is asked of each repository. A store has this file on this branch (`docs/dev/format.md`).
 const FACTS: &str = "fragment facts on Repository { nameWithOwner url sshUrl visibility isEmpty isArchived viewerPermission \
                      store: object(expression: \"main:ccsync.json\") { __typename } }";
 
@@ -151,7 +151,7 @@ impl GitHub {
         Self {
             host,
             program: "gh".to_owned(),
-            patience: PATIENCE,
+            patience: TIMEOUT,
         }
     }
 
@@ -275,7 +275,7 @@ impl GitHub {
     fn run(&self, program: &Program) -> Result<Output, GitHubError> {
         program.run().map_err(|e| match e {
             ProcessError::NotFound { .. } => GitHubError::Missing,
-            ProcessError::Interrupted { .. } => GitHubError::Interrupted,
+            ProcessError::Interrupted(e) => e.into(),
             ProcessError::Silent { after, .. } => GitHubError::Unreachable {
                 said: failure::Said::new(&format!(
                     "gh gave no answer within {} seconds",
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken_apart_and_written_back() {
+    fn github_repository_name_parses_and_formats() {
         for text in ["x", "al/x.y", "git.firm.example/al/x_-1"] {
             assert_eq!(text.parse::<RepositoryName>().unwrap().to_string(), text);
         }
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gh_that_never_answers_is_not_waited_for() {
+    fn github_silent_gh_times_out() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("gh");
         crate::sys::fs::write_atomic(&program, b"#!/bin/sh\nsleep 600\n").unwrap();

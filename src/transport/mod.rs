@@ -1,7 +1,7 @@
 //! The only place that runs `git` against a network, and only to list, fetch, push, and clone; and `gh`, to find or make a repository.
 //!
 //! Owns the remote's address, what is asked of it and how its answers are read. Must not know what the references mean,
-//! open the repository (that is `store`'s), print or prompt. `docs/git.md` gives the reason of every flag and variable.
+//! open the repository (that is `store`'s), print or prompt. `docs/dev/transport.md` gives the reason of every flag and variable.
 
 mod caller;
 pub mod clone;

@@ -1,6 +1,6 @@
 //! Pure parsers of what `git` writes for programs. The samples in the tests were written by git 2.47.
 //!
-//! Must not run anything or look at prose, except at the progress lines, which decide nothing.
+//! Must not run anything or look at prose, except at the porcelain_progress_line_is_parsed lines, which decide nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -172,7 +172,7 @@ pub fn parse_version(stdout: &str) -> Result<GitVersion, Malformed> {
     parse().ok_or_else(|| Malformed::new(stdout.lines().next().unwrap_or_default()))
 }
 
-/// A progress line of git.
+/// A porcelain_progress_line_is_parsed line of git.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GitProgress<'a> {
     /// `Writing objects`, `Receiving objects`, `Counting objects`.
@@ -183,7 +183,7 @@ pub struct GitProgress<'a> {
     pub total: u64,
 }
 
-/// Reads a progress line: `Writing objects:  42% (123/456), 1.20 MiB | 3.00 MiB/s`, `remote: Enumerating objects: 7`.
+/// Reads a porcelain_progress_line_is_parsed line: `Writing objects:  42% (123/456), 1.20 MiB | 3.00 MiB/s`, `remote: Enumerating objects: 7`.
 pub fn parse_progress(line: &str) -> Option<GitProgress<'_>> {
     let (what, numbers) = line
         .strip_prefix("remote:")
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn pushes_that_went_through() {
+    fn porcelain_accepted_pushes_are_parsed() {
         let sample = format!(
             "To ../r.git\n \t{B}:refs/heads/main\t50c5230..89c6329\n*\t{A}:refs/heads/m\t[new branch]\n\
              -\t:refs/heads/l\t[deleted]\n=\t{A}:refs/heads/n\t[up to date]\n\
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn pushes_that_were_refused() {
+    fn porcelain_rejected_pushes_are_parsed() {
         let sample = format!(
             "To ../r.git\n!\t{A}:refs/heads/main\t[rejected] (atomic push failed)\n\
              !\t{A}:refs/heads/l\t[rejected] (stale info)\n!\t(delete):refs/heads/d\t[rejected] (stale info)\n\
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn one_id() {
+    fn porcelain_output_with_one_id_is_parsed() {
         assert_eq!(parse_id(&format!("{A}\n")).unwrap().as_str(), A);
         for bad in [
             String::new(),
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn refs_and_their_format() {
+    fn porcelain_refs_and_object_format_are_parsed() {
         let refs = parse_refs(&format!("{A}\trefs/heads/m\n{B}\trefs/heads/main\n")).unwrap();
         assert_eq!(refs["refs/heads/main"].as_str(), B);
         assert!(parse_refs("").unwrap().is_empty());
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_mean_something_else_are_left_out() {
+    fn porcelain_unsafe_ref_names_are_refused() {
         for good in [
             "refs/heads/main",
             "refs/heads/ccsync/lock/3f2a",
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn versions() {
+    fn porcelain_git_version_is_parsed() {
         let version = |text| parse_version(text).map(|v| v.to_string());
         assert_eq!(version("git version 2.47.3\n").as_deref(), Ok("2.47"));
         assert_eq!(
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn progress() {
+    fn porcelain_progress_line_is_parsed() {
         let line = |text| parse_progress(text).map(|p| (p.what.to_owned(), p.done, p.total));
         let writing = "Writing objects:  42% (123/456), 1.20 MiB | 3.00 MiB/s";
         assert_eq!(
@@ -360,7 +360,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_parser_panics(text in "\\PC*", lines in "([ +*!=t-]?[\t :()/a-f0-9é]{0,60}\n){0,4}") {
+        fn porcelain_any_text_never_panics(text in "\\PC*", lines in "([ +*!=t-]?[\t :()/a-f0-9é]{0,60}\n){0,4}") {
             for text in [text, lines] {
                 let _ = (parse_push(&text), parse_id(&text), parse_refs(&text), parse_version(&text));
                 let _ = (parse_progress(&text), is_sha256(&text));

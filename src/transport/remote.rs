@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::domain::id::CommitId;
 use crate::sys::process::ProcessError;
+use crate::sys::signal::Interrupted;
 
 use super::porcelain::GitVersion;
 
@@ -96,11 +97,8 @@ pub enum RemoteError {
         name: String,
     },
     /// The user interrupted.
-    #[error("interrupted while talking to {remote}")]
-    Interrupted {
-        /// The remote, without secrets.
-        remote: String,
-    },
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The remote's answer makes no sense to us.
     #[error("cannot understand the answer of {remote}: {what}")]
     Garbled {
@@ -151,7 +149,7 @@ impl RemoteError {
             Self::GitMissing
             | Self::GitTooOld { .. }
             | Self::InvalidRef { .. }
-            | Self::Interrupted { .. }
+            | Self::Interrupted(_)
             | Self::Process(_) => None,
         }
     }
@@ -241,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_git_said_is_fit_to_show() {
+    fn remote_git_message_is_sanitized() {
         let said = GitSaid::new(
             "hint: try this\nremote: \nremote: Resolving deltas: 100% (1/1), done.        \n\
              remote: error: \u{1b}[31mGH001\u{1b}[0m: Large files        \nWriting objects:  50% (1/2)\nfatal: no\n\n",

@@ -14,12 +14,12 @@ const CONTEXT: usize = 3;
 const LONGEST: usize = 400;
 
 /// Two long texts that have little in common are not compared for longer.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The lines that differ between `old` and `new`, with some around them. Every changed line is shown.
 pub(crate) fn lines(old: &str, new: &str) -> Vec<String> {
     // Where there is no end of comparing, more lines are shown than differ.
-    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
+    let diff = TextDiff::configure().timeout(TIMEOUT).diff_lines(old, new);
     let mut lines = Vec::new();
     for (n, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
         if n > 0 {
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_shown_with_what_is_around_them() {
+    fn difference_shows_changes_with_context() {
         assert_eq!(
             plain("1\n2\n3\n4\n5\n6\n", "1\n2\n3\n4\nfive\n6\n"),
             "    2\n    3\n    4\n  - 5\n  + five\n    6"
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_that_have_little_in_common_are_shown_whole_and_soon() {
+    fn difference_of_long_unlike_texts_is_complete_and_fast() {
         let text = |factor: u64| -> String {
             (0..100_000_u64)
                 .map(|n| format!("{}\n", n * factor % 10_007))
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_steers_the_terminal_and_nothing_is_hidden() {
+    fn difference_control_characters_are_escaped_not_hidden() {
         let hostile = format!(
             "echo ok\r{}rm -rf ~\u{1b}[2K\u{1b}[1A\u{202e}",
             " ".repeat(500)

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_keep_at_most_three_digits() {
+    fn format_size_has_at_most_three_digits() {
         let shown = |n| bytes(n);
         assert_eq!(shown(0), "0 B");
         assert_eq!(shown(999), "999 B");
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_grow_coarser_and_end_as_dates() {
+    fn format_old_age_becomes_date() {
         let now: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().expect("a date");
         let shown = |seconds| age(now - TimeDelta::seconds(seconds), now);
         assert_eq!(shown(59), "just now");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn home_is_a_tilde_and_other_placeholders_stay() {
+    fn format_home_is_tilde_and_other_placeholders_stay() {
         assert_eq!(project("{{HOME}}/work/app"), "~/work/app");
         assert_eq!(project("{{HOME}}"), "~");
         assert_eq!(project("{{HOMER}}/x"), "{{HOMER}}/x");

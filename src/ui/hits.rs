@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::found::{Hit, SessionHits, SessionName, Voice};
+use crate::domain::found::{Hit, SessionHits, SessionName, Speaker};
 use crate::ui::format::{age, project, short_id};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{FOUND, HEADING, QUIET, paint};
@@ -66,16 +66,16 @@ fn line(hit: &Hit, now: DateTime<Utc>) -> String {
 
 fn voice(hit: &Hit) -> String {
     let who = match &hit.voice {
-        Voice::User if hit.agent => "to a sub-agent".to_owned(),
-        Voice::Assistant if hit.agent => "sub-agent".to_owned(),
-        Voice::User => "you".to_owned(),
-        Voice::Assistant => "assistant".to_owned(),
-        Voice::Summary => "summary".to_owned(),
-        Voice::Call(tool) => one_line(tool).into_owned(),
-        Voice::Output => "output".to_owned(),
+        Speaker::User if hit.agent => "to a sub-agent".to_owned(),
+        Speaker::Assistant if hit.agent => "sub-agent".to_owned(),
+        Speaker::User => "you".to_owned(),
+        Speaker::Assistant => "assistant".to_owned(),
+        Speaker::Summary => "summary".to_owned(),
+        Speaker::Call(tool) => one_line(tool).into_owned(),
+        Speaker::Output => "output".to_owned(),
     };
     match &hit.voice {
-        Voice::Call(_) | Voice::Output | Voice::Summary if hit.agent => {
+        Speaker::Call(_) | Speaker::Output | Speaker::Summary if hit.agent => {
             format!("{who} (sub-agent)")
         }
         _ => who,
@@ -119,19 +119,19 @@ mod tests {
             },
             hits: vec![
                 hit(
-                    Voice::User,
+                    Speaker::User,
                     false,
                     "fix the \u{1b}login\u{7} form",
                     &[(8, 14)],
                 ),
                 hit(
-                    Voice::Call("Bash\u{9b}".to_owned()),
+                    Speaker::Call("Bash\u{9b}".to_owned()),
                     true,
                     "login",
                     &[(0, 5)],
                 ),
                 hit(
-                    Voice::Assistant,
+                    Speaker::Assistant,
                     true,
                     "a login and a login",
                     &[(2, 7), (14, 19)],
@@ -139,7 +139,7 @@ mod tests {
                 Hit {
                     time: None,
                     cut: (true, false),
-                    ..hit(Voice::Output, false, "\tlogin", &[(1, 6)])
+                    ..hit(Speaker::Output, false, "\tlogin", &[(1, 6)])
                 },
             ],
             more: 12,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn hits_are_told_and_harmless() {
+    fn hits_text_is_complete_and_escaped() {
         let now = "2026-03-10T12:00:00Z".parse().unwrap();
         let text = lines(&found(), now).join("\n");
         assert!(text.contains(&paint(FOUND, "login")));

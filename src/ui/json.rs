@@ -81,10 +81,10 @@ pub(crate) fn time(time: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::report::Report;
+    use crate::report::transfer::Report;
 
     #[test]
-    fn a_document_names_its_version_and_command_first() {
+    fn json_document_begins_with_version_and_command() {
         let text = document("push", &Report::default()).expect("a map");
         assert_eq!(
             text,
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_document_steers_a_terminal() {
+    fn json_document_escapes_control_characters() {
         let hostile = "a\u{9b}2J\u{202e}\u{e0041}\n";
         let text =
             document("x", &std::collections::BTreeMap::from([("title", hostile)])).expect("a map");

@@ -1,7 +1,7 @@
 //! Everything a person sees: streams, colours, progress, tables, the picker, JSON documents.
 //!
 //! Owns how things look. Must not decide anything, touch files or know how sync works: of `sync` it reads only the plain
-//! data of [`crate::sync::report`]. Whatever comes from a transcript, a path or a remote goes through [`sanitize`] first.
+//! data of [`crate::report::transfer`]. Whatever comes from a transcript, a path or a remote goes through [`sanitize`] first.
 
 pub(crate) mod difference;
 pub(crate) mod format;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::sync::report::ReceivedNote;
+use crate::report::transfer::ReceivedNote;
 use crate::ui::format::age;
 use crate::ui::output::Screen;
 use crate::ui::report::machine;
@@ -87,7 +87,7 @@ pub(crate) fn one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::report::MachineName;
+    use crate::report::transfer::MachineName;
 
     fn note(text: &str) -> ReceivedNote {
         ReceivedNote {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_harmless_and_cannot_pass_for_anything_else() {
+    fn notes_hostile_text_is_escaped_and_indented() {
         let hostile =
             "first\u{1b}[2J\r\u{202e}\n$ ccsync push\nnote from desk, just now:\n\u{9b}1A last";
         insta::assert_snapshot!(shown(&[note(hostile)], 24));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_never_fill_the_screen() {
+    fn notes_many_never_fill_screen() {
         let many: Vec<_> = (0..40)
             .map(|n| note(&format!("{n}\n").repeat(40)))
             .collect();

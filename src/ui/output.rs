@@ -59,7 +59,7 @@ impl Output {
     }
 
     /// Another way to the same streams.
-    pub(crate) fn beside(&self) -> Self {
+    pub(crate) fn secondary(&self) -> Self {
         Self::of_process(self.options)
     }
 
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_gone_is_no_error_but_a_full_disk_is() {
+    fn output_closed_pipe_is_no_error_but_full_disk_is() {
         assert!(matches!(
             put(&mut Failing(ErrorKind::BrokenPipe), "x"),
             Ok(false)
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_followed_by_causes_and_hints() {
+    fn output_error_is_followed_by_causes_and_hints() {
         let (out, err) = capture::captured(|output| {
             output.error(
                 "cannot fetch",

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phases_may_follow_each_other_and_end_twice() {
+    fn progress_phases_may_follow_and_end_twice() {
         let progress = progress(true);
         progress.begin(Phase::Scan, 0, 0);
         progress.advance(3, 0);

@@ -7,8 +7,9 @@ use anstyle::Style;
 
 pub(crate) use self::fit::at_most;
 use self::fit::fitting;
-use crate::sync::report::{
-    MachineName, Outcome, PassedOver, ProseOutcome, RemoteState, Report, SessionReport, ShelfReport,
+use crate::report::transfer::{
+    BundleReport, ExtraOutcome, MachineName, Outcome, RemoteState, Report, SessionReport,
+    SkippedFile,
 };
 use crate::ui::format::{bytes, count, project, short_id};
 use crate::ui::output::Screen;
@@ -25,7 +26,7 @@ const NO_PROJECT: &str = "(no project)";
 /// The lines that tell what `command` did, or with `--dry-run` would do. `quiet` keeps what needs attention.
 pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool) -> Vec<String> {
     let is_listed =
-        |s: &SessionReport| matches!(s.outcome, Outcome::Listed { .. } | Outcome::LeftOut { .. });
+        |s: &SessionReport| matches!(s.outcome, Outcome::Listed { .. } | Outcome::Excluded { .. });
     let by_reason = |s: &SessionReport| is_listed(s) && s.notes.is_empty();
     let shown = |s: &&SessionReport| !by_reason(s) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
@@ -37,13 +38,13 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
             "reasons for which sessions are left in the store",
         ));
     }
-    let beside: Vec<String> = report
-        .beside
+    let extras: Vec<String> = report
+        .extras
         .iter()
-        .flat_map(|shelf| beside(shelf, report.dry_run, quiet))
+        .flat_map(|bundle| extras(bundle, report.dry_run, quiet))
         .collect();
     after.extend(fit::at_most(
-        beside,
+        extras,
         screen.height / 3,
         "files beside sessions",
     ));
@@ -80,7 +81,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
     lines
 }
 
-fn passed_over(file: &PassedOver) -> String {
+fn passed_over(file: &SkippedFile) -> String {
     let line = format!(
         "not taken: {}: {}",
         sanitize::one_line(&file.path),
@@ -90,27 +91,27 @@ fn passed_over(file: &PassedOver) -> String {
 }
 
 /// What happened to the files of one owner: a line for what was done, and one for each file that needs a look.
-pub(crate) fn beside(shelf: &ShelfReport, dry_run: bool, quiet: bool) -> Vec<String> {
-    let whose = shelf
+pub(crate) fn extras(bundle: &BundleReport, dry_run: bool, quiet: bool) -> Vec<String> {
+    let whose = bundle
         .project
         .as_deref()
         .map_or_else(|| "beside sessions".to_owned(), memory_of);
-    let named = |kind: fn(&ProseOutcome) -> bool| -> Vec<String> {
-        let files = shelf.files.iter().filter(|file| kind(&file.outcome));
+    let named = |kind: fn(&ExtraOutcome) -> bool| -> Vec<String> {
+        let files = bundle.files.iter().filter(|file| kind(&file.outcome));
         files
             .map(|file| sanitize::one_line(&file.name).into_owned())
             .collect()
     };
     let done = [
-        (named(|o| matches!(o, ProseOutcome::Sent)), "sent"),
-        (named(|o| matches!(o, ProseOutcome::Brought)), "brought"),
-        (named(|o| matches!(o, ProseOutcome::Merged)), "merged"),
-        (named(|o| matches!(o, ProseOutcome::Removed)), "removed"),
+        (named(|o| matches!(o, ExtraOutcome::Sent)), "sent"),
+        (named(|o| matches!(o, ExtraOutcome::Brought)), "brought"),
+        (named(|o| matches!(o, ExtraOutcome::Merged)), "merged"),
+        (named(|o| matches!(o, ExtraOutcome::Removed)), "removed"),
         (
-            named(|o| matches!(o, ProseOutcome::BothKept)),
+            named(|o| matches!(o, ExtraOutcome::BothKept)),
             "kept both ways",
         ),
-        (named(|o| matches!(o, ProseOutcome::PutBack)), "put back"),
+        (named(|o| matches!(o, ExtraOutcome::PutBack)), "put back"),
     ];
     let told: Vec<String> = done
         .iter()
@@ -128,13 +129,13 @@ pub(crate) fn beside(shelf: &ShelfReport, dry_run: bool, quiet: bool) -> Vec<Str
             line
         });
     }
-    if let Some(reason) = shelf.listed.as_ref().filter(|_| !quiet) {
+    if let Some(reason) = bundle.listed.as_ref().filter(|_| !quiet) {
         lines.push(format!(
             "left in the store: {whose}: {}",
             sanitize::one_line(reason)
         ));
     }
-    for file in &shelf.files {
+    for file in &bundle.files {
         let name = sanitize::one_line(&file.name);
         if file.verbatim > 0 {
             let lines_of = count(file.verbatim, "line");
@@ -143,17 +144,17 @@ pub(crate) fn beside(shelf: &ShelfReport, dry_run: bool, quiet: bool) -> Vec<Str
             ));
         }
         lines.extend(match &file.outcome {
-            ProseOutcome::Waits { from } => {
+            ExtraOutcome::Waits { from } => {
                 let from = sanitize::one_line(from);
                 Some(paint(
                     ATTENTION,
                     &format!("{name} of {from} waits for a yes, because it can run programs: ccsync apply"),
                 ))
             }
-            ProseOutcome::Left { reason } if !quiet => {
+            ExtraOutcome::Left { reason } if !quiet => {
                 Some(format!("stays here: {name}: {}", sanitize::one_line(reason)))
             }
-            ProseOutcome::Skipped { reason } => {
+            ExtraOutcome::Skipped { reason } => {
                 Some(paint(ATTENTION, &format!("not taken: {whose}: {name}: {}", sanitize::one_line(reason))))
             }
             _ => None,
@@ -301,7 +302,7 @@ pub(crate) fn outcome(outcome: &Outcome, would: bool) -> (&'static str, Style) {
         (Outcome::Ahead, _) => ("ahead", QUIET),
         (Outcome::Behind, _) => ("behind", QUIET),
         (Outcome::Listed { .. }, _) => ("left in the store", QUIET),
-        (Outcome::LeftOut { .. }, _) => ("left out", QUIET),
+        (Outcome::Excluded { .. }, _) => ("left out", QUIET),
         (Outcome::Skipped { .. }, false) => ("skipped", ATTENTION),
         (Outcome::Skipped { .. }, true) => ("would be skipped", ATTENTION),
     }
@@ -329,7 +330,7 @@ fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
         Outcome::Added { .. }
         | Outcome::Extended { .. }
         | Outcome::Listed { .. }
-        | Outcome::LeftOut { .. } => Vec::new(),
+        | Outcome::Excluded { .. } => Vec::new(),
     };
     details.extend(
         session
@@ -346,7 +347,7 @@ fn listed(report: &Report) -> Vec<String> {
     for session in &report.sessions {
         let key = match &session.outcome {
             Outcome::Listed { reason } => ("left in the store", reason.as_str()),
-            Outcome::LeftOut { reason, .. } => ("left out", reason.as_str()),
+            Outcome::Excluded { reason, .. } => ("left out", reason.as_str()),
             _ => continue,
         };
         by_reason.entry(key).or_default().push(session);
@@ -362,7 +363,7 @@ fn reason_line(what: &str, reason: &str, sessions: &[&SessionReport]) -> String 
         [one] => format!("session {}", one.session),
         many => count(many.len() as u64, "session"),
     };
-    let stored = |s: &&&SessionReport| matches!(s.outcome, Outcome::LeftOut { stored: true, .. });
+    let stored = |s: &&&SessionReport| matches!(s.outcome, Outcome::Excluded { stored: true, .. });
     let kept = match (sessions.iter().filter(stored).count(), sessions.len()) {
         (0, _) => String::new(),
         (all, total) if all == total => " (the store keeps what it has)".to_owned(),
@@ -400,7 +401,7 @@ fn summary(command: &str, report: &Report) -> String {
             "left in the store",
         ),
         (
-            report.count(|o| matches!(o, Outcome::LeftOut { .. })),
+            report.count(|o| matches!(o, Outcome::Excluded { .. })),
             "left out",
         ),
         (
@@ -555,7 +556,7 @@ mod tests {
                     "88888888-a",
                     None,
                     "",
-                    Outcome::LeftOut {
+                    Outcome::Excluded {
                         reason: "`~/x` is excluded".to_owned(),
                         stored: true,
                     },
@@ -564,7 +565,7 @@ mod tests {
                     "99999999-a",
                     None,
                     "",
-                    Outcome::LeftOut {
+                    Outcome::Excluded {
                         reason: "`~/x` is excluded".to_owned(),
                         stored: false,
                     },
@@ -580,12 +581,12 @@ mod tests {
     }
 
     #[test]
-    fn sessions_are_grouped_and_counts_add_up() {
+    fn report_text_groups_sessions_and_counts_add_up() {
         insta::assert_snapshot!(shown(&everything(), false));
     }
 
     #[test]
-    fn quiet_keeps_what_needs_attention() {
+    fn report_quiet_keeps_what_needs_attention() {
         insta::assert_snapshot!(shown(&everything(), true));
         assert_eq!(
             shown(
@@ -600,7 +601,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_do_is_one_line() {
+    fn report_nothing_to_do_is_one_line() {
         assert_eq!(
             shown(
                 &Report {
@@ -618,7 +619,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_names_its_reason_and_its_end() {
+    fn report_queued_push_names_reason_and_next_step() {
         let remote = RemoteState::Queued {
             commits: 1,
             reason: "fatal: no route\nto host".to_owned(),
@@ -640,7 +641,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pull_brought_is_told_with_its_turns_and_its_writers() {
+    fn report_pulled_session_names_turns_and_machines() {
         let named = |name: Option<&str>| MachineName {
             id: "ab".repeat(16).parse().unwrap(),
             name: name.map(str::to_owned),
@@ -679,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_speaks_in_the_conditional() {
+    fn report_dry_run_uses_conditional() {
         let report = Report {
             dry_run: true,
             remote: RemoteState::NotContacted,
@@ -689,19 +690,19 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_stored_verbatim_are_counted() {
-        use crate::sync::report::ProseReport;
-        let file = ProseReport {
+    fn report_verbatim_lines_are_counted() {
+        use crate::report::transfer::ExtraReport;
+        let file = ExtraReport {
             name: "MEMORY.md".to_owned(),
-            outcome: ProseOutcome::Sent,
+            outcome: ExtraOutcome::Sent,
             verbatim: 2,
         };
-        let shelf = ShelfReport {
+        let bundle = BundleReport {
             project: Some("github.com/al/app".to_owned()),
             listed: None,
             files: vec![file],
         };
         let expected = "memory of app: MEMORY.md: 2 lines stored verbatim, because rewriting could not be undone exactly";
-        assert_eq!(beside(&shelf, false, false)[1], expected);
+        assert_eq!(extras(&bundle, false, false)[1], expected);
     }
 }

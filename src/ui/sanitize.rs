@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinary_text_is_left_alone() {
+    fn sanitize_ordinary_text_is_unchanged() {
         for text in ["", "fix the login form", "naïve 目 🚀 ✔\u{fe0f}", "שלום"] {
             assert!(
                 matches!(one_line(text), Cow::Borrowed(same) if same == text),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn control_bidi_and_zero_width_characters_are_escaped() {
+    fn sanitize_control_bidi_and_zero_width_are_escaped() {
         let shown = |text: &str| one_line(text).into_owned();
         assert_eq!(shown("\u{1b}[2Jgone"), "\\u{1b}[2Jgone");
         assert_eq!(
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_stays_one_line() {
+    fn sanitize_one_line_has_no_line_breaks() {
         assert_eq!(one_line("a\nb\tc\u{2028}d"), "a b c d");
         assert_eq!(lines("a\r\n\u{1b}b\n"), "a\n\\u{1b}b");
     }

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flag_beats_no_color_and_no_color_beats_the_terminal() {
+    fn style_flag_beats_no_color_and_no_color_beats_terminal() {
         assert!(is_colored(ColorMode::Auto, false, true));
         assert!(!is_colored(ColorMode::Auto, true, true));
         assert!(!is_colored(ColorMode::Auto, false, false));

@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_line_up_by_drawn_width() {
+    fn table_columns_align_by_display_width() {
         let mut table = Table::new(2, 0);
         table.row([Cell::new("目目"), Cell::right("1 kB"), Cell::new("x")]);
         table.row([Cell::new("abcde"), Cell::right("118 kB")]);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_flexible_column_gives_way() {
+    fn table_only_flexible_column_shrinks() {
         let mut table = Table::new(0, 1);
         table.row([
             Cell::new("3f2a8c1e"),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_path_leaves_the_flexible_column_its_share() {
+    fn table_long_path_leaves_flexible_column_its_share() {
         let table = |title: &str, path: &str| {
             let mut table = Table::new(0, 1).with_paths(2);
             table.row([
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_characters_are_never_cut_in_half() {
+    fn table_wide_character_is_never_split() {
         assert_eq!(cut("目目目", 4), "目…");
         assert_eq!(cut("目目目", 6), "目目目");
     }

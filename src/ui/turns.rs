@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_for_a_terminal() {
+    fn turns_text_wraps_for_terminal() {
         let name = name();
         let shown = Head {
             name: &name,
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_for_a_ticket() {
+    fn turns_markdown_for_ticket() {
         let name = name();
         let shown = Head {
             name: &name,

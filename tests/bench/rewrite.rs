@@ -17,7 +17,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ccsync::domain::root::{Root, RootSet, System};
+use ccsync::domain::placeholder::{Placeholder, Placeholders, System};
 use ccsync::rewrite::{Collapser, Expander, TextKind, View};
 
 const ROUNDS: usize = 15;
@@ -39,7 +39,7 @@ fn main() {
     };
     let home = arguments.get(1).map_or("/home/al", String::as_str);
     let files = load(Path::new(&directory));
-    let origin = roots(System::Linux, home, "/opt/build-cache", '/');
+    let origin = placeholders(System::Linux, home, "/opt/build-cache", '/');
     let directories: Vec<String> = ["work/app", "work/my_app", "src/api"]
         .map(|tail| format!("{home}/{tail}"))
         .to_vec();
@@ -53,12 +53,12 @@ fn main() {
         })
         .collect();
     let bytes = files.iter().map(|(_, text)| text.len()).sum::<usize>();
-    let placeholders = portable
+    let found = portable
         .iter()
         .map(|(_, text)| memchr::memmem::find_iter(text, "{{").count())
         .sum::<usize>();
     println!(
-        "{} files, {} MB, {placeholders} placeholders",
+        "{} files, {} MB, {found} placeholders",
         files.len(),
         bytes / 1_000_000
     );
@@ -66,8 +66,8 @@ fn main() {
     measure("collapse", bytes, &files, |kind, text, out| {
         collapser.collapse(text, kind, out);
     });
-    let macos = roots(System::Macos, "/Users/bo", "/opt/cache", '/');
-    let windows = roots(System::Windows, "C:\\Users\\bo", "D:\\cache", '\\');
+    let macos = placeholders(System::Macos, "/Users/bo", "/opt/cache", '/');
+    let windows = placeholders(System::Windows, "C:\\Users\\bo", "D:\\cache", '\\');
     for (name, expander) in [
         ("expand, exact", Expander::exact(&origin)),
         (
@@ -89,12 +89,12 @@ fn main() {
     }
 }
 
-fn roots(system: System, home: &str, other: &str, separator: char) -> RootSet {
+fn placeholders(system: System, home: &str, other: &str, separator: char) -> Placeholders {
     let projects = format!("{home}{separator}work");
     let root = |(name, path): (&str, &str)| {
-        Root::new(system, name.parse().expect("name"), path, None).expect("path")
+        Placeholder::new(system, name.parse().expect("name"), path, None).expect("path")
     };
-    RootSet::new(
+    Placeholders::new(
         system,
         [("HOME", home), ("PROJECTS", &projects), ("CACHE", other)].map(root),
     )

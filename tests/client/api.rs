@@ -263,7 +263,7 @@ impl Api {
 
     fn messages(&self, body: &[u8]) -> (u16, &'static str, String) {
         let body: Value =
-            match serde_json::from_str(&mend_surrogates(&String::from_utf8_lossy(body))) {
+            match serde_json::from_str(&replace_surrogates(&String::from_utf8_lossy(body))) {
                 Ok(body) => body,
                 Err(error) => return (
                     400,
@@ -336,7 +336,7 @@ fn mark_in(text: &str) -> Option<&str> {
 }
 
 /// JSON text in which every half of a surrogate pair (old clients cut emoji in two) stands as ordinary text.
-fn mend_surrogates(json: &str) -> String {
+fn replace_surrogates(json: &str) -> String {
     let lone = |at: usize| -> bool {
         let hex = |at: usize| {
             json.get(at + 2..at + 6)
@@ -382,8 +382,8 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[test]
-fn halves_of_emoji_become_text() {
+fn client_api_lone_surrogates_become_text() {
     let text = r#"["\ud83d\ude00 \ud83d x \\ud83d \ude00"]"#;
-    let value: Value = serde_json::from_str(&mend_surrogates(text)).expect("valid");
+    let value: Value = serde_json::from_str(&replace_surrogates(text)).expect("valid");
     assert_eq!(value[0], "😀 half-d83d x \\ud83d half-de00");
 }

@@ -22,7 +22,7 @@ impl Client {
     /// The program that `CC_CLIENT` names; or why there is none for this run.
     pub fn find() -> Result<Self, String> {
         let Some(path) = std::env::var_os("CC_CLIENT").map(PathBuf::from) else {
-            return Err("no client (set CC_CLIENT=…, see docs/testing.md)".into());
+            return Err("no client (set CC_CLIENT=…, see docs/dev/testing.md)".into());
         };
         if !path.is_file() {
             return Err(format!(
@@ -32,7 +32,7 @@ impl Client {
         }
         match way_out() {
             Some(name) => Err(format!(
-                "the network is in reach ({name}); use .ci/client-tests, see docs/testing.md"
+                "the network is in reach ({name}); use .ci/client-tests, see docs/dev/testing.md"
             )),
             None => Ok(Self(path)),
         }

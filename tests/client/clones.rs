@@ -31,7 +31,7 @@ fn clone(machine: &Machine, path: &Path, remote: &str, below: &str) -> PathBuf {
 }
 
 /// What the client keeps of the projects that somebody has worked in.
-fn worked_in(machine: &Machine, directories: &[PathBuf]) {
+fn write_client_projects(machine: &Machine, directories: &[PathBuf]) {
     let projects: serde_json::Map<_, _> = directories
         .iter()
         .map(|d| (text(d).to_owned(), json!({})))
@@ -44,7 +44,7 @@ fn worked_in(machine: &Machine, directories: &[PathBuf]) {
 }
 
 #[test]
-fn the_client_finds_a_session_in_the_clone_that_is_here() {
+fn client_finds_session_in_local_clone() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
     pair.a.paths("local");
@@ -97,7 +97,7 @@ fn the_client_finds_a_session_in_the_clone_that_is_here() {
     std::os::unix::fs::symlink(&here[1], &link).expect("make a link");
     let mut listed = here.clone();
     listed[1].clone_from(&link);
-    worked_in(&pair.b, &listed);
+    write_client_projects(&pair.b, &listed);
     pair.a.push();
     pair.b.pull();
 
@@ -161,7 +161,7 @@ fn the_client_finds_a_session_in_the_clone_that_is_here() {
 }
 
 #[test]
-fn a_session_left_in_a_worktree_goes_on_in_a_clone_elsewhere_with_or_without_it() {
+fn resume_worktree_session_in_other_clone() {
     let stage = Stage::new(client_or_skip!());
     for has_worktree in [true, false] {
         let pair = Pair::new(Some("original"));
@@ -177,7 +177,7 @@ fn a_session_left_in_a_worktree_goes_on_in_a_clone_elsewhere_with_or_without_it(
             "git@example.org:al/demo",
             "",
         );
-        worked_in(&pair.b, std::slice::from_ref(&here));
+        write_client_projects(&pair.b, std::slice::from_ref(&here));
         let steps = [
             Answer::call(
                 "ToolSearch",
@@ -230,8 +230,7 @@ fn a_session_left_in_a_worktree_goes_on_in_a_clone_elsewhere_with_or_without_it(
 }
 
 #[test]
-fn a_session_left_in_a_worktree_beside_its_checkout_goes_on_in_a_clone_elsewhere_with_or_without_it()
- {
+fn resume_external_worktree_session_in_other_clone() {
     let stage = Stage::new(client_or_skip!());
     for (paths, has_worktree) in [("original", true), ("original", false), ("local", false)] {
         let pair = Pair::new(Some(paths));
@@ -253,7 +252,7 @@ fn a_session_left_in_a_worktree_beside_its_checkout_goes_on_in_a_clone_elsewhere
             "",
         );
         let worktree = pair.b.home.join("else/trees/aside");
-        worked_in(&pair.b, std::slice::from_ref(&here));
+        write_client_projects(&pair.b, std::slice::from_ref(&here));
         if has_worktree {
             pair.b.git(
                 &here,

@@ -14,13 +14,15 @@ use crate::story::Stage;
 use crate::{client_or_skip, skip};
 
 #[test]
-fn every_session_of_the_corpus_moves() {
+fn client_resumes_every_corpus_session() {
     let client = client_or_skip!();
     let Some(corpus) = std::env::var_os("CCSYNC_CORPUS").map(PathBuf::from) else {
-        return skip("no corpus (set CCSYNC_CORPUS=…, see docs/testing.md)");
+        return skip("no corpus (set CCSYNC_CORPUS=…, see docs/dev/testing.md)");
     };
     if !home_is_ours() {
-        return skip("/home is not a tmpfs of its own (use .ci/client-tests, see docs/testing.md)");
+        return skip(
+            "/home is not a tmpfs of its own (use .ci/client-tests, see docs/dev/testing.md)",
+        );
     }
     let stage = Stage::new(client);
     let mut cases = entries(&corpus);
@@ -61,7 +63,7 @@ fn home_is_ours() -> bool {
 struct Case {
     sessions: BTreeMap<String, PathBuf>,
     /// Project directories that lie in no other project, in a fixed order.
-    roots: Vec<PathBuf>,
+    placeholders: Vec<PathBuf>,
     config_dir: Option<PathBuf>,
 }
 
@@ -71,7 +73,7 @@ impl Case {
         let info: Value = serde_json::from_slice(&info).expect("case.json is JSON");
         let mut case = Self {
             sessions: BTreeMap::new(),
-            roots: Vec::new(),
+            placeholders: Vec::new(),
             config_dir: None,
         };
         for (id, session) in info["sessions"].as_object().expect("sessions") {
@@ -79,27 +81,27 @@ impl Case {
                 .iter()
                 .find_map(|key| session[key].as_str());
             let project = PathBuf::from(named.expect("a session names its project"));
-            case.roots.push(project.clone());
+            case.placeholders.push(project.clone());
             case.sessions.insert(id.clone(), project);
             case.config_dir = session["config_dir"]
                 .as_str()
                 .map(PathBuf::from)
                 .or(case.config_dir);
         }
-        let all = case.roots.clone();
-        case.roots.retain(|root| {
+        let all = case.placeholders.clone();
+        case.placeholders.retain(|root| {
             !all.iter()
                 .any(|other| other != root && root.starts_with(other))
         });
-        case.roots.sort();
-        case.roots.dedup();
+        case.placeholders.sort();
+        case.placeholders.dedup();
         case
     }
 
     /// Where `path` of Alice lies for the user with this home.
     fn moved(&self, path: &Path, home: &Path) -> PathBuf {
         let root = self
-            .roots
+            .placeholders
             .iter()
             .find(|root| path.starts_with(root))
             .expect("a project of the case");
@@ -128,8 +130,8 @@ impl Case {
             .as_deref()
             .and_then(|directory| directory.strip_prefix("/home/alice").ok());
         machine.config_dir = config_dir.map(|directory| home.join(directory));
-        let roots = self.roots.iter().enumerate();
-        let placeholders: Vec<_> = roots
+        let placeholders = self.placeholders.iter().enumerate();
+        let placeholders: Vec<_> = placeholders
             .map(|(index, root)| (format!("P{index}"), place(root)))
             .collect();
         machine.init(remote, &placeholders);
@@ -146,7 +148,7 @@ fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
     let remote = bare_repository(Path::new("/home/remote.git"));
     copy_tree(&directory.join("home/alice"), Path::new("/home/alice"));
     // A worktree whose repository is not in the corpus would be refused by the client, here as at its origin.
-    case.roots
+    case.placeholders
         .iter()
         .for_each(|root| drop(fs::remove_dir_all(root.join(".claude/worktrees"))));
     let alice = case.machine("alice", &remote);
@@ -169,14 +171,14 @@ fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
     };
     let origin = resume(&alice, &|project| project.to_path_buf());
     let projects = Path::new("/home/projects-of-alice");
-    for (index, root) in case.roots.iter().enumerate() {
+    for (index, root) in case.placeholders.iter().enumerate() {
         copy_tree(root, &projects.join(index.to_string()));
     }
     fs::remove_dir_all("/home/alice").expect("remove the origin");
 
     for (user, mode) in [("bob", "local"), ("carol", "original")] {
         let home = Path::new("/home").join(user);
-        for (index, root) in case.roots.iter().enumerate() {
+        for (index, root) in case.placeholders.iter().enumerate() {
             copy_tree(&projects.join(index.to_string()), &case.moved(root, &home));
         }
         let machine = case.machine(user, &remote);

@@ -7,7 +7,7 @@ use crate::machine::{Machine, Pair, exit};
 use crate::story::Stage;
 
 #[test]
-fn the_second_to_push_becomes_a_fork_that_both_can_resume() {
+fn fork_of_second_push_resumes_on_both_machines() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));

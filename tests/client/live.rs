@@ -12,7 +12,7 @@ use crate::machine::{Machine, Pair, exit};
 use crate::story::Stage;
 
 /// Resume `id` with a turn whose answer waits for the gate. Returns once the prompt is in the transcript.
-fn at_work(
+fn start_waiting_turn(
     stage: &Stage,
     machine: &Machine,
     project: &Path,
@@ -53,14 +53,14 @@ fn has_result(transcript: &[u8], mark: &str) -> bool {
 }
 
 #[test]
-fn pull_does_not_write_to_the_session_of_a_running_client() {
+fn pull_running_session_is_not_written() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     let id = stage.begin(&pair.a, &there, "base", &[]);
     pair.a.push();
     pair.b.pull();
-    let (running, gate) = at_work(&stage, &pair.b, &here, &id, "at-b");
+    let (running, gate) = start_waiting_turn(&stage, &pair.b, &here, &id, "at-b");
     stage.resume(&pair.a, &there, &id, "at-a", &[]);
     pair.a.push();
 
@@ -86,12 +86,12 @@ fn pull_does_not_write_to_the_session_of_a_running_client() {
 }
 
 #[test]
-fn push_takes_a_running_session_up_to_its_last_whole_line() {
+fn push_running_session_up_to_last_complete_line() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     let id = stage.begin(&pair.a, &there, "base", &[]);
-    let (running, gate) = at_work(&stage, &pair.a, &there, &id, "half");
+    let (running, gate) = start_waiting_turn(&stage, &pair.a, &there, &id, "half");
     pair.a.push();
     pair.b.pull();
     let pulled = fs::read(pair.b.transcript(&id)).expect("a transcript");

@@ -2,7 +2,7 @@
 //! what then reaches the model is looked at request by request.
 //!
 //! Needs the client's program (`CC_CLIENT`) and a place without a network; `.ci/client-tests` provides both. Without
-//! them every test says why it was skipped, and passes. See `docs/testing.md`.
+//! them every test says why it was skipped, and passes. See `docs/dev/testing.md`.
 
 #![allow(missing_docs, unreachable_pub, clippy::disallowed_methods)]
 
@@ -15,14 +15,14 @@ mod clones;
 mod corpus;
 mod diverged;
 #[cfg(unix)]
-mod extras;
+mod external_files;
 mod history;
 mod live;
-mod local;
+mod localize_always;
+mod localize_never;
+mod locations;
 mod machine;
 mod memory;
-mod original;
-mod places;
 #[cfg(unix)]
 mod plans;
 mod repair;

@@ -20,7 +20,7 @@ fn memory(machine: &Machine, project: &str) -> PathBuf {
 }
 
 #[test]
-fn memory_lies_where_the_client_reads_it_with_paths_of_the_machine() {
+fn memory_is_read_by_client_with_local_paths() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -64,7 +64,7 @@ fn memory_lies_where_the_client_reads_it_with_paths_of_the_machine() {
 }
 
 #[test]
-fn what_the_client_writes_into_its_memory_comes_back() {
+fn memory_written_by_client_returns_to_origin() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));

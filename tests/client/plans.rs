@@ -36,7 +36,7 @@ fn named_plan(machine: &Machine, request: &str) -> PathBuf {
 }
 
 #[test]
-fn a_session_left_in_plan_mode_goes_on_with_its_plan_elsewhere() {
+fn plans_plan_mode_session_continues_on_other_machine() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -56,7 +56,7 @@ fn a_session_left_in_plan_mode_goes_on_with_its_plan_elsewhere() {
         &[Answer::call("Write", &write), Answer::say("planned")],
     );
     seat.terminal.wait_for("planned");
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
     assert_eq!(plan(&pair.a), Some(path.clone()));
 
     let seat = Seat::take(&stage, &pair.b, &here, &["resume", "--latest"]);
@@ -83,7 +83,7 @@ fn a_session_left_in_plan_mode_goes_on_with_its_plan_elsewhere() {
     });
     seat.terminal.wait_for("on with it");
     let request = all_text(&stage.api.turns("third").pop().expect("it was approved"));
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
     let at_b = plan(&pair.b).expect("the plan at B");
     assert_eq!(
         at_b,

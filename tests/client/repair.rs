@@ -11,7 +11,7 @@ use crate::machine::{Pair, exit};
 use crate::story::Stage;
 
 #[test]
-fn a_repaired_transcript_is_resumed_with_every_turn() {
+fn repair_copy_resumes_with_every_turn() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let project = pair.a.project("demo");

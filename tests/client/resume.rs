@@ -22,7 +22,7 @@ const CTRL_Z: &str = "\x1a";
 const NO_QUESTIONS: &str = "--dangerously-skip-permissions";
 
 #[test]
-fn a_conversation_moves_to_another_machine_and_comes_home() {
+fn resume_session_moves_to_other_machine_and_back() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -31,7 +31,7 @@ fn a_conversation_moves_to_another_machine_and_comes_home() {
     let seat = Seat::take(&stage, &pair.a, &there, &["start"]);
     seat.turn("first");
     let [id] = pair.locks().try_into().expect("the new session is locked");
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
     assert!(pair.locks().is_empty());
 
     let seat = Seat::take(&stage, &pair.b, &here, &["resume"]);
@@ -49,7 +49,7 @@ fn a_conversation_moves_to_another_machine_and_comes_home() {
         has_turn(&request, "first") && !has_turn(&request, "another"),
         "another history reached the model"
     );
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
 
     let seat = Seat::take(&stage, &pair.a, &there, &["resume", "--latest"]);
     seat.terminal.wait_for("answer to second");
@@ -58,7 +58,7 @@ fn a_conversation_moves_to_another_machine_and_comes_home() {
         has_turn(&request, "first") && has_turn(&request, "second"),
         "a turn is missing"
     );
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
 
     assert!(pair.locks().is_empty());
     pair.b.pull();
@@ -68,7 +68,7 @@ fn a_conversation_moves_to_another_machine_and_comes_home() {
 }
 
 #[test]
-fn the_model_is_told_once_where_things_are_now_and_its_past_is_untouched() {
+fn path_notice_is_sent_once_and_history_unchanged() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("original"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -126,7 +126,7 @@ fn the_model_is_told_once_where_things_are_now_and_its_past_is_untouched() {
 }
 
 #[test]
-fn the_model_is_told_only_when_words_reach_it() {
+fn path_notice_waits_for_first_prompt() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("original"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -151,7 +151,7 @@ fn the_model_is_told_only_when_words_reach_it() {
 }
 
 #[test]
-fn the_model_is_told_too_where_the_directory_is_trusted_only_now() {
+fn path_notice_is_sent_after_trust_prompt() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("original"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -167,7 +167,7 @@ fn the_model_is_told_too_where_the_directory_is_trusted_only_now() {
 }
 
 #[test]
-fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork_that_resumes() {
+fn resume_after_take_over_keeps_turns_as_resumable_fork() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -179,7 +179,7 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork_that_resumes() 
     asked.terminal.wait_for("Take it over?");
     asked.terminal.wait_for_raw();
     asked.terminal.type_in("n");
-    asked.terminal.end().given_back().code(exit::LOCKED);
+    asked.terminal.end().released().code(exit::LOCKED);
     let at_b = Seat::take(&stage, &pair.b, &here, &["resume", &id, "--take-over"]);
     at_b.turn("at-b");
     at_a.turn("at-a");
@@ -218,7 +218,7 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork_that_resumes() 
 /// Ten minutes and more pass by hand.
 #[cfg(feature = "fail-points")]
 #[test]
-fn a_session_whose_machine_died_goes_on_elsewhere_when_its_lock_has_expired() {
+fn resume_expired_lock_of_dead_machine_is_taken() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -266,7 +266,7 @@ fn a_session_whose_machine_died_goes_on_elsewhere_when_its_lock_has_expired() {
         has_turn(&request, "first") && !has_turn(&request, "second"),
         "what reached the remote goes on"
     );
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
 
     pair.a.ccsync(exit::DIVERGED, &["update"]);
     let [fork] = others(&pair.a, &id)
@@ -283,7 +283,7 @@ fn a_session_whose_machine_died_goes_on_elsewhere_when_its_lock_has_expired() {
 }
 
 #[test]
-fn an_interrupt_stops_the_turn_and_two_leave_the_client() {
+fn resume_interrupt_stops_turn_and_second_exits() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let gate = Gate::default();
@@ -312,13 +312,13 @@ fn an_interrupt_stops_the_turn_and_two_leave_the_client() {
     seat.terminal.type_in(CTRL_C);
     seat.terminal.wait_for("again to exit");
     seat.terminal.type_in(CTRL_C);
-    seat.terminal.end().given_back().code(exit::DONE);
+    seat.terminal.end().released().code(exit::DONE);
     assert!(pair.locks().is_empty());
     assert_arrived(&pair, "second");
 }
 
 #[test]
-fn a_client_that_is_suspended_goes_on_in_the_foreground() {
+fn start_suspended_client_continues_in_foreground() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let seat = Seat::take_in_shell(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
@@ -336,19 +336,19 @@ fn a_client_that_is_suspended_goes_on_in_the_foreground() {
 }
 
 #[test]
-fn told_to_end_it_ends_the_client_and_pushes() {
+fn start_terminated_ends_client_and_pushes() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let seat = Seat::take(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
     seat.turn("first");
     seat.terminal.signal(Signal::TERM);
-    seat.terminal.end().given_back().code(143);
+    seat.terminal.end().released().code(143);
     assert!(pair.locks().is_empty());
     assert_arrived(&pair, "first");
 }
 
 #[test]
-fn a_window_that_is_closed_loses_nothing() {
+fn start_closed_terminal_still_pushes() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let seat = Seat::take(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
@@ -360,7 +360,7 @@ fn a_window_that_is_closed_loses_nothing() {
 }
 
 #[test]
-fn a_session_that_the_client_begins_anew_is_locked_and_pushed_too() {
+fn start_cleared_session_is_locked_and_pushed() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let seat = Seat::take(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
@@ -380,7 +380,7 @@ fn a_session_that_the_client_begins_anew_is_locked_and_pushed_too() {
         .collect::<Vec<_>>()
         .try_into()
         .expect("two");
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
     assert!(pair.locks().is_empty());
     pair.b.pull();
     for (session, mark) in [(&id, "first"), (&other, "second")] {
@@ -392,7 +392,7 @@ fn a_session_that_the_client_begins_anew_is_locked_and_pushed_too() {
 }
 
 #[test]
-fn a_prompt_on_the_command_line_needs_no_terminal() {
+fn resume_print_prompt_needs_no_terminal() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -418,7 +418,7 @@ fn a_prompt_on_the_command_line_needs_no_terminal() {
 }
 
 #[test]
-fn a_client_that_refuses_to_start_leaves_no_lock() {
+fn start_failing_client_leaves_no_lock() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let output = unattended(

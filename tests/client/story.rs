@@ -114,7 +114,7 @@ impl Stage {
 
     /// A rich session of A that B continues by the turn `third` and A gets back, its own bytes unchanged. Returns its
     /// id and the request at B.
-    pub fn there_and_back(&self, pair: &Pair) -> (String, Value) {
+    pub fn round_trip_session(&self, pair: &Pair) -> (String, Value) {
         let id = self.moved_session(pair);
         let before = fs::read(pair.a.transcript(&id)).expect("a transcript");
         let steps = [Answer::bash("pwd; ls"), Answer::say("third done")];

@@ -85,7 +85,7 @@ impl<'a> Client<'a> {
         self.machine.run(&mut self.command(args, says))
     }
 
-    /// Starts `ccsync` with a client that says `says` and stays until [`Self::let_go`].
+    /// Starts `ccsync` with a client that says `says` and stays until [`Self::finish`].
     pub(crate) fn start(&self, args: &[&str], says: &str) -> Child {
         self.start_command(&mut self.command(args, says))
     }
@@ -107,7 +107,7 @@ impl<'a> Client<'a> {
     }
 
     /// The client ends.
-    pub(crate) fn let_go(&self) {
+    pub(crate) fn finish(&self) {
         fs::remove_file(self.state().join("hold")).unwrap();
     }
 

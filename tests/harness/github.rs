@@ -81,14 +81,14 @@ impl GitHub {
             "github.localhost:\n    user: {LOGIN}\n    oauth_token: gho_hush\n    git_protocol: {protocol}\n"
         );
         fs::write(directory.join("hosts.yml"), hosts).unwrap();
-        self.lead_git(
+        self.redirect_git(
             machine,
             &["git@github.localhost:", "https://github.localhost/"],
         );
     }
 
     /// Leads addresses that begin so to the disk.
-    pub(crate) fn lead_git(&self, machine: &Machine, addresses: &[&str]) {
+    pub(crate) fn redirect_git(&self, machine: &Machine, addresses: &[&str]) {
         let config = machine.home.join(".gitconfig");
         let mut text = fs::read_to_string(&config).unwrap();
         text.push_str(&format!("[url \"{}/\"]\n", self.disk.display()));
@@ -144,12 +144,12 @@ impl GitHub {
     }
 
     /// From now on everything is answered so.
-    pub(crate) fn is_in_trouble(&self, status: u16, body: &Value) {
+    pub(crate) fn answer_everything_with(&self, status: u16, body: &Value) {
         self.state.lock().unwrap().trouble = Some((status, body.to_string()));
     }
 
     /// From now on no repository is made, for this reason.
-    pub(crate) fn makes_nothing_new(&self, kind: &str, message: &str) {
+    pub(crate) fn refuse_creation(&self, kind: &str, message: &str) {
         let error = json!({"data": null, "errors": [{"type": kind, "path": ["createRepository"], "message": message}]});
         self.state.lock().unwrap().no_new = Some(error);
     }
@@ -161,7 +161,7 @@ impl GitHub {
 
     /// Fails if something was asked that this service does not know.
     #[track_caller]
-    pub(crate) fn assert_understood(&self) {
+    pub(crate) fn assert_no_unknown_request(&self) {
         let state = self.state.lock().unwrap();
         assert!(state.unknown.is_empty(), "{:#?}", state.unknown);
     }

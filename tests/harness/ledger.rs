@@ -142,11 +142,11 @@ fn now() -> DateTime<Utc> {
 
 /// The id of the session to which a transcript, or a sub-agent's, belongs.
 fn session_of(transcript: &Path) -> String {
-    let beside = transcript
+    let extras = transcript
         .ancestors()
         .find(|p| p.ends_with("subagents"))
         .and_then(Path::parent);
-    beside
+    extras
         .unwrap_or(transcript)
         .file_stem()
         .unwrap()

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ccsync::config::{Config, FILE_NAME, Settings};
+use ccsync::domain::placeholder::System;
 use ccsync::domain::progress::Silent;
-use ccsync::domain::root::System;
-use ccsync::sync::Context;
 use ccsync::sys::clock::{Clock, SystemClock};
 use ccsync::sys::env::{Dirs, Env, GitEnv};
+use ccsync::workspace::context::Context;
 
 use super::Machine;
 

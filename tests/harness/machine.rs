@@ -86,7 +86,7 @@ impl Machine {
 
     /// What a process left that was started on this machine; waits for its end.
     pub(crate) fn ended(&self, child: std::process::Child) -> Run {
-        Run::of_ended(child.wait_with_output().unwrap(), &self.root)
+        Run::from_output(child.wait_with_output().unwrap(), &self.root)
     }
 
     /// Sets this machine up with a remote, under its own name.

@@ -46,6 +46,12 @@ pub(crate) use transcript::{chain_is_whole, questions};
 pub(crate) const ONE: &str = "11111111-0000-4000-8000-000000000001";
 pub(crate) const TWO: &str = "22222222-0000-4000-8000-000000000002";
 
+/// Returns a machine at a fixed place. The caller keeps other tests from that place.
+#[cfg(target_os = "linux")]
+pub(crate) fn machine_at(root: &Path, name: &str, home: &str) -> Machine {
+    Machine::new(name, root, home)
+}
+
 /// A temporary directory with machines and remotes. Removed when dropped.
 pub(crate) struct TestEnv {
     /// Links resolved, as the client does.

@@ -19,10 +19,10 @@ pub(crate) struct Run {
 
 impl Run {
     pub(super) fn of(command: &mut Command, root: &Path) -> Self {
-        Self::of_ended(command.output().unwrap(), root)
+        Self::from_output(command.output().unwrap(), root)
     }
 
-    pub(super) fn of_ended(output: std::process::Output, root: &Path) -> Self {
+    pub(super) fn from_output(output: std::process::Output, root: &Path) -> Self {
         Self {
             stdout: String::from_utf8(output.stdout).expect("output is UTF-8"),
             stderr: String::from_utf8(output.stderr).expect("messages are UTF-8"),
@@ -100,10 +100,10 @@ pub(super) fn normalised(text: &str, root: &Path) -> String {
         .unwrap()
         .replace_all(&text, "$$AGE")
         .into_owned();
-    forks_named(&text)
+    name_forks(&text)
 }
 
-fn forks_named(text: &str) -> String {
+fn name_forks(text: &str) -> String {
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let id = Regex::new(r"\b([0-9a-f]{8})(-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?\b")
         .unwrap();
@@ -119,7 +119,7 @@ fn forks_named(text: &str) -> String {
 }
 
 #[test]
-fn what_differs_between_runs_is_named() {
+fn output_normalized_hides_run_specific_values() {
     let text = "/t/x 0123456789012345678901234567890123456789 as 4b825dc6-0000-4000-8000-000000000001, 4b825dc6 \
                 11111111-0000-4000-8000-000000000001 on the remote as 1a2b3c4d5e, 3 min ago";
     assert_eq!(

@@ -5,7 +5,7 @@
 //! let terminal = Terminal::start(machine.command(["init"]), 80, 24);
 //! terminal.wait_for("Private git repository");
 //! terminal.type_in("\r");
-//! terminal.end().given_back().code(0);
+//! terminal.end().assert_restored().code(0);
 //! ```
 
 use std::fs::File;
@@ -67,7 +67,7 @@ impl Terminal {
     }
 
     /// Starts `command` in a terminal of 80 columns and 24 rows that tells nobody so, as serial lines do.
-    pub(crate) fn start_on_a_line(command: Command) -> Self {
+    pub(crate) fn start_without_size(command: Command) -> Self {
         Self::start_sized(command, (80, 24), (0, 0))
     }
 
@@ -242,7 +242,7 @@ impl Ended {
 
     /// The terminal must be as a shell wants it: its own screen, a cursor, typing that is shown.
     #[track_caller]
-    pub(crate) fn given_back(self) -> Self {
+    pub(crate) fn released(self) -> Self {
         assert!(self.is_cooked, "the terminal is still raw\n{}", self.text());
         assert!(
             !self.screen.alternate_screen(),

@@ -88,7 +88,7 @@ impl World {
 
     /// Brings everything to a machine, also what an undo has taken away: that stays away until it is asked for by name.
     #[track_caller]
-    pub(crate) fn bring_back(&self, machine: &str) {
+    pub(crate) fn pull_everything_to(&self, machine: &str) {
         let (machine, other) = if machine == "a" {
             (&self.a, &self.b)
         } else {

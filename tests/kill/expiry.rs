@@ -44,7 +44,7 @@ fn agree(a: &Station<'_>, b: &Station<'_>, said: &[&[&str]]) {
 }
 
 #[test]
-fn the_lock_of_a_machine_that_died_expires_and_what_it_had_is_kept() {
+fn lock_of_dead_machine_expires_and_its_turns_are_kept() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
@@ -71,7 +71,7 @@ fn the_lock_of_a_machine_that_died_expires_and_what_it_had_is_kept() {
 }
 
 #[test]
-fn while_a_client_runs_the_lock_is_renewed_and_its_turns_are_backed_up() {
+fn resume_renews_lock_and_backs_up_turns() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
@@ -94,7 +94,7 @@ fn while_a_client_runs_the_lock_is_renewed_and_its_turns_are_backed_up() {
 }
 
 #[test]
-fn a_machine_that_slept_finds_its_lock_lost_before_it_writes() {
+fn resume_after_sleep_finds_lost_lock_before_writing() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
@@ -136,7 +136,7 @@ fn a_machine_that_slept_finds_its_lock_lost_before_it_writes() {
 }
 
 #[test]
-fn a_machine_that_slept_and_that_nobody_missed_goes_on() {
+fn resume_after_sleep_with_own_lock_continues() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
@@ -151,7 +151,7 @@ fn a_machine_that_slept_and_that_nobody_missed_goes_on() {
 }
 
 #[test]
-fn clocks_that_differ_by_a_minute_take_no_lock_away() {
+fn lock_survives_clock_difference_of_a_minute() {
     for (ahead_of_a, ahead_of_b) in [(60, 0), (0, 60)] {
         let env = TestEnv::new();
         let (a, b) = env.pair_with_session();
@@ -168,10 +168,10 @@ fn clocks_that_differ_by_a_minute_take_no_lock_away() {
     }
 }
 
-/// As `docs/locking.md` says: a lock looks expired to who is hours ahead, and what its holder does from then on is a fork; to who is hours
+/// As `docs/dev/locking.md` says: a lock looks expired to who is hours ahead, and what its holder does from then on is a fork; to who is hours
 /// behind it expires when nothing is heard for as long as it holds.
 #[test]
-fn a_clock_that_is_wrong_by_hours_costs_a_fork_at_most() {
+fn lock_with_clock_off_by_hours_costs_a_fork_at_most() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
@@ -214,7 +214,7 @@ fn hold_without_remote(a: &Station<'_>, away: &Path) -> Child {
 }
 
 #[test]
-fn a_remote_that_comes_back_gets_the_sign_of_life_and_all_turns() {
+fn resume_remote_back_online_gets_heartbeat_and_turns() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
@@ -230,7 +230,7 @@ fn a_remote_that_comes_back_gets_the_sign_of_life_and_all_turns() {
 }
 
 #[test]
-fn a_session_that_was_taken_while_the_remote_could_not_be_reached_is_lost_to_a_fork() {
+fn offline_take_over_turns_local_tail_into_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
@@ -253,7 +253,7 @@ fn a_session_that_was_taken_while_the_remote_could_not_be_reached_is_lost_to_a_f
 }
 
 #[test]
-fn a_client_that_ends_while_the_remote_cannot_be_reached_leaves_everything_to_the_next_command() {
+fn resume_offline_exit_queues_push_and_release() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
@@ -274,7 +274,7 @@ fn a_client_that_ends_while_the_remote_cannot_be_reached_leaves_everything_to_th
 /// This machine died as it gave the lock back with its last turns, and another one took it over before. Whoever looks at the locks first
 /// must not take the session for given back: the turns would go into what is another machine's now.
 #[test]
-fn a_look_at_the_locks_does_not_forget_a_loss() {
+fn lock_show_keeps_record_of_lost_lock() {
     for look in [
         &["lock", "show"] as &[_],
         &["lock", "cleanup"],

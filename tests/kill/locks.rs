@@ -12,32 +12,37 @@ const SESSION: &str = "00000000";
 const PLAIN: &[&[&str]] = &[&["update"], &["sync"]];
 
 pub(crate) const STORIES: [Story; 8] = [
-    story("resume", "b", &["resume", SESSION], goes_on_elsewhere),
+    story("resume", "b", &["resume", SESSION], resume_on_other_machine),
     story(
         "resume after a death",
         "a",
         &["resume", SESSION],
-        die_at_work,
+        crash_while_resumed,
     ),
     Story {
-        afterwards: the_former_holder_comes_back,
+        afterwards: recover_former_holder,
         ..story(
             "resume that takes over",
             "a",
             &["resume", SESSION, "--take-over"],
-            other_dies_at_work,
+            crash_other_while_resumed,
         )
     },
     story("start", "a", &["start"], nothing),
-    story("update", "a", &["update"], die_at_work),
-    story("update that forks", "a", &["update"], die_and_be_taken_over),
+    story("update", "a", &["update"], crash_while_resumed),
+    story("update that forks", "a", &["update"], crash_then_take_over),
     story(
         "lock release",
         "a",
         &["lock", "release", SESSION],
-        die_at_work,
+        crash_while_resumed,
     ),
-    story("lock cleanup", "a", &["lock", "cleanup"], die_at_work),
+    story(
+        "lock cleanup",
+        "a",
+        &["lock", "cleanup"],
+        crash_while_resumed,
+    ),
 ];
 
 const fn story(
@@ -53,14 +58,14 @@ const fn story(
         prepare,
         again: PLAIN,
         thorough: false,
-        afterwards: no_lock_is_left,
+        afterwards: assert_no_lock,
     }
 }
 
 fn nothing(_: &mut World, _: usize) {}
 
 /// The other machine takes the session at once, without asking anybody, goes on with it, and gives it back.
-fn goes_on_elsewhere(world: &mut World, round: usize) {
+fn resume_on_other_machine(world: &mut World, round: usize) {
     if round == 1 {
         // So that the model is told where things are now: a note is written.
         world
@@ -68,11 +73,11 @@ fn goes_on_elsewhere(world: &mut World, round: usize) {
             .ccsync(["config", "set", "paths", "original"])
             .success();
     }
-    at_once(world, "a");
+    assert_resumes(world, "a");
     world.write("b", 1000 + round, 1);
 }
 
-fn at_once(world: &mut World, machine: &str) {
+fn assert_resumes(world: &mut World, machine: &str) {
     let before = world.ledger.len();
     assert_eq!(
         run(world, machine, &["resume", SESSION], &[]),
@@ -83,13 +88,13 @@ fn at_once(world: &mut World, machine: &str) {
 }
 
 /// The client has ended, nothing of what it wrote is on the remote, and the lock is still there.
-fn die_at_work(world: &mut World, _: usize) {
-    at_once(world, "b");
+fn crash_while_resumed(world: &mut World, _: usize) {
+    assert_resumes(world, "b");
     die(world, "a");
 }
 
-fn other_dies_at_work(world: &mut World, _: usize) {
-    at_once(world, "a");
+fn crash_other_while_resumed(world: &mut World, _: usize) {
+    assert_resumes(world, "a");
     die(world, "b");
 }
 
@@ -99,22 +104,22 @@ fn die(world: &mut World, machine: &str) {
     assert_eq!(locks(world), [id(0)]);
 }
 
-fn die_and_be_taken_over(world: &mut World, round: usize) {
-    die_at_work(world, round);
+fn crash_then_take_over(world: &mut World, round: usize) {
+    crash_while_resumed(world, round);
     assert_eq!(
         run(world, "b", &["resume", SESSION, "--take-over"], &[]),
         Some(0)
     );
 }
 
-fn the_former_holder_comes_back(world: &mut World, what: &str) {
+fn recover_former_holder(world: &mut World, what: &str) {
     let run = world.b.ccsync(["update"]);
     assert!(matches!(run.code, Some(0 | 5)), "{what}\n{run}");
-    no_lock_is_left(world, what);
+    assert_no_lock(world, what);
 }
 
 /// Neither on the remote nor in the memory of a machine.
-fn no_lock_is_left(world: &mut World, what: &str) {
+fn assert_no_lock(world: &mut World, what: &str) {
     assert_eq!(locks(world), Vec::<String>::new(), "{what}: on the remote");
     for machine in [&world.a, &world.b] {
         let claims = fs::read_dir(machine.home.join(".local/state/ccsync/locks"));

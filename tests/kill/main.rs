@@ -29,8 +29,8 @@ macro_rules! tests {
 }
 
 mod expiry;
+mod extras;
 mod locks;
 mod points;
-mod prose;
 mod station;
 mod story;

@@ -6,46 +6,51 @@ use std::process::Command;
 
 use ccsync::sys::fail_point::POINTS;
 
+use crate::extras;
 use crate::harness::world::{World, assert_remote_in_order, id};
 use crate::harness::{Clone, Machine, TestEnv};
 use crate::locks;
-use crate::prose;
 use crate::story::{Story, counted, is_killed, moments, points_of, tell};
 
 const STORIES: [Story; 12] = [
     story("push", "a", &["push"], write_a_little),
     story("push of much", "a", &["push"], write_much),
-    story("push that merges", "a", &["push"], both_write),
-    story("push that forks", "a", &["push"], part_from_b),
-    story("pull", "b", &["pull"], other_writes),
-    story("pull that forks", "b", &["pull"], part_from_a),
-    story("sync", "a", &["sync"], both_write),
+    story("push that merges", "a", &["push"], write_on_both),
+    story("push that forks", "a", &["push"], diverge_from_b),
+    story("pull", "b", &["pull"], write_on_other),
+    story("pull that forks", "b", &["pull"], diverge_from_a),
+    story("sync", "a", &["sync"], write_on_both),
     Story {
         afterwards: pull_by_name,
         ..story("undo", "b", &["undo"], pull_everything)
     },
-    story("push after a death", "a", &["push"], die_once),
+    story("push after a death", "a", &["push"], crash_push),
     Story {
-        afterwards: bring_all_back,
+        afterwards: pull_everything_again,
         ..story(
             "restore",
             "a",
             &["restore", "--milestone", "then", "--yes"],
-            go_on_after_then,
+            write_after_milestone,
         )
     },
     Story {
-        afterwards: bring_all_back,
+        afterwards: pull_everything_again,
         ..story(
             "restore as forks",
             "a",
             &["restore", "--milestone", "then", "--as-fork", "--yes"],
-            go_on_after_a_new_then,
+            write_after_new_milestone,
         )
     },
     Story {
         again: &[&["sync"]],
-        ..story("milestone", "a", &["milestone", "now"], write_before_now)
+        ..story(
+            "milestone",
+            "a",
+            &["milestone", "now"],
+            write_before_milestone,
+        )
     },
 ];
 
@@ -82,7 +87,7 @@ fn write_much(world: &mut World, round: usize) {
 }
 
 /// Each machine has something that the other lacks; nothing parts.
-fn both_write(world: &mut World, round: usize) {
+fn write_on_both(world: &mut World, round: usize) {
     write_a_little(world, round);
     world.write("b", 1000 + round, 1);
     world.b.ccsync(["push"]).success();
@@ -102,15 +107,15 @@ fn part(world: &mut World, session: usize, victim: &str) {
     world.machine(first).ccsync(["push"]).success();
 }
 
-fn part_from_b(world: &mut World, round: usize) {
+fn diverge_from_b(world: &mut World, round: usize) {
     part(world, round, "a");
 }
 
-fn part_from_a(world: &mut World, round: usize) {
+fn diverge_from_a(world: &mut World, round: usize) {
     part(world, round, "b");
 }
 
-fn other_writes(world: &mut World, round: usize) {
+fn write_on_other(world: &mut World, round: usize) {
     world.write("a", 0, 2);
     world.write("a", round, 1);
     world.write_agent("a", round, 1);
@@ -138,24 +143,24 @@ fn pull_everything(world: &mut World, round: usize) {
 
 /// What an undo has taken away stays away until it is asked for by name.
 fn pull_by_name(world: &mut World, _: &str) {
-    world.bring_back("b");
+    world.pull_everything_to("b");
 }
 
 /// The first time a state is named; after that the sessions have gone on from it, also beside the transcript.
-fn go_on_after_then(world: &mut World, round: usize) {
+fn write_after_milestone(world: &mut World, round: usize) {
     if round == 1 {
         world.write("a", 1, 2);
         world.a.ccsync(["milestone", "then"]).success();
     }
-    world.bring_back("a");
+    world.pull_everything_to("a");
     world.write("a", 0, 1);
     world.write("a", 1, 1);
     world.write_agent("a", 1, 1);
     world.a.ccsync(["push"]);
 }
 
-/// As [`go_on_after_then`], with a state that was never restored.
-fn go_on_after_a_new_then(world: &mut World, round: usize) {
+/// As [`write_after_milestone`], with a state that was never restored.
+fn write_after_new_milestone(world: &mut World, round: usize) {
     forget_milestone(world, "then");
     world.write("a", round, 2);
     world.a.ccsync(["milestone", "then"]).success();
@@ -164,7 +169,7 @@ fn go_on_after_a_new_then(world: &mut World, round: usize) {
     world.a.ccsync(["push"]).success();
 }
 
-fn write_before_now(world: &mut World, round: usize) {
+fn write_before_milestone(world: &mut World, round: usize) {
     forget_milestone(world, "now");
     write_a_little(world, round);
 }
@@ -183,11 +188,11 @@ fn forget_milestone(world: &World, name: &str) {
     world.a.ccsync(["sync"]);
 }
 
-fn bring_all_back(world: &mut World, _: &str) {
-    world.bring_back("a");
+fn pull_everything_again(world: &mut World, _: &str) {
+    world.pull_everything_to("a");
 }
 
-fn die_once(world: &mut World, round: usize) {
+fn crash_push(world: &mut World, round: usize) {
     write_a_little(world, round);
     let mut command = world.a.command(["push"]);
     command.env("CCSYNC_KILL_AT", "the head has moved");
@@ -211,12 +216,16 @@ tests!(
 );
 
 #[test]
-fn no_point_is_out_of_reach() {
+fn kill_every_point_is_reached() {
     let mut reached: BTreeSet<String> = SET_UPS
         .iter()
         .flat_map(|with| points_of_set_up(&TestEnv::new(), *with).into_keys())
         .collect();
-    for story in STORIES.iter().chain(&locks::STORIES).chain(&prose::STORIES) {
+    for story in STORIES
+        .iter()
+        .chain(&locks::STORIES)
+        .chain(&extras::STORIES)
+    {
         reached.extend(points_of(story, &mut World::new()).into_keys());
     }
     let missed: Vec<_> = POINTS
@@ -249,7 +258,7 @@ fn points_of_set_up(env: &TestEnv, remote: Option<&str>) -> BTreeMap<String, u32
 }
 
 #[test]
-fn a_killed_set_up() {
+fn kill_init_at_every_point() {
     for remote in SET_UPS {
         let world = World::new();
         let points = points_of_set_up(&world.env, remote);

@@ -57,7 +57,7 @@ impl<'a> Station<'a> {
 
     /// Lets the client go, and waits for the end of all.
     pub(crate) fn end(&self, child: Child) -> Run {
-        self.client.let_go();
+        self.client.finish();
         self.machine.ended(child)
     }
 

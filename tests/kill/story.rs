@@ -35,7 +35,7 @@ pub(crate) fn tell(story: &Story) {
     let points = points_of(story, &mut world);
     let mut kills = 0;
     let moments: Vec<_> = moments(&points)
-        .filter(|(point, time)| thorough || is_of_locks(point) || *time == points[*point])
+        .filter(|(point, time)| thorough || concerns_locks(point) || *time == points[*point])
         .collect();
     for (round, (point, time)) in (2..).zip(&moments) {
         let what = format!("{} killed at {point:?}, time {time}", story.name);
@@ -115,7 +115,7 @@ pub(crate) fn account(world: &mut World, name: &str, turn: &str) {
 }
 
 /// Where locks are at stake.
-fn is_of_locks(point: &str) -> bool {
+fn concerns_locks(point: &str) -> bool {
     ["claim", "lock has", "client", "push to the remote"]
         .iter()
         .any(|word| point.contains(word))

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use ccsync::leasing::acquire::Acquired;
+use ccsync::leasing::view::Content;
 use ccsync::lock::state::TakeOver;
-use ccsync::sync::locks::{Acquired, Content};
 use git2::{Oid, Repository, Signature, Time};
 
 use super::machines::stations;
@@ -40,7 +41,7 @@ fn put(remote: &Path, branch: &str, entries: &[Entry<'_>], parents: usize) {
 }
 
 #[test]
-fn whatever_lies_on_the_branch_is_named_and_can_be_removed() {
+fn lock_hostile_branch_is_named_and_removable() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     let remote = env.remote_of_pair();

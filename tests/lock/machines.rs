@@ -8,12 +8,17 @@ use std::thread;
 use std::time::Duration;
 
 use ccsync::domain::id::SessionId;
+use ccsync::handoff::resume::{back_up, finish};
+use ccsync::leasing::acquire::{self, Acquired};
+use ccsync::leasing::lock_table::{self, Survey};
+use ccsync::leasing::release::{self, Released};
+use ccsync::leasing::view::LockView;
 use ccsync::lock::claim::Claim;
 use ccsync::lock::record::LockRecord;
 use ccsync::lock::state::{Expiry, Holding, Settlement, Standing, TakeOver};
-use ccsync::sync::locks::{self, Acquired, LockView, Released, Survey};
-use ccsync::sync::{self, Context};
 use ccsync::sys::clock::{Clock, ManualClock, SystemClock};
+use ccsync::workspace::context::Context;
+use ccsync::workspace::error::SyncError;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::harness::library::{environment_of, with_context_at};
@@ -70,7 +75,7 @@ impl Station {
     }
 
     pub(super) fn acquire(&self, session: &str, take_over: TakeOver) -> Acquired {
-        self.with(|ctx| locks::acquire(ctx, &id(session), take_over))
+        self.with(|ctx| acquire::acquire(ctx, &id(session), take_over))
             .unwrap()
     }
 
@@ -80,7 +85,7 @@ impl Station {
 
     /// Gives a sign of life, as a `resume` does while its client runs, and says what this machine knows of the lock then.
     fn renew(&self, session: &str) -> Settlement {
-        self.with(sync::back_up).unwrap();
+        self.with(back_up).unwrap();
         let claim = Claim::load(
             &environment_of(&self.machine).dirs.state.join("locks"),
             &id(session),
@@ -98,7 +103,7 @@ impl Station {
     }
 
     pub(super) fn survey(&self) -> Survey {
-        self.with(locks::survey).unwrap()
+        self.with(lock_table::survey).unwrap()
     }
 
     pub(super) fn only_lock(&self) -> LockView {
@@ -108,7 +113,8 @@ impl Station {
     }
 
     fn release(&self, locks: &[LockView], force: TakeOver) -> Vec<Released> {
-        self.with(|ctx| locks::release(ctx, locks, force)).unwrap()
+        self.with(|ctx| release::release(ctx, locks, force))
+            .unwrap()
     }
 
     fn claim_file(&self, session: &str) -> PathBuf {
@@ -143,7 +149,7 @@ fn branch(session: &str) -> String {
 }
 
 #[test]
-fn a_lock_is_taken_renewed_taken_over_and_given_back() {
+fn lock_is_acquired_renewed_taken_over_and_released() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else {
@@ -203,7 +209,7 @@ fn a_lock_is_taken_renewed_taken_over_and_given_back() {
 }
 
 #[test]
-fn a_lock_held_for_long_leaves_nothing_behind() {
+fn lock_many_renewals_leave_no_objects() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
     let objects = || {
@@ -228,7 +234,7 @@ fn a_lock_held_for_long_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_lock_taken_over_alive_is_told_to_its_former_holder() {
+fn lock_taken_over_live_is_lost_to_former_holder() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
@@ -239,7 +245,7 @@ fn a_lock_taken_over_alive_is_told_to_its_former_holder() {
 }
 
 #[test]
-fn what_was_agreed_to_is_one_holders_lock_and_no_others() {
+fn lock_approval_covers_one_holder_only() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
@@ -261,7 +267,7 @@ fn what_was_agreed_to_is_one_holders_lock_and_no_others() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_costs_a_question_and_no_more() {
+fn lock_wrong_clock_costs_one_question() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     a.clock.set_wall(a.clock.now() - TimeDelta::hours(1));
@@ -293,7 +299,7 @@ fn a_clock_that_is_wrong_costs_a_question_and_no_more() {
 }
 
 #[test]
-fn what_became_of_a_push_is_settled_by_the_next_fetch() {
+fn lock_unanswered_push_is_settled_by_next_fetch() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
@@ -354,14 +360,14 @@ fn what_became_of_a_push_is_settled_by_the_next_fetch() {
 
 /// However long the person took to answer.
 #[test]
-fn a_yes_is_for_the_lock_that_was_shown() {
+fn lock_approval_covers_the_shown_lock_only() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
     let Acquired::HeldBy(shown) = b.acquire(ONE, TakeOver::Expired) else {
         panic!("a holds it")
     };
-    let take_over = || b.with(|ctx| locks::take_over(ctx, &shown)).unwrap();
+    let take_over = || b.with(|ctx| acquire::take_over(ctx, &shown)).unwrap();
     let mine = a.only_lock();
     assert!(matches!(
         a.release(&[mine], TakeOver::No)[..],
@@ -372,14 +378,14 @@ fn a_yes_is_for_the_lock_that_was_shown() {
     let Acquired::HeldBy(other) = take_over() else {
         panic!("nobody was asked about this one")
     };
-    let Acquired::Yes(_) = b.with(|ctx| locks::take_over(ctx, &other)).unwrap() else {
+    let Acquired::Yes(_) = b.with(|ctx| acquire::take_over(ctx, &other)).unwrap() else {
         panic!("it is the one shown")
     };
 }
 
 /// The commit was written into a clone that is gone: pushed by its name alone, it would stop every command that concerns the lock.
 #[test]
-fn what_was_sent_from_a_former_clone_is_sent_again() {
+fn lock_pending_change_of_lost_store_is_sent_again() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
     let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else {
@@ -399,7 +405,7 @@ fn what_was_sent_from_a_former_clone_is_sent_again() {
 }
 
 #[test]
-fn what_another_terminal_holds_is_not_given_back_for_it() {
+fn lock_of_other_process_is_not_released() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
@@ -407,7 +413,7 @@ fn what_another_terminal_holds_is_not_given_back_for_it() {
         claim["holder"] = serde_json::json!({"pid": std::os::unix::process::parent_id()});
     });
     let finish = || {
-        a.with(|ctx| ccsync::sync::finish(ctx, &BTreeSet::from([id(ONE)])))
+        a.with(|ctx| finish(ctx, &BTreeSet::from([id(ONE)])))
             .unwrap()
     };
     finish();
@@ -420,7 +426,7 @@ fn what_another_terminal_holds_is_not_given_back_for_it() {
 }
 
 #[test]
-fn a_claim_that_is_damaged_is_told_and_in_nobodys_way() {
+fn lock_damaged_lease_is_named_and_does_not_block() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
@@ -440,7 +446,7 @@ fn a_claim_that_is_damaged_is_told_and_in_nobodys_way() {
 }
 
 #[test]
-fn commands_show_and_release_what_they_may() {
+fn lock_show_and_release_commands() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(
@@ -540,7 +546,7 @@ const NONE: &str = "0000000000000000000000000000000000000000";
 /// be one chain, with generations that count those who held it.
 #[cfg(unix)]
 #[test]
-fn whatever_machines_do_at_once_a_lock_moves_in_one_line() {
+fn lock_concurrent_machines_keep_one_chain() {
     const ROUNDS: usize = 6;
     let env = TestEnv::new();
     let remote = env.bare_remote();
@@ -615,9 +621,9 @@ fn contend(station: &Station, rounds: usize) -> Vec<String> {
         } else {
             TakeOver::No
         };
-        match station.with(|ctx| locks::acquire(ctx, &id(ONE), take_over)) {
+        match station.with(|ctx| acquire::acquire(ctx, &id(ONE), take_over)) {
             Ok(Acquired::Yes(claim)) => put.push(claim.holding.commit.to_string()),
-            Ok(Acquired::HeldBy(_)) | Err(ccsync::sync::SyncError::Contended { .. }) => continue,
+            Ok(Acquired::HeldBy(_)) | Err(SyncError::Contended { .. }) => continue,
             Err(e) => panic!("{e:?}"),
         }
         station.clock.advance(Duration::from_secs(1));
@@ -628,7 +634,7 @@ fn contend(station: &Station, rounds: usize) -> Vec<String> {
                 .into_iter()
                 .filter(LockView::is_own)
                 .collect();
-            let _ = station.with(|ctx| locks::release(ctx, &own, TakeOver::No));
+            let _ = station.with(|ctx| release::release(ctx, &own, TakeOver::No));
         }
     }
     put

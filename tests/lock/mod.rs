@@ -44,7 +44,7 @@ fn explore_all(rules: Rules) {
 }
 
 #[test]
-fn three_machines_in_every_order() {
+fn lock_model_three_machines_in_every_order() {
     // One after the other, because each needs some memory.
     explore_all(THREE);
     explore_all(WAITING);
@@ -54,7 +54,7 @@ fn three_machines_in_every_order() {
 }
 
 #[test]
-fn two_machines_in_every_order() {
+fn lock_model_two_machines_in_every_order() {
     explore_all(TWO);
     if is_large() {
         explore_all(Rules { ticks: 1, ..TWO });
@@ -67,7 +67,7 @@ fn is_large() -> bool {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "shows the counterexamples")]
-fn the_model_finds_what_goes_wrong_without_each_rule() {
+fn lock_model_fails_without_each_rule() {
     for (broken, wrong) in [
         (
             Broken::LockExpectation,

@@ -207,7 +207,7 @@ pub(super) fn explore(rules: Rules) -> Result<Explored, Counterexample> {
                 Ok(next) if !known.insert(next) => continue,
                 Ok(next) => {
                     states.push((next, at, what, depth + 1));
-                    match model.wrong_with(&next) {
+                    match model.find_violation(&next) {
                         None => continue,
                         Some(wrong) => wrong,
                     }
@@ -590,7 +590,7 @@ impl Model {
     }
 
     /// What must be so in every state.
-    fn wrong_with(&self, world: &World) -> Option<String> {
+    fn find_violation(&self, world: &World) -> Option<String> {
         let machines = || world.machines.iter().enumerate();
         let can_write = |machine: &&Machine| {
             let commit = machine.claim.map(|claim| claim.commit);

@@ -1,17 +1,17 @@
 //! Generators that aim at the hard places.
 
 use ccsync::domain::client_dir::client_dir_name;
-use ccsync::domain::root::{RootSet, System};
+use ccsync::domain::placeholder::{Placeholders, System};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value};
 
-use super::roots;
+use super::placeholders;
 
 /// Machines of every system, some with roots that nobody should have.
-pub(crate) fn machines() -> Vec<RootSet> {
+pub(crate) fn machines() -> Vec<Placeholders> {
     vec![
-        roots(
+        placeholders(
             System::Linux,
             &[
                 ("HOME", "/home/al"),
@@ -19,21 +19,21 @@ pub(crate) fn machines() -> Vec<RootSet> {
                 ("W", "/srv/w"),
             ],
         ),
-        roots(
+        placeholders(
             System::Linux,
             &[
                 ("HOME", "/root"),
                 ("PROJECTS", "/work/projects=>/mnt/big/projects"),
             ],
         ),
-        roots(
+        placeholders(
             System::Macos,
             &[
                 ("HOME", "/Users/al=>/Volumes/Big Disk/al"),
                 ("PROJECTS", "/Users/al/My \"Projects\""),
             ],
         ),
-        roots(
+        placeholders(
             System::Windows,
             &[
                 ("HOME", "C:\\Users\\al"),
@@ -41,7 +41,7 @@ pub(crate) fn machines() -> Vec<RootSet> {
                 ("W", "n:\\w w"),
             ],
         ),
-        roots(
+        placeholders(
             System::Wsl,
             &[
                 ("HOME", "/home/al"),
@@ -49,7 +49,7 @@ pub(crate) fn machines() -> Vec<RootSet> {
                 ("W", "/mnt/c/w"),
             ],
         ),
-        roots(
+        placeholders(
             System::Linux,
             &[
                 ("HOME", "/home/\u{e9}"),
@@ -57,15 +57,15 @@ pub(crate) fn machines() -> Vec<RootSet> {
                 ("W", "/\u{76ee}\u{5f55}"),
             ],
         ),
-        roots(
+        placeholders(
             System::Linux,
             &[("HOME", "/a"), ("PROJECTS", "/a\\"), ("W", "/1")],
         ),
-        roots(
+        placeholders(
             System::Linux,
             &[("HOME", "/a{{"), ("PROJECTS", "/a{{HOME}}"), ("W", "/\"")],
         ),
-        roots(
+        placeholders(
             System::Linux,
             &[
                 ("HOME", "/home/al"),
@@ -76,16 +76,16 @@ pub(crate) fn machines() -> Vec<RootSet> {
     ]
 }
 
-pub(crate) fn machine() -> impl Strategy<Value = RootSet> {
+pub(crate) fn machine() -> impl Strategy<Value = Placeholders> {
     select(machines())
 }
 
 /// Working directories for which directory names are known.
-pub(crate) fn directories(machine: &RootSet) -> Vec<String> {
+pub(crate) fn directories(machine: &Placeholders) -> Vec<String> {
     let separator = machine.system.separator();
     let below = |tail: &str| {
         machine
-            .roots
+            .placeholders
             .iter()
             .map(|root| format!("{}{separator}{tail}", root.path))
             .collect::<Vec<_>>()
@@ -100,11 +100,11 @@ pub(crate) fn directories(machine: &RootSet) -> Vec<String> {
 }
 
 /// Every spelling of every root that this file can think of, made without the code under test.
-fn spelled(machine: &RootSet) -> Vec<String> {
+fn spelled(machine: &Placeholders) -> Vec<String> {
     let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     let mut all = Vec::new();
     let paths = machine
-        .roots
+        .placeholders
         .iter()
         .flat_map(|root| [Some(root.path.clone()), root.resolved.clone()])
         .flatten();
@@ -258,7 +258,7 @@ const BYTES: &[&[u8]] = &[
 ];
 
 /// Any bytes, with a weakness for paths of the machine between awkward neighbours.
-pub(crate) fn bytes(machine: &RootSet) -> impl Strategy<Value = Vec<u8>> + use<> {
+pub(crate) fn bytes(machine: &Placeholders) -> impl Strategy<Value = Vec<u8>> + use<> {
     let paths: Vec<Vec<u8>> = spelled(machine)
         .into_iter()
         .map(String::into_bytes)
@@ -278,7 +278,7 @@ pub(crate) fn bytes(machine: &RootSet) -> impl Strategy<Value = Vec<u8>> + use<>
 }
 
 /// Text as it stands in a string: paths between awkward neighbours, all of it UTF-8.
-fn text(machine: &RootSet) -> impl Strategy<Value = String> + use<> {
+fn text(machine: &Placeholders) -> impl Strategy<Value = String> + use<> {
     let piece =
         prop_oneof![2 => select(spelled(machine)), 3 => select(NEIGHBOURS).prop_map(str::to_owned)];
     prop::collection::vec(piece, 0..7).prop_map(|pieces| pieces.concat())
@@ -305,7 +305,7 @@ const TYPES: &[&str] = &[
 ];
 
 /// A JSON value with the keys that matter, paths in strings and in keys, and JSON inside of strings.
-fn value(machine: &RootSet) -> impl Strategy<Value = Value> + use<> {
+fn value(machine: &Placeholders) -> impl Strategy<Value = Value> + use<> {
     let leaf = prop_oneof![
         6 => text(machine).prop_map(Value::String),
         2 => select(TYPES).prop_map(|name| Value::String(name.to_owned())),
@@ -325,7 +325,7 @@ fn value(machine: &RootSet) -> impl Strategy<Value = Value> + use<> {
 }
 
 /// A line of valid JSON: compact, with blanks, or with escaped slashes.
-pub(crate) fn line(machine: &RootSet) -> impl Strategy<Value = String> + use<> {
+pub(crate) fn line(machine: &Placeholders) -> impl Strategy<Value = String> + use<> {
     (value(machine), 0..3).prop_map(|(value, writer)| match writer {
         0 => value.to_string(),
         1 => value.to_string().replace('/', "\\/"),

@@ -3,18 +3,18 @@
 
 use std::path::Path;
 
-use ccsync::domain::root::{RootSet, System};
+use ccsync::domain::placeholder::{Placeholders, System};
 use ccsync::rewrite::{Expander, TextKind, View};
 use walkdir::WalkDir;
 
-use super::{collapse, expand, read, roots};
+use super::{collapse, expand, placeholders, read};
 
 /// The home directories under which the corpus was made.
 const HOMES: [&str; 2] = ["/home/alice", "/home/bob"];
 
 #[test]
 #[allow(clippy::print_stderr)]
-fn every_file_of_the_corpus_is_exact() {
+fn rewrite_every_corpus_file_round_trips() {
     let Some(corpus) = std::env::var_os("CCSYNC_CORPUS_DIR") else {
         eprintln!("skipped: CCSYNC_CORPUS_DIR is not set");
         return;
@@ -48,8 +48,8 @@ fn check_case(case: &Path) -> usize {
     files
 }
 
-fn machine(home: &str) -> RootSet {
-    roots(
+fn machine(home: &str) -> Placeholders {
+    placeholders(
         System::Linux,
         &[("HOME", home), ("PROJECTS", &format!("{home}/projects"))],
     )
@@ -67,7 +67,7 @@ fn projects(case: &Path) -> Vec<String> {
         .collect()
 }
 
-fn check_file(path: &Path, origin: &RootSet, directories: &[String]) {
+fn check_file(path: &Path, origin: &Placeholders, directories: &[String]) {
     let text = std::fs::read(path).expect("a file");
     let is_json = path
         .extension()
@@ -94,7 +94,7 @@ fn check_file(path: &Path, origin: &RootSet, directories: &[String]) {
             );
         }
     }
-    let there = roots(
+    let there = placeholders(
         System::Linux,
         &[("HOME", "/srv/someone"), ("PROJECTS", "/srv/someone/code")],
     );

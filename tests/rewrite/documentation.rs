@@ -1,19 +1,19 @@
-//! The examples of `docs/rewriting.md`, executed.
+//! The examples of `docs/dev/rewriting.md`, executed.
 
 use std::collections::HashMap;
 
-use ccsync::domain::root::{RootSet, System};
+use ccsync::domain::placeholder::{Placeholders, System};
 use ccsync::rewrite::{Expander, TextKind, View};
 
-use super::{collapse, expand, read, roots};
+use super::{collapse, expand, placeholders, read};
 
-const DOCUMENT: &str = include_str!("../../docs/rewriting.md");
+const DOCUMENT: &str = include_str!("../../docs/dev/rewriting.md");
 
 /// A machine of the document, with the working directories for which directory names are known.
-type Machine = (RootSet, Vec<String>);
+type Machine = (Placeholders, Vec<String>);
 
 #[test]
-fn every_example_is_true() {
+fn rewrite_every_documented_example_holds() {
     let machines = machines();
     let mut journey = None;
     let mut examples = 0;
@@ -91,13 +91,16 @@ fn machines() -> HashMap<String, Machine> {
         .lines()
         .filter_map(|line| match cells(line).as_slice() {
             [name, system, home, projects, directories @ ..] => {
-                let roots = roots(
+                let placeholders = placeholders(
                     system_of(system)?,
                     &[("HOME", home), ("PROJECTS", projects)],
                 );
                 Some((
                     (*name).to_owned(),
-                    (roots, directories.iter().map(|d| (*d).to_owned()).collect()),
+                    (
+                        placeholders,
+                        directories.iter().map(|d| (*d).to_owned()).collect(),
+                    ),
                 ))
             }
             _ => None,
@@ -109,7 +112,7 @@ fn system_of(name: &str) -> Option<System> {
     serde_json::from_value(serde_json::Value::from(name)).ok()
 }
 
-/// The texts of a table's row, if all of its cells are code; empty cells are left out.
+/// Returns the texts of a table's row, if all of its cells are code; skips empty cells.
 fn cells(line: &str) -> Vec<&str> {
     let Some(row) = line
         .strip_prefix("| ")

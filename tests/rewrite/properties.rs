@@ -1,13 +1,13 @@
 //! What must hold for any text.
 
-use ccsync::domain::root::{RootSet, System};
+use ccsync::domain::placeholder::{Placeholders, System};
 use ccsync::rewrite::{Expander, TextKind, View, collapse_path, expand_path};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
 
 use super::arbitrary::{bytes, directories, line, machine, machines};
-use super::{collapse, expand, read, roots};
+use super::{collapse, expand, placeholders, read};
 
 const KINDS: [TextKind; 2] = [TextKind::Json, TextKind::Plain];
 const VIEWS: [View; 2] = [View::Local, View::Original];
@@ -20,11 +20,11 @@ const CLIENT_RECORDS: [&str; 4] = [
     "file-history-delta",
 ];
 
-fn machine_and_bytes() -> impl Strategy<Value = (RootSet, Vec<u8>)> {
+fn machine_and_bytes() -> impl Strategy<Value = (Placeholders, Vec<u8>)> {
     machine().prop_flat_map(|machine| (Just(machine.clone()), bytes(&machine)))
 }
 
-fn machine_and_line() -> impl Strategy<Value = (RootSet, String)> {
+fn machine_and_line() -> impl Strategy<Value = (Placeholders, String)> {
     machine().prop_flat_map(|machine| (Just(machine.clone()), line(&machine)))
 }
 
@@ -32,7 +32,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_way_back_is_exact((origin, text) in machine_and_bytes()) {
+    fn rewrite_collapse_then_expand_is_exact((origin, text) in machine_and_bytes()) {
         for kind in KINDS {
             let portable = collapse(&origin, &directories(&origin), kind, &text);
             let back = expand(&Expander::exact(&origin), kind, &portable);
@@ -46,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_are_independent((origin, text) in machine_and_bytes(), target in machine()) {
+    fn rewrite_lines_are_independent((origin, text) in machine_and_bytes(), target in machine()) {
         let lines = || text.split_inclusive(|b| *b == b'\n');
         for kind in KINDS {
             let whole = collapse(&origin, &directories(&origin), kind, &text);
@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_can_be_expanded((origin, text) in machine_and_bytes(), target in machine()) {
+    fn expand_any_bytes_never_panics((origin, text) in machine_and_bytes(), target in machine()) {
         for kind in KINDS {
             for view in VIEWS {
                 read(&origin, &target, view, kind, &text);
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn json_stays_json((origin, line) in machine_and_line(), target in machine()) {
+    fn rewrite_json_stays_valid((origin, line) in machine_and_line(), target in machine()) {
         let portable = collapse(&origin, &directories(&origin), TextKind::Json, line.as_bytes());
         let shown = String::from_utf8_lossy(&portable);
         prop_assert!(serde_json::from_slice::<Value>(&portable).is_ok(), "{}\nfrom {}", shown, line);
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn protected_strings_never_change((origin, line) in machine_and_line(), target in machine()) {
+    fn rewrite_protected_strings_never_change((origin, line) in machine_and_line(), target in machine()) {
         let before = protected(&serde_json::from_str(&line).expect("JSON"));
         let portable = collapse(&origin, &directories(&origin), TextKind::Json, line.as_bytes());
         prop_assert_eq!(&protected(&serde_json::from_slice(&portable).expect("JSON")), &before, "{}", line);
@@ -94,17 +94,17 @@ proptest! {
     }
 
     #[test]
-    fn no_root_is_left((origin, line) in machine_and_line()) {
+    fn collapse_leaves_no_placeholder_directory((origin, line) in machine_and_line()) {
         let portable = collapse(&origin, &directories(&origin), TextKind::Json, line.as_bytes());
         let mut left = Vec::new();
         unprotected(&serde_json::from_slice(&portable).expect("JSON"), &mut |text| {
-            left.extend(origin.roots.iter().filter(|root| stands_alone(text, &root.path, origin.system)).map(|root| (root.path.clone(), text.to_owned())));
+            left.extend(origin.placeholders.iter().filter(|root| stands_alone(text, &root.path, origin.system)).map(|root| (root.path.clone(), text.to_owned())));
         });
         prop_assert!(left.is_empty(), "{:?}\nfrom {}\nvia {}", left, line, String::from_utf8_lossy(&portable));
     }
 
     #[test]
-    fn the_original_view_differs_in_the_clients_fields_only((origin, line) in machine_and_line(), target in machine()) {
+    fn expand_original_paths_differ_in_client_fields_only((origin, line) in machine_and_line(), target in machine()) {
         let portable = collapse(&origin, &directories(&origin), TextKind::Json, line.as_bytes());
         let parse = |text: &[u8]| serde_json::from_slice::<Value>(text).expect("JSON");
         let exact = parse(line.as_bytes());
@@ -119,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn paths_read_as_the_readers_own(parts in prop::collection::vec(part(), 0..5), depth in 1_usize..4) {
+    fn expand_paths_have_form_of_reader(parts in prop::collection::vec(part(), 0..5), depth in 1_usize..4) {
         let machines = machines();
         for (from, to) in [(0, 1), (0, 2), (0, 3), (3, 0), (3, 4), (4, 3), (2, 3), (1, 2), (2, 0)] {
             let (origin, target) = (&machines[from], &machines[to]);
@@ -133,8 +133,8 @@ proptest! {
     }
 
     #[test]
-    fn single_paths_come_back(origin in machine(), at in any::<prop::sample::Index>(), tail in tail()) {
-        let root = &at.get(&origin.roots).path;
+    fn rewrite_single_path_round_trips(origin in machine(), at in any::<prop::sample::Index>(), tail in tail()) {
+        let root = &at.get(&origin.placeholders).path;
         let separator = origin.system.separator().to_string();
         let native = [vec![root.as_str()], tail].concat().join(&separator);
         let portable = collapse_path(&origin, &native);
@@ -176,13 +176,16 @@ fn part() -> impl Strategy<Value = Part> {
 }
 
 /// The parts as text of a machine, in a string that is `depth` levels of JSON deep.
-fn rendered(machine: &RootSet, parts: &[Part], depth: usize) -> String {
+fn rendered(machine: &Placeholders, parts: &[Part], depth: usize) -> String {
     let separator = machine.system.separator().to_string();
     let words = parts.iter().map(|part| match part {
         Part::Word(word) => (*word).to_owned(),
-        Part::Path(root, tail) => [vec![machine.roots[*root].path.as_str()], tail.clone()]
-            .concat()
-            .join(&separator),
+        Part::Path(root, tail) => [
+            vec![machine.placeholders[*root].path.as_str()],
+            tail.clone(),
+        ]
+        .concat()
+        .join(&separator),
     });
     let text = format!("in {}", words.collect::<Vec<_>>().join(" "));
     (0..depth).fold(text, |text, _| serde_json::json!({ "x": text }).to_string())
@@ -251,9 +254,9 @@ fn without_cwd(mut value: Value) -> Value {
 }
 
 #[test]
-fn what_another_machine_wrote_is_not_touched_by_foreign_roots() {
-    let a = roots(System::Linux, &[("HOME", "/home/al")]);
-    let b = roots(System::Linux, &[("HOME", "/home/bo")]);
+fn collapse_ignores_paths_of_other_machine() {
+    let a = placeholders(System::Linux, &[("HOME", "/home/al")]);
+    let b = placeholders(System::Linux, &[("HOME", "/home/bo")]);
     let foreign = b"{\"cwd\":\"/home/al/x\"}\n";
     assert_eq!(collapse(&b, &[], TextKind::Json, foreign), foreign);
     let portable = collapse(&a, &[], TextKind::Json, foreign);
@@ -264,7 +267,7 @@ fn what_another_machine_wrote_is_not_touched_by_foreign_roots() {
 }
 
 #[test]
-fn a_long_line_with_many_paths_takes_linear_time() {
+fn collapse_long_line_takes_linear_time() {
     let origin = &machines()[0];
     let line = format!(
         "{{\"x\":\"{}\",\"data\":\"/home/al\"}}",

@@ -5,10 +5,10 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use ccsync::domain::root::System;
+use ccsync::domain::placeholder::System;
 use ccsync::rewrite::{TextKind, View};
 
-use super::{collapse, read, roots};
+use super::{collapse, placeholders, read};
 
 const PROGRAM: &str = r#"
 import importlib.util, sys
@@ -45,16 +45,16 @@ const AROUND: &[(&str, &str)] = &[
 
 #[test]
 #[allow(clippy::print_stderr)]
-fn the_reference_agrees() {
+fn rewrite_agrees_with_reference() {
     let Some(reference) = std::env::var_os("CCSYNC_REWRITE_REF") else {
         eprintln!("skipped: CCSYNC_REWRITE_REF is not set");
         return;
     };
-    let origin = roots(
+    let origin = placeholders(
         System::Linux,
         &[("HOME", "/home/al"), ("PROJECTS", "/home/al/projects")],
     );
-    let target = roots(
+    let target = placeholders(
         System::Linux,
         &[("HOME", "/Users/bo"), ("PROJECTS", "/work/code")],
     );
@@ -135,7 +135,7 @@ fn agree(path: &str, after: &str) -> bool {
 }
 
 #[test]
-fn lines_are_what_they_should_be() {
+fn rewrite_reference_lines_are_json() {
     assert!(
         lines()
             .iter()

@@ -8,7 +8,7 @@ use ccsync::transport::remote::{Missing, PushOutcome, RemoteError};
 use crate::transport::world::{MAIN, Store, World, is_refused, shown, update};
 
 #[test]
-fn by_path_and_by_file_url() {
+fn transport_path_and_file_url_round_trip() {
     let world = World::new();
     let remote = world.bare("a b.git");
     world.store("one", remote.to_str().unwrap()).round_trip();
@@ -19,7 +19,7 @@ fn by_path_and_by_file_url() {
 }
 
 #[test]
-fn expectations_are_kept() {
+fn transport_push_refuses_unexpected_old_value() {
     let world = World::new();
     world.bare("r.git");
     let store = world.store("s", "r.git");
@@ -88,7 +88,7 @@ fn expectations_are_kept() {
 }
 
 #[test]
-fn several_references_move_together_or_not_at_all() {
+fn transport_push_of_several_refs_is_atomic() {
     let world = World::new();
     world.bare("r.git");
     let store = world.store("s", "r.git");
@@ -115,7 +115,7 @@ fn several_references_move_together_or_not_at_all() {
 }
 
 #[test]
-fn of_many_who_push_at_once_exactly_one_wins() {
+fn transport_concurrent_pushes_have_one_winner() {
     const STORES: usize = 4;
     const ROUNDS: usize = 12;
     let world = World::new();
@@ -164,7 +164,7 @@ fn of_many_who_push_at_once_exactly_one_wins() {
 }
 
 #[test]
-fn a_missing_repository_is_named() {
+fn transport_missing_repository_is_named() {
     let world = World::new();
     let store = world.store("s", "usb/r.git");
     let commit = store.commit(None, "x");
@@ -196,7 +196,7 @@ fn a_missing_repository_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn what_a_hook_says_is_shown_but_not_obeyed_by_the_terminal() {
+fn transport_hook_message_is_shown_escaped() {
     let world = World::new();
     world.bare("r.git");
     let store = world.store("s", "r.git");
@@ -214,7 +214,7 @@ fn what_a_hook_says_is_shown_but_not_obeyed_by_the_terminal() {
 }
 
 #[test]
-fn the_lock_file_of_another_push_means_try_again() {
+fn transport_ref_lock_of_other_push_means_retry() {
     let world = World::new();
     world.bare("r.git");
     let store = world.store("s", "r.git");
@@ -226,7 +226,7 @@ fn the_lock_file_of_another_push_means_try_again() {
 }
 
 #[test]
-fn a_name_in_the_way_of_another_is_no_race() {
+fn transport_conflicting_ref_name_is_rejected() {
     let world = World::new();
     world.bare("r.git");
     let store = world.store("s", "r.git");
@@ -240,7 +240,7 @@ fn a_name_in_the_way_of_another_is_no_race() {
 
 #[cfg(unix)]
 #[test]
-fn a_strange_environment_and_configuration_change_nothing() {
+fn transport_ignores_user_environment_and_config() {
     let mut world = World::new();
     let hook = "touch \"$HOME/ran\"; exit 1";
     for name in ["pre-push", "reference-transaction", "post-checkout"] {
@@ -295,7 +295,7 @@ fn a_strange_environment_and_configuration_change_nothing() {
 }
 
 #[test]
-fn odd_reference_names_are_refused_before_git_sees_them() {
+fn transport_invalid_ref_name_is_refused_before_git() {
     let world = World::new();
     let store = world.store("s", "r.git");
     let commit = store.commit(None, "x");
@@ -313,7 +313,7 @@ fn odd_reference_names_are_refused_before_git_sees_them() {
 }
 
 #[test]
-fn branches_come_with_the_one_that_was_asked_for_and_go_when_they_are_gone() {
+fn fetch_adds_and_prunes_lock_branches() {
     let world = World::new();
     world.bare("r.git");
     let (a, b) = (world.store("a", "r.git"), world.store("b", "r.git"));
@@ -398,7 +398,7 @@ fn branches_come_with_the_one_that_was_asked_for_and_go_when_they_are_gone() {
 }
 
 #[test]
-fn a_missing_remote_is_no_remote_without_branches() {
+fn fetch_missing_remote_is_not_an_empty_one() {
     let world = World::new();
     let error = world
         .store("s", "nowhere.git")

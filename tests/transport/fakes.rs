@@ -35,7 +35,7 @@ fn each_call(world: &World) -> [RemoteError; 3] {
 }
 
 #[test]
-fn a_git_that_hangs_is_stopped() {
+fn transport_hanging_git_is_stopped() {
     let clock = SystemClock::default();
     for error in each_call(&world_with(
         "git",
@@ -65,7 +65,7 @@ fn a_git_that_hangs_is_stopped() {
 }
 
 #[test]
-fn a_git_that_talks_nonsense_has_done_nothing() {
+fn transport_nonsense_output_counts_as_failure() {
     for script in ["echo hello", "exit 0", "printf '\\377\\0\\t:\\t'"] {
         let world = world_with("git", script);
         world.bare("r.git");
@@ -83,7 +83,7 @@ fn a_git_that_talks_nonsense_has_done_nothing() {
 }
 
 #[test]
-fn an_old_git_and_a_missing_one_are_named() {
+fn transport_old_or_missing_git_is_named() {
     let old = "case \"$*\" in *version*) echo git version 2.30.2;; *) echo usage: git fetch >&2; exit 129;; esac";
     let world = world_with("git", old);
     for error in each_call(&world) {
@@ -100,7 +100,7 @@ fn an_old_git_and_a_missing_one_are_named() {
 }
 
 #[test]
-fn a_push_whose_answer_was_lost_is_not_pushed_again() {
+fn transport_push_with_lost_answer_is_not_repeated() {
     let script = "PATH=$REAL_PATH git \"$@\" || exit\n\
                   case \"$*\" in *' push '*) echo push >> $HOME/log; echo fatal: early EOF >&2; exit 128;; esac";
     let world = world_with("git", script);
@@ -116,7 +116,7 @@ fn a_push_whose_answer_was_lost_is_not_pushed_again() {
 }
 
 #[test]
-fn a_network_that_fails_is_tried_three_times() {
+fn transport_failing_network_is_tried_three_times() {
     let world = world_with(
         "git",
         "echo x >> $HOME/log; echo fatal: early EOF >&2; exit 128",
@@ -134,7 +134,7 @@ fn a_network_that_fails_is_tried_three_times() {
 }
 
 #[test]
-fn ssh_must_not_ask_unless_the_user_has_a_command_of_their_own() {
+fn transport_ssh_is_non_interactive_without_own_command() {
     let script =
         "echo \"$@\" > $HOME/log; echo 'al@h: Permission denied (publickey).' >&2; exit 255";
     let log = |world: &World| {
@@ -151,9 +151,9 @@ fn ssh_must_not_ask_unless_the_user_has_a_command_of_their_own() {
     assert!(log(&world).starts_with("-4 "));
 }
 
-/// Every flag and variable that git gets; `docs/git.md` gives the reason of each.
+/// Every flag and variable that git gets; `docs/dev/transport.md` gives the reason of each.
 #[test]
-fn the_command_lines_are_these() {
+fn transport_git_command_lines_are_exact() {
     let script = "echo \"$@\" >> $HOME/log\n\
                   env | grep -E '^(GIT_(TERM|SSH_|CONFIG_C|DIR)|GCM_|LC_(A|M)|LANGUAGE)' | sort > $HOME/env.$#\n\
                   exit 1";
@@ -177,7 +177,7 @@ fn the_command_lines_are_these() {
         update("refs/heads/m", Some(&id), None),
     ]);
     let _ = world.store("d", "/srv/r.git").git.check_objects(&id);
-    let _ = store.git.tidy_up(50, 2000);
+    let _ = store.git.repack_if_needed(50, 2000);
     let settings = "--git-dir=$WORLD/s/.git/ -c core.fsmonitor= -c submodule.recurse=false -c gc.auto=0 \
                     -c maintenance.auto=false -c fetch.writeCommitGraph=false -c fetch.unpackLimit=1 \
                     -c protocol.ext.allow=never \

@@ -23,7 +23,7 @@ fn helper(world: &World, password: &str) {
 }
 
 #[test]
-fn a_credential_helper_of_the_users_logs_in() {
+fn http_credential_helper_is_used() {
     let (world, root) = world_with_remote();
     let server = Server::start(Manner::Serves(root));
     helper(&world, "right");
@@ -39,7 +39,7 @@ fn a_credential_helper_of_the_users_logs_in() {
 }
 
 #[test]
-fn a_wrong_or_missing_password_is_denied_without_a_question() {
+fn http_wrong_password_is_denied_without_prompt() {
     let (world, root) = world_with_remote();
     let server = Server::start(Manner::Serves(root));
     let missing = world.store("a", &server.url("")).git.refs().unwrap_err();
@@ -57,7 +57,7 @@ fn a_wrong_or_missing_password_is_denied_without_a_question() {
 }
 
 #[test]
-fn a_password_in_the_address_works_and_is_never_shown() {
+fn http_url_password_works_and_is_never_shown() {
     let (world, root) = world_with_remote();
     let server = Server::start(Manner::Serves(root));
     let store = world.store("s", &server.url("al:right@"));
@@ -79,7 +79,7 @@ fn a_password_in_the_address_works_and_is_never_shown() {
 }
 
 #[test]
-fn a_server_in_trouble_is_asked_again_and_one_without_the_repository_is_not() {
+fn http_busy_server_is_retried_but_missing_repository_is_not() {
     let world = World::new();
     let busy = Server::start(Manner::Answers("503 Service Unavailable"));
     let error = world.store("a", &busy.url("")).git.refs().unwrap_err();
@@ -110,7 +110,7 @@ fn a_server_in_trouble_is_asked_again_and_one_without_the_repository_is_not() {
 }
 
 #[test]
-fn a_server_that_never_answers_does_not_hold_us() {
+fn http_silent_server_times_out() {
     let world = World::new();
     let server = Server::start(Manner::Silent);
     let store = world.store("s", &server.url(""));
@@ -132,7 +132,7 @@ fn a_server_that_never_answers_does_not_hold_us() {
 }
 
 #[test]
-fn a_server_that_finds_the_push_too_large_rejects_it() {
+fn http_too_large_push_is_rejected() {
     let (world, root) = world_with_remote();
     let server = Server::start(Manner::RefusesPacks(root));
     let store = world.store("s", &server.url("al:right@"));
@@ -142,7 +142,7 @@ fn a_server_that_finds_the_push_too_large_rejects_it() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_unreachable() {
+fn http_closed_port_is_unreachable() {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -32,7 +32,7 @@ fn write_client_config(world: &World, server: &Sshd, key: &str, known_hosts: &st
 }
 
 #[test]
-fn an_alias_of_the_users_configuration_is_honoured() {
+fn ssh_host_alias_is_honoured() {
     let world = World::new();
     let Some(_server) = start(&world) else { return };
     for (n, prefix) in ["store-host:", "ssh://store-host"].iter().enumerate() {
@@ -44,7 +44,7 @@ fn an_alias_of_the_users_configuration_is_honoured() {
 }
 
 #[test]
-fn a_command_of_the_users_own_is_honoured() {
+fn ssh_own_command_is_honoured() {
     let mut world = World::new();
     let Some(_server) = start(&world) else { return };
     world.gitconfig("");
@@ -59,7 +59,7 @@ fn a_command_of_the_users_own_is_honoured() {
 }
 
 #[test]
-fn what_ssh_refuses_is_denied_at_once() {
+fn ssh_refused_key_is_denied_without_retry() {
     let world = World::new();
     let Some(server) = start(&world) else { return };
     let remote = world.bare("r.git");
@@ -79,7 +79,7 @@ fn what_ssh_refuses_is_denied_at_once() {
 }
 
 #[test]
-fn a_missing_repository_and_a_missing_server_are_told_apart() {
+fn ssh_missing_repository_differs_from_missing_server() {
     let world = World::new();
     let Some(server) = start(&world) else { return };
     let store = world.store("s", "store-host:/nowhere/r.git");

@@ -6,7 +6,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::sync::{self, Decided, Proposal};
+use crate::extras::approval::{Decided, Proposal};
 use crate::ui::format::count;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, paint};
@@ -72,7 +72,7 @@ struct Skipped<'a> {
 const CHANGED: &str = "it has changed since it was shown: look at it again";
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let mut proposals = sync::proposals(&app.context()?)?;
+    let mut proposals = crate::extras::approval::proposals(&app.context()?)?;
     proposals.retain(|proposal| args.files.is_empty() || args.files.contains(&proposal.name));
     let asks = !args.yes && !args.dry_run && !args.json.json && app.is_interactive();
     let (mut yes, mut no, mut answered) = (Vec::new(), Vec::new(), Vec::new());
@@ -100,7 +100,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     }
     let mut decided = match (yes.is_empty(), no.is_empty()) {
         (true, true) => Decided::default(),
-        _ => sync::apply(&app.context()?, &yes, &no)?,
+        _ => crate::extras::approval::apply(&app.context()?, &yes, &no)?,
     };
     let is_told = |name: &String| {
         let mut skipped = decided.skipped.iter().map(|(name, _)| name);
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proposal_is_shown_without_what_could_steer_the_terminal() {
+    fn apply_hostile_proposal_is_shown_escaped() {
         let proposal = Proposal {
             name: "commands/go\u{1b}[2J.md".to_owned(),
             from: "desk\u{7}".to_owned(),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_adds_up() {
+    fn apply_summary_counts_every_decision() {
         let decided = Decided {
             applied: vec!["a".to_owned()],
             kept: vec!["b".to_owned(), "c".to_owned()],

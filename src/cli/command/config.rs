@@ -13,10 +13,9 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::config::{Config, Key};
 use crate::domain::pattern::ProjectPattern;
-use crate::domain::root::RootName;
+use crate::domain::placeholder::PlaceholderName;
 use crate::domain::size::ByteSize;
-use crate::sync;
-use crate::sync::report::Report;
+use crate::report::transfer::Report;
 use crate::transport::url::{RemoteUrl, redact};
 use crate::ui::sanitize::one_line;
 use crate::ui::table::{Cell, Table};
@@ -62,7 +61,7 @@ enum Action {
     /// Say where a placeholder lies on a machine, for sessions that have no place there
     SetPath {
         /// The placeholder
-        name: RootName,
+        name: PlaceholderName,
         /// The machine's name or id, or `this`
         machine: String,
         /// The directory on that machine
@@ -81,7 +80,8 @@ struct Document<'a> {
     paths: String,
     days: u32,
     /// What travels beside sessions.
-    beside: Vec<&'static str>,
+    #[serde(rename = "beside")]
+    extras: Vec<&'static str>,
     /// Patterns; none: every project.
     include: &'a [ProjectPattern],
     /// Patterns.
@@ -129,7 +129,7 @@ fn document(config: &Config, file: String) -> Document<'_> {
         remote: config.get(Key::Remote).map(|remote| redact(&remote)),
         paths: config.paths.to_string(),
         days: config.days,
-        beside: config.beside.iter().map(|kind| kind.name()).collect(),
+        extras: config.extras.iter().map(|kind| kind.name()).collect(),
         include: &config.sync.include,
         exclude: &config.sync.exclude,
         max_size: config.sync.max_size.map(ByteSize::bytes),
@@ -154,10 +154,10 @@ fn lines(document: &Document<'_>, config: &Config) -> Vec<String> {
     fact("days", &document.days.to_string());
     fact(
         "beside",
-        &if document.beside.is_empty() {
+        &if document.extras.is_empty() {
             "none".to_owned()
         } else {
-            document.beside.join(",")
+            document.extras.join(",")
         },
     );
     fact(
@@ -199,11 +199,11 @@ fn set(key: Key, value: &str, app: &mut App) -> Result<Exit, CliError> {
 fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
     let remote = RemoteUrl::parse(value, &current_dir()?)?;
     init::refuse_open(&remote)?;
-    let request = sync::SetUp {
+    let request = crate::machine::set_up::SetUp {
         remote: Some(remote),
-        ..sync::SetUp::default()
+        ..crate::machine::set_up::SetUp::default()
     };
-    sync::set_up(
+    crate::machine::set_up::set_up(
         &app.env,
         app.clock(),
         app.progress(),
@@ -223,8 +223,13 @@ fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-fn set_path(name: &RootName, machine: &str, path: &str, app: &mut App) -> Result<Exit, CliError> {
-    let remote = sync::set_path(&app.context()?, name.clone(), machine, path)?;
+fn set_path(
+    name: &PlaceholderName,
+    machine: &str,
+    path: &str,
+    app: &mut App,
+) -> Result<Exit, CliError> {
+    let remote = crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
     let me = app.config()?.machine;
     if ["this", &me.name, me.id.as_str()].contains(&machine) {
         tell_of_stored(std::slice::from_ref(name), true, app);
@@ -261,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_shown_without_secrets() {
+    fn config_text_hides_secrets() {
         let config = config();
         insta::assert_snapshot!(
             lines(&document(&config, "/c/config.toml".to_owned()), &config).join("\n")
@@ -269,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn config_json_has_every_field() {
         let config = config();
         insta::assert_snapshot!(
             serde_json::to_string_pretty(&document(&config, "/c".to_owned())).unwrap()

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
+use crate::check::doctor::run::{Check, CheckStatus, doctor};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::sync::doctor::{Check, Verdict, doctor};
 use crate::ui::format::count;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, ERROR, GOOD, HINT, paint};
@@ -26,7 +26,7 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Document<'a> {
     /// The worst verdict.
-    verdict: Verdict,
+    verdict: CheckStatus,
     /// In the order in which they are shown. A name may occur more than once.
     checks: &'a [Check],
 }
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         .iter()
         .map(|check| check.verdict)
         .max()
-        .unwrap_or(Verdict::Ok);
+        .unwrap_or(CheckStatus::Ok);
     if args.json.json {
         app.print_json(
             "doctor",
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         let lines = lines(&checks, app.out.is_quiet());
         app.print(&lines)?;
     }
-    Ok(if verdict == Verdict::Error {
+    Ok(if verdict == CheckStatus::Error {
         Exit::Failed
     } else {
         Exit::Done
@@ -61,13 +61,13 @@ fn lines(checks: &[Check], quiet: bool) -> Vec<String> {
     let mut table = Table::new(0, usize::MAX);
     let shown: Vec<&Check> = checks
         .iter()
-        .filter(|check| !quiet || check.verdict > Verdict::Ok)
+        .filter(|check| !quiet || check.verdict > CheckStatus::Ok)
         .collect();
     for check in &shown {
         let (verdict, style) = match check.verdict {
-            Verdict::Ok => ("ok", GOOD),
-            Verdict::Warning => ("warning", ATTENTION),
-            Verdict::Error => ("error", ERROR),
+            CheckStatus::Ok => ("ok", GOOD),
+            CheckStatus::Warning => ("warning", ATTENTION),
+            CheckStatus::Error => ("error", ERROR),
         };
         table.row([
             Cell::new(verdict).style(style),
@@ -97,7 +97,7 @@ fn summary(checks: &[Check]) -> String {
             .filter(|check| check.verdict == verdict)
             .count() as u64
     };
-    let (errors, warnings) = (of(Verdict::Error), of(Verdict::Warning));
+    let (errors, warnings) = (of(CheckStatus::Error), of(CheckStatus::Warning));
     match (errors, warnings) {
         (0, 0) => "doctor: all is well".to_owned(),
         (0, n) => format!("doctor: {}", count(n, "warning")),
@@ -110,7 +110,7 @@ fn summary(checks: &[Check]) -> String {
 mod tests {
     use super::*;
 
-    fn check(name: &'static str, verdict: Verdict, words: &str, mend: Option<&str>) -> Check {
+    fn check(name: &'static str, verdict: CheckStatus, words: &str, mend: Option<&str>) -> Check {
         Check {
             name,
             verdict,
@@ -124,18 +124,18 @@ mod tests {
     }
 
     #[test]
-    fn each_check_is_one_line() {
+    fn doctor_text_has_one_line_per_check() {
         let checks = [
-            check("git", Verdict::Ok, "version 2.47", None),
+            check("git", CheckStatus::Ok, "version 2.47", None),
             check(
                 "lock branches",
-                Verdict::Error,
+                CheckStatus::Error,
                 "they cannot be created: no\u{1b}[2J",
                 Some("allow it"),
             ),
             check(
                 "clock",
-                Verdict::Warning,
+                CheckStatus::Warning,
                 "a lock of desk lies 7 min in the future",
                 Some("date -u"),
             ),

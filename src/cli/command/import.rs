@@ -7,9 +7,9 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, shell_word};
 use crate::cli::exit::Exit;
-use crate::sync::import::{ForeignLock, Layout, Proposal, Source, usual_source};
-use crate::sync::report::PassedOver;
-use crate::sync::{self, ImportReport};
+use crate::import::run::{ForeignLock, ImportReport, Layout, Proposal};
+use crate::import::source::{Source, usual_source};
+use crate::report::transfer::SkippedFile;
 use crate::ui::format::{count, short_id};
 use crate::ui::output::Screen;
 use crate::ui::report;
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         init::ensure(app)?;
     }
     let source = source(args, app)?;
-    let report = sync::import(&app.context()?, &source, args.dry_run)?;
+    let report = crate::import::run::import(&app.context()?, &source, args.dry_run)?;
     if args.json.json {
         let commands = report.proposals.iter().map(command).collect();
         app.print_json(
@@ -106,7 +106,7 @@ fn heading(report: &ImportReport) -> String {
     )
 }
 
-fn left(file: &PassedOver) -> String {
+fn left(file: &SkippedFile) -> String {
     format!(
         "left where it is: {}: {}",
         one_line(&file.path),

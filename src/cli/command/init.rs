@@ -14,9 +14,9 @@ use crate::cli::args::{JsonFlag, PlaceholderArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::config::Config;
-use crate::domain::root::RootName;
-use crate::sync::report::RemoteState;
-use crate::sync::{self, SetUp};
+use crate::domain::placeholder::PlaceholderName;
+use crate::machine::set_up::SetUp;
+use crate::report::transfer::RemoteState;
 use crate::transport::github::RepositoryName;
 use crate::transport::url::RemoteUrl;
 use crate::ui::sanitize::one_line;
@@ -69,7 +69,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         new_id: args.new_id,
     };
     let git_may_ask = app.is_interactive() && !chosen.without_questions;
-    let done = sync::set_up(&app.env, app.clock(), app.progress(), git_may_ask, request);
+    let done =
+        crate::machine::set_up::set_up(&app.env, app.clock(), app.progress(), git_may_ask, request);
     let mut report = done.map_err(|error| chosen.explain(error))?;
     if (report.first_time || report.moved) && may_ask(args, app) {
         placeholders::ask(&mut report, app)?;
@@ -96,8 +97,12 @@ pub(super) fn ensure(app: &mut App) -> Result<(), CliError> {
         notice_copy(app);
         return Ok(());
     }
-    let report =
-        sync::set_up_by_default(&app.env, app.clock(), app.progress(), app.is_interactive())?;
+    let report = crate::machine::set_up::set_up_by_default(
+        &app.env,
+        app.clock(),
+        app.progress(),
+        app.is_interactive(),
+    )?;
     let remote = one_line(&report.remote_display);
     app.out.note(&format!(
         "first run: this machine is now `{}`; its sessions go to {remote}",
@@ -146,7 +151,7 @@ fn parse_remote(text: &str) -> Result<RemoteUrl, CliError> {
 fn placeholders_given(
     args: &[PlaceholderArg],
     app: &App,
-) -> Result<Vec<(RootName, PathBuf)>, CliError> {
+) -> Result<Vec<(PlaceholderName, PathBuf)>, CliError> {
     let cwd = current_dir()?;
     Ok(args
         .iter()

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::browse::list::{ListFilter, SessionRow};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::sync::{self, ListFilter, SessionRow};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, bytes, project, short_id};
 use crate::ui::json;
@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         project: args.project.clone(),
         from: args.from.clone(),
     };
-    let rows = sync::list(&app.context()?, &filter)?;
+    let rows = crate::browse::list::list(&app.context()?, &filter)?;
     if args.json.json || args.format == Format::Json {
         app.print_json(
             "list",
@@ -165,7 +165,7 @@ fn place(row: &SessionRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::choice::LeftOut;
+    use crate::workspace::filter::ExcludeReason;
 
     fn rows() -> Vec<SessionRow> {
         let row = SessionRow {
@@ -188,7 +188,7 @@ mod tests {
             title: None,
             here: false,
             fork_of: Some(row.session.clone()),
-            left_out: Some(LeftOut::NotIncluded),
+            left_out: Some(ExcludeReason::NotIncluded),
             machine: None,
             ..row.clone()
         };
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_line_up_and_are_harmless() {
+    fn list_table_aligns_and_escapes_rows() {
         let text = table(&rows(), "2026-03-10T12:00:00Z".parse().unwrap())
             .lines(140)
             .join("\n");
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_a_long_path_a_title_can_be_read() {
+    fn list_long_path_leaves_title_readable() {
         let mut rows = rows();
         rows.truncate(1);
         rows[0].project =
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn list_json_has_every_field() {
         let rows = rows();
         let document = Document {
             sessions: rows.iter().map(document).collect(),

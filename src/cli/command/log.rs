@@ -7,7 +7,7 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::sync::{self, Change, LogEntry, LogRequest, SessionChange};
+use crate::history::log::{Change, LogEntry, LogRequest, SessionChange};
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::report::{at_most_of, machine, title};
 use crate::ui::sanitize::one_line;
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         most: args.entries,
         remote: args.remote,
     };
-    let entries = sync::log(&app.context()?, &request)?;
+    let entries = crate::history::log::log(&app.context()?, &request)?;
     if args.json.json {
         app.print_json("log", &Document { entries: &entries })?;
     } else if entries.is_empty() {

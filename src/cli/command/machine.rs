@@ -8,9 +8,9 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{MachineId, SessionId};
-use crate::domain::root::System;
-use crate::sync::report::RemoteState;
-use crate::sync::{self, Forgotten, MachineRow, Machines};
+use crate::domain::placeholder::System;
+use crate::machine::directory::{Forgotten, MachineRow, Machines};
+use crate::report::transfer::RemoteState;
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count, short_id};
 use crate::ui::sanitize::one_line;
@@ -118,7 +118,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
 }
 
 fn list(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
-    let machines = sync::machines(&app.context()?)?;
+    let machines = crate::machine::directory::machines(&app.context()?)?;
     if json.json {
         app.print_json("machine list", &document(&machines))?;
         return Ok(Exit::Done);
@@ -209,7 +209,7 @@ fn rename(names: &[String], json: &JsonFlag, app: &mut App) -> Result<Exit, CliE
         [name] | [name, ..] => (None, name),
         [] => unreachable!("one name is required"),
     };
-    let remote = sync::rename_machine(&app.context()?, machine, name)?;
+    let remote = crate::machine::directory::rename_machine(&app.context()?, machine, name)?;
     if json.json {
         app.print_json(
             "machine rename",
@@ -234,11 +234,11 @@ fn forget(
     json: &JsonFlag,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    let found = sync::machine_to_forget(&app.context()?, machine)?;
+    let found = crate::machine::directory::machine_to_forget(&app.context()?, machine)?;
     if !yes {
         ask(&found, force, app)?;
     }
-    let done = sync::forget_machine(&app.context()?, found, force)?;
+    let done = crate::machine::directory::forget_machine(&app.context()?, found, force)?;
     if json.json {
         let document = ForgottenDocument {
             forgotten: row(&done.machine),
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_line_up_and_are_harmless() {
+    fn machine_table_aligns_and_escapes_rows() {
         let text = table(
             &machines().machines,
             "2026-03-10T12:00:00Z".parse().unwrap(),
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn machine_json_has_every_field() {
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&machines())).unwrap());
     }
 }

@@ -6,8 +6,8 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::history::milestones::{MadeMilestone, MilestoneRow};
 use crate::store::milestone::MilestoneName;
-use crate::sync::{self, MadeMilestone, MilestoneRow};
 use crate::ui::format::{count, moment};
 use crate::ui::report::{machine, remote};
 use crate::ui::sanitize::one_line;
@@ -45,9 +45,9 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
 /// JSON schema, version 1: the fields of [`MadeMilestone`].
 fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliError> {
     super::init::ensure(app)?;
-    let made = sync::make_milestone(&app.context()?, name)?;
+    let made = crate::history::milestones::make_milestone(&app.context()?, name)?;
     let pushed = Exit::of_report(&made.pushed);
-    let exit = pushed.worse(Exit::of_remote(&made.remote));
+    let exit = pushed.max_severity(Exit::of_remote(&made.remote));
     if json {
         app.print_json("milestone", &made)?;
         return Ok(exit);
@@ -62,7 +62,7 @@ fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliErro
         app.print_report("push", &made.pushed, false)?;
     }
     app.print(&[line(&made, name)])?;
-    app.tell_why_queued(&made.remote);
+    app.explain_queued(&made.remote);
     Ok(exit)
 }
 
@@ -87,7 +87,7 @@ fn line(made: &MadeMilestone, wanted: &MilestoneName) -> String {
 }
 
 fn list(json: bool, app: &mut App) -> Result<Exit, CliError> {
-    let milestones = sync::milestones(&app.context()?)?;
+    let milestones = crate::history::milestones::milestones(&app.context()?)?;
     if json {
         app.print_json("milestone", &Document { milestones })?;
     } else if milestones.is_empty() {

@@ -4,7 +4,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::sync::{self, LeftNote};
+use crate::machine::notes::LeftNote;
 use crate::ui::report::{machine, remote};
 
 /// Leave a note for the other machines
@@ -23,13 +23,17 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     super::init::ensure(app)?;
-    let left = sync::leave_note(&app.context()?, &args.text, args.for_machine.as_deref())?;
+    let left = crate::machine::notes::leave_note(
+        &app.context()?,
+        &args.text,
+        args.for_machine.as_deref(),
+    )?;
     if args.json.json {
         // JSON schema, version 1: the fields of `LeftNote`.
         app.print_json("note", &left)?;
     } else {
         app.print(&[line(&left)])?;
-        app.tell_why_queued(&left.remote);
+        app.explain_queued(&left.remote);
     }
     Ok(Exit::of_remote(&left.remote))
 }

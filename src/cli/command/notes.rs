@@ -6,7 +6,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::sync::{self, KeptNote};
+use crate::machine::notes::KeptNote;
 use crate::sys::clock::Clock;
 use crate::ui::notes;
 use crate::ui::report::at_most_of;
@@ -33,7 +33,7 @@ struct Document {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let mut kept = sync::notes(&app.context()?)?;
+    let mut kept = crate::machine::notes::notes(&app.context()?)?;
     let older = if args.all {
         0
     } else {

@@ -6,7 +6,7 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::sync::{self, PullRequest};
+use crate::flows::pull::PullRequest;
 
 /// Bring sessions from the remote to this machine
 ///
@@ -39,6 +39,6 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         days: args.days,
         ..PullRequest::default()
     };
-    let report = sync::pull(&app.context()?, &request)?;
+    let report = crate::flows::pull::pull(&app.context()?, &request)?;
     app.print_report("pull", &report, args.json.json)
 }

@@ -6,8 +6,7 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::pattern::ProjectPattern;
-use crate::sync;
-use crate::sync::choice::Selection;
+use crate::workspace::filter::Selection;
 
 /// Send this machine's sessions to the remote
 ///
@@ -36,6 +35,6 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         projects: args.project.clone(),
         days: args.days,
     };
-    let report = sync::push_selected(&app.context()?, args.dry_run, &selection)?;
+    let report = crate::flows::push::push_selected(&app.context()?, args.dry_run, &selection)?;
     app.print_report("push", &report, args.json.json)
 }

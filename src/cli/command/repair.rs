@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::check::repair::{HealedCopy, RepairReport, RepairRequest};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::session::repair::{Finding, What};
-use crate::sync::{self, HealedCopy, RepairReport, RepairRequest};
 use crate::ui::format::{bytes, count};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, HINT, paint};
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         session: args.session.clone(),
         output: args.output.clone(),
     };
-    let report = sync::repair(&app.context()?, &request)?;
+    let report = crate::check::repair::repair(&app.context()?, &request)?;
     if args.json.json {
         app.print_json("repair", &report)?;
     } else {
@@ -151,7 +151,7 @@ fn path(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::FileFindings;
+    use crate::check::repair::FileFindings;
 
     fn report() -> RepairReport {
         let id = |text: &str| text.to_owned();
@@ -207,12 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_was_done_is_told() {
+    fn repair_text_names_every_change() {
         insta::assert_snapshot!(shown(&report()));
     }
 
     #[test]
-    fn many_findings_are_cut_and_health_is_one_line() {
+    fn repair_text_limits_findings_and_healthy_is_one_line() {
         let mut many = report();
         let finding = many.files[0].findings[0].clone();
         many.files[0].findings = vec![finding; SHOWN + 3];
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn repair_json_has_every_field() {
         insta::assert_snapshot!(serde_json::to_string_pretty(&report()).unwrap());
     }
 }

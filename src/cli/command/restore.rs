@@ -6,13 +6,13 @@ use crate::cli::error::{CliError, Kind};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::domain::when::{InvalidWhen, When};
+use crate::history::restore::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
+use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
-use crate::sync::report::{ProseOutcome, ProseReport};
-use crate::sync::{self, RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
 use crate::sys::clock::{Clock, of_local};
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::prompt;
-use crate::ui::report::{at_most, at_most_of, beside, remote, title};
+use crate::ui::report::{at_most, at_most_of, extras, remote, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, GOOD, QUIET, paint};
 use crate::ui::table::{Cell, Table};
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         dry_run: args.dry_run,
     };
     if args.milestone.is_some() && !args.yes && !args.dry_run {
-        let plan = sync::restore(
+        let plan = crate::history::restore::restore(
             &app.context()?,
             &RestoreRequest {
                 dry_run: true,
@@ -79,24 +79,24 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
             ask(&plan, app)?;
         }
     }
-    let report = sync::restore(&app.context()?, &request)?;
+    let report = crate::history::restore::restore(&app.context()?, &request)?;
     if args.json.json {
         app.print_json("restore", &report)?;
     } else {
         let lines = lines(&report, app.out.screen().height, app.out.width());
         app.print(&lines)?;
-        app.tell_why_queued(&report.remote);
+        app.explain_queued(&report.remote);
         hint(&report, app);
     }
-    let is_skipped = |file: &ProseReport| matches!(file.outcome, ProseOutcome::Skipped { .. });
+    let is_skipped = |file: &ExtraReport| matches!(file.outcome, ExtraOutcome::Skipped { .. });
     let is_whole = report.skipped.is_empty()
         && !report
-            .beside
+            .extras
             .iter()
-            .flat_map(|shelf| &shelf.files)
+            .flat_map(|bundle| &bundle.files)
             .any(is_skipped);
     let skipped = if is_whole { Exit::Done } else { Exit::Skipped };
-    Ok(skipped.worse(Exit::of_remote(&report.remote)))
+    Ok(skipped.max_severity(Exit::of_remote(&report.remote)))
 }
 
 fn what(args: &Args, app: &App) -> Result<RestoreWhat, CliError> {
@@ -129,9 +129,9 @@ fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
 
 /// How many files beside sessions are put back.
 fn files_put_back(report: &RestoreReport) -> usize {
-    let files = report.beside.iter().flat_map(|shelf| &shelf.files);
+    let files = report.extras.iter().flat_map(|bundle| &bundle.files);
     files
-        .filter(|file| file.outcome == ProseOutcome::PutBack)
+        .filter(|file| file.outcome == ExtraOutcome::PutBack)
         .count()
 }
 
@@ -200,9 +200,9 @@ fn lines(report: &RestoreReport, height: usize, width: usize) -> Vec<String> {
         )
     }));
     let files = report
-        .beside
+        .extras
         .iter()
-        .flat_map(|shelf| beside(shelf, report.dry_run, false))
+        .flat_map(|bundle| extras(bundle, report.dry_run, false))
         .collect();
     shown.extend(at_most(files, room, "files beside sessions"));
     shown.push(summary(report));

@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 
 use self::error::ResumeError;
 use super::init;
+use crate::browse::list::ListFilter;
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
+use crate::flows::pull::PullRequest;
 use crate::lock::record::RENEWAL;
 use crate::project::difference;
+use crate::report::transfer::{Outcome, Report};
 use crate::session::launch::{Conversation, Launch, chooses_session};
-use crate::sync::report::{Outcome, Report};
-use crate::sync::{self, ListFilter, PullRequest};
 use crate::sys::clock::Clock;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::write_atomic;
@@ -75,7 +76,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         from: args.from.clone(),
         ..ListFilter::default()
     };
-    let candidates = sync::candidates(&app.context()?, &filter)?;
+    let candidates = crate::handoff::resume::candidates(&app.context()?, &filter)?;
     let offline = candidates.unreached.is_some();
     if let Some(reason) = &candidates.unreached {
         lease::agree_to_go_on_alone(reason, args.run.offline, app)?;
@@ -117,7 +118,7 @@ fn prepare(
     app: &mut App,
 ) -> Result<(PathBuf, Option<PathBuf>), CliError> {
     // What was never pushed is pushed first: the store knows where a session belongs, and the other machines should know of it.
-    sync::push(&app.context()?, false)?;
+    crate::flows::push::push(&app.context()?, false)?;
     let asked = app.clock.now();
     let (directory, git) = place::directory(session, app)?;
     if !offline {
@@ -131,7 +132,7 @@ fn prepare(
             keep_held: true,
             ..PullRequest::default()
         };
-        let report = sync::pull(&app.context()?, &request)?;
+        let report = crate::flows::pull::pull(&app.context()?, &request)?;
         app.show_notes(&report);
         refuse_unless_here(&report)?;
     }
@@ -153,7 +154,7 @@ fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
         .find_map(|session| match &session.outcome {
             Outcome::Skipped { reason }
             | Outcome::Listed { reason }
-            | Outcome::LeftOut { reason, .. } => Some((session.session.clone(), reason.clone())),
+            | Outcome::Excluded { reason, .. } => Some((session.session.clone(), reason.clone())),
             _ => None,
         });
     refused.map_or(Ok(()), |(session, reason)| {
@@ -163,7 +164,8 @@ fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
 
 /// Writes down what the model is told, for the hook that prints it.
 fn tell(session: &SessionId, directory: &Path, app: &App) -> Result<Option<PathBuf>, CliError> {
-    let Some(text) = sync::what_to_tell(&app.context()?, session, directory)? else {
+    let Some(text) = crate::handoff::path_notice::path_notice(&app.context()?, session, directory)?
+    else {
         return Ok(None);
     };
     let path = app

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
+use crate::browse::search::pattern::Case;
+use crate::browse::search::run::{SearchReport, SearchRequest};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::domain::found::{Hit, SessionHits, Voice};
+use crate::domain::found::{Hit, SessionHits, Speaker};
 use crate::domain::id::SessionId;
-use crate::sync::{self, Case, SearchReport, SearchRequest};
 use crate::sys::clock::Clock;
 use crate::ui::format::{count, short_id};
 use crate::ui::sanitize::one_line;
@@ -162,10 +163,10 @@ fn exit(report: &SearchReport) -> Exit {
 fn printed(request: &SearchRequest, app: &mut App) -> Result<SearchReport, CliError> {
     let now = app.clock.now();
     let ctx = app.context()?;
-    let mut out = app.output_beside();
+    let mut out = app.secondary_output();
     let mut failed = None;
     let mut is_first = true;
-    let report = sync::search(&ctx, request, &mut |found| {
+    let report = crate::browse::search::run::search(&ctx, request, &mut |found| {
         let mut lines = hits::lines(&found, now);
         if !std::mem::take(&mut is_first) {
             lines.insert(0, String::new());
@@ -178,7 +179,7 @@ fn printed(request: &SearchRequest, app: &mut App) -> Result<SearchReport, CliEr
 
 fn collected(request: &SearchRequest, app: &App) -> Result<(SearchReport, Vec<Session>), CliError> {
     let mut sessions = Vec::new();
-    let report = sync::search(&app.context()?, request, &mut |found| {
+    let report = crate::browse::search::run::search(&app.context()?, request, &mut |found| {
         sessions.push(Session::of(found));
         true
     })?;
@@ -210,11 +211,11 @@ impl Session {
 impl HitRow {
     fn of(hit: Hit) -> Self {
         let (who, tool) = match hit.voice {
-            Voice::User => ("user", None),
-            Voice::Assistant => ("assistant", None),
-            Voice::Summary => ("summary", None),
-            Voice::Call(tool) => ("call", Some(tool)),
-            Voice::Output => ("output", None),
+            Speaker::User => ("user", None),
+            Speaker::Assistant => ("assistant", None),
+            Speaker::Summary => ("summary", None),
+            Speaker::Call(tool) => ("call", Some(tool)),
+            Speaker::Output => ("output", None),
         };
         let marks = hit
             .marks
@@ -233,7 +234,7 @@ impl HitRow {
 }
 
 impl<'a> UnreadableRow<'a> {
-    fn of(one: &'a sync::Unreadable) -> Self {
+    fn of(one: &'a crate::browse::search::run::Unreadable) -> Self {
         Self {
             session: &one.session,
             reason: &one.reason,

@@ -3,13 +3,13 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::browse::show::{Shown, ShownSession, Source};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::domain::turn::{Turn, Who};
-use crate::sync::{self, Shown, ShownSession, Source};
 use crate::ui::json;
 use crate::ui::output::Output;
 use crate::ui::turns::{self, Head};
@@ -81,14 +81,14 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let width = app.env.stdout_is_terminal.then(|| app.out.width());
     let ctx = app.context()?;
     let mut printing = Printing {
-        out: app.output_beside(),
+        out: app.secondary_output(),
         format,
         width,
         left: 0,
     };
     let mut failed = None;
     let most = args.turns.map(|turns| turns as usize);
-    let shown = sync::show(&ctx, &args.session, most, &mut |part| {
+    let shown = crate::browse::show::show(&ctx, &args.session, most, &mut |part| {
         failed = printing.part(&part).err();
         failed.is_none() && !printing.out.is_closed()
     });

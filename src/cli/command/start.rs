@@ -10,7 +10,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::session::launch::{Conversation, Launch};
-use crate::sync::choice::directory_left_out;
+use crate::workspace::filter::directory_left_out;
 
 /// Begin a new session, as `claude` does, under a lock and with backups
 ///

@@ -3,17 +3,17 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::browse::status::Status;
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, SessionId};
-use crate::sync::report::{ProseOutcome, SessionReport, ShelfReport};
-use crate::sync::{self, Status};
+use crate::report::transfer::{BundleReport, ExtraOutcome, SessionReport};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count, project, short_id};
 use crate::ui::json;
-use crate::ui::report::{beside, left_out, outcome, title};
+use crate::ui::report::{extras, left_out, outcome, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET, paint};
 use crate::ui::table::{Cell, Table};
@@ -43,8 +43,8 @@ struct Document<'a> {
     to_pull: &'a [SessionReport],
     /// What the settings leave out.
     left_out: &'a [SessionReport],
-    beside_to_push: &'a [ShelfReport],
-    beside_to_pull: &'a [ShelfReport],
+    beside_to_push: &'a [BundleReport],
+    beside_to_pull: &'a [BundleReport],
     /// Sessions that a client on this machine has open.
     running: &'a [SessionId],
     machines: Vec<Machine<'a>>,
@@ -57,7 +57,7 @@ struct Machine<'a> {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let status = sync::status(&app.context()?)?;
+    let status = crate::browse::status::status(&app.context()?)?;
     if args.json.json {
         app.print_json("status", &document(&status))?;
     } else {
@@ -96,13 +96,13 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     lines.extend(sessions("to push", &status.to_push, width));
     lines.extend(sessions("to pull", &status.to_pull, width));
     lines.extend(left_out(&status.left_out));
-    for (heading, shelves) in [
+    for (heading, bundles) in [
         ("beside sessions, to push", &status.beside_to_push),
         ("beside sessions, to pull", &status.beside_to_pull),
     ] {
-        let told: Vec<String> = shelves
+        let told: Vec<String> = bundles
             .iter()
-            .flat_map(|shelf| beside(shelf, true, false))
+            .flat_map(|bundle| extras(bundle, true, false))
             .collect();
         if !told.is_empty() {
             lines.push(paint(HEADING, heading));
@@ -175,17 +175,17 @@ fn summary(status: &Status) -> String {
     if pull > 0 {
         waits.push(format!("{} to pull", count(pull, "session")));
     }
-    for (shelves, what) in [
+    for (bundles, what) in [
         (&status.beside_to_push, "push"),
         (&status.beside_to_pull, "pull"),
     ] {
-        let files = shelves.iter().flat_map(|shelf| &shelf.files);
-        let moves = |outcome: &ProseOutcome| {
+        let files = bundles.iter().flat_map(|bundle| &bundle.files);
+        let moves = |outcome: &ExtraOutcome| {
             !matches!(
                 outcome,
-                ProseOutcome::Left { .. }
-                    | ProseOutcome::Skipped { .. }
-                    | ProseOutcome::Waits { .. }
+                ExtraOutcome::Left { .. }
+                    | ExtraOutcome::Skipped { .. }
+                    | ExtraOutcome::Waits { .. }
             )
         };
         let n = files.filter(|file| moves(&file.outcome)).count() as u64;
@@ -209,7 +209,7 @@ fn summary(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::report::Outcome;
+    use crate::report::transfer::Outcome;
 
     fn status() -> Status {
         let session = |id: &str, outcome| SessionReport {
@@ -242,7 +242,7 @@ mod tests {
             )],
             left_out: vec![session(
                 "44444444-a",
-                Outcome::LeftOut {
+                Outcome::Excluded {
                     reason: "larger than 200MB".to_owned(),
                     stored: true,
                 },
@@ -255,13 +255,13 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_waits_is_named() {
+    fn status_text_names_everything_pending() {
         let text = lines(&status(), "2026-03-10T12:00:00Z".parse().unwrap(), 100).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 
     #[test]
-    fn a_quiet_machine_says_so() {
+    fn status_nothing_pending_is_one_line() {
         let quiet = Status {
             queued_commits: 0,
             to_push: Vec::new(),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn status_json_has_every_field() {
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&status())).unwrap());
     }
 }

@@ -7,8 +7,8 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::sync::report::Report;
-use crate::sync::{self, PullRequest};
+use crate::flows::pull::PullRequest;
+use crate::report::transfer::Report;
 use crate::ui::output::Screen;
 
 /// Pull, then push
@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         init::ensure(app)?;
     }
     let (pull, pulled) = pull(args, app)?;
-    let push = sync::push(&app.context()?, args.dry_run)?;
+    let push = crate::flows::push::push(&app.context()?, args.dry_run)?;
     if args.json.json {
         app.print_json(
             "sync",
@@ -44,9 +44,9 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
                 push: &push,
             },
         )?;
-        return Ok(pulled.worse(Exit::of_report(&push)));
+        return Ok(pulled.max_severity(Exit::of_report(&push)));
     }
-    Ok(pulled.worse(app.print_report_within("push", &push, false, half(app))?))
+    Ok(pulled.max_severity(app.print_report_within("push", &push, false, half(app))?))
 }
 
 /// Both reports together fill one screen at most.
@@ -64,7 +64,7 @@ fn pull(args: &Args, app: &mut App) -> Result<(Option<Report>, Exit), CliError> 
         dry_run: args.dry_run,
         ..PullRequest::default()
     };
-    let pulled = sync::pull(&app.context()?, &request).map_err(CliError::from);
+    let pulled = crate::flows::pull::pull(&app.context()?, &request).map_err(CliError::from);
     match pulled {
         Ok(report) if args.json.json => {
             let exit = Exit::of_report(&report);
@@ -75,7 +75,7 @@ fn pull(args: &Args, app: &mut App) -> Result<(Option<Report>, Exit), CliError> 
             Ok((Some(report), exit))
         }
         Err(e) if e.is_remote_trouble() => {
-            let e = e.about_store(&sync::store_path(&app.env));
+            let e = e.about_store(&crate::workspace::paths::store_path(&app.env));
             e.show(&mut app.out);
             Ok((None, e.exit()))
         }

@@ -9,7 +9,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::sync::{self, UndoReport};
+use crate::history::undo::UndoReport;
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count};
 use crate::ui::json;
@@ -41,7 +41,7 @@ struct Kept {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let undone = sync::undo(&app.context()?)?;
+    let undone = crate::history::undo::undo(&app.context()?)?;
     let exit = if undone.as_ref().is_some_and(|u| !u.kept.is_empty()) {
         Exit::Skipped
     } else {
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_back_and_what_did_not_is_told() {
+    fn undo_text_names_restored_and_kept_files() {
         let pulled_at: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().unwrap();
         let report = UndoReport {
             restored: vec!["/h/a.jsonl".into()],

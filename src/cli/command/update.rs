@@ -5,7 +5,6 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::sync;
 
 /// Push, then give back the locks that a crash left on this machine
 ///
@@ -19,6 +18,6 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     init::ensure(app)?;
-    let finished = sync::finish(&app.context()?, &Default::default())?;
+    let finished = crate::handoff::resume::finish(&app.context()?, &Default::default())?;
     app.print_report("update", &finished.report, args.json.json)
 }

@@ -1,14 +1,14 @@
 //! `ccsync verify`: whether this machine, the store and the remote agree.
 
+use crate::check::verify::VerifyRequest;
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, SessionId};
-use crate::sync::verification::{
+use crate::report::verification::{
     Damage, RemoteStanding, SessionCheck, Standing, Total, Verification,
 };
-use crate::sync::{self, VerifyRequest};
 use crate::ui::format::{bytes, count, short_id};
 use crate::ui::report::title;
 use crate::ui::sanitize::one_line;
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         sessions: args.sessions.clone(),
         full: args.full,
     };
-    let found = sync::verify(&app.context()?, &request)?;
+    let found = crate::check::verify::verify(&app.context()?, &request)?;
     let exit = Exit::of_verification(&found);
     if args.json.json {
         app.print_json("verify", &found)?;
@@ -67,16 +67,16 @@ fn lines(found: &Verification, width: usize) -> Vec<String> {
             file.path, file.reason
         )));
     }
-    if let Some(beside) = &found.beside {
-        if beside.files > 0 {
+    if let Some(extras) = &found.extras {
+        if extras.files > 0 {
             lines.push(format!(
                 "beside sessions: {} in the store, {}",
-                count(beside.files, "file"),
-                bytes(beside.bytes)
+                count(extras.files, "file"),
+                bytes(extras.bytes)
             ));
         }
         lines.extend(
-            beside
+            extras
                 .damage
                 .iter()
                 .map(|damage| attention(&format!("damaged: {damage}"))),
@@ -341,9 +341,8 @@ fn summary(found: &Verification) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::verification::{Amount, ExtrasCheck};
     use crate::store::{DamagedObject, ObjectCheck};
-    use crate::sync::verification::Amount;
-    use crate::sync::verification::BesideCheck;
 
     fn check(id: &str, here_to_store: Standing, store_to_remote: Standing) -> SessionCheck {
         let amount = Some(Amount {
@@ -376,7 +375,7 @@ mod tests {
         }];
         let commit: CommitId = "0123456789".repeat(4).parse().unwrap();
         Verification {
-            beside: Some(BesideCheck {
+            extras: Some(ExtrasCheck {
                 files: 3,
                 bytes: 1200,
                 damage: vec!["user/CLAUDE.md: \u{1b}[2Jbad".to_owned()],
@@ -448,13 +447,13 @@ mod tests {
     }
 
     #[test]
-    fn every_difference_has_its_command() {
+    fn verify_every_difference_has_hint_with_command() {
         let text = lines(&everything(), 110).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 
     #[test]
-    fn agreement_is_short() {
+    fn verify_no_difference_is_short() {
         let all = everything();
         let found = Verification {
             remote: RemoteStanding::UpToDate {
@@ -462,9 +461,9 @@ mod tests {
             },
             objects: None,
             remote_damage: None,
-            beside: all.beside.clone().map(|beside| BesideCheck {
+            extras: all.extras.clone().map(|extras| ExtrasCheck {
                 damage: Vec::new(),
-                ..beside
+                ..extras
             }),
             sessions: all.sessions[..1].to_vec(),
             ..all
@@ -474,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn verify_json_has_every_field() {
         let all = everything();
         let found = Verification {
             sessions: all.sessions[4..5].to_vec(),
@@ -484,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_no_difference() {
+    fn verify_excluded_session_is_not_a_difference() {
         let left_out = Some("`~/x` is excluded".to_owned());
         let check = |standing| SessionCheck {
             left_out: left_out.clone(),
@@ -503,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_says_the_worst() {
+    fn verify_exit_code_is_most_severe() {
         let agreeing = Verification {
             remote: RemoteStanding::default(),
             ..Verification::default()

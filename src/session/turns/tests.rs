@@ -28,7 +28,7 @@ fn shown(turn: &Turn) -> String {
 }
 
 #[test]
-fn prompts_answers_and_tools_are_turns_and_results_are_not() {
+fn turns_prompts_answers_and_tools_count_results_do_not() {
     let told = told(&[
         r#"{"type":"mode","mode":"normal"}"#,
         r#"{"parentUuid":null,"type":"user","uuid":"u1","message":{"role":"user","content":"look"},"cwd":"/w"}"#,
@@ -58,7 +58,7 @@ fn prompts_answers_and_tools_are_turns_and_results_are_not() {
 }
 
 #[test]
-fn what_the_client_wraps_around_words_is_taken_off() {
+fn turns_client_wrappers_are_removed() {
     let say = |text: &str| told(&[&user(text)]).pop();
     for (text, expected) in [
         (
@@ -88,7 +88,7 @@ fn what_the_client_wraps_around_words_is_taken_off() {
 }
 
 #[test]
-fn side_chains_and_meta_records_are_left_out_and_summaries_are_the_clients() {
+fn turns_side_chains_and_meta_records_are_excluded() {
     let told = told(&[
         r#"{"type":"user","uuid":"s","isSidechain":true,"message":{"content":"of a sub-agent"}}"#,
         r#"{"type":"user","uuid":"m","isMeta":true,"message":{"content":"a caveat"}}"#,
@@ -100,7 +100,7 @@ fn side_chains_and_meta_records_are_left_out_and_summaries_are_the_clients() {
 }
 
 #[test]
-fn a_branch_that_was_left_is_left_out() {
+fn turns_abandoned_branch_is_excluded() {
     let record = |uuid: &str, parent: &str| {
         format!(
             r#"{{"type":"user","uuid":"{uuid}","parentUuid":"{parent}","message":{{"content":"{uuid}"}}}}"#
@@ -129,7 +129,7 @@ fn a_branch_that_was_left_is_left_out() {
 }
 
 #[test]
-fn halves_of_characters_and_bytes_that_are_no_text_are_replaced() {
+fn turns_invalid_characters_are_replaced() {
     assert_eq!(
         told(&[&user(r"cut \ud83d here \ude00 \ud83d\ude00 \\ud83d \ud83")]),
         Vec::<String>::new(),
@@ -152,7 +152,7 @@ fn halves_of_characters_and_bytes_that_are_no_text_are_replaced() {
 }
 
 #[test]
-fn survives_any_line() {
+fn turns_any_line_never_panics() {
     let odd = [
         "",
         "[]",
@@ -178,7 +178,7 @@ fn survives_any_line() {
 }
 
 #[test]
-fn only_the_last_are_asked_for() {
+fn turns_limit_returns_newest() {
     let lines = [user("one"), user("two"), user("three")].join("\n");
     assert_eq!(
         last_turns(lines.as_bytes(), 2)
@@ -192,7 +192,7 @@ fn only_the_last_are_asked_for() {
 }
 
 #[test]
-fn turns_of_a_person_are_counted_as_they_are_told() {
+fn turns_count_matches_user_prompts_shown() {
     let line = |kind: &str, more: &str, content: &str| {
         format!(
             "{{\"type\":\"{kind}\",\"uuid\":\"u\"{more},\"message\":{{\"role\":\"{kind}\",\"content\":{content}}}}}\n"

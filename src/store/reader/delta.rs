@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bad_delta_makes_nothing() {
+    fn delta_invalid_instruction_is_refused() {
         let base = b"0123456789";
         let make = |steps: &[u8]| {
             Delta::parse(&[&[10, 4], steps].concat())

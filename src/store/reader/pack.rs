@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_damaged_index_is_left_to_libgit2() {
+    fn pack_damaged_index_is_refused() {
         let good = {
             let mut bytes = b"\xfftOc\0\0\0\x02".to_vec();
             bytes.resize(Index::NAMES + 40, 0);

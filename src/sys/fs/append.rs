@@ -163,7 +163,7 @@ mod tests {
     use crate::sys::fs::{read, write_atomic};
 
     #[test]
-    fn an_appender_refuses_a_file_that_grew() {
+    fn append_to_grown_file_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         write_atomic(&path, b"abc").unwrap();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_appender_that_is_dropped_takes_back_what_it_wrote() {
+    fn append_dropped_appender_truncates_its_bytes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         write_atomic(&path, b"abc").unwrap();
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_another_program_is_never_before_ours_or_within() {
+    fn append_never_mixes_with_lines_of_other_program() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         let theirs = || {
@@ -231,7 +231,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_is_never_followed() {
+    fn append_through_symlink_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let (outside, link) = (dir.path().join("outside"), dir.path().join("link"));
         write_atomic(&outside, b"keep").unwrap();

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_atomic_write_replaces_whole_or_not_at_all() {
+    fn atomic_write_replaces_completely_or_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/er/file");
         write_atomic(&path, b"one").unwrap();
@@ -204,7 +204,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn files_and_directories_are_private() {
+    fn atomic_write_creates_private_files_and_directories() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
@@ -215,7 +215,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_in_the_place_of_a_file_is_replaced() {
+    fn atomic_write_replaces_symlink() {
         let dir = tempfile::tempdir().unwrap();
         let (outside, link) = (dir.path().join("outside"), dir.path().join("link"));
         write_atomic(&outside, b"keep").unwrap();

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn start_ticks_survive_a_nasty_name() {
+    fn process_start_ticks_parse_despite_odd_name() {
         let tail = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 424242 20 21";
         assert_eq!(start_ticks(&format!("7 (a) b (c) {tail}")), Some("424242"));
         assert_eq!(start_ticks("7 (a"), None);

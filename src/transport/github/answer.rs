@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_read_with_the_stores_it_has() {
+    fn github_account_lists_its_stores() {
         let (store, other) = (
             facts("s", r#""store":{"__typename":"Blob"}"#),
             facts("x", r#""store":null"#),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_of_that_name_makes_no_store_and_an_archive_takes_nothing() {
+    fn github_directory_is_no_store_and_archive_is_read_only() {
         let json = facts("s", r#""store":{"__typename":"Tree"}"#)
             .replace(r#""isArchived":false"#, r#""isArchived":true"#);
         let json = format!(r#"{{"data":{{"repository":{json}}}}}"#);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told_from_what_went_wrong() {
+    fn github_missing_repository_differs_from_failure() {
         let missing = br#"{"data":{"repository":null},"errors":[{"type":"NOT_FOUND","message":"Could not resolve"}]}"#;
         assert_eq!(repository(missing).unwrap().unwrap(), None);
         let limited =
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_none_is_refused() {
+    fn github_invalid_address_is_refused() {
         for bad in ["file:///etc", "ext::sh", "/etc", ""] {
             let json = facts("s", r#""store":null"#).replace("git@github.com:al/s.git", bad);
             let json = format!(r#"{{"data":{{"repository":{json}}}}}"#);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::domain::url::redact;
 use crate::sys::process::{Output, ProcessError};
+use crate::sys::signal::Interrupted;
 
 /// `gh help exit-codes`: "If a command encounters an authentication issue".
 const NEEDS_SIGN_IN: i32 = 4;
@@ -101,8 +102,8 @@ pub enum GitHubError {
         what: &'static str,
     },
     /// The user interrupted.
-    #[error("interrupted")]
-    Interrupted,
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// It could not be run.
     #[error(transparent)]
     Process(ProcessError),
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_tell_what_is_to_be_done() {
+    fn github_error_messages_are_classified() {
         // As gh 2.23 and GitHub write them.
         let kind = |kind: &str, words: &str| format!("{:?}", of_words(kind, Said::new(words)));
         for (of, words, expected) in [
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_said_is_fit_to_show() {
+    fn github_message_is_sanitized() {
         let said = Said::new("one\u{1b}[2J\r\n\n  https://al:hunter2@host/x  \n");
         assert_eq!(said.0, "one [2J\nhttps://***@host/x");
     }

@@ -128,7 +128,7 @@ impl Column {
     }
 
     /// Numbers lean right.
-    pub(super) fn leans_right(self) -> bool {
+    pub(super) fn is_right_aligned(self) -> bool {
         self == Size
     }
 }

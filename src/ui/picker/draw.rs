@@ -72,7 +72,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State, wishes: &Wish
             cells.len(),
             column.heading(),
             theme.quiet,
-            column.leans_right(),
+            column.is_right_aligned(),
         );
     }
     for (at, row) in state.shown.iter().enumerate().skip(state.top) {
@@ -138,7 +138,7 @@ fn draw_row(
                 line.put(x, room, &end, theme.quiet, false);
             }
             Column::Lock => line.put(x, room, text, theme.attention, false),
-            _ => line.put(x, room, text, theme.quiet, column.leans_right()),
+            _ => line.put(x, room, text, theme.quiet, column.is_right_aligned()),
         }
     }
 }
@@ -248,9 +248,9 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn put(&mut self, x: usize, room: usize, text: &str, style: Style, leans_right: bool) {
+    fn put(&mut self, x: usize, room: usize, text: &str, style: Style, is_right_aligned: bool) {
         let text = cut(text, room);
-        let x = if leans_right {
+        let x = if is_right_aligned {
             x + room.saturating_sub(width(&text))
         } else {
             x

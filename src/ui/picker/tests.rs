@@ -149,7 +149,7 @@ pub(super) fn turns() -> Vec<Turn> {
 }
 
 #[test]
-fn the_project_at_hand_is_on_top_then_the_newest() {
+fn picker_current_project_comes_first_then_newest() {
     let state = State::new(a_few(), now());
     let firsts: Vec<_> = shown(&state)
         .iter()
@@ -169,7 +169,7 @@ fn the_project_at_hand_is_on_top_then_the_newest() {
 }
 
 #[test]
-fn every_word_of_the_filter_must_occur_somewhere() {
+fn picker_filter_needs_every_word() {
     let mut state = State::new(a_few(), now());
     type_in(&mut state, "LOGIN  work");
     assert_eq!(
@@ -203,7 +203,7 @@ fn every_word_of_the_filter_must_occur_somewhere() {
 }
 
 #[test]
-fn the_keys_go_where_they_say() {
+fn picker_keys_move_the_selection() {
     let mut state = State::new(many(100), now());
     screen(&mut state, 80, 23);
     let at = |state: &State| (state.selected, state.top);
@@ -242,7 +242,7 @@ fn the_keys_go_where_they_say() {
 }
 
 #[test]
-fn a_look_opens_scrolls_and_closes() {
+fn picker_preview_opens_scrolls_and_closes() {
     let mut state = State::new(a_few(), now());
     assert_eq!(state.press(Key::Tab), Step::Look(id(6)));
     assert_eq!(state.press(Key::Right), Step::Look(id(6)));
@@ -266,7 +266,7 @@ fn a_look_opens_scrolls_and_closes() {
 }
 
 #[test]
-fn screens_of_every_width() {
+fn picker_screen_adapts_to_width() {
     let mut state = State::new(a_few(), now());
     press(&mut state, &[Key::Down]);
     for width in [40, 80, 120] {
@@ -275,7 +275,7 @@ fn screens_of_every_width() {
 }
 
 #[test]
-fn screens_of_no_session_and_of_a_thousand() {
+fn picker_screen_with_no_and_with_thousand_sessions() {
     let mut none = State::new(Vec::new(), now());
     insta::assert_snapshot!("none", screen(&mut none, 60, 5));
     let mut state = State::new(many(1000), now());
@@ -287,7 +287,7 @@ fn screens_of_no_session_and_of_a_thousand() {
 }
 
 #[test]
-fn colours_come_in_addition() {
+fn picker_colors_do_not_change_text() {
     let mut state = State::new(a_few(), now());
     type_in(&mut state, "o LOGIN");
     let plain = backend(&mut state, 60, 5, false);
@@ -303,7 +303,7 @@ fn colours_come_in_addition() {
 }
 
 #[test]
-fn no_size_of_a_window_is_too_small() {
+fn picker_any_window_size_never_panics() {
     for (width, height) in (0..30).flat_map(|width| (0..6).map(move |height| (width, height))) {
         let mut state = State::new(a_few(), now());
         screen(&mut state, width, height);
@@ -316,7 +316,7 @@ fn no_size_of_a_window_is_too_small() {
 }
 
 #[test]
-fn found_words_are_marked_where_they_stand() {
+fn picker_filter_matches_are_marked() {
     let found = |text: &'static str, filter| -> Vec<&str> {
         row::occurrences(text, &row::words(filter))
             .into_iter()
@@ -331,7 +331,7 @@ fn found_words_are_marked_where_they_stand() {
 }
 
 #[test]
-fn a_terminal_of_lines_is_asked_by_number() {
+fn picker_line_prompt_selects_by_number() {
     struct Answers;
     impl Preview for Answers {
         fn turns(&mut self, _: &SessionId) -> Result<Vec<Turn>, String> {

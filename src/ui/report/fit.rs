@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dialoguer::console::measure_text_width;
 
 use super::{grouped, needs_attention};
-use crate::sync::report::SessionReport;
+use crate::report::transfer::SessionReport;
 use crate::ui::format::count;
 use crate::ui::output::Screen;
 use crate::ui::style::{ATTENTION, paint};
@@ -103,7 +103,7 @@ fn others(sessions: &[&SessionReport]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::report::Outcome;
+    use crate::report::transfer::Outcome;
 
     fn session(n: usize, project: &str, outcome: Outcome) -> SessionReport {
         SessionReport {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_look_comes_first_then_the_newest() {
+    fn report_fit_shows_attention_first_then_newest() {
         let mut sessions: Vec<_> = (0..20)
             .map(|n| {
                 session(
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_needs_a_look_is_left_out_without_a_word() {
+    fn report_fit_counts_every_hidden_problem() {
         let skipped = |n| {
             session(
                 n,

@@ -1,7 +1,7 @@
 //! What whole commands cost, beside plain git doing the same work in the same run.
 //!
 //! ```text
-//! cargo bench --bench sync                        # the tables of docs/performance.md
+//! cargo bench --bench sync                        # the tables of docs/dev/performance.md
 //! cargo bench --bench sync -- --remote ssh
 //! cargo bench --bench sync -- --help
 //! ```

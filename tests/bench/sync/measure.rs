@@ -128,9 +128,9 @@ fn look_until(ended: &Receiver<()>, pid: u32, start: Instant) -> Option<Usage> {
 }
 
 /// Times what this process does itself.
-pub(crate) fn timed(work: impl FnOnce()) -> Cost {
+pub(crate) fn timed(workspace: impl FnOnce()) -> Cost {
     let start = Instant::now();
-    work();
+    workspace();
     Cost {
         seconds: start.elapsed().as_secs_f64(),
         usage: Usage::default(),

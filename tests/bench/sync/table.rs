@@ -1,4 +1,4 @@
-//! What was measured, as a table for `docs/performance.md`.
+//! What was measured, as a table for `docs/dev/performance.md`.
 
 use super::measure::Pairs;
 use super::memory::{Memory, Usage};

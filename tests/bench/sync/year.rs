@@ -52,7 +52,7 @@ impl Year {
             pulls.extend(workers.iter().map(|worker| worker.machine.pull()));
             workers.iter_mut().for_each(|worker| worker.begin());
             for _ in 0..self.pushes {
-                pushes.extend(workers.iter_mut().map(Worker::work));
+                pushes.extend(workers.iter_mut().map(Worker::workspace));
             }
             if day % self.days.div_ceil(11) == 0 || day == self.days {
                 let most = pushes
@@ -99,7 +99,7 @@ impl Worker {
     }
 
     /// Goes on with one to three of the latest sessions, and pushes.
-    fn work(&mut self) -> Cost {
+    fn workspace(&mut self) -> Cost {
         let count = self.choices.usize(1..4);
         for transcript in self.sessions.iter().rev().take(count) {
             self.author.append(transcript, Amount::Records(20));

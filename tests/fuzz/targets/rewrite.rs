@@ -6,12 +6,12 @@
 
 use std::sync::LazyLock;
 
-use ccsync::domain::root::{Root, RootSet, System};
+use ccsync::domain::placeholder::{Placeholder, Placeholders, System};
 use ccsync::rewrite::{Collapser, Expander, TextKind, View};
 use libfuzzer_sys::fuzz_target;
 
 struct Machine {
-    roots: RootSet,
+    placeholders: Placeholders,
     collapser: Collapser,
     exact: Expander,
     readers: Vec<Expander>,
@@ -19,31 +19,31 @@ struct Machine {
 
 static MACHINES: LazyLock<Vec<Machine>> = LazyLock::new(|| {
     let all = [
-        roots(System::Linux, "/home/al", "/home/al/p"),
-        roots(System::Macos, "/Users/al", "/Users/al/My \"P\""),
-        roots(System::Windows, "C:\\Users\\al", "n:\\w w"),
-        roots(System::Wsl, "/home/al", "/mnt/c/w"),
-        roots(System::Linux, "/a\\", "/a{{A}}"),
-        roots(System::Linux, "/1", "/\u{e9}\u{301}{{"),
+        placeholders(System::Linux, "/home/al", "/home/al/p"),
+        placeholders(System::Macos, "/Users/al", "/Users/al/My \"P\""),
+        placeholders(System::Windows, "C:\\Users\\al", "n:\\w w"),
+        placeholders(System::Wsl, "/home/al", "/mnt/c/w"),
+        placeholders(System::Linux, "/a\\", "/a{{A}}"),
+        placeholders(System::Linux, "/1", "/\u{e9}\u{301}{{"),
     ];
     all.iter().map(|origin| machine(origin, &all)).collect()
 });
 
-fn machine(origin: &RootSet, all: &[RootSet]) -> Machine {
+fn machine(origin: &Placeholders, all: &[Placeholders]) -> Machine {
     let separator = origin.system.separator();
-    let directories: Vec<_> = origin.roots.iter().map(|root| format!("{}{separator}d_x", root.path)).collect();
+    let directories: Vec<_> = origin.placeholders.iter().map(|root| format!("{}{separator}d_x", root.path)).collect();
     let readers = all.iter().flat_map(|target| [View::Local, View::Original].map(|view| Expander::new(origin, target, view)));
     Machine {
-        roots: origin.clone(),
+        placeholders: origin.clone(),
         collapser: Collapser::new(origin, &directories),
         exact: Expander::exact(origin),
         readers: readers.collect(),
     }
 }
 
-fn roots(system: System, home: &str, projects: &str) -> RootSet {
-    let root = |name: &str, path| Root::new(system, name.parse().expect("name"), path, None).expect("path");
-    RootSet::new(system, [root("HOME", home), root("P", projects)])
+fn placeholders(system: System, home: &str, projects: &str) -> Placeholders {
+    let root = |name: &str, path| Placeholder::new(system, name.parse().expect("name"), path, None).expect("path");
+    Placeholders::new(system, [root("HOME", home), root("P", projects)])
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -51,7 +51,7 @@ fuzz_target!(|input: &[u8]| {
     let machine = &MACHINES[usize::from(first >> 1) % MACHINES.len()];
     let kind = if first & 1 == 0 { TextKind::Json } else { TextKind::Plain };
     let portable = collapsed(machine, kind, text);
-    assert_eq!(expanded(&machine.exact, kind, &portable), text, "{:?} {portable:?}", machine.roots);
+    assert_eq!(expanded(&machine.exact, kind, &portable), text, "{:?} {portable:?}", machine.placeholders);
     let lines = text.split_inclusive(|b| *b == b'\n').map(|line| collapsed(machine, kind, line));
     assert_eq!(lines.collect::<Vec<_>>().concat(), portable);
     let reader = &machine.readers[usize::from(*second) % machine.readers.len()];

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_form_one_chain_across_appends() {
+    fn demo_transcript_append_continues_record_chain() {
         let session: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
         let start = DateTime::UNIX_EPOCH;
         let mut first = Transcript::new(&session, Path::new("/w"), start);

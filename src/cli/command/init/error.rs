@@ -77,7 +77,7 @@ impl From<GitHubError> for CliError {
             }
             GitHubError::RateLimited { .. } => (Kind::Remote, "until when: gh api rate_limit"),
             GitHubError::NameTaken { .. } => (Kind::Failed, "ccsync init --github ANOTHER-NAME"),
-            GitHubError::Interrupted => return Self::new(Kind::Interrupted, error, Vec::new()),
+            GitHubError::Interrupted(_) => return Self::new(Kind::Interrupted, error, Vec::new()),
             GitHubError::Failed { .. } | GitHubError::Garbled { .. } | GitHubError::Process(_) => {
                 (Kind::Failed, "whether gh works: gh api user")
             }
@@ -92,7 +92,7 @@ mod tests {
     use crate::ui::output::capture::captured;
 
     #[test]
-    fn every_obstacle_has_its_command() {
+    fn init_every_error_has_hint_with_command() {
         let name = || "al/claude-sessions\u{1b}[2J".to_owned();
         let errors = [
             InitError::Open {

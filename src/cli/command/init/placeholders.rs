@@ -3,9 +3,10 @@
 use crate::cli::app::App;
 use crate::cli::args::PlaceholderArg;
 use crate::cli::error::CliError;
-use crate::domain::root::RootName;
-use crate::sync::report::RemoteState;
-use crate::sync::{self, ForeignPlaceholder, SetUpReport};
+use crate::domain::placeholder::PlaceholderName;
+use crate::machine::set_up::SetUpReport;
+use crate::machine::suggested_placeholders::ForeignPlaceholder;
+use crate::report::transfer::RemoteState;
 use crate::ui::format::count;
 use crate::ui::prompt;
 use crate::ui::sanitize::one_line;
@@ -40,7 +41,7 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
     if paths.is_empty() {
         return Ok(());
     }
-    let remote = sync::set_paths_here(&app.context()?, paths.clone())?;
+    let remote = crate::machine::set_path::set_paths_here(&app.context()?, paths.clone())?;
     if !matches!(remote, RemoteState::NotContacted) {
         report.remote = remote;
     }
@@ -50,7 +51,7 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
     report
         .learnt
         .extend(report.unmapped.extract_if(.., is_given));
-    report.roots.extend(
+    report.placeholders.extend(
         paths
             .into_iter()
             .map(|(name, path)| (name.to_string(), path.to_string_lossy().into_owned())),
@@ -60,19 +61,25 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
 
 /// Says what becomes of sessions that were stored below the directories of these placeholders before they had them. `is_sent`: other machines
 /// can know of the placeholders already.
-pub(in crate::cli::command) fn tell_of_stored(names: &[RootName], is_sent: bool, app: &mut App) {
+pub(in crate::cli::command) fn tell_of_stored(
+    names: &[PlaceholderName],
+    is_sent: bool,
+    app: &mut App,
+) {
     // Whoever cannot read the store learns of it from the next command.
     let stored = app
         .context()
         .ok()
-        .and_then(|ctx| sync::stored_before(&ctx, names).ok())
+        .and_then(|ctx| {
+            crate::machine::sessions_stored_before::sessions_stored_before(&ctx, names).ok()
+        })
         .unwrap_or_default();
     if stored == 0 {
         return;
     }
     let names = names
         .iter()
-        .map(RootName::as_str)
+        .map(PlaceholderName::as_str)
         .collect::<Vec<_>>()
         .join(", ");
     let (are, its, them) = if stored == 1 {

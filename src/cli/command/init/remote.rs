@@ -6,7 +6,6 @@ use super::error::InitError;
 use super::{Args, may_ask, parse_remote};
 use crate::cli::app::App;
 use crate::cli::error::CliError;
-use crate::sync::SyncError;
 use crate::transport::github::{
     Account, DEFAULT_NAME, GitHub, GitHubError, Repository, RepositoryName, Visibility,
 };
@@ -14,6 +13,7 @@ use crate::transport::remote::{Missing, RemoteError};
 use crate::transport::url::RemoteUrl;
 use crate::ui::prompt;
 use crate::ui::sanitize::one_line;
+use crate::workspace::error::SyncError;
 
 /// What was chosen.
 #[derive(Default)]
@@ -246,7 +246,7 @@ fn ask(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
     };
     match account {
         Ok(account) => ask_with(&github, &account, args, app),
-        Err(GitHubError::Interrupted) => Err(CliError::cancelled()),
+        Err(GitHubError::Interrupted(_)) => Err(CliError::cancelled()),
         Err(error) => {
             match &error {
                 GitHubError::Missing => {}

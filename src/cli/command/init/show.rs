@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::remote::Taken;
 use crate::cli::app::App;
 use crate::cli::error::shell_word;
-use crate::sync::report::RemoteState;
-use crate::sync::{ForeignPlaceholder, SetUpReport};
+use crate::machine::set_up::SetUpReport;
+use crate::machine::suggested_placeholders::ForeignPlaceholder;
+use crate::report::transfer::RemoteState;
 use crate::transport::url::redact;
 use crate::ui::format::count;
 use crate::ui::sanitize;
@@ -30,7 +31,8 @@ pub(super) struct Document<'a> {
     other_machines: &'a [String],
     /// Sessions taken over from the embedded repository.
     carried_over: u64,
-    roots: Vec<Root<'a>>,
+    #[serde(rename = "roots")]
+    placeholders: Vec<PlaceholderRow<'a>>,
     /// Those of `roots` that were taken over from other machines now.
     learnt: Vec<&'a str>,
     /// Placeholders that other machines have and this one lacks.
@@ -51,7 +53,7 @@ struct Repository<'a> {
 }
 
 #[derive(Serialize)]
-struct Root<'a> {
+struct PlaceholderRow<'a> {
     name: &'a str,
     path: &'a str,
 }
@@ -81,10 +83,10 @@ pub(super) fn document<'a>(report: &'a SetUpReport, repository: Option<&'a Taken
         first_time: report.first_time,
         other_machines: &report.other_machines,
         carried_over: report.carried,
-        roots: report
-            .roots
+        placeholders: report
+            .placeholders
             .iter()
-            .map(|(name, path)| Root { name, path })
+            .map(|(name, path)| PlaceholderRow { name, path })
             .collect(),
         learnt: report
             .learnt
@@ -136,7 +138,7 @@ pub(super) fn lines(report: &SetUpReport, repository: Option<&Taken>) -> Vec<Str
     if !report.other_machines.is_empty() {
         fact("others", &report.other_machines.join(", "));
     }
-    for (name, path) in &report.roots {
+    for (name, path) in &report.placeholders {
         let learnt = report
             .learnt
             .iter()
@@ -245,7 +247,7 @@ mod tests {
             moved: false,
             other_machines: vec!["laptop".to_owned(), "evil\u{1b}[2J".to_owned()],
             carried: 3,
-            roots: vec![
+            placeholders: vec![
                 ("HOME".to_owned(), "/home/al".to_owned()),
                 ("WORK".to_owned(), "/srv/work".to_owned()),
             ],
@@ -259,13 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn what_init_found_and_made_is_told() {
+    fn init_text_names_everything_found_and_created() {
         let repository = super::super::remote::tests::taken();
         insta::assert_snapshot!(lines(&report(), Some(&repository)).join("\n"));
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn init_json_has_every_field() {
         let repository = super::super::remote::tests::taken();
         insta::assert_snapshot!(
             serde_json::to_string_pretty(&document(&report(), Some(&repository))).unwrap()
@@ -273,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_kept_apart() {
+    fn init_data_and_hints_use_separate_streams() {
         let (out, err) = captured(|output| {
             output.data("data").unwrap();
             output.hint("type this");

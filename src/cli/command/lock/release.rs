@@ -8,8 +8,10 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
+use crate::leasing::lock_table::Survey;
+use crate::leasing::release::{Cleanup, Released};
+use crate::leasing::view::LockView;
 use crate::lock::state::TakeOver;
-use crate::sync::locks::{self, Cleanup, LockView, Released, Survey};
 use crate::ui::format::{count, short_id};
 use crate::ui::prompt;
 use crate::ui::report::title;
@@ -47,7 +49,7 @@ pub(super) fn run(
     json: &JsonFlag,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    let survey = locks::survey(&app.context()?)?;
+    let survey = crate::leasing::lock_table::survey(&app.context()?)?;
     let chosen = choose(&survey, wanted)?;
     if force && !yes {
         chosen
@@ -60,7 +62,7 @@ pub(super) fn run(
     } else {
         TakeOver::Expired
     };
-    let mut released = locks::release(&app.context()?, &chosen, take_over)?;
+    let mut released = crate::leasing::release::release(&app.context()?, &chosen, take_over)?;
     if let (Wanted::Session(session), true) = (wanted, chosen.is_empty()) {
         released.push(Released::NotLocked(session.clone()));
     }
@@ -153,7 +155,7 @@ fn lines(released: &[Released]) -> Vec<String> {
 }
 
 pub(super) fn clean_up(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
-    let done = locks::cleanup(&app.context()?)?;
+    let done = crate::leasing::release::cleanup(&app.context()?)?;
     if json.json {
         let removed = done.removed.iter().map(row).collect();
         let kept = done.kept.iter().map(row).collect();
@@ -181,13 +183,13 @@ fn cleanup_lines(done: &Cleanup) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::show::tests::views;
+    use super::super::show::tests::localizer;
     use super::*;
 
     #[test]
-    fn what_was_released_and_what_was_left_is_told() {
-        let mut views = views().into_iter();
-        let mut next = || views.next().unwrap();
+    fn lock_release_output_names_released_and_kept_locks() {
+        let mut localizer = localizer().into_iter();
+        let mut next = || localizer.next().unwrap();
         let released = [
             Released::HeldBy(next()),
             Released::Done(next()),

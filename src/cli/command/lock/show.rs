@@ -8,9 +8,10 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, MachineId, SessionId};
+use crate::leasing::lock_table::Survey;
+use crate::leasing::view::{Content, LockView};
 use crate::lock::record::LockRecord;
 use crate::lock::state::{Expiry, Standing};
-use crate::sync::locks::{self, Content, LockView, Survey};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count, short_id};
 use crate::ui::json;
@@ -63,7 +64,7 @@ pub(super) fn run(
     json: &JsonFlag,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    let mut survey = locks::survey(&app.context()?)?;
+    let mut survey = crate::leasing::lock_table::survey(&app.context()?)?;
     if let Some(name) = session {
         let only = survey.named(name)?.map(|lock| lock.session.clone());
         survey
@@ -252,7 +253,7 @@ pub(super) mod tests {
     }
 
     /// One of each kind.
-    pub(in super::super) fn views() -> Vec<LockView> {
+    pub(in super::super) fn localizer() -> Vec<LockView> {
         let record = |n: u32, minutes: i64| {
             let by = Identity {
                 machine: format!("{n:032x}").parse().unwrap(),
@@ -330,16 +331,16 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn rows_line_up_and_are_harmless() {
-        let text = table(&views(), now()).lines(100).join("\n");
+    fn lock_table_aligns_and_escapes_rows() {
+        let text = table(&localizer(), now()).lines(100).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn lock_json_has_every_field() {
         let strangers = vec!["x/y".to_owned()];
         let survey = Survey {
-            locks: views(),
+            locks: localizer(),
             strangers,
             ..Survey::default()
         };

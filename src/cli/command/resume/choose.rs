@@ -6,19 +6,21 @@ use chrono::{DateTime, Utc};
 
 use super::Args;
 use super::error::ResumeError;
+use crate::browse::list::SessionRow;
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;
-use crate::domain::root::{RootName, RootSet};
+use crate::domain::placeholder::{PlaceholderName, Placeholders};
 use crate::domain::turn::Turn;
+use crate::handoff::resume::{Candidate, Candidates};
+use crate::leasing::view::LockView;
 use crate::lock::state::Standing;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::sync::choice::LeftOut;
-use crate::sync::locks::LockView;
-use crate::sync::{self, Candidate, Candidates, Context, SessionRow};
 use crate::ui::format::age;
 use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
+use crate::workspace::context::Context;
+use crate::workspace::filter::ExcludeReason;
 
 /// The session that the arguments or the person choose.
 pub(super) fn session(
@@ -51,17 +53,17 @@ fn refuse_left_out(session: SessionId, candidates: &Candidates) -> Result<Sessio
         .iter()
         .find(|candidate| candidate.row.session == session);
     match candidate.and_then(left_out).cloned() {
-        Some(why) => Err(ResumeError::LeftOut { session, why }.into()),
+        Some(why) => Err(ResumeError::Excluded { session, why }.into()),
         None => Ok(session),
     }
 }
 
-fn left_out(candidate: &Candidate) -> Option<&LeftOut> {
+fn left_out(candidate: &Candidate) -> Option<&ExcludeReason> {
     candidate
         .row
         .left_out
         .as_ref()
-        .filter(|why| why.is_for_good())
+        .filter(|why| why.is_permanent())
 }
 
 fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {
@@ -76,10 +78,10 @@ fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {
 fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<SessionId, CliError> {
     let now = ctx.clock.now();
     let here = Here::of(ctx);
-    let roots = &ctx.settings.roots;
+    let placeholders = &ctx.settings.placeholders;
     let items = candidates
         .iter()
-        .map(|candidate| item(candidate, &here, roots, now))
+        .map(|candidate| item(candidate, &here, placeholders, now))
         .collect();
     let screen = Screen {
         colors: app.stderr_colors,
@@ -105,10 +107,10 @@ impl Here {
         let directory = ctx.env.directory.as_deref();
         Self {
             identity: directory
-                .and_then(sync::identity_at)
+                .and_then(crate::checkouts::identity::identity_at)
                 .map(|identity| identity.to_string()),
             directory: directory
-                .map(|cwd| collapse_path(&ctx.settings.roots, &cwd.to_string_lossy())),
+                .map(|cwd| collapse_path(&ctx.settings.placeholders, &cwd.to_string_lossy())),
         }
     }
 
@@ -124,7 +126,12 @@ impl Here {
     }
 }
 
-fn item(candidate: &Candidate, here: &Here, roots: &RootSet, now: DateTime<Utc>) -> Item {
+fn item(
+    candidate: &Candidate,
+    here: &Here,
+    placeholders: &Placeholders,
+    now: DateTime<Utc>,
+) -> Item {
     let row = &candidate.row;
     Item {
         session: row.session.clone(),
@@ -133,7 +140,7 @@ fn item(candidate: &Candidate, here: &Here, roots: &RootSet, now: DateTime<Utc>)
         project: row
             .project
             .as_deref()
-            .map(|project| place(project, roots))
+            .map(|project| place(project, placeholders))
             .unwrap_or_default(),
         title: row.title.clone().unwrap_or_default(),
         first_words: row.first_prompt.clone().unwrap_or_default(),
@@ -147,12 +154,12 @@ fn item(candidate: &Candidate, here: &Here, roots: &RootSet, now: DateTime<Utc>)
 
 /// Where a project is on this machine, as the picker takes it: only the home directory has a short form. One that has no place here stays as the
 /// store has it.
-fn place(portable: &str, roots: &RootSet) -> String {
-    let home = roots.get(RootName::home().as_str()).cloned();
-    let native = expand_path(&PortablePath::new(portable), roots);
+fn place(portable: &str, placeholders: &Placeholders) -> String {
+    let home = placeholders.get(PlaceholderName::home().as_str()).cloned();
+    let native = expand_path(&PortablePath::new(portable), placeholders);
     native.map_or_else(
         || portable.to_owned(),
-        |native| collapse_path(&RootSet::new(roots.system, home), &native).to_string(),
+        |native| collapse_path(&Placeholders::new(placeholders.system, home), &native).to_string(),
     )
 }
 
@@ -179,6 +186,7 @@ struct LastTurns<'a> {
 impl Preview for LastTurns<'_> {
     fn turns(&mut self, session: &SessionId) -> Result<Vec<Turn>, String> {
         const TURNS: usize = 20;
-        sync::last_turns(self.ctx, session, TURNS).map_err(|e| CliError::from(e).message())
+        crate::browse::preview::last_turns(self.ctx, session, TURNS)
+            .map_err(|e| CliError::from(e).message())
     }
 }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use crate::cli::error::{CliError, Kind, shell_word};
 use crate::domain::id::SessionId;
-use crate::sync::MissingProject;
-use crate::sync::choice::LeftOut;
+use crate::handoff::project_here::MissingProject;
 use crate::ui::format::project;
 use crate::ui::picker::PickError;
 use crate::ui::sanitize;
+use crate::workspace::filter::ExcludeReason;
 
 /// What happens where two go on without knowing of each other.
 pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may go on with the session too; then both sides are kept, yours as a fork";
@@ -31,9 +31,15 @@ pub(in crate::cli) enum ResumeError {
     #[error("session {session} could not be brought here: {reason}")]
     NotBrought { session: SessionId, reason: String },
     #[error("session {session} is left out by the settings: {why}")]
-    LeftOut { session: SessionId, why: LeftOut },
+    Excluded {
+        session: SessionId,
+        why: ExcludeReason,
+    },
     #[error("what is said in `{}` is left out by the settings: {why}", directory.display())]
-    DirectoryLeftOut { directory: PathBuf, why: LeftOut },
+    DirectoryLeftOut {
+        directory: PathBuf,
+        why: ExcludeReason,
+    },
     #[error("no record of session {0} says in which directory it belongs")]
     NoProject(SessionId),
     #[error("the project {} of session {session} is not on this machine", project(missing.project.as_str()))]
@@ -83,7 +89,7 @@ impl From<ResumeError> for CliError {
             ResumeError::NotBrought { session, .. } => {
                 (Kind::Failed, vec![format!("ccsync verify {session}")])
             }
-            ResumeError::LeftOut { session, .. } => (
+            ResumeError::Excluded { session, .. } => (
                 Kind::Failed,
                 vec![format!(
                     "to go on without ccsync: ccsync pull {session}, then claude --resume {session}"

@@ -4,9 +4,10 @@ use super::error::{ResumeError, WITHOUT_LOCK};
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
+use crate::leasing::acquire::Acquired;
+use crate::leasing::view::LockView;
 use crate::lock::state::{Standing, TakeOver};
 use crate::session::live::live_sessions;
-use crate::sync::locks::{self, Acquired, LockView};
 use crate::ui::format::age;
 use crate::ui::{prompt, sanitize};
 
@@ -58,8 +59,11 @@ pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), 
 
 /// Makes the session this process's, asking where another machine has it.
 pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Result<(), CliError> {
-    let Some(held) = in_the_way(locks::acquire(&app.context()?, session, TakeOver::Expired)?)
-    else {
+    let Some(held) = in_the_way(crate::leasing::acquire::acquire(
+        &app.context()?,
+        session,
+        TakeOver::Expired,
+    )?) else {
         return Ok(());
     };
     if let Some(pid) = held.running.filter(|_| held.is_own()) {
@@ -72,7 +76,7 @@ pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Resul
     if !take_over && !agrees_to_take_over(&held, app)? {
         return Err(held_by(session, &held, app));
     }
-    match in_the_way(locks::take_over(&app.context()?, &held)?) {
+    match in_the_way(crate::leasing::acquire::take_over(&app.context()?, &held)?) {
         None => Ok(()),
         Some(held) => Err(held_by(session, &held, app)),
     }

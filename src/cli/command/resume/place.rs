@@ -7,7 +7,9 @@ use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
 use crate::domain::project::ProjectGit;
-use crate::sync::{self, MissingProject, ProjectHere, ProposedClone, UnmappedRoot};
+use crate::handoff::project_here::{
+    MissingProject, ProjectHere, ProposedClone, UnmappedPlaceholder,
+};
 use crate::ui::format::project;
 use crate::ui::{prompt, sanitize};
 
@@ -17,7 +19,7 @@ pub(super) fn directory(
     app: &mut App,
 ) -> Result<(PathBuf, Option<ProjectGit>), CliError> {
     loop {
-        match sync::project_here(&app.context()?, session)? {
+        match crate::handoff::project_here::project_here(&app.context()?, session)? {
             ProjectHere::Present {
                 directory,
                 clones,
@@ -76,7 +78,10 @@ fn mend(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<
         .and_then(|at| choices.get(at))
         .map(|(_, choice)| choice)
     {
-        Some(Choice::Clone(proposed)) => Ok(sync::clone_project(&app.context()?, proposed)?),
+        Some(Choice::Clone(proposed)) => Ok(crate::handoff::project_here::clone_project(
+            &app.context()?,
+            proposed,
+        )?),
         Some(Choice::Map(root)) => map(root, app),
         Some(Choice::Stop) | None => Err(refusal()),
     }
@@ -84,12 +89,12 @@ fn mend(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<
 
 enum Choice<'a> {
     Clone(&'a ProposedClone),
-    Map(&'a UnmappedRoot),
+    Map(&'a UnmappedPlaceholder),
     Stop,
 }
 
 /// Gives a root its directory on this machine.
-fn map(root: &UnmappedRoot, app: &App) -> Result<(), CliError> {
+fn map(root: &UnmappedPlaceholder, app: &App) -> Result<(), CliError> {
     let question = format!("Directory of {} on this machine", root.name);
     let answer = prompt::line(&question)
         .map_err(CliError::terminal)?
@@ -98,7 +103,7 @@ fn map(root: &UnmappedRoot, app: &App) -> Result<(), CliError> {
         .env
         .home
         .join(answer.strip_prefix("~/").unwrap_or(&answer));
-    sync::set_path(
+    crate::machine::set_path::set_path(
         &app.context()?,
         root.name.clone(),
         "this",

@@ -13,20 +13,22 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::domain::progress::Silent;
+use crate::handoff::resume::Finished;
 use crate::lock::record::RENEWAL;
 use crate::lock::state::TakeOver;
+use crate::report::transfer::{Outcome, RemoteState, Report};
 use crate::session::launch::Launch;
 use crate::session::live::session_of;
-use crate::sync::report::{Outcome, RemoteState, Report};
-use crate::sync::{self, Context, Finished, SyncError};
 use crate::sys::clock::Clock;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::remove_file_if_exists;
 use crate::sys::process::{Running, shell_code};
-use crate::sys::signal::{LentTerminal, answer_interruption, interrupted, lend_terminal};
+use crate::sys::signal::{self, LentTerminal, answer_interruption, lend_terminal};
 use crate::ui::format::count;
-use crate::ui::report::beside;
+use crate::ui::report::extras;
 use crate::ui::sanitize;
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
 
 /// How often is looked whether the client has ended or has begun another session.
 const LOOK: Duration = Duration::from_millis(50);
@@ -64,7 +66,7 @@ pub(in crate::cli::command) fn client(
     let interactive = ctx.interactive && !ended.as_ref().is_ok_and(|ended| ended.was_told);
     // Whatever became of the client, what it wrote is pushed.
     match (
-        sync::finish(&Context { interactive, ..ctx }, &sessions),
+        crate::handoff::resume::finish(&Context { interactive, ..ctx }, &sessions),
         &ended,
     ) {
         (Ok(finished), Ok(ended)) => {
@@ -80,9 +82,12 @@ pub(in crate::cli::command) fn client(
 /// Gives the lock back of a session that was not continued after all.
 pub(in crate::cli::command) fn give_back(session: &SessionId, app: &mut App) {
     answer_interruption();
-    let given = app
-        .context()
-        .and_then(|ctx| Ok(sync::finish(&ctx, &BTreeSet::from([session.clone()]))?));
+    let given = app.context().and_then(|ctx| {
+        Ok(crate::handoff::resume::finish(
+            &ctx,
+            &BTreeSet::from([session.clone()]),
+        )?)
+    });
     if let Err(e) = given {
         e.show(&mut app.out);
     }
@@ -100,15 +105,13 @@ fn run_beside_backups(
     };
     let lent = lend_terminal();
     // From here on it is the client that is interrupted. What came before was meant for this program, whatever it was doing.
-    if interrupted() {
-        return Err(SyncError::Interrupted.into());
-    }
+    signal::check().map_err(SyncError::from)?;
     let mut client = launch.program(&app.env.client).start_in_terminal()?;
     let (pid, over) = (client.pid(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let backups = scope.spawn(|| back_up_until(&over, pid, sessions, &ctx));
         let status = wait(&mut client, &lent, &app.clock);
-        let was_told = lent.told_to_end().is_some();
+        let was_told = lent.asked_to_end().is_some();
         // The terminal is ours again: a backup that hangs can be interrupted.
         drop(lent);
         over.store(true, Ordering::SeqCst);
@@ -144,7 +147,7 @@ fn wait(
             return Ok(status);
         }
         match asked {
-            None if lent.told_to_end().is_some() => {
+            None if lent.asked_to_end().is_some() => {
                 client.ask_to_end();
                 asked = Some(clock.monotonic());
             }
@@ -173,11 +176,11 @@ fn back_up_until(
                 .insert(other.clone())
         {
             // Without a lock it is kept all the same.
-            let _ = sync::locks::acquire(ctx, &other, TakeOver::Expired);
+            let _ = crate::leasing::acquire::acquire(ctx, &other, TakeOver::Expired);
         }
         if last.is_over(ctx.clock) {
             // What fails now is tried again by the next one, and by the last push.
-            if let Ok(report) = sync::back_up(ctx) {
+            if let Ok(report) = crate::handoff::resume::back_up(ctx) {
                 turns += turns_of(
                     &report,
                     &sessions.lock().unwrap_or_else(PoisonError::into_inner),
@@ -265,7 +268,7 @@ fn summarise(
                     session.session
                 ));
             }
-            Outcome::LeftOut { reason, .. } if !session.notes.is_empty() => {
+            Outcome::Excluded { reason, .. } if !session.notes.is_empty() => {
                 left = true;
                 app.out.attention(&format!(
                     "{} was not pushed: {}",
@@ -281,9 +284,9 @@ fn summarise(
         }
     }
     for line in report
-        .beside
+        .extras
         .iter()
-        .flat_map(|shelf| beside(shelf, false, true))
+        .flat_map(|bundle| extras(bundle, false, true))
     {
         app.out.attention(&line);
     }

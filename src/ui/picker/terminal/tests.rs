@@ -23,7 +23,7 @@ use person::{CTRL_C, DOWN, ENTER, ESCAPE, Terminal as Person};
 
 /// How the program below is to behave: `screen`, `lines`, `panic` or `slow`. Without it, it is no program.
 const BEHAVIOUR: &str = "CCSYNC_TEST_PICKER";
-const PROGRAM: &str = "ui::picker::terminal::tests::the_program_in_the_terminal";
+const PROGRAM: &str = "ui::picker::terminal::tests::picker_program_under_test";
 
 struct Turns(OsString);
 
@@ -41,7 +41,7 @@ impl Preview for Turns {
 }
 
 #[test]
-fn the_program_in_the_terminal() {
+fn picker_program_under_test() {
     let Some(behaviour) = std::env::var_os(BEHAVIOUR) else {
         return;
     };
@@ -79,7 +79,7 @@ fn started() -> Person {
 }
 
 #[test]
-fn a_session_is_found_looked_into_and_chosen() {
+fn picker_session_is_filtered_previewed_and_chosen() {
     let person = started();
     person.type_in("parser 77");
     person.wait_for("1 of 1000 sessions");
@@ -92,7 +92,7 @@ fn a_session_is_found_looked_into_and_chosen() {
         "{look}"
     );
     person.type_in(ENTER);
-    let ended = person.end().given_back().code(0);
+    let ended = person.end().released().code(0);
     assert!(
         ended
             .text()
@@ -103,7 +103,7 @@ fn a_session_is_found_looked_into_and_chosen() {
 }
 
 #[test]
-fn the_picker_follows_the_size_of_the_window() {
+fn picker_follows_window_size() {
     let person = started();
     assert!(person.screen().contains("project"));
     person.resize(40, 10);
@@ -123,15 +123,15 @@ fn the_picker_follows_the_size_of_the_window() {
     person.type_in(&DOWN.repeat(28));
     person.wait_for("> 3 h ago");
     person.type_in(CTRL_C);
-    person.end().given_back().code(0);
+    person.end().released().code(0);
 }
 
 #[test]
-fn whatever_ends_it_the_terminal_given_back() {
+fn picker_every_exit_restores_terminal() {
     for key in [ESCAPE, CTRL_C] {
         let person = started();
         person.type_in(key);
-        let ended = person.end().given_back().code(0);
+        let ended = person.end().released().code(0);
         assert!(
             ended.text().contains("picked: Ok(Cancelled)"),
             "{}",
@@ -141,7 +141,7 @@ fn whatever_ends_it_the_terminal_given_back() {
     let person = started();
     person.signal(Signal::TERM);
     person.signal(Signal::TERM);
-    let ended = person.end().given_back().code(0);
+    let ended = person.end().released().code(0);
     assert!(
         ended.text().contains("picked: Ok(Cancelled)"),
         "{}",
@@ -150,52 +150,52 @@ fn whatever_ends_it_the_terminal_given_back() {
 }
 
 #[test]
-fn nothing_it_waits_for_keeps_it_from_ending() {
+fn picker_pending_read_does_not_delay_exit() {
     let person = start("slow");
     person.wait_for("1000 sessions  type to filter");
     person.type_in(person::TAB);
     person.wait_for("a disk that never answers");
     person.signal(Signal::TERM);
-    person.end().given_back().code(signal::EXIT_INTERRUPTED);
+    person.end().released().code(signal::EXIT_INTERRUPTED);
     let person = started();
     // The beginning of every arrow key.
     person.type_in("\x1b[");
     person.signal(Signal::TERM);
-    person.end().given_back();
+    person.end().released();
 }
 
 #[test]
-fn a_terminal_that_goes_away_ends_it() {
+fn picker_ends_when_terminal_closes() {
     let person = started();
     assert_eq!(person.hang_up(), Some(0));
 }
 
 #[test]
-fn a_panic_gives_the_terminal_back_and_is_read_afterwards() {
+fn picker_panic_restores_terminal_before_message() {
     let person = start("panic");
     person.wait_for("1000 sessions  type to filter");
     person.type_in(person::TAB);
-    let ended = person.end().given_back().code(101);
+    let ended = person.end().released().code(101);
     assert!(ended.text().contains("on purpose"), "{}", ended.text());
 }
 
 #[test]
-fn a_terminal_that_does_not_know_its_size_is_drawn_on() {
-    let person = Person::start_on_a_line(program("screen"));
+fn picker_draws_without_known_terminal_size() {
+    let person = Person::start_without_size(program("screen"));
     person.wait_for("1000 sessions  type to filter");
     person.type_in(ESCAPE);
-    person.end().given_back().code(0);
+    person.end().released().code(0);
 }
 
 #[test]
-fn a_terminal_that_only_knows_lines_is_asked_in_lines() {
+fn picker_line_terminal_gets_line_prompt() {
     let person = start("lines");
     person.wait_for("number: choose");
     assert!(person.is_cooked());
     person.type_in("parser 770\r");
     person.wait_for("1 of 1000 sessions");
     person.type_in("1\r");
-    let ended = person.end().given_back().code(0);
+    let ended = person.end().released().code(0);
     assert!(
         ended
             .text()

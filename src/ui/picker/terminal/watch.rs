@@ -13,7 +13,7 @@ use crate::sys::signal;
 /// How often the signals are counted.
 const EVERY: Duration = Duration::from_millis(100);
 /// So often in vain, and nothing else will happen.
-const PATIENCE: u32 = 10;
+const TIMEOUT: u32 = 10;
 
 /// Watches while it lives.
 pub(super) struct Watch(#[expect(dead_code, reason = "dropping it ends the thread")] Sender<()>);
@@ -27,7 +27,7 @@ impl Watch {
             let mut waited = 0;
             while watched.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 waited += u32::from(signal::count() > before);
-                if waited > PATIENCE {
+                if waited > TIMEOUT {
                     modes.put_back();
                     process::exit(signal::EXIT_INTERRUPTED);
                 }

@@ -68,7 +68,7 @@ fn write_all(shape: Shape, home: &Path, projects: &Path) {
     let vocabulary = Vocabulary::new();
     let plan = plan(shape);
     let next = AtomicUsize::new(0);
-    let work = || {
+    let workspace = || {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(sessions) = plan.get(number) else {
@@ -82,7 +82,7 @@ fn write_all(shape: Shape, home: &Path, projects: &Path) {
     };
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(work);
+            scope.spawn(workspace);
         }
     });
 }

@@ -1,0 +1,240 @@
+//! Every session that is here or in the store, in one table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use crate::checkouts::locate::identity;
+use crate::domain::found::SessionName;
+use crate::domain::id::{MachineId, SessionId};
+use crate::domain::placeholder::Placeholders;
+use crate::domain::session_file::SessionFile;
+use crate::flows::remote_sync::fetch;
+use crate::localize::stored_text::LocalText;
+use crate::rewrite::collapse_path;
+use crate::session::discover::LocalSession;
+use crate::session::facts::{Facts, parse_time};
+use crate::store::manifest::Manifest;
+use crate::store::segment::count_lines;
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
+use crate::workspace::filter;
+use crate::workspace::filter::ExcludeReason;
+use crate::workspace::open::Workspace;
+use crate::workspace::read_only::{is_called, machine_names};
+
+/// Which sessions to list.
+#[derive(Debug, Clone, Default)]
+pub struct ListFilter {
+    /// Fetch first, and list what the store has; else what is here.
+    pub remote: bool,
+    /// Only sessions whose project contains this text.
+    pub project: Option<String>,
+    /// Only sessions last written by the machine of this name or id.
+    pub from: Option<String>,
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// The session.
+    pub session: SessionId,
+    /// Its project: the portable path of its place on this machine, else as it is known by its remote. Unsanitised.
+    pub project: Option<String>,
+    /// What all addresses of the project's remote have in common. Unsanitised.
+    pub identity: Option<String>,
+    /// Its title, unsanitised.
+    pub title: Option<String>,
+    /// What was asked first, unsanitised.
+    pub first_prompt: Option<String>,
+    /// Time of its newest record.
+    pub last_activity: Option<DateTime<Utc>>,
+    /// Name of the machine that wrote its last line, unsanitised.
+    pub machine: Option<String>,
+    /// Lines of the transcript.
+    pub lines: u64,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// It lies on this machine.
+    pub here: bool,
+    /// The store has it.
+    pub in_store: bool,
+    /// The session it left, if it is a fork.
+    pub fork_of: Option<SessionId>,
+    /// Why the settings leave it out, if they do.
+    pub left_out: Option<ExcludeReason>,
+}
+
+/// Lists sessions, the newest first.
+///
+/// # Errors
+/// What concerns the whole command. A session whose manifest cannot be read is listed without its particulars.
+pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
+    let mut workspace = Workspace::open(ctx)?;
+    if filter.remote {
+        fetch(&mut workspace)?;
+    }
+    rows(&mut workspace, filter)
+}
+
+/// As [`list`], of the store as it is.
+pub(crate) fn rows(
+    workspace: &mut Workspace<'_>,
+    filter: &ListFilter,
+) -> Result<Vec<SessionRow>, SyncError> {
+    let found = workspace.discover()?;
+    let snapshot = workspace.store.head_snapshot()?;
+    let names = machine_names(workspace.ctx, Some(&snapshot))?;
+    let states = snapshot.sessions()?;
+    let ids: BTreeSet<&SessionId> = found.sessions.keys().chain(states.keys()).collect();
+    let mut rows = Vec::new();
+    for id in ids {
+        let local = found.sessions.get(id);
+        let manifest = states
+            .get(id)
+            .and_then(|_| snapshot.manifest(id).ok().flatten());
+        let row = row(
+            workspace,
+            id,
+            local,
+            manifest.as_ref(),
+            states.contains_key(id),
+            &names,
+        );
+        if (filter.remote || row.here) && filter.accepts(&row, manifest.as_ref()) {
+            rows.push(row);
+        }
+    }
+    rows.sort_by(|a, b| (b.last_activity, &a.session).cmp(&(a.last_activity, &b.session)));
+    Ok(rows)
+}
+
+impl ListFilter {
+    fn accepts(&self, row: &SessionRow, manifest: Option<&Manifest>) -> bool {
+        let names = [row.project.as_deref(), row.identity.as_deref()];
+        let project = self
+            .project
+            .as_deref()
+            .is_none_or(|p| names.iter().flatten().any(|name| name.contains(p)));
+        let writer = manifest
+            .and_then(Manifest::last_writer)
+            .map(MachineId::as_str);
+        let is_from = |from| {
+            row.machine
+                .as_deref()
+                .is_some_and(|name| is_called(name, from))
+                || writer == Some(from)
+        };
+        let from = self.from.as_deref().is_none_or(is_from);
+        project && from
+    }
+}
+
+fn row(
+    workspace: &Workspace<'_>,
+    id: &SessionId,
+    local: Option<&LocalSession>,
+    manifest: Option<&Manifest>,
+    in_store: bool,
+    names: &BTreeMap<MachineId, String>,
+) -> SessionRow {
+    let mut row = SessionRow {
+        session: id.clone(),
+        project: None,
+        identity: None,
+        title: None,
+        first_prompt: None,
+        last_activity: None,
+        machine: None,
+        lines: 0,
+        bytes: local.map_or(0, LocalSession::bytes),
+        here: local.is_some(),
+        in_store,
+        fork_of: None,
+        left_out: local.and_then(|local| filter::left_out(workspace, local)),
+    };
+    if let (Some(manifest), None) = (manifest, local) {
+        row.left_out = filter::not_brought(workspace, manifest);
+    }
+    if let Some(manifest) = manifest {
+        row.project = workspace.localizer.project(manifest);
+        row.identity = identity(manifest).map(ToString::to_string);
+        row.title = workspace.localizer.title(manifest);
+        row.first_prompt = workspace.localizer.first_prompt(manifest);
+        row.last_activity = manifest.last_activity.as_deref().and_then(parse_time);
+        row.machine = manifest.last_writer().and_then(|id| names.get(id)).cloned();
+        row.lines = manifest.transcript.lines();
+        row.bytes = row.bytes.max(manifest.local_bytes());
+        row.fork_of = manifest.fork_of.as_ref().map(|fork| fork.session.clone());
+    } else if let Some(local) = local {
+        let read = read_particulars(
+            local,
+            workspace.localizer.placeholders(),
+            &workspace.machine.name,
+        );
+        let identity = read
+            .directory
+            .and_then(|cwd| workspace.localizer.clones().learn_at(Path::new(&cwd)));
+        let identity = identity.map(|identity| identity.to_string());
+        row = SessionRow {
+            lines: read.lines,
+            first_prompt: read.first_prompt,
+            identity,
+            ..row
+        };
+        let name = read.name;
+        (row.project, row.title) = (name.project, name.title);
+        (row.last_activity, row.machine) = (name.last_activity, name.machine);
+    }
+    row
+}
+
+/// What a session says of itself that was never pushed.
+pub(crate) struct Particulars {
+    pub(crate) name: SessionName,
+    /// The working directory that it belongs to.
+    directory: Option<String>,
+    first_prompt: Option<String>,
+    lines: u64,
+}
+
+/// Reads the whole transcript of a session on this machine, which is called `machine`. One that cannot be read says nothing.
+pub(crate) fn read_particulars(
+    local: &LocalSession,
+    placeholders: &Placeholders,
+    machine: &str,
+) -> Particulars {
+    let mut facts = Facts::default();
+    let mut lines = 0;
+    let len = local.files[&SessionFile::Transcript].len;
+    // What could be read before a failure counts.
+    let _ = LocalText::open(&local.transcript_path(), 0, len).and_then(|text| {
+        text.each_piece(|piece| {
+            facts.absorb(piece);
+            lines += count_lines(piece);
+            Ok(())
+        })
+    });
+    let directory = facts.project(local.directory_name()).map(str::to_owned);
+    let name = SessionName {
+        session: local.id.clone(),
+        project: directory
+            .as_deref()
+            .map(|cwd| collapse_path(placeholders, cwd).to_string()),
+        title: facts
+            .custom_title
+            .or(facts.ai_title)
+            .or(facts.last_prompt)
+            .or_else(|| facts.first_prompt.clone()),
+        machine: Some(machine.to_owned()),
+        last_activity: facts.last_activity.as_deref().and_then(parse_time),
+        fork_of: None,
+    };
+    Particulars {
+        name,
+        directory,
+        first_prompt: facts.first_prompt,
+        lines,
+    }
+}

@@ -1,0 +1,7 @@
+//! Read-only questions: list, show, status, search. Must not write to the store or to sessions.
+
+pub mod list;
+pub mod preview;
+pub mod search;
+pub mod show;
+pub mod status;

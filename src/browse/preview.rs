@@ -1,0 +1,163 @@
+//! The end of a conversation, to be looked at before anything is done with it.
+//!
+//! Reads only the end of a transcript, and takes no lock: a look waits for nobody. Must not change anything.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::id::SessionId;
+use crate::domain::turn::Turn;
+use crate::localize::stored_text::StoredText;
+use crate::session::discover::transcript_path;
+use crate::session::facts::parse_time;
+use crate::session::turns::last_turns as turns_at_end;
+use crate::store::Snapshot;
+use crate::store::manifest::{Manifest, StoredFile};
+use crate::sys::fs::PathError;
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
+use crate::workspace::read_only::Stored;
+
+/// How much of a transcript is read at first, and, as long as that holds too few turns, after that. One line alone can have megabytes.
+const ENDS: [u64; 3] = [256 << 10, 2 << 20, 16 << 20];
+
+/// The last `most` turns of a session, the oldest first, with this machine's paths: of the file that lies here or of what the store
+/// has, whichever went on longer. Nothing is fetched. Fewer are given where they stand very far from the end.
+///
+/// # Errors
+/// [`SyncError::Nowhere`]; what cannot be read.
+pub fn last_turns(
+    ctx: &Context<'_>,
+    session: &SessionId,
+    most: usize,
+) -> Result<Vec<Turn>, SyncError> {
+    let here = transcript_path(&ctx.env.claude_dir, session);
+    let stored = Stored::open(ctx)?;
+    let snapshot = stored
+        .as_ref()
+        .map(|stored| stored.store.head_snapshot())
+        .transpose()?;
+    let manifest = match &snapshot {
+        Some(snapshot) => snapshot.manifest(session)?,
+        None => None,
+    };
+    let of_file = here.map(|path| turns_of_file(&path, most)).transpose()?;
+    match (of_file, manifest, &stored, &snapshot) {
+        (Some(here), Some(manifest), Some(stored), Some(snapshot))
+            if may_go_on(&manifest, &here) =>
+        {
+            // A look at what is here is better than none.
+            let there = stored.turns(snapshot, &manifest, most).unwrap_or_default();
+            Ok(if newest(&there) > newest(&here) {
+                there
+            } else {
+                here
+            })
+        }
+        (Some(turns), ..) => Ok(turns),
+        (None, Some(manifest), Some(stored), Some(snapshot)) => {
+            stored.turns(snapshot, &manifest, most)
+        }
+        _ => Err(SyncError::Nowhere {
+            session: session.clone(),
+        }),
+    }
+}
+
+/// Whether the store may have turns after these.
+fn may_go_on(manifest: &Manifest, turns: &[Turn]) -> bool {
+    manifest.last_activity.as_deref().and_then(parse_time) > newest(turns)
+}
+
+fn newest(turns: &[Turn]) -> Option<DateTime<Utc>> {
+    turns.iter().filter_map(|turn| turn.time).max()
+}
+
+fn turns_of_file(path: &Path, most: usize) -> Result<Vec<Turn>, SyncError> {
+    enough(most, |bytes| {
+        end_of_file(path, bytes).map_err(|e| PathError::new("read", path, e).into())
+    })
+}
+
+/// When the last turn was said that stands in a file.
+pub(crate) fn newest_of_file(path: &Path) -> Option<DateTime<Utc>> {
+    newest(&turns_of_file(path, 1).ok()?)
+}
+
+/// Reads more and more of an end until it holds `most` turns. `read` also says whether that was everything.
+fn enough(
+    most: usize,
+    mut read: impl FnMut(u64) -> Result<(Vec<u8>, bool), SyncError>,
+) -> Result<Vec<Turn>, SyncError> {
+    let mut turns = Vec::new();
+    for bytes in ENDS {
+        let (text, is_everything) = read(bytes)?;
+        turns = turns_at_end(&text, most);
+        if is_everything || turns.len() >= most {
+            break;
+        }
+    }
+    Ok(turns)
+}
+
+/// The whole lines among the last `bytes` bytes.
+fn end_of_file(path: &Path, bytes: u64) -> std::io::Result<(Vec<u8>, bool)> {
+    let mut file = File::open(path)?;
+    let start = file.metadata()?.len().saturating_sub(bytes);
+    file.seek(SeekFrom::Start(start))?;
+    let mut text = Vec::new();
+    // A client may be adding to it meanwhile.
+    file.take(bytes).read_to_end(&mut text)?;
+    if start > 0 {
+        let first_line = memchr::memchr(b'\n', &text).map_or(text.len(), |at| at + 1);
+        text.drain(..first_line);
+    }
+    Ok((text, start == 0))
+}
+
+impl Stored {
+    fn turns(
+        &self,
+        snapshot: &Snapshot<'_>,
+        manifest: &Manifest,
+        most: usize,
+    ) -> Result<Vec<Turn>, SyncError> {
+        enough(most, |bytes| self.end_of_text(snapshot, manifest, bytes))
+    }
+
+    fn end_of_text(
+        &self,
+        snapshot: &Snapshot<'_>,
+        manifest: &Manifest,
+        bytes: u64,
+    ) -> Result<(Vec<u8>, bool), SyncError> {
+        let file = &manifest.transcript;
+        let text = StoredText::transcript(snapshot, manifest);
+        let from = lines_before_end(file, bytes);
+        let mut end = Vec::new();
+        text.walk(from, &mut |piece| {
+            end.extend_from_slice(&self.localizer.localised(
+                manifest,
+                piece.run,
+                text.kind(),
+                piece.text,
+            )?);
+            Ok(true)
+        })?;
+        Ok((end, from == 0))
+    }
+}
+
+/// How many lines stand before the segments that hold the last `bytes` bytes.
+fn lines_before_end(file: &StoredFile, bytes: u64) -> u64 {
+    let mut left = bytes;
+    let at_end = file.segments.iter().rev().take_while(|segment| {
+        let is_wanted = left > 0;
+        left = left.saturating_sub(segment.bytes);
+        is_wanted
+    });
+    file.lines() - at_end.map(|segment| segment.lines).sum::<u64>()
+}

@@ -1,0 +1,295 @@
+//! Searching one session: its text, piece by piece, is looked through as bytes, and lines that may say it are taken apart.
+
+use std::borrow::Cow;
+
+use crate::browse::search::hits::{Found, Occasion};
+use crate::browse::search::pattern::{Candidates, Pattern};
+use crate::domain::found::Speaker;
+use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
+use crate::localize::localizer::Localizer;
+use crate::localize::stored_text::{LocalText, segment_at, text_kind};
+use crate::rewrite::TextKind;
+use crate::session::discover::LocalSession;
+use crate::session::said::sayings;
+use crate::store::manifest::{Manifest, Run, StoredFile};
+use crate::store::segment::{count_lines, offset_after_lines, whole_lines_len};
+use crate::store::{SessionFiles, Snapshot};
+use crate::sys::signal::interrupted;
+use crate::workspace::error::SyncError;
+
+/// A line that is longer is not looked into: nobody said as much at once.
+const LONGEST_LINE: usize = 64 << 20;
+
+/// What is the same for all sessions.
+pub(crate) struct Scan<'a> {
+    pub(crate) localizer: &'a Localizer,
+    pub(crate) pattern: &'a Pattern,
+    pub(crate) candidates: &'a Candidates,
+    pub(crate) shown: usize,
+}
+
+/// What a file of a session holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// Records of the conversation, or of one with a sub-agent.
+    Records { agent: bool },
+    /// What a tool printed, as it is.
+    Output,
+}
+
+impl Content {
+    /// `None` of a file in which nothing is said.
+    fn of(name: &SessionFile) -> Option<Self> {
+        match name.name().map(RelativeName::as_str) {
+            None => Some(Self::Records { agent: false }),
+            Some(name) if name.ends_with(".jsonl") => Some(Self::Records {
+                agent: name.starts_with("subagents/"),
+            }),
+            Some(name) if name.starts_with("tool-results/") => Some(Self::Output),
+            Some(_) => None,
+        }
+    }
+}
+
+/// What is done with a line that may say it, and where it begins.
+type EachLine<'e> = dyn FnMut(usize, &[u8], &mut Found) -> Result<(), SyncError> + 'e;
+
+/// A piece of whole lines of a stored file.
+struct Piece<'a> {
+    manifest: &'a Manifest,
+    file: &'a StoredFile,
+    kind: TextKind,
+    text: &'a [u8],
+    /// Lines before it.
+    lines: u64,
+}
+
+impl Scan<'_> {
+    /// Searches a session in the store, its transcript after the first `skip` lines.
+    pub(crate) fn stored(
+        &self,
+        snapshot: &Snapshot<'_>,
+        files: &SessionFiles<'_>,
+        manifest: &Manifest,
+        skip: u64,
+        found: &mut Found,
+    ) -> Result<(), SyncError> {
+        let mut buffer = Vec::new();
+        for (name, file) in manifest.all_files() {
+            let Some(content) = Content::of(&name) else {
+                continue;
+            };
+            let kind = text_kind(&name);
+            let skip = if name.is_transcript() { skip } else { 0 };
+            let (first, _) = segment_at(&file.segments, skip);
+            let mut lines: u64 = file.segments[..first]
+                .iter()
+                .map(|segment| segment.lines)
+                .sum();
+            buffer.clear();
+            for (number, segment) in file.segments.iter().enumerate().skip(first) {
+                if found.is_enough() || interrupted() {
+                    return Ok(());
+                }
+                files.segment(snapshot, &name, file, number, &mut buffer)?;
+                let is_last = number + 1 == file.segments.len();
+                let whole = if is_last {
+                    buffer.len()
+                } else {
+                    whole_lines_len(&buffer)
+                };
+                let skipped = offset_after_lines(
+                    &buffer[..whole],
+                    usize::try_from(skip.saturating_sub(lines)).unwrap_or(usize::MAX),
+                );
+                let before = lines + count_lines(&buffer[..skipped]);
+                self.piece(
+                    content,
+                    &Piece {
+                        manifest,
+                        file,
+                        kind,
+                        text: &buffer[skipped..whole],
+                        lines: before,
+                    },
+                    found,
+                )?;
+                lines += segment.lines;
+                // What is left is the beginning of a line that goes on in the next segment.
+                buffer.drain(..whole);
+                drop_if_too_long(&mut buffer, found);
+            }
+        }
+        Ok(())
+    }
+
+    fn piece(
+        &self,
+        content: Content,
+        piece: &Piece<'_>,
+        found: &mut Found,
+    ) -> Result<(), SyncError> {
+        let mut runs = Runs::of(piece);
+        match content {
+            // Its lines belong together, so that a text of several lines is found in it.
+            Content::Output if piece.file.runs.len() == 1 => {
+                if self.candidates.find(piece.text, 0).is_some() {
+                    self.output(&self.local(&mut runs, 0, piece.text)?, found);
+                }
+                Ok(())
+            }
+            _ => self.each_candidate(content, piece.text, found, &mut |at, line, found| {
+                let line = self.local(&mut runs, at, line)?;
+                match content {
+                    Content::Records { agent } => self.record(&line, agent, found),
+                    Content::Output => self.output(&line, found),
+                }
+                Ok(())
+            }),
+        }
+    }
+
+    /// The line at offset `at` of a piece as it reads here.
+    fn local<'t>(
+        &self,
+        runs: &mut Runs<'_>,
+        at: usize,
+        line: &'t [u8],
+    ) -> Result<Cow<'t, [u8]>, SyncError> {
+        let Piece { manifest, kind, .. } = runs.piece;
+        match runs.at(at) {
+            Some(run) => self.localizer.localised(manifest, run, *kind, line),
+            None => Err(SyncError::Inconsistent {
+                session: manifest.session.clone(),
+            }),
+        }
+    }
+
+    /// Searches a session that only this machine has.
+    pub(crate) fn here(&self, session: &LocalSession, found: &mut Found) -> Result<(), SyncError> {
+        for (name, stamp) in &session.files {
+            let Some(content) = Content::of(name) else {
+                continue;
+            };
+            let mut text = LocalText::open(&session.path(name), 0, stamp.len)?;
+            loop {
+                let piece = text.next_lines()?;
+                if piece.is_empty() || found.is_enough() || interrupted() {
+                    break;
+                }
+                match content {
+                    Content::Records { agent } => {
+                        self.each_candidate(content, &piece, found, &mut |_, line, found| {
+                            self.record(line, agent, found);
+                            Ok(())
+                        })?;
+                    }
+                    Content::Output => self.output(&piece, found),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with every line of `text` that may say it, and where it begins.
+    fn each_candidate(
+        &self,
+        content: Content,
+        text: &[u8],
+        found: &mut Found,
+        each: &mut EachLine<'_>,
+    ) -> Result<(), SyncError> {
+        let mut from = 0;
+        let next = |from| match content {
+            Content::Records { .. } => self.candidates.find_in_records(text, from),
+            Content::Output => self.candidates.find(text, from),
+        };
+        let may_say_it =
+            |line: &[u8]| content == Content::Output || self.candidates.may_be_said_in(line);
+        while let Some(at) = next(from) {
+            let start = memchr::memrchr(b'\n', &text[from..at]).map_or(from, |end| from + end + 1);
+            let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |n| at + n);
+            if may_say_it(&text[start..end]) {
+                each(start, &text[start..end], found)?;
+            }
+            if found.is_enough() {
+                break;
+            }
+            from = text.len().min(end + 1);
+        }
+        Ok(())
+    }
+
+    fn record(&self, line: &[u8], of_agent: bool, found: &mut Found) {
+        let said = sayings(line);
+        let agent = of_agent || said.agent;
+        for saying in said.texts {
+            let occasion = Occasion {
+                voice: saying.voice,
+                agent,
+                time: said.time,
+            };
+            found.search(&saying.text, &self.pattern.said, &occasion);
+        }
+    }
+
+    fn output(&self, text: &[u8], found: &mut Found) {
+        let occasion = Occasion {
+            voice: Speaker::Output,
+            agent: false,
+            time: None,
+        };
+        found.search(
+            &String::from_utf8_lossy(text),
+            &self.pattern.said,
+            &occasion,
+        );
+    }
+}
+
+fn drop_if_too_long(line: &mut Vec<u8>, found: &mut Found) {
+    if line.len() > LONGEST_LINE {
+        // Its end, which comes later, is no record.
+        line.clear();
+        found.complaint = Some(format!(
+            "a line of more than {} MiB was not searched",
+            LONGEST_LINE >> 20
+        ));
+    }
+}
+
+/// Which run the lines of a piece belong to. Asked for in order; lines are counted only where there is more than one run.
+struct Runs<'a> {
+    piece: &'a Piece<'a>,
+    runs: &'a [Run],
+    /// Lines before the first of `runs`.
+    before: u64,
+    /// How far lines are counted, and how many there are before.
+    counted: (usize, u64),
+}
+
+impl<'a> Runs<'a> {
+    fn of(piece: &'a Piece<'a>) -> Self {
+        Self {
+            piece,
+            runs: &piece.file.runs,
+            before: 0,
+            counted: (0, piece.lines),
+        }
+    }
+
+    /// The run of the line that begins at offset `at`.
+    fn at(&mut self, at: usize) -> Option<&'a Run> {
+        if self.piece.file.runs.len() > 1 {
+            let (to, lines) = self.counted;
+            let line = lines + memchr::memchr_iter(b'\n', &self.piece.text[to..at]).count() as u64;
+            self.counted = (at, line);
+            while line >= self.before + self.runs.first()?.lines {
+                self.before += self.runs.first()?.lines;
+                self.runs = &self.runs[1..];
+            }
+        }
+        self.runs.first()
+    }
+}

@@ -1,0 +1,251 @@
+//! Which sessions are searched, in which order, and from which line on.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use crate::browse::list::read_particulars;
+use crate::browse::search::run::{At, Base, SearchRequest, Unreadable, on_all_cores};
+use crate::domain::found::SessionName;
+use crate::domain::id::{MachineId, SessionId};
+use crate::localize::localizer::Localizer;
+use crate::rewrite::collapse_path;
+use crate::session::discover::{LocalSession, discover_some};
+use crate::store::manifest::Manifest;
+use crate::store::snapshot::SessionState;
+use crate::store::{Snapshot, StoreError};
+use crate::workspace::error::SyncError;
+use crate::workspace::message::in_words;
+use crate::workspace::read_only::{MachineNames, is_called, machine_names, session_name};
+
+/// A session to be searched.
+pub(crate) struct Target {
+    pub(crate) name: SessionName,
+    pub(crate) place: Place,
+    /// Lines at the beginning of the transcript that are searched in the session that this one left.
+    pub(crate) skip: u64,
+}
+
+/// Where its text is.
+pub(crate) enum Place {
+    Stored {
+        manifest: Box<Manifest>,
+        state: SessionState,
+    },
+    /// The store does not have it yet.
+    Here(Box<LocalSession>),
+}
+
+/// The newest first.
+pub(crate) struct Targets {
+    pub(crate) targets: Vec<Target>,
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// What is asked of a session.
+struct Filter<'r> {
+    project: Option<Vec<String>>,
+    from: Option<&'r str>,
+}
+
+impl Base<'_> {
+    pub(crate) fn targets(&self, request: &SearchRequest) -> Result<Targets, SyncError> {
+        let machines = machine_names(self.ctx, self.snapshot)?;
+        let filter = Filter::new(self, request, &machines)?;
+        let states = self
+            .snapshot
+            .map(Snapshot::sessions)
+            .transpose()?
+            .unwrap_or_default();
+        let mut found = self.stored_targets(&states, &filter, &machines);
+        found.targets.extend(self.local_targets(&states, &filter)?);
+        found.targets.sort_by(|a, b| {
+            let key =
+                |target: &Target| Reverse((target.name.last_activity, target.name.session.clone()));
+            key(a).cmp(&key(b))
+        });
+        skip_what_forks_share(&mut found.targets);
+        Ok(found)
+    }
+
+    fn stored_targets(
+        &self,
+        states: &BTreeMap<SessionId, SessionState>,
+        filter: &Filter<'_>,
+        machines: &MachineNames,
+    ) -> Targets {
+        let states: Vec<_> = states.iter().collect();
+        let (at, localizer) = (self.at, self.localizer);
+        let mut found = Targets {
+            targets: Vec::with_capacity(states.len()),
+            unreadable: Vec::new(),
+        };
+        on_all_cores(
+            at,
+            &states,
+            &|snapshot, (id, state)| {
+                let read = manifest(snapshot, at, id, state);
+                let target = |manifest| filter.stored_target(manifest, state, localizer, machines);
+                (
+                    (*id).clone(),
+                    read.map(|manifest| manifest.and_then(target)),
+                )
+            },
+            &mut |(session, target)| {
+                match target {
+                    Ok(target) => found.targets.extend(target),
+                    Err(e) => found.unreadable.push(Unreadable {
+                        session,
+                        reason: in_words(&e),
+                    }),
+                }
+                true
+            },
+        );
+        found
+    }
+
+    fn local_targets(
+        &self,
+        states: &BTreeMap<SessionId, SessionState>,
+        filter: &Filter<'_>,
+    ) -> Result<Vec<Target>, SyncError> {
+        let me = &self.ctx.settings.machine;
+        let machines = MachineNames::from([(me.id.clone(), me.name.clone())]);
+        if !filter.accepts_writer(std::iter::once(&me.id), &machines) {
+            return Ok(Vec::new());
+        }
+        let found = discover_some(&self.ctx.env.claude_dir, &|id| !states.contains_key(id))?;
+        let targets = found.sessions.into_values().map(|session| {
+            let name = read_particulars(&session, &self.ctx.settings.placeholders, &me.name).name;
+            Target {
+                name,
+                place: Place::Here(Box::new(session)),
+                skip: 0,
+            }
+        });
+        Ok(targets
+            .filter(|target| filter.accepts_project(&target.name))
+            .collect())
+    }
+}
+
+fn manifest(
+    snapshot: Option<&Snapshot<'_>>,
+    at: Option<&At>,
+    id: &SessionId,
+    state: &SessionState,
+) -> Result<Option<Manifest>, StoreError> {
+    match (snapshot, at) {
+        (Some(snapshot), Some(at)) => at.checkout.session(id, state).manifest(snapshot),
+        _ => Ok(None),
+    }
+}
+
+impl<'r> Filter<'r> {
+    fn new(
+        base: &Base<'_>,
+        request: &'r SearchRequest,
+        machines: &MachineNames,
+    ) -> Result<Self, SyncError> {
+        let from = request.from.as_deref();
+        if let Some(name) = from
+            && !machines
+                .iter()
+                .any(|(id, known)| is_called(known, name) || id.as_str() == name)
+        {
+            return Err(SyncError::NoSuchMachine {
+                name: name.to_owned(),
+                found: 0,
+            });
+        }
+        // As it is stored, as it is on this machine, and as it is shown.
+        let forms = |text: &String| {
+            let portable =
+                collapse_path(&base.ctx.settings.placeholders, text.trim_end_matches('/'))
+                    .to_string();
+            let of_home = text
+                .strip_prefix('~')
+                .map(|rest| format!("{{{{HOME}}}}{rest}"));
+            [text.clone(), portable]
+                .into_iter()
+                .chain(of_home)
+                .collect()
+        };
+        Ok(Self {
+            project: request.project.as_ref().map(forms),
+            from,
+        })
+    }
+
+    fn stored_target(
+        &self,
+        manifest: Manifest,
+        state: &SessionState,
+        localizer: &Localizer,
+        machines: &MachineNames,
+    ) -> Option<Target> {
+        let name = session_name(localizer, &manifest, machines);
+        // Everybody asks for it; here, all cores find it out.
+        localizer.present(&manifest);
+        let writers = || {
+            manifest
+                .all_files()
+                .flat_map(|(_, file)| &file.runs)
+                .map(|run| &run.machine)
+        };
+        let is_wanted = self.accepts_project(&name) && self.accepts_writer(writers(), machines);
+        let place = Place::Stored {
+            manifest: Box::new(manifest),
+            state: state.clone(),
+        };
+        is_wanted.then_some(Target {
+            name,
+            place,
+            skip: 0,
+        })
+    }
+
+    fn accepts_project(&self, name: &SessionName) -> bool {
+        let project = name.project.as_deref().unwrap_or_default();
+        self.project
+            .as_ref()
+            .is_none_or(|forms| forms.iter().any(|form| project.contains(form.as_str())))
+    }
+
+    fn accepts_writer<'m>(
+        &self,
+        mut writers: impl Iterator<Item = &'m MachineId>,
+        machines: &MachineNames,
+    ) -> bool {
+        let is_from = |id: &MachineId, from: &str| {
+            id.as_str() == from || machines.get(id).is_some_and(|name| is_called(name, from))
+        };
+        self.from
+            .is_none_or(|from| writers.any(|id| is_from(id, from)))
+    }
+}
+
+/// What a fork has in common with the session it left is searched once, in that one, if that one is searched.
+fn skip_what_forks_share(targets: &mut [Target]) {
+    let lines: HashMap<SessionId, u64> = targets
+        .iter()
+        .filter_map(|target| match &target.place {
+            Place::Stored { manifest, .. } => {
+                Some((target.name.session.clone(), manifest.transcript.lines()))
+            }
+            Place::Here(_) => None,
+        })
+        .collect();
+    for target in targets {
+        let Place::Stored { manifest, .. } = &target.place else {
+            continue;
+        };
+        let Some(fork) = &manifest.fork_of else {
+            continue;
+        };
+        let is_there = lines
+            .get(&fork.session)
+            .is_some_and(|lines| *lines >= fork.lines);
+        target.skip = if is_there { fork.lines } else { 0 };
+    }
+}

@@ -1,0 +1,111 @@
+//! What may be read where the store has a placeholder: paths of this machine and of others, in every spelling. Pure.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use regex_syntax::hir::ClassUnicode;
+
+use crate::browse::search::parts::cases;
+
+/// All that may be read from placeholders.
+pub(crate) struct Written {
+    /// [`folded`].
+    paths: Vec<String>,
+    chars: BTreeSet<char>,
+    converts_separators: bool,
+}
+
+impl Written {
+    /// Of the spelled paths of roots.
+    pub(crate) fn new(paths: &BTreeSet<String>) -> Self {
+        // A directory name holds more than the path of a root, and the separators of what follows are converted.
+        let others = (0..=0x7f_u8)
+            .map(char::from)
+            .filter(|c| c.is_ascii_alphanumeric() || r"-/\%".contains(*c));
+        let chars = paths
+            .iter()
+            .flat_map(|path| path.chars())
+            .chain(others)
+            .collect();
+        // Backslashes before a slash only escape it.
+        let has_backslash = |path: &String| {
+            path.split('/')
+                .any(|part| part.trim_end_matches('\\').contains('\\'))
+        };
+        let converts_separators = paths.iter().any(has_backslash);
+        Self {
+            paths: paths.iter().map(|path| folded(path)).collect(),
+            chars,
+            converts_separators,
+        }
+    }
+
+    /// Whether separators of what follows a placeholder may be read otherwise than they are stored: there are machines with others.
+    pub(crate) fn converts_separators(&self) -> bool {
+        self.converts_separators
+    }
+
+    /// Whether one of these characters may be.
+    pub(crate) fn may_hold(&self, class: &ClassUnicode) -> bool {
+        self.chars.iter().any(|c| has(class, *c))
+    }
+
+    /// What of a run in `text` stands in the store even where a part of the text is read from a placeholder; `None` where all of the run may be.
+    pub(crate) fn outside(&self, text: &str, run: Range<usize>) -> Option<Range<usize>> {
+        let folded = folded(text);
+        let within = folded.get(run.clone())?;
+        let (mut start, mut end) = (run.start, run.end);
+        for path in &self.paths {
+            if path.contains(within) {
+                return None;
+            }
+            let places = || {
+                run.clone()
+                    .filter(|at| text.is_char_boundary(*at) && folded.is_char_boundary(*at))
+            };
+            // Where a path can end in it, and where one can begin.
+            let ends = |at: &usize| path.ends_with(&folded[..*at]) || folded[..*at].ends_with(path);
+            let begins =
+                |at: &usize| path.starts_with(&folded[*at..]) || folded[*at..].starts_with(path);
+            start = start.max(places().skip(1).filter(ends).last().unwrap_or(run.start));
+            end = end.min(places().find(begins).unwrap_or(run.end));
+        }
+        (start < end).then_some(start..end)
+    }
+}
+
+/// The text with one case for each character that has several, and with every character where it was: a case of another length is another character.
+fn folded(text: &str) -> String {
+    let is_as_long = |c: char| move |case: &char| case.len_utf8() == c.len_utf8();
+    let fold = |c: char| {
+        if c.is_ascii() {
+            c.to_ascii_lowercase()
+        } else {
+            cases(c)
+                .into_iter()
+                .filter(is_as_long(c))
+                .min()
+                .unwrap_or(c)
+        }
+    };
+    text.chars().map(fold).collect()
+}
+
+/// Whether the class has the character.
+pub(crate) fn has(class: &ClassUnicode, c: char) -> bool {
+    class
+        .iter()
+        .any(|range| (range.start()..=range.end()).contains(&c))
+}
+
+#[cfg(test)]
+impl Written {
+    /// On the machine of somebody called Al.
+    pub(crate) fn at_home() -> Self {
+        Self::new(
+            &["/home/al", "%2Fhome%2Fal", "-home-al", "/srv/My Projects"]
+                .map(str::to_owned)
+                .into(),
+        )
+    }
+}

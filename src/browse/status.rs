@@ -1,0 +1,104 @@
+//! How this machine stands: what a push would send, what a pull would bring, as far as it is known without asking the remote.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::id::{CommitId, SessionId};
+use crate::flows::push::Plan;
+use crate::report::transfer::{BundleReport, ExtraOutcome, Outcome, SessionReport};
+use crate::session::facts::parse_time;
+use crate::session::live::live_sessions;
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
+use crate::workspace::filter::Selection;
+use crate::workspace::open::Workspace;
+use crate::workspace::paths::remote_url;
+
+/// How this machine stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Name of this machine.
+    pub machine: String,
+    /// The remote, without secrets.
+    pub remote: String,
+    /// The working tree of the store.
+    pub store: PathBuf,
+    /// The newest commit here.
+    pub head: Option<CommitId>,
+    /// Commits that the remote does not have, as last seen.
+    pub queued_commits: u64,
+    /// When this machine last pushed.
+    pub last_push: Option<DateTime<Utc>>,
+    /// Sessions on this machine.
+    pub sessions_here: u64,
+    /// Sessions in the store.
+    pub sessions_in_store: u64,
+    /// What a push would send.
+    pub to_push: Vec<SessionReport>,
+    /// What a pull would bring of sessions that are here.
+    pub to_pull: Vec<SessionReport>,
+    /// What the settings leave out.
+    pub left_out: Vec<SessionReport>,
+    /// What a push would send of files beside sessions, or would leave here.
+    pub beside_to_push: Vec<BundleReport>,
+    /// What a pull would bring of them, or what waits for a yes.
+    pub beside_to_pull: Vec<BundleReport>,
+    /// Sessions of running clients.
+    pub running: Vec<SessionId>,
+    /// The other machines and when they last pushed; names unsanitised.
+    pub machines: Vec<(String, Option<DateTime<Utc>>)>,
+}
+
+/// Looks at this machine and its clone; the remote is not asked.
+///
+/// # Errors
+/// What concerns the whole command.
+pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
+    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
+    let beside_to_push = crate::extras::push::push(&mut workspace, true)?;
+    let mut beside_to_pull = crate::extras::pull::pull(&workspace, None)?;
+    // What stays here is said once.
+    beside_to_pull.iter_mut().for_each(|bundle| {
+        bundle
+            .files
+            .retain(|file| !matches!(file.outcome, ExtraOutcome::Left { .. }));
+    });
+    beside_to_pull.retain(|bundle| !bundle.files.is_empty() || bundle.listed.is_some());
+    let snapshot = workspace.store.head_snapshot()?;
+    let mut to_push = Plan::make(&workspace, &found, &Selection::default())?
+        .as_report(&workspace)?
+        .sessions;
+    let to_pull: Vec<_> = to_push
+        .extract_if(.., |session| matches!(session.outcome, Outcome::Behind))
+        .collect();
+    let left_out: Vec<_> = to_push
+        .extract_if(.., |session| {
+            matches!(session.outcome, Outcome::Excluded { .. })
+        })
+        .collect();
+    let (machines, _) = snapshot.machines()?;
+    let others = machines.iter().filter(|m| m.id != workspace.machine.id);
+    Ok(Status {
+        machine: workspace.machine.name.clone(),
+        remote: remote_url(ctx.env, ctx.settings.remote.as_deref())?.to_string(),
+        store: workspace.store.path().to_owned(),
+        head: workspace.store.head()?,
+        queued_commits: workspace.store.unsent()?,
+        last_push: workspace.machine.last_push.as_deref().and_then(parse_time),
+        sessions_here: found.sessions.len() as u64,
+        sessions_in_store: snapshot.sessions()?.len() as u64,
+        to_push,
+        to_pull,
+        left_out,
+        beside_to_push,
+        beside_to_pull,
+        running: live_sessions(&ctx.env.claude_dir)
+            .into_keys()
+            .filter(|id| found.sessions.contains_key(id))
+            .collect(),
+        machines: others
+            .map(|m| (m.name.clone(), m.last_push.as_deref().and_then(parse_time)))
+            .collect(),
+    })
+}

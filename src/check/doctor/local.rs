@@ -1,0 +1,257 @@
+//! This machine: its configuration, who may read what it keeps, which `ccsync` is found, room on its disk.
+
+use std::path::{Path, PathBuf};
+
+use crate::check::doctor::run::{Check, DoctorContext, TIMEOUT};
+use crate::session::discover::{discover, projects_dir};
+use crate::sys::fs::{access, free_space};
+use crate::sys::process::Program;
+use crate::workspace::message::in_words;
+use crate::workspace::paths::{config_path, embedded_remote_path, store_path};
+
+const CONFIGURATION: &str = "configuration";
+const PERMISSIONS: &str = "permissions";
+const PROGRAM: &str = "ccsync";
+const DISK: &str = "disk";
+
+/// With less than this, somebody should make room.
+const LITTLE: u64 = 512 << 20;
+/// With less than this, nothing can be counted on.
+const TOO_LITTLE: u64 = 32 << 20;
+
+pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
+    let mut checks = permissions(patient);
+    checks.push(program(patient));
+    checks.push(disk(patient));
+    checks
+}
+
+pub(crate) fn configuration(patient: &DoctorContext<'_>) -> Check {
+    let path = config_path(patient.env);
+    match &patient.settings {
+        Ok(Some(settings)) => Check::ok(
+            CONFIGURATION,
+            format!(
+                "{}: this machine is `{}`",
+                path.display(),
+                settings.machine.name
+            ),
+        ),
+        Ok(None)
+            if crate::store::belongs_to(
+                &store_path(patient.env),
+                &embedded_remote_path(patient.env),
+            ) =>
+        {
+            Check::warning(CONFIGURATION, "this machine is not set up", "ccsync init")
+        }
+        Ok(None) => {
+            let words = format!(
+                "`{}` is gone, though this machine had been set up",
+                path.display()
+            );
+            Check::error(
+                CONFIGURATION,
+                words,
+                "with the address of its remote: ccsync init --remote URL",
+            )
+        }
+        Err(e) => Check::error(
+            CONFIGURATION,
+            in_words(e),
+            format!("correct it in {}", path.display()),
+        ),
+    }
+}
+
+/// What holds sessions or the remote's address is nobody else's business.
+fn permissions(patient: &DoctorContext<'_>) -> Vec<Check> {
+    let dirs = &patient.env.dirs;
+    let own = [
+        dirs.config.clone(),
+        config_path(patient.env),
+        dirs.data.clone(),
+        dirs.state.clone(),
+    ];
+    let sessions = transcripts(patient);
+    let all: Vec<&PathBuf> = own
+        .iter()
+        .chain(&sessions)
+        .filter(|path| path.exists())
+        .collect();
+    let foreign = all
+        .iter()
+        .find(|path| access(path).is_some_and(|access| !access.mine));
+    let open: Vec<&&PathBuf> = all
+        .iter()
+        .filter(|path| access(path).is_some_and(|access| access.others))
+        .collect();
+    let open_own = open.iter().find(|path| own.contains(path));
+    let open_sessions = open.iter().filter(|path| !own.contains(path)).count();
+    let mut checks = Vec::new();
+    if let Some(path) = foreign {
+        let words = format!("`{}` belongs to somebody else", path.display());
+        checks.push(Check::error(
+            PERMISSIONS,
+            words,
+            format!("sudo chown -R \"$USER\" {}", shown(path)),
+        ));
+    }
+    if let Some(path) = open_own {
+        let words = format!("others may look into `{}`", path.display());
+        checks.push(Check::warning(
+            PERMISSIONS,
+            words,
+            format!("chmod -R go-rwx {}", shown(path)),
+        ));
+    }
+    if open_sessions > 0 {
+        let what = if open_sessions == 1 {
+            "1 transcript".to_owned()
+        } else {
+            format!("{open_sessions} transcripts")
+        };
+        let place = projects_dir(&patient.env.claude_dir);
+        let mend = format!("chmod -R go-rwx {}", shown(&place));
+        checks.push(Check::warning(
+            PERMISSIONS,
+            format!("others may read {what}"),
+            mend,
+        ));
+    }
+    if checks.is_empty() {
+        let words = format!(
+            "what is kept is this user's alone ({} transcripts looked at)",
+            sessions.len()
+        );
+        checks.push(Check::ok(PERMISSIONS, words));
+    }
+    checks
+}
+
+/// The transcripts of this machine that others could get at. Behind a closed directory, nothing is open.
+fn transcripts(patient: &DoctorContext<'_>) -> Vec<PathBuf> {
+    let claude = &patient.env.claude_dir;
+    let closed = |path: &Path| access(path).is_some_and(|access| access.mine && !access.others);
+    if closed(claude) || closed(&projects_dir(claude)) {
+        return Vec::new();
+    }
+    let sessions = discover(claude)
+        .map(|found| found.sessions)
+        .unwrap_or_default();
+    sessions
+        .values()
+        .filter(|session| !closed(&session.directory))
+        .map(|session| session.transcript_path())
+        .collect()
+}
+
+/// Which `ccsync` a person or a hook would start.
+fn program(patient: &DoctorContext<'_>) -> Check {
+    const NAME: &str = if cfg!(windows) {
+        "ccsync.exe"
+    } else {
+        "ccsync"
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let Some(this) = patient
+        .env
+        .program
+        .as_deref()
+        .and_then(|path| path.canonicalize().ok())
+    else {
+        return Check::ok(PROGRAM, format!("version {version}"));
+    };
+    let mut found: Vec<PathBuf> = Vec::new();
+    for path in patient
+        .env
+        .search_path
+        .iter()
+        .map(|directory| directory.join(NAME))
+        .filter(|path| path.is_file())
+    {
+        if !found.iter().any(|other| is_same(other, &path)) {
+            found.push(path);
+        }
+    }
+    let first_is_this = found.first().is_none_or(|first| is_same(first, &this));
+    match found.iter().find(|path| !is_same(path, &this)) {
+        None if found.is_empty() => Check::ok(
+            PROGRAM,
+            format!("version {version}, not on the PATH: {}", this.display()),
+        ),
+        None => Check::ok(
+            PROGRAM,
+            format!("version {version}, the only one on the PATH"),
+        ),
+        Some(other) => {
+            let what = version_of(other).unwrap_or_else(|| "of an unknown version".to_owned());
+            let words = if first_is_this {
+                format!(
+                    "another one is on the PATH: {} ({what}); this is {version}",
+                    other.display()
+                )
+            } else {
+                format!(
+                    "`ccsync` starts {} ({what}); this is {} ({version})",
+                    other.display(),
+                    this.display()
+                )
+            };
+            Check::warning(PROGRAM, words, "keep one of them; all: which -a ccsync")
+        }
+    }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+fn version_of(program: &Path) -> Option<String> {
+    let out = Program::new(program)
+        .arg("--version")
+        .silence_limit(TIMEOUT)
+        .run()
+        .ok()?;
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    let version = said.lines().next()?.strip_prefix("ccsync ")?.trim();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
+    (!version.is_empty() && version.len() < 40 && version.chars().all(is_plain))
+        .then(|| version.to_owned())
+}
+
+fn disk(patient: &DoctorContext<'_>) -> Check {
+    let places = [&patient.env.dirs.data, &patient.env.claude_dir];
+    let least = places
+        .iter()
+        .filter_map(|place| Some((free_space(place)?, *place)))
+        .min();
+    let Some((free, place)) = least else {
+        return Check::ok(DISK, "the system does not say how much room is left");
+    };
+    let mega = free >> 20;
+    let words = if mega >= 10_240 {
+        format!("{} GB free", mega >> 10)
+    } else {
+        format!("{mega} MB free")
+    };
+    let mend = format!("make room: df -h {}", shown(place));
+    match free {
+        _ if free < TOO_LITTLE => Check::error(DISK, words, mend),
+        _ if free < LITTLE => Check::warning(DISK, words, mend),
+        _ => Check::ok(DISK, words),
+    }
+}
+
+/// A path as it can be typed.
+fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    if plain {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}

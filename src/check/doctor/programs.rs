@@ -1,0 +1,133 @@
+//! The programs that are used: git, GitHub's, and the client.
+
+use std::time::Duration;
+
+use crate::check::doctor::run::{Check, DoctorContext, TIMEOUT};
+use crate::domain::url::RemoteUrl;
+use crate::sys::process::{ProcessError, Program};
+use crate::transport::git_cli::GitCli;
+use crate::transport::github::{GitHub, GitHubError};
+use crate::transport::remote::{OLDEST_GIT, RemoteError};
+
+const GIT: &str = "git";
+const GH: &str = "gh";
+const CLIENT: &str = "client";
+
+const INSTALL_GIT: &str = "install git 2.34 or later: https://git-scm.com/downloads";
+
+/// The versions of the client that this program was tried with.
+const OLDEST_CLIENT: [u32; 3] = [1, 0, 109];
+const NEWEST_CLIENT: [u32; 3] = [2, 1, 329];
+
+pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
+    vec![git(patient), gh(patient), client(patient)]
+}
+
+fn git(patient: &DoctorContext<'_>) -> Check {
+    let Ok(missing_checkout) = RemoteUrl::parse(".", &patient.env.home) else {
+        return Check::error(GIT, "the home directory is no path for git", INSTALL_GIT);
+    };
+    let git = GitCli::new(&patient.env.home, missing_checkout, patient.env.git, false)
+        .with_silence_limit(TIMEOUT);
+    match git.version() {
+        Ok(version) if version >= OLDEST_GIT => Check::ok(GIT, format!("version {version}")),
+        Ok(version) => Check::error(
+            GIT,
+            format!("version {version} is too old; {OLDEST_GIT} is needed"),
+            INSTALL_GIT,
+        ),
+        Err(e @ RemoteError::GitMissing) => Check::error(GIT, e.to_string(), INSTALL_GIT),
+        Err(e) => Check::error(GIT, crate::workspace::message::in_words(&e), INSTALL_GIT),
+    }
+}
+
+/// GitHub's program is a help, never a need.
+fn gh(patient: &DoctorContext<'_>) -> Check {
+    let remote = patient.remote().and_then(Result::ok);
+    let host = remote
+        .as_ref()
+        .is_some_and(crate::check::doctor::run::is_on_github)
+        .then(|| crate::check::doctor::run::GITHUB.to_owned());
+    let needed = host.is_some();
+    match GitHub::new(host).is_signed_in() {
+        Err(GitHubError::Missing) => Check::ok(GH, "not installed; it is not needed"),
+        Ok(true) => Check::ok(GH, "signed in to GitHub"),
+        _ if !needed => Check::ok(GH, "installed, not signed in; this remote does not need it"),
+        Ok(false) => Check::warning(
+            GH,
+            "not signed in, so that the remote cannot be looked up",
+            "gh auth login",
+        ),
+        Err(e) => Check::warning(
+            GH,
+            crate::workspace::message::in_words(&e),
+            "gh auth status",
+        ),
+    }
+}
+
+fn client(patient: &DoctorContext<'_>) -> Check {
+    // It starts a whole runtime before it says anything.
+    const SLOW: Duration = Duration::from_secs(30);
+    const TRY: &str = "install Claude Code, so that this works: claude --version";
+    let asked = Program::new(&patient.env.client)
+        .arg("--version")
+        .silence_limit(SLOW)
+        .run();
+    let said = match &asked {
+        Ok(out) => String::from_utf8_lossy(&out.stdout),
+        Err(ProcessError::NotFound { .. }) => {
+            return Check::warning(CLIENT, "`claude` was not found on the PATH", TRY);
+        }
+        Err(e) => return Check::warning(CLIENT, e.to_string(), TRY),
+    };
+    let Some(version) = version(&said) else {
+        return Check::warning(
+            CLIENT,
+            "`claude --version` does not say which version it is",
+            TRY,
+        );
+    };
+    let shown = version.map(|part| part.to_string()).join(".");
+    let dots = |version: [u32; 3]| version.map(|part| part.to_string()).join(".");
+    if version < OLDEST_CLIENT {
+        let words = format!(
+            "version {shown} is older than any that was tried ({} and later)",
+            dots(OLDEST_CLIENT)
+        );
+        Check::warning(CLIENT, words, "claude update")
+    } else if version > NEWEST_CLIENT {
+        Check::ok(
+            CLIENT,
+            format!(
+                "version {shown}, newer than those that were tried (up to {})",
+                dots(NEWEST_CLIENT)
+            ),
+        )
+    } else {
+        Check::ok(CLIENT, format!("version {shown}"))
+    }
+}
+
+/// `2.1.329 (Claude Code)`
+fn version(said: &str) -> Option<[u32; 3]> {
+    let mut parts = said.split_whitespace().next()?.splitn(3, '.').map(|part| {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        part[..digits].parse().ok()
+    });
+    Some([parts.next()??, parts.next()??, parts.next()??])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doctor_client_version_is_parsed() {
+        assert_eq!(version("2.1.329 (Claude Code)\n"), Some([2, 1, 329]));
+        assert_eq!(version("2.1.0-beta.1"), Some([2, 1, 0]));
+        for bad in ["", "claude", "2.1", "v2.1.3", "99999999999.1.1"] {
+            assert_eq!(version(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The remote: whether it can be reached, whether it takes the branches of locks, whether anybody may read it.
+
+use std::collections::BTreeMap;
+
+use crate::check::doctor::run::{Check, CheckStatus, DoctorContext, TIMEOUT};
+use crate::domain::id::{CommitId, SessionId};
+use crate::flows::remote_sync::in_one_line;
+use crate::lock::record::{Identity, LockRecord, Stamp};
+use crate::store::machine::Machine;
+use crate::store::{Author, BRANCH, LOCK_BRANCHES, Store, StoreError, lock_ref};
+use crate::transport::git_cli::GitCli;
+use crate::transport::github::{GitHub, Repository, Visibility};
+use crate::transport::remote::{Missing, PushOutcome, RefUpdate, RemoteError};
+use crate::transport::url::{Kind, RemoteUrl};
+use crate::workspace::message::in_words;
+
+const REMOTE: &str = "remote";
+const LOCKS: &str = "lock branches";
+const VISIBILITY: &str = "visibility";
+
+pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
+    let url = match patient.remote() {
+        None if patient.settings.is_err() => {
+            let words = "not known while the configuration cannot be read";
+            return vec![Check {
+                name: REMOTE,
+                verdict: CheckStatus::Warning,
+                words: words.to_owned(),
+                mend: None,
+            }];
+        }
+        None => return Vec::new(),
+        Some(Err(e)) => {
+            return vec![Check::error(
+                REMOTE,
+                in_words(&e),
+                "ccsync init --remote URL",
+            )];
+        }
+        Some(Ok(url)) => url,
+    };
+    let scratch = match tempfile::tempdir() {
+        Ok(scratch) => scratch,
+        Err(e) => {
+            return vec![Check::error(
+                REMOTE,
+                format!("no temporary directory can be made: {e}"),
+                "df -h",
+            )];
+        }
+    };
+    let store = match Store::open_or_create(&scratch.path().join("store")) {
+        Ok(store) => store,
+        Err(e) => return vec![Check::error(REMOTE, in_words(&e), "df -h")],
+    };
+    let git = GitCli::new(store.git_dir(), url.clone(), patient.env.git, false)
+        .with_silence_limit(TIMEOUT);
+    let mut checks = match git.refs() {
+        Ok(refs) => vec![
+            reached(patient, &url, &refs),
+            lock_branches(patient, &store, &git),
+        ],
+        Err(e) => vec![unreached(&url, &e), not_tried()],
+    };
+    checks.extend(visibility(&url));
+    checks
+}
+
+/// Whether others may read the repository, as far as the user's `gh` can tell. Where it has no account, nothing is asked.
+fn visibility(url: &RemoteUrl) -> Option<Check> {
+    let Some(Repository {
+        host,
+        name,
+        visibility,
+        ..
+    }) = GitHub::look_up(url)
+    else {
+        let unknown = "not known: `gh` cannot tell; it should be private";
+        return crate::check::doctor::run::is_on_github(url)
+            .then(|| Check::ok(VISIBILITY, unknown));
+    };
+    // Not `gh repo edit`: newer versions refuse it without an option that older ones (2.23) do not have.
+    let mend =
+        format!("gh api --hostname {host} --method PATCH repos/{name} -f visibility=private");
+    Some(match visibility {
+        Visibility::Private => Check::ok(VISIBILITY, "the repository is private"),
+        Visibility::Internal => Check::warning(
+            VISIBILITY,
+            "everybody of the organisation can read your sessions",
+            mend,
+        ),
+        Visibility::Public => Check::error(
+            VISIBILITY,
+            "the repository is public: everybody can read your sessions",
+            mend,
+        ),
+    })
+}
+
+fn reached(
+    patient: &DoctorContext<'_>,
+    url: &RemoteUrl,
+    refs: &BTreeMap<String, CommitId>,
+) -> Check {
+    let locks = refs
+        .keys()
+        .filter(|name| name.starts_with(&format!("refs/heads/{LOCK_BRANCHES}")))
+        .count();
+    let has = match (refs.contains_key(&format!("refs/heads/{BRANCH}")), locks) {
+        (false, _) => "nothing is stored there yet".to_owned(),
+        (true, 0) => "nobody holds a lock".to_owned(),
+        (true, 1) => "one session is locked".to_owned(),
+        (true, n) => format!("{n} sessions are locked"),
+    };
+    let embedded = patient
+        .set_up()
+        .is_some_and(|settings| settings.remote.is_none());
+    let words = format!("{url} answers; {has}");
+    match embedded {
+        true => Check::warning(
+            REMOTE,
+            format!("{words}; it is on this disk only"),
+            "ccsync init",
+        ),
+        false => Check::ok(REMOTE, words),
+    }
+}
+
+fn unreached(url: &RemoteUrl, error: &RemoteError) -> Check {
+    let words = in_one_line(error);
+    // The address without secrets; of a directory, git is not asked through a shell.
+    let ask = format!("git ls-remote {url}");
+    match error {
+        RemoteError::Unreachable {
+            why: Missing::Connection,
+            ..
+        } => Check::warning(
+            REMOTE,
+            format!("{words}; what is pushed waits here until it answers"),
+            ask,
+        ),
+        RemoteError::Unreachable { .. } if matches!(url.kind(), Kind::Local(path) if !path.exists()) => {
+            Check::error(REMOTE, words, "if it has moved: ccsync init --remote PATH")
+        }
+        _ => Check::error(REMOTE, words, ask),
+    }
+}
+
+fn not_tried() -> Check {
+    let words = "not tried, because the remote does not answer".to_owned();
+    Check {
+        name: LOCKS,
+        verdict: CheckStatus::Warning,
+        words,
+        mend: None,
+    }
+}
+
+/// Makes a branch like that of a lock, and removes it.
+fn lock_branches(patient: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Check {
+    const ALLOW: &str =
+        "allow it on the remote: to create, move and delete branches below ccsync/lock/";
+    let session: SessionId = uuid::Uuid::new_v4()
+        .to_string()
+        .parse()
+        .expect("a UUID is a session id");
+    let commit = match throwaway(patient, store, &session) {
+        Ok(commit) => commit,
+        Err(e) => return Check::error(LOCKS, in_words(&e), "df -h"),
+    };
+    let name = lock_ref(&session);
+    let change = |new: Option<&CommitId>, expected: Option<&CommitId>| {
+        git.push(&[RefUpdate {
+            name: name.clone(),
+            new: new.cloned(),
+            expected: expected.cloned(),
+        }])
+    };
+    if let Some(why) = refusal(change(Some(&commit), None)) {
+        return Check::error(LOCKS, format!("they cannot be created: {why}"), ALLOW);
+    }
+    match refusal(change(None, Some(&commit))) {
+        None => Check::ok(LOCKS, "can be created and deleted"),
+        Some(why) => {
+            let left = name.trim_start_matches("refs/heads/");
+            let words =
+                format!("they cannot be deleted: {why}; `{left}` is left there and expires");
+            Check::error(LOCKS, words, ALLOW)
+        }
+    }
+}
+
+fn refusal(outcome: Result<PushOutcome, RemoteError>) -> Option<String> {
+    match outcome {
+        Ok(PushOutcome::Done) => None,
+        Ok(PushOutcome::Refused { reason }) => Some(reason),
+        Err(e) => Some(in_one_line(&e)),
+    }
+}
+
+/// A lock that says the truth, should it be left behind: it expires like any other.
+fn throwaway(
+    patient: &DoctorContext<'_>,
+    store: &Store,
+    session: &SessionId,
+) -> Result<CommitId, StoreError> {
+    let settings = patient
+        .set_up()
+        .expect("there is a remote only where there are settings");
+    let now = patient.clock.now();
+    let me = &settings.machine;
+    let by = Identity {
+        machine: me.id.clone(),
+        host: me.name.clone(),
+        pid: std::process::id(),
+    };
+    let record = LockRecord::first(session.clone(), &by, Stamp::new(now));
+    let machine = Machine::renewed(None, me.id.clone(), &me.name, settings.placeholders.clone());
+    store.write_lock(
+        &record.to_json(),
+        &Author {
+            machine: &machine,
+            time: now,
+        },
+    )
+}

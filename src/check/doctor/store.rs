@@ -1,0 +1,286 @@
+//! The store, and what follows from it: whether clocks agree, which placeholders are missing here, which locks were left behind.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::check::doctor::run::{Check, DoctorContext};
+use crate::domain::path::PortablePath;
+use crate::domain::placeholder::PlaceholderName;
+use crate::lock::claim::load_all;
+use crate::lock::record::{ALLOWED_SKEW, LockRecord};
+use crate::session::facts::parse_time;
+use crate::store::{Store, StoreError};
+use crate::workspace::message::in_words;
+use crate::workspace::paths::{claims_path, store_path};
+
+const STORE: &str = "store";
+const CLOCK: &str = "clock";
+const PLACEHOLDERS: &str = "placeholders";
+const LEFT: &str = "own locks";
+
+/// How many commits are looked at for times that have not come yet.
+const NEWEST: usize = 200;
+
+/// How many missing placeholders are named one by one.
+const MOST_NAMED: usize = 8;
+
+pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
+    let path = store_path(patient.env);
+    let mut checks = Vec::new();
+    if !path.exists() {
+        checks.push(Check::ok(STORE, "nothing is stored yet"));
+    } else {
+        match Store::open_read_only(&path) {
+            Ok(store) => checks.extend(of_store(patient, &store)),
+            Err(e) => checks.push(damaged(patient, &e)),
+        }
+    }
+    checks.push(left_behind(patient));
+    checks
+}
+
+fn of_store(patient: &DoctorContext<'_>, store: &Store) -> Vec<Check> {
+    let clock = clock(patient, store)
+        .unwrap_or_else(|_| Check::ok(CLOCK, "not known: the store cannot be read"));
+    match integrity(store) {
+        Ok(check) => {
+            let gaps = gaps(patient, store).unwrap_or_else(|e| vec![damaged(patient, &e)]);
+            [check, clock].into_iter().chain(gaps).collect()
+        }
+        Err(e) => vec![damaged(patient, &e), clock],
+    }
+}
+
+fn damaged(patient: &DoctorContext<'_>, error: &StoreError) -> Check {
+    let path = store_path(patient.env);
+    match error {
+        StoreError::Newer { .. } => Check::error(
+            STORE,
+            in_words(error),
+            "install a newer ccsync: cargo install ccsync",
+        ),
+        StoreError::Malformed { .. } => {
+            Check::error(STORE, in_words(error), "ccsync verify --full")
+        }
+        _ => {
+            let away = crate::workspace::paths::damaged_names(&path)
+                .find(|name| !name.exists())
+                .unwrap_or_else(|| path.clone());
+            let mend = format!(
+                "mv {} {}; then: ccsync sync",
+                path.display(),
+                away.display()
+            );
+            Check::error(STORE, in_words(error), mend)
+        }
+    }
+}
+
+/// What can be seen without reading every object: references, the newest trees, every machine, every session's manifest.
+fn integrity(store: &Store) -> Result<Check, StoreError> {
+    let snapshot = store.head_snapshot()?;
+    let sessions = snapshot.sessions()?;
+    let (_, bad_machines) = snapshot.machines()?;
+    let mut bad = bad_machines.iter().map(|e| in_words(e)).collect::<Vec<_>>();
+    for id in sessions.keys() {
+        match snapshot.manifest(id) {
+            Err(e) if e.is_about_one_session() => bad.push(in_words(&e)),
+            manifest => drop(manifest?),
+        }
+    }
+    let unsent = store.unsent()?;
+    let count = match sessions.len() {
+        1 => "1 session".to_owned(),
+        n => format!("{n} sessions"),
+    };
+    Ok(match (bad.first(), unsent) {
+        (Some(first), _) => Check::error(
+            STORE,
+            format!("{count}; {} cannot be read: {first}", bad.len()),
+            "ccsync verify",
+        ),
+        (None, 0) => Check::ok(
+            STORE,
+            format!("{count}, quickly looked through (every byte: ccsync verify --full)"),
+        ),
+        (None, n) => {
+            let commits = if n == 1 {
+                "1 commit waits".to_owned()
+            } else {
+                format!("{n} commits wait")
+            };
+            Check::warning(
+                STORE,
+                format!("{count}; {commits} to be sent"),
+                "ccsync push",
+            )
+        }
+    })
+}
+
+/// Git does not tell the remote's time. What shows are moments, written down by other machines, that have not come here yet; a clock
+/// of this machine that is ahead of the others does not show.
+fn clock(patient: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError> {
+    let me = patient.set_up().map(|settings| &settings.machine.id);
+    let now = patient.clock.now();
+    let snapshot = store.head_snapshot()?;
+    let (machines, _) = snapshot.machines()?;
+    let forgotten = snapshot.forgotten_machines()?;
+    let name = |id: &crate::domain::id::MachineId| {
+        let known = machines
+            .iter()
+            .chain(&forgotten)
+            .find(|machine| machine.id == *id);
+        known.map_or_else(|| id.to_string(), |machine| machine.name.clone())
+    };
+    let mut moments: Vec<(DateTime<Utc>, String)> = Vec::new();
+    for machine in machines.iter().filter(|machine| Some(&machine.id) != me) {
+        let time = machine.last_push.as_deref().and_then(parse_time);
+        moments.extend(time.map(|time| (time, format!("the last push of {}", machine.name))));
+    }
+    for head in [store.head()?, store.remote_head()?].into_iter().flatten() {
+        let commits = store.newest_commits(&head, NEWEST)?;
+        let others = commits
+            .into_iter()
+            .filter(|commit| commit.machine.as_ref() != me);
+        moments.extend(others.map(|commit| {
+            let whose = commit.machine.as_ref().map_or("somebody".to_owned(), &name);
+            (commit.time, format!("a commit of {whose}"))
+        }));
+    }
+    for (session, commit) in store.locks()?.locks {
+        let record = store
+            .read_lock(&commit)
+            .ok()
+            .and_then(|json| LockRecord::parse(&session, &json).ok());
+        let others = record.filter(|record| Some(&record.machine) != me);
+        moments.extend(others.map(|record| (record.renewed, format!("a lock of {}", record.host))));
+    }
+    Ok(match moments.into_iter().max() {
+        None => Check::ok(CLOCK, "no other machine to compare with"),
+        Some((time, whose)) if time - now > ALLOWED_SKEW => {
+            let words = format!("{whose} lies {} in the future", amount(time - now));
+            Check::warning(CLOCK, words, "compare the clocks of both machines: date -u")
+        }
+        Some(_) => Check::ok(CLOCK, "nothing of other machines lies in the future"),
+    })
+}
+
+fn amount(time: TimeDelta) -> String {
+    match time.num_minutes() {
+        minutes @ 0..=120 => format!("{minutes} min"),
+        minutes @ 121..=2880 => format!("{} h", minutes / 60),
+        minutes => format!("{} days", minutes / 1440),
+    }
+}
+
+/// Placeholders that sessions in the store lie below and that have no directory here.
+fn gaps(patient: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreError> {
+    let Some(settings) = patient.set_up() else {
+        return Ok(Vec::new());
+    };
+    let snapshot = store.head_snapshot()?;
+    let mut missing: BTreeMap<String, u64> = BTreeMap::new();
+    for id in snapshot.sessions()?.keys() {
+        let Ok(Some(manifest)) = snapshot.manifest(id) else {
+            continue;
+        };
+        let name = manifest.project.as_ref().and_then(placeholder_of);
+        // The repository of a session is wherever a clone of it is.
+        let is_repo = |name: &str| name == PlaceholderName::repo().as_str();
+        if let Some(name) =
+            name.filter(|name| settings.placeholders.get(name).is_none() && !is_repo(name))
+        {
+            *missing.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    let (machines, _) = snapshot.machines()?;
+    let others = machines
+        .iter()
+        .filter(|machine| machine.id != settings.machine.id);
+    for root in others.flat_map(|machine| &machine.placeholders.placeholders) {
+        if settings.placeholders.get(root.name.as_str()).is_none() {
+            missing.entry(root.name.to_string()).or_default();
+        }
+    }
+    if missing.is_empty() {
+        return Ok(vec![Check::ok(
+            PLACEHOLDERS,
+            "every placeholder of the store has a directory here",
+        )]);
+    }
+    let mut names: Vec<_> = missing.into_iter().collect();
+    names.sort_by_key(|(_, sessions)| u64::MAX - sessions);
+    let checks = names.into_iter().take(MOST_NAMED).map(|(name, sessions)| {
+        let waiting = match sessions {
+            0 => "no session needs it yet".to_owned(),
+            1 => "1 session has no place".to_owned(),
+            n => format!("{n} sessions have no place"),
+        };
+        let words = format!("{name} has no directory here: {waiting}");
+        let mend = format!("ccsync config add-placeholder {name}=PATH");
+        if sessions == 0 {
+            Check::ok(PLACEHOLDERS, words)
+        } else {
+            Check::warning(PLACEHOLDERS, words, mend)
+        }
+    });
+    Ok(checks.collect())
+}
+
+fn placeholder_of(project: &PortablePath) -> Option<&str> {
+    Some(project.as_str().strip_prefix("{{")?.split_once("}}")?.0).filter(|name| {
+        name.bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            && name.len() <= 64
+    })
+}
+
+/// What this machine believes to hold although nobody here is at work.
+fn left_behind(patient: &DoctorContext<'_>) -> Check {
+    let (claims, unreadable) = match load_all(&claims_path(patient.env)) {
+        Ok(loaded) => loaded,
+        Err(e) => return Check::error(LEFT, in_words(&e), "ccsync lock show"),
+    };
+    if let Some(first) = unreadable.first() {
+        return Check::warning(LEFT, in_words(first), "ccsync lock show");
+    }
+    let dead = claims
+        .iter()
+        .filter(|claim| !claim.holder_is_alive())
+        .count();
+    match (claims.len(), dead) {
+        (0, _) => Check::ok(LEFT, "this machine holds none"),
+        (_, 0) => Check::ok(LEFT, "held by clients that are running"),
+        (_, dead) => Check::warning(
+            LEFT,
+            format!("{dead} left behind by processes that are gone"),
+            "ccsync update",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doctor_invalid_placeholder_name_is_not_shown() {
+        let of = |text: &str| placeholder_of(&PortablePath::new(text)).map(str::to_owned);
+        assert_eq!(of("{{WORK}}/app"), Some("WORK".to_owned()));
+        assert_eq!(
+            (of("/srv/app"), of("{{x;rm}}/y"), of("{{A")),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn doctor_time_difference_uses_largest_unit() {
+        let of = |minutes| amount(TimeDelta::minutes(minutes));
+        assert_eq!(
+            [of(3), of(180), of(60 * 24 * 9)],
+            ["3 min", "3 h", "9 days"]
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! Which project a directory belongs to, by the address of its remote.
+
+use crate::domain::path::{PortablePath, is_safe_path};
+use crate::domain::placeholder::{PlaceholderName, Placeholders};
+use crate::domain::project::{FORMAT, PortableRemote, ProjectGit, ProjectIdentity};
+use crate::domain::url::{Kind, has_drive};
+use crate::project::GitFacts;
+use crate::rewrite::{collapse_path, expand_path};
+use std::path::{Path, PathBuf};
+
+/// Where this machine would have the root that another has below its home directory.
+pub(crate) fn below_home(
+    there: &Placeholders,
+    name: &PlaceholderName,
+    placeholders: &Placeholders,
+) -> Option<PathBuf> {
+    let home = there.get(PlaceholderName::home().as_str())?.clone();
+    let portable = collapse_path(
+        &Placeholders::new(there.system, [home]),
+        &there.get(name.as_str())?.path,
+    );
+    if !portable.as_str().starts_with("{{HOME}}/") || !is_plain(&portable) {
+        return None;
+    }
+    expand_path(&portable, placeholders).map(PathBuf::from)
+}
+
+/// Whether a directory is one where people keep projects. In the others lies what systems and programs run or obey unasked: whoever can
+/// write to the store could ask for a clone to be put there.
+pub(crate) fn is_plain(project: &PortablePath) -> bool {
+    let text = project.as_str();
+    let tail = match text
+        .strip_prefix("{{")
+        .and_then(|rest| rest.split_once("}}"))
+    {
+        Some((_, "")) => return true,
+        Some((_, tail)) => tail.strip_prefix('/').unwrap_or_default().to_owned(),
+        None => {
+            let without_drive = if has_drive(text) {
+                &text[3..]
+            } else {
+                text.trim_start_matches('/')
+            };
+            without_drive.replace('\\', "/")
+        }
+    };
+    let is_obeyed = |part: &str| {
+        part.starts_with('.')
+            || ["appdata", "library", "bin", "etc"].contains(&part.to_ascii_lowercase().as_str())
+    };
+    is_safe_path(&tail) && !tail.split('/').any(is_obeyed)
+}
+
+/// What is recorded of `facts`: portable, and without what only this machine may know.
+pub(crate) fn portable(facts: GitFacts, placeholders: &Placeholders) -> ProjectGit {
+    let remote = facts.remote.and_then(|url| {
+        let text = url.without_secrets()?;
+        let is_local = matches!(url.kind(), Kind::Local(_));
+        PortableRemote::new(if is_local {
+            collapse_path(placeholders, &text).as_str().to_owned()
+        } else {
+            text
+        })
+        .ok()
+    });
+    ProjectGit {
+        format: FORMAT,
+        identity: remote.as_ref().and_then(PortableRemote::identity),
+        remote,
+        directory: facts.directory,
+        worktree: facts.worktree,
+        commit: facts.commit,
+        branch: facts.branch,
+    }
+}
+
+/// What the addresses of the remote have in common of which `directory` lies in a clone.
+pub fn identity_at(directory: &Path) -> Option<ProjectIdentity> {
+    identity_of(&crate::project::read(directory)?)
+}
+
+/// What the addresses of the remote of `facts` have in common, if it has one that a network reaches.
+pub(crate) fn identity_of(facts: &GitFacts) -> Option<ProjectIdentity> {
+    PortableRemote::new(facts.remote.as_ref()?.without_secrets()?)
+        .ok()?
+        .identity()
+}
+
+/// `now`, with the remote that `before` has if that is the same directory of a clone that has none itself.
+pub(crate) fn with_known_remote(now: ProjectGit, before: Option<ProjectGit>) -> ProjectGit {
+    match before {
+        Some(before) if now.remote.is_none() && now.directory == before.directory => ProjectGit {
+            remote: before.remote,
+            identity: before.identity,
+            ..now
+        },
+        _ => now,
+    }
+}

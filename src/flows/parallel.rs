@@ -1,0 +1,27 @@
+//! Many sessions at once: each thread reads the store through a handle of its own.
+
+use crate::store::{Snapshot, Store};
+use crate::sys::parallel::{spread, worth};
+use crate::workspace::error::SyncError;
+
+/// A thread for fewer sessions costs more than it saves.
+const ITEMS_PER_THREAD: usize = 8;
+
+/// Does `step` for each item, at the store's head. After the first failure no other item is begun.
+pub(crate) fn on_all_cores<T: Sync, R: Send>(
+    store: &Store,
+    items: &[T],
+    step: &(dyn Fn(&Snapshot<'_>, &T) -> Result<R, SyncError> + Sync),
+) -> Result<Vec<R>, SyncError> {
+    let threads = worth(items.len(), ITEMS_PER_THREAD);
+    if threads < 2 {
+        let snapshot = store.head_snapshot()?;
+        return items.iter().map(|item| step(&snapshot, item)).collect();
+    }
+    let path = store.path();
+    spread(items, threads, |items| {
+        let store = Store::open_without_repair(path)?;
+        let snapshot = store.head_snapshot()?;
+        items.map(|item| step(&snapshot, item)).collect()
+    })
+}

@@ -1,0 +1,359 @@
+//! Where a session's project is on this machine, or could be cloned to.
+//!
+//! Only proposes: what the store says of a project was written by somebody else, and is shown to a person before anything is done.
+
+use crate::checkouts::identity::{below_home, is_plain};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::checkouts::locate::{Repos, is_below_repo, plain_project};
+use crate::domain::id::SessionId;
+use crate::domain::path::PortablePath;
+use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
+use crate::domain::project::{PortableRemote, ProjectGit, SubDirectory};
+use crate::domain::url::RemoteUrl;
+use crate::localize::localizer::Localizer;
+use crate::rewrite::expand_path;
+use crate::session::discover::transcript_path;
+use crate::store::manifest::Manifest;
+use crate::transport::clone::{clone, is_free};
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
+use crate::workspace::open::Workspace;
+
+/// Where the project of a session is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProjectHere {
+    /// On this machine.
+    Present {
+        /// The working directory.
+        directory: PathBuf,
+        /// How many clones of the project are known here, of which that one was chosen; none for a project without a remote.
+        clones: usize,
+        /// What was checked out when the session was stored: [`crate::project::difference`] compares.
+        git: Option<ProjectGit>,
+    },
+    /// Not on this machine.
+    Missing(MissingProject),
+    /// The store does not have the session, or no record of it names a directory.
+    Unknown,
+}
+
+/// A project that is not on this machine. All text in it is unsanitised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingProject {
+    /// The project as the store has it.
+    pub project: PortablePath,
+    /// Where its working directory would be here.
+    pub directory: Option<PathBuf>,
+    /// From where it can be had. There may be one without a place, which a person can name.
+    pub remote: Option<RemoteUrl>,
+    /// What [`clone_project`] would do, if there is both an address and a place to propose.
+    pub clone: Option<ProposedClone>,
+    /// Its root, which has no directory on this machine: without one, the session cannot be brought here.
+    pub unmapped: Option<UnmappedPlaceholder>,
+}
+
+/// What to clone, and where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProposedClone {
+    /// From where.
+    pub remote: RemoteUrl,
+    /// The top of the new working tree, which does not exist yet or is empty.
+    pub into: PathBuf,
+    /// The session's working directory in it.
+    pub directory: PathBuf,
+}
+
+/// A root without a directory on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnmappedPlaceholder {
+    /// Its name.
+    pub name: PlaceholderName,
+    /// Where another machine has it below its home directory, the same path below this one's.
+    pub directory: Option<PathBuf>,
+}
+
+/// Where the project of `session` is, or what could be done to have it here. Reads the store as it is; fetches nothing.
+///
+/// # Errors
+/// What concerns the whole command, or a manifest that cannot be read.
+pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHere, SyncError> {
+    let workspace = Workspace::open(ctx)?;
+    let manifest = workspace.store.head_snapshot()?.manifest(session)?;
+    let Some(manifest) = manifest else {
+        return Ok(ProjectHere::Unknown);
+    };
+    let clones = workspace.localizer.clones();
+    if let Some(directory) = &ctx.env.directory {
+        // Whoever is in a clone has shown where one is.
+        clones.learn_at(directory);
+    }
+    if transcript_path(&ctx.env.claude_dir, session).is_none() {
+        clones.use_for(session, None);
+    }
+    let here = project_of(
+        &workspace.localizer.with_current_project(&manifest),
+        &workspace.localizer,
+    );
+    // What is not written down is found again.
+    let _ = clones.save();
+    Ok(here)
+}
+
+/// Clones a project with the user's own `git`, without its submodules. The session's directory in it is there afterwards, or the
+/// repository has changed since. The caller has shown `proposed` to the person and has got a yes.
+///
+/// # Errors
+/// [`SyncError::Clone`]; nothing is left behind.
+pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), SyncError> {
+    let how = (ctx.env.git, ctx.interactive);
+    Ok(clone(
+        &proposed.remote,
+        &proposed.into,
+        how,
+        Arc::clone(&ctx.progress),
+    )?)
+}
+
+/// Where the project of `manifest` is on this machine. A session that is here may have been written for a clone that is gone, or was never
+/// there: then another one counts, if there is one now.
+fn project_of(manifest: &Manifest, localizer: &Localizer) -> ProjectHere {
+    let (here, repos) = (localizer.placeholders(), localizer.repos());
+    let is_there = |placeholders: &Placeholders| {
+        Repos::directory(manifest, placeholders)
+            .map(PathBuf::from)
+            .filter(|path| path.is_dir())
+    };
+    let locate_checkout = || is_there(&here.with(repos.locate_checkout(manifest, true)?));
+    match is_there(&localizer.roots_of(manifest)).or_else(locate_checkout) {
+        Some(directory) => {
+            let clones = if is_below_repo(manifest) {
+                repos.clones_of(manifest).len()
+            } else {
+                0
+            };
+            ProjectHere::Present {
+                directory,
+                clones,
+                git: manifest.git.clone(),
+            }
+        }
+        None => match plain_project(manifest) {
+            Some(project) => ProjectHere::Missing(missing(manifest, &project, here)),
+            None => ProjectHere::Unknown,
+        },
+    }
+}
+
+fn missing(
+    manifest: &Manifest,
+    project: &PortablePath,
+    placeholders: &Placeholders,
+) -> MissingProject {
+    let unmapped = unmapped_placeholder(manifest, project, placeholders);
+    let with_placeholder = unmapped
+        .as_ref()
+        .and_then(|root| with_placeholder(placeholders, root));
+    let directory = expand_path(project, with_placeholder.as_ref().unwrap_or(placeholders))
+        .filter(|_| is_plain(project));
+    let directory = directory.map(PathBuf::from);
+    let git = manifest.git.as_ref();
+    let remote = git.and_then(|git| address(git.remote.as_ref()?, placeholders));
+    let clone = git.zip(remote.clone()).zip(directory.clone());
+    MissingProject {
+        project: project.clone(),
+        clone: clone.and_then(|((git, remote), directory)| {
+            let into = top(&directory, &git.directory)?;
+            is_free(&into).then_some(ProposedClone {
+                remote,
+                into,
+                directory,
+            })
+        }),
+        directory,
+        remote,
+        unmapped,
+    }
+}
+
+/// The root of `project`, if this machine has no directory for it.
+fn unmapped_placeholder(
+    manifest: &Manifest,
+    project: &PortablePath,
+    placeholders: &Placeholders,
+) -> Option<UnmappedPlaceholder> {
+    let (name, _) = project.as_str().strip_prefix("{{")?.split_once("}}")?;
+    let name: PlaceholderName = name
+        .parse()
+        .ok()
+        .filter(|name: &PlaceholderName| placeholders.get(name.as_str()).is_none())?;
+    let writer = manifest
+        .transcript
+        .runs
+        .last()
+        .and_then(|run| manifest.placeholders.get(&run.placeholders));
+    let directory = writer
+        .into_iter()
+        .chain(manifest.placeholders.values())
+        .find_map(|there| below_home(there, &name, placeholders));
+    Some(UnmappedPlaceholder { name, directory })
+}
+
+fn with_placeholder(
+    placeholders: &Placeholders,
+    unmapped: &UnmappedPlaceholder,
+) -> Option<Placeholders> {
+    let path = unmapped.directory.as_ref()?.to_str()?;
+    let root = Placeholder::new(placeholders.system, unmapped.name.clone(), path, None).ok()?;
+    Some(Placeholders::new(
+        placeholders.system,
+        placeholders.placeholders.iter().cloned().chain([root]),
+    ))
+}
+
+/// The top of the working tree in which `directory` is the one that is recorded.
+fn top(directory: &Path, recorded: &SubDirectory) -> Option<PathBuf> {
+    let mut top = directory;
+    for part in recorded
+        .as_str()
+        .rsplit('/')
+        .filter(|part| !part.is_empty())
+    {
+        if top.file_name()? != part {
+            return None;
+        }
+        top = top.parent()?;
+    }
+    Some(top.to_owned())
+}
+
+/// The recorded address as git takes it here; a path is one of this machine.
+fn address(remote: &PortableRemote, placeholders: &Placeholders) -> Option<RemoteUrl> {
+    match remote.as_path() {
+        Some(path) => RemoteUrl::parse(&expand_path(&path, placeholders)?, Path::new("/")).ok(),
+        None => RemoteUrl::parse(remote.as_str(), Path::new("/")).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::placeholder::System;
+
+    fn placeholders(system: System, placeholders: &[(&str, &str)]) -> Placeholders {
+        let root = |(name, path): &(&str, &str)| {
+            Placeholder::new(system, name.parse().expect("a name"), path, None).expect("a root")
+        };
+        Placeholders::new(system, placeholders.iter().map(root))
+    }
+
+    fn project(text: &str) -> PortablePath {
+        PortablePath::new(text)
+    }
+
+    #[test]
+    fn placeholder_suggestion_below_home_moves_to_local_home() {
+        let here = placeholders(System::Linux, &[("HOME", "/home/bo")]);
+        let name: PlaceholderName = "WORK".parse().unwrap();
+        for (there, proposed) in [
+            (
+                placeholders(
+                    System::Linux,
+                    &[("HOME", "/home/al"), ("WORK", "/home/al/my/work")],
+                ),
+                Some("/home/bo/my/work"),
+            ),
+            (
+                placeholders(
+                    System::Windows,
+                    &[("HOME", "C:\\Users\\al"), ("WORK", "C:\\Users\\al\\w")],
+                ),
+                Some("/home/bo/w"),
+            ),
+            (
+                placeholders(
+                    System::Linux,
+                    &[("HOME", "/home/al"), ("WORK", "/data/work")],
+                ),
+                None,
+            ),
+            (
+                placeholders(
+                    System::Linux,
+                    &[("HOME", "/home/al"), ("WORK", "/home/al/.ssh")],
+                ),
+                None,
+            ),
+            (
+                placeholders(
+                    System::Linux,
+                    &[("HOME", "/home/al"), ("WORK", "/home/al/../bo/x")],
+                ),
+                None,
+            ),
+        ] {
+            assert_eq!(
+                below_home(&there, &name, &here),
+                proposed.map(PathBuf::from),
+                "{there:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn project_directory_read_by_programs_is_not_proposed() {
+        for good in [
+            "{{HOME}}/work/app",
+            "{{WORK}}",
+            "{{WORK}}/a b",
+            "/srv/app",
+            "D:\\work\\app",
+        ] {
+            assert!(is_plain(&project(good)), "{good}");
+        }
+        for bad in [
+            "{{HOME}}/.ssh",
+            "{{HOME}}/work/.git/hooks",
+            "{{HOME}}/.config/systemd/user",
+            "{{HOME}}/Library/LaunchAgents",
+            "{{HOME}}/AppData/Roaming/x",
+            "{{HOME}}/bin",
+            "/etc/cron.d",
+            "{{HOME}}/a/../b",
+            "{{HOME}}/a\u{1b}[2J",
+            "{{HOME}}x",
+            "/",
+            "",
+        ] {
+            assert!(!is_plain(&project(bad)), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn project_clone_top_is_found_above_subdirectory() {
+        let of = |directory: &str, below: &str| {
+            top(Path::new(directory), &SubDirectory::new(below).unwrap())
+        };
+        assert_eq!(of("/h/app/crates/x", "crates/x"), Some("/h/app".into()));
+        assert_eq!(of("/h/app", ""), Some("/h/app".into()));
+        assert_eq!(of("/h/app", "crates"), None);
+        assert_eq!(of("/crates", "x/crates"), None);
+    }
+
+    #[test]
+    fn project_local_remote_path_is_localized() {
+        let here = placeholders(System::Linux, &[("HOME", "/home/bo")]);
+        let of = |text: &str| {
+            address(&PortableRemote::new(text).unwrap(), &here)
+                .map(|url| url.as_git_argument().to_owned())
+        };
+        assert_eq!(
+            of("{{HOME}}/git/x.git").as_deref(),
+            Some("/home/bo/git/x.git")
+        );
+        assert_eq!(of("git@host:x.git").as_deref(), Some("git@host:x.git"));
+        assert_eq!(of("{{WORK}}/x.git"), None);
+        assert_eq!(of("C:\\git\\x.git"), None);
+    }
+}

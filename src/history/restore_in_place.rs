@@ -1,0 +1,321 @@
+//! Putting sessions back where they are.
+
+use std::collections::BTreeSet;
+
+use crate::domain::id::SessionId;
+use crate::domain::session_file::SessionFile;
+use crate::flows::plan::{Differences, FilePull, Local, compare_with};
+use crate::flows::push::store_sessions;
+use crate::flows::store_session::is_stored;
+use crate::flows::write_session::{Writer, Writing};
+use crate::history::restore::{RestoreReport, RestoredSession, Restoring, Step, Target};
+use crate::localize::stored_text::StoredText;
+use crate::report::transfer::Outcome;
+use crate::session::SessionError;
+use crate::session::discover::{LocalSession, files_without_transcript};
+use crate::session::files::file_path;
+use crate::session::live::live_sessions;
+use crate::session::materialise::Journal;
+use crate::store::Snapshot;
+use crate::store::manifest::Manifest;
+use crate::sys::fail_point::fail_point;
+use crate::workspace::error::SyncError;
+use crate::workspace::filter;
+use crate::workspace::open::Workspace;
+use crate::workspace::read_only::machine_names;
+
+/// Files of a session; the transcript has no name.
+type Names = BTreeSet<SessionFile>;
+
+/// What putting one session back in place takes.
+pub(crate) struct InPlace {
+    pub(crate) target: Target,
+    manifest: Manifest,
+    /// Files to be written; the transcript is among them if it is not as it was then.
+    writing: Writing,
+    /// Files beside it that were not there then.
+    excess: Names,
+    /// Such files that stay, because there is no other copy: the next push stores them.
+    only_here: Names,
+    /// The session in which is kept what had parted from the store.
+    kept_as: Option<SessionId>,
+}
+
+impl Restoring<'_> {
+    pub(crate) fn in_place(
+        &self,
+        workspace: &mut Workspace<'_>,
+        targets: Vec<Target>,
+        report: &mut RestoreReport,
+    ) -> Result<(), SyncError> {
+        let mut steps = self.plan(workspace, targets, report, Self::plan_in_place)?;
+        if !self.request.dry_run {
+            self.store_first(workspace, &mut steps, report)?;
+        }
+        self.carry_out(workspace, steps.into_iter().map(Step::InPlace), report)
+    }
+
+    /// What has to be done to one session; none: it is as it was then, and would stay so.
+    fn plan_in_place(
+        &self,
+        workspace: &Workspace<'_>,
+        target: Target,
+    ) -> Result<Option<InPlace>, SyncError> {
+        let then = workspace.store.snapshot(Some(&target.commit))?;
+        let manifest = then.manifest(&target.id)?;
+        let manifest = manifest.ok_or_else(|| SyncError::NoSuchSession {
+            session: target.id.clone(),
+        })?;
+        let Some(here) = self.found.sessions.get(&target.id) else {
+            return self
+                .plan_absent(workspace, target, manifest, &then)
+                .map(Some);
+        };
+        refuse_running(workspace, &target.id)?;
+        let is_head =
+            workspace.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
+        // What the client has cleared away of a session in step is no difference.
+        let known = workspace.index.entry(here).filter(|_| is_head);
+        let differences = compare_with(
+            workspace,
+            &then,
+            &manifest,
+            &Local {
+                session: here,
+                live: false,
+            },
+            known,
+        )?;
+        if differences.is_empty() && is_head {
+            return Ok(None);
+        }
+        refuse_what_stays(workspace, here)?;
+        Ok(Some(InPlace::new(target, manifest, here, differences)))
+    }
+
+    /// A session of which there is no transcript here. What the client keeps beside it may be left.
+    fn plan_absent(
+        &self,
+        workspace: &Workspace<'_>,
+        target: Target,
+        manifest: Manifest,
+        then: &Snapshot<'_>,
+    ) -> Result<InPlace, SyncError> {
+        let directory = self.directory(
+            workspace,
+            &manifest,
+            &StoredText::transcript(then, &manifest),
+        )?;
+        let Some(here) = files_without_transcript(&directory, &target.id) else {
+            let writing = Writing::new(directory, &manifest);
+            return Ok(InPlace {
+                target,
+                manifest,
+                writing,
+                excess: Names::new(),
+                only_here: Names::new(),
+                kept_as: None,
+            });
+        };
+        let local = Local {
+            session: &here,
+            live: false,
+        };
+        let differences = compare_with(workspace, then, &manifest, &local, None)?;
+        let only_here = not_stored(workspace, &local)?;
+        let is_replaced =
+            |name: &&SessionFile| manifest.file(name).is_some() && only_here.contains(*name);
+        if let Some(name) = differences.up.keys().find(is_replaced) {
+            let path = here.path(name);
+            let reason = format!(
+                "`{}` is not in the store: move it away, then restore again",
+                path.display()
+            );
+            return Err(SyncError::NotRestored {
+                session: target.id,
+                reason,
+            });
+        }
+        let mut step = InPlace::new(target, manifest, &here, differences);
+        step.only_here = step.excess.intersection(&only_here).cloned().collect();
+        step.excess.retain(|name| !only_here.contains(name));
+        Ok(step)
+    }
+
+    /// Stores what of these sessions is only here, so that it is in the history, too; what could not be stored is not put back.
+    fn store_first(
+        &self,
+        workspace: &mut Workspace<'_>,
+        steps: &mut Vec<InPlace>,
+        report: &mut RestoreReport,
+    ) -> Result<(), SyncError> {
+        let here: Vec<&LocalSession> = steps
+            .iter()
+            .filter_map(|step| self.found.sessions.get(&step.target.id))
+            .collect();
+        let stored = store_sessions(workspace, &here)?;
+        for session in stored.sessions {
+            match session.outcome {
+                Outcome::Forked { fork, .. } => {
+                    let step = steps
+                        .iter_mut()
+                        .find(|step| step.target.id == session.session);
+                    step.into_iter()
+                        .for_each(|step| step.kept_as = Some(fork.clone()));
+                }
+                Outcome::Skipped { reason } => {
+                    steps.retain(|step| step.target.id != session.session);
+                    let error = SyncError::NotRestored {
+                        session: session.session.clone(),
+                        reason,
+                    };
+                    self.skip(session.session, error, report)?;
+                }
+                _ => {}
+            }
+        }
+        // What the index vouches for is about to change: a restore that dies leaves sessions that are compared byte by byte.
+        steps
+            .iter()
+            .for_each(|step| workspace.index.forget(&step.target.id));
+        workspace.save()?;
+        fail_point("what is here is stored before a restore");
+        Ok(())
+    }
+}
+
+impl InPlace {
+    /// Makes of `here`, which differs so from what was then, what was then.
+    fn new(
+        target: Target,
+        manifest: Manifest,
+        here: &LocalSession,
+        differences: Differences,
+    ) -> Self {
+        let differing = differences
+            .up
+            .into_keys()
+            .chain(differences.down.into_keys());
+        let (written, excess): (Names, Names) =
+            differing.partition(|name| manifest.file(name).is_some());
+        let files = written
+            .into_iter()
+            .map(|name| (name, FilePull::Whole))
+            .collect();
+        let writing = Writing {
+            directory: here.directory.clone(),
+            files,
+            here: Some(here.clone()),
+            ahead: false,
+            note: None,
+        };
+        Self {
+            target,
+            manifest,
+            writing,
+            excess,
+            only_here: Names::new(),
+            kept_as: None,
+        }
+    }
+}
+
+impl InPlace {
+    pub(crate) fn restored(&self, workspace: &Workspace<'_>) -> Result<RestoredSession, SyncError> {
+        let id = &self.target.id;
+        let now = workspace.store.head_snapshot()?.manifest(id).ok().flatten();
+        let restored = RestoredSession::new(
+            workspace,
+            &self.target,
+            &self.manifest,
+            &self.writing.directory,
+            id,
+        );
+        Ok(RestoredSession {
+            lines_fewer: now.map_or(0, |now| {
+                now.transcript.lines().saturating_sub(restored.lines)
+            }),
+            was_away: self
+                .writing
+                .here
+                .as_ref()
+                .is_none_or(|here| !here.files.contains_key(&SessionFile::Transcript)),
+            kept_as: self.kept_as.clone(),
+            ..restored
+        })
+    }
+
+    pub(crate) fn carry_out(
+        &self,
+        workspace: &mut Workspace<'_>,
+        journal: &Journal,
+    ) -> Result<(), SyncError> {
+        let id = &self.target.id;
+        let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
+        let writer = Writer {
+            localizer: &workspace.localizer,
+            claude_dir: &workspace.ctx.env.claude_dir,
+            journal,
+            names: &names,
+        };
+        let then = workspace.store.snapshot(Some(&self.target.commit))?;
+        let (_, now) = self.writing.carry_out(&writer, &then, id)?;
+        fail_point("a session is put back");
+        let Some(mut now) = now else { return Ok(()) };
+        for name in &self.excess {
+            if let Some(stamp) = now.files.remove(name) {
+                journal.remove(&file_path(&now.directory, id, name), &stamp)?;
+            }
+        }
+        fail_point("what came later beside it is gone");
+        now.files.retain(|name, _| !self.only_here.contains(name));
+        match workspace.store.head_snapshot()?.state(id)? {
+            Some(state) if state != self.target.state => workspace.held.hold(&now, state),
+            _ if self.only_here.is_empty() => {
+                let head = workspace.store.head()?;
+                workspace.record_in_step([&now], head.as_ref())?;
+            }
+            _ => {}
+        }
+        // Before the next session: a restore that dies has put back what it has put back.
+        Ok(workspace.held.save()?)
+    }
+}
+
+/// Files of a session here whose contents the store does not have.
+fn not_stored(workspace: &Workspace<'_>, local: &Local<'_>) -> Result<Names, SyncError> {
+    let head = workspace.store.head_snapshot()?;
+    Ok(match head.manifest(&local.session.id)? {
+        Some(manifest) => compare_with(workspace, &head, &manifest, local, None)?
+            .up
+            .into_keys()
+            .collect(),
+        None => local.session.files.keys().cloned().collect(),
+    })
+}
+
+fn refuse_running(workspace: &Workspace<'_>, id: &SessionId) -> Result<(), SyncError> {
+    match live_sessions(&workspace.ctx.env.claude_dir).get(id) {
+        Some(pid) => Err(SessionError::Running {
+            session: id.clone(),
+            pid: *pid,
+        }
+        .into()),
+        None => Ok(()),
+    }
+}
+
+/// What is here is stored, and pushed, before it is replaced. What the settings leave out is not; so it is not replaced.
+fn refuse_what_stays(workspace: &Workspace<'_>, here: &LocalSession) -> Result<(), SyncError> {
+    let Some(why) = filter::stays_here(workspace, here) else {
+        return Ok(());
+    };
+    if is_stored(workspace, here)? {
+        return Ok(());
+    }
+    let reason = format!("what was said here would be pushed first, but {why}");
+    Err(SyncError::NotRestored {
+        session: here.id.clone(),
+        reason,
+    })
+}

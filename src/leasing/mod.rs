@@ -1,0 +1,6 @@
+//! The lock commands: acquire, take over, release, show. Lock records are defined in `crate::lock`.
+
+pub mod acquire;
+pub mod lock_table;
+pub mod release;
+pub mod view;

@@ -1,0 +1,309 @@
+//! Bringing the lines of a local file into the store: collapse, prove, cut, hand over.
+//!
+//! The proof is part of the flow: each piece is expanded again and compared with what was read before it is handed over. Lines
+//! that do not come back exactly are stored verbatim and counted.
+
+use std::sync::Arc;
+
+use crate::domain::id::SessionId;
+use crate::domain::placeholder::Placeholders;
+use crate::domain::session_file::SessionFile;
+use crate::localize::localizer::{Localizer, Reader};
+use crate::localize::stored_text::{LocalText, StoredText, text_kind};
+use crate::rewrite::{Collapser, Expander, TextKind};
+use crate::session::facts::Facts;
+use crate::session::files::is_verbatim;
+use crate::session::repair::damaged_lines;
+use crate::store::Transaction;
+use crate::store::manifest::{Manifest, PlaceholdersKey, Run, StoredFile};
+use crate::store::segment::{FileBuilder, count_lines, offset_after_lines, whole_segments};
+use crate::workspace::error::SyncError;
+
+/// Collapses the lines of one session on this machine.
+pub(crate) struct Collector<'a> {
+    localizer: &'a Localizer,
+    collapser: Arc<Collapser>,
+    prover: Arc<Expander>,
+    placeholders: PlaceholdersKey,
+    /// Set where the lines are stored under another id than their file has (a fork in the making).
+    written_as: Option<SessionId>,
+}
+
+/// Where a stored file is to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Continuation {
+    /// Stored lines that stay.
+    pub(crate) lines: u64,
+    /// Whether the last of them gets a line end.
+    pub(crate) close: bool,
+    /// Where in the local file the new lines begin.
+    pub(crate) offset: u64,
+}
+
+/// What was brought in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Collected {
+    /// New lines.
+    pub(crate) lines: u64,
+    /// Bytes of them on this machine.
+    pub(crate) bytes: u64,
+    /// Lines among them that are stored verbatim because they had to be.
+    pub(crate) verbatim: u64,
+    /// Lines among them that are no records, though they ended.
+    pub(crate) damaged: u64,
+}
+
+impl std::ops::AddAssign for Collected {
+    fn add_assign(&mut self, more: Self) {
+        self.lines += more.lines;
+        self.bytes += more.bytes;
+        self.verbatim += more.verbatim;
+        self.damaged += more.damaged;
+    }
+}
+
+impl<'a> Collector<'a> {
+    /// `roots` are those of this machine, with the session's repository; `directories` the working directories that the session is known to
+    /// name.
+    pub(crate) fn new(
+        localizer: &'a Localizer,
+        placeholders: &Placeholders,
+        directories: &[String],
+        written_as: Option<SessionId>,
+    ) -> Self {
+        Self {
+            localizer,
+            collapser: localizer.collapser(placeholders, directories),
+            prover: localizer.prover(placeholders),
+            placeholders: PlaceholdersKey::of(placeholders),
+            written_as,
+        }
+    }
+
+    /// Stores a local file as the file `name` of `manifest.session`: the kept lines of `earlier`, then those of `local`.
+    ///
+    /// `facts` takes in the new lines of a transcript.
+    pub(crate) fn store(
+        &self,
+        tx: &mut Transaction<'_>,
+        session: &SessionId,
+        name: &SessionFile,
+        earlier: Option<(&StoredText<'_>, Continuation)>,
+        local: &mut LocalText,
+        mut facts: Option<&mut Facts>,
+    ) -> Result<(StoredFile, Collected), SyncError> {
+        let mut failure = None;
+        let mut emit = emitter(tx, session, name, &mut failure);
+        let mut builder = match earlier {
+            None => FileBuilder::empty(),
+            Some((stored, from)) => resume(self.localizer, stored, from, &mut emit)?,
+        };
+        let mut collected = Collected::default();
+        let mut unterminated = None;
+        let lines_only = name.is_append_only();
+        loop {
+            let piece = local.next_lines()?;
+            if piece.is_empty() {
+                break;
+            }
+            if lines_only {
+                collected.damaged += damaged_lines(&piece);
+            }
+            collected += if is_verbatim(name) {
+                self.append_as_it_is(&mut builder, &piece, &mut emit)
+            } else {
+                self.append(&mut builder, text_kind(name), &piece, &mut emit)
+            };
+            if let Some(facts) = facts.as_deref_mut() {
+                facts.absorb(&piece);
+            }
+            unterminated = (piece.last() != Some(&b'\n')).then(|| last_line(&piece).to_vec());
+        }
+        if lines_only && unterminated.is_some_and(|line| !is_complete_json(&line)) {
+            builder.mark_last_line_torn();
+        }
+        let file = builder.finish(&mut emit);
+        drop(emit);
+        if file.lines() != file.runs.iter().map(|run| run.lines).sum::<u64>() {
+            // A line would stand where another has not ended. Nothing of it is committed.
+            return Err(SyncError::Inconsistent {
+                session: session.clone(),
+            });
+        }
+        failure.map_or(Ok((file, collected)), Err)
+    }
+
+    /// Collapses `piece`, proves it, and appends it.
+    fn append(
+        &self,
+        builder: &mut FileBuilder,
+        kind: TextKind,
+        piece: &[u8],
+        emit: &mut dyn FnMut(usize, Vec<u8>),
+    ) -> Collected {
+        let mut portable = Vec::with_capacity(piece.len());
+        self.collapser.collapse(piece, kind, &mut portable);
+        let mut collected = Collected {
+            lines: count_lines(piece),
+            bytes: piece.len() as u64,
+            ..Collected::default()
+        };
+        if self.is_exact(&portable, piece, kind) {
+            builder.append(&self.run(false), &portable, piece, emit);
+            return collected;
+        }
+        // Some line in it does not come back: find it, keep it as it is, and go on with the others.
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (line, after) = rest.split_at(offset_after_lines(rest, 1));
+            portable.clear();
+            self.collapser.collapse(line, kind, &mut portable);
+            let exact = self.is_exact(&portable, line, kind);
+            collected.verbatim += u64::from(!exact);
+            builder.append(
+                &self.run(!exact),
+                if exact { &portable } else { line },
+                line,
+                emit,
+            );
+            rest = after;
+        }
+        collected
+    }
+
+    /// Appends `piece` of a file that is the same on every machine.
+    fn append_as_it_is(
+        &self,
+        builder: &mut FileBuilder,
+        piece: &[u8],
+        emit: &mut dyn FnMut(usize, Vec<u8>),
+    ) -> Collected {
+        builder.append(&self.run(true), piece, piece, emit);
+        Collected {
+            lines: count_lines(piece),
+            bytes: piece.len() as u64,
+            ..Collected::default()
+        }
+    }
+
+    fn is_exact(&self, portable: &[u8], local: &[u8], kind: TextKind) -> bool {
+        let mut again = Vec::with_capacity(local.len());
+        // Whoever reads it will have no more patience.
+        let done = self.prover.expand_bounded(portable, kind, &mut again);
+        done.is_ok() && again == local && count_lines(portable) == count_lines(local)
+    }
+
+    fn run(&self, verbatim: bool) -> Run {
+        Run {
+            machine: self.localizer.me().clone(),
+            placeholders: self.placeholders.clone(),
+            lines: 0,
+            verbatim,
+            torn: false,
+            written_as: self.written_as.clone(),
+        }
+    }
+}
+
+/// A builder that goes on where `from` says.
+pub(crate) fn resume(
+    localizer: &Localizer,
+    stored: &StoredText<'_>,
+    from: Continuation,
+    emit: &mut dyn FnMut(usize, Vec<u8>),
+) -> Result<FileBuilder, SyncError> {
+    let whole = whole_segments(stored.file, from.lines);
+    let sealed: u64 = stored.file.segments[..whole].iter().map(|s| s.lines).sum();
+    let (mut open, mut open_local) = (Vec::new(), Vec::new());
+    let mut left = from.lines - sealed;
+    if left > 0 {
+        stored.walk(sealed, &mut |piece| {
+            let take = left.min(piece.lines);
+            let text = &piece.text[..offset_after_lines(piece.text, take as usize)];
+            open.extend_from_slice(text);
+            let written =
+                Reader::as_written(localizer, stored.manifest, piece.run, stored.kind(), text)?;
+            open_local.extend_from_slice(&written);
+            left -= take;
+            Ok(left > 0)
+        })?;
+    }
+    let mut builder = FileBuilder::resume(stored.file, from.lines, &open, &open_local, emit);
+    if from.close {
+        builder.close_line();
+    }
+    Ok(builder)
+}
+
+/// Hands segments to `tx`; the first failure is kept, because the builder cannot fail.
+pub(crate) fn emitter<'a>(
+    tx: &'a mut Transaction<'_>,
+    session: &'a SessionId,
+    name: &'a SessionFile,
+    failure: &'a mut Option<SyncError>,
+) -> impl FnMut(usize, Vec<u8>) + 'a {
+    move |number, text| {
+        if failure.is_none() {
+            *failure = tx
+                .put_segment(session, name, number, text)
+                .err()
+                .map(SyncError::from);
+        }
+    }
+}
+
+/// Gives `session` the segments of `stored` that lie wholly within its first `lines` lines.
+pub(crate) fn share_segments(
+    tx: &mut Transaction<'_>,
+    session: &SessionId,
+    stored: &StoredText<'_>,
+    lines: u64,
+) -> Result<(), SyncError> {
+    for number in 0..whole_segments(stored.file, lines) {
+        tx.reuse_segment(
+            (stored.snapshot, stored.manifest, stored.name),
+            (session, stored.name),
+            number,
+        )?;
+    }
+    Ok(())
+}
+
+/// Records in `manifest` what `facts` tell, and the `roots` that this machine's new runs refer to. Titles are collapsed like any text.
+pub(crate) fn describe(
+    manifest: &mut Manifest,
+    localizer: &Localizer,
+    placeholders: &Placeholders,
+    facts: Facts,
+) {
+    let collapse = |title: Option<String>| title.map(|title| collapse_title(localizer, &title));
+    let titles = &mut manifest.titles;
+    titles.custom = collapse(facts.custom_title).or(titles.custom.take());
+    titles.ai = collapse(facts.ai_title).or(titles.ai.take());
+    titles.last_prompt = collapse(facts.last_prompt).or(titles.last_prompt.take());
+    titles.first_prompt = titles.first_prompt.take().or(collapse(facts.first_prompt));
+    manifest.last_activity = manifest.last_activity.take().max(facts.last_activity);
+    manifest.bound |= facts.bound;
+    manifest.intern_placeholders(placeholders);
+    manifest.prune_placeholders();
+}
+
+/// The portable form of a title.
+pub(crate) fn collapse_title(localizer: &Localizer, title: &str) -> String {
+    let mut portable = Vec::new();
+    localizer.collapser(localizer.placeholders(), &[]).collapse(
+        title.as_bytes(),
+        TextKind::Plain,
+        &mut portable,
+    );
+    String::from_utf8(portable).unwrap_or_else(|_| title.to_owned())
+}
+
+fn last_line(text: &[u8]) -> &[u8] {
+    memchr::memrchr(b'\n', text).map_or(text, |at| &text[at + 1..])
+}
+
+/// Whether an unterminated last line is a whole record all the same.
+pub(crate) fn is_complete_json(line: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
+}

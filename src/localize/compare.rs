@@ -1,0 +1,223 @@
+//! Is this local file the stored one, a part of it, a continuation of it, or something else?
+//!
+//! Decided by expanding the stored text and comparing bytes; nothing is assumed from sizes or times. Design section 6 names the answers,
+//! `claude-code.md` 3.1 why a torn last line is special: it is of no use elsewhere, and old clients glue to it.
+
+use crate::localize::localizer::{Reader, Reading};
+use crate::localize::stored_text::{LocalText, Piece, StoredText};
+use crate::store::manifest::Run;
+use crate::store::segment::offset_after_lines;
+use crate::workspace::error::SyncError;
+
+/// How a local file relates to a stored one. Lines are counted in the stored file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relation {
+    /// The local file is all this machine would have of the stored one.
+    Same,
+    /// The local file ends inside the stored one: after `lines` lines, which end at `offset`, and perhaps a part of the next.
+    Behind { lines: u64, offset: u64 },
+    /// The local file goes on after the first `lines` stored lines, from `offset`; `close`: the last of them gets a line end first.
+    Ahead {
+        lines: u64,
+        close: bool,
+        offset: u64,
+    },
+    /// They differ after `lines` lines, which end at `offset`.
+    Diverged { lines: u64, offset: u64 },
+}
+
+/// Compares `local`, from its start, with `stored` as read by `reader`.
+pub(crate) fn relate(
+    local: &mut LocalText,
+    stored: &StoredText<'_>,
+    reader: &Reader<'_>,
+) -> Result<Relation, SyncError> {
+    let mut walk = Walk {
+        local,
+        reader,
+        lines: 0,
+        total: stored.file.lines(),
+        close: false,
+        found: None,
+    };
+    stored.walk(0, &mut |piece| walk.piece(&piece))?;
+    walk.conclude()
+}
+
+struct Walk<'a, 'b> {
+    local: &'a mut LocalText,
+    reader: &'a Reader<'b>,
+    lines: u64,
+    total: u64,
+    close: bool,
+    found: Option<Relation>,
+}
+
+impl Walk<'_, '_> {
+    /// Compares one piece; `false` ends the walk.
+    fn piece(&mut self, piece: &Piece<'_>) -> Result<bool, SyncError> {
+        let terminated = piece.text.last() == Some(&b'\n');
+        if terminated && !piece.run.torn && self.matches_whole(piece)? {
+            return Ok(true);
+        }
+        let mut text = piece.text;
+        while !text.is_empty() {
+            let line = &text[..offset_after_lines(text, 1)];
+            let go_on = if line.last() == Some(&b'\n') {
+                self.line(piece.run, line)?
+            } else {
+                self.last_line(piece.run, line)?
+            };
+            if !go_on {
+                return Ok(false);
+            }
+            text = &text[line.len()..];
+        }
+        Ok(true)
+    }
+
+    /// The common case: all lines of the piece are there under one reading.
+    fn matches_whole(&mut self, piece: &Piece<'_>) -> Result<bool, SyncError> {
+        for reading in self.reader.readings(piece.run) {
+            if self.consume_if_next(&self.reader.read(piece.run, reading, piece.text)?)? {
+                self.reader.found(piece.run, reading);
+                self.lines += piece.lines;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// One line that ends with a line end.
+    fn line(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
+        for reading in self.reader.readings(run) {
+            if self.consume_if_next(&self.reader.read(run, reading, line)?)? {
+                self.reader.found(run, reading);
+                self.lines += 1;
+                return Ok(true);
+            }
+        }
+        if run.torn && !self.ends_inside(run, line)? {
+            // Elsewhere it is not there, and on its origin it may have been left out when the file was written anew.
+            self.lines += 1;
+            return Ok(true);
+        }
+        self.end_here(run, line)
+    }
+
+    /// The last line of the stored file, which has no line end.
+    fn last_line(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
+        for reading in self.reader.readings(run) {
+            let text = self.reader.read(run, reading, line)?;
+            if !self.starts_with(&text)? {
+                continue;
+            }
+            let offset = self.local.offset();
+            let rest = self.local.peek(text.len() + 2)?[text.len()..].to_vec();
+            self.found = Some(match rest.as_slice() {
+                [] => Relation::Same,
+                [b'\n'] if !self.reader.is_mine(run) => Relation::Same,
+                [b'\n', ..] if !self.reader.is_mine(run) => Relation::Ahead {
+                    lines: self.total,
+                    close: true,
+                    offset: offset + text.len() as u64 + 1,
+                },
+                // This machine completed its own line, or began the next: it is collapsed again as a whole.
+                _ if self.reader.is_mine(run) => Relation::Ahead {
+                    lines: self.lines,
+                    close: false,
+                    offset,
+                },
+                _ => Relation::Diverged {
+                    lines: self.lines,
+                    offset,
+                },
+            });
+            return Ok(false);
+        }
+        if run.torn {
+            self.lines += 1;
+            self.close = true;
+            return Ok(true);
+        }
+        self.end_here(run, line)
+    }
+
+    /// Whether the local file ends inside `line`, with at least a byte of it.
+    fn ends_inside(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
+        for reading in self.reader.readings(run) {
+            let text = self.reader.read(run, reading, line)?;
+            let left = self.local.peek(text.len())?;
+            if !left.is_empty() && left.len() < text.len() && text.starts_with(left) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// No reading of `line` is next in the local file: does the file end in it, or say something else?
+    fn end_here(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
+        let offset = self.local.offset();
+        for reading in self.reader.readings(run) {
+            let text = self.reader.read(run, reading, line)?;
+            let left = self.local.peek(text.len() + 1)?;
+            if left.len() < text.len() && text.starts_with(left) {
+                self.found = Some(Relation::Behind {
+                    lines: self.lines,
+                    offset,
+                });
+                return Ok(false);
+            }
+        }
+        self.found = Some(Relation::Diverged {
+            lines: self.lines,
+            offset,
+        });
+        Ok(false)
+    }
+
+    /// All stored lines are there.
+    fn conclude(self) -> Result<Relation, SyncError> {
+        if let Some(found) = self.found {
+            return Ok(found);
+        }
+        let offset = self.local.offset();
+        let more = !self.local.peek(1)?.is_empty();
+        Ok(if more {
+            Relation::Ahead {
+                lines: self.total,
+                close: self.close,
+                offset,
+            }
+        } else {
+            Relation::Same
+        })
+    }
+
+    fn starts_with(&mut self, text: &[u8]) -> Result<bool, SyncError> {
+        Ok(self.local.peek(text.len())? == text)
+    }
+
+    fn consume_if_next(&mut self, text: &[u8]) -> Result<bool, SyncError> {
+        let found = self.starts_with(text)?;
+        if found {
+            self.local.consume(text.len());
+        }
+        Ok(found)
+    }
+}
+
+/// The reading of `line` that begins with `part`, the last bytes of a local file that ends inside it.
+pub(crate) fn completing_reading(
+    reader: &Reader<'_>,
+    run: &Run,
+    line: &[u8],
+    part: &[u8],
+) -> Result<Option<Reading>, SyncError> {
+    for reading in reader.readings(run) {
+        if reader.read(run, reading, line)?.starts_with(part) {
+            return Ok(Some(reading));
+        }
+    }
+    Ok(None)
+}

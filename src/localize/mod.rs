@@ -1,0 +1,7 @@
+//! Turns stored lines into local text and back, and finds where a session belongs. Must not write files.
+
+pub mod collect;
+pub mod compare;
+pub mod localizer;
+pub mod location;
+pub mod stored_text;

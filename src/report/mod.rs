@@ -1,0 +1,4 @@
+//! What a command did, as data: every JSON document. Must not do anything but describe.
+
+pub mod transfer;
+pub mod verification;

@@ -1,0 +1,111 @@
+//! The store, opened only to be read: no lock is taken, so it waits for nobody, and nothing is fetched.
+
+use std::collections::BTreeMap;
+
+use crate::checkouts::clones::Clones;
+use crate::domain::found::SessionName;
+use crate::domain::id::MachineId;
+use crate::localize::localizer::Localizer;
+use crate::session::facts::parse_time;
+use crate::store::machine::Machine;
+use crate::store::manifest::Manifest;
+use crate::store::{Snapshot, Store};
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
+use crate::workspace::paths::store_path;
+
+/// The store, and this machine's eyes.
+pub(crate) struct Stored {
+    pub(crate) store: Store,
+    pub(crate) localizer: Localizer,
+}
+
+/// Names of machines by id, unsanitised.
+pub(crate) type MachineNames = BTreeMap<MachineId, String>;
+
+impl Stored {
+    /// `None` if there is no store yet.
+    pub(crate) fn open(ctx: &Context<'_>) -> Result<Option<Self>, SyncError> {
+        let path = store_path(ctx.env);
+        if !path.join(".git").exists() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            store: Store::open_without_repair(&path)?,
+            localizer: localizer(ctx),
+        }))
+    }
+}
+
+/// What a stored session is recognised by.
+pub(crate) fn session_name(
+    localizer: &Localizer,
+    manifest: &Manifest,
+    machines: &MachineNames,
+) -> SessionName {
+    SessionName {
+        session: manifest.session.clone(),
+        project: localizer.project(manifest),
+        title: localizer.title(manifest),
+        machine: manifest
+            .last_writer()
+            .and_then(|id| machines.get(id))
+            .cloned(),
+        last_activity: manifest.last_activity.as_deref().and_then(parse_time),
+        fork_of: manifest.fork_of.as_ref().map(|fork| fork.session.clone()),
+    }
+}
+
+/// How text is read here, with the present roots.
+pub(crate) fn localizer(ctx: &Context<'_>) -> Localizer {
+    let settings = &ctx.settings;
+    Localizer::new(
+        settings.machine.id.clone(),
+        settings.placeholders.clone(),
+        Vec::new(),
+        settings.paths,
+        Clones::known(ctx),
+    )
+}
+
+/// What a machine that was forgotten has after its name.
+const FORGOTTEN: &str = " (forgotten)";
+
+/// The machines that the store knows, and this one; those that were forgotten by what they were called, which is said.
+pub(crate) fn machine_names(
+    ctx: &Context<'_>,
+    snapshot: Option<&Snapshot<'_>>,
+) -> Result<MachineNames, SyncError> {
+    let forgotten = snapshot
+        .map(Snapshot::forgotten_machines)
+        .transpose()?
+        .unwrap_or_default();
+    let label = |machine: Machine| (machine.id, machine.name + FORGOTTEN);
+    let mut names: MachineNames = forgotten.into_iter().map(label).collect();
+    names.extend(present_machine_names(ctx, snapshot)?);
+    Ok(names)
+}
+
+/// As [`machine_names`], without those that were forgotten.
+pub(crate) fn present_machine_names(
+    ctx: &Context<'_>,
+    snapshot: Option<&Snapshot<'_>>,
+) -> Result<MachineNames, SyncError> {
+    let known = snapshot
+        .map(Snapshot::machines)
+        .transpose()?
+        .unwrap_or_default()
+        .0;
+    let mut names: MachineNames = known
+        .into_iter()
+        .map(|machine| (machine.id, machine.name))
+        .collect();
+    let me = &ctx.settings.machine;
+    names.insert(me.id.clone(), me.name.clone());
+    Ok(names)
+}
+
+/// Whether a machine that is shown as `shown` is the one, or one of those, that a person calls `wanted`.
+pub(crate) fn is_called(shown: &str, wanted: &str) -> bool {
+    shown == wanted || shown.strip_suffix(FORGOTTEN) == Some(wanted)
+}

@@ -1,0 +1,78 @@
+//! Commands that ask, in a real terminal.
+
+use crate::harness::{CTRL_C, ENTER, Terminal, TestEnv};
+
+const QUESTION: &str = "Private git repository for your sessions";
+
+#[test]
+fn init_in_terminal_asks_for_remote() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    let remote = env.bare_remote();
+    let terminal = Terminal::start(a.command(["init"]), 120, 20);
+    terminal.wait_for(QUESTION);
+    terminal.type_in(remote.to_str().unwrap());
+    terminal.type_in(ENTER);
+    terminal.wait_for("init: this machine is set up");
+    terminal.end().released().code(0);
+    assert_eq!(
+        a.ccsync(["config", "get", "remote"])
+            .success()
+            .stdout
+            .trim(),
+        remote.to_str().unwrap()
+    );
+}
+
+#[test]
+fn init_cancelled_prompt_restores_terminal() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    let terminal = Terminal::start(a.command(["init"]), 120, 20);
+    terminal.wait_for(QUESTION);
+    terminal.wait_for_raw();
+    terminal.type_in(CTRL_C);
+    let ended = terminal.end().released().code(130);
+    assert!(ended.text().contains("cancelled"), "{}", ended.text());
+}
+
+#[test]
+fn init_in_terminal_suggests_placeholder_directories() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let (a, b) = (env.machine("a"), env.machine("b"));
+    a.init(&remote);
+    for placeholder in ["FAR=/far/away", "NONE=/no/where", "WORK=~/my/work"] {
+        a.ccsync(["config", "add-placeholder", placeholder])
+            .success();
+    }
+    a.ccsync(["push"]).success();
+    std::fs::create_dir_all(b.home.join("my/work")).unwrap();
+    let terminal = Terminal::start(
+        b.command(["init", "--remote", remote.to_str().unwrap()]),
+        200,
+        20,
+    );
+    terminal.wait_for("Directory for FAR, on a /far/away (empty: none)");
+    terminal.wait_for_raw();
+    terminal.type_in(&format!("~/near{ENTER}"));
+    terminal.wait_for("Directory for NONE, on a /no/where (empty: none)");
+    terminal.wait_for_raw();
+    terminal.type_in(ENTER);
+    terminal.wait_for("(-: none) [");
+    terminal.wait_for_raw();
+    terminal.type_in(ENTER);
+    terminal.wait_for("init: this machine is set up; 2 placeholders learnt; 1 missing");
+    terminal.end().released().code(0);
+    let placeholders =
+        b.ccsync(["config", "show", "--json"]).success().json()["placeholders"].clone();
+    let here = |below: &str| b.home.join(below).to_str().unwrap().to_owned();
+    assert_eq!(
+        placeholders,
+        serde_json::json!({"FAR": here("near"), "WORK": here("my/work")})
+    );
+    // Once is enough.
+    let again = Terminal::start(b.command(["init"]), 200, 20);
+    again.wait_for("init: this machine is up to date; 1 placeholder missing");
+    again.end().released().code(0);
+}

@@ -1,0 +1,401 @@
+//! Transcripts that no client of good will writes. Each comes back byte for byte where it was written, arrives elsewhere as the
+//! documentation says, and the counts add up.
+
+use std::fs;
+use std::io::Write;
+#[cfg(target_os = "linux")]
+use std::process::Stdio;
+
+use crate::harness::{Machine, ONE, TWO, TestEnv, questions};
+
+/// A user record of this machine that says `text`, which must need no escape.
+fn record(machine: &Machine, text: &str) -> Vec<u8> {
+    let cwd = machine.home.join("work/app");
+    let line = format!(
+        "{{\"type\":\"user\",\"uuid\":\"{:032x}\",\"sessionId\":\"{ONE}\",\"cwd\":\"{}\",\"message\":{{\"content\":\"{text}\"}}}}\n",
+        text.len(),
+        cwd.display()
+    );
+    line.into_bytes()
+}
+
+fn write(machine: &Machine, id: &str, content: &[u8]) {
+    let dir = machine.project_dir("work/app");
+    fs::create_dir_all(&dir).unwrap();
+    fs::create_dir_all(machine.home.join("work/app")).unwrap();
+    fs::write(dir.join(format!("{id}.jsonl")), content).unwrap();
+}
+
+/// What another machine has of a text: its own home in place of `a`'s, up to the last whole line.
+fn elsewhere(text: &[u8], from: &Machine, to: &Machine) -> Vec<u8> {
+    let (from, to) = (
+        from.home.to_str().unwrap().as_bytes(),
+        to.home.to_str().unwrap().as_bytes(),
+    );
+    let mut rest = text;
+    let mut out = Vec::new();
+    while let Some(at) = memchr::memmem::find(rest, from) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(to);
+        rest = &rest[at + from.len()..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// Pulls `ONE` on a machine under the name and home of `a` that has lost everything but its configuration.
+fn released(a: &Machine) -> Vec<u8> {
+    for lost in [".claude/projects", ".local"] {
+        fs::remove_dir_all(a.home.join(lost)).unwrap();
+    }
+    fs::create_dir_all(a.home.join(".claude/projects")).unwrap();
+    a.ccsync(["pull", ONE]).success();
+    a.transcript(ONE)
+}
+
+/// Contents with a name.
+fn contents(a: &Machine) -> Vec<(&'static str, Vec<u8>)> {
+    let good = record(a, "good");
+    let with = |bytes: &[u8]| [good.as_slice(), bytes, good.as_slice()].concat();
+    vec![
+        (
+            "a million lines of one byte",
+            with(&b"1\n".repeat(1_000_000)),
+        ),
+        ("empty lines", with(&b"\n".repeat(100_000))),
+        ("a line of 12 MB", with(&record(a, &"x y ".repeat(3 << 20)))),
+        (
+            "a line of 12 MB of paths",
+            with(&record(
+                a,
+                &format!("{}/x ", a.home.display()).repeat(12 << 14),
+            )),
+        ),
+        ("NUL bytes", with(b"{\"a\":\"\0\0\0\"}\n\0\0\0\n\0")),
+        (
+            "invalid UTF-8",
+            with(b"{\"a\":\"\xff\xfe\xc0\x80\xed\xa0\x80\"}\n\xff\n"),
+        ),
+        (
+            "a mark of byte order",
+            [b"\xef\xbb\xbf".as_slice(), &good, &good].concat(),
+        ),
+        (
+            "UTF-16",
+            with(
+                &String::from_utf8_lossy(&good)
+                    .encode_utf16()
+                    .flat_map(u16::to_le_bytes)
+                    .collect::<Vec<_>>(),
+            ),
+        ),
+        (
+            "CRLF",
+            String::from_utf8_lossy(&with(&good))
+                .replace('\n', "\r\n")
+                .into_bytes(),
+        ),
+        ("CR", with(b"{\"a\":1}\r{\"a\":2}\r\r\n")),
+        (
+            "placeholders",
+            with(b"{\"a\":\"{{HOME}} {{{{HOME}} {{HOME:w1}} {{HOME:e/x}} {{X}}\"}\n{{HOME}}\n"),
+        ),
+        ("braces", with(&b"{{".repeat(100_000))),
+        (
+            "deep JSON",
+            with(&[b"[".repeat(100_000), b"]".repeat(100_000), b"\n".to_vec()].concat()),
+        ),
+        (
+            "no JSON at all",
+            with(&b"all work and no play\n".repeat(1000)),
+        ),
+    ]
+}
+
+#[test]
+fn push_pull_odd_bytes_round_trip() {
+    let model = TestEnv::new();
+    for (what, content) in contents(&model.machine("a")) {
+        let env = TestEnv::new();
+        let (a, b) = env.pair();
+        let content = elsewhere(&content, &model.machine("a"), &a);
+        write(&a, ONE, &content);
+        let content = a.transcript(ONE);
+        let push = a.ccsync(["push"]).success();
+        assert!(
+            push.summary()
+                .starts_with("push: 1 session: 1 added; on the remote"),
+            "{what}\n{push}"
+        );
+        let again = a.ccsync(["push"]).success();
+        assert!(
+            again
+                .summary()
+                .starts_with("push: nothing to do for 1 session"),
+            "{what}\n{again}"
+        );
+        let pull = b.ccsync(["pull", ONE]).success();
+        assert!(
+            pull.summary().starts_with("pull: 1 session: 1 added"),
+            "{what}\n{pull}"
+        );
+        // The line end of a last line that has none.
+        let mut there = elsewhere(&content, &a, &b);
+        if !there.ends_with(b"\n") {
+            there.push(b'\n');
+        }
+        assert!(
+            b.transcript(ONE) == there,
+            "{what}: as the other machine reads it"
+        );
+        assert!(
+            b.ccsync(["push"])
+                .success()
+                .summary()
+                .starts_with("push: nothing to do"),
+            "{what}"
+        );
+        assert!(released(&a) == content, "{what}: as it was written");
+    }
+}
+
+#[test]
+fn push_malformed_session_does_not_block_others() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(TWO).turn("good").write();
+    for content in [
+        b"".as_slice(),
+        b"{\"type\":\"us",
+        b"\xef\xbb\xbf",
+        b"\0",
+        b"\n",
+    ] {
+        write(&a, ONE, content);
+        let run = a.ccsync(["push"]).success();
+        assert_eq!(a.transcript(ONE), content, "{run}");
+        b.ccsync(["pull"]).success();
+        a.append(TWO, &format!("after {} bytes", content.len()));
+    }
+    a.ccsync(["sync"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(TWO)).len(), 6);
+}
+
+#[test]
+fn push_duplicate_id_pushes_one_and_names_other() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let first = a.session(ONE).project("work/app").turn("first").write();
+    let second = a.session(ONE).project("work/other").turn("second").write();
+    let (one, two) = (fs::read(&first).unwrap(), fs::read(&second).unwrap());
+    let push = a.ccsync(["push"]).code(3);
+    assert!(
+        push.stdout.contains(ONE) && push.stdout.contains("work-"),
+        "{push}"
+    );
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.sessions(), [ONE]);
+    assert_eq!(
+        (fs::read(&first).unwrap(), fs::read(&second).unwrap()),
+        (one, two)
+    );
+}
+
+#[test]
+fn pull_shortened_transcript_is_extended() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let whole = a.transcript(ONE);
+    for cut in [whole.len() / 2, 10, 0] {
+        fs::write(a.transcript_path(ONE), &whole[..cut]).unwrap();
+        a.ccsync(["push"]).success();
+        a.ccsync(["pull"]).success();
+        assert_eq!(a.transcript(ONE), whole, "cut to {cut}");
+    }
+    b.ccsync(["pull"]).success();
+    assert_eq!(
+        (a.sessions(), b.sessions()),
+        (vec![ONE.to_owned()], vec![ONE.to_owned()])
+    );
+}
+
+#[test]
+fn push_rewritten_transcript_keeps_both_versions() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE)
+        .turn("first")
+        .turn("second")
+        .turn("third")
+        .write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let text = a.text(ONE).replace("\"second\"", "\"edited\"");
+    fs::write(a.transcript_path(ONE), &text).unwrap();
+    a.ccsync(["push"]).code(5);
+    b.ccsync(["pull"]).success();
+    let all = |machine: &Machine| -> Vec<Vec<String>> {
+        let mut all: Vec<_> = machine
+            .sessions()
+            .iter()
+            .map(|id| questions(&machine.text(id)))
+            .collect();
+        all.sort();
+        all
+    };
+    let both = [["first", "edited", "third"], ["first", "second", "third"]]
+        .map(|texts| texts.map(str::to_owned).to_vec());
+    assert_eq!(all(&b), both);
+    a.ccsync(["pull"]);
+    assert_eq!(all(&a), both);
+    assert!(
+        a.ccsync(["sync"])
+            .success()
+            .stdout
+            .contains("nothing to do")
+    );
+}
+
+/// A client writes while this program reads: whatever was seen of the file, the next command sees the rest.
+#[test]
+fn push_growing_transcript_is_complete_after_next_push() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let path = a.session(ONE).turn("first").write();
+    let line = record(&a, &"long ".repeat(2000));
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+            let mut lines = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                // In two halves: sometimes a line is torn when it is read.
+                file.write_all(&line[..line.len() / 2]).unwrap();
+                std::thread::yield_now();
+                file.write_all(&line[line.len() / 2..]).unwrap();
+                lines += 1;
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            lines
+        });
+        for _ in 0..5 {
+            a.ccsync(["push"]).success();
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(writer.join().unwrap() > 0);
+    });
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert!(b.transcript(ONE) == elsewhere(&a.transcript(ONE), &a, &b));
+    assert_eq!((a.sessions().len(), b.sessions().len()), (1, 1));
+}
+
+#[test]
+fn push_session_moved_to_other_project_is_followed() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let worktree = a.project_dir("work/app-worktree");
+    fs::create_dir_all(&worktree).unwrap();
+    let moved = worktree.join(format!("{ONE}.jsonl"));
+    fs::rename(a.transcript_path(ONE), &moved).unwrap();
+    assert!(
+        a.ccsync(["push"])
+            .success()
+            .stdout
+            .contains("nothing to do")
+    );
+    a.append(ONE, "after the move");
+    a.ccsync(["sync"]).success();
+    b.ccsync(["pull"]).success();
+    for machine in [&a, &b] {
+        assert_eq!(
+            (machine.sessions().len(), questions(&machine.text(ONE))),
+            (1, vec!["hello".to_owned(), "after the move".to_owned()])
+        );
+    }
+    assert_eq!(a.transcript_path(ONE), moved);
+}
+
+#[test]
+fn pull_cleaned_up_session_is_restored_on_request() {
+    let env = TestEnv::new();
+    let (a, _b) = env.pair_with_session();
+    let whole = a.transcript(ONE);
+    fs::remove_file(a.transcript_path(ONE)).unwrap();
+    for command in ["push", "pull", "sync"] {
+        a.ccsync([command]).success();
+        assert!(a.sessions().is_empty(), "{command}");
+    }
+    a.ccsync(["pull", ONE]).success();
+    assert_eq!(a.transcript(ONE), whole);
+}
+
+/// Memory is bounded by pieces, not by the transcript. `CCSYNC_LARGE=1` takes 150 MB in place of 24.
+#[cfg(target_os = "linux")]
+#[test]
+#[allow(clippy::print_stderr)]
+fn push_pull_large_transcript_memory_is_bounded() {
+    const BOUND_KB: u64 = 100 << 10;
+    let megabytes = if std::env::var_os("CCSYNC_LARGE").is_some() {
+        150
+    } else {
+        24
+    };
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let mut content = Vec::with_capacity((megabytes + 1) << 20);
+    let mut number = 0_u64;
+    while content.len() < megabytes << 20 {
+        // Text that compresses about as prose does.
+        let words: String = (0..400)
+            .map(|n| {
+                format!(
+                    "{:x} ",
+                    (number * 400 + n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44
+                )
+            })
+            .collect();
+        content.extend(record(&a, &words));
+        number += 1;
+    }
+    write(&a, ONE, &content);
+    for (machine, command) in [(&a, "push"), (&b, "pull"), (&a, "push"), (&b, "status")] {
+        let (run, peak) = with_peak(machine, command);
+        run.success();
+        eprintln!("{command}: {megabytes} MB, at most {peak} kB of memory");
+        assert!(peak < BOUND_KB, "{command}: {peak} kB");
+    }
+    assert!(b.transcript(ONE) == elsewhere(&content, &a, &b));
+}
+
+/// Runs a command that may be run again, and says how many kilobytes it had at most; a shell's `ulimit` would not say how far it was.
+#[cfg(target_os = "linux")]
+fn with_peak(machine: &Machine, command: &str) -> (crate::harness::Run, u64) {
+    loop {
+        let mut program = machine.program(env!("CARGO_BIN_EXE_ccsync"));
+        let program = program
+            .arg(command)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = program.spawn().unwrap();
+        // Until somebody waits for it, it is there; but one that has ended has no memory any more.
+        let status = format!("/proc/{}/status", child.id());
+        let peak = std::iter::from_fn(|| memory(&fs::read_to_string(&status).unwrap())).max();
+        let run = machine.ended(child);
+        match peak {
+            Some(peak) => return (run, peak),
+            // On a busy machine it may have ended before it was looked at.
+            None => drop(run.success()),
+        }
+    }
+}
+
+/// Kilobytes at the highest point, by what Linux says of a process.
+#[cfg(target_os = "linux")]
+fn memory(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}

@@ -1,0 +1,301 @@
+//! `ccsync resume` with somebody at a real terminal: choosing, looking, changing one's mind, and what is asked on the way.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::client::Client;
+use crate::harness::{
+    CTRL_C, DOWN, ENTER, ESCAPE, Machine, ONE, TAB, TWO, Terminal, TestEnv, questions,
+};
+use crate::project_repository::{git, project_remote};
+
+/// Two machines with two sessions, of which the second is the newer one.
+fn two_sessions(env: &TestEnv) -> (Machine, Machine) {
+    let (a, b) = env.pair();
+    a.session(ONE).days_old(1).turn("mend the roof").write();
+    a.session(TWO).turn("paint the fence").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    (a, b)
+}
+
+fn resume(client: &Client<'_>, args: &[&str], says: &str) -> Terminal {
+    resume_sized(client, args, says, 110)
+}
+
+fn resume_sized(client: &Client<'_>, args: &[&str], says: &str, columns: u16) -> Terminal {
+    let args: Vec<&str> = std::iter::once("resume")
+        .chain(args.iter().copied())
+        .collect();
+    Terminal::start(client.command(&args, says), columns, 16)
+}
+
+/// The picker, open and listening.
+fn opened(client: &Client<'_>, says: &str) -> Terminal {
+    let terminal = resume(client, &[], says);
+    terminal.wait_for("paint the fence");
+    terminal.wait_for_raw();
+    terminal
+}
+
+/// A question, open and listening.
+fn asked(terminal: &Terminal, question: &str) {
+    terminal.wait_for(question);
+    terminal.wait_for_raw();
+}
+
+#[track_caller]
+fn assert_no_locks(env: &TestEnv) {
+    assert_eq!(lock(&env.remote_of_pair(), ONE), None);
+    assert_eq!(lock(&env.remote_of_pair(), TWO), None);
+}
+
+fn lock(remote: &Path, session: &str) -> Option<String> {
+    let remote = git2::Repository::open(remote).unwrap();
+    remote
+        .refname_to_id(&format!("refs/heads/ccsync/lock/{session}"))
+        .ok()
+        .map(|commit| commit.to_string())
+}
+
+fn ran(machine: &Machine) -> bool {
+    machine.home.join(".stand-in/arguments").exists()
+}
+
+#[test]
+fn picker_filtered_session_is_resumed() {
+    let env = TestEnv::new();
+    let (_a, b) = two_sessions(&env);
+    let at_b = Client::install(&b);
+    let terminal = opened(&at_b, "with tar");
+    terminal.type_in("roo");
+    terminal.wait_for("1 of 2 sessions");
+    terminal.type_in(ENTER);
+    let ended = terminal.end().released().code(0);
+    assert!(
+        ended.text().contains("; the lock is given back"),
+        "{}",
+        ended.text()
+    );
+    assert_eq!(at_b.arguments(), [format!("--resume {ONE}")]);
+    assert_eq!(questions(&b.text(ONE)), ["mend the roof", "with tar"]);
+    assert_no_locks(&env);
+}
+
+#[test]
+fn picker_preview_and_cancel_starts_nothing() {
+    let env = TestEnv::new();
+    let (_a, b) = two_sessions(&env);
+    let at_b = Client::install(&b);
+    for last in [ESCAPE, CTRL_C] {
+        let terminal = opened(&at_b, "never said");
+        terminal.type_in(TAB);
+        terminal.wait_for("Answer to: paint the fence");
+        terminal.type_in(TAB);
+        terminal.wait_for("mend the roof");
+        terminal.type_in(last);
+        terminal.end().released().code(130);
+        // From within, Ctrl-C means the same.
+        let terminal = opened(&at_b, "never said");
+        terminal.type_in(TAB);
+        terminal.wait_for("Answer to: paint the fence");
+        terminal.type_in(CTRL_C);
+        terminal.end().released().code(130);
+    }
+    assert!(!ran(&b), "no client ran");
+    assert_no_locks(&env);
+}
+
+#[test]
+fn picker_works_in_narrow_terminal() {
+    let env = TestEnv::new();
+    let (_a, b) = two_sessions(&env);
+    let at_b = Client::install(&b);
+    let terminal = resume_sized(&at_b, &[], "in green", 30);
+    terminal.wait_for("mend the roof");
+    terminal.wait_for_raw();
+    terminal.resize(18, 8);
+    terminal.wait_until("it fits", |screen| {
+        screen.contains("paint") && screen.lines().all(|line| line.len() < 24)
+    });
+    terminal.type_in(ENTER);
+    terminal.end().released().code(0);
+    assert_eq!(questions(&b.text(TWO)), ["paint the fence", "in green"]);
+    assert_no_locks(&env);
+}
+
+#[test]
+fn picker_resize_loses_no_key() {
+    let env = TestEnv::new();
+    let (_a, b) = two_sessions(&env);
+    let at_b = Client::install(&b);
+    let terminal = opened(&at_b, "never said");
+    let typed = "roof ".repeat(8);
+    for (columns, key) in (70..).zip(typed.chars()) {
+        terminal.resize(columns, 16);
+        terminal.type_in(key.encode_utf8(&mut [0; 4]));
+    }
+    terminal.wait_until("every key has come", |screen| {
+        screen.contains(typed.trim_end())
+    });
+    terminal.type_in(CTRL_C);
+    terminal.end().released().code(130);
+}
+
+#[test]
+fn picker_locked_session_needs_confirmation() {
+    let env = TestEnv::new();
+    let (a, b) = two_sessions(&env);
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    let child = at_a.start(&["resume", TWO], "from a");
+    let held = lock(&env.remote_of_pair(), TWO);
+    assert!(held.is_some());
+    for no in ["n", ESCAPE, CTRL_C] {
+        let terminal = opened(&at_b, "never said");
+        terminal.wait_for("a, just now");
+        terminal.type_in(ENTER);
+        asked(&terminal, "Take it over?");
+        terminal.type_in(no);
+        let ended = terminal.end().released();
+        assert!(
+            ended
+                .text()
+                .contains("a (last heard of just now) has this session open"),
+            "{}",
+            ended.text()
+        );
+        ended.code(4);
+    }
+    assert_eq!(
+        lock(&env.remote_of_pair(), TWO),
+        held,
+        "a no leaves the lock alone"
+    );
+    assert!(!ran(&b), "no client ran");
+    let terminal = resume(&at_b, &[TWO], "from b");
+    asked(&terminal, "Take it over?");
+    terminal.type_in("y");
+    terminal.end().released().code(0);
+    at_a.finish();
+    a.ended(child).success();
+    assert_eq!(questions(&a.text(TWO)), ["paint the fence", "from b"]);
+    assert_eq!(a.sessions().len(), 3, "what a said is a fork");
+    assert_no_locks(&env);
+}
+
+#[test]
+fn picker_missing_project_is_cloned_on_request() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let remote = project_remote(&env, &a);
+    git(
+        &a,
+        "",
+        &["clone", "--quiet", remote.to_str().unwrap(), "lib"],
+    );
+    a.session(ONE)
+        .project("lib/crates/app")
+        .turn("hello")
+        .write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let at_b = Client::install(&b);
+    for no in [&[DOWN, ENTER] as &[_], &[ESCAPE]] {
+        let terminal = resume(&at_b, &[ONE], "never said");
+        asked(&terminal, "What now:");
+        terminal.wait_for("stop");
+        no.iter().for_each(|key| terminal.type_in(key));
+        let ended = terminal.end().released();
+        assert!(ended.text().contains("git clone --"), "{}", ended.text());
+        assert!(
+            ended.text().contains("elsewhere on this machine"),
+            "{}",
+            ended.text()
+        );
+        ended.code(1);
+        assert!(!b.home.join("lib").exists() && !ran(&b));
+        assert_no_locks(&env);
+    }
+    let terminal = resume(&at_b, &[ONE], "from b");
+    asked(&terminal, "What now:");
+    terminal.type_in(ENTER);
+    terminal.end().released().code(0);
+    assert!(b.home.join("lib/crates/app/main.rs").exists());
+    assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
+    let directory = b.home.join("lib/crates/app");
+    assert!(
+        b.text(ONE)
+            .lines()
+            .last()
+            .unwrap()
+            .contains(directory.to_str().unwrap()),
+        "the client runs there"
+    );
+    assert_no_locks(&env);
+}
+
+#[test]
+fn picker_missing_placeholder_directory_is_asked_for() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    fs::create_dir_all(a.home.join("my/work/app")).unwrap();
+    let root = format!("WORK={}", a.home.join("my/work").display());
+    a.ccsync(["config", "add-placeholder", &root]).success();
+    a.session(ONE).project("my/work/app").turn("hello").write();
+    a.ccsync(["push"]).success();
+    fs::create_dir_all(b.home.join("elsewhere/app")).unwrap();
+    let at_b = Client::install(&b);
+    for (answer, code) in [(CTRL_C, 130), ("~/elsewhere\r", 0)] {
+        let terminal = resume(&at_b, &[ONE], "from b");
+        asked(&terminal, "What now:");
+        terminal.wait_for("say where WORK is");
+        terminal.type_in(ENTER);
+        asked(&terminal, "Directory of WORK");
+        terminal.type_in(answer);
+        terminal.end().released().code(code);
+        assert_no_locks(&env);
+    }
+    assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
+    assert!(
+        b.text(ONE)
+            .lines()
+            .last()
+            .unwrap()
+            .contains("elsewhere/app"),
+        "the client runs there"
+    );
+}
+
+#[test]
+fn resume_offline_asks_before_start() {
+    let env = TestEnv::new();
+    let (a, b) = two_sessions(&env);
+    let at_b = Client::install(&b);
+    let away = env.root().join("away.git");
+    fs::rename(env.remote_of_pair(), &away).unwrap();
+    for no in ["n", ENTER, CTRL_C] {
+        let terminal = resume(&at_b, &[TWO], "never said");
+        asked(&terminal, "Go on without a lock?");
+        terminal.type_in(no);
+        terminal.end().released().code(130);
+    }
+    assert!(!ran(&b), "no client ran");
+    let terminal = resume(&at_b, &[], "alone");
+    asked(&terminal, "Go on without a lock?");
+    terminal.type_in("y");
+    terminal.wait_for("paint the fence");
+    terminal.wait_for("filter:");
+    terminal.wait_for_raw();
+    terminal.type_in(ENTER);
+    let ended = terminal.end().released().code(0);
+    assert!(
+        ended.text().contains("not on the remote yet"),
+        "{}",
+        ended.text()
+    );
+    fs::rename(&away, env.remote_of_pair()).unwrap();
+    b.ccsync(["update"]).success();
+    a.ccsync(["pull"]).success();
+    assert_eq!(questions(&a.text(TWO)), ["paint the fence", "alone"]);
+    assert_no_locks(&env);
+}
