@@ -11,6 +11,8 @@ mod apply;
 #[cfg(target_os = "linux")]
 mod concurrent_commands;
 mod concurrent_pushes;
+#[cfg(unix)]
+mod connections;
 mod crash;
 mod damage;
 mod diverge;

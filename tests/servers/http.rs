@@ -23,7 +23,8 @@ const TOKEN_LOGIN: &str = "Basic YWw6dG9rLTlmOGU3ZDZjNWI0YQ==";
 #[derive(Clone)]
 pub(crate) enum Manner {
     Serves(PathBuf),
-    /// While it is switched on, the connection of a push breaks: before git has it, or in the middle of the answer.
+    /// While it is switched on, the connection of a push breaks: before git has it, or in the
+    /// middle of the answer.
     Cuts {
         root: PathBuf,
         on: Arc<AtomicBool>,

@@ -8,7 +8,8 @@ use ccsync::transport::remote::{Missing, RemoteError};
 use crate::servers::sshd::Sshd;
 use crate::transport::world::{World, skip};
 
-/// A server that accepts the key `client_key`, and the user's ssh configuration with the alias `store-host`.
+/// A server that accepts the key `client_key`, and the user's ssh configuration with the alias
+/// `store-host`.
 fn start(world: &World) -> Option<Sshd> {
     match Sshd::start(Path::new(world.root())) {
         Ok(server) => {
@@ -106,4 +107,18 @@ fn ssh_missing_repository_differs_from_missing_server() {
         ),
         "{down:?}"
     );
+}
+
+#[test]
+fn ssh_push_and_fetch_make_one_connection_each() {
+    let world = World::new();
+    let Some(server) = start(&world) else { return };
+    let remote = world.bare("r.git");
+    let store = world.store("s", &format!("store-host:{}", remote.display()));
+    let first = store.commit(None, "first");
+    store.push(&first, None).unwrap();
+    assert_eq!(server.connections(), 1);
+    store.git.fetch("main").unwrap();
+    store.git.fetch("main").unwrap();
+    assert_eq!(server.connections(), 3);
 }

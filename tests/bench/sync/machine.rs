@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::measure::{Cost, run};
 use super::place::Remote;
-use super::started::Started;
+use super::servers::trace::Started;
 use super::transport::Transport;
 
 /// The command that brings everything, however old.
@@ -91,12 +91,14 @@ impl Machine {
 
     /// The git processes and connections of a command.
     pub(crate) fn started_by(&self, command: &mut Command) -> Started {
-        let traces = self.root.join("traces");
-        let _ = fs::remove_dir_all(&traces);
-        fs::create_dir_all(&traces).expect("the benchmark's directory can be written");
-        let before = self.transport.connections();
-        self.succeed(command.env("GIT_TRACE2_EVENT", &traces));
-        Started::read(&traces, self.transport.connections() - before)
+        Started::by(
+            command,
+            &self.root.join("traces"),
+            || self.transport.connections(),
+            |command| {
+                self.succeed(command);
+            },
+        )
     }
 
     /// Runs git in a directory; it must succeed.

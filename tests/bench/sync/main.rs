@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The release build runs on machines with private homes, between them a bare repository behind an
-//! sshd or a web server on the loopback, or on the same disk. What plain git needs for the same work
-//! is the measure: each row has a bound as a multiple of it, and a missed one is exit code 1.
+//! sshd or a web server on the loopback, or on the same disk. What plain git needs for the same
+//! work is the measure: each row has a bound as a multiple of it, and a missed one is exit code 1.
 
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 #![allow(
@@ -34,7 +34,6 @@ mod searching;
 #[path = "../../servers/mod.rs"]
 #[allow(clippy::unwrap_used, dead_code, reason = "made for tests")]
 mod servers;
-mod started;
 mod table;
 mod transport;
 mod twin;
@@ -57,7 +56,8 @@ const MEMORY_BOUND: u64 = 100_000_000;
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench sync --")]
 struct Options {
-    /// Work here, and find generated sessions here the next time; a temporary directory if not given
+    /// Work here, and find generated sessions here the next time; a temporary directory if not
+    /// given
     #[arg(long)]
     dir: Option<PathBuf>,
     /// How the remote is reached; the other kinds of benchmark take the first
@@ -131,7 +131,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The daily work is done over all that were asked for, whether it works is tried over all there are.
+/// The daily work is done over all that were asked for, whether it works is tried over all there
+/// are.
 fn transports(options: &Options) -> Vec<Kind> {
     if options.smoke {
         return vec![Kind::Ssh, Kind::Http, Kind::Disk];
@@ -204,7 +205,8 @@ fn daily(place: &Place, transport: &Rc<Transport>, options: &Options, results: &
     results.check(what, found, used.own.resident <= MEMORY_BOUND);
 }
 
-/// The same work for archives and transcripts of several sizes. The sessions are small, so that only their number differs.
+/// The same work for archives and transcripts of several sizes. The sessions are small, so that
+/// only their number differs.
 fn growth(
     place: &Place,
     transport: &Rc<Transport>,

@@ -98,7 +98,8 @@ pub(crate) fn run(command: &mut Command, log: &Path) -> (ExitStatus, Cost) {
     (status, Cost { seconds, usage })
 }
 
-/// Waits for a process while a thread looks at its memory. No memory is given if the thread had to end the process.
+/// Waits for a process while a thread looks at its memory. No memory is given if the thread had to
+/// end the process.
 fn watch(child: &mut Child, start: Instant) -> (ExitStatus, f64, Option<Usage>) {
     let pid = child.id();
     let (ended, wait) = channel();

@@ -1,5 +1,5 @@
-//! How much memory a running process and the git processes below it have needed so far, from `/proc`. Where there is no
-//! `/proc`, nothing is known.
+//! How much memory a running process and the git processes below it have needed so far, from
+//! `/proc`. Where there is no `/proc`, nothing is known.
 
 use std::fs;
 

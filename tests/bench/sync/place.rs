@@ -17,7 +17,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Works in `directory`, where generated sessions stay for the next time, or in a temporary one.
+    /// Works in `directory`, where generated sessions stay for the next time, or in a temporary
+    /// one.
     pub(crate) fn new(directory: Option<&Path>, keep: bool) -> Self {
         let temporary = directory.is_none().then(|| {
             let mut builder = tempfile::Builder::new();

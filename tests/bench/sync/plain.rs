@@ -14,7 +14,8 @@ pub(crate) struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
-    /// A repository of the client's own directory. Its `.git` lies elsewhere: the client's directory stays as it is.
+    /// A repository of the client's own directory. Its `.git` lies elsewhere: the client's
+    /// directory stays as it is.
     pub(crate) fn of_client(machine: &'a Machine, remote: &Remote) -> Self {
         let plain = Self {
             machine,

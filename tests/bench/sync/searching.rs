@@ -1,4 +1,5 @@
-//! What a search costs, beside `rg` counting the lines that match in the same files of the store, in the page cache.
+//! What a search costs, beside `rg` counting the lines that match in the same files of the store,
+//! in the page cache.
 
 use std::io::Read;
 use std::process::{Command, Stdio};

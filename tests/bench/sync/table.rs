@@ -2,7 +2,7 @@
 
 use super::measure::Pairs;
 use super::memory::{Memory, Usage};
-use super::started::Started;
+use super::servers::trace::Started;
 use super::transport::Kind;
 
 /// The same work done by plain git and by this program, over one transport.
@@ -44,7 +44,8 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Nothing yet. The bounds are meant for work of a certain size; `bounded` says whether this is of it.
+    /// Nothing yet. The bounds are meant for work of a certain size; `bounded` says whether this is
+    /// of it.
     pub(crate) fn new(bounded: bool) -> Self {
         Self {
             bounded,
@@ -148,7 +149,7 @@ impl Results {
                 ccsync.connections,
                 plain.processes,
                 ccsync.processes,
-                ccsync.own_commands()
+                commands(ccsync)
             );
         }
         println!();
@@ -211,6 +212,15 @@ impl Results {
             memory(usage.own),
             memory(usage.git)
         );
+    }
+}
+
+/// Names the git commands that a command started itself.
+pub(crate) fn commands(started: &Started) -> String {
+    if started.commands.is_empty() {
+        "nothing".to_owned()
+    } else {
+        format!("`git {}`", started.commands.join("`, `git "))
     }
 }
 

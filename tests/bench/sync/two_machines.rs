@@ -1,4 +1,5 @@
-//! Two machines with an archive of sessions between them: everything that a person does daily, and the first day.
+//! Two machines with an archive of sessions between them: everything that a person does daily, and
+//! the first day.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use super::measure::{Cost, Pairs, timed};
 use super::os;
 use super::place::{Place, Remote, Scene};
 use super::plain::Plain;
-use super::started::Started;
-use super::table::{Results, megabytes};
+use super::servers::trace::Started;
+use super::table::{Results, commands, megabytes};
 use super::transport::Transport;
 use super::twin::Twin;
 
@@ -96,7 +97,7 @@ impl TwoMachines<'_> {
         let started = desk.started_by_ccsync(&["push"]);
         results.check(
             format!("{}push, nothing changed: no process is started", self.label),
-            started.own_commands(),
+            commands(&started),
             started.processes == 0 && started.connections == 0,
         );
     }

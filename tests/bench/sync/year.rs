@@ -1,4 +1,5 @@
-//! Months of work on several machines in fast motion: whether the store stays small and pushes stay fast.
+//! Months of work on several machines in fast motion: whether the store stays small and pushes stay
+//! fast.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;

@@ -1,5 +1,5 @@
-//! Invented sessions, the same in every run: their sizes, their number of files and what they hold are like those of a
-//! person who has used the client for months.
+//! Invented sessions, the same in every run: their sizes, their number of files and what they hold
+//! are like those of a person who has used the client for months.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -39,7 +39,8 @@ pub(crate) struct Extent {
     pub(crate) bytes: u64,
 }
 
-/// Writes the client's directory of a machine whose home is `home` to `projects`, or finds it there.
+/// Writes the client's directory of a machine whose home is `home` to `projects`, or finds it
+/// there.
 pub(crate) fn generate(shape: Shape, home: &Path, projects: &Path) -> Extent {
     let done = projects.with_extension("done");
     let wanted = format!("{VERSION} {} {shape:?}", home.display());

@@ -268,7 +268,8 @@ impl Project {
             88..90 => windows().replace('\\', "\\\\"),
             90..92 => format!("/mnt/c/Users/{user}/work/{relative}"),
             92..94 => path.replace('/', "\\/"),
-            // Neither of these two lies below the home directory or the project, though it begins like them.
+            // Neither of these two lies below the home directory or the project, though it begins
+            // like them.
             94..96 => format!("{}ome/other/{relative}", self.home),
             96..98 => format!("{}-backup/{relative}", self.cwd),
             _ => serde_json::json!({ "file_path": path, "cwd": self.cwd }).to_string(),

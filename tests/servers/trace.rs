@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -18,8 +19,23 @@ pub(crate) struct Started {
 }
 
 impl Started {
+    /// Runs `command`, whose traces go to the new directory `traces`, by `run`; `connections`
+    /// counts those of the server.
+    pub(crate) fn by(
+        command: &mut Command,
+        traces: &Path,
+        connections: impl Fn() -> usize,
+        run: impl FnOnce(&mut Command),
+    ) -> Self {
+        let _ = fs::remove_dir_all(traces);
+        fs::create_dir_all(traces).expect("a directory can be made");
+        let before = connections();
+        run(command.env("GIT_TRACE2_EVENT", traces));
+        Self::read(traces, connections() - before)
+    }
+
     /// Reads the traces in a directory, one file a process.
-    pub(crate) fn read(traces: &Path, connections: usize) -> Self {
+    fn read(traces: &Path, connections: usize) -> Self {
         let files = fs::read_dir(traces)
             .expect("the directory of traces is there")
             .map(|entry| entry.expect("a directory can be listed").path());
@@ -30,14 +46,6 @@ impl Started {
             commands: own.map(|process| process.name.clone()).collect(),
             processes: processes.len(),
             connections,
-        }
-    }
-
-    pub(crate) fn own_commands(&self) -> String {
-        if self.commands.is_empty() {
-            "nothing".to_owned()
-        } else {
-            format!("`git {}`", self.commands.join("`, `git "))
         }
     }
 }
