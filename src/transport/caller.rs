@@ -135,6 +135,12 @@ impl Caller {
         }
     }
 
+    /// Reads a reference of the repository that has a file of its own. Git packs references only
+    /// when it is told to, and this program never tells it.
+    pub(super) fn loose_reference(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.git_dir.join(name)).ok()
+    }
+
     /// The command, ready to run.
     pub(super) fn program(&self, command: &Command) -> Program {
         let mut program = self.git_in_store();

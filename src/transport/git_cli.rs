@@ -330,8 +330,13 @@ impl GitCli {
         )
     }
 
-    /// Where a local reference is. A second process, because `fetch` itself says it for programs only since git 2.41.
+    /// Returns where a local reference is. `fetch` itself says it for programs only since git 2.41;
+    /// another process is needed only for a reference without a file of its own.
     fn where_is(&self, local: &str) -> Result<CommitId, RemoteError> {
+        let in_file = self.caller.loose_reference(local);
+        if let Some(Ok(commit)) = in_file.as_deref().map(porcelain::parse_id) {
+            return Ok(commit);
+        }
         let out = self.run(
             &Command::new("show-ref", None)
                 .args(["--verify", "--hash"])
