@@ -62,12 +62,12 @@ pub struct PullRequest {
 /// the store nor this machine has it, [`SyncError::NoSuchSession`] or [`SyncError::AmbiguousName`].
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    let merged = fetch(&mut workspace)?;
+    let (merged, found) = workspace.scan_during(fetch)?;
     if request.dry_run {
-        return bring(workspace, merged, request);
+        return bring(workspace, &found, merged, request);
     }
     match adopt_proposed_paths(&workspace)? {
-        None => bring(workspace, merged, request),
+        None => bring(workspace, &found, merged, request),
         Some(settings) => {
             // Everything that was opened knows the former paths.
             drop(workspace);
@@ -86,6 +86,7 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
                     progress,
                     interactive,
                 })?,
+                &found,
                 merged,
                 request,
             )
@@ -96,11 +97,12 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
 /// Writes what is missing here.
 fn bring(
     mut workspace: Workspace<'_>,
+    found: &Discovery,
     mut merged: Merged,
     request: &PullRequest,
 ) -> Result<Report, SyncError> {
-    let found = workspace.discover()?;
-    let mut puller = Puller::plan(&workspace, &found, request)?;
+    workspace.note_gone(found);
+    let mut puller = Puller::plan(&workspace, found, request)?;
     fail_point("the pull is planned");
     if request.dry_run {
         let mut report = puller.as_report(&workspace)?;

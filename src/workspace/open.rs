@@ -3,6 +3,7 @@
 use crate::workspace::paths::{claims_path, index_path, remote_url};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::checkouts::clones::Clones;
 use crate::checkouts::current_placeholders::CurrentPlaceholders;
@@ -28,6 +29,9 @@ use crate::workspace::leases::Leases;
 use crate::workspace::paths::store_path;
 use crate::workspace::pinned::PinnedSessions;
 use crate::workspace::recovery::recover;
+
+/// A scan that is older is repeated before anything is decided by it.
+const MAX_SCAN_AGE: Duration = Duration::from_secs(1);
 
 /// An open store, locked for this process.
 pub(crate) struct Workspace<'a> {
@@ -73,6 +77,26 @@ impl<'a> Workspace<'a> {
         let (mut workspace, found) = (workspace?, found?);
         workspace.note_gone(&found);
         Ok((workspace, found))
+    }
+
+    /// Scans this machine's sessions while `step` runs, which mostly waits for the remote. The scan
+    /// is as it was when `step` began, or later. [`Self::note_gone`] remains to be called.
+    pub(crate) fn scan_during<T>(
+        &mut self,
+        step: impl FnOnce(&mut Self) -> Result<T, SyncError>,
+    ) -> Result<(T, Discovery), SyncError> {
+        let ctx = self.ctx;
+        let claude_dir = &ctx.env.claude_dir;
+        let began = ctx.clock.monotonic();
+        let (done, found) = std::thread::scope(|scope| {
+            let found = scope.spawn(|| discover(claude_dir));
+            (step(self), found.join().expect("a scan does not panic"))
+        });
+        let (done, found) = (done?, found?);
+        if ctx.clock.monotonic().saturating_sub(began) > MAX_SCAN_AGE {
+            return Ok((done, discover(claude_dir)?));
+        }
+        Ok((done, found))
     }
 
     fn open_locked(
@@ -137,7 +161,8 @@ impl<'a> Workspace<'a> {
         Ok(found)
     }
 
-    fn note_gone(&mut self, found: &Discovery) {
+    /// Takes note of sessions that were here and are not any more.
+    pub(crate) fn note_gone(&mut self, found: &Discovery) {
         let mut gone = self.index.keep_only(&found.sessions);
         gone.extend(self.held.keep_only(found));
         self.gone.note(gone, found);
