@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ccsync::sys::fs::write_atomic;
 use ccsync::sys::process::Program;
 
-/// Where the server is looked for: an sshd must be started by its full path.
+/// Possible places of the server, which must be started by its full path.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/bin/sshd", "/sbin/sshd"];
 
 /// Time limit of the server's start.
@@ -31,14 +31,14 @@ impl Drop for Sshd {
 
 impl Sshd {
     /// Starts a server that accepts the key `client_key`. Its files lie in `directory`, where
-    /// `stranger_key` is one that it refuses.
+    /// `refused_key` is one that it refuses.
     ///
     /// # Errors
-    /// Why there is no server, as a reason to skip what needs one.
+    /// The reason for which there is no server, to be shown where a test is skipped.
     pub(crate) fn start(directory: &Path) -> Result<Self, String> {
         let program = PROGRAMS.iter().find(|path| Path::new(path).exists());
         let program = program.ok_or("no sshd found (apt-get install openssh-server)")?;
-        for key in ["host_key", "client_key", "stranger_key"] {
+        for key in ["host_key", "client_key", "refused_key"] {
             let keygen = Program::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-f"])
                 .arg(directory.join(key));

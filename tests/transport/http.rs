@@ -29,7 +29,7 @@ fn http_credential_helper_is_used() {
     helper(&world, "right");
     let store = world.store("s", &server.url(""));
     let first = store.round_trip();
-    // More than http.postBuffer, which git sends in chunks.
+    // Larger than http.postBuffer, which git sends in chunks.
     let noise: String = std::iter::repeat_with(fastrand::alphanumeric)
         .take(3_000_000)
         .collect();

@@ -65,7 +65,7 @@ fn ssh_refused_key_is_denied_without_retry() {
     let Some(server) = start(&world) else { return };
     let remote = world.bare("r.git");
     let store = world.store("s", &format!("store-host:{}", remote.display()));
-    write_client_config(&world, &server, "stranger_key", "known_hosts");
+    write_client_config(&world, &server, "refused_key", "known_hosts");
     let stranger = store.git.refs().unwrap_err();
     assert!(
         matches!(stranger, RemoteError::Denied { .. }),

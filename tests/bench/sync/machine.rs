@@ -14,7 +14,7 @@ use super::transport::Transport;
 /// The command that brings everything, however old.
 pub(crate) const PULL: [&str; 3] = ["pull", "--days", "36500"];
 
-/// Whether git may clean up by itself.
+/// The right of git to clean up by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gc {
     /// No: it would run in the background of whatever is measured next.
@@ -63,7 +63,7 @@ impl Machine {
         self.home.join(".claude/projects")
     }
 
-    /// Where things lie that are not in the home directory.
+    /// The directory of things that are not in the home directory.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -137,7 +137,7 @@ impl Machine {
         cost
     }
 
-    /// What git prints.
+    /// Returns what git prints.
     pub(crate) fn git_says(&self, directory: &Path, args: &[&str]) -> String {
         self.git(directory, args);
         fs::read_to_string(self.log()).expect("git prints text")

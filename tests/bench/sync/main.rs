@@ -1,4 +1,4 @@
-//! What whole commands cost, beside plain git doing the same work in the same run.
+//! The cost of whole commands, beside plain git doing the same work in the same run.
 //!
 //! ```text
 //! cargo bench --bench sync                        # the tables of docs/dev/performance.md
@@ -272,7 +272,7 @@ fn smoke(place: &Place, transport: &Rc<Transport>, results: &mut Results) {
     }
 }
 
-/// What the numbers depend on.
+/// Returns what the numbers depend on.
 fn surroundings() -> String {
     let git = Command::new("git")
         .arg("--version")

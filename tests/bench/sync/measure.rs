@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// Often enough to see a git that lives for some milliseconds, seldom enough to cost nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(3);
 
-/// What a piece of work cost.
+/// The cost of a piece of work.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cost {
     pub(crate) seconds: f64,
@@ -22,7 +22,7 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// Of this work, then the other.
+    /// Adds the cost of the work that comes next.
     pub(crate) fn then(self, other: Self) -> Self {
         Self {
             seconds: self.seconds + other.seconds,

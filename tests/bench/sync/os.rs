@@ -1,4 +1,4 @@
-//! What differs between systems.
+//! Differences between systems.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(crate) fn kill_group(pid: u32) {
 #[cfg(not(unix))]
 pub(crate) fn kill_group(_: u32) {}
 
-/// Where a program of the system lies.
+/// Finds a program on the PATH.
 pub(crate) fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -40,7 +40,7 @@ pub(crate) fn settle() {
     rustix::fs::sync();
 }
 
-/// What a file takes on the disk.
+/// Returns the space that a file takes on the disk.
 #[cfg(unix)]
 pub(crate) fn disk_usage(metadata: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::blocks(metadata) * 512

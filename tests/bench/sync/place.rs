@@ -1,4 +1,4 @@
-//! Where the benchmark works: one directory, in which each scene has its own machines and remotes.
+//! The directory in which the benchmark works, and in which each scene has its own machines and remotes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::transport::{Kind, Transport};
 pub(crate) struct Place {
     root: PathBuf,
     keep: bool,
-    /// Removes the root at the end, if nobody has named one.
+    /// Removes the root at the end, unless it was given.
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) struct Scene {
 /// A bare repository between machines.
 #[derive(Debug, Clone)]
 pub(crate) struct Remote {
-    /// Where it lies on this disk.
+    /// Its directory on this disk.
     pub(crate) path: PathBuf,
     /// How the machines reach it.
     pub(crate) url: String,
@@ -98,7 +98,7 @@ impl Scene {
         Machine::new(&self.root, name, gc, &self.transport)
     }
 
-    /// An empty bare repository, which is cleaned up by nobody where the machine does not, either.
+    /// An empty bare repository, which is not cleaned up where the machine is not, either.
     pub(crate) fn remote(&self, machine: &Machine, name: &str) -> Remote {
         let path = self.root.join(name);
         let git_path = path
@@ -148,7 +148,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What a directory takes on the disk.
+/// Returns the space that a directory takes on the disk.
 pub(crate) fn size_of(directory: &Path) -> u64 {
     let entries = walkdir::WalkDir::new(directory).into_iter().flatten();
     entries

@@ -1,4 +1,4 @@
-//! What was measured, as a table for `docs/dev/performance.md`.
+//! The measurements as tables for `docs/dev/performance.md`.
 
 use super::measure::Pairs;
 use super::memory::{Memory, Usage};
@@ -56,7 +56,7 @@ impl Results {
         }
     }
 
-    /// What follows is measured over this transport.
+    /// Sets the transport of the measurements that follow.
     pub(crate) fn over(&mut self, transport: Kind) {
         self.transport = transport;
     }
@@ -110,7 +110,7 @@ impl Results {
         })
     }
 
-    /// What misses its bound.
+    /// Names the rows and checks that miss their bound.
     pub(crate) fn missed(&self) -> Vec<String> {
         let rows = self.rows.iter().filter(|row| row.misses());
         let rows = rows.map(|row| format!("{}: {}", row.transport.name(), row.work));

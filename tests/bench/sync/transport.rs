@@ -1,4 +1,4 @@
-//! What lies between the machines: a disk, an ssh server or a web server, all of them here.
+//! The way between the machines: a disk, an ssh server or a web server, all of them here.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Transport {
     /// Opens a way to the remotes below `root`; files of its own lie there, too.
     ///
     /// # Errors
-    /// Why there is none, as a reason to skip what needs it.
+    /// The reason for which there is none, to be shown where it is skipped.
     pub(crate) fn open(kind: Kind, root: &Path) -> Result<Self, String> {
         let own = root.join("transport").join(kind.name());
         let _ = fs::remove_dir_all(&own);

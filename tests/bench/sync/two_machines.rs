@@ -17,7 +17,7 @@ use super::table::{Results, commands, megabytes};
 use super::transport::Transport;
 use super::twin::Twin;
 
-/// What one working step adds to a session.
+/// One working step in a session.
 const STEP: Amount = Amount::Records(20);
 
 /// One archive to be measured.
@@ -232,7 +232,7 @@ impl Pair<'_> {
     }
 }
 
-/// Who comes first may find less in the memory of the system.
+/// Runs both; the first may find less in the memory of the system.
 fn in_turn(plain_first: bool, plain: impl Fn() -> Cost, ccsync: impl Fn() -> Cost) -> (Cost, Cost) {
     if plain_first {
         let by_git = plain();
@@ -270,7 +270,7 @@ impl Written {
         }
     }
 
-    /// Whether it is the same file with something appended.
+    /// Returns true if it is the same file with something appended.
     fn extends(&self, before: &Self) -> bool {
         let longer = self.content.len() > before.content.len();
         longer && self.identity == before.identity && self.content.starts_with(&before.content)

@@ -24,7 +24,7 @@ struct Worker {
     machine: Machine,
     author: Author,
     choices: fastrand::Rng,
-    /// What was begun here. Nobody else continues it.
+    /// Sessions that were begun here; no other machine continues them.
     sessions: Vec<PathBuf>,
 }
 

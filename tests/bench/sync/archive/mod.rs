@@ -22,7 +22,7 @@ const VERSION: u32 = 2;
 const EPOCH: i64 = 1_767_225_600_000;
 const DAY: i64 = 86_400_000;
 
-/// What to generate.
+/// The sessions to generate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) sessions: usize,
@@ -32,7 +32,7 @@ pub(crate) struct Shape {
     pub(crate) large: u64,
 }
 
-/// What was generated.
+/// The size of what was generated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
     pub(crate) files: usize,

@@ -1,4 +1,4 @@
-//! What sessions talk about: prose, code and paths that compress as real ones do.
+//! The topics of sessions: text, code and paths that compress as real ones do.
 
 use std::collections::BTreeSet;
 use std::path::Path;
