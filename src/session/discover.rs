@@ -110,18 +110,35 @@ pub fn discover(claude_dir: &Path) -> Result<Discovery, SessionError> {
     discover_some(claude_dir, &|_| true)
 }
 
+/// As [`discover`], on this thread alone: the other cores belong to another program.
+///
+/// # Errors
+/// As for [`discover`].
+pub fn discover_on_one_thread(claude_dir: &Path) -> Result<Discovery, SessionError> {
+    discover_on(claude_dir, &|_| true, 1)
+}
+
 /// As [`discover`], only of the sessions that are `wanted`: of the others not even the files are looked at.
 ///
 /// # Errors
 /// As for [`discover`].
 pub fn discover_some(claude_dir: &Path, wanted: Wanted<'_>) -> Result<Discovery, SessionError> {
+    discover_on(claude_dir, wanted, usize::MAX)
+}
+
+/// Finds sessions on at most so many threads.
+fn discover_on(
+    claude_dir: &Path,
+    wanted: Wanted<'_>,
+    max_threads: usize,
+) -> Result<Discovery, SessionError> {
     let mut projects = list(&projects_dir(claude_dir))?;
     projects.retain(is_directory);
     projects.sort_by_key(fs::DirEntry::file_name);
     let projects: Vec<PathBuf> = projects.iter().map(fs::DirEntry::path).collect();
     let mut found = Discovery::default();
     let apart = ExternalDir::ALL.map(|apart| found.sessions_apart(claude_dir, apart));
-    for scan in scan_projects(&projects, &apart, wanted) {
+    for scan in scan_projects(&projects, &apart, wanted, max_threads) {
         scan.sessions
             .into_iter()
             .for_each(|session| found.add(session));
@@ -144,12 +161,17 @@ struct Scan {
     refused: Vec<Refused>,
 }
 
-/// Scans directories on all cores; the scans are in their order.
-fn scan_projects(projects: &[PathBuf], apart: &[SessionsApart], wanted: Wanted<'_>) -> Vec<Scan> {
+/// Scans directories on all cores, at most on so many; the scans are in their order.
+fn scan_projects(
+    projects: &[PathBuf],
+    apart: &[SessionsApart],
+    wanted: Wanted<'_>,
+    max_threads: usize,
+) -> Vec<Scan> {
     /// A thread for fewer directories costs more than it saves.
     const PROJECTS_PER_THREAD: usize = 4;
     let numbered: Vec<_> = projects.iter().enumerate().collect();
-    let threads = worth(projects.len(), PROJECTS_PER_THREAD).max(1);
+    let threads = worth(projects.len(), PROJECTS_PER_THREAD).clamp(1, max_threads);
     let Ok(mut scans) = spread(&numbered, threads, |projects| {
         Ok::<_, Infallible>(
             projects

@@ -10,7 +10,7 @@ use crate::checkouts::current_placeholders::CurrentPlaceholders;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::localize::localizer::Localizer;
-use crate::session::discover::{Discovery, LocalSession, discover};
+use crate::session::discover::{Discovery, LocalSession, discover, discover_on_one_thread};
 use crate::store::machine::Machine;
 use crate::store::manifest::{ManifestError, PlaceholdersKey};
 use crate::store::snapshot::SessionState;
@@ -79,8 +79,8 @@ impl<'a> Workspace<'a> {
         Ok((workspace, found))
     }
 
-    /// Scans this machine's sessions while `step` runs, which mostly waits for the remote. The scan
-    /// is as it was when `step` began, or later. [`Self::note_gone`] remains to be called.
+    /// Scans this machine's sessions while `step` runs, which mostly waits for the remote and its own
+    /// git. The scan is as it was when `step` began, or later. [`Self::note_gone`] remains to be called.
     pub(crate) fn scan_during<T>(
         &mut self,
         step: impl FnOnce(&mut Self) -> Result<T, SyncError>,
@@ -89,7 +89,7 @@ impl<'a> Workspace<'a> {
         let claude_dir = &ctx.env.claude_dir;
         let began = ctx.clock.monotonic();
         let (done, found) = std::thread::scope(|scope| {
-            let found = scope.spawn(|| discover(claude_dir));
+            let found = scope.spawn(|| discover_on_one_thread(claude_dir));
             (step(self), found.join().expect("a scan does not panic"))
         });
         let (done, found) = (done?, found?);
