@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::error::{ErrorKind, UserError, please_report};
 use crate::domain::extras::ExtraKind;
 use crate::domain::id::MachineId;
 use crate::domain::pattern::ProjectPattern;
@@ -19,6 +21,7 @@ use crate::domain::placeholder::{
 use crate::domain::size::ByteSize;
 use crate::sys::env::Env;
 use crate::sys::fs::{self, PathError};
+use crate::sys::set_aside::move_aside_command;
 
 /// The name of the file in the configuration directory.
 pub const FILE_NAME: &str = "config.toml";
@@ -133,7 +136,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Path(#[from] PathError),
     /// The file is not what it should be; unknown keys are named together with the known ones.
-    #[error("`{}`, line {line}: {message}", path.display())]
+    #[error("invalid configuration `{}`, line {line}: {message}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
@@ -142,14 +145,22 @@ pub enum ConfigError {
         /// What is wrong there.
         message: String,
     },
+    /// A value in the file is invalid.
+    #[error("invalid configuration `{}`", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// The value.
+        source: Box<ConfigError>,
+    },
     /// There is no such key to get or set.
-    #[error("there is no setting `{}`; there are {}", key.escape_debug(), Key::NAMES.join(", "))]
+    #[error("unknown setting `{}` (one of: {})", key.escape_debug(), Key::NAMES.join(", "))]
     UnknownKey {
         /// What was asked for.
         key: String,
     },
     /// The value does not fit the key.
-    #[error("`{}` is not a value for {key}: {rule}", value.escape_debug())]
+    #[error("invalid value `{}` for {key}: {rule}", value.escape_debug())]
     InvalidValue {
         /// The key.
         key: &'static str,
@@ -159,7 +170,7 @@ pub enum ConfigError {
         rule: &'static str,
     },
     /// A placeholder cannot stand for its directory.
-    #[error("placeholder {name}")]
+    #[error("cannot set placeholder {name}")]
     Placeholder {
         /// Its name.
         name: PlaceholderName,
@@ -168,10 +179,10 @@ pub enum ConfigError {
         source: InvalidPlaceholder,
     },
     /// `HOME` is always the home directory, `REPO` the repository that a session works in.
-    #[error("the placeholders HOME and REPO have their own meaning and cannot be set")]
+    #[error("cannot set placeholders HOME and REPO: the names are reserved")]
     ReservedPlaceholder,
     /// The home directory cannot be a root.
-    #[error("the home directory `{}` cannot be used", path.display())]
+    #[error("cannot use home directory `{}`", path.display())]
     Home {
         /// The directory.
         path: PathBuf,
@@ -180,7 +191,7 @@ pub enum ConfigError {
         source: Option<InvalidPlaceholder>,
     },
     /// The configuration could not be put into TOML.
-    #[error("cannot write the configuration as text")]
+    #[error("cannot write the configuration as TOML")]
     Serialise(#[source] toml::ser::Error),
 }
 
@@ -208,6 +219,21 @@ impl Key {
     pub const NAMES: [&str; 7] = [
         "remote", "name", "paths", "days", "beside", "max_size", "max_age",
     ];
+}
+
+impl Key {
+    /// The name, as the user writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Remote => "remote",
+            Self::Name => "name",
+            Self::Paths => "paths",
+            Self::Days => "days",
+            Self::MaxSize => "max_size",
+            Self::MaxAge => "max_age",
+            Self::ExtraKind => "beside",
+        }
+    }
 }
 
 impl FromStr for Key {
@@ -272,7 +298,10 @@ impl Config {
                 message: e.message().to_owned(),
             }
         })?;
-        config.check()?;
+        config.check().map_err(|error| ConfigError::InFile {
+            path: path.to_owned(),
+            source: Box::new(error),
+        })?;
         Ok(config)
     }
 
@@ -615,6 +644,58 @@ impl fmt::Debug for Settings {
     }
 }
 
+impl UserError for ConfigError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Path(_) | Self::Syntax { .. } | Self::InFile { .. } | Self::Home { .. } => {
+                ErrorKind::Failed
+            }
+            Self::UnknownKey { .. }
+            | Self::InvalidValue { .. }
+            | Self::Placeholder { .. }
+            | Self::ReservedPlaceholder => ErrorKind::Usage,
+            Self::Serialise(_) => ErrorKind::Internal,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Path(e)
+                if matches!(
+                    e.source.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory
+                ) =>
+            {
+                return replace_file(&e.path);
+            }
+            Self::Path(e) => return e.hints(),
+            Self::Syntax { path, .. } => return replace_file(path),
+            Self::InFile { path, .. } => format!("correct it in {}", path.display()),
+            Self::UnknownKey { .. } => "list the settings with `ccsync config show`".to_owned(),
+            Self::InvalidValue { .. } => "see `ccsync config --help`".to_owned(),
+            Self::Placeholder { .. } | Self::ReservedPlaceholder => {
+                "give a name and an absolute path: `ccsync config add-placeholder PROJECTS=/a/path`"
+                    .to_owned()
+            }
+            Self::Home { .. } => "set the variable HOME to your own directory".to_owned(),
+            Self::Serialise(_) => please_report(),
+        };
+        vec![hint]
+    }
+}
+
+/// Returns what helps if the file cannot be read. The machine gets a new id; nothing depends on
+/// the former one.
+fn replace_file(path: &Path) -> Vec<String> {
+    vec![
+        format!(
+            "correct the file, or move it away with `{}`",
+            move_aside_command(path)
+        ),
+        "then set this machine up again with `ccsync init --remote URL`".to_owned(),
+    ]
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -626,7 +707,7 @@ mod tests {
     fn env(home: &Path) -> Env {
         Env {
             home: home.to_owned(),
-            system: System::of_build(),
+            system: System::current(),
             host_name: "desk".to_owned(),
             directory: None,
             host_mark: None,
@@ -634,6 +715,8 @@ mod tests {
             claude_dir: home.join(".claude"),
             program: None,
             search_path: Vec::new(),
+            shell: None,
+            data_home: PathBuf::new(),
             dirs: Dirs::below(home),
             stdin_is_terminal: false,
             stdout_is_terminal: false,
@@ -693,11 +776,11 @@ mod tests {
     fn config_unknown_key_error_names_line_and_known_keys() {
         insta::assert_snapshot!(
             parse("day = 3\n").unwrap_err(),
-            @"`/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `beside`, `machine`, `sync`, `placeholders`"
+            @"invalid configuration `/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `beside`, `machine`, `sync`, `placeholders`"
         );
         insta::assert_snapshot!(
             parse("\npaths = \"nowhere\"\n").unwrap_err(),
-            @"`/c/config.toml`, line 3: unknown variant `nowhere`, expected one of `auto`, `local`, `original`"
+            @"invalid configuration `/c/config.toml`, line 3: unknown variant `nowhere`, expected one of `auto`, `local`, `original`"
         );
         insta::assert_snapshot!(
             "colour".parse::<Key>().unwrap_err(),
@@ -761,12 +844,12 @@ mod tests {
         let placeholders = config.placeholder_set(&env(&link)).unwrap();
         let home = placeholders.get("HOME").unwrap();
         assert_eq!(
-            (home.path.as_str(), home.resolved.as_deref()),
+            (home.directory.as_str(), home.resolved.as_deref()),
             (link.to_str().unwrap(), real.to_str())
         );
         let projects = placeholders.get("PROJECTS").unwrap();
         assert_eq!(
-            (projects.path.as_str(), projects.resolved.as_deref()),
+            (projects.directory.as_str(), projects.resolved.as_deref()),
             (link.join("work").to_str().unwrap(), None)
         );
     }

@@ -637,10 +637,10 @@ mod programs {
         let env = TestEnv::new();
         let (a, b) = with_script(&env);
         let clone = Clone::of(&env.remote_of_pair(), &a);
-        let bundle = fs::read_to_string(clone.path.join("user/shelf.json")).unwrap();
+        let bundle = fs::read_to_string(clone.path.join("user/bundle.json")).unwrap();
         assert!(bundle.contains("\"executable\": true,\n"), "{bundle}");
         clone.write(
-            "user/shelf.json",
+            "user/bundle.json",
             bundle.replace("      \"executable\": true,\n", ""),
         );
         clone.push();

@@ -129,7 +129,7 @@ fn follow_hints(scene: &Scene, stderr: &str) {
     let hints = stderr
         .lines()
         .filter_map(|line| line.strip_prefix("hint: "));
-    for command in hints.filter_map(|hint| Some(hint.split_once(": ")?.1)) {
+    for command in hints.filter_map(|hint| hint.split('`').nth(1)) {
         let command = command.replace("URL", remote.to_str().unwrap());
         scene.a.run(
             scene
@@ -260,7 +260,7 @@ fn damage_lost_config_refuses_push_and_names_init() {
     for command in ["push", "sync"] {
         let run = scene.a.ccsync([command]).code(1);
         assert!(
-            run.stderr.contains("is gone") && run.stderr.contains("ccsync init --remote URL"),
+            run.stderr.contains("is missing") && run.stderr.contains("ccsync init --remote URL"),
             "{run}"
         );
     }

@@ -186,7 +186,7 @@ fn doctor_missing_or_old_git_is_error() {
     let (a, _) = env.pair();
     let empty = programs(&env, &[]);
     let run = a.run(a.command(["doctor", "--json"]).env("PATH", &empty));
-    expect(&run, "git", "error", &["not found", "https://git-scm.com"]);
+    expect(&run, "git", "error", &["no program", "https://git-scm.com"]);
     expect(&run, "remote", "error", &["git"]);
     let old = programs(&env, &[("git", "echo 'git version 2.20.1'")]);
     expect(&doctor_with(&a, &old), "git", "error", &["2.20", "2.34"]);
@@ -220,7 +220,7 @@ fn doctor_client_version_is_checked() {
         &run,
         "client",
         "warning",
-        &["not found", "claude --version"],
+        &["no program", "claude --version"],
     );
 }
 
@@ -296,7 +296,7 @@ fn doctor_missing_remote_names_reason() {
         &run,
         "remote",
         "error",
-        &["no repository", "ccsync init --remote"],
+        &["repository not found", "ccsync init --remote"],
     );
     expect(&run, "lock branches", "warning", &["not tried"]);
     // Offline is no fault: what is pushed waits.
@@ -626,7 +626,7 @@ fn doctor_locks_of_dead_process_are_found() {
         &doctor(&a),
         "own locks",
         "warning",
-        &["1 left behind", "ccsync update"],
+        &["1 left behind", "ccsync recover"],
     );
     fs::write(directory.join(format!("{ONE}.json")), "{").unwrap();
     expect(&doctor(&a), "own locks", "warning", &["ccsync lock show"]);

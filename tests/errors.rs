@@ -158,7 +158,7 @@ fn error_newer_store_format_is_refused_and_unchanged() {
     ]);
     let format = format_file(&clone);
     let text = fs::read_to_string(&format).unwrap();
-    fs::write(&format, text.replacen('1', "9999", 1)).unwrap();
+    fs::write(&format, text.replacen('2', "9999", 1)).unwrap();
     git(&[
         "-C",
         clone.to_str().unwrap(),
@@ -209,7 +209,7 @@ fn format_file(clone: &std::path::Path) -> std::path::PathBuf {
     let names_format = |path: &std::path::PathBuf| {
         path.is_file()
             && fs::read_to_string(path)
-                .is_ok_and(|text| text.contains("format") && text.contains('1'))
+                .is_ok_and(|text| text.contains("format") && text.contains('2'))
     };
     let mut found: Vec<_> = files.filter(names_format).collect();
     found.sort();

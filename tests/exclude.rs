@@ -423,14 +423,14 @@ fn exclude_project_refuses_start_and_resume() {
     let run = at_a.run(&["resume", ONE], "two").code(1);
     assert!(
         run.stderr
-            .contains("is left out by the settings: `~/work` is excluded"),
+            .contains("is excluded by the settings: `~/work` is excluded"),
         "{run}"
     );
     assert!(
         at_a.run(&["resume", "--latest"], "two")
             .code(1)
             .stderr
-            .contains("there is no session to continue")
+            .contains("no session to continue")
     );
     assert_eq!(stored(&a), [""; 0]);
     b.session(TWO).turn("one").write();

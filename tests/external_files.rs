@@ -245,7 +245,7 @@ fn undo_session_with_newer_file_history_is_kept() {
     let run = b.ccsync(["undo"]);
     assert!(
         run.to_string()
-            .contains("files beside it have changed since that pull"),
+            .contains("other files of the session have changed since that pull"),
         "{run}"
     );
     assert_eq!(b.sessions(), [ONE]);
@@ -301,7 +301,7 @@ fn external_files_reserved_name_is_refused() {
     let run = a.ccsync(["push"]).code(3);
     assert!(
         run.stdout
-            .contains("/@file-history: beside a transcript, no name may begin with `@`"),
+            .contains("/@file-history: the name begins with `@`, which ccsync reserves"),
         "{run}"
     );
     assert_eq!(

@@ -660,7 +660,7 @@ fn extras_hidden_names_are_not_written() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     tamper(&a, |_| {
-        let path = bundle(&a).join("shelf.json");
+        let path = bundle(&a).join("bundle.json");
         let mut json: serde_json::Value =
             serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         for name in [".hidden.md", "a/.b/c.md"] {
@@ -692,7 +692,7 @@ fn extras_hostile_bundle_is_refused() {
         a.append(ONE, "more");
         a.ccsync(["push"]).success();
         tamper(&a, |store| {
-            let path = bundle(&a).join("shelf.json");
+            let path = bundle(&a).join("bundle.json");
             assert!(path.starts_with(store));
             let mut json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
             change(&mut json);
@@ -711,6 +711,19 @@ fn extras_hostile_bundle_is_refused() {
             .any(|e| e.file_name() == "escaped.md");
         assert!(!escaped, "{n}");
     }
+}
+
+#[test]
+fn extras_bundle_with_two_descriptions_is_refused() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    tamper(&a, |_| {
+        let [present, former] = ["bundle.json", "shelf.json"].map(|name| bundle(&a).join(name));
+        fs::copy(present, former).unwrap();
+    });
+    let run = b.ccsync(["pull"]).code(3);
+    assert!(run.stdout.contains("not taken: "), "{run}");
+    assert_eq!(b.read_note("MEMORY.md"), "x\n");
 }
 
 #[test]
@@ -1004,7 +1017,7 @@ fn memory_merge_over_size_limit_is_skipped_and_named() {
             fs::rename(&away, &remote).unwrap();
         }
         a.ccsync(["push"]).success();
-        let reason = "put together with what a has changed it would be larger than 1 MiB; shorten it here or there";
+        let reason = "put together with what a has changed it would be larger than 1 MB; shorten it here or there";
         for command in ["push", "pull", "push"] {
             let run = b.ccsync([command]).code(3);
             assert!(

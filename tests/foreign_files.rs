@@ -182,7 +182,7 @@ fn foreign_files_huge_file_is_not_checked_out() {
     assert_clean(&a);
     assert!(!a.store().join("image").exists() && a.store().join("small").exists());
     assert_eq!(
-        a.ccsync(["verify", "--full", "--json"]).success().json()["objects"]["passed_over"],
+        a.ccsync(["verify", "--full", "--json"]).success().json()["objects"]["skipped_files"],
         1
     );
 }
@@ -217,9 +217,9 @@ fn store_damaged_machine_file_is_rewritten() {
     }
     assert_eq!(questions(&a.text(ONE)), ["hello", "more", "more", "more"]);
     // A newer version's file is not damaged.
-    clone.write(&path, "{\"format\": 2}");
+    clone.write(&path, "{\"format\": 3}");
     clone.push();
     a.ccsync(["pull"]);
     let refused = a.ccsync(["push"]).code(1);
-    assert!(refused.stderr.contains("format 2"), "{refused}");
+    assert!(refused.stderr.contains("format 3"), "{refused}");
 }

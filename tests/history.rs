@@ -685,7 +685,7 @@ fn milestone_restores_state_of_every_session() {
     assert!(
         refused
             .stderr
-            .contains("5 sessions would change, and there is nobody to ask"),
+            .contains("restoring 5 sessions needs confirmation"),
         "{refused}"
     );
     b.ccsync(["restore", "--milestone", "Before-it", "--yes"])

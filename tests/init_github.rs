@@ -395,7 +395,7 @@ fn github_every_refusal_shows_message_and_command() {
         &a,
         &run,
         &[
-            "does not allow it",
+            "denied the request",
             "correct permissions",
             "gh auth refresh -s repo",
         ],
@@ -419,22 +419,22 @@ fn github_every_refusal_shows_message_and_command() {
         (
             200,
             of_graphql("RATE_LIMITED", "API rate limit exceeded for user ID 1."),
-            ["for a while", "user ID 1", "gh api rate_limit"],
+            ["rate limit exceeded", "user ID 1", "gh api rate_limit"],
         ),
         (
             200,
             of_graphql("FORBIDDEN", saml),
-            ["authorised first", "SAML", "gh auth refresh"],
+            ["single sign-on", "SAML", "gh auth refresh"],
         ),
         (
             502,
             json!({"message": "Bad\u{1b}[2J Gateway"}),
-            ["cannot be reached", "Bad", "gh api user"],
+            ["cannot reach GitHub", "Bad", "gh api user"],
         ),
         (
             200,
             json!({"data": 5}),
-            ["cannot understand", "it is not what the API", "gh api user"],
+            ["cannot parse", "it is not what the API", "gh api user"],
         ),
     ] {
         github.answer_everything_with(status, &body);
@@ -477,15 +477,7 @@ fn github_without_gh_login_hints_at_remote_url() {
             .command(&a, &["init", "--github"])
             .env("PATH", "/nowhere"),
     );
-    assert_refused(
-        &a,
-        &run,
-        &[
-            "`gh`",
-            "was not found on the PATH",
-            "https://cli.github.com",
-        ],
-    );
+    assert_refused(&a, &run, &["`gh`", "on the PATH", "https://cli.github.com"]);
     assert_eq!(github.asked(), 0);
     a.ccsync(["init"]).success();
 }

@@ -92,14 +92,14 @@ fn machine_rename_applies_to_this_machine_only() {
     assert_eq!(both, ["b", "desk"]);
     insta::assert_snapshot!(a.ccsync(["machine", "rename", "b", "lap"]).code(1), @r"
     --- stderr
-    error: `b` is another machine, and only that machine can change its name
-    hint: on that machine: ccsync machine rename NAME
+    error: cannot rename machine `b`: only that machine can
+    hint: on that machine, run `ccsync machine rename NAME`
     --- exit 1
     ");
     insta::assert_snapshot!(a.ccsync(["machine", "rename", "desk", "B"]).code(1), @r"
     --- stderr
-    error: there is a machine called `B` already
-    hint: who has it: ccsync machine list
+    error: machine `B` already exists
+    hint: list the names in use with `ccsync machine list`
     --- exit 1
     ");
     a.ccsync(["machine", "rename", "desk", "top"]).success();
@@ -238,7 +238,7 @@ fn machine_forgotten_returns_with_its_paths() {
         serde_json::from_slice(&fs::read(directory.join(format!("{}.json", id(&b)))).unwrap())
             .unwrap();
     assert_eq!(
-        file["former"].as_array().unwrap().len(),
+        file["former_placeholders"].as_array().unwrap().len(),
         2,
         "its former roots are known: {file}"
     );
@@ -292,9 +292,9 @@ fn machine_forget_with_live_lock_needs_force() {
     assert_eq!(of_b["locks"].as_array().unwrap().len(), 1, "{list}");
     insta::assert_snapshot!(a.ccsync(["machine", "forget", "b", "--yes"]).code(4), @r"
     --- stderr
-    error: somebody may be at work on `b`: it holds 1 live lock
-    hint: which sessions: ccsync lock show
-    hint: if nobody is: ccsync machine forget MACHINE --force
+    error: machine `b` holds 1 live lock
+    hint: list its sessions with `ccsync lock show`
+    hint: if none is in use, run `ccsync machine forget b --force`
     --- exit 4
     ");
     assert_eq!(names(&a).len(), 2);

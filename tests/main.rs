@@ -9,6 +9,8 @@ mod harness;
 
 mod apply;
 #[cfg(target_os = "linux")]
+mod completion;
+#[cfg(target_os = "linux")]
 mod concurrent_commands;
 mod concurrent_pushes;
 #[cfg(unix)]

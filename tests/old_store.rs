@@ -228,6 +228,7 @@ fn check_sync(old: &OldMachines, first: &Machine, second: &Machine) {
     }
     check_same_sessions(old);
     check_extras(old);
+    check_converted(&old.desk.store());
 
     assert_eq!(notes, ["the move is on Friday"], "each is shown once");
     let settings = old.desk.ccsync(words::SETTINGS).success().json();
@@ -354,6 +355,34 @@ fn check_extras(old: &OldMachines) {
     );
 }
 
+/// Checks that the store has the present format and names, and that no more of it was
+/// written anew than had to be.
+#[track_caller]
+fn check_converted(store: &Path) {
+    let format = fs::read_to_string(store.join("ccsync.json")).unwrap();
+    assert_eq!(format, "{\n  \"format\": 2\n}\n");
+    let readme = fs::read_to_string(store.join("README.md")).unwrap();
+    assert!(!readme.contains("http"), "{readme}");
+
+    let files: Vec<_> = contents(store).into_keys().collect();
+    let with_name = |name: &str| {
+        let files = files.iter().filter(|file| file.ends_with(name));
+        files.map(|file| file.parent().unwrap()).collect::<Vec<_>>()
+    };
+    let former = with_name("shelf.json");
+    assert!(
+        with_name("bundle.json")
+            .iter()
+            .all(|bundle| !former.contains(bundle))
+    );
+
+    let unchanged = [DELETED[0], PLACELESS].map(|id| {
+        let manifest = format!("sessions/{}/{id}/manifest.json", &id[..2]);
+        fs::read_to_string(store.join(manifest)).unwrap()
+    });
+    assert!(unchanged.iter().all(|text| text.contains("\"roots\"")));
+}
+
 #[test]
 fn old_machines_sync_laptop_first_keeps_everything() {
     let old = OldMachines::unpack();
@@ -383,6 +412,41 @@ fn old_machines_sync_desk_first_keeps_everything() {
     let old = OldMachines::unpack();
     // The laptop's queued commits meet a remote that the desk has written to meanwhile.
     check_sync(&old, &old.desk, &old.laptop);
+}
+
+/// The description of a bundle has another name than in format 1, in which the laptop has
+/// a commit queued that changes it.
+#[test]
+fn old_bundle_changed_on_both_machines_is_merged() {
+    for is_remote_converted in [true, false] {
+        let old = OldMachines::unpack();
+        let (laptop, desk) = (&old.laptop, &old.desk);
+        let note = desk.project_dir("src/app").join("memory/new.md");
+        fs::write(note, "A new note.\n").unwrap();
+        if is_remote_converted {
+            desk.ccsync(["push"]).success();
+        } else {
+            let away = remote().with_extension("away");
+            fs::rename(remote(), &away).unwrap();
+            desk.ccsync(["push"]);
+            fs::rename(away, remote()).unwrap();
+        }
+        OldMachines::sync([laptop, desk]);
+        check_converted(&desk.store());
+        check_converted(&laptop.store());
+
+        let stored = contents(&desk.store());
+        let is_of_app = |file: &&PathBuf| file.ends_with("files/new.md");
+        let new = stored.keys().find(is_of_app).unwrap();
+        let bundle = new.ancestors().nth(2).unwrap();
+        assert!(stored.contains_key(&bundle.join("bundle.json")));
+        let [on_laptop, on_desk] = [memory(laptop, "work/app"), memory(desk, "src/app")];
+        for files in [on_laptop, on_desk] {
+            let text = |name: &str| String::from_utf8_lossy(&files[Path::new(name)]).into_owned();
+            assert_eq!(text("new.md"), "A new note.\n");
+            assert!(text("MEMORY.md").contains("nightly tests"));
+        }
+    }
 }
 
 #[test]

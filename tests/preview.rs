@@ -1,8 +1,9 @@
 //! The end of a conversation is seen where it lies: here, or only in the store.
 
 use ccsync::browse::preview::last_turns;
-use ccsync::domain::turn::{Turn, Who};
+use ccsync::domain::turn::{Turn, TurnSpeaker};
 use ccsync::workspace::error::SyncError;
+use ccsync::workspace::lookup::LookupError;
 
 use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, TWO, TestEnv};
@@ -14,7 +15,13 @@ fn look(machine: &Machine, session: &str, most: usize) -> Result<Vec<Turn>, Sync
 }
 
 fn said(turns: &[Turn]) -> Vec<String> {
-    let who = |turn: &Turn| if turn.who == Who::User { "U" } else { "A" };
+    let who = |turn: &Turn| {
+        if turn.speaker == TurnSpeaker::User {
+            "U"
+        } else {
+            "A"
+        }
+    };
     turns
         .iter()
         .map(|turn| format!("{} {} {:?}", who(turn), turn.text, turn.tools))
@@ -31,7 +38,10 @@ fn preview_shows_newer_of_local_and_stored() {
     assert_eq!(look(&a, ONE, 9).unwrap().len(), 3, "not pushed yet");
     a.ccsync(["push"]).success();
     assert!(
-        matches!(look(&b, ONE, 9), Err(SyncError::Nowhere { .. })),
+        matches!(
+            look(&b, ONE, 9),
+            Err(SyncError::Lookup(LookupError::NoSession { .. }))
+        ),
         "not fetched yet"
     );
     b.ccsync(["list", "--remote"]).success();
@@ -62,7 +72,10 @@ fn preview_shows_newer_of_local_and_stored() {
         ["A Answer to: only here []"],
         "the store went on"
     );
-    assert!(matches!(look(&a, TWO, 1), Err(SyncError::Nowhere { .. })));
+    assert!(matches!(
+        look(&a, TWO, 1),
+        Err(SyncError::Lookup(LookupError::NoSession { .. }))
+    ));
 }
 
 #[test]

@@ -758,7 +758,7 @@ fn pull_hostile_repository_in_manifest_is_harmless() {
     let clone = Clone::of(&env.remote_of_pair(), &somebody);
     let path = format!("sessions/11/{ONE}/manifest.json");
     let good = manifest(&a, ONE);
-    let key = good["roots"]
+    let key = good["placeholders"]
         .as_object()
         .unwrap()
         .keys()
@@ -809,35 +809,39 @@ fn pull_hostile_repository_in_manifest_is_harmless() {
     // Its own idea of where the repository lies is a name of the client's and text, no more.
     for place in ["/etc", "/x/../../y"] {
         with(&|manifest| {
-            let placeholders = manifest["roots"][&key]["roots"].as_array_mut().unwrap();
+            let placeholders = manifest["placeholders"][&key]["placeholders"]
+                .as_array_mut()
+                .unwrap();
             let repo = placeholders
                 .iter_mut()
                 .find(|root| root["name"] == "REPO")
                 .unwrap();
-            repo["path"] = json!(place);
+            repo["directory"] = json!(place);
             manifest["git"] = serde_json::Value::Null;
         });
     }
     let (run, new) = with(&|manifest| {
-        let placeholders = manifest["roots"][&key]["roots"].as_array_mut().unwrap();
+        let placeholders = manifest["placeholders"][&key]["placeholders"]
+            .as_array_mut()
+            .unwrap();
         let repo = placeholders
             .iter_mut()
             .find(|root| root["name"] == "REPO")
             .unwrap();
-        repo["path"] = json!("/");
+        repo["directory"] = json!("/");
     });
     assert!(new.is_empty() && run.code == Some(3), "{new:?}\n{run}");
     // Many, none of which is used.
     with(&|manifest| {
-        let set = manifest["roots"][&key].clone();
+        let set = manifest["placeholders"][&key].clone();
         for n in 0..5000 {
             let mut set = set.clone();
-            let placeholders = set["roots"].as_array_mut().unwrap();
+            let placeholders = set["placeholders"].as_array_mut().unwrap();
             placeholders
                 .iter_mut()
                 .find(|root| root["name"] == "REPO")
-                .unwrap()["path"] = json!(format!("/r{n}"));
-            manifest["roots"][format!("{n:016x}")] = set;
+                .unwrap()["directory"] = json!(format!("/r{n}"));
+            manifest["placeholders"][format!("{n:016x}")] = set;
         }
     });
 }

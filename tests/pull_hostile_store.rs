@@ -191,8 +191,9 @@ fn bad_manifests(good: &Value) -> Vec<(&'static str, String)> {
         ("upwards", changed("/project", json!("{{HOME}}/../../etc"))),
         ("upwards from a root", changed("/project", json!("/tmp/../etc"))),
         ("an endless project", changed("/project", json!(format!("{{{{HOME}}}}{}", "/x".repeat(1 << 20))))),
-        ("a root that is none", changed("/roots", json!({run["roots"].as_str().unwrap(): {"system": "linux", "roots": [{"name": "HOME", "path": "../x"}]}}))),
-        ("no roots", changed("/roots", json!({}))),
+        ("a root that is none", changed("/placeholders", json!({run["placeholders"].as_str().unwrap(): {"system": "linux", "placeholders": [{"name": "HOME", "directory": "../x"}]}}))),
+        ("names of two formats", good.to_string().replacen("\"placeholders\":", "\"roots\":{},\"placeholders\":", 1)),
+        ("no roots", changed("/placeholders", json!({}))),
         ("a billion lines", transcript(vec![segment(first, 1_000_000_000)], vec![run_of(1_000_000_000)])),
         ("sums that overflow", transcript(vec![segment(1, u64::MAX), segment(1, 2)], vec![run_of(u64::MAX), run_of(2)])),
         ("sizes that overflow", transcript(vec![segment(u64::MAX, 2), segment(u64::MAX, 2)], vec![run_of(4)])),
@@ -360,8 +361,10 @@ fn assert_harmless(shown: &str) {
 /// Replaces the transcript of `ONE` by `text`, which has `roots`.
 fn write_session(clone: &Clone<'_>, good: &Value, text: &[u8], placeholders: &Value) {
     let lines = text.iter().filter(|b| **b == b'\n').count();
-    let key = good["transcript"]["runs"][0]["roots"].as_str().unwrap();
-    let mut bad = with(good.clone(), "/roots", json!({ key: placeholders }));
+    let key = good["transcript"]["runs"][0]["placeholders"]
+        .as_str()
+        .unwrap();
+    let mut bad = with(good.clone(), "/placeholders", json!({ key: placeholders }));
     bad["transcript"]["segments"] = json!([{"bytes": text.len(), "lines": lines, "local_bytes": text.len(), "local_hash": "0".repeat(32)}]);
     bad["transcript"]["runs"][0]["lines"] = json!(lines);
     clone.write(
@@ -380,7 +383,7 @@ fn pull_placeholder_bomb_is_bounded() {
     let scene = Scene::new();
     let clone = scene.clone();
     let good = manifest(&clone);
-    let long = json!({"system": "linux", "roots": [{"name": "HOME", "path": format!("/{}", "x".repeat(4000))}]});
+    let long = json!({"system": "linux", "placeholders": [{"name": "HOME", "directory": format!("/{}", "x".repeat(4000))}]});
     for line in [
         b"{\"x\":\"{{HOME}}\"}\n".as_slice(),
         b"{{HOME}}{{HOME}}{{HOME}}{{HOME}}\n",
@@ -409,8 +412,8 @@ fn pull_placeholder_bomb_is_bounded() {
     );
     let bad = with(
         bad,
-        "/roots",
-        json!({good["transcript"]["runs"][0]["roots"].as_str().unwrap(): long}),
+        "/placeholders",
+        json!({good["transcript"]["runs"][0]["placeholders"].as_str().unwrap(): long}),
     );
     clone.write(
         &format!("{}/manifest.json", session_dir(ONE)),
@@ -660,14 +663,14 @@ fn set_path_hostile_proposals_are_ignored() {
     let proposals = [
         "garbage".to_owned(),
         "[".repeat(100_000),
-        json!({"format": 1, "paths": {"../X": "/etc"}}).to_string(),
-        json!({"format": 1, "paths": {"HOME": "/etc", "WORK": ssh, "ETC": "/etc", "REL": "x", "TOP": "/", "NL": "/a\nb"}}).to_string(),
+        json!({"format": 2, "placeholders": {"../X": "/etc"}}).to_string(),
+        json!({"format": 2, "placeholders": {"HOME": "/etc", "WORK": ssh, "ETC": "/etc", "REL": "x", "TOP": "/", "NL": "/a\nb"}}).to_string(),
     ];
     for (turn, proposal) in proposals.into_iter().enumerate() {
-        clone.write(&format!("machines/{id}.paths.json"), proposal);
+        clone.write(&format!("machines/{id}.placeholders.json"), proposal);
         let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        file["roots"]["roots"] =
-            json!([{"name": "HOME", "path": "/etc"}, {"name": "WORK", "path": ssh}]);
+        file["placeholders"]["placeholders"] =
+            json!([{"name": "HOME", "directory": "/etc"}, {"name": "WORK", "directory": ssh}]);
         clone.write(&format!("machines/{id}.json"), file.to_string());
         let project = ["{{WORK}}", "{{WORK}}/x", "{{ETC}}", "{{ETC}}/ssh"][turn];
         clone.write(

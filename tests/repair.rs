@@ -3,28 +3,30 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ccsync::session::repair::{Finding, Healed, Healer, Survey, What, damaged_lines};
+use ccsync::session::repair::{
+    Finding, LineDamage, RecordIds, RepairedText, Repairer, damaged_lines,
+};
 use proptest::prelude::*;
 
 use crate::harness::{ONE, TWO, TestEnv, chain_is_whole, questions};
 
 /// Heals `text` in pieces of whole lines, as a command does.
-fn heal(text: &[u8]) -> (Healed, Vec<Finding>) {
+fn heal(text: &[u8]) -> (RepairedText, Vec<Finding>) {
     let pieces: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
-    let mut survey = Survey::default();
-    pieces.iter().for_each(|piece| survey.lines(piece));
-    let mut healer = Healer::new(survey);
-    let mut healed = Healed::default();
+    let mut ids = RecordIds::default();
+    pieces.iter().for_each(|piece| ids.add_lines(piece));
+    let mut repairer = Repairer::new(ids);
+    let mut healed = RepairedText::default();
     pieces
         .iter()
-        .for_each(|piece| healer.lines(piece, &mut healed));
-    (healed, healer.finish())
+        .for_each(|piece| repairer.repair_lines(piece, &mut healed));
+    (healed, repairer.finish())
 }
 
-fn repairs(findings: &[Finding]) -> Vec<&What> {
+fn repairs(findings: &[Finding]) -> Vec<&LineDamage> {
     findings
         .iter()
-        .map(|f| &f.what)
+        .map(|f| &f.damage)
         .filter(|what| what.is_repair())
         .collect()
 }
@@ -177,8 +179,8 @@ proptest! {
         let solid = |text: &[u8]| text.iter().filter(|b| !b.is_ascii_whitespace() && **b != 0).count();
         let (again, more) = heal(&healed.text);
         prop_assert_eq!(lines(&again.text), lines(&healed.text), "{:?}", findings);
-        prop_assert_eq!(repairs(&more), Vec::<&What>::new());
-        if !findings.iter().any(|f| matches!(f.what, What::Doubled { .. } | What::Relinked { .. })) {
+        prop_assert_eq!(repairs(&more), Vec::<&LineDamage>::new());
+        if !findings.iter().any(|f| matches!(f.damage, LineDamage::Doubled { .. } | LineDamage::Relinked { .. })) {
             prop_assert_eq!(solid(&healed.text) + solid(&healed.fragments), solid(&text));
         }
     }
@@ -226,13 +228,13 @@ fn repair_missing_parent_becomes_previous_record_of_chain() {
         text("\"gone\"", "\"b\""),
         "a chain may begin elsewhere"
     );
-    let what: Vec<&What> = findings.iter().map(|f| &f.what).collect();
+    let what: Vec<&LineDamage> = findings.iter().map(|f| &f.damage).collect();
     let id = str::to_owned;
     assert_eq!(
         what,
         [
-            &What::Rootless { record: id("side") },
-            &What::Relinked {
+            &LineDamage::Rootless { record: id("side") },
+            &LineDamage::Relinked {
                 record: id("c"),
                 from: id("lost"),
                 to: id("b")
@@ -249,7 +251,7 @@ fn repair_different_records_of_one_id_are_kept() {
     let text = [record("1"), record("2"), record("1")].concat();
     let (healed, findings) = heal(text.as_bytes());
     assert_eq!(String::from_utf8(healed.text).unwrap(), text);
-    assert_eq!(repairs(&findings), Vec::<&What>::new());
+    assert_eq!(repairs(&findings), Vec::<&LineDamage>::new());
     assert_eq!(findings.len(), 2, "{findings:?}");
 }
 
@@ -319,7 +321,7 @@ fn repair_healthy_fixture_is_unchanged() {
         } else {
             let fragments = findings
                 .iter()
-                .all(|f| matches!(f.what, What::Fragment { .. }));
+                .all(|f| matches!(f.damage, LineDamage::Fragment { .. }));
             assert!(fragments, "{}: {findings:?}", path.display());
         }
     }

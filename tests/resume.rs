@@ -339,7 +339,7 @@ fn resume_take_over_from_same_machine_is_refused() {
 
 #[test]
 fn resume_killed_is_finished_by_next_command() {
-    for command in ["push", "sync", "update"] {
+    for command in ["push", "sync", "recover"] {
         let env = TestEnv::new();
         let (a, b) = env.pair_with_session();
         let at_a = Client::install(&a);
@@ -375,7 +375,7 @@ fn resume_killed_keeps_lock_while_client_runs() {
     wait_for("the client ends", || {
         rustix::process::test_kill_process(Pid::from_raw(client).unwrap()).is_err()
     });
-    a.ccsync(["update"]).success();
+    a.ccsync(["recover"]).success();
     assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
@@ -389,7 +389,7 @@ fn resume_crash_then_take_over_becomes_fork() {
     ended(&a, child);
     at_b.run(&["resume", ONE, "--take-over"], "from b")
         .success();
-    a.ccsync(["update"]).code(5);
+    a.ccsync(["recover"]).code(5);
     assert_eq!(
         said(&a),
         [vec!["hello", "before the crash"], vec!["hello", "from b"]]

@@ -294,7 +294,7 @@ fn resume_offline_asks_before_start() {
         ended.text()
     );
     fs::rename(&away, env.remote_of_pair()).unwrap();
-    b.ccsync(["update"]).success();
+    b.ccsync(["recover"]).success();
     a.ccsync(["pull"]).success();
     assert_eq!(questions(&a.text(TWO)), ["paint the fence", "alone"]);
     assert_no_locks(&env);

@@ -495,7 +495,9 @@ fn undo_session_with_newer_sub_agents_is_kept() {
     fs::write(&agent, "{\"uuid\":\"1\"}\n{\"uuid\":\"2\"}\n").unwrap();
     let undone = b.ccsync(["undo"]).code(3);
     assert!(
-        undone.stdout.contains("files beside it have changed"),
+        undone
+            .stdout
+            .contains("other files of the session have changed"),
         "{undone}"
     );
     assert_eq!(b.sessions(), [ONE]);

@@ -239,7 +239,7 @@ fn refused(reader: &Reader) {
         &run,
         &[
             "not on the remote",
-            "refused the push",
+            "rejected the push",
             "GH013: Repository rule violations",
         ],
     );
@@ -311,7 +311,7 @@ fn busy_and_offline(reader: &Reader) {
     );
     let doctor = reader.types(&a, "ccsync doctor").success();
     assert!(doctor.stdout.contains("doctor: "), "{doctor}");
-    assert!(page().contains("still working") && page().contains("exit code 75"));
+    assert!(page().contains("is running") && page().contains("exit code 75"));
 }
 
 fn damaged(reader: &Reader) {

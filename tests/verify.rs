@@ -186,7 +186,7 @@ fn verify_each_difference_has_status_and_exit_code() {
     let text = a.ccsync(["verify"]).code(3);
     assert!(
         text.stdout
-            .contains("the remote could not be asked: there is no repository"),
+            .contains("the remote could not be asked: repository not found"),
         "{text}"
     );
     assert!(

@@ -1,4 +1,4 @@
-//! Every session that is here or in the store, in one table.
+//! Lists the sessions of this machine and of the store in one table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,21 +6,21 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::checkouts::locate::identity;
-use crate::domain::found::SessionName;
+use crate::domain::hit::SessionName;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::placeholder::Placeholders;
 use crate::domain::session_file::SessionFile;
-use crate::flows::remote_sync::fetch;
+use crate::flows::remote_sync::{FetchMode, fetch};
 use crate::localize::stored_text::LocalText;
 use crate::rewrite::collapse_path;
-use crate::session::discover::LocalSession;
-use crate::session::facts::{Facts, parse_time};
+use crate::session::LocalSession;
+use crate::session::facts::Facts;
+use crate::session::time::parse_time;
 use crate::store::manifest::Manifest;
 use crate::store::segment::count_lines;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
-use crate::workspace::filter::ExcludeReason;
+use crate::workspace::exclusion::ExcludeReason;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::{is_called, machine_names};
 
@@ -40,45 +40,47 @@ pub struct ListFilter {
 pub struct SessionRow {
     /// The session.
     pub session: SessionId,
-    /// Its project: the portable path of its place on this machine, else as it is known by its remote. Unsanitised.
+    /// Its project: the portable path of its directory on this machine, else its remote.
+    /// Not sanitized.
     pub project: Option<String>,
-    /// What all addresses of the project's remote have in common. Unsanitised.
+    /// Identity of the project's remote. Not sanitized.
     pub identity: Option<String>,
-    /// Its title, unsanitised.
+    /// Its title, not sanitized.
     pub title: Option<String>,
-    /// What was asked first, unsanitised.
+    /// Its first prompt, not sanitized.
     pub first_prompt: Option<String>,
     /// Time of its newest record.
     pub last_activity: Option<DateTime<Utc>>,
-    /// Name of the machine that wrote its last line, unsanitised.
+    /// Name of the machine that wrote its last line, not sanitized.
     pub machine: Option<String>,
     /// Lines of the transcript.
     pub lines: u64,
     /// Bytes of all its files.
     pub bytes: u64,
-    /// It lies on this machine.
+    /// True if its files are on this machine.
     pub here: bool,
-    /// The store has it.
+    /// True if the store has it.
     pub in_store: bool,
-    /// The session it left, if it is a fork.
+    /// The session it was forked from, if any.
     pub fork_of: Option<SessionId>,
-    /// Why the settings leave it out, if they do.
+    /// Reason why the settings exclude it, if they do.
     pub left_out: Option<ExcludeReason>,
 }
 
 /// Lists sessions, the newest first.
 ///
 /// # Errors
-/// What concerns the whole command. A session whose manifest cannot be read is listed without its particulars.
+/// Errors of the whole command. A session with an unreadable manifest is
+/// # Errors/// listed without details.
 pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if filter.remote {
-        fetch(&mut workspace)?;
+        fetch(&mut workspace, FetchMode::Sessions)?;
     }
     rows(&mut workspace, filter)
 }
 
-/// As [`list`], of the store as it is.
+/// Like [`list`], without a fetch.
 pub(crate) fn rows(
     workspace: &mut Workspace<'_>,
     filter: &ListFilter,
@@ -152,10 +154,10 @@ fn row(
         here: local.is_some(),
         in_store,
         fork_of: None,
-        left_out: local.and_then(|local| filter::left_out(workspace, local)),
+        left_out: local.and_then(|local| workspace.filter().push_exclude_reason(local)),
     };
     if let (Some(manifest), None) = (manifest, local) {
-        row.left_out = filter::not_brought(workspace, manifest);
+        row.left_out = workspace.filter().pull_exclude_reason(manifest);
     }
     if let Some(manifest) = manifest {
         row.project = workspace.localizer.project(manifest);
@@ -190,7 +192,7 @@ fn row(
     row
 }
 
-/// What a session says of itself that was never pushed.
+/// Details of a session that was never pushed.
 pub(crate) struct Particulars {
     pub(crate) name: SessionName,
     /// The working directory that it belongs to.
@@ -199,7 +201,8 @@ pub(crate) struct Particulars {
     lines: u64,
 }
 
-/// Reads the whole transcript of a session on this machine, which is called `machine`. One that cannot be read says nothing.
+/// Reads the details of a session from its transcript on this machine, named `machine`.
+/// An unreadable transcript has none.
 pub(crate) fn read_particulars(
     local: &LocalSession,
     placeholders: &Placeholders,
@@ -208,7 +211,7 @@ pub(crate) fn read_particulars(
     let mut facts = Facts::default();
     let mut lines = 0;
     let len = local.files[&SessionFile::Transcript].len;
-    // What could be read before a failure counts.
+    // The lines before a read error count.
     let _ = LocalText::open(&local.transcript_path(), 0, len).and_then(|text| {
         text.each_piece(|piece| {
             facts.absorb(piece);

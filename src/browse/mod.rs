@@ -1,5 +1,6 @@
 //! Read-only questions: list, show, status, search. Must not write to the store or to sessions.
 
+pub(crate) mod completion;
 pub mod list;
 pub mod preview;
 pub mod search;

@@ -1,6 +1,6 @@
-//! The end of a conversation, to be looked at before anything is done with it.
+//! Reads the end of a conversation for a preview.
 //!
-//! Reads only the end of a transcript, and takes no lock: a look waits for nobody. Must not change anything.
+//! Reads only the end of a transcript and takes no lock. Must not change anything.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -11,30 +11,33 @@ use chrono::{DateTime, Utc};
 use crate::domain::id::SessionId;
 use crate::domain::turn::Turn;
 use crate::localize::stored_text::StoredText;
-use crate::session::discover::transcript_path;
-use crate::session::facts::parse_time;
+use crate::session::discover::find_transcript;
+use crate::session::time::parse_time;
 use crate::session::turns::last_turns as turns_at_end;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
 use crate::sys::fs::PathError;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::read_only::Stored;
 
-/// How much of a transcript is read at first, and, as long as that holds too few turns, after that. One line alone can have megabytes.
+/// Bytes read first, and in each further step while they contain too few turns. One line
+/// alone can have megabytes.
 const ENDS: [u64; 3] = [256 << 10, 2 << 20, 16 << 20];
 
-/// The last `most` turns of a session, the oldest first, with this machine's paths: of the file that lies here or of what the store
-/// has, whichever went on longer. Nothing is fetched. Fewer are given where they stand very far from the end.
+/// Returns the last `most` turns of a session, the oldest first, with this machine's
+/// paths: from the local file or the store, whichever is longer. Fetches nothing. Returns
+/// fewer turns if they are very far from the end.
 ///
 /// # Errors
-/// [`SyncError::Nowhere`]; what cannot be read.
+/// [`LookupError::NoSession`]; what cannot be read.
 pub fn last_turns(
     ctx: &Context<'_>,
     session: &SessionId,
     most: usize,
 ) -> Result<Vec<Turn>, SyncError> {
-    let here = transcript_path(&ctx.env.claude_dir, session);
+    let here = find_transcript(&ctx.env.claude_dir, session);
     let stored = Stored::open(ctx)?;
     let snapshot = stored
         .as_ref()
@@ -49,7 +52,7 @@ pub fn last_turns(
         (Some(here), Some(manifest), Some(stored), Some(snapshot))
             if may_go_on(&manifest, &here) =>
         {
-            // A look at what is here is better than none.
+            // A preview of the local file is better than none.
             let there = stored.turns(snapshot, &manifest, most).unwrap_or_default();
             Ok(if newest(&there) > newest(&here) {
                 there
@@ -61,13 +64,11 @@ pub fn last_turns(
         (None, Some(manifest), Some(stored), Some(snapshot)) => {
             stored.turns(snapshot, &manifest, most)
         }
-        _ => Err(SyncError::Nowhere {
-            session: session.clone(),
-        }),
+        _ => Err(LookupScope::Anywhere.no_session(session).into()),
     }
 }
 
-/// Whether the store may have turns after these.
+/// Returns true if the store may have turns after the local ones.
 fn may_go_on(manifest: &Manifest, turns: &[Turn]) -> bool {
     manifest.last_activity.as_deref().and_then(parse_time) > newest(turns)
 }
@@ -82,12 +83,13 @@ fn turns_of_file(path: &Path, most: usize) -> Result<Vec<Turn>, SyncError> {
     })
 }
 
-/// When the last turn was said that stands in a file.
+/// Returns the time of the last turn in a file.
 pub(crate) fn newest_of_file(path: &Path) -> Option<DateTime<Utc>> {
     newest(&turns_of_file(path, 1).ok()?)
 }
 
-/// Reads more and more of an end until it holds `most` turns. `read` also says whether that was everything.
+/// Reads a growing part of the end until it contains `most` turns. `read` also returns
+/// true if that was everything.
 fn enough(
     most: usize,
     mut read: impl FnMut(u64) -> Result<(Vec<u8>, bool), SyncError>,
@@ -103,13 +105,13 @@ fn enough(
     Ok(turns)
 }
 
-/// The whole lines among the last `bytes` bytes.
+/// Returns the complete lines among the last `bytes` bytes.
 fn end_of_file(path: &Path, bytes: u64) -> std::io::Result<(Vec<u8>, bool)> {
     let mut file = File::open(path)?;
     let start = file.metadata()?.len().saturating_sub(bytes);
     file.seek(SeekFrom::Start(start))?;
     let mut text = Vec::new();
-    // A client may be adding to it meanwhile.
+    // A client may be appending to it.
     file.take(bytes).read_to_end(&mut text)?;
     if start > 0 {
         let first_line = memchr::memchr(b'\n', &text).map_or(text.len(), |at| at + 1);
@@ -151,7 +153,7 @@ impl Stored {
     }
 }
 
-/// How many lines stand before the segments that hold the last `bytes` bytes.
+/// Returns the number of lines before the segments that contain the last `bytes` bytes.
 fn lines_before_end(file: &StoredFile, bytes: u64) -> u64 {
     let mut left = bytes;
     let at_end = file.segments.iter().rev().take_while(|segment| {

@@ -1,66 +1,71 @@
-//! A session's conversation as people read it, from the store or from here, whichever went on longer.
+//! Reads a session's conversation from the store or this machine, whichever is longer.
 //!
-//! The transcript is read twice and passed on turn by turn, so that it may be of any length. Takes no lock, fetches nothing, changes nothing.
+//! Reads the transcript twice and passes it on turn by turn, so that any length fits
+//!//! into memory. Takes no lock, fetches nothing, changes nothing.
 
 use std::collections::BTreeSet;
 
 use crate::browse::list::read_particulars;
 use crate::browse::preview::newest_of_file;
-use crate::domain::found::SessionName;
+use crate::domain::hit::SessionName;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
 use crate::domain::turn::Turn;
+use crate::localize::error::StoredDataError;
 use crate::localize::stored_text::{LocalText, StoredText};
-use crate::session::discover::{LocalSession, discover_some};
-use crate::session::facts::parse_time;
-use crate::session::turns::{Outline, Telling};
+use crate::session::LocalSession;
+use crate::session::discover::discover_some;
+use crate::session::time::parse_time;
+use crate::session::turns::{Outline, TurnReader};
 use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::read_only::{Stored, machine_names, session_name};
 
-/// From where a conversation is read.
+/// Source of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The store.
     Store,
-    /// The file on this machine: the store does not have the session, or not all of it.
+    /// The file on this machine: the store has the session incompletely or not at all.
     Here,
 }
 
-/// The session whose conversation follows.
+/// Header of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownSession {
-    /// Which.
+    /// The session.
     pub name: SessionName,
-    /// From where it is read.
+    /// Source.
     pub source: Source,
-    /// How many turns follow.
+    /// Number of turns that follow.
     pub turns: u64,
-    /// How many are left out before them.
+    /// Number of omitted turns before them.
     pub left_out: u64,
-    /// How many sub-agents worked for it.
+    /// Number of its sub-agents.
     pub agents: u64,
 }
 
-/// A conversation, in its parts: the session first, then its turns, the oldest first.
+/// Part of a conversation: the header first, then the turns, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
-    /// What follows.
+    /// The header.
     Session(ShownSession),
     /// A turn.
     Turn(Turn),
 }
 
-/// Gives the last `most` turns of a session (all if `None`) to `take`, with this machine's paths, until it returns `false`. `session` is a whole
-/// id, or a beginning that only one has.
+/// Passes the last `most` turns of a session (all if `None`) to `take`, localized, until
+/// it returns `false`. `session` is an id or a unique prefix.
 ///
 /// # Errors
-/// [`SyncError::Nowhere`], [`SyncError::AmbiguousName`]; what cannot be read, perhaps after some turns.
+/// [`LookupError`](crate::workspace::lookup::LookupError); what cannot be read, perhaps
+/// after some turns.
 pub fn show(
     ctx: &Context<'_>,
     session: &SessionId,
@@ -81,16 +86,15 @@ pub fn show(
         id.as_str().starts_with(session.as_str())
     })?;
     let ids: BTreeSet<&SessionId> = here.sessions.keys().chain(states.keys()).collect();
-    let id = session_named(session, ids)?.ok_or_else(|| SyncError::Nowhere {
-        session: session.clone(),
-    })?;
+    let id =
+        session_named(session, ids)?.ok_or_else(|| LookupScope::Anywhere.no_session(session))?;
     let local = here.sessions.get(&id);
     let manifest = match snapshot
         .as_ref()
         .map(|snapshot| snapshot.manifest(&id))
         .transpose()
     {
-        // What is here can be shown, whatever is wrong with the store.
+        // The local file can be shown even if the store is damaged.
         Err(_) if local.is_some() => None,
         manifest => manifest?.flatten(),
     };
@@ -135,11 +139,11 @@ pub fn show(
                 take,
             )
         }
-        _ => Err(SyncError::Nowhere { session: id }),
+        _ => Err(LookupScope::Anywhere.no_session(&id).into()),
     }
 }
 
-/// Whether something was said here after what the store has.
+/// Returns true if the local file has turns after the stored ones.
 fn is_ahead(local: &LocalSession, manifest: &Manifest) -> bool {
     newest_of_file(&local.transcript_path())
         > manifest.last_activity.as_deref().and_then(parse_time)
@@ -167,7 +171,7 @@ fn tell(
         outline.add(line);
         true
     })?;
-    let mut telling = Telling::of_last(&outline, most.unwrap_or(usize::MAX));
+    let mut telling = TurnReader::new(&outline, most.unwrap_or(usize::MAX));
     let (turns, left_out) = telling.extent();
     let source = if matches!(text, Text::Here(_)) {
         Source::Here
@@ -197,7 +201,7 @@ fn tell(
     Ok(())
 }
 
-/// A transcript to be read.
+/// A transcript to read.
 enum Text<'a> {
     Stored {
         stored: &'a Stored,
@@ -209,7 +213,7 @@ enum Text<'a> {
 
 impl Text<'_> {
     /// Calls `each` with every line, until it returns `false`.
-    fn each_line(&self, each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), SyncError> {
+    fn each_line(&self, each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), StoredDataError> {
         let mut each_of = |lines: &[u8]| {
             signal::check()?;
             Ok(lines.split(|byte| *byte == b'\n').all(&mut *each))

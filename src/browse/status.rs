@@ -1,4 +1,4 @@
-//! How this machine stands: what a push would send, what a pull would bring, as far as it is known without asking the remote.
+//! Status of this machine: pending pushes and pulls, as far as known without the remote.
 
 use std::path::PathBuf;
 
@@ -7,15 +7,15 @@ use chrono::{DateTime, Utc};
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::push::Plan;
 use crate::report::transfer::{BundleReport, ExtraOutcome, Outcome, SessionReport};
-use crate::session::facts::parse_time;
 use crate::session::live::live_sessions;
+use crate::session::time::parse_time;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter::Selection;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::remote_url;
 
-/// How this machine stands.
+/// Status of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// Name of this machine.
@@ -26,31 +26,31 @@ pub struct Status {
     pub store: PathBuf,
     /// The newest commit here.
     pub head: Option<CommitId>,
-    /// Commits that the remote does not have, as last seen.
+    /// Commits that the remote did not have at the last contact.
     pub queued_commits: u64,
-    /// When this machine last pushed.
+    /// Time of this machine's last push.
     pub last_push: Option<DateTime<Utc>>,
     /// Sessions on this machine.
     pub sessions_here: u64,
     /// Sessions in the store.
     pub sessions_in_store: u64,
-    /// What a push would send.
+    /// Sessions that a push would send.
     pub to_push: Vec<SessionReport>,
-    /// What a pull would bring of sessions that are here.
+    /// Sessions here that a pull would change.
     pub to_pull: Vec<SessionReport>,
-    /// What the settings leave out.
+    /// Sessions that the settings exclude.
     pub left_out: Vec<SessionReport>,
-    /// What a push would send of files beside sessions, or would leave here.
+    /// Extras that a push would send or skip.
     pub beside_to_push: Vec<BundleReport>,
-    /// What a pull would bring of them, or what waits for a yes.
+    /// Extras that a pull would change, or that need approval.
     pub beside_to_pull: Vec<BundleReport>,
     /// Sessions of running clients.
     pub running: Vec<SessionId>,
-    /// The other machines and when they last pushed; names unsanitised.
+    /// The other machines and their last push; names not sanitized.
     pub machines: Vec<(String, Option<DateTime<Utc>>)>,
 }
 
-/// Looks at this machine and its clone; the remote is not asked.
+/// Reads this machine and the store; does not contact the remote.
 ///
 /// # Errors
 /// What concerns the whole command.
@@ -58,7 +58,7 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     let beside_to_push = crate::extras::push::push(&mut workspace, true)?;
     let mut beside_to_pull = crate::extras::pull::pull(&workspace, None)?;
-    // What stays here is said once.
+    // Excluded sessions are reported once.
     beside_to_pull.iter_mut().for_each(|bundle| {
         bundle
             .files
@@ -77,14 +77,14 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
             matches!(session.outcome, Outcome::Excluded { .. })
         })
         .collect();
-    let (machines, _) = snapshot.machines()?;
+    let machines = snapshot.machines()?;
     let others = machines.iter().filter(|m| m.id != workspace.machine.id);
     Ok(Status {
         machine: workspace.machine.name.clone(),
         remote: remote_url(ctx.env, ctx.settings.remote.as_deref())?.to_string(),
         store: workspace.store.path().to_owned(),
         head: workspace.store.head()?,
-        queued_commits: workspace.store.unsent()?,
+        queued_commits: workspace.store.count_unpushed()?,
         last_push: workspace.machine.last_push.as_deref().and_then(parse_time),
         sessions_here: found.sessions.len() as u64,
         sessions_in_store: snapshot.sessions()?.len() as u64,

@@ -1,100 +1,104 @@
-//! A healed copy of a damaged session, beside the damaged one or where the person wants it. The damaged files are only read.
+//! Makes a repaired copy of a damaged session, as a new session or at a given path. Only
+//! reads the damaged files.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::domain::error::UserError;
 use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
 use crate::flows::fork::repaired_id;
-use crate::flows::plan::Local;
+use crate::localize::error::StoredDataError;
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::renamed;
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::session::files::{file_path, transcript_path};
 use crate::session::live::live_sessions;
-use crate::session::repair::{Finding, Healed, Healer, Survey};
+use crate::session::repair::{Finding, RecordIds, RepairedText, Repairer};
 use crate::store::segment::count_lines;
 use crate::sys::fs::{AtomicFile, PathError};
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
-/// What is to be repaired.
+/// Input of a repair.
 #[derive(Debug, Clone)]
 pub struct RepairRequest {
-    /// The session: a whole id, or a beginning that only one has.
+    /// The session: an id or a unique prefix.
     pub session: SessionId,
-    /// Where the healed transcript goes; none: it becomes a session of its own beside the damaged one.
+    /// Path of the repaired transcript; `None`: a new session beside the damaged one.
     pub output: Option<PathBuf>,
 }
 
-/// What was found, and made of it.
+/// Result of a repair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RepairReport {
-    /// The damaged session, which is as it was.
+    /// The damaged session, unchanged.
     pub session: SessionId,
-    /// The process of a client that has it open: what it is writing just now is not in the copy.
+    /// Process id of a client that has it open; text that it is writing now is not in the
+    /// copy.
     pub running: Option<u32>,
-    /// The files in which something was found, the transcript first.
+    /// Files with findings, the transcript first.
     pub files: Vec<FileFindings>,
-    /// The healed copy; none if there was nothing to repair.
+    /// The repaired copy; `None` if nothing was damaged.
     pub copy: Option<HealedCopy>,
 }
 
-/// What was found in one file.
+/// Findings in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileFindings {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
-    /// What was found, in order of lines.
+    /// The findings, by line.
     pub findings: Vec<Finding>,
 }
 
-/// A healed copy.
+/// A repaired copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HealedCopy {
-    /// Its own id, if it is a session of its own.
+    /// Its id, if it is a new session.
     pub session: Option<SessionId>,
-    /// Its transcript.
+    /// Path of its transcript.
     pub path: PathBuf,
-    /// Lines of it.
+    /// Number of lines.
     pub lines: u64,
-    /// Bytes of it.
+    /// Number of bytes.
     pub bytes: u64,
-    /// The fragments that are no part of it, if there are any.
+    /// Path of the removed fragments, if any.
     pub fragments: Option<PathBuf>,
-    /// An earlier repair had made it; nothing was written now.
+    /// True if an earlier repair made it; nothing was written.
     pub was_there: bool,
 }
 
 impl RepairReport {
-    /// How many changes the copy differs by.
+    /// Number of changes.
     pub fn repairs(&self) -> u64 {
         self.files
             .iter()
             .flat_map(|file| &file.findings)
-            .filter(|finding| finding.what.is_repair())
+            .filter(|finding| finding.damage.is_repair())
             .count() as u64
     }
 }
 
-/// Makes a healed copy of a session of this machine, if it is damaged.
+/// Makes a repaired copy of a session of this machine, if it is damaged.
 ///
 /// # Errors
-/// [`SyncError::NotHere`], [`SyncError::AmbiguousName`]; [`SyncError::NothingWhole`] if no record would be left; [`SyncError::Path`].
+/// [`LookupError`](crate::workspace::lookup::LookupError); [`NoCompleteRecord`] if no
+/// record would be left; [`SyncError::Path`].
 pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let found = workspace.discover()?;
     let id = session_named(&request.session, found.sessions.keys())?;
     let here = id.and_then(|id| found.sessions.get(&id));
-    let here = here.ok_or_else(|| SyncError::NotHere {
-        session: request.session.clone(),
-    })?;
+    let here = here.ok_or_else(|| LookupScope::Here.no_session(&request.session))?;
     let running = live_sessions(&ctx.env.claude_dir).get(&here.id).copied();
-    let local = Local {
+    let local = LocalCopy {
         session: here,
         live: running.is_some(),
     };
@@ -107,10 +111,10 @@ pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport
 
 struct Repairing<'a> {
     ctx: &'a Context<'a>,
-    local: &'a Local<'a>,
+    local: &'a LocalCopy<'a>,
 }
 
-/// What healing a file gives, without its text.
+/// Result of repairing a file, without its text.
 struct PlannedOutcome {
     findings: Vec<Finding>,
     hash: blake3::Hash,
@@ -143,9 +147,10 @@ impl Repairing<'_> {
             return Ok(report);
         }
         if transcript.lines == 0 {
-            return Err(SyncError::NothingWhole {
+            return Err(NoCompleteRecord {
                 session: session.id.clone(),
-            });
+            }
+            .into());
         }
         report.copy = Some(match output {
             Some(path) => self.copy_transcript(&transcript, path)?,
@@ -158,7 +163,7 @@ impl Repairing<'_> {
         self.local.session
     }
 
-    /// The healed transcript, as it is, at `path`.
+    /// Writes the repaired transcript to `path`.
     fn copy_transcript(
         &self,
         transcript: &PlannedOutcome,
@@ -173,7 +178,8 @@ impl Repairing<'_> {
         Ok(transcript.copied(None, path, false))
     }
 
-    /// The healed session under an id of its own, in the same project directory, where the client lists it.
+    /// Writes the repaired session under a new id to the same project directory, where
+    /// the client lists it.
     fn copy_session(&self, transcript: &PlannedOutcome) -> Result<HealedCopy, SyncError> {
         let session = self.session();
         let copy = repaired_id(&session.id, &transcript.hash);
@@ -181,7 +187,7 @@ impl Repairing<'_> {
         if path.exists() {
             return Ok(transcript.copied(Some(copy), &path, true));
         }
-        // The transcript comes last: a session that the client can see has everything beside it.
+        // The transcript comes last, so that a session that the client lists is complete.
         for name in session.files.keys().rev() {
             let target = file_path(&session.directory, &copy, name);
             if name.is_append_only() {
@@ -193,21 +199,21 @@ impl Repairing<'_> {
         Ok(transcript.copied(Some(copy), &path, false))
     }
 
-    fn write_as_it_is(&self, name: &SessionFile, target: &Path) -> Result<(), SyncError> {
+    fn write_as_it_is(&self, name: &SessionFile, target: &Path) -> Result<(), StoredDataError> {
         let text = self.local.open(name, 0)?;
         let mut file = AtomicFile::create(target)?;
-        text.each_piece(|piece| Ok(file.put(piece)?))?;
+        text.each_piece(|piece| Ok(file.append(piece)?))?;
         file.commit()?;
         Ok(())
     }
 
-    /// Writes the healed file, and what is no part of it beside it.
+    /// Writes the repaired file, and the removed fragments beside it.
     fn write_healed(
         &self,
         name: &SessionFile,
         target: &Path,
         copy: Option<&SessionId>,
-    ) -> Result<(), SyncError> {
+    ) -> Result<(), StoredDataError> {
         let mut file = AtomicFile::create(target)?;
         let mut fragments = None;
         self.heal(name, &mut |healed| {
@@ -216,12 +222,12 @@ impl Repairing<'_> {
                     fragments = Some(AtomicFile::create(&fragments_path(target))?);
                 }
                 if let Some(fragments) = &mut fragments {
-                    fragments.put(&healed.fragments)?;
+                    fragments.append(&healed.fragments)?;
                 }
             }
             match copy {
-                Some(copy) => file.put(&renamed(&healed.text, &self.session().id, copy))?,
-                None => file.put(&healed.text)?,
+                Some(copy) => file.append(&renamed(&healed.text, &self.session().id, copy))?,
+                None => file.append(&healed.text)?,
             }
             Ok(())
         })?;
@@ -230,7 +236,7 @@ impl Repairing<'_> {
         Ok(())
     }
 
-    fn preview_outcome(&self, name: &SessionFile) -> Result<PlannedOutcome, SyncError> {
+    fn preview_outcome(&self, name: &SessionFile) -> Result<PlannedOutcome, StoredDataError> {
         let mut hasher = blake3::Hasher::new();
         let (mut lines, mut bytes, mut has_fragments) = (0, 0, false);
         let findings = self.heal(name, &mut |healed| {
@@ -249,31 +255,31 @@ impl Repairing<'_> {
         })
     }
 
-    /// Hands over the healed file piece by piece.
+    /// Passes on the repaired file piece by piece.
     fn heal(
         &self,
         name: &SessionFile,
-        put: &mut dyn FnMut(&Healed) -> Result<(), SyncError>,
-    ) -> Result<Vec<Finding>, SyncError> {
-        let mut survey = Survey::default();
+        put: &mut dyn FnMut(&RepairedText) -> Result<(), StoredDataError>,
+    ) -> Result<Vec<Finding>, StoredDataError> {
+        let mut ids = RecordIds::default();
         self.pieces(name, &mut |piece| {
-            survey.lines(piece);
+            ids.add_lines(piece);
             Ok(())
         })?;
-        let mut healer = Healer::new(survey);
+        let mut repairer = Repairer::new(ids);
         self.pieces(name, &mut |piece| {
-            let mut healed = Healed::default();
-            healer.lines(piece, &mut healed);
+            let mut healed = RepairedText::default();
+            repairer.repair_lines(piece, &mut healed);
             put(&healed)
         })?;
-        Ok(healer.finish())
+        Ok(repairer.finish())
     }
 
     fn pieces(
         &self,
         name: &SessionFile,
-        each: &mut dyn FnMut(&[u8]) -> Result<(), SyncError>,
-    ) -> Result<(), SyncError> {
+        each: &mut dyn FnMut(&[u8]) -> Result<(), StoredDataError>,
+    ) -> Result<(), StoredDataError> {
         self.local.open(name, 0)?.each_piece(|piece| {
             signal::check()?;
             each(piece)?;
@@ -305,9 +311,32 @@ impl RepairReport {
     }
 }
 
-/// Where the fragments lie that are no part of the copy at `path`. No client takes a file of this name for a session.
+/// Returns the path of the removed fragments of the copy at `path`. No client takes this
+/// name for a session.
 fn fragments_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".fragments");
     path.with_file_name(name)
+}
+
+/// A repaired copy would be empty.
+#[derive(Debug, thiserror::Error)]
+#[error("session {session} has no complete record to copy")]
+pub struct NoCompleteRecord {
+    pub(crate) session: SessionId,
+}
+
+impl UserError for NoCompleteRecord {
+    fn hints(&self) -> Vec<String> {
+        vec![format!(
+            "see its damage with `ccsync verify {}`",
+            self.session
+        )]
+    }
+}
+
+impl From<NoCompleteRecord> for SyncError {
+    fn from(error: NoCompleteRecord) -> Self {
+        Self::Operation(Box::new(error))
+    }
 }

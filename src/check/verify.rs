@@ -1,16 +1,19 @@
-//! Whether this machine's files, the store and the remote agree. Reads and compares; changes nothing.
+//! Compares this machine's files, the store and the remote. Changes nothing.
 //!
-//! What is in step by the index, and what the remote was fetched as, is believed, unless everything is to be read. Of the remote only
-//! where its branch is is asked: a commit's id binds every byte below it, so a head that is here stands for all of it.
+//! Trusts the index and the last fetch, unless everything is to be read. Asks the
+//!//! remote for its head only: a commit's id covers every byte below it, so a head that
+//!//! is here proves the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
-use crate::flows::plan::{Differences, Local, compare_session, compare_with};
+use crate::flows::plan::{Differences, compare_session, compare_with};
 use crate::flows::push::passed_over;
 use crate::flows::remote_sync::in_one_line;
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Reader;
 use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::verification::{
@@ -19,21 +22,22 @@ use crate::report::verification::{
 use crate::session::discover::Discovery;
 use crate::session::live::live_sessions;
 use crate::session::repair::damaged_lines;
+use crate::store::SessionState;
 use crate::store::manifest::{Manifest, Segment, StoredFile, short_hash};
 use crate::store::segment::{count_lines, offset_after_lines};
-use crate::store::snapshot::SessionState;
 use crate::store::{BRANCH, ObjectCheck, Snapshot};
 use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
-/// What is to be verified.
+/// Input of a verification.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyRequest {
-    /// Only these sessions (whole ids, or beginnings that only one has); none: all, and the store as a whole.
+    /// Only these sessions (ids or unique prefixes); empty: all, and the store as a
+    /// whole.
     pub sessions: Vec<SessionId>,
     /// Read every byte instead of trusting the index and the manifests.
     pub full: bool,
@@ -42,7 +46,8 @@ pub struct VerifyRequest {
 /// Compares this machine's sessions, the store and the remote.
 ///
 /// # Errors
-/// What concerns the whole command. A remote that cannot be reached, and what is wrong with one session, is in the answer.
+/// Errors of the whole command. An unreachable remote and errors of one
+/// # Errors/// session are in the result.
 pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let found = workspace.discover()?;
@@ -88,12 +93,13 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
     Ok(verification)
 }
 
-/// What the remote says of itself.
+/// State of the remote.
 struct Asked {
     standing: RemoteStanding,
     /// Its head.
     now: Option<CommitId>,
-    /// The commit of the remote that is looked into: its head where that is here, else as last fetched.
+    /// The compared commit of the remote: its head if that is here, else the last fetched
+    /// one.
     seen_as: Option<CommitId>,
 }
 
@@ -117,7 +123,9 @@ fn ask_remote(workspace: &Workspace<'_>) -> Result<Asked, SyncError> {
         Err(e) => return Err(e),
     };
     let standing = standing_of(workspace, head.as_ref(), known.as_ref(), now.as_ref())?;
-    let here = now.as_ref().is_none_or(|now| workspace.store.has(now));
+    let here = now
+        .as_ref()
+        .is_none_or(|now| workspace.store.has_commit(now));
     Ok(Asked {
         standing,
         seen_as: if here { now.clone() } else { known },
@@ -135,7 +143,7 @@ fn standing_of(
     let lost = match (known, now) {
         (None, _) => false,
         (Some(_), None) => true,
-        (Some(known), Some(now)) => store.has(now) && !store.contains(now, known)?,
+        (Some(known), Some(now)) => store.has_commit(now) && !store.contains(now, known)?,
     };
     if lost {
         return Ok(RemoteStanding::Lost {
@@ -152,14 +160,18 @@ fn standing_of(
         (Some(head), Some(now)) if head == now => RemoteStanding::UpToDate {
             commit: Some(now.clone()),
         },
-        (Some(head), Some(now)) if store.has(now) && store.contains(head, now)? => {
+        (Some(head), Some(now)) if store.has_commit(now) && store.contains(head, now)? => {
             RemoteStanding::Behind {
                 commit: Some(now.clone()),
                 commits: waiting(workspace, Some(head), Some(now))?,
             }
         }
         (_, Some(now)) => {
-            let common = if store.has(now) { Some(now) } else { known };
+            let common = if store.has_commit(now) {
+                Some(now)
+            } else {
+                known
+            };
             RemoteStanding::Ahead {
                 commit: now.clone(),
                 commits: waiting(workspace, head, common)?,
@@ -168,18 +180,18 @@ fn standing_of(
     })
 }
 
-/// How many commits wait here to be sent.
+/// Returns the number of commits that are not pushed yet.
 fn waiting(
     workspace: &Workspace<'_>,
     head: Option<&CommitId>,
     theirs: Option<&CommitId>,
 ) -> Result<u64, SyncError> {
     head.map_or(Ok(0), |head| {
-        Ok(workspace.store.commits_beyond(head, theirs)?)
+        Ok(workspace.store.count_commits_beyond(head, theirs)?)
     })
 }
 
-/// The newest state that the store and the remote have in common.
+/// Returns the newest commit that the store and the remote share.
 fn common_base<'w>(
     workspace: &'w Workspace<'_>,
     theirs: Option<&CommitId>,
@@ -202,14 +214,12 @@ fn wanted<'a>(
     for name in named {
         let id = session_named(name, all.iter().copied())?;
         let id = id.and_then(|id| all.get(&id).copied());
-        wanted.insert(id.ok_or_else(|| SyncError::Nowhere {
-            session: name.clone(),
-        })?);
+        wanted.insert(id.ok_or_else(|| LookupScope::Anywhere.no_session(name))?);
     }
     Ok(wanted.into_iter().collect())
 }
 
-/// Reads every object that the head and the remote's head lead to.
+/// Reads every object that is reachable from the head and the remote's head.
 fn check_objects(
     workspace: &Workspace<'_>,
     remote: Option<CommitId>,
@@ -225,7 +235,7 @@ fn check_objects(
     Ok(checked?)
 }
 
-/// What git finds wrong with a remote on this disk. One elsewhere is looked after by its server.
+/// Runs `git fsck` on a remote on this disk. A server checks its own.
 fn remote_damage(workspace: &Workspace<'_>, head: &CommitId) -> Result<Option<String>, SyncError> {
     match workspace.remote()?.check_objects(head) {
         Ok(checked) => Ok(checked.and_then(Result::err)),
@@ -271,7 +281,8 @@ impl Verifying<'_> {
         Ok(())
     }
 
-    /// This machine's files beside the stored ones, and with [`Self::full`] the stored ones beside their manifest.
+    /// Compares the local files with the stored ones, and with [`Self::full`] the stored
+    /// ones with their manifest.
     fn check_session(&self, id: &SessionId, running: bool) -> SessionCheck {
         let mut check = SessionCheck::new(id.clone(), running);
         let manifest = match self.store.manifest(id) {
@@ -279,7 +290,7 @@ impl Verifying<'_> {
             Err(e) => {
                 check
                     .damage
-                    .push(Damage::of_session(SyncError::from(e).in_words()));
+                    .push(Damage::of_session(error_chain(&SyncError::from(e))));
                 None
             }
         };
@@ -292,14 +303,18 @@ impl Verifying<'_> {
             }
         }
         if let Some(session) = self.found.sessions.get(id) {
-            check.left_out = filter::left_out(self.workspace, session).map(|why| why.to_string());
-            let local = Local {
+            check.left_out = self
+                .workspace
+                .filter()
+                .push_exclude_reason(session)
+                .map(|why| why.to_string());
+            let local = LocalCopy {
                 session,
                 live: running,
             };
             if let Err(e) = self.check_here(&local, manifest.as_ref(), &mut check) {
                 check.here_to_store = Standing::Unknown {
-                    reason: e.in_words(),
+                    reason: error_chain(&e),
                 };
             }
         }
@@ -308,7 +323,7 @@ impl Verifying<'_> {
 
     fn check_here(
         &self,
-        local: &Local<'_>,
+        local: &LocalCopy<'_>,
         manifest: Option<&Manifest>,
         check: &mut SessionCheck,
     ) -> Result<(), SyncError> {
@@ -327,14 +342,14 @@ impl Verifying<'_> {
             bytes: session.bytes(),
         });
         if !check.damage.is_empty() {
-            // There is nothing that could be compared with.
+            // Nothing to compare with.
             check.here_to_store = Standing::Unknown {
                 reason: "the stored one is damaged".to_owned(),
             };
             return Ok(());
         }
         check.here_to_store = match manifest {
-            // A client that has just begun: there is no whole line yet.
+            // A client has just started: there is no complete line yet.
             None if local.limit(&SessionFile::Transcript)? == 0 => Standing::Same,
             None => Standing::Ahead,
             Some(manifest) if self.full => {
@@ -351,7 +366,7 @@ impl Verifying<'_> {
                     standing => standing,
                 }
             }
-            // It is behind on purpose, and no pull is to change that.
+            // It is pinned to an earlier state on purpose.
             Some(_) if self.workspace.held.holds(session, &self.store)? => Standing::Same,
             Some(_) => standing(&compare_session(self.workspace, &self.store, local)?),
         };
@@ -403,14 +418,14 @@ impl Verifying<'_> {
                 Err(e) => damage.push(Damage {
                     file: name.name().cloned(),
                     segment: None,
-                    what: e.in_words(),
+                    what: error_chain(&e),
                 }),
             }
         }
         damage
     }
 
-    /// The segments whose lines, as their machines wrote them, are not those that the manifest describes.
+    /// Returns the segments whose expanded lines differ from the manifest.
     fn check_segments(&self, stored: &StoredText<'_>) -> Result<Vec<u64>, SyncError> {
         let mut sums = Sums::of(stored.file);
         stored.walk(0, &mut |piece| {
@@ -441,7 +456,7 @@ impl Verifying<'_> {
     }
 }
 
-/// Adds up the lines of a file, segment after segment.
+/// Sums the lines of a file, segment by segment.
 struct Sums<'a> {
     segments: &'a [Segment],
     number: usize,
@@ -464,7 +479,7 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// Lines that are still to come of the present segment; one in which no line ends is passed.
+    /// Lines left in the current segment; segments without a line end are skipped.
     fn lines_left(&mut self) -> u64 {
         while let Some(segment) = self.segments.get(self.number) {
             if self.lines < segment.lines {
@@ -510,7 +525,8 @@ fn stored_amount(manifest: &Manifest) -> Amount {
     }
 }
 
-/// Lines of a transcript that is in step: a line that another machine never finished is not written here.
+/// Number of lines of a transcript in sync. A torn line of another machine is not written
+/// here.
 fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
     let elsewhere = manifest
         .transcript
@@ -521,8 +537,8 @@ fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
     manifest.transcript.lines().saturating_sub(elsewhere as u64)
 }
 
-/// Lines of the local transcript, and how many of them are no records.
-fn count_here(local: &Local<'_>) -> Result<(u64, u64), SyncError> {
+/// Number of lines of the local transcript, and of those that are no records.
+fn count_here(local: &LocalCopy<'_>) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut damaged) = (0, 0);
     local
         .open(&SessionFile::Transcript, 0)?

@@ -8,11 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::placeholder::PlaceholderName;
+use crate::domain::placeholder::{PlaceholderName, Placeholders};
 use crate::project::linked_worktrees;
 use crate::session::projects::known_directories;
 use crate::sys::clock::{Clock, SystemClock};
-use crate::workspace::context::Context;
+use crate::sys::env::Env;
 
 /// So many entries of directories are looked at.
 const MOST: usize = 10_000;
@@ -50,19 +50,16 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    pub(crate) fn of(ctx: &Context<'_>) -> Self {
+    /// Takes the directories from the environment and the user's placeholders.
+    pub(crate) fn new(env: &Env, placeholders: &Placeholders) -> Self {
         let home = PlaceholderName::home();
-        let placeholders = ctx
-            .settings
-            .placeholders
-            .placeholders
-            .iter()
-            .filter(|root| root.name != home);
+        let placeholders = placeholders.placeholders.iter();
+        let placeholders = placeholders.filter(|placeholder| placeholder.name != home);
         Self {
-            home: ctx.env.home.clone(),
-            claude_dir: ctx.env.claude_dir.clone(),
-            directory: ctx.env.directory.clone(),
-            placeholders: placeholders.map(|root| PathBuf::from(&root.path)).collect(),
+            home: env.home.clone(),
+            claude_dir: env.claude_dir.clone(),
+            directory: env.directory.clone(),
+            placeholders: placeholders.map(|p| PathBuf::from(&p.directory)).collect(),
             clock: SystemClock::default(),
         }
     }

@@ -12,14 +12,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkouts::clone_search::Surroundings;
 use crate::checkouts::identity::identity_of;
 use crate::domain::id::SessionId;
+use crate::domain::placeholder::Placeholders;
 use crate::domain::project::{ProjectIdentity, WorktreeName};
 use crate::project::{GitFacts, main_checkout, read};
+use crate::sys::clock::Clock;
+use crate::sys::env::Env;
 use crate::sys::fs::{PathError, write_cache};
-use crate::workspace::context::Context;
-
-use crate::checkouts::clone_search::Surroundings;
 
 pub(crate) const VERSION: u32 = 1;
 
@@ -75,11 +76,11 @@ pub(crate) struct Seen {
 
 impl Clones {
     /// What this machine knows. Nothing is read yet.
-    pub(crate) fn known(ctx: &Context<'_>) -> Self {
+    pub(crate) fn new(env: &Env, placeholders: &Placeholders, clock: &dyn Clock) -> Self {
         Self {
-            path: ctx.env.dirs.state.join("clones.json"),
-            surroundings: Surroundings::of(ctx),
-            today: ctx.clock.now().format("%Y-%m-%d").to_string(),
+            path: env.dirs.state.join("clones.json"),
+            surroundings: Surroundings::new(env, placeholders),
+            today: clock.now().format("%Y-%m-%d").to_string(),
             state: Mutex::default(),
         }
     }

@@ -1,12 +1,13 @@
 //! Which project a directory belongs to, by the address of its remote.
 
+use std::path::{Path, PathBuf};
+
 use crate::domain::path::{PortablePath, is_safe_path};
 use crate::domain::placeholder::{PlaceholderName, Placeholders};
 use crate::domain::project::{FORMAT, PortableRemote, ProjectGit, ProjectIdentity};
 use crate::domain::url::{Kind, has_drive};
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
-use std::path::{Path, PathBuf};
 
 /// Where this machine would have the root that another has below its home directory.
 pub(crate) fn below_home(
@@ -17,7 +18,7 @@ pub(crate) fn below_home(
     let home = there.get(PlaceholderName::home().as_str())?.clone();
     let portable = collapse_path(
         &Placeholders::new(there.system, [home]),
-        &there.get(name.as_str())?.path,
+        &there.get(name.as_str())?.directory,
     );
     if !portable.as_str().starts_with("{{HOME}}/") || !is_plain(&portable) {
         return None;

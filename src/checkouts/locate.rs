@@ -12,10 +12,10 @@ use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{PortablePath, is_safe_path};
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::domain::project::{ProjectGit, ProjectIdentity};
-use crate::localize::location::resolved;
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::manifest::Manifest;
+use crate::sys::fs::canonicalize_existing;
 
 /// What a path in the repository begins with in the store.
 pub(crate) const PLACEHOLDER: &str = "{{REPO}}";
@@ -57,7 +57,10 @@ impl Repos<'_> {
             return None;
         }
         let own = self.own(manifest);
-        if let Some(own) = own.as_ref().filter(|own| Path::new(&own.path).is_dir()) {
+        if let Some(own) = own
+            .as_ref()
+            .filter(|own| Path::new(&own.directory).is_dir())
+        {
             return Some(own.clone());
         }
         let tree =
@@ -77,7 +80,10 @@ impl Repos<'_> {
             .git
             .as_ref()
             .is_some_and(|git| git.worktree.is_some());
-        let here = |root: Placeholder| self.clones.facts(Path::new(&resolved(&root.path)));
+        let here = |root: Placeholder| {
+            self.clones
+                .facts(Path::new(&canonicalize_existing(&root.directory)))
+        };
         was_linked
             && !is_in_nested_worktree(manifest)
             && self
@@ -91,7 +97,7 @@ impl Repos<'_> {
         let places = self.possible_checkouts(manifest, self.present());
         places
             .into_iter()
-            .find(|root| Path::new(&root.path).symlink_metadata().is_err())
+            .find(|root| Path::new(&root.directory).symlink_metadata().is_err())
     }
 
     /// Every set of roots by which a file of `session` here may have been written, for text with `{{REPO}}` in it. `learned` are working
@@ -156,8 +162,8 @@ impl Repos<'_> {
         present: Option<Placeholder>,
     ) -> Option<Placeholder> {
         self.clones.learn(facts)?;
-        if let Some(present) =
-            present.filter(|present| Path::new(&resolved(&present.path)) == facts.top)
+        if let Some(present) = present
+            .filter(|present| Path::new(&canonicalize_existing(&present.directory)) == facts.top)
         {
             return self.usable_checkout(present);
         }
@@ -190,15 +196,15 @@ impl Repos<'_> {
 
     /// `root`, unless it would take the place of a root of this machine.
     pub(crate) fn usable_checkout(self, root: Placeholder) -> Option<Placeholder> {
-        let top = resolved(&root.path);
+        let top = canonicalize_existing(&root.directory);
         let present = self.present();
-        let is_taken = present
-            .placeholders
-            .iter()
-            .any(|other| resolved(&other.path) == top || other.path == root.path);
+        let is_taken = present.placeholders.iter().any(|other| {
+            canonicalize_existing(&other.directory) == top || other.directory == root.directory
+        });
         let home = present.get(PlaceholderName::home().as_str());
-        let holds_home =
-            home.is_some_and(|home| Path::new(&resolved(&home.path)).starts_with(&top));
+        let holds_home = home.is_some_and(|home| {
+            Path::new(&canonicalize_existing(&home.directory)).starts_with(&top)
+        });
         (!is_taken && !holds_home).then_some(root)
     }
 
@@ -245,7 +251,7 @@ impl Repos<'_> {
         let same: Vec<PathBuf> = self
             .possible_checkouts(manifest, self.present())
             .iter()
-            .map(|root| resolved(&root.path).into())
+            .map(|root| canonicalize_existing(&root.directory).into())
             .collect();
         same.iter()
             .for_each(|place| drop(self.clones.learn_at(place)));
@@ -264,7 +270,7 @@ impl Repos<'_> {
         }
         let names: Vec<&str> = origins(manifest)
             .into_iter()
-            .filter_map(|origin| last_part(&origin.repo()?.path))
+            .filter_map(|origin| last_part(&origin.repo()?.directory))
             .collect();
         let is_named = |tree: &WorkingTree| {
             tree.top
@@ -368,7 +374,10 @@ fn origins(manifest: &Manifest) -> Vec<&Placeholders> {
 
 /// The repository of a root set, below its other roots.
 fn plain(origin: &Placeholders) -> Option<PortablePath> {
-    Some(collapse_path(&origin.without_repo(), &origin.repo()?.path))
+    Some(collapse_path(
+        &origin.without_repo(),
+        &origin.repo()?.directory,
+    ))
 }
 
 fn last_part(path: &str) -> Option<&str> {
@@ -392,7 +401,7 @@ fn placeholder_at_path(base: &Placeholders, path: &str) -> Option<Placeholder> {
         base.system,
         PlaceholderName::repo(),
         &spelled,
-        Some(&resolved(&spelled)),
+        Some(&canonicalize_existing(&spelled)),
     )
     .ok()
 }
@@ -424,11 +433,13 @@ mod tests {
         assert_eq!(
             placeholder_at_path(&base, "/no/such/disk/app")
                 .unwrap()
-                .path,
+                .directory,
             "/no/such/home/app"
         );
         assert_eq!(
-            placeholder_at_path(&base, "/no/such/other").unwrap().path,
+            placeholder_at_path(&base, "/no/such/other")
+                .unwrap()
+                .directory,
             "/no/such/other"
         );
         for bad in ["/", "relative", "C:\\x", "/no/../x"] {

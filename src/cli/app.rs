@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::args::Cli;
-use super::error::CliError;
+use super::args::GlobalArgs;
+use super::error::{CliError, CommandError};
 use super::exit::Exit;
 use crate::config::{Config, FILE_NAME, Settings};
 use crate::domain::progress::Progress;
-use crate::machine::notes::mark_as_shown;
 use crate::report::transfer::{RemoteState, Report};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::env::Env;
@@ -19,7 +18,8 @@ use crate::ui::progress::progress;
 use crate::ui::style::is_colored;
 use crate::ui::{json, notes, report};
 use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
+use crate::workspace::received_notes::mark_as_shown;
+use crate::workspace::setup_error::SetupError;
 
 /// One run of the program.
 pub(crate) struct App {
@@ -32,17 +32,17 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(env: Env, cli: &Cli) -> Self {
-        let color = cli.global.color;
+    pub(crate) fn new(env: Env, global: &GlobalArgs) -> Self {
+        let color = global.color;
         let stderr_colors = is_colored(color, env.no_color, env.stderr_is_terminal);
         let out = Output::of_process(OutputOptions {
             stdout_colors: is_colored(color, env.no_color, env.stdout_is_terminal),
             stderr_colors,
             columns: env.columns,
             rows: env.rows,
-            quiet: cli.global.quiet,
+            quiet: global.quiet,
         });
-        let progress = progress(env.stderr_is_terminal && !cli.global.quiet);
+        let progress = progress(env.stderr_is_terminal && !global.quiet);
         Self {
             env,
             clock: SystemClock::default(),
@@ -82,7 +82,7 @@ impl App {
     /// # Errors
     /// Also if `ccsync init` has not been run here.
     pub(crate) fn config(&self) -> Result<Config, CliError> {
-        Ok(self.load()?.ok_or(SyncError::NotSetUp)?)
+        Ok(self.load()?.ok_or(SetupError::NotSetUp)?)
     }
 
     /// What `sync` works with.
@@ -110,7 +110,7 @@ impl App {
 
     fn load(&self) -> Result<Option<Config>, CliError> {
         let path = self.config_path();
-        Config::load(&path).map_err(|e| CliError::from(e).in_file(&path))
+        Config::load(&path).map_err(|e| CliError::from(e))
     }
 
     /// Prints lines of data.
@@ -118,10 +118,10 @@ impl App {
     /// # Errors
     /// If standard output cannot be written.
     pub(crate) fn print(&mut self, lines: &[String]) -> Result<(), CliError> {
-        lines
-            .iter()
-            .try_for_each(|line| self.out.data(line))
-            .map_err(CliError::stdout)
+        for line in lines {
+            self.out.data(line).map_err(CommandError::Stdout)?;
+        }
+        Ok(())
     }
 
     /// Prints a text that another library generated.
@@ -129,9 +129,11 @@ impl App {
     /// # Errors
     /// If standard output cannot be written.
     pub(crate) fn print_text(&mut self, text: &[u8]) -> Result<(), CliError> {
+        let text = String::from_utf8_lossy(text);
         self.out
-            .data(String::from_utf8_lossy(text).trim_end())
-            .map_err(CliError::stdout)
+            .data(text.trim_end())
+            .map_err(CommandError::Stdout)?;
+        Ok(())
     }
 
     /// Prints the document of a command.
@@ -144,7 +146,7 @@ impl App {
         body: &impl Serialize,
     ) -> Result<(), CliError> {
         let text = json::document(command, body).map_err(CliError::internal)?;
-        self.out.data(&text).map_err(CliError::stdout)
+        Ok(self.out.data(&text).map_err(CommandError::Stdout)?)
     }
 
     /// Prints what a push or a pull did, and gives its exit code.
@@ -208,4 +210,9 @@ impl App {
             self.out.message(&line);
         }
     }
+}
+
+/// Returns the directory that relative paths on the command line start from.
+pub(crate) fn current_dir() -> Result<PathBuf, CliError> {
+    Ok(std::env::current_dir().map_err(CommandError::CurrentDir)?)
 }

@@ -1,28 +1,14 @@
-//! The command line as typed.
+//! Arguments that several commands have.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{Args, Parser};
-
-use super::command::Command;
-use super::exit::Exit;
 use crate::domain::placeholder::{InvalidPlaceholder, PlaceholderName};
 use crate::ui::style::ColorMode;
 
-/// Keep Claude Code sessions in a private git repository and continue them on any machine
-#[derive(Debug, Parser)]
-#[command(name = "ccsync", version, after_help = exit_codes(), max_term_width = 100, disable_help_subcommand = true)]
-pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) global: Global,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
 /// Options of every command.
-#[derive(Debug, Args)]
-pub(crate) struct Global {
+#[derive(Debug, clap::Args)]
+pub(crate) struct GlobalArgs {
     /// Print only what was asked for and what needs attention
     #[arg(long, short, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
@@ -38,8 +24,18 @@ pub(crate) struct Global {
     pub(crate) color: ColorMode,
 }
 
-/// Of the commands whose result a script may want.
-#[derive(Debug, Args)]
+impl GlobalArgs {
+    /// Returns the options of a run that prints nothing of its own.
+    pub(crate) fn silent() -> Self {
+        Self {
+            quiet: true,
+            color: ColorMode::Never,
+        }
+    }
+}
+
+/// The output switch of commands that print a result.
+#[derive(Debug, clap::Args)]
 pub(crate) struct JsonFlag {
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -93,24 +89,9 @@ impl PlaceholderArg {
     }
 }
 
-fn exit_codes() -> String {
-    let line = |exit: &Exit| format!("  {:>3}  {}", exit.code(), exit.meaning());
-    format!(
-        "Exit codes:\n{}",
-        Exit::ALL.iter().map(line).collect::<Vec<_>>().join("\n")
-    )
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
-
-    #[test]
-    fn args_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
 
     #[test]
     fn args_placeholder_takes_name_and_absolute_directory() {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::domain::error::ErrorKind;
 use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report};
 use crate::report::verification::{RemoteStanding, SessionCheck, Standing, Verification};
 
@@ -78,6 +79,18 @@ impl Exit {
             Self::Busy => "another ccsync is running",
             Self::Interrupted => "interrupted",
             Self::OfClient(_) => "the client's own",
+        }
+    }
+
+    /// The code of an error.
+    pub(crate) fn of_error(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Failed | ErrorKind::Remote | ErrorKind::DamagedStore => Self::Failed,
+            ErrorKind::Usage => Self::Usage,
+            ErrorKind::Locked => Self::Locked,
+            ErrorKind::Busy => Self::Busy,
+            ErrorKind::Interrupted => Self::Interrupted,
+            ErrorKind::Internal => Self::Internal,
         }
     }
 

@@ -1,15 +1,15 @@
-//! The last line of defence: a panic is our bug, says so, and ends with its own exit code.
+//! Turns a panic into a message and an exit code of its own.
 
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 
-use super::bare_output;
-use super::error::please_report;
 use super::exit::Exit;
+use crate::domain::error::please_report;
+use crate::ui::output::{Output, OutputOptions};
 
-/// Runs the program; whatever panics in it becomes [`Exit::Internal`].
+/// Runs the program. A panic becomes [`Exit::Internal`].
 pub(super) fn guarded(run: impl FnOnce() -> Exit) -> Exit {
     panic::set_hook(Box::new(explain));
-    // Nothing of the program is used after a panic, so no broken state is ever seen.
+    // Nothing of the program is used after a panic, so broken state is never seen.
     panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(Exit::Internal)
 }
 
@@ -27,10 +27,21 @@ fn explain(info: &PanicHookInfo<'_>) {
         .flatten()
         .collect();
     bare_output().error(
-        "this is a bug in ccsync; no session is lost by it",
+        "this is a bug in ccsync; no session is lost",
         &causes,
         &[please_report()],
     );
+}
+
+/// Returns streams for the time before anything is known about the terminal.
+pub(super) fn bare_output() -> Output {
+    Output::of_process(OutputOptions {
+        stdout_colors: false,
+        stderr_colors: false,
+        columns: None,
+        rows: None,
+        quiet: false,
+    })
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub enum ExtraKind {
 }
 
 /// So many plans, the newest, are sent and kept in the store: what a session is to go on with is among them.
-pub const MOST_PLANS: usize = 256;
+pub const MAX_PLANS: usize = 256;
 
 /// Why a text names no kind of file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +77,7 @@ impl ExtraKind {
     }
 
     /// The kind of a file of the user by its name in the client's directory; `None`: it never travels.
-    pub fn of_user_file(name: &str) -> Option<Self> {
+    pub fn from_user_file(name: &str) -> Option<Self> {
         match name.split_once('/') {
             None if name == "CLAUDE.md" => Some(Self::ClaudeMd),
             None if name == "settings.json" => Some(Self::Settings),
@@ -245,14 +245,14 @@ mod tests {
             "plans/x",
             "plans/old/x.md",
         ] {
-            assert_eq!(ExtraKind::of_user_file(never), None, "{never}");
+            assert_eq!(ExtraKind::from_user_file(never), None, "{never}");
         }
         assert_eq!(
-            ExtraKind::of_user_file("commands/a/b.md"),
+            ExtraKind::from_user_file("commands/a/b.md"),
             Some(ExtraKind::Commands)
         );
         assert_eq!(
-            ExtraKind::of_user_file("plans/a.md"),
+            ExtraKind::from_user_file("plans/a.md"),
             Some(ExtraKind::Plans)
         );
     }

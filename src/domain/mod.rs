@@ -5,8 +5,9 @@
 
 pub(crate) mod checked;
 pub mod client_dir;
+pub mod error;
 pub mod extras;
-pub mod found;
+pub mod hit;
 pub mod id;
 pub mod path;
 pub mod pattern;
@@ -14,6 +15,7 @@ pub mod placeholder;
 pub mod progress;
 pub mod project;
 pub mod session_file;
+pub mod shell;
 pub mod size;
 pub mod turn;
 pub mod url;

@@ -31,7 +31,8 @@ pub struct Placeholder {
     /// The name that stands in the placeholder.
     pub name: PlaceholderName,
     /// Absolute path in the native form of its machine, without a trailing separator.
-    pub path: String,
+    #[serde(alias = "path")]
+    pub directory: String,
     /// The same directory with symbolic links resolved, where that differs (the client writes resolved paths).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<String>,
@@ -43,7 +44,7 @@ pub struct Placeholders {
     /// Whose path rules the paths follow.
     pub system: System,
     /// The roots, sorted by name, one per name.
-    #[serde(rename = "roots")]
+    #[serde(alias = "roots")]
     pub placeholders: Vec<Placeholder>,
 }
 
@@ -109,8 +110,8 @@ impl System {
         if self.is_windows() { '\\' } else { '/' }
     }
 
-    /// The system this program was built for; WSL cannot be told at compile time and is `sys::env`'s business.
-    pub fn of_build() -> Self {
+    /// Returns the system that this program was built for; `sys::env` recognises WSL.
+    pub fn current() -> Self {
         if cfg!(windows) {
             Self::Windows
         } else if cfg!(target_os = "macos") {
@@ -132,14 +133,14 @@ impl Placeholder {
         path: &str,
         resolved: Option<&str>,
     ) -> Result<Self, InvalidPlaceholder> {
-        let path = clean(system, path)?;
+        let directory = clean(system, path)?;
         let resolved = resolved
             .map(|p| clean(system, p))
             .transpose()?
-            .filter(|p| *p != path);
+            .filter(|p| *p != directory);
         Ok(Self {
             name,
-            path,
+            directory,
             resolved,
         })
     }
@@ -198,7 +199,7 @@ impl Placeholders {
         let placeholders = self
             .placeholders
             .into_iter()
-            .map(|r| Placeholder::new(system, r.name, &r.path, r.resolved.as_deref()));
+            .map(|r| Placeholder::new(system, r.name, &r.directory, r.resolved.as_deref()));
         Ok(Self::new(
             system,
             placeholders.collect::<Result<Vec<_>, _>>()?,
@@ -236,7 +237,7 @@ mod tests {
     #[test]
     fn placeholder_path_is_absolute_and_not_filesystem_root() {
         let root = |system, path| {
-            Placeholder::new(system, PlaceholderName::home(), path, None).map(|r| r.path)
+            Placeholder::new(system, PlaceholderName::home(), path, None).map(|r| r.directory)
         };
         assert_eq!(root(System::Linux, "/home/al/").as_deref(), Ok("/home/al"));
         assert_eq!(

@@ -1,27 +1,27 @@
-//! A conversation as people read it: who said what, and which tools were used. Plain data.
+//! A conversation in turns. Plain data.
 
 use chrono::{DateTime, Utc};
 
-/// Who spoke.
+/// The speaker of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
-    /// The person at the keyboard.
+pub enum TurnSpeaker {
+    /// The user.
     User,
     /// The model.
     Assistant,
-    /// The client itself: a summary in place of what was compacted.
+    /// The client: a summary in place of compacted records.
     Client,
 }
 
-/// What one side said until the other spoke. Texts are unsanitised.
+/// Everything from one speaker until the other one speaks. Texts are unsanitised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// Who said it.
-    pub who: Who,
-    /// When it began, where that is known.
+    /// The speaker.
+    pub speaker: TurnSpeaker,
+    /// The time at which it began, if it is known.
     pub time: Option<DateTime<Utc>>,
-    /// What was said, in paragraphs; empty if only tools were used.
+    /// The text, in paragraphs; empty if only tools were used.
     pub text: String,
-    /// The tools that were used, each in short: `Bash: cargo test`, `Edit src/x.rs`.
+    /// The used tools, each in short: `Bash: cargo test`, `Edit src/x.rs`.
     pub tools: Vec<String>,
 }

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::{ErrorKind, UserError};
+
 /// The address of a remote. `Display` and `Debug` hide passwords and tokens; only [`RemoteUrl::as_git_argument`] has
 /// them.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,25 +32,25 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Nothing is there.
-    #[error("the remote is empty")]
+    #[error("the remote URL is empty")]
     Empty,
     /// It would be taken for an option.
-    #[error("a remote must not begin with `-`")]
+    #[error("a remote URL must not begin with `-`")]
     LeadingDash,
     /// Line feeds and the like have no place in an address.
-    #[error("the remote holds a control character")]
+    #[error("the remote URL contains a control character")]
     ControlCharacter,
     /// `ext::`, `fd::` and their kin run programs.
-    #[error("remotes of the form `{0}::…` are not accepted, because they run a program")]
+    #[error("remote URLs of the form `{0}::…` are not accepted: they run a program")]
     Helper(String),
     /// Git would look for a program to handle it.
-    #[error("`{0}://` is not accepted: use https, ssh, file or a path")]
+    #[error("remote URLs with `{0}://` are not accepted: use https, ssh, file or a path")]
     Scheme(String),
     /// There is no host, or one that a program could take for an option.
-    #[error("the remote has no usable host name")]
+    #[error("the remote URL has no valid host name")]
     Host,
     /// There is no path.
-    #[error("the remote has no path after its host")]
+    #[error("the remote URL has no path after its host")]
     NoPath,
 }
 
@@ -373,6 +375,17 @@ fn host_name(authority: &str) -> String {
         "altssh.gitlab.com" => "gitlab.com".to_owned(),
         "altssh.bitbucket.org" => "bitbucket.org".to_owned(),
         _ => host,
+    }
+}
+
+impl UserError for UrlError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let example = "ccsync init --remote git@github.com:you/sessions.git";
+        vec![format!("give a URL, for example `{example}`")]
     }
 }
 

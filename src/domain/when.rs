@@ -8,6 +8,7 @@
 //! | `90 min`, `2h`, `3d`, `2 weeks ago` | so long before now: a number and `min`, `h`, `d` or `w`, or the whole word; `ago` may follow |
 //! | 4 to 40 digits of `0-9a-f` | the commit whose id begins so |
 
+use crate::domain::error::{ErrorKind, UserError};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
 use super::id::CommitId;
@@ -28,7 +29,7 @@ pub enum InvalidWhen {
     #[error("`{}` is neither a time nor a commit", .0.escape_debug())]
     Unknown(String),
     /// The clocks were put forward over it.
-    #[error("there is no `{}` in this time zone", .0.escape_debug())]
+    #[error("no time `{}` in this time zone", .0.escape_debug())]
     NoSuchTime(String),
 }
 
@@ -99,6 +100,18 @@ fn past(text: &str) -> Option<TimeDelta> {
         "d" | "day" | "days" => Some(TimeDelta::days(number)),
         "w" | "week" | "weeks" => Some(TimeDelta::weeks(number)),
         _ => None,
+    }
+}
+
+impl UserError for InvalidWhen {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let examples =
+            "`--at \"2026-11-20 14:00\"`, `--at 3d`, or `--at` with a commit of `ccsync log`";
+        vec![format!("give a time or a commit: {examples}")]
     }
 }
 

@@ -3,60 +3,23 @@
 //! A yes is remembered by the hash of the content, so that the same is not asked again; a no leaves this machine's own as it is until the
 //! other changes once more.
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::ExtraKind;
 use crate::domain::path::RelativeName;
 use crate::extras::base::Base;
 use crate::extras::bundles::{OpenBundle, There};
-use crate::extras::compare::{Decision, Here, Place, Sides};
+use crate::extras::change::{Proposed, carry_out, proposed};
+use crate::extras::compare::{Decision, Place, Sides};
 use crate::extras::context::{Names, load_state, places_here};
-use crate::extras::merge::{Side, merge};
 use crate::extras::owners::Places;
-use crate::extras::pull::carry_out;
 use crate::extras::state::State;
-use crate::extras::text_file::{PathRewriter, hash};
-use crate::report::transfer::ExtraOutcome;
-use crate::session::extras::link_on_the_way;
-use crate::session::materialise::Journal;
+use crate::extras::text_file::hash;
+use crate::session::extras::first_extra_link;
+use crate::session::journal::Journal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
-
-/// What a file would become here.
-pub(crate) struct Proposed {
-    /// The file as the store has it, and its content here; none: it is removed.
-    pub(crate) becomes: Option<(Base, String)>,
-    /// Its owner may run it then.
-    pub(crate) executable: bool,
-    pub(crate) outcome: ExtraOutcome,
-    /// By which a yes to it is remembered.
-    pub(crate) consent: String,
-}
-
-impl Proposed {
-    pub(crate) fn of(theirs: Base, local: String, outcome: ExtraOutcome) -> Self {
-        Self {
-            becomes: Some((theirs, local)),
-            executable: false,
-            outcome,
-            consent: String::new(),
-        }
-    }
-
-    pub(crate) fn removal() -> Self {
-        Self {
-            becomes: None,
-            executable: false,
-            outcome: ExtraOutcome::Removed,
-            consent: String::new(),
-        }
-    }
-
-    /// Whether what this machine has changed is not in it.
-    pub(crate) fn replaces_changes(&self, sides: &Sides) -> bool {
-        matches!(sides.here, Here::Changed { .. }) && self.outcome != ExtraOutcome::Merged
-    }
-}
 
 /// A change that waits for a yes. All text in it is unsanitised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +92,7 @@ pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided
                         state.accept(&change.consent);
                         decided.applied.push(proposal.name);
                     }
-                    Err(e) => decided.skipped.push((proposal.name, e.in_words())),
+                    Err(e) => decided.skipped.push((proposal.name, error_chain(&e))),
                 }
             } else if no.contains(&proposal.consent) {
                 keep(place, name, sides, state)?;
@@ -192,7 +155,8 @@ fn waiting(
     for name in stored {
         let is_wanted =
             |kind: &ExtraKind| kind.can_run_code() && workspace.ctx.settings.extras.contains(kind);
-        let link = link_on_the_way(&place.directory, &name).filter(|link| *link != place.directory);
+        let link =
+            first_extra_link(&place.directory, &name).filter(|link| *link != place.directory);
         let Some(kind) = place
             .kind(&name)
             .filter(is_wanted)
@@ -205,7 +169,7 @@ fn waiting(
             continue;
         };
         if !matches!(
-            sides.decide(&path_rewriter, kind, place.listing.is_there),
+            sides.decide(&path_rewriter, kind, place.listing.exists),
             Decision::Theirs | Decision::Both
         ) {
             continue;
@@ -219,7 +183,7 @@ fn waiting(
                 .bundle
                 .removed
                 .get(&name)
-                .map_or_else(String::new, |removed| names.one(&removed.by)),
+                .map_or_else(String::new, |removed| names.one(&removed.machine)),
         };
         let proposal = Proposal {
             name: name.to_string(),
@@ -240,86 +204,4 @@ fn waiting(
         each(place, &name, &sides, change, proposal, state)?;
     }
     Ok(())
-}
-
-/// What is proposed for a file: both changes where they do not meet, else what the store has.
-pub(crate) fn proposed(
-    path_rewriter: &PathRewriter,
-    name: &RelativeName,
-    sides: &Sides,
-) -> Result<Proposed, String> {
-    let mut change = match &sides.there {
-        There::Is { doc, .. } => {
-            let local = path_rewriter.expand(doc).map_err(|e| e.to_string())?;
-            let executable = is_skill(name) && sides.becomes_program(doc);
-            let as_stored = is_skill(name) && doc.executable.unwrap_or(executable);
-            let theirs = Base {
-                doc: doc.clone(),
-                local: local.clone(),
-                executable: as_stored,
-                is_reading: true,
-            };
-            let change = match both(path_rewriter, name, sides) {
-                Some(both) => Proposed::of(theirs, both, ExtraOutcome::Merged),
-                None => Proposed::of(theirs, local, ExtraOutcome::Brought),
-            };
-            Proposed {
-                executable,
-                ..change
-            }
-        }
-        There::Removed | There::Absent => Proposed::removal(),
-    };
-    change.consent = consent_to(
-        name,
-        change
-            .becomes
-            .as_ref()
-            .map(|(_, local)| (local.as_str(), change.executable)),
-    );
-    Ok(change)
-}
-
-fn is_skill(name: &RelativeName) -> bool {
-    ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Skills)
-}
-
-/// By what a yes to this content of a file, which may be run or not, is remembered; `None`: to its removal.
-fn consent_to(name: &RelativeName, content: Option<(&str, bool)>) -> String {
-    let (what, text) = match content {
-        Some((text, true)) => ("program", text),
-        Some((text, false)) => ("true", text),
-        None => ("false", ""),
-    };
-    let content = hash(&format!("{what}\n{text}"));
-    format!("{}{content}", consents_to(name))
-}
-
-/// How every yes to a content of this file begins.
-pub(crate) fn consents_to(name: &RelativeName) -> String {
-    hash(name.as_str())
-}
-
-/// Both machines' changes, where each can be made for itself and the result is still what it was before: settings stay JSON.
-fn both(path_rewriter: &PathRewriter, name: &RelativeName, sides: &Sides) -> Option<String> {
-    let (Here::Changed { .. }, There::Is { doc, .. }, Some(base)) =
-        (&sides.here, &sides.there, &sides.base)
-    else {
-        return None;
-    };
-    let ours = sides.ours()?;
-    let (a, b) = (
-        Side {
-            doc: &ours.doc,
-            machine: "",
-        },
-        Side { doc, machine: "" },
-    );
-    let merged = merge(Some(&base.doc), a, b);
-    let text = path_rewriter
-        .expand(&merged.doc)
-        .ok()
-        .filter(|_| merged.is_clean)?;
-    let is_json = name.as_str().ends_with(".json");
-    (!is_json || serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok()).then_some(text)
 }

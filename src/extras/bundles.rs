@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use crate::domain::extras::{BundleId, ExtraKind, MOST_PLANS};
+use crate::domain::extras::{BundleId, ExtraKind, MAX_PLANS};
 use crate::domain::id::MachineId;
 use crate::domain::path::RelativeName;
 use crate::extras::text_file::{BadText, TextFile};
 use crate::store::bundle::{
-    ExtrasBundle, MAX_FILES, MAX_SHELF_BYTES, MAX_SHELF_TEXT, MAX_TEXT_BYTES, StoredExtra,
-    in_the_way,
+    ExtrasBundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_TEXT_BYTES, MAX_FILES, MAX_TEXT_BYTES, StoredExtra,
+    conflicting_name,
 };
 use crate::store::{Snapshot, StoreError, Transaction};
 
@@ -99,10 +99,10 @@ impl<'s> OpenBundle<'s> {
         if let Some(doc) = self.texts.borrow().get(name) {
             return Ok(There::Is {
                 doc: doc.clone(),
-                by: stored.by.clone(),
+                by: stored.machine.clone(),
             });
         }
-        let text = self.snapshot.extras(&self.id, name, stored)?;
+        let text = self.snapshot.extra_text(&self.id, name, stored)?;
         let doc = TextFile::of_stored(
             &text,
             &stored.runs,
@@ -112,7 +112,7 @@ impl<'s> OpenBundle<'s> {
         self.texts.borrow_mut().insert(name.clone(), doc.clone());
         Ok(There::Is {
             doc,
-            by: stored.by.clone(),
+            by: stored.machine.clone(),
         })
     }
 
@@ -124,21 +124,21 @@ impl<'s> OpenBundle<'s> {
         by: MachineId,
         day: Option<NaiveDate>,
     ) -> Result<(), BundleError> {
-        if let Some(other) = in_the_way(&self.bundle.files, name) {
+        if let Some(other) = conflicting_name(&self.bundle.files, name) {
             return Err(BundleError::InTheWay(other.clone()));
         }
         if self.bundle.files.len() >= MAX_FILES && !self.bundle.files.contains_key(name) {
             return Err(BundleError::Full);
         }
         let stored = StoredExtra {
-            day,
+            modified_on: day,
             ..doc.described(by)
         };
         if stored.bytes > MAX_TEXT_BYTES {
             return Err(BundleError::Large);
         }
         let before = self.bundle.files.get(name).map_or(0, |before| before.bytes);
-        if self.bundle.bytes() - before + stored.bytes > MAX_SHELF_TEXT {
+        if self.bundle.bytes() - before + stored.bytes > MAX_BUNDLE_TEXT_BYTES {
             return Err(BundleError::Heavy);
         }
         // Those that nothing needs in the end are not written.
@@ -149,10 +149,8 @@ impl<'s> OpenBundle<'s> {
             .bundle
             .files
             .get(name)
-            .map_or(0, |former| former.json_bytes_at_most(name));
-        if self.bundle.json_bytes_at_most() - former + stored.json_bytes_at_most(name)
-            > MAX_SHELF_BYTES
-        {
+            .map_or(0, |former| former.max_json_bytes(name));
+        if self.bundle.max_json_bytes() - former + stored.max_json_bytes(name) > MAX_BUNDLE_BYTES {
             return Err(BundleError::Crowded);
         }
         self.bundle.files.insert(name.clone(), stored);
@@ -170,34 +168,35 @@ impl<'s> OpenBundle<'s> {
     }
 
     /// Takes note of a text of another program that has come into the file.
-    pub(crate) fn note_import(&mut self, name: &RelativeName, hash: &str) {
+    pub(crate) fn record_import(&mut self, name: &RelativeName, hash: &str) {
         if !self.bundle.was_imported(name, hash) {
-            self.bundle.note_import(name, hash);
+            self.bundle.record_import(name, hash);
             self.noted = true;
         }
     }
 
     /// The day with which a text was put on it.
     pub(crate) fn day(&self, name: &RelativeName) -> Option<NaiveDate> {
-        self.bundle.files.get(name)?.day
+        self.bundle.files.get(name)?.modified_on
     }
 
-    /// Of more than [`MOST_PLANS`] plans, the oldest go. Nobody has removed them: where they are, they stay. Returns their names.
+    /// Of more than [`MAX_PLANS`] plans, the oldest go. Nobody has removed them: where they are, they stay. Returns their names.
     pub(crate) fn drop_older_plans(&mut self) -> Vec<RelativeName> {
         if !self.is_changed() {
             return Vec::new();
         }
-        let is_plan =
-            |name: &RelativeName| ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Plans);
+        let is_plan = |name: &RelativeName| {
+            ExtraKind::from_user_file(name.as_str()) == Some(ExtraKind::Plans)
+        };
         let plans = self.bundle.files.iter().filter(|(name, _)| is_plan(name));
         let mut plans: Vec<_> = plans
-            .map(|(name, stored)| (stored.day, name.clone()))
+            .map(|(name, stored)| (stored.modified_on, name.clone()))
             .collect();
         plans.sort();
         let dropped: Vec<RelativeName> = plans
             .into_iter()
             .rev()
-            .skip(MOST_PLANS)
+            .skip(MAX_PLANS)
             .map(|(_, name)| name)
             .collect();
         for name in &dropped {
@@ -223,10 +222,10 @@ impl<'s> OpenBundle<'s> {
         self.bundle.prune_placeholders();
         for name in &self.changed {
             match self.texts.get_mut().get(name) {
-                Some(doc) => tx.put_extra(&self.id, name, doc.text())?,
+                Some(doc) => tx.write_extra(&self.id, name, doc.text())?,
                 None => tx.remove_extra(&self.id, name),
             }
         }
-        tx.put_bundle(&self.id, &self.bundle)
+        tx.write_bundle(&self.id, &self.bundle)
     }
 }

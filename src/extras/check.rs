@@ -1,10 +1,10 @@
 //! Whether the shelves of the store can be read as they are described.
 
+use crate::domain::error::error_chain;
 use crate::extras::bundles::OpenBundle;
 use crate::report::verification::ExtrasCheck;
 use crate::store::bundle::ExtrasBundle;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// Reads every text that lies beside sessions in the store.
@@ -15,7 +15,7 @@ pub(crate) fn check(workspace: &Workspace<'_>) -> Result<ExtrasCheck, SyncError>
         let bundle = match OpenBundle::open(&snapshot, &id, || ExtrasBundle::empty(None, None)) {
             Ok(bundle) => bundle,
             Err(e) => {
-                check.damage.push(in_words(&e));
+                check.damage.push(error_chain(&e));
                 continue;
             }
         };
@@ -25,7 +25,9 @@ pub(crate) fn check(workspace: &Workspace<'_>) -> Result<ExtrasCheck, SyncError>
                     check.files += 1;
                     check.bytes += stored.bytes;
                 }
-                Err(e) => check.damage.push(format!("{id}/{name}: {}", in_words(&e))),
+                Err(e) => check
+                    .damage
+                    .push(format!("{id}/{name}: {}", error_chain(&e))),
             }
         }
     }

@@ -10,7 +10,9 @@ use crate::extras::base::Base;
 use crate::extras::bundles::{BundleError, OpenBundle, There};
 use crate::extras::state::{Found, KnownProject, State};
 use crate::extras::text_file::{PathRewriter, TextFile, hash};
-use crate::session::extras::{Listing, MAX_BYTES, link_on_the_way, path_of, read_text, too_large};
+use crate::session::extras::{
+    ExtraText, ExtrasListing, MAX_EXTRA_BYTES, TOO_LARGE, extra_path, first_extra_link, read_text,
+};
 use crate::store::bundle::ExtrasBundle;
 use crate::sys::fs::{FileStamp, PathError, knows_executables};
 
@@ -22,7 +24,7 @@ pub(crate) struct Place {
     pub(crate) directory: PathBuf,
     /// Whose memory it is; none: the user's own files.
     pub(crate) project: Option<KnownProject>,
-    pub(crate) listing: Listing,
+    pub(crate) listing: ExtrasListing,
 }
 
 impl Place {
@@ -45,7 +47,7 @@ impl Place {
     }
 
     pub(crate) fn path(&self, name: &RelativeName) -> PathBuf {
-        path_of(&self.directory, name)
+        extra_path(&self.directory, name)
     }
 
     /// Whether nothing at all lies under this name.
@@ -54,7 +56,7 @@ impl Place {
         let is_gone = found
             .is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory));
         is_gone
-            && link_on_the_way(&self.directory, name)
+            && first_extra_link(&self.directory, name)
                 .is_none_or(|link| self.bundle.is_user() && link == self.directory)
     }
 
@@ -65,7 +67,7 @@ impl Place {
             return None;
         }
         if self.bundle.is_user() {
-            ExtraKind::of_user_file(name.as_str())
+            ExtraKind::from_user_file(name.as_str())
         } else {
             Some(ExtraKind::Memory)
         }
@@ -288,9 +290,9 @@ fn here(
         left: Some(reason),
         ..found.clone()
     };
-    if stamp.len > MAX_BYTES {
-        state.note(&place.name, name, leave(too_large()));
-        return Err(NotCompared::Left(too_large()));
+    if stamp.len > MAX_EXTRA_BYTES {
+        state.note(&place.name, name, leave(TOO_LARGE.to_owned()));
+        return Err(NotCompared::Left(TOO_LARGE.to_owned()));
     }
     let known = state
         .file(&place.name, name)
@@ -304,8 +306,9 @@ fn here(
         return Ok(Here::Unchanged);
     }
     let local = match read_text(&place.path(name)) {
-        Ok(Ok(local)) => local,
-        Ok(Err(reason)) => {
+        Ok(ExtraText::Text(local)) => local,
+        Ok(ExtraText::Unsuitable(reason)) => {
+            let reason = reason.to_owned();
             state.note(&place.name, name, leave(reason.clone()));
             return Err(NotCompared::Left(reason));
         }
@@ -339,9 +342,9 @@ fn here(
 
 /// An error with its causes in one line.
 pub(crate) fn bundle_error(error: &BundleError) -> String {
-    crate::workspace::message::in_words(error)
+    crate::domain::error::error_chain(error)
 }
 
 pub(crate) fn path_error(error: &PathError) -> String {
-    crate::workspace::message::in_words(error)
+    crate::domain::error::error_chain(error)
 }

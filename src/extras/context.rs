@@ -17,7 +17,9 @@ use crate::extras::compare::Place;
 use crate::extras::owners::Places;
 use crate::extras::state::State;
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
-use crate::session::extras::{directories_with_memory, memory, memory_directory, users_files};
+use crate::session::extras::{
+    directories_with_memory, list_memory, list_user_files, memory_directory,
+};
 use crate::store::Snapshot;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -32,7 +34,7 @@ pub(crate) fn load_state(workspace: &Workspace<'_>, head: Option<&CommitId>) -> 
         env.claude_dir.display()
     );
     let mut state = State::load(&env.dirs.state, &settings);
-    state.set_head(head, |commit| workspace.store.has(commit));
+    state.set_head(head, |commit| workspace.store.has_commit(commit));
     state
 }
 
@@ -48,7 +50,7 @@ pub(crate) fn places_here(
     if kinds.contains(&ExtraKind::Memory) {
         for name in directories_with_memory(claude_dir)? {
             let directory = memory_directory(claude_dir, &name);
-            let listing = memory(&directory);
+            let listing = list_memory(&directory);
             match places.project(&name, state) {
                 Some(project) => {
                     let bundle = BundleId::of_project(&project.key);
@@ -69,7 +71,7 @@ pub(crate) fn places_here(
         }
     }
     if kinds.iter().any(|kind| *kind != ExtraKind::Memory) {
-        let listing = users_files(claude_dir, kinds);
+        let listing = list_user_files(claude_dir, kinds);
         let directory = claude_dir.clone();
         found.push(Place {
             name: String::new(),
@@ -117,7 +119,7 @@ impl<'p> PlaceReport<'p> {
             files: Vec::new(),
             is_open: false,
         };
-        for (path, reason) in &place.listing.left {
+        for (path, reason) in &place.listing.skipped {
             report.say(
                 &path.display().to_string(),
                 ExtraOutcome::Left {

@@ -6,50 +6,24 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chrono::NaiveDate;
-
+use crate::domain::error::error_chain;
 use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::path::{PortablePath, RelativeName};
 use crate::extras::bundles::{OpenBundle, There};
 use crate::extras::compare::bundle_error;
 use crate::extras::context::Names;
+use crate::extras::foreign_text::{ForeignProject, ForeignText, IMPORTED};
 use crate::extras::merge::{Side, merge};
 use crate::extras::owners::Places;
 use crate::extras::text_file::{PathRewriter, TextFile, hash};
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport, Report};
 use crate::rewrite::expand_path;
-use crate::session::extras::{MAX_BYTES, too_large};
+use crate::session::extras::{MAX_EXTRA_BYTES, TOO_LARGE};
 use crate::store::bundle::ExtrasBundle;
 use crate::store::machine::Machine;
 use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
-
-/// What follows the name of a machine that is known from another program's store.
-pub(crate) const IMPORTED: &str = " (imported)";
-
-/// A text of another program's store.
-pub(crate) struct ForeignText {
-    /// Whose memory it is; none: the user's own.
-    pub(crate) project: Option<ForeignProject>,
-    /// Its name below the owner's directory.
-    pub(crate) name: RelativeName,
-    /// As it lies there: with the paths of a machine.
-    pub(crate) text: String,
-    /// The day on which it was written last, where that is known.
-    pub(crate) day: Option<NaiveDate>,
-    /// Who may have written it, the likeliest first; at least one.
-    pub(crate) writers: Vec<Machine>,
-}
-
-/// A project as another program knows it.
-pub(crate) struct ForeignProject {
-    /// Portable path of its main checkout.
-    pub(crate) path: PortablePath,
-    /// Where the path is no more than a guess: the client's name of the portable path.
-    pub(crate) directory: Option<String>,
-}
 
 /// Whose a text is in this store.
 struct Owner {
@@ -168,7 +142,7 @@ impl Taking<'_, '_> {
         let kind = if owner.key.is_some() {
             Some(ExtraKind::Memory)
         } else {
-            ExtraKind::of_user_file(text.name.as_str())
+            ExtraKind::from_user_file(text.name.as_str())
         };
         let Some(kind) = kind.filter(|kind| !kind.can_run_code()) else {
             let reason = "it does not travel beside sessions".to_owned();
@@ -187,7 +161,7 @@ impl Taking<'_, '_> {
             Err(e) => {
                 return Ok(Some((
                     ExtraOutcome::Skipped {
-                        reason: in_words(&e),
+                        reason: error_chain(&e),
                     },
                     0,
                 )));
@@ -220,7 +194,7 @@ impl Taking<'_, '_> {
         let (doc, outcome) = match stored {
             None => (theirs, ExtraOutcome::Sent),
             Some((doc, _)) if theirs.is_still(&doc) => {
-                bundle.note_import(&text.name, &hash);
+                bundle.record_import(&text.name, &hash);
                 return Ok(None);
             }
             Some((doc, by)) => {
@@ -237,10 +211,10 @@ impl Taking<'_, '_> {
                     },
                 );
                 let merged = merge(None, a, b);
-                if merged.doc.text().len() as u64 > MAX_BYTES {
+                if merged.doc.text().len() as u64 > MAX_EXTRA_BYTES {
                     let reason = format!(
                         "together with what the store has, it would be {}",
-                        too_large()
+                        TOO_LARGE
                     );
                     return Ok(Some((ExtraOutcome::Skipped { reason }, 0)));
                 }
@@ -256,7 +230,7 @@ impl Taking<'_, '_> {
                 0,
             )));
         }
-        bundle.note_import(&text.name, &hash);
+        bundle.record_import(&text.name, &hash);
         if !self.writers.iter().any(|known| known.id == writer.id) {
             self.writers.push(writer.clone());
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::BundleId;
 use crate::domain::id::MachineId;
 use crate::extras::base::Base;
@@ -13,11 +14,10 @@ use crate::extras::merge::{Side, merge};
 use crate::extras::state::State;
 use crate::extras::text_file::{PathRewriter, TextFile};
 use crate::report::transfer::{BundleReport, ExtraOutcome};
-use crate::session::extras::{MAX_BYTES, too_large};
+use crate::session::extras::{MAX_EXTRA_BYTES, TOO_LARGE};
 use crate::store::Snapshot;
 use crate::sys::signal;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// One command's look at the shelves of a snapshot.
@@ -66,7 +66,7 @@ impl<'s> MergeContext<'s> {
             report.say(
                 place.bundle.as_str(),
                 ExtraOutcome::Skipped {
-                    reason: in_words(&e),
+                    reason: error_chain(&e),
                 },
             );
             return Ok(ControlFlow::Break(report.finish()));
@@ -111,13 +111,13 @@ impl<'s> MergeContext<'s> {
         let merged = merge(sides.base.as_ref().map(|base| &base.doc), a, b);
         let outcome = merged.outcome();
         Ok(match path_rewriter.expand(&merged.doc) {
-            Ok(local) if local.len() as u64 > MAX_BYTES => Err(too_large_together(&others)),
+            Ok(local) if local.len() as u64 > MAX_EXTRA_BYTES => Err(too_large_together(&others)),
             Ok(local) => Ok(MergeResult {
                 doc: merged.doc,
                 local,
                 outcome,
             }),
-            Err(e) => Err(in_words(&e)),
+            Err(e) => Err(error_chain(&e)),
         })
     }
 
@@ -134,6 +134,6 @@ impl<'s> MergeContext<'s> {
 pub(crate) fn too_large_together(others: &str) -> String {
     format!(
         "put together with what {others} has changed it would be {}; shorten it here or there",
-        too_large()
+        TOO_LARGE
     )
 }

@@ -3,10 +3,12 @@
 pub mod approval;
 pub mod base;
 pub mod bundles;
+pub mod change;
 pub mod check;
 pub mod compare;
 pub mod context;
 pub mod foreign;
+pub mod foreign_text;
 pub mod merge;
 pub mod merge_context;
 pub mod owners;

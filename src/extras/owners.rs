@@ -14,7 +14,7 @@ use crate::domain::client_dir::client_dir_name;
 use crate::domain::extras::{BundleId, ProjectKey};
 use crate::domain::path::PortablePath;
 use crate::domain::project::ProjectIdentity;
-use crate::extras::foreign::ForeignProject;
+use crate::extras::foreign_text::ForeignProject;
 use crate::extras::state::{KnownProject, State};
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};

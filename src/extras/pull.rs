@@ -7,28 +7,26 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::path::RelativeName;
-use crate::extras::approval::{Proposed, consents_to, proposed};
 use crate::extras::base::Base;
 use crate::extras::bundles::{OpenBundle, There};
+use crate::extras::change::{Proposed, carry_out, consents_to, proposed};
 use crate::extras::compare::{Decision, Here, NotCompared, Place, Sides};
 use crate::extras::context::{PlaceReport, load_state, places_here};
 use crate::extras::merge_context::MergeContext;
 use crate::extras::owners::Places;
 use crate::extras::push::{in_step, why};
-use crate::extras::state::{Found, State};
-use crate::extras::text_file::{PathRewriter, hash};
+use crate::extras::state::State;
+use crate::extras::text_file::PathRewriter;
 use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::session::SessionError;
-use crate::session::extras::{Listing, link_on_the_way, memory_directory};
-use crate::session::materialise::Journal;
+use crate::session::extras::{ExtrasListing, first_extra_link, memory_directory};
+use crate::session::journal::Journal;
 use crate::store::Snapshot;
 use crate::store::bundle::ExtrasBundle;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::{FileStamp, knows_executables};
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// Writes here what the store has; without a journal it only says what would be.
@@ -94,7 +92,7 @@ pub(crate) fn add_places_to_be<'i>(
             Ok(Some(bundle)) => bundle,
             Ok(None) => continue,
             Err(e) => {
-                listed.push(refused(id, in_words(&e)));
+                listed.push(refused(id, error_chain(&e)));
                 continue;
             }
         };
@@ -102,7 +100,7 @@ pub(crate) fn add_places_to_be<'i>(
             Some((name, project)) => {
                 let directory = memory_directory(&workspace.ctx.env.claude_dir, &name);
                 state.assign_bundle(&name, id, None);
-                let (bundle, listing) = (id.clone(), Listing::default());
+                let (bundle, listing) = (id.clone(), ExtrasListing::default());
                 here.push(Place {
                     name,
                     bundle,
@@ -235,7 +233,7 @@ impl Pulling<'_> {
     ) -> Result<(), SyncError> {
         if place
             .listing
-            .left
+            .skipped
             .iter()
             .any(|(path, _)| *path == place.path(name))
         {
@@ -255,7 +253,7 @@ impl Pulling<'_> {
                 return Ok(());
             }
         };
-        let outcome = match sides.decide(path_rewriter, kind, place.listing.is_there) {
+        let outcome = match sides.decide(path_rewriter, kind, place.listing.exists) {
             Decision::Nothing | Decision::Ours => None,
             Decision::DeletedSessions if kind.is_cleared_up() => {
                 state.forget(&place.name, name);
@@ -326,7 +324,7 @@ impl Pulling<'_> {
                 Err(SessionError::Path(e).into())
             }
             Err(e) => Ok(ExtraOutcome::Skipped {
-                reason: format!("{}; pull again", in_words(&e)),
+                reason: format!("{}; pull again", error_chain(&e)),
             }),
         }
     }
@@ -347,7 +345,7 @@ impl Pulling<'_> {
                 executable: false,
                 is_reading: true,
             },
-            Err(e) => return Ok(Err(in_words(&e))),
+            Err(e) => return Ok(Err(error_chain(&e))),
         };
         let ours = if let Here::Changed { .. } = sides.here {
             sides.ours()
@@ -377,7 +375,7 @@ impl Pulling<'_> {
 
 /// Why a file is not written: a link leads to it. The client's own directory may be one; it was named by whoever owns it.
 pub(crate) fn refuse_link(place: &Place, name: &RelativeName) -> Option<String> {
-    let link = link_on_the_way(&place.directory, name);
+    let link = first_extra_link(&place.directory, name);
     let link = link.filter(|link| !place.bundle.is_user() || *link != place.directory)?;
     Some(format!(
         "`{}` is a link, and links are not followed",
@@ -400,47 +398,4 @@ fn names_of(place: &Place, bundle: &OpenBundle<'_>, state: &State) -> BTreeSet<R
         .chain(bundle.bundle.files.keys())
         .cloned()
         .collect()
-}
-
-/// Makes a file here what it is to become, and remembers as what.
-pub(crate) fn carry_out(
-    journal: &Journal,
-    place: &Place,
-    name: &RelativeName,
-    expected: Option<FileStamp>,
-    change: &Proposed,
-    state: &mut State,
-) -> Result<(), SyncError> {
-    let path = place.path(name);
-    let Some((theirs, local)) = &change.becomes else {
-        if let Some(expected) = expected {
-            journal.remove(&path, &expected)?;
-            fail_point("a file beside sessions is removed");
-        }
-        return Ok(state.record(&place.name, name, None, None)?);
-    };
-    let executable = change.executable;
-    let is_executable_so = place.executable(name).is_none_or(|now| now == executable);
-    let is_there = expected.is_some()
-        && is_executable_so
-        && crate::sys::fs::read(&path).is_ok_and(|text| text == local.as_bytes());
-    let stamp = if is_there {
-        expected
-    } else {
-        Some(journal.write_text(&path, expected.as_ref(), local, executable)?)
-    };
-    fail_point("a file beside sessions is written");
-    state.record(&place.name, name, stamp, Some(theirs))?;
-    let executable = executable && knows_executables();
-    state.note(
-        &place.name,
-        name,
-        Found {
-            stamp,
-            hash: Some(hash(local)),
-            executable,
-            left: None,
-        },
-    );
-    Ok(())
 }

@@ -21,8 +21,10 @@ use crate::extras::state::State;
 use crate::extras::text_file::PathRewriter;
 use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::store::machine::Machine;
+use crate::store::{Author, Store};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::FileStamp;
+use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
@@ -59,8 +61,10 @@ pub(crate) fn push(
         .filter(OpenBundle::is_changed)
         .collect();
     if !changed.is_empty() {
-        let (machine, commit) = commit(workspace, changed, head.as_ref())?;
-        (workspace.machine, workspace.machine_changed) = (machine, false);
+        let mut machine = workspace.machine.clone();
+        let (ctx, store) = (workspace.ctx, &workspace.store);
+        let commit = commit(ctx, store, &mut machine, changed, head.as_ref())?;
+        workspace.machine = machine;
         bundles = workspace.store.snapshot(Some(&commit))?.bundles()?;
         head = Some(commit);
     }
@@ -71,7 +75,7 @@ pub(crate) fn push(
         let settled = bundles.get(&bundle).cloned().unwrap_or_default();
         state.directories.entry(place).or_default().push_settled = Some(settled);
     }
-    fail_point("prose is committed");
+    fail_point("extras are committed");
     // The head has only gone on since.
     state.set_head(head.as_ref(), |_| true);
     state.save()?;
@@ -95,32 +99,27 @@ struct RecordedFile {
 
 /// Commits shelves that have changed.
 fn commit(
-    workspace: &Workspace<'_>,
+    ctx: &Context<'_>,
+    store: &Store,
+    machine: &mut Machine,
     changed: Vec<OpenBundle<'_>>,
     base: Option<&CommitId>,
-) -> Result<(Machine, CommitId), SyncError> {
+) -> Result<CommitId, SyncError> {
     let files: u64 = changed.iter().map(OpenBundle::changes).sum();
-    let mut tx = workspace.store.begin(base)?;
+    let time = ctx.clock.now();
+    machine.record_push(time);
+    let mut tx = store.begin(base)?;
     for bundle in changed {
         bundle.write(&mut tx)?;
     }
-    let mut machine = workspace.machine.clone();
-    machine.last_push = Some(
-        workspace
-            .ctx
-            .clock
-            .now()
-            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-    );
-    tx.put_machine(&machine)?;
+    tx.write_machine(machine)?;
     let message = format!(
         "push from {}: {files} file{} beside sessions",
         machine.name,
         if files == 1 { "" } else { "s" }
     );
     let parents = base.map(std::slice::from_ref).unwrap_or_default();
-    let commit = tx.commit(&workspace.author(), &message, parents)?;
-    Ok((machine, commit))
+    Ok(tx.commit(&Author { machine, time }, &message, parents)?)
 }
 
 struct Pushing<'s> {
@@ -187,7 +186,7 @@ impl Pushing<'_> {
                 return Ok(());
             }
         };
-        let outcome = match sides.decide(path_rewriter, kind, place.listing.is_there) {
+        let outcome = match sides.decide(path_rewriter, kind, place.listing.exists) {
             Decision::Nothing | Decision::Theirs => return Ok(()),
             // A pull forgets it.
             Decision::DeletedSessions if kind.is_cleared_up() => return Ok(()),

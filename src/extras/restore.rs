@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::ExtraKind;
 use crate::domain::id::CommitId;
 use crate::domain::path::RelativeName;
@@ -20,11 +21,10 @@ use crate::extras::state::State;
 use crate::extras::text_file::PathRewriter;
 use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::session::SessionError;
-use crate::session::extras::mark_of;
-use crate::session::materialise::Journal;
+use crate::session::extras::DirectoryMark;
+use crate::session::journal::Journal;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// Puts back what this machine takes of prose as it was in `commit`; without a journal it only says what would be.
@@ -88,7 +88,7 @@ impl Restoring<'_> {
                 return Ok(report);
             }
         }
-        if !place.listing.is_there {
+        if !place.listing.exists {
             state.reset_directory(&place.name);
         }
         let mut report = PlaceReport::new(place);
@@ -112,7 +112,7 @@ impl Restoring<'_> {
             // Something that is not taken lies in its place, and is named.
             if place
                 .listing
-                .left
+                .skipped
                 .iter()
                 .any(|(path, _)| *path == place.path(&name))
             {
@@ -122,8 +122,8 @@ impl Restoring<'_> {
                 report.say(name.as_str(), outcome);
             }
         }
-        if !place.listing.is_there {
-            state.made(&place.name, mark_of(&place.directory));
+        if !place.listing.exists {
+            state.made(&place.name, DirectoryMark::read(&place.directory));
         }
         Ok(report.finish())
     }
@@ -144,10 +144,10 @@ impl Restoring<'_> {
         let text = match self.then.bundle(place).file(name) {
             Ok(There::Is { doc, .. }) => match path_rewriter.expand(&doc) {
                 Ok(text) => text,
-                Err(e) => return skipped(in_words(&e)),
+                Err(e) => return skipped(error_chain(&e)),
             },
             Ok(There::Absent | There::Removed) => return Ok(None),
-            Err(e) => return skipped(in_words(&e)),
+            Err(e) => return skipped(error_chain(&e)),
         };
         let stored = stored_now(&sides, path_rewriter);
         let is_here = sides.ours().is_some_and(|ours| ours.local == text);
@@ -170,11 +170,11 @@ impl Restoring<'_> {
         };
         if !is_here {
             match journal.write_text(&place.path(name), sides.stamp.as_ref(), &text, false) {
-                Ok(_) => fail_point("a text beside sessions is put back"),
+                Ok(_) => fail_point("an extras file is restored"),
                 Err(SessionError::Path(e)) if e.is_full() => {
                     return Err(SessionError::Path(e).into());
                 }
-                Err(e) => return skipped(format!("{}; restore again", in_words(&e))),
+                Err(e) => return skipped(format!("{}; restore again", error_chain(&e))),
             }
         }
         state.put_back(&place.name, name, stored.as_ref())?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::{BundleId, ExtraKind};
 use crate::domain::path::RelativeName;
 use crate::extras::base::Base;
@@ -11,11 +12,10 @@ use crate::extras::merge::{Side, merge};
 use crate::extras::merge_context::too_large_together;
 use crate::extras::text_file::{PathRewriter, TextFile};
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
-use crate::session::extras::MAX_BYTES;
+use crate::session::extras::MAX_EXTRA_BYTES;
 use crate::store::bundle::ExtrasBundle;
 use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// The snapshots that are merged.
@@ -80,7 +80,7 @@ pub(crate) fn merge_bundles(
                 let unsent: Vec<Unsent> = mine.into_keys().map(|name| (name, None)).collect();
                 say_what_was_not_sent(workspace, id, &unsent)?;
                 let outcome = ExtraOutcome::Skipped {
-                    reason: in_words(&e),
+                    reason: error_chain(&e),
                 };
                 let files = vec![ExtraReport {
                     name: id.to_string(),
@@ -131,7 +131,7 @@ fn merge_bundle(
         .collect();
     for name in all {
         let kind = if id.is_user() {
-            ExtraKind::of_user_file(name.as_str())
+            ExtraKind::from_user_file(name.as_str())
         } else {
             Some(ExtraKind::Memory)
         };
@@ -139,7 +139,7 @@ fn merge_bundle(
             merging.say(
                 name,
                 ExtraOutcome::Skipped {
-                    reason: in_words(&e),
+                    reason: error_chain(&e),
                 },
             );
             merging.unsent.push((name.clone(), None));
@@ -155,7 +155,7 @@ fn merge_bundle(
     for (name, hashes) in &ours.bundle.imported {
         hashes
             .iter()
-            .for_each(|hash| theirs.note_import(name, hash));
+            .for_each(|hash| theirs.record_import(name, hash));
     }
     if theirs.is_changed() {
         theirs.write(tx)?;
@@ -240,7 +240,7 @@ impl Merging<'_, '_> {
                 );
                 let merged = merge(before.as_ref(), a, b);
                 // The remote's stands, and this machine's own is still here.
-                if merged.doc.text().len() as u64 > MAX_BYTES {
+                if merged.doc.text().len() as u64 > MAX_EXTRA_BYTES {
                     self.say(
                         name,
                         ExtraOutcome::Skipped {
@@ -268,7 +268,7 @@ impl Merging<'_, '_> {
                     .bundle
                     .removed
                     .get(name)
-                    .map(|removed| removed.by.clone());
+                    .map(|removed| removed.machine.clone());
                 self.theirs.remove(
                     name,
                     by.unwrap_or_else(|| self.workspace.machine.id.clone()),

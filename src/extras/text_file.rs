@@ -88,12 +88,12 @@ impl TextFile {
     }
 
     /// What the store says of its lines; the text itself is [`Self::text`].
-    pub(crate) fn described(&self, by: MachineId) -> StoredExtra {
+    pub(crate) fn described(&self, machine: MachineId) -> StoredExtra {
         let (bytes, executable, runs) = (self.text().len() as u64, self.executable, self.runs());
         StoredExtra {
-            by,
+            machine,
             bytes,
-            day: None,
+            modified_on: None,
             executable,
             runs,
         }
@@ -216,7 +216,7 @@ impl PathRewriter {
         );
         let directories: Vec<String> = path.map(str::to_owned).into_iter().collect();
         Self {
-            key: PlaceholdersKey::of(&here),
+            key: PlaceholdersKey::new(&here),
             collapser: Collapser::new(&here, &directories),
             exact: Expander::exact(&here),
             expanders: RefCell::default(),
@@ -364,7 +364,7 @@ impl PathRewriter {
 fn repo_root(placeholders: &Placeholders, path: &str) -> Option<Placeholder> {
     let root = Placeholder::new(placeholders.system, REPO.parse().ok()?, path, None).ok()?;
     let is_taken = |other: &Placeholder| {
-        other.path == root.path || other.resolved.as_ref() == Some(&root.path)
+        other.directory == root.directory || other.resolved.as_ref() == Some(&root.directory)
     };
     let free = placeholders.get(REPO).is_none() && !placeholders.placeholders.iter().any(is_taken);
     free.then_some(root)

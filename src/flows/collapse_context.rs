@@ -4,7 +4,8 @@ use crate::checkouts::locate::is_of;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::placeholder::{Placeholder, Placeholders};
 use crate::domain::session_file::SessionFile;
-use crate::flows::plan::{FileStep, Files, Local};
+use crate::flows::plan::{FileStep, Files};
+use crate::localize::local_copy::LocalCopy;
 use crate::rewrite::expand_path;
 use crate::session::facts::working_directories;
 use crate::store::manifest::Manifest;
@@ -23,7 +24,7 @@ impl CollapseContext {
     /// The ground of what `files` have more than the session `of`; without one, of a new session.
     pub(crate) fn of(
         workspace: &Workspace<'_>,
-        local: &Local<'_>,
+        local: &LocalCopy<'_>,
         of: Option<&Manifest>,
         files: &Files,
     ) -> Result<Self, SyncError> {
@@ -64,7 +65,7 @@ impl CollapseContext {
             .filter(|_| clones.used(&local.session.id).is_some())
         {
             // From now on the session is continued there.
-            clones.use_for(&local.session.id, Some(&repo.path));
+            clones.use_for(&local.session.id, Some(&repo.directory));
         }
         let here = workspace.localizer.placeholders();
         Ok(Self {
@@ -93,7 +94,7 @@ fn repo_at(
 
 /// The working directories that the new lines of the transcript name; of a new session the beginning of it.
 fn new_directories(
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     is_known: bool,
     files: &Files,
 ) -> Result<Vec<String>, SyncError> {

@@ -6,8 +6,8 @@
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::localize::stored_text::StoredText;
+use crate::store::SessionState;
 use crate::store::manifest::{ForkOf, Manifest, Run, StoredFile};
-use crate::store::snapshot::SessionState;
 use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
 
@@ -90,7 +90,7 @@ pub(crate) fn add_fork(
             fork,
         )?;
     }
-    Ok(tx.put_manifest(&fork_manifest(ours, from, fork, lines))?)
+    Ok(tx.write_manifest(&fork_manifest(ours, from, fork, lines))?)
 }
 
 /// Gives `session` every segment of one file.
@@ -101,9 +101,11 @@ pub(crate) fn share_file(
 ) -> Result<(), SyncError> {
     for number in 0..stored.file.segments.len() {
         tx.reuse_segment(
-            (stored.snapshot, stored.manifest, stored.name),
-            (session, stored.name),
+            stored.snapshot,
+            stored.manifest,
+            stored.name,
             number,
+            session,
         )?;
     }
     Ok(())

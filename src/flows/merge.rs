@@ -6,23 +6,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkouts::locate::is_in_repo;
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::session_file::SessionFile;
 use crate::extras::stored_bundles::{BundleHistory, merge_bundles};
 use crate::flows::fork::{add_fork, fork_id, share_file, written_as};
 use crate::localize::collect::{Continuation, emitter, resume, share_segments};
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Localizer, Reader, Reading};
 use crate::localize::stored_text::{Piece, StoredText};
 use crate::report::transfer::BundleReport;
 use crate::rewrite::expand_path;
 use crate::store::manifest::{Manifest, Run};
-use crate::store::milestone::MilestoneName;
 use crate::store::segment::offset_after_lines;
-use crate::store::{Snapshot, Transaction};
+use crate::store::{RenamedMilestone, Snapshot, Transaction};
 use crate::sys::fail_point::fail_point;
-use crate::workspace::error::SyncError;
+use crate::workspace::error::{ChangedAlready, SyncError};
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::remote_url;
+use crate::workspace::setup_error::SetupError;
 
 /// What merging did that a person should know.
 #[derive(Debug, Default)]
@@ -32,7 +34,7 @@ pub(crate) struct Merged {
     /// Sessions that could not be merged: what the remote has of them stands, what this machine has of them is still here.
     pub(crate) skipped: BTreeMap<SessionId, String>,
     /// Milestones of this machine whose name another one was first with, former and new name.
-    pub(crate) renamed: Vec<(MilestoneName, MilestoneName)>,
+    pub(crate) renamed: Vec<RenamedMilestone>,
     /// Files beside sessions that both had changed.
     pub(crate) extras: Vec<BundleReport>,
 }
@@ -89,7 +91,7 @@ fn bring_together(
     {
         let remote =
             remote_url(workspace.ctx.env, workspace.ctx.settings.remote.as_deref())?.to_string();
-        return Err(SyncError::ForeignStore { remote });
+        return Err(SetupError::ForeignStore { remote }.into());
     }
     let newest = match ours {
         None => theirs.clone(),
@@ -201,13 +203,13 @@ fn merge_commits(
             match merged_session {
                 Ok(None) => {}
                 Ok(Some(fork)) => drop(merged.forks.insert(session, fork)),
-                Err(SyncError::ChangedAlready { .. }) => {
-                    tx.forget_incomplete_sessions()?;
+                Err(SyncError::ChangedAlready(_)) => {
+                    tx.discard_incomplete_sessions()?;
                     merged.skipped.insert(session, LATER.to_owned());
                 }
                 Err(e) if e.is_about_one_session() => {
-                    tx.forget_incomplete_sessions()?;
-                    merged.skipped.insert(session, e.in_words());
+                    tx.discard_incomplete_sessions()?;
+                    merged.skipped.insert(session, error_chain(&e));
                 }
                 Err(e) => return Err(e),
             }
@@ -255,7 +257,7 @@ impl Sides<'_> {
     ) -> Result<Option<(SessionId, u64)>, SyncError> {
         match self.merge_session(tx, id) {
             Err(e) if e.is_about_one_session() => {
-                tx.forget_incomplete_sessions()?;
+                tx.discard_incomplete_sessions()?;
                 let Ok(Some(ours)) = self.ours.manifest(id) else {
                     return Err(e);
                 };
@@ -354,7 +356,7 @@ impl Sides<'_> {
         }
         adopt_description(&mut merged, ours);
         merged.prune_placeholders();
-        tx.put_manifest(&merged)?;
+        tx.write_manifest(&merged)?;
         Ok(None)
     }
 
@@ -435,7 +437,7 @@ impl Sides<'_> {
         })?;
         let file = builder.finish(&mut emit);
         drop(emit);
-        failure.map_or(Ok(file), Err)
+        Ok(failure.map_or(Ok(file), Err)?)
     }
 
     fn keep_as_fork(
@@ -448,14 +450,14 @@ impl Sides<'_> {
     ) -> Result<(SessionId, u64), SyncError> {
         let mine = self
             .our_text(ours, name)
-            .ok_or_else(|| SyncError::Inconsistent {
+            .ok_or_else(|| StoredDataError::Inconsistent {
                 session: ours.session.clone(),
             })?;
         let first = mine.lines(lines, lines + 1)?;
         let fork = fork_id(from, name, lines, &first);
         let own = ours.transcript.lines() - if name.is_transcript() { lines } else { 0 };
         if tx.touches(&fork) {
-            return Err(SyncError::ChangedAlready { session: fork });
+            return Err(ChangedAlready.into());
         }
         match self.theirs.manifest(&fork) {
             // The fork is there already, from an earlier push: add what came since.

@@ -1,7 +1,7 @@
 //! Many sessions at once: each thread reads the store through a handle of its own.
 
 use crate::store::{Snapshot, Store};
-use crate::sys::parallel::{spread, worth};
+use crate::sys::parallel::{try_map, useful_threads};
 use crate::workspace::error::SyncError;
 
 /// A thread for fewer sessions costs more than it saves.
@@ -13,15 +13,15 @@ pub(crate) fn on_all_cores<T: Sync, R: Send>(
     items: &[T],
     step: &(dyn Fn(&Snapshot<'_>, &T) -> Result<R, SyncError> + Sync),
 ) -> Result<Vec<R>, SyncError> {
-    let threads = worth(items.len(), ITEMS_PER_THREAD);
+    let threads = useful_threads(items.len(), ITEMS_PER_THREAD);
     if threads < 2 {
         let snapshot = store.head_snapshot()?;
         return items.iter().map(|item| step(&snapshot, item)).collect();
     }
     let path = store.path();
-    spread(items, threads, |items| {
+    try_map(items, threads, |queue| {
         let store = Store::open_without_repair(path)?;
         let snapshot = store.head_snapshot()?;
-        items.map(|item| step(&snapshot, item)).collect()
+        queue.try_each(|item| step(&snapshot, item))
     })
 }

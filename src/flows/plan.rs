@@ -3,19 +3,18 @@
 //! Push and pull ask the same question and act on one half of the answer each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use crate::domain::id::SessionId;
 use crate::domain::placeholder::Placeholders;
 use crate::domain::session_file::SessionFile;
 use crate::localize::collect::{Continuation, is_complete_json};
 use crate::localize::compare::{Relation, relate};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::{LocalText, StoredText, last_line_end, text_kind};
+use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
-use crate::session::discover::LocalSession;
-use crate::session::facts::working_directories;
-use crate::session::files::{has_place, is_verbatim, lies_apart};
+use crate::session::LocalSession;
+use crate::session::files::{is_external, is_known, is_verbatim};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, short_hash};
 use crate::workspace::error::SyncError;
@@ -100,50 +99,11 @@ impl Differences {
     }
 }
 
-/// A local session as the comparison sees it.
-pub(crate) struct Local<'a> {
-    pub(crate) session: &'a LocalSession,
-    /// A running client has it open: only whole lines count.
-    pub(crate) live: bool,
-}
-
-impl Local<'_> {
-    /// Where the file lies.
-    pub(crate) fn path(&self, file: &SessionFile) -> PathBuf {
-        self.session.path(file)
-    }
-
-    /// How much of the file counts.
-    pub(crate) fn limit(&self, file: &SessionFile) -> Result<u64, SyncError> {
-        let len = self.session.files.get(file).map_or(0, |stamp| stamp.len);
-        if self.live && file.is_append_only() {
-            last_line_end(&self.path(file), len)
-        } else {
-            Ok(len)
-        }
-    }
-
-    /// The working directories that the beginning of the transcript names.
-    fn working_directories(&self) -> Result<Vec<String>, SyncError> {
-        let has_transcript = self.session.files.contains_key(&SessionFile::Transcript);
-        Ok(if has_transcript {
-            working_directories(&self.open(&SessionFile::Transcript, 0)?.next_lines()?)
-        } else {
-            Vec::new()
-        })
-    }
-
-    /// Opens the file at `offset`, up to its limit.
-    pub(crate) fn open(&self, file: &SessionFile, offset: u64) -> Result<LocalText, SyncError> {
-        LocalText::open(&self.path(file), offset, self.limit(file)?)
-    }
-}
-
 /// Compares `local` with the session of its id in `snapshot`.
 pub(crate) fn compare_session(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
 ) -> Result<Differences, SyncError> {
     if workspace.index.in_step(local.session) {
         return Ok(Differences::default());
@@ -175,11 +135,11 @@ pub(crate) fn compare_with(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     known: Option<&Entry>,
 ) -> Result<Differences, SyncError> {
     let mut found = Differences::default();
-    let stored = manifest.all_files().map(|(name, _)| name).filter(has_place);
+    let stored = manifest.all_files().map(|(name, _)| name).filter(is_known);
     let mut cleared = Vec::new();
     let names: BTreeSet<_> = local.session.files.keys().cloned().chain(stored).collect();
     for name in names {
@@ -189,7 +149,7 @@ pub(crate) fn compare_with(
             continue;
         }
         if here.is_none() {
-            if known.is_some() && lies_apart(&name) {
+            if known.is_some() && is_external(&name) {
                 cleared.push(name);
             } else {
                 found.down.insert(name, FilePull::Whole);
@@ -203,7 +163,7 @@ pub(crate) fn compare_with(
                 sort_in(&mut found, local, name, relation)?;
             }
             // The client rewrote it here since both were in step, or it was never so and is no former content.
-            Some(_) if vouched.is_some() || !is_superseded(workspace, manifest, local, &name)? => {
+            Some(_) if vouched.is_some() || !was_replaced(workspace, manifest, local, &name)? => {
                 found.up.insert(name, FileStep::Whole);
             }
             Some(_) => drop(found.down.insert(name, FilePull::Whole)),
@@ -223,7 +183,7 @@ fn compare_file(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     name: &SessionFile,
     known: Option<&Entry>,
 ) -> Result<Option<Relation>, SyncError> {
@@ -244,13 +204,13 @@ fn compare_file(
     }
     // Nothing may be known any more of where the session's repository was when it was written here. The file itself knows.
     let reader = reader.with_learned(local.working_directories()?);
-    relate(&mut local.open(name, 0)?, &stored, &reader).map(Some)
+    Ok(Some(relate(&mut local.open(name, 0)?, &stored, &reader)?))
 }
 
 /// Enters how an append-only file differs.
 fn sort_in(
     found: &mut Differences,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     name: SessionFile,
     relation: Relation,
 ) -> Result<(), SyncError> {
@@ -297,13 +257,13 @@ fn sort_in(
 }
 
 /// Whether the file from `offset` on is a fragment of one line.
-fn is_torn_rest(local: &Local<'_>, name: &SessionFile, offset: u64) -> Result<bool, SyncError> {
+fn is_torn_rest(local: &LocalCopy<'_>, name: &SessionFile, offset: u64) -> Result<bool, SyncError> {
     let rest = local.open(name, offset)?.next_lines()?;
     Ok(!rest.contains(&b'\n') && !is_complete_json(&rest))
 }
 
 /// The index vouches for everything before `offset`.
-fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation, SyncError> {
+fn grown(local: &LocalCopy<'_>, manifest: &Manifest, offset: u64) -> Result<Relation, SyncError> {
     let more = local.limit(&SessionFile::Transcript)? > offset;
     let lines = manifest.transcript.lines();
     Ok(if more {
@@ -318,20 +278,20 @@ fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation
 }
 
 /// Whether the local file, which the client rewrites in place, holds what the stored one once held.
-fn is_superseded(
+fn was_replaced(
     workspace: &Workspace<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     name: &SessionFile,
 ) -> Result<bool, SyncError> {
     let Some(stored) = manifest
         .file(name)
-        .filter(|file| !file.superseded.is_empty())
+        .filter(|file| !file.previous_hashes.is_empty())
     else {
         return Ok(false);
     };
     let bytes = crate::sys::fs::read(&local.path(name))?;
-    Ok(stored.superseded.contains(&portable_hash(
+    Ok(stored.previous_hashes.contains(&portable_hash(
         &workspace.localizer,
         &workspace.localizer.roots_of(manifest),
         &bytes,

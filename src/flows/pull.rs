@@ -5,40 +5,42 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::{Phase, Progress};
 use crate::domain::session_file::SessionFile;
 use crate::flows::merge::Merged;
 use crate::flows::parallel::on_all_cores;
-use crate::flows::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
+use crate::flows::plan::{Differences, FilePull, compare_session, compare_with, described};
 use crate::flows::push::{add_merge_notes, passed_over};
-use crate::flows::remote_sync::{fetch, push_remaining_refs};
+use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs};
 use crate::flows::store_session::SessionWriter;
 use crate::flows::write_session::{Writer, Writing, all_files};
-use crate::localize::location::{is_recent, place, settle};
+use crate::localize::local_copy::LocalCopy;
+use crate::localize::location::{is_recent, place};
 use crate::localize::stored_text::StoredText;
-use crate::machine::notes::unseen;
-use crate::machine::set_path::adopt_proposed_paths;
 use crate::report::transfer::{Outcome, Report, SessionReport};
-use crate::session::discover::{Discovery, LocalSession, files_without_transcript};
+use crate::session::LocalSession;
+use crate::session::discover::{Discovery, files_without_transcript};
+use crate::session::journal;
+use crate::session::journal::Journal;
 use crate::session::live::live_sessions;
-use crate::session::materialise;
-use crate::session::materialise::Journal;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
 use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
-use crate::workspace::filter::ExcludeReason;
+use crate::workspace::exclusion::ExcludeReason;
 use crate::workspace::index::NotPulledSession;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::stored_named;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
+use crate::workspace::proposed_paths::adopt_proposed_paths;
 use crate::workspace::read_only::machine_names;
+use crate::workspace::received_notes::unseen;
 
 /// What a pull is asked for.
 #[derive(Debug, Clone, Default)]
@@ -59,10 +61,11 @@ pub struct PullRequest {
 ///
 /// # Errors
 /// What concerns the whole command, an unreachable remote among it; what concerns one session is in the report. If only one is asked for, and neither
-/// the store nor this machine has it, [`SyncError::NoSuchSession`] or [`SyncError::AmbiguousName`].
+/// the store nor this machine has it, [`LookupError`](crate::workspace::lookup::LookupError).
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    let (merged, found) = workspace.scan_during(fetch)?;
+    let (merged, found) =
+        workspace.scan_during(|workspace| fetch(workspace, FetchMode::Sessions))?;
     if request.dry_run {
         return bring(workspace, &found, merged, request);
     }
@@ -71,25 +74,8 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
         Some(settings) => {
             // Everything that was opened knows the former paths.
             drop(workspace);
-            let progress = Arc::clone(&ctx.progress);
-            let Context {
-                env,
-                clock,
-                interactive,
-                ..
-            } = *ctx;
-            bring(
-                Workspace::open(&Context {
-                    env,
-                    settings,
-                    clock,
-                    progress,
-                    interactive,
-                })?,
-                &found,
-                merged,
-                request,
-            )
+            let ctx = ctx.with_settings(settings);
+            bring(Workspace::open(&ctx)?, &found, merged, request)
         }
     }
 }
@@ -125,7 +111,7 @@ fn bring(
         // What was pulled is pulled.
         Err(e) => report.remarks.push(format!(
             "notes from other machines cannot be read: {}",
-            e.in_words()
+            error_chain(&e)
         )),
     }
     report.remote = remote;
@@ -250,10 +236,10 @@ impl<'a> Puller<'a> {
                 Ok(id) => drop(wanted.insert(id)),
                 Err(_) if found.sessions.contains_key(name) => drop(wanted.insert(name.clone())),
                 // Nothing else was asked for, so there is nothing to report.
-                Err(e) if request.sessions.len() == 1 => return Err(e),
+                Err(e) if request.sessions.len() == 1 => return Err(e.into()),
                 Err(e) => puller
                     .steps
-                    .push((name.clone(), downgrade_to_skip(Err(e))?)),
+                    .push((name.clone(), downgrade_to_skip(Err(e.into()))?)),
             }
         }
         for id in wanted {
@@ -286,9 +272,9 @@ impl<'a> Puller<'a> {
             return Ok(PullStep::Nothing);
         }
         if let Some(here) = here
-            && let Some(why) = self.unasked(|| filter::stays_here(workspace, here))
+            && let Some(why) = self.unasked(|| workspace.filter().local_only_reason(here))
         {
-            let project = filter::known_project(workspace, here);
+            let project = workspace.filter().project(here);
             let report = SessionReport {
                 project,
                 ..described(&workspace.localizer, id, None, not_brought(&why))
@@ -305,9 +291,7 @@ impl<'a> Puller<'a> {
             // A directory without a manifest is no session.
             None if self.request.sessions.is_empty() => return Ok(PullStep::Nothing),
             None => {
-                return Err(SyncError::NoSuchSession {
-                    session: id.clone(),
-                });
+                return Err(LookupScope::Store.no_session(id).into());
             }
         };
         let Some(here) = here else {
@@ -317,7 +301,7 @@ impl<'a> Puller<'a> {
         if !asked_for && workspace.held.holds(here, snapshot)? {
             return Ok(self.held(workspace, &manifest));
         }
-        let local = Local {
+        let local = LocalCopy {
             session: here,
             live: pid.is_some(),
         };
@@ -335,7 +319,8 @@ impl<'a> Puller<'a> {
             &manifest,
             compare_session(workspace, snapshot, &local)?,
         );
-        if let (PullStep::Fork(_), Some(why)) = (&step, filter::stays_here(workspace, here)) {
+        if let (PullStep::Fork(_), Some(why)) = (&step, workspace.filter().local_only_reason(here))
+        {
             return Ok(PullStep::Skip(format!(
                 "it went on differently here, and a fork would be pushed, but {why}"
             )));
@@ -405,22 +390,21 @@ impl<'a> Puller<'a> {
             )
         };
         let left_out = self
-            .unasked(|| filter::not_brought(workspace, manifest))
+            .unasked(|| workspace.filter().pull_exclude_reason(manifest))
             .map(|why| not_brought(&why));
         if let Some(outcome) =
             left_out.or_else(|| self.too_old(workspace, manifest.last_activity.as_deref()))
         {
             let report = listed(outcome);
-            let place = filter::place(workspace, manifest);
+            let place = workspace.filter().project_location(manifest);
             self.unbrought
                 .push(NotPulledSession::new(report.clone(), place, manifest));
             return Ok(PullStep::Listed(Box::new(report)));
         }
-        let note = settle(
-            workspace,
-            manifest,
-            &StoredText::transcript(snapshot, manifest),
-        )?;
+        let transcript = StoredText::transcript(snapshot, manifest);
+        let note = workspace
+            .localizer
+            .resolve_location(manifest, &transcript)?;
         let place = place(
             &workspace.localizer.with_current_project(manifest),
             &workspace.localizer.roots_of(manifest),
@@ -446,13 +430,13 @@ impl<'a> Puller<'a> {
         session: &SessionId,
     ) -> Option<SessionReport> {
         let known = workspace.index.elsewhere(session)?;
-        if known.lies_at.is_none() && workspace.filter.asks_for_projects() {
+        if known.location.is_none() && workspace.rules.ask_for_projects() {
             return None;
         }
-        let left_out = self.unasked(|| filter::remembered_left_out(workspace, known));
+        let left_out = self.unasked(|| workspace.filter().known_exclude_reason(known));
         if left_out
             .as_ref()
-            .is_some_and(|why| !filter::is_still_left_out(workspace, known, why))
+            .is_some_and(|why| !workspace.filter().is_still_excluded(known, why))
         {
             return None;
         }
@@ -506,10 +490,7 @@ impl<'a> Puller<'a> {
             let manifest = snapshot.manifest(id).ok().flatten();
             let outcome = match (step, self.found.sessions.get(id)) {
                 (PullStep::Fork(found), Some(session)) => {
-                    let local = Local {
-                        session,
-                        live: false,
-                    };
+                    let local = LocalCopy::closed(session);
                     SessionWriter {
                         workspace,
                         snapshot: &snapshot,
@@ -569,10 +550,7 @@ impl<'a> Puller<'a> {
                 *step = PullStep::Nothing;
                 continue;
             };
-            let local = Local {
-                session,
-                live: false,
-            };
+            let local = LocalCopy::closed(session);
             match (SessionWriter {
                 workspace,
                 snapshot: &snapshot,
@@ -602,13 +580,13 @@ impl<'a> Puller<'a> {
                     *step = PullStep::Write(writing);
                 }
                 Ok(_) => *step = PullStep::Nothing,
-                Err(SyncError::ChangedAlready { .. }) => {
-                    tx.forget_incomplete_sessions()?;
+                Err(SyncError::ChangedAlready(_)) => {
+                    tx.discard_incomplete_sessions()?;
                     later.push(id.clone());
                 }
                 Err(e) if e.is_about_one_session() => {
-                    tx.forget_incomplete_sessions()?;
-                    *step = PullStep::Skip(e.in_words());
+                    tx.discard_incomplete_sessions()?;
+                    *step = PullStep::Skip(error_chain(&e));
                 }
                 Err(e) => return Err(e),
             }
@@ -712,7 +690,7 @@ impl<'a> Puller<'a> {
                 }
             }
         }
-        materialise::prune(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
+        journal::prune(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
         workspace.record_in_step(&in_step, self.compared_at.as_ref())?;
         let head = workspace.store.head()?;
         workspace.record_in_step(&written, head.as_ref())?;
@@ -815,10 +793,7 @@ pub(crate) fn apply_pull(
         workspace,
         snapshot,
         manifest,
-        &Local {
-            session: &here,
-            live: false,
-        },
+        &LocalCopy::closed(&here),
         None,
     )?;
     if let Some(other) = found.up.keys().find(|name| manifest.file(name).is_some()) {
@@ -867,7 +842,7 @@ fn planned_outcome(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
 /// What concerns only one session is a reason to skip it.
 fn downgrade_to_skip(planned: Result<PullStep, SyncError>) -> Result<PullStep, SyncError> {
     match planned {
-        Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(e.in_words())),
+        Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(error_chain(&e))),
         planned => planned,
     }
 }
@@ -909,7 +884,7 @@ fn carry_out(
     match done {
         Err(e) if e.is_about_one_session() => {
             let outcome = Outcome::Skipped {
-                reason: e.in_words(),
+                reason: error_chain(&e),
             };
             Ok(Done::Reported(
                 Box::new(described(writer.localizer, id, None, outcome)),

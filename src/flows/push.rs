@@ -5,23 +5,26 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::flows::merge::Merged;
-use crate::flows::plan::{Differences, Local, compare_session, described};
-use crate::flows::remote_sync::{fetch, send};
+use crate::flows::plan::{Differences, compare_session, described};
+use crate::flows::remote_sync::{fetch_before_push, send};
 use crate::flows::store_session::{SessionWriter, is_stored};
+use crate::localize::local_copy::LocalCopy;
 use crate::report::transfer::{Outcome, Report, SessionReport, SkippedFile};
-use crate::session::discover::{Discovery, LocalSession};
+use crate::session::LocalSession;
+use crate::session::discover::Discovery;
 use crate::session::live::live_sessions;
-use crate::store::Transaction;
 use crate::store::machine::Machine;
+use crate::store::{Author, RenamedMilestone, Transaction};
 use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
-use crate::workspace::filter::{ExcludeReason, Selection};
+use crate::workspace::exclusion::ExcludeReason;
+use crate::workspace::filter::Selection;
 use crate::workspace::open::Workspace;
 
 /// Brings every session of this machine to the remote.
@@ -176,30 +179,18 @@ fn note_excluded_sessions(
     Ok(())
 }
 
-/// A store without a commit is new, or was lost: what the remote holds is looked at before anything is compared with it.
-pub(crate) fn fetch_before_push(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
-    if workspace.store.head()?.is_some() {
-        return Ok(());
-    }
-    match fetch(workspace) {
-        // Offline, everything is stored as new; merging finds out later what was there.
-        Ok(_) | Err(SyncError::Remote(_)) => workspace.refresh_machine(),
-        Err(e) => Err(e),
-    }
-}
-
 /// What a push is going to do.
 #[derive(Default)]
 pub(crate) struct Plan<'a> {
     passed_over: Vec<SkippedFile>,
-    steps: Vec<(Local<'a>, Differences)>,
+    steps: Vec<(LocalCopy<'a>, Differences)>,
     /// Sessions that cannot be handled, with the reason.
     skipped: Vec<(SessionId, String)>,
     /// Sessions that the settings leave out.
     left_out: Vec<SessionReport>,
     /// Sessions that were not asked for.
     not_looked_at: BTreeSet<SessionId>,
-    unchanged: Vec<Local<'a>>,
+    unchanged: Vec<LocalCopy<'a>>,
     /// How many are to stay at an earlier state: there is nothing to send of them.
     held: u64,
 }
@@ -211,10 +202,7 @@ pub(crate) fn store_sessions(
 ) -> Result<Report, SyncError> {
     Plan::compare(
         workspace,
-        sessions.iter().map(|session| Local {
-            session,
-            live: false,
-        }),
+        sessions.iter().map(|session| LocalCopy::closed(session)),
     )?
     .execute(workspace)
 }
@@ -227,16 +215,16 @@ impl<'a> Plan<'a> {
         selection: &Selection,
     ) -> Result<Self, SyncError> {
         let live = live_sessions(&workspace.ctx.env.claude_dir);
-        let is_selected = selection.predicate(workspace);
+        let is_selected = workspace.filter().selected(selection);
         let (mut not_looked_at, mut left_out, mut chosen) =
             (BTreeSet::new(), Vec::new(), Vec::new());
         for session in found.sessions.values() {
             if !is_selected(session) {
                 not_looked_at.insert(session.id.clone());
-            } else if let Some(reason) = filter::left_out(workspace, session) {
+            } else if let Some(reason) = workspace.filter().push_exclude_reason(session) {
                 left_out.push(left_out_report(workspace, session, &reason)?);
             } else {
-                chosen.push(Local {
+                chosen.push(LocalCopy {
                     session,
                     live: live.contains_key(&session.id),
                 });
@@ -252,7 +240,7 @@ impl<'a> Plan<'a> {
 
     fn compare(
         workspace: &Workspace<'_>,
-        sessions: impl IntoIterator<Item = Local<'a>>,
+        sessions: impl IntoIterator<Item = LocalCopy<'a>>,
     ) -> Result<Self, SyncError> {
         let snapshot = workspace.store.head_snapshot()?;
         let mut plan = Self::default();
@@ -265,7 +253,8 @@ impl<'a> Plan<'a> {
                 Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
                 Ok(differences) => plan.steps.push((local, differences)),
                 Err(e) if e.is_about_one_session() => {
-                    plan.skipped.push((local.session.id.clone(), e.in_words()));
+                    plan.skipped
+                        .push((local.session.id.clone(), error_chain(&e)));
                 }
                 Err(e) => return Err(e),
             }
@@ -353,13 +342,13 @@ impl<'a> Plan<'a> {
 struct Stored<'a> {
     reports: Vec<SessionReport>,
     /// Sessions that have to be compared again: another one of this commit, which became a fork, has changed what they belong to.
-    later: Vec<Local<'a>>,
+    later: Vec<LocalCopy<'a>>,
 }
 
 /// Stores these sessions in one commit.
 fn store_together<'a>(
     workspace: &mut Workspace<'_>,
-    steps: Vec<(Local<'a>, Differences)>,
+    steps: Vec<(LocalCopy<'a>, Differences)>,
 ) -> Result<Stored<'a>, SyncError> {
     let base = workspace.store.head()?;
     let mut tx = workspace.store.begin(base.as_ref())?;
@@ -389,10 +378,13 @@ fn store_together<'a>(
             }
         }
     }
-    if let Some(machine) = commit(workspace, tx, base.as_ref(), &stored.reports)? {
-        workspace.machine = machine;
-        workspace.machine_changed = false;
-    }
+    commit(
+        workspace.ctx,
+        &mut workspace.machine,
+        tx,
+        base.as_ref(),
+        &stored.reports,
+    )?;
     others.into_iter().for_each(|id| workspace.index.forget(id));
     in_step
         .iter()
@@ -412,7 +404,7 @@ fn store_together<'a>(
 fn store_one(
     workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     differences: &Differences,
 ) -> Result<Option<(SessionReport, bool)>, SyncError> {
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
@@ -428,14 +420,14 @@ fn store_one(
             report,
             differences.down.is_empty() && differences.parted.is_none() && !local.live,
         ))),
-        Err(SyncError::ChangedAlready { .. }) => {
-            tx.forget_incomplete_sessions()?;
+        Err(SyncError::ChangedAlready(_)) => {
+            tx.discard_incomplete_sessions()?;
             Ok(None)
         }
         Err(e) if e.is_about_one_session() => {
-            tx.forget_incomplete_sessions()?;
+            tx.discard_incomplete_sessions()?;
             Ok(Some((
-                skipped(workspace, &local.session.id, e.in_words()),
+                skipped(workspace, &local.session.id, error_chain(&e)),
                 false,
             )))
         }
@@ -469,7 +461,7 @@ pub(crate) fn left_out_report(
         reason: why.to_string(),
         stored,
     };
-    let project = filter::known_project(workspace, session);
+    let project = workspace.filter().project(session);
     Ok(SessionReport {
         project,
         ..described(&workspace.localizer, &session.id, None, outcome)
@@ -485,26 +477,21 @@ fn skipped(workspace: &Workspace<'_>, session: &SessionId, reason: String) -> Se
     )
 }
 
-/// Commits what the transaction holds, if anything; returns this machine as it is described in the commit.
+/// Commits what the transaction holds, and this machine's file with the time of the push.
 fn commit(
-    workspace: &Workspace<'_>,
+    ctx: &Context<'_>,
+    machine: &mut Machine,
     mut tx: Transaction<'_>,
     base: Option<&CommitId>,
     reports: &[SessionReport],
-) -> Result<Option<Machine>, SyncError> {
-    if tx.is_empty() && !workspace.machine_changed {
-        return Ok(None);
+) -> Result<(), SyncError> {
+    if tx.is_empty() && tx.has_machine(machine)? {
+        return Ok(());
     }
-    workspace.ctx.progress.begin(Phase::Commit, 0, 0);
-    let mut machine = workspace.machine.clone();
-    machine.last_push = Some(
-        workspace
-            .ctx
-            .clock
-            .now()
-            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-    );
-    tx.put_machine(&machine)?;
+    ctx.progress.begin(Phase::Commit, 0, 0);
+    let time = ctx.clock.now();
+    machine.record_push(time);
+    tx.write_machine(machine)?;
     let stored = |o: &Outcome| {
         matches!(
             o,
@@ -520,10 +507,14 @@ fn commit(
         machine.name,
         if sessions == 1 { "" } else { "s" }
     );
-    let result = tx.commit(&workspace.author(), &message, base.cloned().as_slice());
-    workspace.ctx.progress.end();
+    let result = tx.commit(
+        &Author { machine, time },
+        &message,
+        base.cloned().as_slice(),
+    );
+    ctx.progress.end();
     result?;
-    Ok(Some(machine))
+    Ok(())
 }
 
 /// Merging may have made a fork of what this very push had stored as an extension, or met a session that cannot be read.
@@ -542,9 +533,9 @@ pub(crate) fn add_merge_notes(
             Outcome::Forked { fork, lines },
         ));
     }
-    let renamed = |(former, name)| {
+    let renamed = |RenamedMilestone { from, to }| {
         format!(
-            "another machine was first with the milestone `{former}`; this one's is called `{name}`"
+            "another machine was first with the milestone `{from}`; this one's is called `{to}`"
         )
     };
     report

@@ -11,11 +11,12 @@ use crate::flows::merge::{Merged, holds_lost, merge, take_over, unsent_sessions}
 use crate::report::transfer::RemoteState;
 use crate::store::{Author, BRANCH, LOCK_BRANCHES};
 use crate::sys::fail_point::fail_point;
+use crate::sys::set_aside::damaged_names;
 use crate::transport::git_cli::GitCli;
 use crate::transport::remote::{PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
-use crate::workspace::paths::{damaged_names, store_path};
+use crate::workspace::paths::store_path;
 
 /// How often a refused push is merged and tried again before the work is left queued.
 const ATTEMPTS: u32 = 30;
@@ -23,32 +24,67 @@ const ATTEMPTS: u32 = 30;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Fetches what others pushed and merges it.
+/// What a fetch asks the remote for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FetchMode {
+    /// The sessions; the locks only if this machine holds one.
+    Sessions,
+    /// The sessions, and the locks of all machines.
+    SessionsAndLocks,
+}
+
+/// The result of a fetch that may go without the remote.
+#[derive(Default)]
+pub(crate) struct FetchResult {
+    pub(crate) merged: Merged,
+    /// Why the remote could not be reached, in one line.
+    pub(crate) unreached: Option<String>,
+}
+
+/// Fetches what other machines pushed, and merges it.
 ///
 /// # Errors
 /// [`SyncError::Remote`] if the remote cannot be reached.
-pub(crate) fn fetch(workspace: &mut Workspace<'_>) -> Result<Merged, SyncError> {
+pub(crate) fn fetch(workspace: &mut Workspace<'_>, mode: FetchMode) -> Result<Merged, SyncError> {
     let remote = workspace.remote()?;
     let before = workspace.store.head()?;
-    let mut merged = fetch_from(workspace, &remote)?;
+    fetch_refs(workspace, &remote, mode)?;
+    let mut merged = merge(workspace)?;
     if before.is_none() {
         merged.add(take_over_damaged(workspace)?);
     }
     if workspace.store.head()? != before {
-        workspace.refresh_others()?;
+        workspace.refresh_machines()?;
     }
     Ok(merged)
 }
 
-/// As [`fetch`]; that the remote cannot be reached is an answer, in one line.
+/// As [`fetch`], but an unreachable remote is no error.
 pub(crate) fn fetch_if_reached(
     workspace: &mut Workspace<'_>,
-) -> Result<(Merged, Option<String>), SyncError> {
-    match fetch(workspace) {
-        Ok(merged) => Ok((merged, None)),
-        Err(SyncError::Remote(e)) => Ok((Merged::default(), Some(in_one_line(&e)))),
+    mode: FetchMode,
+) -> Result<FetchResult, SyncError> {
+    match fetch(workspace, mode) {
+        Ok(merged) => Ok(FetchResult {
+            merged,
+            unreached: None,
+        }),
+        Err(SyncError::Remote(e)) => Ok(FetchResult {
+            merged: Merged::default(),
+            unreached: Some(in_one_line(&e)),
+        }),
         Err(e) => Err(e),
     }
+}
+
+/// Fetches if the store has no commit: it is new or was lost, and what the remote holds comes first.
+///
+/// If the remote cannot be reached, everything is stored as new; a later merge finds what was there.
+pub(crate) fn fetch_before_push(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
+    if workspace.store.head()?.is_none() {
+        fetch_if_reached(workspace, FetchMode::Sessions)?;
+    }
+    Ok(())
 }
 
 /// Takes over what only a former clone has, which was damaged and moved away. What of it can be read is merged as if this
@@ -58,7 +94,7 @@ fn take_over_damaged(workspace: &mut Workspace<'_>) -> Result<Merged, SyncError>
     for former in
         damaged_names(&store_path(workspace.ctx.env)).filter(|path| path.join(".git").is_dir())
     {
-        workspace.store.lend_objects_to(&former)?;
+        workspace.store.add_alternate(&former)?;
         let remote = workspace.remote_at(&former)?;
         let seen = workspace.store.remote_head()?;
         let fetched = remote.fetch(BRANCH);
@@ -75,7 +111,7 @@ fn take_over_damaged(workspace: &mut Workspace<'_>) -> Result<Merged, SyncError>
 /// A remote that cannot be reached is no error: the commits stay, and the next command sends them.
 pub(crate) fn send(workspace: &mut Workspace<'_>) -> Result<(RemoteState, Merged), SyncError> {
     let mut merged = Merged::default();
-    if workspace.store.unsent()? == 0 && !workspace.locks.wait_to_be_sent() {
+    if workspace.store.count_unpushed()? == 0 && !workspace.locks.wait_to_be_sent() {
         return Ok((RemoteState::NotContacted, merged));
     }
     let remote = workspace.remote()?;
@@ -116,7 +152,7 @@ pub(crate) fn send(workspace: &mut Workspace<'_>) -> Result<(RemoteState, Merged
     let reason = format!("other machines were faster {ATTEMPTS} times in a row");
     Ok((
         RemoteState::Queued {
-            commits: workspace.store.unsent()?,
+            commits: workspace.store.count_unpushed()?,
             reason,
         },
         merged,
@@ -192,21 +228,20 @@ fn locks_with(
 }
 
 fn fetch_from(workspace: &mut Workspace<'_>, remote: &GitCli) -> Result<Merged, SyncError> {
-    let with_locks = workspace.with_locks;
-    fetch_refs(workspace, remote, with_locks)?;
+    fetch_refs(workspace, remote, FetchMode::Sessions)?;
     merge(workspace)
 }
 
-/// Fetches, and settles what was not known of this machine's locks; merges nothing. `with_locks`: everybody's locks are wanted.
+/// Fetches, and settles what was not known of this machine's locks. Merges nothing.
 pub(crate) fn fetch_refs(
     workspace: &mut Workspace<'_>,
     remote: &GitCli,
-    with_locks: bool,
+    mode: FetchMode,
 ) -> Result<(), SyncError> {
     workspace.ctx.progress.begin(Phase::Fetch, 0, 0);
     fail_point("before a fetch");
-    // Whoever has locks wants to know whether they still hold.
-    let with_locks = with_locks || !workspace.locks.is_empty();
+    // A machine that holds locks has to learn whether it still does.
+    let with_locks = mode == FetchMode::SessionsAndLocks || !workspace.locks.is_empty();
     let fetched = if with_locks {
         remote.fetch_with(BRANCH, LOCK_BRANCHES)
     } else {
@@ -235,7 +270,7 @@ pub(crate) fn queued(
     error: &RemoteError,
 ) -> Result<RemoteState, SyncError> {
     Ok(RemoteState::Queued {
-        commits: workspace.store.unsent()?,
+        commits: workspace.store.count_unpushed()?,
         reason: in_one_line(error),
     })
 }

@@ -7,26 +7,29 @@ use crate::checkouts::identity::portable;
 use crate::checkouts::identity::with_known_remote;
 use crate::checkouts::locate::is_below_repo;
 use crate::domain::client_dir::client_dir_name;
+use crate::domain::error::UserError;
 use crate::domain::id::SessionId;
 use crate::domain::placeholder::Placeholders;
 use crate::domain::session_file::SessionFile;
 use crate::flows::collapse_context::CollapseContext;
 use crate::flows::fork::{fork_id, fork_manifest, share_file, written_as};
 use crate::flows::plan::{
-    Differences, Divergence, FileStep, Files, Local, compare_session, compare_with, described,
+    Differences, Divergence, FileStep, Files, compare_session, compare_with, described,
     portable_hash,
 };
 use crate::localize::collect::{Collected, Collector, collapse_title, describe, share_segments};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::rewrite::{TextKind, collapse_path, expand_path};
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::session::facts::{Facts, custom_title_file};
-use crate::session::turns::count_of_persons;
-use crate::store::manifest::{FORMAT, Manifest, StoredFile, Titles};
+use crate::session::turns::count_user_turns;
+use crate::store::FORMAT;
+use crate::store::manifest::{Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::{Snapshot, Transaction};
-use crate::workspace::error::SyncError;
+use crate::workspace::error::{ChangedAlready, SyncError};
 use crate::workspace::open::Workspace;
 
 /// One session of this machine, seen beside the store.
@@ -34,7 +37,7 @@ use crate::workspace::open::Workspace;
 pub(crate) struct SessionWriter<'a> {
     pub(crate) workspace: &'a Workspace<'a>,
     pub(crate) snapshot: &'a Snapshot<'a>,
-    pub(crate) local: &'a Local<'a>,
+    pub(crate) local: &'a LocalCopy<'a>,
 }
 
 /// The manifest being made, and what went into it.
@@ -65,13 +68,7 @@ pub(crate) fn is_stored(
     workspace: &Workspace<'_>,
     session: &LocalSession,
 ) -> Result<bool, SyncError> {
-    let (snapshot, local) = (
-        workspace.store.head_snapshot()?,
-        Local {
-            session,
-            live: false,
-        },
-    );
+    let (snapshot, local) = (workspace.store.head_snapshot()?, LocalCopy::closed(session));
     let stored = || match snapshot.manifest(&session.id)? {
         Some(manifest) => {
             let found = compare_session(workspace, &snapshot, &local)?;
@@ -337,7 +334,7 @@ impl SessionWriter<'_> {
         );
         self.follow_repo(&mut draft);
         self.record_git(&mut draft.manifest, &draft.placeholders);
-        tx.put_manifest(&draft.manifest)?;
+        tx.write_manifest(&draft.manifest)?;
         Ok(draft)
     }
 
@@ -372,7 +369,7 @@ impl SessionWriter<'_> {
             )?,
         };
         if let (FileStep::Whole, Some(earlier)) = (step, &earlier) {
-            self.supersede(&mut file, earlier, &draft.placeholders)?;
+            self.record_replaced(&mut file, earlier, &draft.placeholders)?;
         }
         if name.key() == "custom-title.json" {
             let title = custom_title_file(&crate::sys::fs::read(&self.local.path(name))?);
@@ -394,7 +391,7 @@ impl SessionWriter<'_> {
     }
 
     /// A file that takes the place of `earlier` remembers it, so that a machine that still has it is known to be behind.
-    fn supersede(
+    fn record_replaced(
         &self,
         file: &mut StoredFile,
         earlier: &StoredText<'_>,
@@ -413,11 +410,11 @@ impl SessionWriter<'_> {
             former.extend_from_slice(&reader.read_preferred(piece.run, piece.text)?);
             Ok(true)
         })?;
-        file.supersede(earlier.file, hash(&former));
+        file.record_replaced(earlier.file, hash(&former));
         // What is stored now may have been stored before: it is the present again.
         let present = crate::sys::fs::read(&self.local.path(earlier.name))?;
         let present = hash(&present);
-        file.superseded.retain(|hash| *hash != present);
+        file.previous_hashes.retain(|hash| *hash != present);
         Ok(())
     }
 
@@ -455,7 +452,7 @@ impl SessionWriter<'_> {
     fn turns_before(&self, offset: u64) -> Result<u64, SyncError> {
         let mut turns = 0;
         LocalText::open(&self.local.session.transcript_path(), 0, offset)?.each_piece(|piece| {
-            turns += count_of_persons(piece);
+            turns += count_user_turns(piece);
             Ok(())
         })?;
         Ok(turns)
@@ -570,9 +567,7 @@ fn damage_note(collected: &Collected, session: &SessionId) -> Option<String> {
 /// A commit changes a session from one side only: each has been compared with what was there before.
 fn refuse_touched(tx: &Transaction<'_>, session: &SessionId) -> Result<(), SyncError> {
     if tx.touches(session) {
-        Err(SyncError::ChangedAlready {
-            session: session.clone(),
-        })
+        Err(ChangedAlready.into())
     } else {
         Ok(())
     }
@@ -591,7 +586,7 @@ fn mark_inherited(manifest: &mut Manifest, name: &SessionFile, parent: &SessionI
     }
 }
 
-fn count_lines_from(local: &Local<'_>, from: u64) -> Result<u64, SyncError> {
+fn count_lines_from(local: &LocalCopy<'_>, from: u64) -> Result<u64, SyncError> {
     let mut lines = 0;
     local
         .open(&SessionFile::Transcript, from)?

@@ -7,21 +7,23 @@ use crate::domain::id::{MachineId, SessionId};
 use crate::domain::session_file::SessionFile;
 use crate::flows::plan::{FilePull, described};
 use crate::localize::compare::completing_reading;
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::report::transfer::{MachineName, Outcome, SessionReport};
+use crate::session::LocalSession;
 use crate::session::SessionError;
-use crate::session::discover::LocalSession;
-use crate::session::facts::parse_time;
-use crate::session::files::{file_path, has_place, link_on_the_way};
+use crate::session::files::{file_path, first_link, is_known};
+use crate::session::journal::{Journal, WriteBytes};
 use crate::session::live::live_sessions;
-use crate::session::materialise::{Journal, Put};
-use crate::session::turns::count_of_persons;
+use crate::session::time::parse_time;
+use crate::session::turns::count_user_turns;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
 use crate::store::segment::offset_after_lines;
 use crate::sys::fs::FileStamp;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 
 /// What writing needs besides the store; may be shared by threads.
 #[derive(Clone, Copy)]
@@ -79,9 +81,7 @@ impl Writing {
     ) -> Result<(SessionReport, Option<LocalSession>), SyncError> {
         let manifest = snapshot
             .manifest(id)?
-            .ok_or_else(|| SyncError::NoSuchSession {
-                session: id.clone(),
-            })?;
+            .ok_or_else(|| LookupScope::Store.no_session(id))?;
         // The plan may be seconds old: a client may have been started since.
         if let Some(pid) = live_sessions(writer.claude_dir).get(id) {
             return Err(SessionError::Running {
@@ -100,7 +100,7 @@ impl Writing {
         for (name, pull) in self.files.iter().rev() {
             let expected = now.files.get(name).copied();
             let stored = StoredText::of(snapshot, &manifest, name);
-            let stored = stored.ok_or_else(|| SyncError::Inconsistent {
+            let stored = stored.ok_or_else(|| StoredDataError::Inconsistent {
                 session: id.clone(),
             })?;
             let (stamp, count) =
@@ -135,7 +135,7 @@ impl Writing {
 pub(crate) fn all_files(manifest: &Manifest) -> BTreeMap<SessionFile, FilePull> {
     let files = manifest.all_files().map(|(file, _)| file);
     files
-        .filter(has_place)
+        .filter(is_known)
         .map(|file| (file, FilePull::Whole))
         .collect()
 }
@@ -181,7 +181,7 @@ fn write_file(
     directory: &Path,
     pull: FilePull,
     expected: Option<&FileStamp>,
-) -> Result<(FileStamp, Count), SyncError> {
+) -> Result<(FileStamp, Count), StoredDataError> {
     let path = target(directory, &stored.manifest.session, stored.name)?;
     let modified = stored
         .manifest
@@ -192,8 +192,9 @@ fn write_file(
     let stamp = match (pull, expected) {
         (FilePull::Extend { lines, offset }, Some(expected)) => {
             let part = LocalText::open(&path, offset, expected.len)?.next_lines()?;
-            let put =
-                |put: &mut Put<'_>| expand(writer.localizer, stored, lines, &part, put, &mut count);
+            let put = |put: &mut WriteBytes<'_>| {
+                expand(writer.localizer, stored, lines, &part, put, &mut count)
+            };
             writer.journal.extend(&path, expected, modified, put)?
         }
         _ => writer.journal.write(&path, expected, modified, |put| {
@@ -208,10 +209,10 @@ fn target(directory: &Path, id: &SessionId, file: &SessionFile) -> Result<PathBu
     let path = file_path(directory, id, file);
     match file {
         SessionFile::Transcript => Ok(std::fs::canonicalize(&path).unwrap_or(path)),
-        SessionFile::Named(name) if !has_place(file) => {
+        SessionFile::Named(name) if !is_known(file) => {
             Err(SessionError::NoPlace { name: name.clone() })
         }
-        SessionFile::Named(name) => match link_on_the_way(directory, id, name) {
+        SessionFile::Named(name) => match first_link(directory, id, name) {
             Some(path) => Err(SessionError::Link { path }),
             None => Ok(path),
         },
@@ -224,9 +225,9 @@ fn expand(
     stored: &StoredText<'_>,
     lines: u64,
     part: &[u8],
-    put: &mut Put<'_>,
+    put: &mut WriteBytes<'_>,
     count: &mut Count,
-) -> Result<(), SyncError> {
+) -> Result<(), StoredDataError> {
     let reader = localizer.reader(
         stored.manifest,
         &stored.manifest.session,
@@ -234,7 +235,7 @@ fn expand(
     );
     let lines_only = stored.name.is_append_only();
     let mut part = part;
-    let changed = || SyncError::Inconsistent {
+    let changed = || StoredDataError::Inconsistent {
         session: stored.manifest.session.clone(),
     };
     stored.walk(lines, &mut |piece| {
@@ -249,14 +250,14 @@ fn expand(
             let reading =
                 completing_reading(&reader, piece.run, line, part)?.ok_or_else(changed)?;
             let read = reader.read(piece.run, reading, line)?;
-            count.turns += count_of_persons(&read);
+            count.turns += count_user_turns(&read);
             put_counted(&read[part.len()..], put, count)?;
             text = &text[line.len()..];
             part = &[];
         }
         let read = reader.read_preferred(piece.run, text)?;
         if stored.name.is_transcript() {
-            count.turns += count_of_persons(&read);
+            count.turns += count_user_turns(&read);
         }
         put_counted(&read, put, count)?;
         if lines_only && piece.text.last() != Some(&b'\n') {
@@ -267,7 +268,11 @@ fn expand(
     })
 }
 
-fn put_counted(text: &[u8], put: &mut Put<'_>, count: &mut Count) -> Result<(), SyncError> {
+fn put_counted(
+    text: &[u8],
+    put: &mut WriteBytes<'_>,
+    count: &mut Count,
+) -> Result<(), StoredDataError> {
     count.bytes += text.len() as u64;
     Ok(put(text)?)
 }

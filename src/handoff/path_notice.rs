@@ -1,7 +1,9 @@
-//! What the model is told when a session goes on in another place with its past untouched.
+//! The path notice: tells the model about moved directories in a session with original
+//! paths.
 //!
-//! In a session that is pulled as its origin wrote it (`paths = original`), what the model read names the origin's paths. The client itself tells it the new
-//! working directory (client 2.1.329); this tells it the rest: where the roots are now, and the memory directory. The past is not edited.
+//! A session that is not localized names the origin's paths. Claude Code itself
+//!//! announces the new working directory (client 2.1.329); the notice adds the
+//!//! placeholders' directories and the memory directory. The conversation is not edited.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,15 +15,15 @@ use crate::domain::placeholder::{Placeholder, Placeholders};
 use crate::localize::stored_text::StoredText;
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::discover::projects_dir;
+use crate::session::files::projects_dir;
 use crate::session::turns::turns;
 use crate::store::manifest::Manifest;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-/// What to tell at the beginning of a run in `directory`; `None` where the session's text names this machine's paths already, or the
-/// model was told in an earlier run.
+/// Returns the notice for a run in `directory`; `None` if the session names this
+/// machine's paths already, or if an earlier run gave the notice.
 ///
 /// # Errors
 /// What concerns the whole command, or a manifest that cannot be read.
@@ -47,12 +49,13 @@ pub fn path_notice(
         .join("memory");
     let mut moves = moves(&manifest, here);
     moves.extend(moved_since(&workspace, &manifest, here));
-    // On machines with equal directories nothing is elsewhere.
+    // Machines with equal directories need no notice.
     Ok((!moves.is_empty()).then(|| text(&moves, &memory)))
 }
 
-/// Whether the last words were said on this machine, with its present roots: then the model was told when the session came here. A client
-/// that was only looked into leaves lines, too (its mode, its costs), but with them nothing has reached the model.
+/// Returns true if the last message is from this machine with its current placeholders:
+/// then the model has the notice. Lines without a message (mode, costs) do not count,
+/// since nothing has reached the model with them.
 fn last_message_is_local(
     text: StoredText<'_>,
     workspace: &Workspace<'_>,
@@ -71,7 +74,8 @@ fn last_message_is_local(
     Ok(false)
 }
 
-/// The roots of this machine, with the repository of a session that goes on in `directory`.
+/// Returns the placeholders of this machine, with the repository of a session in
+/// `directory`.
 fn placeholders_at(
     workspace: &Workspace<'_>,
     manifest: &Manifest,
@@ -89,16 +93,17 @@ fn placeholders_at(
     }
 }
 
-/// Whether text with these roots names the places of this machine.
+/// Returns true if text with these placeholders names directories of this machine.
 fn is_same_place(placeholders: &Placeholders, here: &Placeholders) -> bool {
     let is_same_repo = match (placeholders.repo(), here.repo()) {
-        (Some(there), Some(here)) => there.path == here.path,
+        (Some(there), Some(here)) => there.directory == here.directory,
         _ => true,
     };
     is_same_repo && placeholders.without_repo() == here.without_repo()
 }
 
-/// Whether somebody says something in lines `from..to`, which are of one run. Reads no further than the first words.
+/// Returns true if the lines `from..to` of one run have a message. Stops at the first
+/// one.
 fn has_words(text: StoredText<'_>, from: u64, to: u64) -> Result<bool, SyncError> {
     let (mut left, mut found) = (to - from, false);
     text.walk(from, &mut |piece| {
@@ -109,28 +114,34 @@ fn has_words(text: StoredText<'_>, from: u64, to: u64) -> Result<bool, SyncError
     Ok(found)
 }
 
-/// Former and present place of each root that lies elsewhere here; no present place where this machine has none.
+/// Returns the former and the current directory of each moved placeholder; `None` if this
+/// machine does not have it.
 fn moves(manifest: &Manifest, here: &Placeholders) -> BTreeSet<(String, Option<String>)> {
     let others = here.without_repo();
     let placeholders = manifest
         .placeholders
         .values()
         .flat_map(|set| set.placeholders.iter().map(move |root| (set, root)));
-    let place = |name: &str| here.get(name).map(|here| here.path.clone());
+    let place = |name: &str| here.get(name).map(|here| here.directory.clone());
     let moved = placeholders.map(|(set, root)| (set, root, place(root.name.as_str())));
-    // That a repository lies in the same place below another root goes without saying.
+    // A repository at the same path below another placeholder needs no mention.
     let is_said = |set: &Placeholders, root: &Placeholder, now: &Option<String>| {
-        let elsewhere = expand_path(&collapse_path(&set.without_repo(), &root.path), &others);
+        let elsewhere = expand_path(
+            &collapse_path(&set.without_repo(), &root.directory),
+            &others,
+        );
         set.repo() == Some(root) && elsewhere.is_some() && elsewhere == *now
     };
-    let moved = moved
-        .filter(|(set, root, now)| now.as_ref() != Some(&root.path) && !is_said(set, root, now));
+    let moved = moved.filter(|(set, root, now)| {
+        now.as_ref() != Some(&root.directory) && !is_said(set, root, now)
+    });
     moved
-        .map(|(_, root, now)| (root.path.clone(), now))
+        .map(|(_, root, now)| (root.directory.clone(), now))
         .collect()
 }
 
-/// The same of roots that were none yet when the text was written, where this machine has them.
+/// The same for placeholders that were added after the text was written, if this machine
+/// has them.
 fn moved_since<'a>(
     workspace: &'a Workspace<'_>,
     manifest: &'a Manifest,
@@ -139,8 +150,8 @@ fn moved_since<'a>(
     let placeholders = workspace.localizer.since().placeholders(manifest);
     let pairs = placeholders.filter_map(|root| Some((root, here.get(root.name.as_str())?)));
     pairs
-        .filter(|(then, now)| then.path != now.path)
-        .map(|(then, now)| (then.path.clone(), Some(now.path.clone())))
+        .filter(|(then, now)| then.directory != now.directory)
+        .map(|(then, now)| (then.directory.clone(), Some(now.directory.clone())))
 }
 
 fn text(moves: &BTreeSet<(String, Option<String>)>, memory: &Path) -> String {

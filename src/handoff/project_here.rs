@@ -1,11 +1,12 @@
-//! Where a session's project is on this machine, or could be cloned to.
+//! Finds a session's project on this machine, or proposes where to clone it.
 //!
-//! Only proposes: what the store says of a project was written by somebody else, and is shown to a person before anything is done.
+//! Only proposes: the store is untrusted, so the user sees and confirms everything
+//!//! first.
 
-use crate::checkouts::identity::{below_home, is_plain};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::checkouts::identity::{below_home, is_plain};
 use crate::checkouts::locate::{Repos, is_below_repo, plain_project};
 use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;
@@ -14,67 +15,71 @@ use crate::domain::project::{PortableRemote, ProjectGit, SubDirectory};
 use crate::domain::url::RemoteUrl;
 use crate::localize::localizer::Localizer;
 use crate::rewrite::expand_path;
-use crate::session::discover::transcript_path;
+use crate::session::discover::find_transcript;
 use crate::store::manifest::Manifest;
 use crate::transport::clone::{clone, is_free};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-/// Where the project of a session is.
+/// Location of a session's project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProjectHere {
     /// On this machine.
     Present {
         /// The working directory.
         directory: PathBuf,
-        /// How many clones of the project are known here, of which that one was chosen; none for a project without a remote.
+        /// Number of known clones of the project, from which this one was chosen; 0
+        /// without a remote.
         clones: usize,
-        /// What was checked out when the session was stored: [`crate::project::difference`] compares.
+        /// The checkout at the time the session was stored; see
+        /// [`crate::project::difference`].
         git: Option<ProjectGit>,
     },
     /// Not on this machine.
     Missing(MissingProject),
-    /// The store does not have the session, or no record of it names a directory.
+    /// The session is not in the store, or names no directory.
     Unknown,
 }
 
-/// A project that is not on this machine. All text in it is unsanitised.
+/// A project that is not on this machine. Its text is not sanitized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingProject {
-    /// The project as the store has it.
+    /// Portable path of the project.
     pub project: PortablePath,
-    /// Where its working directory would be here.
+    /// Its working directory on this machine, if it existed.
     pub directory: Option<PathBuf>,
-    /// From where it can be had. There may be one without a place, which a person can name.
+    /// Address to clone from. There may be one without a directory, which the user can
+    /// choose.
     pub remote: Option<RemoteUrl>,
-    /// What [`clone_project`] would do, if there is both an address and a place to propose.
+    /// Input for [`clone_project`], if both address and directory are known.
     pub clone: Option<ProposedClone>,
-    /// Its root, which has no directory on this machine: without one, the session cannot be brought here.
+    /// Its placeholder, if it has no directory here: the session cannot be pulled without
+    /// one.
     pub unmapped: Option<UnmappedPlaceholder>,
 }
 
-/// What to clone, and where to.
+/// A proposed clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposedClone {
-    /// From where.
+    /// Address.
     pub remote: RemoteUrl,
-    /// The top of the new working tree, which does not exist yet or is empty.
+    /// Top of the new working tree: missing or empty.
     pub into: PathBuf,
     /// The session's working directory in it.
     pub directory: PathBuf,
 }
 
-/// A root without a directory on this machine.
+/// A placeholder without a directory on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnmappedPlaceholder {
     /// Its name.
     pub name: PlaceholderName,
-    /// Where another machine has it below its home directory, the same path below this one's.
+    /// Proposed directory: another machine's path, relative to the home directory.
     pub directory: Option<PathBuf>,
 }
 
-/// Where the project of `session` is, or what could be done to have it here. Reads the store as it is; fetches nothing.
+/// Returns the location of the project of `session`, or how to get it. Fetches nothing.
 ///
 /// # Errors
 /// What concerns the whole command, or a manifest that cannot be read.
@@ -86,26 +91,27 @@ pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHer
     };
     let clones = workspace.localizer.clones();
     if let Some(directory) = &ctx.env.directory {
-        // Whoever is in a clone has shown where one is.
+        // The current directory may be an unknown clone.
         clones.learn_at(directory);
     }
-    if transcript_path(&ctx.env.claude_dir, session).is_none() {
+    if find_transcript(&ctx.env.claude_dir, session).is_none() {
         clones.use_for(session, None);
     }
     let here = project_of(
         &workspace.localizer.with_current_project(&manifest),
         &workspace.localizer,
     );
-    // What is not written down is found again.
+    // A failed write costs a new search later.
     let _ = clones.save();
     Ok(here)
 }
 
-/// Clones a project with the user's own `git`, without its submodules. The session's directory in it is there afterwards, or the
-/// repository has changed since. The caller has shown `proposed` to the person and has got a yes.
+/// Clones a project with the user's `git`, without submodules. The session's directory
+/// may be missing in it if the repository has changed. The caller must have asked the
+/// user.
 ///
 /// # Errors
-/// [`SyncError::Clone`]; nothing is left behind.
+/// [`CloneError`](crate::transport::clone::CloneError); nothing is left behind.
 pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), SyncError> {
     let how = (ctx.env.git, ctx.interactive);
     Ok(clone(
@@ -116,8 +122,8 @@ pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), 
     )?)
 }
 
-/// Where the project of `manifest` is on this machine. A session that is here may have been written for a clone that is gone, or was never
-/// there: then another one counts, if there is one now.
+/// Returns the location of the project of `manifest`. If the recorded clone is missing,
+/// another one counts.
 fn project_of(manifest: &Manifest, localizer: &Localizer) -> ProjectHere {
     let (here, repos) = (localizer.placeholders(), localizer.repos());
     let is_there = |placeholders: &Placeholders| {
@@ -177,7 +183,7 @@ fn missing(
     }
 }
 
-/// The root of `project`, if this machine has no directory for it.
+/// Returns the placeholder of `project`, if it has no directory here.
 fn unmapped_placeholder(
     manifest: &Manifest,
     project: &PortablePath,
@@ -212,7 +218,7 @@ fn with_placeholder(
     ))
 }
 
-/// The top of the working tree in which `directory` is the one that is recorded.
+/// Returns the top of the working tree that contains `directory` at the recorded path.
 fn top(directory: &Path, recorded: &SubDirectory) -> Option<PathBuf> {
     let mut top = directory;
     for part in recorded
@@ -228,7 +234,7 @@ fn top(directory: &Path, recorded: &SubDirectory) -> Option<PathBuf> {
     Some(top.to_owned())
 }
 
-/// The recorded address as git takes it here; a path is one of this machine.
+/// Returns the recorded address for git here; a path is expanded.
 fn address(remote: &PortableRemote, placeholders: &Placeholders) -> Option<RemoteUrl> {
     match remote.as_path() {
         Some(path) => RemoteUrl::parse(&expand_path(&path, placeholders)?, Path::new("/")).ok(),

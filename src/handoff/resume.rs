@@ -1,6 +1,8 @@
-//! Continuing a session under its lock: what there is to choose from, keeping it safe while a client runs, and giving it back.
+//! Continues a session under its lock: lists candidates, backs up while a client runs,
+//! releases.
 //!
-//! Taking the lock is `locks`' business, bringing the session here `pull`'s. Must not start the client.
+//! `leasing` acquires the lock, `flows::pull` pulls the session. Must not start the
+//!//! client.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,67 +10,68 @@ use crate::browse::list::{ListFilter, SessionRow, rows};
 use crate::domain::id::SessionId;
 use crate::flows::pull::{PullRequest, pull};
 use crate::flows::push::{PushReason, push_for};
-use crate::flows::remote_sync::fetch_if_reached;
+use crate::flows::remote_sync::{FetchMode, FetchResult, fetch_if_reached};
 use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::view::LockView;
 use crate::report::transfer::{Outcome, Report};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter::Selection;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
-/// The sessions that could be continued here.
+/// Sessions that can be continued here.
 #[derive(Debug)]
 pub struct Candidates {
     /// The newest first.
     pub sessions: Vec<Candidate>,
-    /// Why the remote was not reached; then the sessions are those that lie here, and nothing is known of locks.
+    /// Reason why the remote was not reached; then only local sessions are listed,
+    /// without locks.
     pub unreached: Option<String>,
 }
 
-/// A session that could be continued here.
+/// A session that can be continued here.
 #[derive(Debug)]
 pub struct Candidate {
-    /// What is known of it.
+    /// Its row.
     pub row: SessionRow,
-    /// Who holds it.
+    /// Its lock.
     pub lock: Option<LockView>,
 }
 
-/// What became of sessions that a client has ended with.
+/// Result of finishing sessions after a client has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// The last push. A session whose lock was lost is in it as forked.
+    /// Report of the last push. A session with a lost lock is reported as forked.
     pub report: Report,
-    /// Sessions whose lock somebody else took. Their forks are not in the report if another command on this machine has made them already.
+    /// Sessions with a lost lock. Their forks are missing in the report if another
+    /// command here made them.
     pub lost: BTreeSet<SessionId>,
 }
 
 impl Candidates {
-    /// The session of this id, or whose id alone begins so.
+    /// Finds a session by its id or a unique prefix.
     ///
     /// # Errors
-    /// [`SyncError::Nowhere`], [`SyncError::AmbiguousName`].
+    /// [`LookupError`](crate::workspace::lookup::LookupError).
     pub fn named(&self, name: &SessionId) -> Result<SessionId, SyncError> {
         let found = session_named(
             name,
             self.sessions.iter().map(|candidate| &candidate.row.session),
         )?;
-        found.ok_or_else(|| SyncError::Nowhere {
-            session: name.clone(),
-        })
+        Ok(found.ok_or_else(|| LookupScope::Anywhere.no_session(name))?)
     }
 }
 
-/// Fetches, and lists the sessions with their locks. A remote that cannot be reached is an answer here.
+/// Fetches, and lists the sessions with their locks. An unreachable remote is no error.
 ///
 /// # Errors
-/// What concerns the whole command.
+/// Errors of the whole command.
 pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    workspace.with_locks = true;
-    let (_, unreached) = fetch_if_reached(&mut workspace)?;
+    let FetchResult { unreached, .. } =
+        fetch_if_reached(&mut workspace, FetchMode::SessionsAndLocks)?;
     let mut locks: BTreeMap<SessionId, LockView> = match unreached {
         None => fetched_lock_table(&workspace)?
             .locks
@@ -77,7 +80,7 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
             .collect(),
         Some(_) => BTreeMap::new(),
     };
-    // Without the remote, only what lies here can be continued.
+    // Offline, only local sessions can be continued.
     let rows = rows(
         &mut workspace,
         &ListFilter {
@@ -99,16 +102,18 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
     })
 }
 
-/// While a client runs: gives a sign of life for every lock of this machine, together with what is new in its sessions.
+/// Renews all locks of this machine and pushes its sessions, while a client runs.
 ///
 /// # Errors
-/// What concerns the whole command. That the remote was not reached, or a lock was lost, is in the report.
+/// Errors of the whole command. An unreachable remote or a lost lock is in
+/// # Errors/// the report.
 pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
     push_for(ctx, PushReason::BackUp, &Selection::default()).map(|(report, _)| report)
 }
 
-/// After a client has ended: pushes, and gives the locks of `sessions` back together with the last of their data, as those that a killed
-/// process left. Where a lock was lost, the turns of this machine become a session of their own, here too.
+/// After a client has ended: pushes, and gives the locks of `sessions` back together with
+/// the last of their data, as those that a killed process left. Where a lock was lost,
+/// the turns of this machine become a session of their own, here too.
 ///
 /// # Errors
 /// What concerns the whole command.

@@ -1,19 +1,20 @@
 //! What happened to the store, commit by commit, and to one session, state by state.
 //!
-//! Reads commits, trees and manifests; never texts. A walk ends as soon as it has what was asked for.
+//! Reads commits, trees and manifests; never texts. A walk ends as soon as it has what
+//! was asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::domain::progress::Phase;
-use crate::flows::remote_sync::fetch;
+use crate::flows::remote_sync::{FetchMode, fetch};
 use crate::report::transfer::MachineName;
 use crate::store::manifest::Manifest;
-use crate::store::{Commit, SessionStep, Snapshot};
-use crate::sys::signal::{self, Interrupted};
+use crate::store::{ChangedSession, Commit, CommitChanges, Steps};
+use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::{session_named, stored_named};
@@ -53,7 +54,8 @@ pub struct LogEntry {
 pub struct SessionChange {
     /// The session.
     pub session: SessionId,
-    /// Its project: the portable path of its place on this machine, else as it is known by its remote. Unsanitised.
+    /// Its project: the portable path of its place on this machine, else as it is known
+    /// by its remote. Unsanitised.
     pub project: Option<String>,
     /// Its title, unsanitised.
     pub title: Option<String>,
@@ -88,12 +90,12 @@ pub enum Change {
 /// The history of the store, or of one session, the newest first.
 ///
 /// # Errors
-/// [`SyncError::NoSuchSession`] if the session was never there, [`SyncError::AmbiguousName`]; [`SyncError::Interrupted`]; what concerns the whole
-/// command.
+/// [`LookupError`](crate::workspace::lookup::LookupError); [`SyncError::Interrupted`];
+/// what concerns the whole command.
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if request.remote {
-        fetch(&mut workspace)?;
+        fetch(&mut workspace, FetchMode::Sessions)?;
         workspace.save()?;
     }
     ctx.progress.begin(Phase::Check, 0, 0);
@@ -109,7 +111,7 @@ pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, Syn
 /// The session that a person means, also one that the store had once.
 ///
 /// # Errors
-/// [`SyncError::NoSuchSession`], [`SyncError::AmbiguousName`].
+/// [`LookupError`](crate::workspace::lookup::LookupError).
 pub(crate) fn stored_session_named(
     workspace: &Workspace<'_>,
     name: &SessionId,
@@ -118,66 +120,37 @@ pub(crate) fn stored_session_named(
     if let Some(id) = session_named(name, now.keys())? {
         return Ok(id);
     }
-    let mut former = BTreeSet::new();
-    for commit in workspace.store.history()? {
-        go_on(workspace)?;
-        let changed = workspace.store.sessions_changed_by(&commit?)?;
-        former.extend(
-            changed
-                .into_iter()
-                .filter(|id| id.as_str().starts_with(name.as_str())),
-        );
-    }
-    stored_named(name, &former)
+    let history = workspace.store.history();
+    let former = history.sessions_with_prefix(name.as_str(), || go_on(workspace))?;
+    Ok(stored_named(name, &former)?)
 }
 
-/// The states of a session, the newest first.
-fn states_of(
-    workspace: &Workspace<'_>,
-    id: &SessionId,
-    most: usize,
-) -> Result<Vec<SessionStep>, SyncError> {
-    let steps = workspace
-        .store
-        .states_of(id, most, &mut || go_on(workspace).is_ok())?;
-    go_on(workspace)?;
-    Ok(steps)
-}
-
-/// As [`states_of`], with every merge that decided between two of them: from then on the session was what that says.
-pub(crate) fn states_at_merges_too(
-    workspace: &Workspace<'_>,
-    id: &SessionId,
-) -> Result<Vec<SessionStep>, SyncError> {
-    let steps = workspace
-        .store
-        .states_at_merges_too(id, &mut || go_on(workspace).is_ok())?;
-    go_on(workspace)?;
-    Ok(steps)
-}
-
-fn go_on(workspace: &Workspace<'_>) -> Result<(), Interrupted> {
+/// Reports progress of a walk through the history, and ends it if the user interrupts it.
+pub(crate) fn go_on(workspace: &Workspace<'_>) -> Result<(), SyncError> {
     workspace.ctx.progress.advance(1, 0);
-    signal::check()
+    Ok(signal::check()?)
 }
 
 fn of_the_store(workspace: &Workspace<'_>, most: usize) -> Result<Vec<LogEntry>, SyncError> {
     let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
+    let history = workspace.store.history();
     let mut entries = Vec::new();
-    for commit in workspace.store.history()? {
+    for commit in history.commits()? {
         if entries.len() >= most {
             break;
         }
         go_on(workspace)?;
         let commit = commit?;
-        let sessions = workspace.store.sessions_changed_by(&commit)?;
-        let sides = Sides::of(workspace, &commit)?;
+        let changes = history.changes(&commit)?;
         let mut entry = entry(&commit, &names);
-        entry.sessions = sessions
-            .iter()
-            .map(|id| sides.change(workspace, id))
-            .collect();
-        (entry.notes, entry.milestones) = sides.others()?;
+        for id in changes.sessions()? {
+            entry
+                .sessions
+                .push(session_change(workspace, &changes, &id));
+        }
+        entry.notes = changes.count_new_notes()?;
+        let milestones = changes.new_milestones()?;
+        entry.milestones = milestones.iter().map(ToString::to_string).collect();
         if !entry.sessions.is_empty() || entry.notes > 0 || !entry.milestones.is_empty() {
             entry.sessions.sort_by(|a, b| {
                 (&a.project, &a.title, &a.session).cmp(&(&b.project, &b.title, &b.session))
@@ -194,15 +167,17 @@ fn of_session(
     most: usize,
 ) -> Result<Vec<LogEntry>, SyncError> {
     let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
-    let steps = states_of(workspace, id, most)?;
-    let entry = |step: &SessionStep| {
-        let sides = Sides::of(workspace, &step.commit)?;
-        Ok(LogEntry {
-            sessions: vec![sides.change(workspace, id)],
+    let history = workspace.store.history();
+    let steps = history.session_steps(id, Steps::Changes, most, || go_on(workspace))?;
+    let mut entries = Vec::new();
+    for step in steps {
+        let changes = history.changes(&step.commit)?;
+        entries.push(LogEntry {
+            sessions: vec![session_change(workspace, &changes, id)],
             ..entry(&step.commit, &names)
-        })
-    };
-    steps.iter().map(entry).collect()
+        });
+    }
+    Ok(entries)
 }
 
 fn entry(commit: &Commit, names: &BTreeMap<MachineId, String>) -> LogEntry {
@@ -219,78 +194,35 @@ fn entry(commit: &Commit, names: &BTreeMap<MachineId, String>) -> LogEntry {
     }
 }
 
-/// A commit beside those that it comes after.
-struct Sides<'a> {
-    now: Snapshot<'a>,
-    before: Vec<Snapshot<'a>>,
-}
-
-impl<'a> Sides<'a> {
-    fn of(workspace: &'a Workspace<'_>, commit: &Commit) -> Result<Self, SyncError> {
-        let before = commit
-            .parents
-            .iter()
-            .map(|parent| workspace.store.snapshot(Some(parent)));
-        Ok(Self {
-            now: workspace.store.snapshot(Some(&commit.id))?,
-            before: before.collect::<Result<_, _>>()?,
-        })
-    }
-
-    fn change(&self, workspace: &Workspace<'_>, id: &SessionId) -> SessionChange {
-        // Of two that were merged, the longer one is what the session was before.
-        let before = self
-            .before
-            .iter()
-            .filter_map(|side| side.manifest(id).ok().flatten());
-        let before = before.max_by_key(|manifest| manifest.transcript.lines());
-        let now = self.now.manifest(id);
-        let change = match (&now, &before) {
-            (Err(_), _) => Change::Unreadable,
-            (Ok(None), _) => Change::Removed,
-            (Ok(Some(now)), None) if now.fork_of.is_some() => Change::Forked,
-            (Ok(Some(_)), None) => Change::Added,
-            (Ok(Some(_)), Some(_)) => Change::Extended,
-        };
-        let now = now.ok().flatten();
-        let lines =
-            |manifest: &Option<Manifest>| manifest.as_ref().map_or(0, |m| m.transcript.lines());
-        let turns = |manifest: &Option<Manifest>| manifest.as_ref().map_or(Some(0), |m| m.turns);
-        let named = now.as_ref().or(before.as_ref());
-        SessionChange {
-            session: id.clone(),
-            project: named.and_then(|m| workspace.localizer.project(m)),
-            title: named.and_then(|m| workspace.localizer.title(m)),
-            change,
-            lines: lines(&now),
-            lines_added: i64::try_from(lines(&now))
-                .unwrap_or(i64::MAX)
-                .saturating_sub_unsigned(lines(&before)),
-            turns: now.as_ref().and_then(|m| m.turns),
-            turns_added: turns(&now)
-                .zip(turns(&before))
-                .and_then(|(now, before)| now.checked_sub(before)),
-        }
-    }
-
-    /// How many notes are new, and which milestones.
-    fn others(&self) -> Result<(u64, Vec<String>), SyncError> {
-        let is_new = |state: &dyn Fn(&Snapshot<'_>) -> Result<BTreeSet<String>, SyncError>| {
-            let mut new = state(&self.now)?;
-            for before in &self.before {
-                let there = state(before)?;
-                new.retain(|one| !there.contains(one));
-            }
-            Ok::<_, SyncError>(new)
-        };
-        let notes = is_new(&|side| Ok(side.note_ids()?.iter().map(ToString::to_string).collect()));
-        let milestones = is_new(&|side| {
-            Ok(side
-                .milestone_names()?
-                .iter()
-                .map(ToString::to_string)
-                .collect())
-        });
-        Ok((notes?.len() as u64, milestones?.into_iter().collect()))
+fn session_change(
+    workspace: &Workspace<'_>,
+    changes: &CommitChanges<'_>,
+    id: &SessionId,
+) -> SessionChange {
+    let ChangedSession { now, before } = changes.session(id);
+    let change = match (&now, &before) {
+        (Err(_), _) => Change::Unreadable,
+        (Ok(None), _) => Change::Removed,
+        (Ok(Some(now)), None) if now.fork_of.is_some() => Change::Forked,
+        (Ok(Some(_)), None) => Change::Added,
+        (Ok(Some(_)), Some(_)) => Change::Extended,
+    };
+    let now = now.ok().flatten();
+    let lines = |manifest: &Option<Manifest>| manifest.as_ref().map_or(0, |m| m.transcript.lines());
+    let turns = |manifest: &Option<Manifest>| manifest.as_ref().map_or(Some(0), |m| m.turns);
+    let named = now.as_ref().or(before.as_ref());
+    SessionChange {
+        session: id.clone(),
+        project: named.and_then(|m| workspace.localizer.project(m)),
+        title: named.and_then(|m| workspace.localizer.title(m)),
+        change,
+        lines: lines(&now),
+        lines_added: i64::try_from(lines(&now))
+            .unwrap_or(i64::MAX)
+            .saturating_sub_unsigned(lines(&before)),
+        turns: now.as_ref().and_then(|m| m.turns),
+        turns_added: turns(&now)
+            .zip(turns(&before))
+            .and_then(|(now, before)| now.checked_sub(before)),
     }
 }

@@ -1,4 +1,4 @@
-//! Putting states beside, as sessions of their own.
+//! Restores states as new sessions.
 
 use std::path::PathBuf;
 
@@ -7,26 +7,28 @@ use crate::domain::session_file::SessionFile;
 use crate::flows::fork::{add_fork, restored_id};
 use crate::flows::pull::{Brought, apply_pull};
 use crate::flows::write_session::Writer;
-use crate::history::restore::{RestoreReport, RestoredSession, Restoring, Step, Target};
+use crate::history::error::HistoryError;
+use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
 use crate::localize::stored_text::{LocalText, StoredText};
-use crate::session::discover::LocalSession;
-use crate::session::materialise::Journal;
-use crate::session::turns::count_of_persons;
+use crate::session::LocalSession;
+use crate::session::journal::Journal;
+use crate::session::turns::count_user_turns;
 use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::store::segment::count_lines;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
-/// What putting one session beside takes.
+/// Plan to restore one session as a fork.
 pub(crate) struct AsFork {
     pub(crate) target: Target,
     manifest: Manifest,
     fork: SessionId,
     directory: PathBuf,
-    /// An earlier restore has put it there, and it may have gone on.
+    /// True if an earlier restore made it; it may have new turns.
     here: Option<LocalSession>,
 }
 
@@ -36,16 +38,16 @@ impl Restoring<'_> {
         workspace: &mut Workspace<'_>,
         targets: Vec<Target>,
         report: &mut RestoreReport,
-    ) -> Result<(), SyncError> {
+    ) -> Result<Vec<AsFork>, SyncError> {
         let steps = self.plan(workspace, targets, report, Self::plan_fork)?;
         if !self.request.dry_run {
             store_forks(workspace, &steps)?;
             fail_point("restored forks are stored");
         }
-        self.carry_out(workspace, steps.into_iter().map(Step::AsFork), report)
+        Ok(steps)
     }
 
-    /// None, where it is one of many: there is no need for a fork, because the store has no more of it.
+    /// `None` if one of many sessions needs no fork, because it has not changed since.
     fn plan_fork(
         &self,
         workspace: &Workspace<'_>,
@@ -59,20 +61,18 @@ impl Restoring<'_> {
         let then = workspace.store.snapshot(Some(&target.commit))?;
         let manifest = then
             .manifest(&target.id)?
-            .ok_or_else(|| SyncError::NoSuchSession {
-                session: target.id.clone(),
-            })?;
+            .ok_or_else(|| LookupScope::Store.no_session(&target.id))?;
         let fork = restored_id(&target.id, &target.state);
         let there = self.found.sessions.get(&fork).cloned();
         let directory = match (&there, here) {
             (Some(fork), _) => fork.directory.clone(),
             (None, Some(here)) => {
-                // It lies beside the session, and its repository is where that of the session is.
+                // It is in the directory of the session and shares its repository.
                 let repo = workspace.localizer.repos().of(&manifest, &target.id);
                 workspace
                     .localizer
                     .clones()
-                    .use_for(&fork, repo.as_ref().map(|repo| repo.path.as_str()));
+                    .use_for(&fork, repo.as_ref().map(|repo| repo.directory.as_str()));
                 here.directory.clone()
             }
             (None, None) => {
@@ -103,7 +103,7 @@ impl AsFork {
             &self.fork,
         );
         let stored = workspace.store.head_snapshot()?.manifest(&self.fork)?;
-        // One that was made before may have gone on since: here, or elsewhere.
+        // An existing fork may have new turns, here or on another machine.
         let (lines, turns) = match (&self.here, stored) {
             (Some(here), _) => count(here).map(|(lines, turns)| (lines, Some(turns)))?,
             (None, Some(stored)) => (stored.transcript.lines(), stored.turns),
@@ -133,17 +133,16 @@ impl AsFork {
             names: &names,
         };
         let head = workspace.store.head_snapshot()?;
-        let missing = || SyncError::NoSuchSession {
-            session: self.fork.clone(),
-        };
-        let manifest = head.manifest(&self.fork)?.ok_or_else(missing)?;
+        let manifest = head.manifest(&self.fork)?;
+        let manifest = manifest.ok_or_else(|| LookupScope::Store.no_session(&self.fork))?;
         let writing = match apply_pull(workspace, &head, &manifest, self.directory.clone())? {
             Brought::Write(writing) => writing,
             Brought::Refused(reason) => {
-                return Err(SyncError::NotRestored {
+                return Err(HistoryError::NotRestored {
                     session: self.fork.clone(),
                     reason,
-                });
+                }
+                .into());
             }
         };
         let (_, now) = writing.carry_out(&writer, &head, &self.fork)?;
@@ -152,7 +151,7 @@ impl AsFork {
     }
 }
 
-/// Lines of a transcript here, and turns of a person in it.
+/// Number of lines and turns of a local transcript.
 fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut turns) = (0, 0);
     LocalText::open(
@@ -162,13 +161,13 @@ fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
     )?
     .each_piece(|piece| {
         lines += count_lines(piece);
-        turns += count_of_persons(piece);
+        turns += count_user_turns(piece);
         Ok(())
     })?;
     Ok((lines, turns))
 }
 
-/// Stores the forks that the store does not have yet, in one commit. They share the segments of the sessions that they come from.
+/// Stores the new forks in one commit. They share the segments of their sessions.
 fn store_forks(workspace: &mut Workspace<'_>, plans: &[AsFork]) -> Result<(), SyncError> {
     let base = workspace.store.head()?;
     let head = workspace.store.head_snapshot()?;

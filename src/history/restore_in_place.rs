@@ -1,43 +1,46 @@
-//! Putting sessions back where they are.
+//! Restores sessions in place.
 
 use std::collections::BTreeSet;
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::flows::plan::{Differences, FilePull, Local, compare_with};
+use crate::flows::plan::{Differences, FilePull, compare_with};
 use crate::flows::push::store_sessions;
 use crate::flows::store_session::is_stored;
 use crate::flows::write_session::{Writer, Writing};
-use crate::history::restore::{RestoreReport, RestoredSession, Restoring, Step, Target};
+use crate::history::error::HistoryError;
+use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::Outcome;
+use crate::session::LocalSession;
 use crate::session::SessionError;
-use crate::session::discover::{LocalSession, files_without_transcript};
+use crate::session::discover::files_without_transcript;
 use crate::session::files::file_path;
+use crate::session::journal::Journal;
 use crate::session::live::live_sessions;
-use crate::session::materialise::Journal;
 use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
-/// Files of a session; the transcript has no name.
+/// Files of a session.
 type Names = BTreeSet<SessionFile>;
 
-/// What putting one session back in place takes.
+/// Plan to restore one session in place.
 pub(crate) struct InPlace {
     pub(crate) target: Target,
     manifest: Manifest,
-    /// Files to be written; the transcript is among them if it is not as it was then.
+    /// Files to write; includes the transcript if it differs.
     writing: Writing,
-    /// Files beside it that were not there then.
+    /// Files that did not exist at that time.
     excess: Names,
-    /// Such files that stay, because there is no other copy: the next push stores them.
+    /// Such files that stay, because there is no other copy; the next push stores them.
     only_here: Names,
-    /// The session in which is kept what had parted from the store.
+    /// Fork that keeps the diverged local text.
     kept_as: Option<SessionId>,
 }
 
@@ -47,15 +50,16 @@ impl Restoring<'_> {
         workspace: &mut Workspace<'_>,
         targets: Vec<Target>,
         report: &mut RestoreReport,
-    ) -> Result<(), SyncError> {
+    ) -> Result<Vec<InPlace>, SyncError> {
         let mut steps = self.plan(workspace, targets, report, Self::plan_in_place)?;
         if !self.request.dry_run {
             self.store_first(workspace, &mut steps, report)?;
         }
-        self.carry_out(workspace, steps.into_iter().map(Step::InPlace), report)
+        Ok(steps)
     }
 
-    /// What has to be done to one session; none: it is as it was then, and would stay so.
+    /// Returns the plan for one session; `None` if it has that state already and is
+    /// pinned to it.
     fn plan_in_place(
         &self,
         workspace: &Workspace<'_>,
@@ -63,9 +67,7 @@ impl Restoring<'_> {
     ) -> Result<Option<InPlace>, SyncError> {
         let then = workspace.store.snapshot(Some(&target.commit))?;
         let manifest = then.manifest(&target.id)?;
-        let manifest = manifest.ok_or_else(|| SyncError::NoSuchSession {
-            session: target.id.clone(),
-        })?;
+        let manifest = manifest.ok_or_else(|| LookupScope::Store.no_session(&target.id))?;
         let Some(here) = self.found.sessions.get(&target.id) else {
             return self
                 .plan_absent(workspace, target, manifest, &then)
@@ -74,18 +76,10 @@ impl Restoring<'_> {
         refuse_running(workspace, &target.id)?;
         let is_head =
             workspace.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
-        // What the client has cleared away of a session in step is no difference.
+        // Files that the client's clean-up removed from a session in sync do not count.
         let known = workspace.index.entry(here).filter(|_| is_head);
-        let differences = compare_with(
-            workspace,
-            &then,
-            &manifest,
-            &Local {
-                session: here,
-                live: false,
-            },
-            known,
-        )?;
+        let differences =
+            compare_with(workspace, &then, &manifest, &LocalCopy::closed(here), known)?;
         if differences.is_empty() && is_head {
             return Ok(None);
         }
@@ -93,7 +87,7 @@ impl Restoring<'_> {
         Ok(Some(InPlace::new(target, manifest, here, differences)))
     }
 
-    /// A session of which there is no transcript here. What the client keeps beside it may be left.
+    /// Plans a session without a local transcript. Other files of it may be here.
     fn plan_absent(
         &self,
         workspace: &Workspace<'_>,
@@ -117,10 +111,7 @@ impl Restoring<'_> {
                 kept_as: None,
             });
         };
-        let local = Local {
-            session: &here,
-            live: false,
-        };
+        let local = LocalCopy::closed(&here);
         let differences = compare_with(workspace, then, &manifest, &local, None)?;
         let only_here = not_stored(workspace, &local)?;
         let is_replaced =
@@ -131,10 +122,11 @@ impl Restoring<'_> {
                 "`{}` is not in the store: move it away, then restore again",
                 path.display()
             );
-            return Err(SyncError::NotRestored {
+            return Err(HistoryError::NotRestored {
                 session: target.id,
                 reason,
-            });
+            }
+            .into());
         }
         let mut step = InPlace::new(target, manifest, &here, differences);
         step.only_here = step.excess.intersection(&only_here).cloned().collect();
@@ -142,7 +134,8 @@ impl Restoring<'_> {
         Ok(step)
     }
 
-    /// Stores what of these sessions is only here, so that it is in the history, too; what could not be stored is not put back.
+    /// Stores the local text of these sessions, so that it is in the history. Sessions
+    /// that cannot be stored are not restored.
     fn store_first(
         &self,
         workspace: &mut Workspace<'_>,
@@ -165,27 +158,28 @@ impl Restoring<'_> {
                 }
                 Outcome::Skipped { reason } => {
                     steps.retain(|step| step.target.id != session.session);
-                    let error = SyncError::NotRestored {
+                    let error = HistoryError::NotRestored {
                         session: session.session.clone(),
                         reason,
                     };
-                    self.skip(session.session, error, report)?;
+                    self.skip(session.session, error.into(), report)?;
                 }
                 _ => {}
             }
         }
-        // What the index vouches for is about to change: a restore that dies leaves sessions that are compared byte by byte.
+        // Drop the index entries first: after a crash, the sessions are compared byte by
+        // byte.
         steps
             .iter()
             .for_each(|step| workspace.index.forget(&step.target.id));
         workspace.save()?;
-        fail_point("what is here is stored before a restore");
+        fail_point("local changes are stored before a restore");
         Ok(())
     }
 }
 
 impl InPlace {
-    /// Makes of `here`, which differs so from what was then, what was then.
+    /// Plans the changes that turn `here` into the earlier state.
     fn new(
         target: Target,
         manifest: Manifest,
@@ -260,14 +254,14 @@ impl InPlace {
         };
         let then = workspace.store.snapshot(Some(&self.target.commit))?;
         let (_, now) = self.writing.carry_out(&writer, &then, id)?;
-        fail_point("a session is put back");
+        fail_point("a session is restored");
         let Some(mut now) = now else { return Ok(()) };
         for name in &self.excess {
             if let Some(stamp) = now.files.remove(name) {
                 journal.remove(&file_path(&now.directory, id, name), &stamp)?;
             }
         }
-        fail_point("what came later beside it is gone");
+        fail_point("newer files of a session are removed");
         now.files.retain(|name, _| !self.only_here.contains(name));
         match workspace.store.head_snapshot()?.state(id)? {
             Some(state) if state != self.target.state => workspace.held.hold(&now, state),
@@ -277,13 +271,13 @@ impl InPlace {
             }
             _ => {}
         }
-        // Before the next session: a restore that dies has put back what it has put back.
+        // Before the next session, so that a crash keeps finished sessions.
         Ok(workspace.held.save()?)
     }
 }
 
-/// Files of a session here whose contents the store does not have.
-fn not_stored(workspace: &Workspace<'_>, local: &Local<'_>) -> Result<Names, SyncError> {
+/// Returns the local files of a session with contents that the store does not have.
+fn not_stored(workspace: &Workspace<'_>, local: &LocalCopy<'_>) -> Result<Names, SyncError> {
     let head = workspace.store.head_snapshot()?;
     Ok(match head.manifest(&local.session.id)? {
         Some(manifest) => compare_with(workspace, &head, &manifest, local, None)?
@@ -305,17 +299,19 @@ fn refuse_running(workspace: &Workspace<'_>, id: &SessionId) -> Result<(), SyncE
     }
 }
 
-/// What is here is stored, and pushed, before it is replaced. What the settings leave out is not; so it is not replaced.
+/// Local text is stored and pushed before it is replaced. Excluded sessions are not
+/// pushed, so they are not replaced.
 fn refuse_what_stays(workspace: &Workspace<'_>, here: &LocalSession) -> Result<(), SyncError> {
-    let Some(why) = filter::stays_here(workspace, here) else {
+    let Some(why) = workspace.filter().local_only_reason(here) else {
         return Ok(());
     };
     if is_stored(workspace, here)? {
         return Ok(());
     }
     let reason = format!("what was said here would be pushed first, but {why}");
-    Err(SyncError::NotRestored {
+    Err(HistoryError::NotRestored {
         session: here.id.clone(),
         reason,
-    })
+    }
+    .into())
 }

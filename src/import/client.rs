@@ -4,14 +4,15 @@ use chrono::{DateTime, Utc};
 
 use crate::flows::push::left_out_report;
 use crate::import::inventory::Lines;
-use crate::import::run::ImportReport;
 use crate::import::source::Opened;
 use crate::import::store::{commit, empty, guarded, message, skipped_session, store_session};
+use crate::import::types::ImportReport;
 use crate::report::transfer::SkippedFile;
-use crate::session::discover::{LocalSession, discover};
-use crate::session::facts::{Facts, parse_time};
+use crate::session::LocalSession;
+use crate::session::discover::discover;
+use crate::session::facts::Facts;
+use crate::session::time::parse_time;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
 use crate::workspace::open::Workspace;
 
 /// Carries every session of the copy; its paths are this machine's.
@@ -41,8 +42,9 @@ pub(crate) fn client(
                 id,
                 "not a plain file (links are not followed)".to_owned(),
             ))
-        } else if let Some(why) =
-            filter::exclude_reason(workspace, session, || newest_record(session))
+        } else if let Some(why) = workspace
+            .filter()
+            .copy_exclude_reason(session, || newest_record(session))
         {
             // What this machine does not push, it does not push out of a copy either.
             Some(left_out_report(workspace, session, &why)?)
@@ -61,8 +63,7 @@ pub(crate) fn client(
             None => report.report.unchanged += 1,
         }
     }
-    let registered = commit(workspace, tx, base.as_ref(), &[], &message(None, &done))?;
-    workspace.machine_changed &= !registered;
+    commit(workspace, tx, base.as_ref(), &[], &message(None, &done))?;
     report.report.sessions = done;
     Ok(report)
 }

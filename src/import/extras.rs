@@ -12,10 +12,10 @@ use serde_json::Value;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::extras::ExtraKind as Kinds;
 use crate::domain::path::RelativeName;
-use crate::extras::foreign::{ForeignProject, ForeignText};
+use crate::extras::foreign_text::{ForeignProject, ForeignText};
 use crate::import::directory::{Directory, Kind, Named};
 use crate::import::origin::Origin;
-use crate::session::extras::{memory, path_of, read_text};
+use crate::session::extras::{ExtraText, extra_path, list_memory, read_text};
 use crate::store::machine::Machine;
 
 const DIRECTORY: &str = "shared_config";
@@ -105,7 +105,7 @@ impl ExtraKind {
                 .strip_prefix(directory.root().join(DIRECTORY))
                 .ok()
                 .and_then(|below| below.to_str());
-            let name = below.filter(|name| Kinds::of_user_file(name).is_some());
+            let name = below.filter(|name| Kinds::from_user_file(name).is_some());
             match name.and_then(|name| RelativeName::new(name).ok()) {
                 Some(name) => {
                     let edited = edited(&meta["files"][name.as_str().trim_start_matches("plans/")]);
@@ -143,9 +143,9 @@ impl ExtraKind {
     }
 
     fn memory(&mut self, directory: &Directory, name: &str, left: &mut Named, refused: &mut Named) {
-        let files = memory(&directory.root().join(DIRECTORY).join("memory").join(name));
+        let files = list_memory(&directory.root().join(DIRECTORY).join("memory").join(name));
         files
-            .left
+            .skipped
             .iter()
             .for_each(|(path, reason)| left.note(directory.name_of(path), reason.clone()));
         let meta = meta(directory, &format!("memory_meta/{name}.json"), refused);
@@ -176,15 +176,15 @@ impl ExtraKind {
             || place.clone(),
             |directory| place.join("memory").join(directory),
         );
-        let path = path_of(&place, &name);
+        let path = extra_path(&place, &name);
         match read_text(&path) {
-            Ok(Ok(text)) if self.bytes + text.len() as u64 > MOST_BYTES => {
+            Ok(ExtraText::Text(text)) if self.bytes + text.len() as u64 > MOST_BYTES => {
                 left.note(
                     source.name_of(&path),
                     "there is more text than anybody's notes",
                 );
             }
-            Ok(Ok(text)) => {
+            Ok(ExtraText::Text(text)) => {
                 self.bytes += text.len() as u64;
                 self.texts.push(Text {
                     directory,
@@ -193,7 +193,7 @@ impl ExtraKind {
                     edited,
                 });
             }
-            Ok(Err(reason)) => left.note(source.name_of(&path), reason),
+            Ok(ExtraText::Unsuitable(reason)) => left.note(source.name_of(&path), reason),
             Err(e) => refused.note(source.name_of(&path), e.source.to_string()),
         }
     }

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::domain::id::SessionId;
 use crate::import::directory::{Directory, Kind, Named};
-use crate::import::run::{Edit, ForeignLock};
-use crate::session::facts::parse_time;
+use crate::import::types::{Edit, ForeignLock};
+use crate::session::time::parse_time;
 
 /// Nobody has more machines, or more placeholders on one.
 const MOST: usize = 1000;

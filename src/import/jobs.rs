@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::domain::client_dir::client_dir_name;
+use crate::domain::error::error_chain;
 use crate::domain::id::SessionId;
 use crate::flows::plan::described;
 use crate::import::agents::{AgentFile, Agents};
@@ -14,11 +15,11 @@ use crate::import::listing::SessionCopy;
 use crate::import::origin::{Origin, whose, writer};
 use crate::import::text::Directories;
 use crate::report::transfer::{Outcome, SessionReport};
-use crate::session::facts::{Facts, parse_time};
+use crate::session::facts::Facts;
+use crate::session::time::parse_time;
 use crate::sys::fs::PathError;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
 use crate::workspace::filter::ForeignSession;
 use crate::workspace::open::Workspace;
 
@@ -151,7 +152,7 @@ pub(crate) fn plan_all(
                     ..job
                 });
             }
-            Err(e) => skipped.push((copy.session, e.in_words())),
+            Err(e) => skipped.push((copy.session, error_chain(&e))),
         }
     }
     Ok((jobs, skipped))
@@ -274,7 +275,7 @@ fn left_out(
         bytes: copy.bytes,
         last_activity: facts.last_activity.as_deref().and_then(parse_time),
     };
-    let Some(why) = filter::stranger_left_out(workspace, &stranger) else {
+    let Some(why) = workspace.filter().foreign_exclude_reason(&stranger) else {
         return Ok(None);
     };
     let stored = workspace
@@ -355,12 +356,12 @@ pub(crate) fn add_agents(
                     format!("its session {session} is neither at the source nor in the store");
                 agents.leave_agents(directory, left, &reason);
             }
-            (None, Ok(Some(manifest))) => match filter::not_brought(workspace, &manifest) {
+            (None, Ok(Some(manifest))) => match workspace.filter().pull_exclude_reason(&manifest) {
                 Some(why) => agents.leave_agents(directory, left, &why.to_string()),
                 None => jobs.push(agents),
             },
             (None, Err(e)) => {
-                agents.leave_agents(directory, left, &crate::workspace::message::in_words(&e))
+                agents.leave_agents(directory, left, &crate::domain::error::error_chain(&e))
             }
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::import::jobs::Job;
 use crate::import::origin::Origin;
-use crate::import::run::{ImportedMachine, Proposal};
+use crate::import::types::{ImportedMachine, Proposal};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::machine::Machine;
 use crate::workspace::error::SyncError;
@@ -33,7 +33,7 @@ pub(crate) fn proposals(
     origins: &[Origin],
 ) -> Result<Vec<Proposal>, SyncError> {
     let mine = &workspace.ctx.settings.placeholders;
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let mut proposals: Vec<Proposal> = Vec::new();
     for origin in origins {
         let namesake = |machine: &&Machine| {
@@ -51,11 +51,14 @@ pub(crate) fn proposals(
                 .find(namesake)
                 .filter(|other| other.placeholders.get(name).is_none())
             {
-                proposals.push(proposal(Some(other.name.clone()), Some(root.path.clone())));
+                proposals.push(proposal(
+                    Some(other.name.clone()),
+                    Some(root.directory.clone()),
+                ));
             }
             if mine.get(name).is_none() {
                 let path = if origin.this {
-                    Some(root.path.clone())
+                    Some(root.directory.clone())
                 } else {
                     below_my_home(origin, root, mine)
                 };
@@ -78,7 +81,7 @@ pub(crate) fn proposals(
 fn below_my_home(origin: &Origin, root: &Placeholder, mine: &Placeholders) -> Option<String> {
     let there = &origin.machine.placeholders;
     let home = there.get(PlaceholderName::home().as_str())?.clone();
-    let portable = collapse_path(&Placeholders::new(there.system, [home]), &root.path);
+    let portable = collapse_path(&Placeholders::new(there.system, [home]), &root.directory);
     let path = expand_path(&portable, mine)?;
     (portable.as_str().starts_with("{{HOME}}/") && Path::new(&path).is_dir()).then_some(path)
 }

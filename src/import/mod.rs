@@ -1,6 +1,7 @@
 //! Sessions and extras from other tools.
 
 pub mod agents;
+pub mod claude_session_sync;
 pub mod client;
 pub mod directory;
 pub mod extras;
@@ -15,3 +16,4 @@ pub mod source;
 pub mod staging;
 pub mod store;
 pub mod text;
+pub mod types;

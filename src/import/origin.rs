@@ -7,12 +7,12 @@ use crate::domain::id::MachineId;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders, System};
 use crate::domain::url::has_drive;
-use crate::extras::foreign::IMPORTED;
+use crate::extras::foreign_text::IMPORTED;
 use crate::import::foreign::{ForeignMachine, LONGEST};
 use crate::import::text::{Directories, Family};
 use crate::rewrite::collapse_path;
+use crate::store::FORMAT;
 use crate::store::machine::Machine;
-use crate::store::manifest::FORMAT;
 use crate::sys::env::Env;
 
 /// No machine's name is longer here.
@@ -65,7 +65,7 @@ impl Origin {
                 shown_name(name)
             },
             placeholders,
-            former: Vec::new(),
+            former_placeholders: Vec::new(),
             ccsync: env!("CARGO_PKG_VERSION").to_owned(),
             last_push: known.updated_at.clone(),
         };

@@ -4,110 +4,57 @@
 //! What is read is never written to, and nothing in it is believed unchecked: each thing that cannot be taken is named, and the others go on.
 //! `docs/dev/import.md` has the format of the other program and what becomes of each part of it.
 
-use serde::Serialize;
-
-use crate::domain::id::SessionId;
-use crate::report::transfer::{Report, SkippedFile};
+use crate::flows::push::add_merge_notes;
+use crate::flows::remote_sync::{
+    FetchMode, FetchResult, fetch_if_reached, push_remaining_refs, send,
+};
+use crate::import::client::client;
+use crate::import::types::{ImportReport, Layout};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::open::Workspace;
 
+use crate::import::claude_session_sync::claude_session_sync;
 use crate::import::source::Source;
-
-/// How the source is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Layout {
-    /// claude-session-sync: one copy of each session, `sessions/<directory>/<id>.jsonl`, with `sessions/_paths.json`.
-    Shared,
-    /// claude-session-sync without `sessions/_paths.json`: each machine's copies, `sessions/<machine>/<directory>/<id>.jsonl`.
-    PerMachine,
-    /// A copy of the client's own directory, with `projects/`, in this machine's paths.
-    Client,
-}
-
-/// What an import did. Each of what was `found` is in exactly one of the report's `sessions` and its `unchanged`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ImportReport {
-    /// From where, without secrets.
-    pub source: String,
-    /// How it is laid out.
-    pub layout: Layout,
-    /// Copies of sessions that were found, and sessions of which nothing but sub-agents was.
-    pub found: u64,
-    /// What became of them.
-    #[serde(flatten)]
-    pub report: Report,
-    /// The machines that the source names.
-    pub machines: Vec<ImportedMachine>,
-    /// Placeholders of the source that a machine lacks here.
-    pub proposals: Vec<Proposal>,
-    /// Locks that the source holds. They are not taken over.
-    pub locks: Vec<ForeignLock>,
-    /// What the source says of sessions and this program has no place for.
-    pub edits: Vec<Edit>,
-    /// What is no session, by name, with the reason why it was left where it is.
-    pub left: Vec<SkippedFile>,
-}
-
-/// A machine of the source. All text is unsanitised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ImportedMachine {
-    /// What the source calls it.
-    pub name: String,
-    /// Whether it is this machine.
-    pub this: bool,
-    /// Sessions that were stored as written by it.
-    pub sessions: u64,
-    /// Placeholder and directory, as the source says.
-    pub placeholders: std::collections::BTreeMap<String, String>,
-}
-
-/// A placeholder that a machine could have, with the directory where the source has it. All text is unsanitised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Proposal {
-    /// The placeholder.
-    pub placeholder: String,
-    /// Which machine of this store; `None`: this one.
-    pub machine: Option<String>,
-    /// The directory; `None` if nobody knows where it would be on that machine.
-    pub path: Option<String>,
-}
-
-/// A lock of the source. All text is unsanitised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ForeignLock {
-    /// The session.
-    pub session: SessionId,
-    /// Who holds it.
-    pub machine: String,
-    /// Since when, as the source says.
-    pub since: Option<String>,
-    /// Until when, as the source says.
-    pub until: Option<String>,
-    /// Whether that time has passed by this machine's clock.
-    pub expired: bool,
-}
-
-/// Who edited a session last, as the source says. All text is unsanitised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Edit {
-    /// The session.
-    pub session: SessionId,
-    /// The machine.
-    pub machine: String,
-    /// When.
-    pub at: Option<String>,
-}
 
 /// Brings everything of `source` that this store lacks into it, and to the remote.
 ///
 /// # Errors
-/// What concerns the whole command, [`SyncError::Import`] among it; what concerns one session is in the report.
+/// What concerns the whole command, [`ImportError`](crate::import::source::ImportError) among it; what concerns one session is in the report.
 pub fn import(
     ctx: &Context<'_>,
     source: &Source,
     dry_run: bool,
 ) -> Result<ImportReport, SyncError> {
     let opened = source.open(ctx)?;
-    crate::import::store::carry(ctx, &opened, dry_run)
+    let mut workspace = Workspace::open(ctx)?;
+    let newest = if dry_run {
+        FetchResult::default()
+    } else {
+        // Otherwise sessions would become forks that need not.
+        fetch_if_reached(&mut workspace, FetchMode::Sessions)?
+    };
+    if dry_run {
+        workspace.store = workspace
+            .store
+            .create_scratch(&opened.staging_dir.path().join("store"))?;
+    }
+    let mut report = match opened.layout {
+        Layout::Client => client(&mut workspace, &opened)?,
+        Layout::Shared | Layout::PerMachine => claude_session_sync(&mut workspace, &opened)?,
+    };
+    report.report.dry_run = dry_run;
+    if !dry_run {
+        let (remote, mut merged) = if newest.unreached.is_none() {
+            push_remaining_refs(&mut workspace)?
+        } else {
+            send(&mut workspace)?
+        };
+        merged.add(newest.merged);
+        add_merge_notes(&mut report.report, &workspace, merged)?;
+        report.report.remote = remote;
+        workspace.save()?;
+    }
+    report.report.sort();
+    Ok(report)
 }

@@ -3,19 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
-
+use crate::domain::error::UserError;
 use crate::import::directory::{Directory, Kind, Named};
-use crate::import::run::Layout;
+use crate::import::types::Layout;
 use crate::sys::env::Env;
-use crate::sys::fs::{PathError, create_private_dir_all};
+use crate::sys::temp::StagingDir;
 use crate::transport::clone::clone;
 use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-
-/// How the temporary directory of an import begins.
-const WORKSHOP: &str = ".import-";
 
 /// Where to import from.
 #[derive(Debug, Clone)]
@@ -28,22 +24,22 @@ pub enum Source {
 
 /// Why nothing can be imported from there.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
+pub enum ImportError {
     /// There is nothing, or no directory.
-    #[error("`{}` is no directory", path.display())]
+    #[error("cannot import `{}`: it is not a directory", path.display())]
     Missing {
         /// The path.
         path: PathBuf,
     },
     /// It is a store of this program.
-    #[error("{source_name} is a store of ccsync")]
+    #[error("cannot import {source_name}: it is a store of ccsync")]
     Ours {
         /// Which, without secrets.
         source_name: String,
     },
     /// Nothing known.
     #[error(
-        "{source_name} is neither a store of claude-session-sync nor a copy of the client's directory"
+        "cannot import {source_name}: it is neither a store of claude-session-sync nor a copy of Claude Code's directory"
     )]
     Unknown {
         /// Which, without secrets.
@@ -57,7 +53,7 @@ pub(crate) struct Opened {
     pub(crate) layout: Layout,
     pub(crate) directory: Directory,
     /// Private, removed when dropped.
-    pub(crate) staging_dir: tempfile::TempDir,
+    pub(crate) staging_dir: StagingDir,
 }
 
 impl Source {
@@ -85,7 +81,7 @@ impl Source {
     }
 
     pub(crate) fn open(&self, ctx: &Context<'_>) -> Result<Opened, SyncError> {
-        let staging_dir = staging_dir(ctx.env)?;
+        let staging_dir = StagingDir::create_in(&ctx.env.dirs.state)?;
         let path = match self {
             Self::Directory(path) => path.clone(),
             Self::Remote(url) => {
@@ -100,7 +96,7 @@ impl Source {
             }
         };
         if !path.is_dir() {
-            return Err(SourceError::Missing { path }.into());
+            return Err(ImportError::Missing { path }.into());
         }
         let (directory, layout) = recognise(&path, &self.name())?;
         Ok(Opened {
@@ -117,39 +113,15 @@ pub fn usual_source(env: &Env) -> Option<PathBuf> {
     Some(env.home.join(".claude-session-sync").join("repo")).filter(|path| path.is_dir())
 }
 
-fn staging_dir(env: &Env) -> Result<tempfile::TempDir, SyncError> {
-    let state = &env.dirs.state;
-    create_private_dir_all(state)?;
-    let made = tempfile::Builder::new().prefix(WORKSHOP).tempdir_in(state);
-    Ok(made.map_err(|source| PathError::new("create a directory in", state, source))?)
-}
-
-/// Removes what imports left that were killed. Another one may be at work, which takes no lock while it clones; none does so for a day.
-pub(crate) fn remove_stale_staging(state: &Path, now: DateTime<Utc>) {
-    let is_workshop =
-        |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with(WORKSHOP));
-    let entries = std::fs::read_dir(state).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| is_workshop(&entry.file_name())) {
-        let modified = entry
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .map(DateTime::<Utc>::from);
-        if modified.is_ok_and(|modified| now - modified > TimeDelta::days(1)) {
-            // It is in nobody's way.
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 /// Whether a repository without a working tree lies there.
 fn is_bare(path: &Path) -> bool {
     path.join("HEAD").is_file() && path.join("objects").is_dir() && path.join("refs").is_dir()
 }
 
-fn recognise(path: &Path, name: &str) -> Result<(Directory, Layout), SourceError> {
+fn recognise(path: &Path, name: &str) -> Result<(Directory, Layout), ImportError> {
     let directory = Directory::new(path);
     if directory.is_file("ccsync.json") {
-        return Err(SourceError::Ours {
+        return Err(ImportError::Ours {
             source_name: name.to_owned(),
         });
     }
@@ -172,7 +144,7 @@ fn recognise(path: &Path, name: &str) -> Result<(Directory, Layout), SourceError
     if client.is_directory("projects") && has_sessions(&client) {
         return Ok((client, Layout::Client));
     }
-    Err(SourceError::Unknown {
+    Err(ImportError::Unknown {
         source_name: name.to_owned(),
     })
 }
@@ -200,4 +172,22 @@ fn has_sessions(client: &Directory) -> bool {
                 .iter()
                 .any(|entry| entry.name.ends_with(".jsonl"))
         })
+}
+
+impl UserError for ImportError {
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Ours { .. } => "use it as the remote with `ccsync init --remote URL`",
+            Self::Missing { .. } | Self::Unknown { .. } => {
+                "see what can be imported with `ccsync import --help`"
+            }
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+impl From<ImportError> for SyncError {
+    fn from(error: ImportError) -> Self {
+        Self::Operation(Box::new(error))
+    }
 }

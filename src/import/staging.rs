@@ -12,15 +12,19 @@ use crate::import::agents::AgentFile;
 use crate::import::inventory::Lines;
 use crate::import::origin::Origin;
 use crate::import::text::{compact, is_json, local_line, portable_line};
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Localizer, Reader};
 use crate::localize::stored_text::StoredText;
-use crate::session::discover::{LocalSession, discover, projects_dir};
+use crate::session::LocalSession;
+use crate::session::discover::discover;
 use crate::session::facts::Facts;
+use crate::session::files::projects_dir;
 use crate::session::files::{file_path, transcript_path};
 use crate::store::Snapshot;
 use crate::store::manifest::Run;
 use crate::sys::fs::{AtomicFile, FileStamp, PathError, create_private_dir_all};
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 
 /// One copy, and how far it is to be written out.
 pub(crate) struct Copy<'a> {
@@ -75,9 +79,9 @@ pub(crate) fn stage(
     let path = transcript_path(&directory, copy.session);
     std::fs::rename(&raw, &path).map_err(|e| PathError::new("write", &path, e))?;
     let found = discover(place)?.sessions.remove(copy.session);
-    found.map(Ok).ok_or_else(|| SyncError::NotHere {
-        session: copy.session.clone(),
-    })
+    found
+        .map(Ok)
+        .ok_or_else(|| LookupScope::Here.no_session(&copy.session).into())
 }
 
 /// Copies files of sub-agents below `place`, which is emptied first, to where the client has them: a session without its transcript.
@@ -104,7 +108,7 @@ pub(crate) fn stage_agents<'f>(
         loop {
             match from.read(&mut piece).map_err(fail)? {
                 0 => break,
-                read => copy.put(&piece[..read])?,
+                read => copy.append(&piece[..read])?,
             }
         }
         copy.commit_without_sync()?;
@@ -126,12 +130,12 @@ struct Staged {
 }
 
 impl Staged {
-    fn put(&mut self, line: &[u8]) -> Result<(), SyncError> {
+    fn put(&mut self, line: &[u8]) -> Result<(), StoredDataError> {
         if self.facts.cwds.is_empty() {
             self.facts.absorb(line);
         }
-        self.file.put(line)?;
-        Ok(self.file.put(b"\n")?)
+        self.file.append(line)?;
+        Ok(self.file.append(b"\n")?)
     }
 }
 
@@ -165,14 +169,14 @@ impl Line {
 
 impl LocalLines<'_> {
     /// The next line, which stays the next one.
-    fn peek(&mut self) -> Result<Option<&Line>, SyncError> {
+    fn peek(&mut self) -> Result<Option<&Line>, StoredDataError> {
         if self.waiting.is_none() {
             self.waiting = self.next()?;
         }
         Ok(self.waiting.as_ref())
     }
 
-    fn next(&mut self) -> Result<Option<Line>, SyncError> {
+    fn next(&mut self) -> Result<Option<Line>, StoredDataError> {
         if let Some(line) = self.waiting.take() {
             return Ok(Some(line));
         }
@@ -209,7 +213,7 @@ fn adopt(
     snapshot: &Snapshot<'_>,
     lines: &mut LocalLines<'_>,
     staged: &mut Staged,
-) -> Result<(), SyncError> {
+) -> Result<(), StoredDataError> {
     // What cannot be read decides nothing here; the comparison names it.
     let Ok(Some(manifest)) = snapshot.manifest(copy.session) else {
         return Ok(());
@@ -241,7 +245,7 @@ fn as_stored(
     (reader, run, line): (&Reader<'_>, &Run, &[u8]),
     next: &Line,
     origins: &[Origin],
-) -> Result<Option<Vec<u8>>, SyncError> {
+) -> Result<Option<Vec<u8>>, StoredDataError> {
     for reading in reader.readings(run) {
         let text = reader.read(run, reading, line)?;
         let text = text.strip_suffix(b"\n").unwrap_or(&text);

@@ -1,187 +1,21 @@
-//! Carrying what was found into the store: each copy as if the machine that wrote it had pushed it.
-//!
-//! A copy is staged and compared like a session of this machine; what is new of it is collapsed with its machine's roots and stored, by the
-//! same rules: the same, a part of what is here, a continuation, or a fork. A copy of which several machines wrote a stretch each is stored
-//! stretch by stretch, because a commit changes a session from one side only.
+//! Storing one session of an import, and committing what was stored.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
-
-use crate::checkouts::clones::Clones;
+use crate::domain::error::UserError;
+use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
-use crate::domain::progress::Phase;
-use crate::domain::session_file::SessionFile;
-use crate::flows::merge::Merged;
-use crate::flows::plan::{Differences, FileStep, Local, compare_with, described};
-use crate::flows::push::add_merge_notes;
-use crate::flows::remote_sync::{fetch, push_remaining_refs, send};
+use crate::flows::plan::{Differences, FileStep, compare_with, described};
 use crate::flows::store_session::SessionWriter;
-use crate::import::agents;
-use crate::import::client::client;
-use crate::import::directory::Named;
-use crate::import::extras::ExtraKind;
-use crate::import::foreign::Foreign;
-use crate::import::jobs::{Job, Part, add_agents, origins, plan_all};
-use crate::import::listing::Listing;
-use crate::import::machines::{machines, proposals};
 use crate::import::origin::Origin;
-use crate::import::run::{Edit, ImportReport, Layout};
 use crate::import::source::Opened;
-use crate::import::staging::{Copy, stage, stage_agents};
-use crate::localize::localizer::Localizer;
-use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report, SessionReport};
-use crate::session::discover::LocalSession;
+use crate::import::types::ImportReport;
+use crate::localize::local_copy::LocalCopy;
+use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport};
+use crate::session::LocalSession;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
 use crate::sys::signal;
-use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
-
-/// A part of a job that is to be stored next.
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    job: usize,
-    part: Part,
-}
-
-/// Does the import of an opened source. A plan is carried out like everything else, in a store of its own that is thrown away.
-pub(crate) fn carry(
-    ctx: &Context<'_>,
-    opened: &Opened,
-    dry_run: bool,
-) -> Result<ImportReport, SyncError> {
-    let mut workspace = Workspace::open(ctx)?;
-    let newest = if dry_run {
-        None
-    } else {
-        fetch_newest(&mut workspace)?
-    };
-    if dry_run {
-        workspace.store = workspace
-            .store
-            .scratch(&opened.staging_dir.path().join("store"))?;
-    }
-    let mut report = match opened.layout {
-        Layout::Client => client(&mut workspace, opened)?,
-        Layout::Shared | Layout::PerMachine => foreign(&mut workspace, opened)?,
-    };
-    report.report.dry_run = dry_run;
-    if !dry_run {
-        let reached = newest.is_some();
-        let (remote, mut merged) = if reached {
-            push_remaining_refs(&mut workspace)?
-        } else {
-            send(&mut workspace)?
-        };
-        merged.add(newest.unwrap_or_default());
-        add_merge_notes(&mut report.report, &workspace, merged)?;
-        report.report.remote = remote;
-        workspace.save()?;
-    }
-    report.report.sort();
-    Ok(report)
-}
-
-/// What others have pushed comes first, so that nothing becomes a fork that need not be one. `None`: the remote is out of reach.
-fn fetch_newest(workspace: &mut Workspace<'_>) -> Result<Option<Merged>, SyncError> {
-    let merged = match fetch(workspace) {
-        Ok(merged) => Some(merged),
-        Err(SyncError::Remote(_)) => None,
-        Err(e) => return Err(e),
-    };
-    workspace.refresh_machine()?;
-    Ok(merged)
-}
-
-/// A store of claude-session-sync.
-fn foreign(workspace: &mut Workspace<'_>, opened: &Opened) -> Result<ImportReport, SyncError> {
-    let directory = &opened.directory;
-    let mut refused = Named::default();
-    let foreign = Foreign::read(directory, workspace.ctx.clock.now(), &mut refused);
-    let mut listing = Listing::read(directory, &mut refused);
-    let mut left = std::mem::take(&mut listing.left);
-    let extras = ExtraKind::read(directory, &mut left, &mut refused);
-    let agents = agents::read(directory, &mut left, &mut refused);
-    let origins = origins(workspace.ctx, &foreign, &listing.copies, extras.editors());
-    let (mut jobs, mut skipped) = plan_all(workspace, listing.copies, &foreign, &origins)?;
-    skipped.splice(0..0, listing.refused);
-    add_agents(
-        workspace,
-        &mut jobs,
-        agents,
-        &origins,
-        (directory, &mut left),
-    )?;
-    run(
-        workspace,
-        &mut jobs,
-        &origins,
-        &opened.staging_dir.path().join("staged"),
-    )?;
-    let stored = workspace.store.head_snapshot()?.sessions()?;
-    for job in jobs
-        .iter_mut()
-        .filter(|job| !stored.contains_key(&job.session))
-    {
-        job.leave_agents(directory, &mut left, "its session was not taken");
-    }
-    let mut report = empty(opened);
-    let spelled: Vec<String> = foreign
-        .projects
-        .values()
-        .cloned()
-        .chain(jobs.iter().filter_map(|job| job.cwd.clone()))
-        .collect();
-    take_extra(
-        workspace,
-        &extras.assigned(&spelled, &origins, &mut left),
-        &mut report.report,
-    )?;
-    report.found = (jobs.len() + skipped.len()) as u64;
-    report.proposals = proposals(workspace, &origins)?;
-    report.machines = machines(&origins, &jobs);
-    collect(&mut report.report, jobs);
-    let of_skipped = skipped
-        .into_iter()
-        .map(|(id, reason)| skipped_session(workspace, &id, reason));
-    report.report.sessions.extend(of_skipped);
-    report.report.passed_over = refused.into_vec();
-    report.locks = foreign.locks;
-    report.edits = foreign.edits.into_values().collect::<Vec<Edit>>();
-    report.left = left.into_vec();
-    Ok(report)
-}
-
-/// Stores what lies beside sessions, in one commit.
-fn take_extra(
-    workspace: &mut Workspace<'_>,
-    texts: &[crate::extras::foreign::ForeignText],
-    report: &mut Report,
-) -> Result<(), SyncError> {
-    let base = workspace.store.head()?;
-    let mut tx = workspace.store.begin(base.as_ref())?;
-    let writers = crate::extras::foreign::take_over(workspace, texts, &mut tx, report)?;
-    let is_stored = |o: &ExtraOutcome| {
-        matches!(
-            o,
-            ExtraOutcome::Sent | ExtraOutcome::Merged | ExtraOutcome::BothKept
-        )
-    };
-    let files = report
-        .extras
-        .iter()
-        .flat_map(|bundle| &bundle.files)
-        .filter(|file| is_stored(&file.outcome))
-        .count();
-    let message = format!(
-        "import: {files} file{} beside sessions",
-        if files == 1 { "" } else { "s" }
-    );
-    let registered = commit(workspace, tx, base.as_ref(), &writers, &message)?;
-    workspace.machine_changed &= !registered;
-    Ok(())
-}
 
 pub(crate) fn empty(opened: &Opened) -> ImportReport {
     ImportReport {
@@ -200,144 +34,6 @@ pub(crate) fn empty(opened: &Opened) -> ImportReport {
     }
 }
 
-/// Carries every job, in as few commits as there are machines and parts.
-fn run(
-    workspace: &mut Workspace<'_>,
-    jobs: &mut [Job],
-    origins: &[Origin],
-    place: &Path,
-) -> Result<(), SyncError> {
-    let mut queues: BTreeMap<SessionId, VecDeque<Step>> = BTreeMap::new();
-    for (at, job) in jobs.iter().enumerate() {
-        let steps = job.parts().map(|part| Step { job: at, part });
-        queues.entry(job.session.clone()).or_default().extend(steps);
-    }
-    workspace.ctx.progress.begin(
-        Phase::Store,
-        jobs.len() as u64,
-        jobs.iter().map(Job::bytes).sum(),
-    );
-    while queues.values().any(|queue| !queue.is_empty()) {
-        let mut by_origin: BTreeMap<usize, Vec<Step>> = BTreeMap::new();
-        for step in queues.values_mut().filter_map(VecDeque::pop_front) {
-            by_origin
-                .entry(jobs[step.job].writer_of(step.part))
-                .or_default()
-                .push(step);
-        }
-        for (origin, steps) in by_origin {
-            store_together(workspace, jobs, origins, &origins[origin], &steps, place)?;
-        }
-    }
-    workspace.ctx.progress.end();
-    Ok(())
-}
-
-/// Stores what one machine wrote, in one commit.
-fn store_together(
-    workspace: &mut Workspace<'_>,
-    jobs: &mut [Job],
-    origins: &[Origin],
-    origin: &Origin,
-    steps: &[Step],
-    place: &Path,
-) -> Result<(), SyncError> {
-    let localizer = views_of(workspace, origin)?;
-    let mine = std::mem::replace(&mut workspace.localizer, localizer);
-    let base = workspace.store.head()?;
-    let mut tx = workspace.store.begin(base.as_ref())?;
-    let mut done = Vec::new();
-    for step in steps {
-        let job = &jobs[step.job];
-        let result = guarded(workspace, &mut tx, &job.session, |tx| {
-            store_part(workspace, tx, job, step.part, origins, place)
-        })?;
-        workspace.ctx.progress.advance(1, job.bytes());
-        if let Some(report) = result {
-            done.push((step.job, report));
-        }
-    }
-    let reports: Vec<SessionReport> = done.iter().map(|(_, report)| report.clone()).collect();
-    let machine = Some(&origin.machine).filter(|_| !origin.this);
-    let registered = commit(
-        workspace,
-        tx,
-        base.as_ref(),
-        machine.into_iter().cloned().collect::<Vec<_>>().as_slice(),
-        &message(Some(origin), &reports),
-    )?;
-    workspace.machine_changed &= !registered;
-    workspace.localizer = mine;
-    done.into_iter()
-        .for_each(|(job, report)| add_outcome(&mut jobs[job], report));
-    Ok(())
-}
-
-/// Stores one part of a job; `None` if the store has it.
-fn store_part(
-    workspace: &Workspace<'_>,
-    tx: &mut Transaction<'_>,
-    job: &Job,
-    part: Part,
-    origins: &[Origin],
-    place: &Path,
-) -> Result<Option<SessionReport>, SyncError> {
-    let snapshot = workspace.store.head_snapshot()?;
-    match (part, &job.copy) {
-        (Part::Lines(stretch), Some(copy)) => {
-            let writers = job.writers[..=stretch].iter();
-            let writers: Vec<_> = writers
-                .map(|(origin, lines)| (&origins[*origin], *lines))
-                .collect();
-            let otherwise = job.otherwise.as_str();
-            let copy = Copy {
-                session: &job.session,
-                path: &copy.path,
-                writers: &writers,
-                origins,
-                otherwise,
-            };
-            match stage(&copy, place, &workspace.localizer, &snapshot)? {
-                Ok(staged) => store_session(workspace, tx, &staged),
-                Err(reason) => Ok(Some(skipped_session(workspace, &job.session, reason))),
-            }
-        }
-        (Part::Agents(n), _) => {
-            // Without a transcript in the store it could not be taken, which is said.
-            let Some(manifest) = snapshot.manifest(&job.session)? else {
-                return Ok(None);
-            };
-            // What the client rewrites in place is only added: nobody knows which of two is the newer.
-            let files = job.agents[n].1.iter().filter(|agent| {
-                let file = SessionFile::from(agent.name.clone());
-                file.is_append_only() || manifest.file(&file).is_none()
-            });
-            store_session(workspace, tx, &stage_agents(&job.session, files, place)?)
-        }
-        (Part::Lines(_), None) => Ok(None),
-    }
-}
-
-/// How a machine of the source would look at the store.
-fn views_of(workspace: &Workspace<'_>, origin: &Origin) -> Result<Localizer, SyncError> {
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
-    let others = machines
-        .into_iter()
-        .filter(|other| other.id != origin.machine.id)
-        .map(|other| other.placeholders);
-    let others = std::iter::once(workspace.ctx.settings.placeholders.clone())
-        .chain(others)
-        .collect();
-    let setting = workspace.ctx.settings.paths;
-    Ok(Localizer::new(
-        origin.machine.id.clone(),
-        origin.machine.placeholders.clone(),
-        others,
-        setting,
-        Clones::known(workspace.ctx),
-    ))
-}
-
 /// What `store` says; a session that fails is taken back whole and named.
 pub(crate) fn guarded(
     workspace: &Workspace<'_>,
@@ -347,15 +43,15 @@ pub(crate) fn guarded(
 ) -> Result<Option<SessionReport>, SyncError> {
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
     match store(tx) {
-        Err(SyncError::ChangedAlready { .. }) => {
-            tx.forget_incomplete_sessions()?;
+        Err(SyncError::ChangedAlready(_)) => {
+            tx.discard_incomplete_sessions()?;
             let reason =
                 "another copy changed what it belongs to: run the command again".to_owned();
             Ok(Some(skipped_session(workspace, session, reason)))
         }
         Err(e) if e.is_about_one_session() => {
-            tx.forget_incomplete_sessions()?;
-            Ok(Some(skipped_session(workspace, session, e.in_words())))
+            tx.discard_incomplete_sessions()?;
+            Ok(Some(skipped_session(workspace, session, error_chain(&e))))
         }
         result => result,
     }
@@ -368,10 +64,7 @@ pub(crate) fn store_session(
     session: &LocalSession,
 ) -> Result<Option<SessionReport>, SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
-    let local = Local {
-        session,
-        live: false,
-    };
+    let local = LocalCopy::closed(session);
     let manifest = snapshot.manifest(&session.id)?;
     let storing = SessionWriter {
         workspace,
@@ -400,19 +93,19 @@ pub(crate) fn store_session(
     storing.store(tx, &found).map(Some)
 }
 
-/// Commits what the transaction holds of what `machines` wrote, if anything; whether this machine is described in it.
+/// Commits what the transaction holds of what `machines` wrote, if anything.
 pub(crate) fn commit(
     workspace: &Workspace<'_>,
     mut tx: Transaction<'_>,
     base: Option<&CommitId>,
     machines: &[Machine],
     message: &str,
-) -> Result<bool, SyncError> {
+) -> Result<(), SyncError> {
     if tx.is_empty() {
-        return Ok(false);
+        return Ok(());
     }
-    if workspace.machine_changed {
-        tx.put_machine(&workspace.machine)?;
+    if !tx.has_machine(&workspace.machine)? {
+        tx.write_machine(&workspace.machine)?;
     }
     for there in machines
         .iter()
@@ -430,13 +123,13 @@ pub(crate) fn commit(
             &there.name,
             there.placeholders.clone(),
         );
-        tx.put_machine(&Machine {
+        tx.write_machine(&Machine {
             last_push: there.last_push.clone(),
             ..renewed
         })?;
     }
     tx.commit(&workspace.author(), message, base.cloned().as_slice())?;
-    Ok(workspace.machine_changed)
+    Ok(())
 }
 
 pub(crate) fn message(origin: Option<&Origin>, reports: &[SessionReport]) -> String {
@@ -457,73 +150,6 @@ pub(crate) fn message(origin: Option<&Origin>, reports: &[SessionReport]) -> Str
         "import{whose}: {sessions} session{}",
         if sessions == 1 { "" } else { "s" }
     )
-}
-
-/// What was stored in several parts has one outcome.
-fn add_outcome(job: &mut Job, report: SessionReport) {
-    let Some(before) = job.outcome.take() else {
-        job.outcome = Some(report);
-        return;
-    };
-    let outcome = match (&before.outcome, &report.outcome) {
-        (
-            Outcome::Added { lines, bytes },
-            Outcome::Extended {
-                lines: more,
-                bytes: more_bytes,
-            },
-        ) => Outcome::Added {
-            lines: lines + more,
-            bytes: bytes + more_bytes,
-        },
-        (
-            Outcome::Extended { lines, bytes },
-            Outcome::Extended {
-                lines: more,
-                bytes: more_bytes,
-            },
-        ) => Outcome::Extended {
-            lines: lines + more,
-            bytes: bytes + more_bytes,
-        },
-        // That both sides were kept, or that something failed, is what has to be known.
-        (
-            Outcome::Forked { .. } | Outcome::Skipped { .. },
-            Outcome::Added { .. } | Outcome::Extended { .. },
-        ) => before.outcome.clone(),
-        _ => report.outcome.clone(),
-    };
-    let mut notes = before.notes;
-    notes.extend(
-        report
-            .notes
-            .iter()
-            .filter(|note| !notes.contains(note))
-            .cloned()
-            .collect::<Vec<_>>(),
-    );
-    let turns = before
-        .turns
-        .zip(report.turns)
-        .map(|(before, more)| before + more);
-    job.outcome = Some(SessionReport {
-        outcome,
-        notes,
-        turns,
-        ..report
-    });
-}
-
-fn collect(report: &mut Report, jobs: Vec<Job>) {
-    for job in jobs {
-        match job.outcome {
-            Some(mut session) => {
-                session.notes.extend(job.notes);
-                report.sessions.push(session);
-            }
-            None => report.unchanged += 1,
-        }
-    }
 }
 
 pub(crate) fn skipped_session(

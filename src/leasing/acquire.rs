@@ -1,6 +1,7 @@
 //! Taking a lock.
 
 use crate::domain::id::SessionId;
+use crate::leasing::error::LeaseError;
 use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, me, push, update};
 use crate::leasing::view::{Content, LockView, allowed_take_over};
 use crate::lock::claim::{Claim, Holder};
@@ -25,7 +26,7 @@ pub enum Acquired {
 ///
 /// # Errors
 /// [`SyncError::Remote`] if the remote cannot be reached; whether the lock was taken is then settled by the next command.
-/// [`SyncError::Contended`] if others took it and gave it back all the time.
+/// [`LeaseError::Contended`] if others took it and gave it back all the time.
 pub fn acquire(
     ctx: &Context<'_>,
     session: &SessionId,
@@ -86,10 +87,11 @@ fn acquire_in(
 }
 
 pub(crate) fn contended(session: &SessionId) -> SyncError {
-    SyncError::Contended {
+    LeaseError::Contended {
         session: session.clone(),
         attempts: ATTEMPTS,
     }
+    .into()
 }
 
 fn is_held_here(claim: &Claim) -> bool {

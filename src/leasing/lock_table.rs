@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
-use crate::flows::remote_sync::fetch_refs;
+use crate::flows::remote_sync::{FetchMode, fetch_refs};
 use crate::lock::claim::Claim;
 use crate::lock::observations::LockObservations;
 use crate::lock::record::{Identity, LockRecord};
@@ -20,7 +21,6 @@ use crate::transport::remote::{PushOutcome, RefUpdate};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::session_named;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 use crate::leasing::view::{Content, LockView};
@@ -45,7 +45,7 @@ impl Survey {
     /// The lock of the session that begins so; `None` if nobody holds one.
     ///
     /// # Errors
-    /// [`SyncError::AmbiguousName`] if several begin so.
+    /// [`LookupError::AmbiguousSession`](crate::workspace::lookup::LookupError) if several begin so.
     pub fn named(&self, name: &SessionId) -> Result<Option<&LockView>, SyncError> {
         let session = session_named(name, self.locks.iter().map(|lock| &lock.session))?;
         Ok(session.and_then(|session| self.locks.iter().find(|lock| lock.session == session)))
@@ -77,7 +77,7 @@ impl FetchedLocks {
     /// Fetches, and settles this machine's claims.
     pub(crate) fn fetch(workspace: &mut Workspace<'_>) -> Result<Self, SyncError> {
         let remote = workspace.remote()?;
-        fetch_refs(workspace, &remote, true)?;
+        fetch_refs(workspace, &remote, FetchMode::SessionsAndLocks)?;
         Self::read(workspace)
     }
 
@@ -92,7 +92,7 @@ impl FetchedLocks {
         Ok(Self {
             remote: found.locks,
             sightings,
-            strangers: found.strangers,
+            strangers: found.unknown_refs,
         })
     }
 
@@ -178,10 +178,12 @@ pub(crate) fn read(
     let json = match workspace.store.read_lock(commit) {
         Ok(json) => json,
         Err(StoreError::Lock { what, .. }) => return Ok(Err(what.to_owned())),
-        Err(e @ (StoreError::Git(_) | StoreError::Object { .. })) => return Ok(Err(in_words(&e))),
+        Err(e @ (StoreError::Git(_) | StoreError::Object { .. })) => {
+            return Ok(Err(error_chain(&e)));
+        }
         Err(e) => return Err(e.into()),
     };
-    Ok(LockRecord::parse(session, &json).map_err(|e| in_words(&e)))
+    Ok(LockRecord::parse(session, &json).map_err(|e| error_chain(&e)))
 }
 
 /// This machine and process, and what it believes of one session.

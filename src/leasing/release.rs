@@ -33,7 +33,7 @@ pub struct Cleanup {
 ///
 /// # Errors
 /// [`SyncError::Remote`] if the remote cannot be reached; what was released is then settled by the next command.
-/// [`SyncError::Contended`] if others moved a lock all the time.
+/// [`LeaseError::Contended`](crate::leasing::error::LeaseError) if others moved a lock all the time.
 pub fn release(
     ctx: &Context<'_>,
     locks: &[LockView],

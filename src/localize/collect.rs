@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::domain::id::SessionId;
 use crate::domain::placeholder::Placeholders;
 use crate::domain::session_file::SessionFile;
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Localizer, Reader};
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::rewrite::{Collapser, Expander, TextKind};
@@ -16,8 +17,7 @@ use crate::session::files::is_verbatim;
 use crate::session::repair::damaged_lines;
 use crate::store::Transaction;
 use crate::store::manifest::{Manifest, PlaceholdersKey, Run, StoredFile};
-use crate::store::segment::{FileBuilder, count_lines, offset_after_lines, whole_segments};
-use crate::workspace::error::SyncError;
+use crate::store::segment::{FileBuilder, count_lines, full_segments, offset_after_lines};
 
 /// Collapses the lines of one session on this machine.
 pub(crate) struct Collector<'a> {
@@ -75,7 +75,7 @@ impl<'a> Collector<'a> {
             localizer,
             collapser: localizer.collapser(placeholders, directories),
             prover: localizer.prover(placeholders),
-            placeholders: PlaceholdersKey::of(placeholders),
+            placeholders: PlaceholdersKey::new(placeholders),
             written_as,
         }
     }
@@ -91,7 +91,7 @@ impl<'a> Collector<'a> {
         earlier: Option<(&StoredText<'_>, Continuation)>,
         local: &mut LocalText,
         mut facts: Option<&mut Facts>,
-    ) -> Result<(StoredFile, Collected), SyncError> {
+    ) -> Result<(StoredFile, Collected), StoredDataError> {
         let mut failure = None;
         let mut emit = emitter(tx, session, name, &mut failure);
         let mut builder = match earlier {
@@ -126,7 +126,7 @@ impl<'a> Collector<'a> {
         drop(emit);
         if file.lines() != file.runs.iter().map(|run| run.lines).sum::<u64>() {
             // A line would stand where another has not ended. Nothing of it is committed.
-            return Err(SyncError::Inconsistent {
+            return Err(StoredDataError::Inconsistent {
                 session: session.clone(),
             });
         }
@@ -211,8 +211,8 @@ pub(crate) fn resume(
     stored: &StoredText<'_>,
     from: Continuation,
     emit: &mut dyn FnMut(usize, Vec<u8>),
-) -> Result<FileBuilder, SyncError> {
-    let whole = whole_segments(stored.file, from.lines);
+) -> Result<FileBuilder, StoredDataError> {
+    let whole = full_segments(stored.file, from.lines);
     let sealed: u64 = stored.file.segments[..whole].iter().map(|s| s.lines).sum();
     let (mut open, mut open_local) = (Vec::new(), Vec::new());
     let mut left = from.lines - sealed;
@@ -240,14 +240,14 @@ pub(crate) fn emitter<'a>(
     tx: &'a mut Transaction<'_>,
     session: &'a SessionId,
     name: &'a SessionFile,
-    failure: &'a mut Option<SyncError>,
+    failure: &'a mut Option<StoredDataError>,
 ) -> impl FnMut(usize, Vec<u8>) + 'a {
     move |number, text| {
         if failure.is_none() {
             *failure = tx
-                .put_segment(session, name, number, text)
+                .write_segment(session, name, number, text)
                 .err()
-                .map(SyncError::from);
+                .map(StoredDataError::from);
         }
     }
 }
@@ -258,12 +258,14 @@ pub(crate) fn share_segments(
     session: &SessionId,
     stored: &StoredText<'_>,
     lines: u64,
-) -> Result<(), SyncError> {
-    for number in 0..whole_segments(stored.file, lines) {
+) -> Result<(), StoredDataError> {
+    for number in 0..full_segments(stored.file, lines) {
         tx.reuse_segment(
-            (stored.snapshot, stored.manifest, stored.name),
-            (session, stored.name),
+            stored.snapshot,
+            stored.manifest,
+            stored.name,
             number,
+            session,
         )?;
     }
     Ok(())

@@ -3,11 +3,11 @@
 //! Decided by expanding the stored text and comparing bytes; nothing is assumed from sizes or times. Design section 6 names the answers,
 //! `claude-code.md` 3.1 why a torn last line is special: it is of no use elsewhere, and old clients glue to it.
 
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Reader, Reading};
 use crate::localize::stored_text::{LocalText, Piece, StoredText};
 use crate::store::manifest::Run;
 use crate::store::segment::offset_after_lines;
-use crate::workspace::error::SyncError;
 
 /// How a local file relates to a stored one. Lines are counted in the stored file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) fn relate(
     local: &mut LocalText,
     stored: &StoredText<'_>,
     reader: &Reader<'_>,
-) -> Result<Relation, SyncError> {
+) -> Result<Relation, StoredDataError> {
     let mut walk = Walk {
         local,
         reader,
@@ -55,7 +55,7 @@ struct Walk<'a, 'b> {
 
 impl Walk<'_, '_> {
     /// Compares one piece; `false` ends the walk.
-    fn piece(&mut self, piece: &Piece<'_>) -> Result<bool, SyncError> {
+    fn piece(&mut self, piece: &Piece<'_>) -> Result<bool, StoredDataError> {
         let terminated = piece.text.last() == Some(&b'\n');
         if terminated && !piece.run.torn && self.matches_whole(piece)? {
             return Ok(true);
@@ -77,7 +77,7 @@ impl Walk<'_, '_> {
     }
 
     /// The common case: all lines of the piece are there under one reading.
-    fn matches_whole(&mut self, piece: &Piece<'_>) -> Result<bool, SyncError> {
+    fn matches_whole(&mut self, piece: &Piece<'_>) -> Result<bool, StoredDataError> {
         for reading in self.reader.readings(piece.run) {
             if self.consume_if_next(&self.reader.read(piece.run, reading, piece.text)?)? {
                 self.reader.found(piece.run, reading);
@@ -89,7 +89,7 @@ impl Walk<'_, '_> {
     }
 
     /// One line that ends with a line end.
-    fn line(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
+    fn line(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
         for reading in self.reader.readings(run) {
             if self.consume_if_next(&self.reader.read(run, reading, line)?)? {
                 self.reader.found(run, reading);
@@ -106,7 +106,7 @@ impl Walk<'_, '_> {
     }
 
     /// The last line of the stored file, which has no line end.
-    fn last_line(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
+    fn last_line(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
         for reading in self.reader.readings(run) {
             let text = self.reader.read(run, reading, line)?;
             if !self.starts_with(&text)? {
@@ -144,7 +144,7 @@ impl Walk<'_, '_> {
     }
 
     /// Whether the local file ends inside `line`, with at least a byte of it.
-    fn ends_inside(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
+    fn ends_inside(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
         for reading in self.reader.readings(run) {
             let text = self.reader.read(run, reading, line)?;
             let left = self.local.peek(text.len())?;
@@ -156,7 +156,7 @@ impl Walk<'_, '_> {
     }
 
     /// No reading of `line` is next in the local file: does the file end in it, or say something else?
-    fn end_here(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
+    fn end_here(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
         let offset = self.local.offset();
         for reading in self.reader.readings(run) {
             let text = self.reader.read(run, reading, line)?;
@@ -177,7 +177,7 @@ impl Walk<'_, '_> {
     }
 
     /// All stored lines are there.
-    fn conclude(self) -> Result<Relation, SyncError> {
+    fn conclude(self) -> Result<Relation, StoredDataError> {
         if let Some(found) = self.found {
             return Ok(found);
         }
@@ -194,11 +194,11 @@ impl Walk<'_, '_> {
         })
     }
 
-    fn starts_with(&mut self, text: &[u8]) -> Result<bool, SyncError> {
+    fn starts_with(&mut self, text: &[u8]) -> Result<bool, StoredDataError> {
         Ok(self.local.peek(text.len())? == text)
     }
 
-    fn consume_if_next(&mut self, text: &[u8]) -> Result<bool, SyncError> {
+    fn consume_if_next(&mut self, text: &[u8]) -> Result<bool, StoredDataError> {
         let found = self.starts_with(text)?;
         if found {
             self.local.consume(text.len());
@@ -213,7 +213,7 @@ pub(crate) fn completing_reading(
     run: &Run,
     line: &[u8],
     part: &[u8],
-) -> Result<Option<Reading>, SyncError> {
+) -> Result<Option<Reading>, StoredDataError> {
     for reading in reader.readings(run) {
         if reader.read(run, reading, line)?.starts_with(part) {
             return Ok(Some(reading));

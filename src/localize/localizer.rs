@@ -20,9 +20,9 @@ use crate::config::PathsSetting;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::Placeholders;
+use crate::localize::error::StoredDataError;
 use crate::rewrite::{Collapser, Expander, TextKind, View, collapse_path};
 use crate::store::manifest::{Manifest, PlaceholdersKey, Run};
-use crate::workspace::error::SyncError;
 
 /// One way to read a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -165,7 +165,7 @@ impl Localizer {
             let repo = self.repos().locate_checkout(manifest, true);
             self.clones.use_for(
                 &manifest.session,
-                repo.as_ref().map(|repo| repo.path.as_str()),
+                repo.as_ref().map(|repo| repo.directory.as_str()),
             );
         }
     }
@@ -212,7 +212,7 @@ impl Localizer {
         placeholders: &Placeholders,
         directories: &[String],
     ) -> Arc<Collapser> {
-        let key = (PlaceholdersKey::of(placeholders), directories.to_vec());
+        let key = (PlaceholdersKey::new(placeholders), directories.to_vec());
         let mut collapsers = self
             .collapsers
             .lock()
@@ -229,7 +229,7 @@ impl Localizer {
 
     /// What proves that text collapsed with `roots` comes back.
     pub(crate) fn prover(&self, placeholders: &Placeholders) -> Arc<Expander> {
-        let key = (PlaceholdersKey::of(placeholders), Reading::Exact);
+        let key = (PlaceholdersKey::new(placeholders), Reading::Exact);
         let mut expanders = self
             .expanders
             .lock()
@@ -331,14 +331,14 @@ impl Localizer {
     /// Stored text as a person reads it here: with this machine's paths, whatever the setting for files on the disk is.
     ///
     /// # Errors
-    /// [`SyncError::Oversized`]
+    /// [`StoredDataError::Oversized`]
     pub(crate) fn localised<'t>(
         &self,
         manifest: &Manifest,
         run: &Run,
         kind: TextKind,
         portable: &'t [u8],
-    ) -> Result<Cow<'t, [u8]>, SyncError> {
+    ) -> Result<Cow<'t, [u8]>, StoredDataError> {
         if run.verbatim || memmem::find(portable, b"{{").is_none() {
             return Ok(Cow::Borrowed(portable));
         }
@@ -481,7 +481,7 @@ impl<'a> Reader<'a> {
         {
             self.localizer
                 .clones
-                .use_for(self.session, Some(&repo.path));
+                .use_for(self.session, Some(&repo.directory));
         }
     }
 
@@ -516,13 +516,13 @@ impl<'a> Reader<'a> {
     /// The text of `run` under one reading.
     ///
     /// # Errors
-    /// [`SyncError::Oversized`]
+    /// [`StoredDataError::Oversized`]
     pub(crate) fn read(
         &self,
         run: &Run,
         reading: Reading,
         portable: &[u8],
-    ) -> Result<Vec<u8>, SyncError> {
+    ) -> Result<Vec<u8>, StoredDataError> {
         let mut text = Vec::with_capacity(portable.len() + portable.len() / 8);
         match self
             .localizer
@@ -532,7 +532,7 @@ impl<'a> Reader<'a> {
             Some(expander) => {
                 let session = || self.manifest.session.clone();
                 let done = expander.expand_bounded(portable, self.kind, &mut text);
-                done.map_err(|source| SyncError::Oversized {
+                done.map_err(|source| StoredDataError::Oversized {
                     session: session(),
                     source,
                 })?;
@@ -549,7 +549,7 @@ impl<'a> Reader<'a> {
         run: &Run,
         kind: TextKind,
         portable: &[u8],
-    ) -> Result<Vec<u8>, SyncError> {
+    ) -> Result<Vec<u8>, StoredDataError> {
         let session = run.written_as.as_ref().unwrap_or(&manifest.session);
         localizer
             .reader(manifest, session, kind)
@@ -557,7 +557,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The text as it is written to this machine's disk now.
-    pub(crate) fn read_preferred(&self, run: &Run, portable: &[u8]) -> Result<Vec<u8>, SyncError> {
+    pub(crate) fn read_preferred(
+        &self,
+        run: &Run,
+        portable: &[u8],
+    ) -> Result<Vec<u8>, StoredDataError> {
         self.read(run, self.preferred(run), portable)
     }
 

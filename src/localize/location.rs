@@ -9,56 +9,62 @@ use crate::checkouts::locate::{PLACEHOLDER, Repos, is_below_repo, name, plain_pr
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::Placeholders;
+use crate::localize::error::StoredDataError;
+use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::StoredText;
 use crate::rewrite::{Expander, TextKind};
-use crate::session::discover::projects_dir;
-use crate::session::facts::entered_worktree;
+use crate::session::facts::{WorktreeRecord, last_worktree_record};
+use crate::session::files::projects_dir;
 use crate::store::manifest::Manifest;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::sys::fs::canonicalize_existing;
 
 /// A place, or the reason why there is none.
 pub(crate) type Place = Result<PathBuf, String>;
 
-/// Decides where the repository of a session is that is not here yet. A session that the client has taken into a working tree beside its
-/// checkout (`EnterWorktree`) is refused by the client where another checkout has that tree's place. So where the tree is not here, its place stays
-/// empty, and the client leaves it for the checkout in which it is started. `transcript` is the session's. Returns what a person should know of that.
-pub(crate) fn settle(
-    workspace: &Workspace<'_>,
-    manifest: &Manifest,
-    transcript: &StoredText<'_>,
-) -> Result<Option<String>, SyncError> {
-    workspace.localizer.settle(manifest);
-    let repos = workspace.localizer.repos();
-    if !repos.replaces_worktree(manifest) || !is_in_entered_worktree(transcript)? {
-        return Ok(None);
-    }
-    let id = &manifest.session;
-    let name = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
-    let name = name.map(|name| format!(" `{name}`")).unwrap_or_default();
-    let goes_on = match repos.missing_checkout(manifest) {
-        Some(missing_checkout) => {
-            workspace
-                .localizer
-                .clones()
-                .use_for(id, Some(&missing_checkout.path));
-            format!("ccsync resume {id} goes on in the checkout; or")
+impl Localizer {
+    /// Decides where the repository of a session is that is not on this machine yet.
+    ///
+    /// Claude Code refuses a session that it took into a working tree beside its checkout
+    /// (`EnterWorktree`) if another checkout has that tree's place. So if the tree is missing, its
+    /// place stays empty, and Claude Code leaves it for the checkout in which it is started.
+    ///
+    /// Returns a note for the user in that case.
+    pub(crate) fn resolve_location(
+        &self,
+        manifest: &Manifest,
+        transcript: &StoredText<'_>,
+    ) -> Result<Option<String>, StoredDataError> {
+        self.settle(manifest);
+        let repos = self.repos();
+        if !repos.replaces_worktree(manifest) || !is_in_entered_worktree(transcript)? {
+            return Ok(None);
         }
-        None => "before the client goes on with it,".to_owned(),
-    };
-    Ok(Some(format!(
-        "its working tree{name} is not here: {goes_on} make one with git worktree add, remove the transcript, and ccsync pull {id}"
-    )))
+        let id = &manifest.session;
+        let name = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
+        let name = name.map(|name| format!(" `{name}`")).unwrap_or_default();
+        let goes_on = match repos.missing_checkout(manifest) {
+            Some(missing) => {
+                self.clones().use_for(id, Some(&missing.directory));
+                format!("ccsync resume {id} goes on in the checkout; or")
+            }
+            None => "before the client goes on with it,".to_owned(),
+        };
+        Ok(Some(format!(
+            "its working tree{name} is not here: {goes_on} make one with git worktree add, remove the transcript, and ccsync pull {id}"
+        )))
+    }
 }
 
 /// Whether the client is in a working tree that it has entered, which is the session's repository.
-fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, SyncError> {
+fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, StoredDataError> {
     let mut entered = None;
     transcript.walk(0, &mut |piece| {
-        entered = entered_worktree(piece.text).or(entered.take());
+        entered = last_worktree_record(piece.text).or(entered.take());
         Ok(true)
     })?;
-    Ok(entered.flatten().as_deref() == Some(PLACEHOLDER))
+    Ok(entered.is_some_and(
+        |record| matches!(record, WorktreeRecord::Entered(path) if path == PLACEHOLDER),
+    ))
 }
 
 /// The project directory for `manifest` below `claude_dir`.
@@ -66,10 +72,10 @@ pub(crate) fn place(
     manifest: &Manifest,
     placeholders: &Placeholders,
     claude_dir: &Path,
-) -> Result<Place, SyncError> {
+) -> Result<Place, StoredDataError> {
     let name = match &manifest.project {
         Some(project) => match Repos::directory(manifest, placeholders) {
-            Some(path) => client_dir_name(&resolved(&path)),
+            Some(path) => client_dir_name(&canonicalize_existing(&path)),
             None => return Ok(Err(no_place(manifest, project.as_str()))),
         },
         None => match expand_name(manifest, placeholders) {
@@ -84,23 +90,6 @@ pub(crate) fn place(
         ));
     }
     Ok(Ok(projects_dir(claude_dir).join(name)))
-}
-
-/// The client works with the resolved path: links are resolved as far as the path exists here.
-pub(crate) fn resolved(path: &str) -> String {
-    let path = Path::new(path);
-    for ancestor in path.ancestors() {
-        if let (Ok(real), Ok(rest)) = (std::fs::canonicalize(ancestor), path.strip_prefix(ancestor))
-        {
-            let whole = if rest.as_os_str().is_empty() {
-                real
-            } else {
-                real.join(rest)
-            };
-            return whole.to_string_lossy().into_owned();
-        }
-    }
-    path.to_string_lossy().into_owned()
 }
 
 fn expand_name(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
@@ -163,6 +152,6 @@ pub(crate) fn is_recent(
     now: chrono::DateTime<chrono::Utc>,
     days: u32,
 ) -> bool {
-    let time = last_activity.and_then(crate::session::facts::parse_time);
+    let time = last_activity.and_then(crate::session::time::parse_time);
     time.is_none_or(|time| (now - time).num_days() < i64::from(days))
 }

@@ -2,6 +2,8 @@
 
 pub mod collect;
 pub mod compare;
+pub mod error;
+pub mod local_copy;
 pub mod localizer;
 pub mod location;
 pub mod stored_text;

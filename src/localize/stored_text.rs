@@ -7,13 +7,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::domain::session_file::SessionFile;
+use crate::localize::error::StoredDataError;
 use crate::rewrite::TextKind;
 use crate::session::files::is_verbatim;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, Run, Segment, StoredFile};
-use crate::store::segment::{LIMIT, count_lines, offset_after_lines, whole_lines_len};
+use crate::store::segment::{MAX_SEGMENT_BYTES, count_lines, offset_after_lines, whole_lines_len};
 use crate::sys::fs::PathError;
-use crate::workspace::error::SyncError;
 
 /// Local files are read in pieces of about this size.
 const PIECE: usize = 1 << 20;
@@ -67,8 +67,8 @@ impl<'a> StoredText<'a> {
     pub(crate) fn walk(
         &self,
         lines: u64,
-        each: &mut dyn FnMut(Piece<'_>) -> Result<bool, SyncError>,
-    ) -> Result<(), SyncError> {
+        each: &mut dyn FnMut(Piece<'_>) -> Result<bool, StoredDataError>,
+    ) -> Result<(), StoredDataError> {
         let (first, mut line) = segment_at(&self.file.segments, lines);
         let mut runs = Runs {
             left: &self.file.runs,
@@ -103,14 +103,14 @@ impl<'a> StoredText<'a> {
         }
     }
 
-    fn inconsistent(&self) -> SyncError {
-        SyncError::Inconsistent {
+    fn inconsistent(&self) -> StoredDataError {
+        StoredDataError::Inconsistent {
             session: self.manifest.session.clone(),
         }
     }
 
     /// The portable text of lines `from..to`, which must be few.
-    pub(crate) fn lines(&self, from: u64, to: u64) -> Result<Vec<u8>, SyncError> {
+    pub(crate) fn lines(&self, from: u64, to: u64) -> Result<Vec<u8>, StoredDataError> {
         let mut text = Vec::new();
         let mut left = to - from;
         self.walk(from, &mut |piece| {
@@ -127,8 +127,8 @@ impl<'a> StoredText<'a> {
         mut text: &[u8],
         line: &mut u64,
         runs: &mut Runs<'_>,
-        each: &mut dyn FnMut(Piece<'_>) -> Result<bool, SyncError>,
-    ) -> Result<bool, SyncError> {
+        each: &mut dyn FnMut(Piece<'_>) -> Result<bool, StoredDataError>,
+    ) -> Result<bool, StoredDataError> {
         while !text.is_empty() {
             let (run, left) = runs.at(*line).ok_or_else(|| self.inconsistent())?;
             let end = offset_after_lines(text, usize::try_from(left).unwrap_or(usize::MAX));
@@ -159,7 +159,7 @@ pub(crate) fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
             start = (number, line);
         }
         // Only a line longer than a segment may be is cut: it goes on in the next one.
-        goes_on = segment.lines == 0 || segment.bytes >= LIMIT as u64;
+        goes_on = segment.lines == 0 || segment.bytes >= MAX_SEGMENT_BYTES as u64;
         line += segment.lines;
     }
     // Nothing is left to be read, unless segments are said to follow in which no line ends: those must be looked at.
@@ -213,7 +213,7 @@ pub(crate) struct LocalText {
 
 impl LocalText {
     /// Opens `path` at `offset`; bytes from `limit` on are as if they were not there.
-    pub(crate) fn open(path: &Path, offset: u64, limit: u64) -> Result<Self, SyncError> {
+    pub(crate) fn open(path: &Path, offset: u64, limit: u64) -> Result<Self, StoredDataError> {
         let fail = |source| PathError::new("read", path, source);
         let mut file = File::open(path).map_err(fail)?;
         file.seek(SeekFrom::Start(offset)).map_err(fail)?;
@@ -233,7 +233,7 @@ impl LocalText {
     }
 
     /// The next `wanted` bytes, or fewer at the end.
-    pub(crate) fn peek(&mut self, wanted: usize) -> Result<&[u8], SyncError> {
+    pub(crate) fn peek(&mut self, wanted: usize) -> Result<&[u8], StoredDataError> {
         if self.buffer.len() - self.start < wanted {
             self.buffer.drain(..self.start);
             self.start = 0;
@@ -251,7 +251,7 @@ impl LocalText {
     }
 
     /// The next whole lines, about [`PIECE`] bytes; at the end whatever is left. Empty at the end.
-    pub(crate) fn next_lines(&mut self) -> Result<Vec<u8>, SyncError> {
+    pub(crate) fn next_lines(&mut self) -> Result<Vec<u8>, StoredDataError> {
         let mut wanted = PIECE;
         loop {
             let seen = self.peek(wanted)?;
@@ -272,8 +272,8 @@ impl LocalText {
     /// Calls `each` with the rest, piece after piece of whole lines.
     pub(crate) fn each_piece(
         mut self,
-        mut each: impl FnMut(&[u8]) -> Result<(), SyncError>,
-    ) -> Result<(), SyncError> {
+        mut each: impl FnMut(&[u8]) -> Result<(), StoredDataError>,
+    ) -> Result<(), StoredDataError> {
         loop {
             let piece = self.next_lines()?;
             if piece.is_empty() {
@@ -283,7 +283,7 @@ impl LocalText {
         }
     }
 
-    fn fill(&mut self, wanted: usize) -> Result<(), SyncError> {
+    fn fill(&mut self, wanted: usize) -> Result<(), StoredDataError> {
         let have = self.buffer.len();
         let left = self.limit.saturating_sub(self.offset + have as u64);
         let more = (wanted.max(PIECE) - have).min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -300,7 +300,7 @@ impl LocalText {
 }
 
 /// Offset after the last line end of the first `len` bytes of `path`.
-pub(crate) fn last_line_end(path: &Path, len: u64) -> Result<u64, SyncError> {
+pub(crate) fn last_line_end(path: &Path, len: u64) -> Result<u64, StoredDataError> {
     const BLOCK: u64 = 64 << 10;
     let fail = |source| PathError::new("read", path, source);
     let mut file = File::open(path).map_err(fail)?;
@@ -330,7 +330,7 @@ mod tests {
             local_bytes: bytes,
             local_hash: String::new(),
         };
-        let limit = LIMIT as u64;
+        let limit = MAX_SEGMENT_BYTES as u64;
         // Ten lines; ten, of which the last goes on through two more segments; ten.
         let segments = [
             segment(9, 10),

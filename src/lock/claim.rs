@@ -1,7 +1,8 @@
-//! What this machine believes to hold: one file per session, written before the remote is asked, so that no death makes it forget.
+//! Leases of this machine: one file per session, written before the remote is contacted,
+//! so that a crash cannot lose one.
 //!
-//! Owns those files. Must be used only under the machine-wide process lock. A file that is damaged is reported and passed over: the lock it
-//! stood for expires.
+//! Owns those files. Must be used only under the machine-wide process lock. A damaged
+//!//! file is reported and skipped: its lock expires.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,17 +16,18 @@ use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{PathError, remove_file_if_exists, write_atomic};
 use crate::sys::process::{pid_is_alive, process_start_ticks};
 
-/// A lock of this machine's.
+/// A lease of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The session.
     pub session: SessionId,
-    /// The lock, and what is not yet known of it.
+    /// The lock and its pending change.
     #[serde(flatten)]
     pub holding: Holding,
     /// The process that holds it.
     pub holder: Holder,
-    /// Somebody else has it now. Kept until the holder has been told and its turns are safe.
+    /// True if another machine has taken the lock. Kept until the user is notified and
+    /// the turns are safe.
     #[serde(default)]
     pub lost: bool,
 }
@@ -35,23 +37,23 @@ pub struct Claim {
 pub struct Holder {
     /// Its id.
     pub pid: u32,
-    /// When it was started, where the system tells: a pid alone may be another process's by now.
+    /// Its start time, if the system reports it: a pid may be reused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
 }
 
-/// Why a claim's file is passed over.
+/// Error: a lease file is skipped.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
     /// It cannot be read.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// It is not the JSON of a claim.
+    /// Not the JSON of a lease.
     #[error("`{}` is not the JSON of a lock of this machine", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: serde_json::Error,
     },
     /// The lock in it is none.
@@ -65,7 +67,7 @@ pub enum ClaimError {
 }
 
 impl Holder {
-    /// This process.
+    /// Returns this process.
     pub fn this_process() -> Self {
         let pid = std::process::id();
         Self {
@@ -74,7 +76,8 @@ impl Holder {
         }
     }
 
-    /// Whether the process still runs. Where the system does not tell when it was started, any process of that number counts.
+    /// Returns true if the process still runs. If the start time is unknown, any process
+    /// with that pid counts.
     pub fn is_alive(&self) -> bool {
         let started = || process_start_ticks(self.pid);
         pid_is_alive(self.pid)
@@ -93,12 +96,12 @@ impl Claim {
         }
     }
 
-    /// Whether the process that holds it still runs.
+    /// Returns true if its process still runs.
     pub fn holder_is_alive(&self) -> bool {
         self.holder.is_alive()
     }
 
-    /// Reads the claim on one session.
+    /// Reads the lease of one session.
     ///
     /// # Errors
     /// [`ClaimError`] if it is damaged.
@@ -111,7 +114,7 @@ impl Claim {
         }
     }
 
-    /// Writes the claim; it is on the disk when this returns.
+    /// Writes the lease durably.
     ///
     /// # Errors
     /// [`PathError`]
@@ -123,7 +126,7 @@ impl Claim {
         Ok(())
     }
 
-    /// Forgets the claim on a session, damaged or not.
+    /// Removes the lease of a session, damaged or not.
     ///
     /// # Errors
     /// [`PathError`]
@@ -134,7 +137,8 @@ impl Claim {
     }
 }
 
-/// Every claim in `directory`, by session, and what is wrong with those that cannot be read. A directory that is missing holds none.
+/// Reads all leases in `directory`, and the errors of unreadable ones. A missing
+/// directory has none.
 ///
 /// # Errors
 /// [`PathError`] if the directory cannot be read.
@@ -174,7 +178,7 @@ fn parse(path: &Path, session: &SessionId, json: &[u8]) -> Result<Claim, ClaimEr
         source,
     };
     let claim: Claim = serde_json::from_slice(json).map_err(malformed)?;
-    // What is calculated with must have passed the checks, also where only this program should have written it.
+    // Values used in calculations are checked, even in files of this program.
     let checked = super::record::LockRecord::parse(session, &claim.holding.record.to_json());
     let wrong = |source| ClaimError::Record {
         path: path.to_owned(),

@@ -1,6 +1,6 @@
-//! Since when this machine has seen each lock as it is now: what a sign of life is missed from.
+//! Times at which this machine first saw each lock commit. Expiry is counted from then.
 //!
-//! Owns one file, a cache: if it is lost, every lock counts as seen for the first time, and expires later.
+//! Owns one file, a cache: without it, every lock counts as new and expires later.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::id::CommitId;
 use crate::sys::fs::{PathError, write_cache};
 
-/// When this machine first saw which commit on a lock's branch.
+/// First observation of each lock commit.
 #[derive(Debug)]
 pub struct LockObservations {
     path: PathBuf,
@@ -19,7 +19,7 @@ pub struct LockObservations {
 }
 
 impl LockObservations {
-    /// Reads the file at `path`; one that is missing or damaged names none.
+    /// Reads the file at `path`; a missing or damaged one is empty.
     pub fn load(path: &Path) -> Self {
         let read = std::fs::read(path)
             .ok()
@@ -31,13 +31,13 @@ impl LockObservations {
         }
     }
 
-    /// Takes note of all locks that exist at `now`, and forgets the others.
+    /// Records all locks that exist at `now`, and drops the others.
     pub fn note<'c>(
         &mut self,
         commits: impl IntoIterator<Item = &'c CommitId>,
         now: DateTime<Utc>,
     ) {
-        // A time that lies ahead was written before the clock was set back. The lock was not seen later than now.
+        // A time in the future was written before the clock was set back.
         let seen = |commit: &CommitId| {
             self.first_seen
                 .get(commit)
@@ -51,7 +51,7 @@ impl LockObservations {
         self.first_seen = noted;
     }
 
-    /// When the commit was first seen; `now` if it never was.
+    /// Returns the time at which the commit was first seen, or `now`.
     pub fn first_seen(&self, commit: &CommitId, now: DateTime<Utc>) -> DateTime<Utc> {
         self.first_seen.get(commit).copied().unwrap_or(now)
     }

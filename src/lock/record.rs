@@ -1,7 +1,7 @@
-//! What a lock says: `lock.json`, the only file of a lock's commit.
+//! The lock record: `lock.json`, the only file of a lock's commit.
 //!
-//! Owns its format and the checks on what comes from outside. Pure. A record that was accepted has times and durations with which can be
-//! calculated; its `host` is untrusted text all the same.
+//! Owns its format and validation. Pure. An accepted record has plausible times and
+//!//! durations; its `host` stays untrusted text.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,30 +12,30 @@ use crate::store::MAX_LOCK_BYTES;
 /// The format version that this program writes. A newer one is refused.
 pub const FORMAT: u32 = 1;
 
-/// How long a lock holds after its last renewal.
+/// Time that a lock is valid after its last renewal.
 pub const TTL: TimeDelta = TimeDelta::minutes(10);
 
-/// By how much two machines' clocks may differ before anything is concluded from it.
+/// Tolerated difference between two machines' clocks.
 pub const ALLOWED_SKEW: TimeDelta = TimeDelta::minutes(2);
 
 /// A lock is renewed this many times before it would expire.
 const RENEWALS_PER_TTL: i32 = 4;
 
-/// How often a lock is renewed.
+/// Interval between renewals.
 pub const RENEWAL: TimeDelta = TimeDelta::seconds(TTL.num_seconds() / RENEWALS_PER_TTL as i64);
 
-/// Nobody may lock a session for longer than this without a sign of life.
+/// Maximum time to live of a lock, in seconds.
 const LONGEST_TTL_SECONDS: u64 = 24 * 60 * 60;
 
-/// JSON readers that know only floating point numbers agree up to here.
+/// Largest integer that floating-point JSON readers represent exactly.
 const LAST_GENERATION: u64 = 1 << 53;
 
-/// No machine's name is longer.
+/// Maximum length of a machine name, in bytes.
 const MAX_HOST_BYTES: usize = 256;
 
 const MAX_NONCE_BYTES: usize = 64;
 
-/// Who holds a session, and for how long.
+/// Holder of a session, and its time to live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockRecord {
@@ -45,23 +45,23 @@ pub struct LockRecord {
     pub session: SessionId,
     /// The machine that holds it.
     pub machine: MachineId,
-    /// That machine's name, for people. Untrusted text.
+    /// Name of that machine. Untrusted text.
     pub host: String,
-    /// The process there that holds it.
+    /// Process id of the holder.
     pub pid: u32,
-    /// Since when this holder has it, by the holder's clock.
+    /// Time of acquisition, by the holder's clock.
     pub acquired: DateTime<Utc>,
-    /// The last sign of life, by the holder's clock.
+    /// Last renewal, by the holder's clock.
     pub renewed: DateTime<Utc>,
-    /// How long after `renewed` it holds.
+    /// Time to live after `renewed`, in seconds.
     pub ttl_seconds: u64,
-    /// One more with each holder that took it over from another; 1 where nobody held it.
+    /// Incremented by each take-over; 1 for a new lock.
     pub generation: u64,
-    /// Makes two commits of one moment differ.
+    /// Random text that makes commits of the same second differ.
     pub nonce: String,
 }
 
-/// Who asks for a lock.
+/// A machine and process that requests a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The machine.
@@ -72,7 +72,7 @@ pub struct Identity {
     pub pid: u32,
 }
 
-/// What makes a new record differ from every other: the moment, and something random.
+/// Time and random text of a new record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     /// Now, by this machine's clock.
@@ -81,31 +81,31 @@ pub struct Stamp {
     pub nonce: String,
 }
 
-/// Why a `lock.json` is not believed.
+/// Error: `lock.json` is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// Written by a newer ccsync.
     #[error("it has format {0}, this ccsync reads up to {FORMAT}")]
     Newer(u32),
-    /// Larger than any lock.
+    /// Larger than `MAX_BYTES`.
     #[error("it has {0} bytes, more than any lock")]
     TooLarge(usize),
-    /// Not the JSON of a lock.
+    /// Not the JSON of a lock record.
     #[error("it is not the JSON of a lock")]
     Malformed(#[source] serde_json::Error),
-    /// JSON of the right shape that makes no sense.
+    /// An implausible value.
     #[error("{0}")]
     Inconsistent(&'static str),
 }
 
-/// Read first, so that a newer format is known as such whatever else it holds.
+/// Read first, so that a newer format is recognised whatever else the file has.
 #[derive(Deserialize)]
 struct Versioned {
     format: u32,
 }
 
 impl Stamp {
-    /// The moment, with something random.
+    /// Creates a stamp for `now`.
     pub fn new(now: DateTime<Utc>) -> Self {
         Self {
             now,
@@ -115,7 +115,7 @@ impl Stamp {
 }
 
 impl LockRecord {
-    /// Reads and checks what lies on the branch of `session`.
+    /// Parses and validates the record on the branch of `session`.
     ///
     /// # Errors
     /// [`RecordError`]
@@ -166,7 +166,7 @@ impl LockRecord {
             .map(|(_, wrong)| wrong)
     }
 
-    /// The bytes of `lock.json`.
+    /// Returns the bytes of `lock.json`.
     pub fn to_json(&self) -> Vec<u8> {
         let mut json =
             serde_json::to_vec_pretty(self).expect("a struct of plain values always serialises");
@@ -174,7 +174,7 @@ impl LockRecord {
         json
     }
 
-    /// The lock of a session that nobody held.
+    /// Creates the record of a new lock.
     pub fn first(session: SessionId, by: &Identity, stamp: Stamp) -> Self {
         let now = stamp.now.trunc_subsecs(3);
         Self {
@@ -191,7 +191,7 @@ impl LockRecord {
         }
     }
 
-    /// The same lock, with a new sign of life.
+    /// Returns the renewed record.
     #[must_use]
     pub fn renewed(&self, stamp: Stamp) -> Self {
         Self {
@@ -201,7 +201,7 @@ impl LockRecord {
         }
     }
 
-    /// The lock after somebody else has taken it.
+    /// Returns the record after a take-over by `by`.
     #[must_use]
     pub fn taken_over_by(&self, by: &Identity, stamp: Stamp) -> Self {
         let generation = self.generation.saturating_add(1).min(LAST_GENERATION);
@@ -211,17 +211,17 @@ impl LockRecord {
         }
     }
 
-    /// How long it holds after a sign of life.
+    /// Returns the time to live after a renewal.
     pub fn ttl(&self) -> TimeDelta {
         TimeDelta::seconds(i64::try_from(self.ttl_seconds).unwrap_or(i64::MAX / 1000))
     }
 
-    /// When its holder renews it again.
+    /// Returns the interval between renewals.
     pub fn renewal_interval(&self) -> TimeDelta {
         self.ttl() / RENEWALS_PER_TTL
     }
 
-    /// Until when it holds, by the holder's clock.
+    /// Returns the expiry, by the holder's clock.
     pub fn expires(&self) -> DateTime<Utc> {
         self.renewed
             .checked_add_signed(self.ttl())
@@ -229,12 +229,12 @@ impl LockRecord {
     }
 }
 
-/// Years of four digits, so that no sum of such a time and a duration overflows.
+/// Returns true for years of four digits, so that no sum with a duration overflows.
 fn is_plausible(time: DateTime<Utc>) -> bool {
     (0..=253_402_300_799).contains(&time.timestamp())
 }
 
-/// Others would refuse a longer name.
+/// Truncates a host name to the maximum length.
 fn bounded(host: &str) -> String {
     let end = (0..=MAX_HOST_BYTES.min(host.len()))
         .rev()

@@ -1,7 +1,9 @@
-//! Where a lock stands, and which change of it is permitted: pure functions of what was seen, the time, and who asks.
+//! Status of a lock, and its permitted changes: pure functions of the observed record,
+//! the time, and the observer.
 //!
-//! A change is a compare-and-swap: what the branch must be, and what it is to become. Nothing here knows how it is carried out. Whether its
-//! answer came or was lost is kept in [`Holding`], so that the next look at the branch settles it.
+//! A change is a compare-and-swap of the branch; other folders execute it. [`Holding`]
+//!//! records a change without an answer, so that the next fetch of the branch settles
+//!//! it.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,122 +11,123 @@ use serde::{Deserialize, Serialize};
 use super::record::{ALLOWED_SKEW, Identity, LockRecord, Stamp};
 use crate::domain::id::{CommitId, SessionId};
 
-/// A lock as it lies on the remote.
+/// A lock on the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// The branch's commit.
     pub commit: CommitId,
-    /// What it says.
+    /// Its record.
     pub record: LockRecord,
-    /// When this machine first saw that very commit, by its own clock.
+    /// Time at which this machine first saw this commit, by its own clock.
     pub first_seen: DateTime<Utc>,
 }
 
-/// Who looks at a lock.
+/// Observer of a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Me {
     /// Machine and process.
     pub identity: Identity,
-    /// The commits that this machine has put on the branch, or may have put there.
+    /// Commits that this machine has or may have pushed to the branch.
     pub claimed: Vec<CommitId>,
 }
 
-/// Where a lock stands.
+/// Status of a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// Nobody holds the session.
+    /// Free.
     Free,
-    /// This machine holds it.
+    /// Held by this machine.
     Mine,
-    /// Somebody else does.
+    /// Held by another process or machine.
     Held {
-        /// What they wrote.
+        /// Its record.
         by: Box<LockRecord>,
-        /// Until when, if they give no sign of life before: by this machine's clock, as far as it can tell.
+        /// Estimated expiry without a renewal, by this machine's clock.
         expires: DateTime<Utc>,
     },
-    /// Somebody else did, and is not heard of any more.
+    /// Held by another machine, but expired.
     Expired {
-        /// What they wrote.
+        /// Its record.
         by: Box<LockRecord>,
-        /// How this is known.
+        /// Evidence of the expiry.
         why: Expiry,
     },
 }
 
-/// How it is known that a lock has expired.
+/// Evidence that a lock has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
-    /// This machine has waited for a sign of life for as long as the lock holds.
+    /// This machine saw no renewal for the whole time to live.
     NoHeartbeat,
-    /// It is past the time that the lock names, by more than two clocks may differ.
+    /// The recorded expiry is past by more than the allowed skew.
     ByClock,
 }
 
-/// Which locks of others may be taken away.
+/// Locks of other holders that may be taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TakeOver {
     /// None.
     No,
-    /// Those that have expired.
+    /// Expired ones.
     Expired,
-    /// Also those whose holders are alive.
+    /// Any.
     Live,
 }
 
 /// A compare-and-swap of a lock's branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What it must be; `None`: it must not exist.
+    /// Expected value; `None`: it must not exist.
     pub expected: Option<CommitId>,
-    /// What it is to say; `None`: it is deleted.
+    /// New record; `None` deletes the branch.
     pub new: Option<LockRecord>,
 }
 
-/// What this machine believes to hold.
+/// Lock that this machine believes to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
     /// The lock.
     pub record: LockRecord,
-    /// The commit that holds it.
+    /// Its commit.
     pub commit: CommitId,
-    /// A change that was sent and of which no answer has come.
+    /// A pushed change without an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
 }
 
-/// A change whose answer may have been lost.
+/// A change with a possibly lost answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pending {
-    /// `commit` was to become the branch. Until that is known, nothing is held.
+    /// `commit` was pushed as the new branch. Until that is confirmed, nothing is held.
     Acquire,
-    /// The branch was to move on from `commit`.
+    /// The branch was updated from `commit`
     Renew {
-        /// To this commit,
+        /// to this commit,
         commit: CommitId,
-        /// which says this.
+        /// with this record.
         record: LockRecord,
     },
-    /// The branch was to be deleted.
+    /// The branch was deleted.
     Release,
 }
 
-/// What a look at the branch says of a [`Holding`].
+/// Result of comparing a [`Holding`] with the branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
-    /// It is ours.
+    /// Held.
     Held,
-    /// It is still ours, but what was sent has not arrived, and may arrive later: the same is to be sent again.
+    /// Held, but the pending change has not arrived and may arrive later: push the same
+    /// again.
     Unanswered,
-    /// It was given back, as was asked.
+    /// Released, as requested.
     Released,
-    /// It is not ours: somebody took it, or was faster.
+    /// Lost: another holder took it or was faster.
     Lost,
 }
 
 impl Me {
-    /// The machine and process `identity`, which believes to hold what `holding` says.
+    /// Creates the observer `identity` with its believed `holding`.
     pub fn new(identity: Identity, holding: Option<&Holding>) -> Self {
         Self {
             identity,
@@ -133,7 +136,8 @@ impl Me {
     }
 }
 
-/// Where the lock stands at `now`, by this machine's clock. `seen` is fresh: it was fetched in this command.
+/// Returns the status of the lock at `now`, by this machine's clock. `seen` was fetched
+/// in this command.
 pub fn standing(seen: Option<&Seen>, now: DateTime<Utc>, me: &Me) -> Standing {
     let Some(seen) = seen else {
         return Standing::Free;
@@ -143,7 +147,7 @@ pub fn standing(seen: Option<&Seen>, now: DateTime<Utc>, me: &Me) -> Standing {
     }
     let by = Box::new(seen.record.clone());
     let ttl = by.ttl();
-    // A clock that was set back would keep a lock for ever.
+    // A clock that was set back would keep a lock forever.
     let first_seen = seen.first_seen.min(now);
     if now - first_seen >= ttl {
         return Standing::Expired {
@@ -157,15 +161,16 @@ pub fn standing(seen: Option<&Seen>, now: DateTime<Utc>, me: &Me) -> Standing {
             why: Expiry::ByClock,
         };
     }
-    // The earlier of the two moments at which this function would answer otherwise.
+    // The earlier of the two times at which the status changes.
     let expires = (first_seen + ttl).min(by.renewed + ttl + ALLOWED_SKEW);
     Standing::Held { by, expires }
 }
 
-/// The change that makes the session this process's.
+/// Returns the change that acquires the lock for this process.
 ///
 /// # Errors
-/// Where the lock stands, if somebody else has it whom `take_over` spares.
+/// The status, if another holder has it and `take_over` does not permit to
+/// # Errors/// take it.
 pub fn acquire(
     session: &SessionId,
     seen: Option<&Seen>,
@@ -186,7 +191,8 @@ pub fn acquire(
     })
 }
 
-/// The change that puts a lock in the place of what is none, at `commit`: nobody can say when that expires, so a person has decided.
+/// Replaces the unreadable lock at `commit`. Its expiry is unknown, so the user must have
+/// confirmed.
 pub fn replace_unreadable(session: &SessionId, commit: &CommitId, me: &Me, stamp: Stamp) -> Change {
     let record = LockRecord::first(session.clone(), &me.identity, stamp);
     Change {
@@ -215,7 +221,7 @@ fn permitted(
 }
 
 impl Holding {
-    /// Before the first push of `commit`, which says `record`.
+    /// Records the first push of `commit` with `record`, before it is sent.
     pub fn acquiring(commit: CommitId, record: LockRecord) -> Self {
         Self {
             record,
@@ -224,8 +230,8 @@ impl Holding {
         }
     }
 
-    /// The change that renews the lock. One that was sent and not answered is sent again as it was: it may have arrived, or arrive yet.
-    /// `None`: there is nothing to renew, because it is not known to be held, or is being given back.
+    /// Returns the change that renews the lock. A pending renewal is repeated unchanged:
+    /// it may have arrived. `None` if the lock is not confirmed or is being released.
     pub fn renewal(&self, stamp: Stamp) -> Option<Change> {
         let record = match &self.pending {
             None => self.record.renewed(stamp),
@@ -238,12 +244,13 @@ impl Holding {
         })
     }
 
-    /// Before a renewal is pushed: `commit` says `record`.
+    /// Records a renewal with `commit` and `record`, before it is pushed.
     pub fn renewing(&mut self, commit: CommitId, record: LockRecord) {
         self.pending = Some(Pending::Renew { commit, record });
     }
 
-    /// The change that gives the lock back. `None`: what was sent has to be settled first.
+    /// Returns the change that releases the lock. `None`: a pending change must be
+    /// settled first.
     pub fn release(&self) -> Option<Change> {
         match self.pending {
             None | Some(Pending::Release) => Some(Change {
@@ -254,12 +261,12 @@ impl Holding {
         }
     }
 
-    /// Before the lock's deletion is pushed.
+    /// Records the release, before it is pushed.
     pub fn releasing(&mut self) {
         self.pending = Some(Pending::Release);
     }
 
-    /// The remote has done what was pending.
+    /// Records that the remote has executed the pending change.
     pub fn done(&mut self) -> Settlement {
         match self.pending.take() {
             Some(Pending::Renew { commit, record }) => {
@@ -271,7 +278,7 @@ impl Holding {
         Settlement::Held
     }
 
-    /// Compares with the branch as it was just fetched.
+    /// Compares with the fetched branch.
     pub fn settle(&mut self, branch: Option<&CommitId>) -> Settlement {
         let is_former = branch == Some(&self.commit);
         match &self.pending {
@@ -283,7 +290,7 @@ impl Holding {
         }
     }
 
-    /// The commits by which the branch would be ours.
+    /// Returns the commits that would make the branch ours.
     pub fn commits(&self) -> Vec<CommitId> {
         let pending = match &self.pending {
             Some(Pending::Renew { commit, .. }) => Some(commit),

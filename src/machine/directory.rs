@@ -1,32 +1,32 @@
-//! The machines that use one store: who they are, what they are called, and forgetting one that is gone.
+//! Lists, renames and forgets the machines of a store.
 //!
-//! Only a machine itself writes its file; another one can only take it away. Its sessions stay: they carry the roots they were written with.
+//! Each machine writes its own file; another one can only remove it. The sessions
+//!//! stay: they carry their placeholders.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::flows::remote_sync::{fetch, fetch_if_reached, push_remaining_refs};
+use crate::config::Key;
+use crate::domain::error::error_chain;
+use crate::domain::id::{MachineId, SessionId};
+use crate::domain::placeholder::System;
+use crate::flows::remote_sync::{FetchMode, fetch, fetch_if_reached, push_remaining_refs};
 use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::release;
 use crate::leasing::release::Released;
 use crate::leasing::view::LockView;
+use crate::lock::state::TakeOver;
+use crate::machine::error::MachineError;
+use crate::machine::names::taken_names;
 use crate::machine::set_path::change_here;
 use crate::report::transfer::RemoteState;
-
-use crate::config::Key;
-use crate::domain::id::{MachineId, SessionId};
-use crate::domain::placeholder::System;
-use crate::lock::state::TakeOver;
-use crate::session::facts::parse_time;
+use crate::session::time::parse_time;
 use crate::store::machine::Machine;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::open::Workspace;
-
-/// The longest name that leaves room for a number.
-const LONGEST_BASE: usize = 56;
 
 /// The shortest beginning of an id that stands for a machine.
 const SHORTEST_ID: usize = 4;
@@ -36,19 +36,19 @@ const SHORTEST_ID: usize = 4;
 pub struct MachineRow {
     /// Its id.
     pub id: MachineId,
-    /// Its name; unsanitised.
+    /// Its name, not sanitized.
     pub name: String,
     /// Its system.
     pub system: System,
-    /// The version of ccsync that it used last; unsanitised.
+    /// Its last version of ccsync, not sanitized.
     pub ccsync: String,
-    /// When it last pushed.
+    /// Time of its last push.
     pub last_push: Option<DateTime<Utc>>,
-    /// How many sessions it was the last to write.
+    /// Number of sessions that it wrote last.
     pub sessions: u64,
-    /// The sessions whose locks it holds.
+    /// Sessions that it has locked.
     pub locks: Vec<SessionId>,
-    /// It is the one that asks.
+    /// True for this machine.
     pub is_this: bool,
 }
 
@@ -57,47 +57,48 @@ pub struct MachineRow {
 pub struct Machines {
     /// This one first, then the one that pushed last.
     pub machines: Vec<MachineRow>,
-    /// What is wrong with files of machines that cannot be read; unsanitised.
+    /// Errors of unreadable machine files, not sanitized.
     pub unreadable: Vec<String>,
-    /// Why the remote could not be asked: then this is how it was when it last could.
+    /// Reason why the remote was not reached; then the list is as of the last contact.
     pub unreached: Option<String>,
 }
 
-/// A machine that may be forgotten.
+/// A machine that can be forgotten.
 #[derive(Debug, Clone)]
 pub struct Forgotten {
     /// The machine.
     pub machine: MachineRow,
-    /// The locks that it holds.
+    /// Its locks.
     pub locks: Vec<LockView>,
-    /// What became of the remote.
+    /// State of the remote.
     pub remote: RemoteState,
 }
 
-/// All machines that use the store.
+/// Lists all machines of the store.
 ///
 /// # Errors
-/// What concerns the whole command. A remote that cannot be reached is none.
+/// Errors of the whole command. An unreachable remote is no error.
 pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    workspace.with_locks = true;
-    let (_, unreached) = fetch_if_reached(&mut workspace)?;
-    let (machines, bad) = workspace.store.head_snapshot()?.machines()?;
+    let fetched = fetch_if_reached(&mut workspace, FetchMode::SessionsAndLocks)?;
+    let snapshot = workspace.store.head_snapshot()?;
+    let machines = snapshot.machines()?;
+    let bad = snapshot.unreadable_machines()?;
     let locks = locks(&workspace)?;
     let mut machines = rows(&workspace, &machines, &locks)?;
     machines
         .sort_by(|a, b| (b.is_this, b.last_push, &a.name).cmp(&(a.is_this, a.last_push, &b.name)));
     Ok(Machines {
         machines,
-        unreadable: bad.iter().map(|e| in_words(e)).collect(),
-        unreached,
+        unreadable: bad.iter().map(|e| error_chain(e)).collect(),
+        unreached: fetched.unreached,
     })
 }
 
-/// Calls this machine `name`. `machine`, if given, has to be this one.
+/// Renames this machine. `machine`, if given, must be this one.
 ///
 /// # Errors
-/// [`SyncError::NotThisMachine`], [`SyncError::NameTaken`], and if `name` cannot be one.
+/// [`MachineError`], and if `name` cannot be one.
 pub fn rename_machine(
     ctx: &Context<'_>,
     machine: Option<&str>,
@@ -105,37 +106,35 @@ pub fn rename_machine(
 ) -> Result<RemoteState, SyncError> {
     {
         let mut workspace = Workspace::open(ctx)?;
-        match fetch(&mut workspace) {
-            // Then it is told apart by what was known last.
-            Ok(_) | Err(SyncError::Remote(_)) => {}
-            Err(e) => return Err(e),
-        }
+        // Offline, the names of the last fetch count.
+        fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
         let found = machine
             .map(|machine| named(&workspace, machine))
             .transpose()?;
         if let Some(other) = found.filter(|found| found.id != workspace.machine.id) {
-            return Err(SyncError::NotThisMachine { name: other.name });
+            return Err(MachineError::NotThisMachine { name: other.name }.into());
         }
-        if taken(&workspace)?.contains(&name.to_lowercase()) {
-            return Err(SyncError::NameTaken {
+        if taken_names(&workspace.store, &workspace.machine.id)?.contains(&name.to_lowercase()) {
+            return Err(MachineError::NameTaken {
                 name: name.to_owned(),
-            });
+            }
+            .into());
         }
     }
     change_here(ctx, |config| config.set(Key::Name, name))
 }
 
-/// The machine that is called so, or whose id begins so, with what would go with it.
+/// Finds the machine by name or id prefix, with its locks.
 ///
 /// # Errors
-/// [`SyncError::NoSuchMachine`], [`SyncError::ThisMachine`], and if the remote cannot be reached.
+/// [`MachineError::ThisMachine`], that there is no such machine, and if the remote cannot
+/// be reached.
 pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    workspace.with_locks = true;
-    fetch(&mut workspace)?;
+    fetch(&mut workspace, FetchMode::SessionsAndLocks)?;
     let found = named(&workspace, machine)?;
     if found.id == workspace.machine.id {
-        return Err(SyncError::ThisMachine { name: found.name });
+        return Err(MachineError::ThisMachine { name: found.name }.into());
     }
     let mut locks = locks(&workspace)?;
     let locks = locks.remove(&found.id).unwrap_or_default();
@@ -149,11 +148,12 @@ pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, 
     })
 }
 
-/// Forgets a machine, of which [`machine_to_forget`] has told, and gives back its locks. If it is still there, it registers again when it
-/// pushes.
+/// Forgets a machine that [`machine_to_forget`] has found, and releases its locks. If it
+/// is still in use, its next push registers it again.
 ///
 /// # Errors
-/// [`SyncError::MachineAtWork`] if it holds a lock that has not expired, unless `force`; then nothing is forgotten.
+/// [`MachineError::Busy`] if it holds a lock that has not expired, unless `force`; then
+/// nothing is forgotten.
 pub fn forget_machine(
     ctx: &Context<'_>,
     asked: Forgotten,
@@ -164,13 +164,13 @@ pub fn forget_machine(
     } else {
         TakeOver::Expired
     };
-    let at_work = |locks| SyncError::MachineAtWork {
+    let at_work = |locks| MachineError::Busy {
         name: asked.machine.name.clone(),
         locks,
     };
     let live = asked.locks.iter().filter(|lock| lock.is_live()).count();
     if live > 0 && !force {
-        return Err(at_work(live));
+        return Err(at_work(live).into());
     }
     let released = if asked.locks.is_empty() {
         Vec::new()
@@ -182,7 +182,7 @@ pub fn forget_machine(
         .filter(|one| matches!(one, Released::HeldBy(_)))
         .count();
     if kept > 0 {
-        return Err(at_work(kept));
+        return Err(at_work(kept).into());
     }
     let remote = take_from_list(ctx, &asked.machine.id)?;
     Ok(Forgotten { remote, ..asked })
@@ -190,7 +190,7 @@ pub fn forget_machine(
 
 fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    fetch(&mut workspace)?;
+    fetch(&mut workspace, FetchMode::Sessions)?;
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
     if let Some(machine) = tx.base().machine(id)? {
@@ -204,30 +204,9 @@ fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, Sync
     Ok(push_remaining_refs(&mut workspace)?.0)
 }
 
-/// The name that this machine wants to have, with a number if another machine has it.
-pub(crate) fn free_name(workspace: &Workspace<'_>) -> Result<String, SyncError> {
-    let wanted = &workspace.ctx.settings.machine.name;
-    let taken = taken(workspace)?;
-    let base: String = wanted.chars().take(LONGEST_BASE).collect();
-    let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
-    let mut names = std::iter::once(wanted.clone()).chain(numbered);
-    Ok(names
-        .find(|name| !taken.contains(&name.to_lowercase()))
-        .expect("there are more numbers than machines"))
-}
-
-/// The names of the other machines, in lower case.
-fn taken(workspace: &Workspace<'_>) -> Result<BTreeSet<String>, SyncError> {
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
-    let others = machines
-        .into_iter()
-        .filter(|machine| machine.id != workspace.ctx.settings.machine.id);
-    Ok(others.map(|machine| machine.name.to_lowercase()).collect())
-}
-
 /// The one machine that is called so, or whose id begins so.
 fn named(workspace: &Workspace<'_>, name: &str) -> Result<Machine, SyncError> {
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let is_id =
         |machine: &Machine| name.len() >= SHORTEST_ID && machine.id.as_str().starts_with(name);
     let mut found: Vec<Machine> = machines
@@ -240,10 +219,7 @@ fn named(workspace: &Workspace<'_>, name: &str) -> Result<Machine, SyncError> {
     }
     match found.len() {
         1 => Ok(found.remove(0)),
-        found => Err(SyncError::NoSuchMachine {
-            name: name.to_owned(),
-            found,
-        }),
+        count => Err(machine_error(name, count).into()),
     }
 }
 
@@ -282,7 +258,7 @@ fn rows(
     Ok(machines.iter().map(row).collect())
 }
 
-/// The locks on the remote that can be read, by machine, as they were fetched last.
+/// Returns the readable locks of the last fetch, by machine.
 fn locks(workspace: &Workspace<'_>) -> Result<BTreeMap<MachineId, Vec<LockView>>, SyncError> {
     let mut held: BTreeMap<MachineId, Vec<LockView>> = BTreeMap::new();
     for lock in fetched_lock_table(workspace)?.locks {

@@ -1,6 +1,8 @@
 //! This machine and the other machines of the store: set-up, names, placeholders, notes.
 
 pub mod directory;
+pub mod error;
+pub mod names;
 pub mod notes;
 pub mod sessions_stored_before;
 pub mod set_path;

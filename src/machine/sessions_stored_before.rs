@@ -1,4 +1,4 @@
-//! How many sessions were stored before a placeholder was set.
+//! Counts the sessions that were stored before a placeholder was set.
 
 use crate::checkouts::locate::is_below_repo;
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
@@ -8,11 +8,12 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::read_only::Stored;
 
-/// How many sessions of this machine were stored below the directories of these placeholders, in no clone of a remote, when they were none yet.
-/// Reads the store as it is.
+/// Counts this machine's sessions below the directories of these placeholders that were
+/// stored before the placeholders existed and are in no clone of a remote. Does not
+/// fetch.
 ///
 /// # Errors
-/// What concerns the whole store. A session that cannot be read is passed over.
+/// Errors of the whole store. Unreadable sessions are skipped.
 pub fn sessions_stored_before(
     ctx: &Context<'_>,
     names: &[PlaceholderName],

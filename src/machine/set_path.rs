@@ -1,29 +1,29 @@
-//! The directories of placeholders: those of this machine, and those that one machine proposes to another.
+//! Sets directories of placeholders, here or as a proposal for another machine.
 //!
-//! Only a machine itself changes its configuration; what others propose is taken over when it pulls.
+//! Only a machine itself changes its configuration; it adopts proposals when it pulls.
 
 use std::path::PathBuf;
 
 use crate::config::{Config, ConfigError, Settings};
 use crate::domain::placeholder::{Placeholder, PlaceholderName};
-use crate::flows::remote_sync::{fetch, push_remaining_refs, send};
-use crate::machine::set_up::register;
+use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs, send};
 use crate::report::transfer::RemoteState;
 use crate::store::StoreError;
 use crate::store::machine::ProposedPaths;
-use crate::store::manifest::{FORMAT, ManifestError};
-use crate::sys::fail_point::fail_point;
+use crate::store::{FORMAT, ManifestError};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::config_path;
 
-/// Gives a placeholder its directory on a machine: this one at once, another one when it pulls next.
+/// Sets the directory of a placeholder on a machine: here at once, elsewhere at its next
+/// pull.
 ///
 /// `machine` is a name, an id, or `this`.
 ///
 /// # Errors
-/// [`SyncError::NoSuchMachine`] if the store knows none of that name, or more than one.
+/// [`LookupError`](crate::workspace::lookup::LookupError) if the store knows none of that name, or more than one.
 pub fn set_path(
     ctx: &Context<'_>,
     name: PlaceholderName,
@@ -35,7 +35,7 @@ pub fn set_path(
         return set_path_here(ctx, name, path);
     }
     let mut workspace = Workspace::open(ctx)?;
-    fetch(&mut workspace)?;
+    fetch(&mut workspace, FetchMode::Sessions)?;
     propose_path(&workspace, name, machine, path)?;
     Ok(push_remaining_refs(&mut workspace)?.0)
 }
@@ -47,16 +47,13 @@ fn propose_path(
     path: &str,
 ) -> Result<(), SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
-    let (machines, _) = snapshot.machines()?;
+    let machines = snapshot.machines()?;
     let named: Vec<_> = machines
         .iter()
         .filter(|m| m.name == machine || m.id.as_str() == machine)
         .collect();
     let [target] = named.as_slice() else {
-        return Err(SyncError::NoSuchMachine {
-            name: machine.to_owned(),
-            found: named.len(),
-        });
+        return Err(machine_error(machine, named.len()).into());
     };
     Placeholder::new(target.placeholders.system, name.clone(), path, None).map_err(|source| {
         ConfigError::Placeholder {
@@ -68,17 +65,19 @@ fn propose_path(
         Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => {
             Default::default()
         }
-        proposed => proposed?.map(|proposed| proposed.paths).unwrap_or_default(),
+        proposed => proposed?
+            .map(|proposed| proposed.placeholders)
+            .unwrap_or_default(),
     };
     proposed.insert(name, path.to_owned());
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(
+    tx.write_proposed_paths(
         &target.id,
-        Some(&ProposedPaths {
+        &ProposedPaths {
             format: FORMAT,
-            paths: proposed,
-        }),
+            placeholders: proposed,
+        },
     )?;
     tx.commit(
         &workspace.author(),
@@ -86,43 +85,6 @@ fn propose_path(
         head.as_slice(),
     )?;
     Ok(())
-}
-
-/// Takes over the paths that other machines proposed to this one; the settings then, if there were any.
-pub(crate) fn adopt_proposed_paths(
-    workspace: &Workspace<'_>,
-) -> Result<Option<Settings>, SyncError> {
-    let env = workspace.ctx.env;
-    let proposed = match workspace
-        .store
-        .head_snapshot()?
-        .proposed_paths(&workspace.machine.id)
-    {
-        // Whatever it was to say, it says nothing; the next proposal takes its place.
-        Err(StoreError::Malformed { .. }) => None,
-        proposed => proposed?,
-    };
-    let Some(proposed) = proposed else {
-        return Ok(None);
-    };
-    let Some(mut config) = Config::load(&config_path(env))? else {
-        return Ok(None);
-    };
-    for (name, path) in proposed.paths {
-        // What is no directory's path here was proposed in error; the rest still counts.
-        let _ = config.set_placeholder(name, &path, env);
-    }
-    config.save(&config_path(env))?;
-    fail_point("paths of others are adopted");
-    let head = workspace.store.head()?;
-    let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(&workspace.machine.id, None)?;
-    tx.commit(
-        &workspace.author(),
-        &format!("{} took over its paths", workspace.machine.name),
-        head.as_slice(),
-    )?;
-    Ok(Some(Settings::resolve(&config, env)?))
 }
 
 fn set_path_here(
@@ -133,10 +95,10 @@ fn set_path_here(
     change_here(ctx, |config| config.set_placeholder(name, path, ctx.env))
 }
 
-/// Gives placeholders their directories on this machine.
+/// Sets the directories of placeholders on this machine.
 ///
 /// # Errors
-/// [`SyncError::Config`] for a directory that cannot be a placeholder's; then nothing is changed.
+/// [`SyncError::Config`] for an invalid directory; then nothing is changed.
 pub fn set_paths_here(
     ctx: &Context<'_>,
     paths: Vec<(PlaceholderName, PathBuf)>,
@@ -148,7 +110,7 @@ pub fn set_paths_here(
     })
 }
 
-/// Changes the configuration of this machine, and tells the others of it.
+/// Changes the configuration of this machine and pushes its file.
 pub(crate) fn change_here(
     ctx: &Context<'_>,
     change: impl FnOnce(&mut Config) -> Result<(), ConfigError>,
@@ -159,6 +121,6 @@ pub(crate) fn change_here(
     config.save(&file)?;
     let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env)?);
     let mut workspace = Workspace::open(&ctx)?;
-    register(&mut workspace)?;
+    workspace.register_machine()?;
     Ok(send(&mut workspace)?.0)
 }

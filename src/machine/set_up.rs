@@ -1,8 +1,8 @@
-//! Making a directory of settings a machine: an id, a name, a remote, and its file in the store.
+//! Sets this machine up: an id, a name, a remote, and its file in the store.
 //!
-//! Can be run again at any time: what is not given stays as it is, and what the former remote held is carried into a new one.
+//! Can be repeated at any time: omitted values stay, and sessions of the former remote
+//!//! move to a new one.
 
-use crate::workspace::paths::config_path;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::config::{Config, Machine, Settings};
 use crate::domain::id::MachineId;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::progress::Progress;
-use crate::flows::remote_sync::{fetch, push_remaining_refs};
-use crate::machine::directory::free_name;
+use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs};
+use crate::machine::names::{free_name, taken_names};
 use crate::machine::suggested_placeholders::{ForeignPlaceholder, foreign_placeholders};
 use crate::report::transfer::RemoteState;
 use crate::sys::clock::Clock;
@@ -21,12 +21,14 @@ use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
+use crate::workspace::paths::config_path;
 use crate::workspace::paths::{embedded_remote_path, remote_url, store_path};
+use crate::workspace::setup_error::SetupError;
 
-/// How often a name gives way to others that came at the same moment.
+/// Attempts to find a free name while other machines register.
 const ROUNDS: u32 = 5;
 
-/// What a set-up is asked for; what is not given stays as it is or takes its default.
+/// Input of a set-up; omitted values stay or take their default.
 #[derive(Debug, Clone, Default)]
 pub struct SetUp {
     /// The remote; without one, a bare repository under the data directory.
@@ -35,45 +37,46 @@ pub struct SetUp {
     pub name: Option<String>,
     /// Directories on this machine that get a placeholder.
     pub placeholders: Vec<(PlaceholderName, PathBuf)>,
-    /// Takes over the placeholders of other machines whose directories are found here.
+    /// Adopt placeholders of other machines if their directories exist here.
     pub adopt: bool,
-    /// Makes a machine of its own of one that was copied.
+    /// Give a copied configuration a new machine id.
     pub new_id: bool,
 }
 
-/// What a set-up did.
+/// Result of a set-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetUpReport {
     /// This machine's name.
     pub machine_name: String,
-    /// The name that it would have, if no other machine had it.
+    /// The wanted name, if another machine has it.
     pub wished_name: Option<String>,
     /// The remote, without secrets.
     pub remote_display: String,
-    /// The remote is the bare repository under the data directory.
+    /// True if the remote is the bare repository in the data directory.
     pub embedded: bool,
-    /// There was no configuration before.
+    /// True if there was no configuration before.
     pub first_time: bool,
-    /// Its sessions went to another remote before.
+    /// True if it had another remote before.
     pub moved: bool,
-    /// Names of the other machines, unsanitised.
+    /// Names of the other machines, not sanitized.
     pub other_machines: Vec<String>,
-    /// Sessions that the remote did not have and this machine's store brought along.
+    /// Number of sessions that this machine's store added to the remote.
     pub carried: u64,
-    /// Placeholder and directory of each root.
+    /// Name and directory of each placeholder.
     pub placeholders: Vec<(String, String)>,
-    /// Placeholders of other machines that were taken over.
+    /// Adopted placeholders of other machines.
     pub learnt: Vec<ForeignPlaceholder>,
-    /// Placeholders of other machines that have no directory here.
+    /// Placeholders of other machines without a directory here.
     pub unmapped: Vec<ForeignPlaceholder>,
-    /// What became of the remote.
+    /// State of the remote.
     pub remote: RemoteState,
 }
 
-/// Sets this machine up, or changes how it is set up.
+/// Sets this machine up, or changes its set-up.
 ///
 /// # Errors
-/// If the remote cannot be reached or holds a store of a newer format; then nothing is changed.
+/// The remote cannot be reached or has a newer format; then nothing is
+/// # Errors/// changed.
 pub fn set_up(
     env: &Env,
     clock: &dyn Clock,
@@ -109,21 +112,21 @@ pub fn set_up(
     })
 }
 
-/// How a machine comes to its remote.
+/// Change of the remote.
 struct Joining {
-    /// Its name was asked for.
+    /// True if the name was given.
     is_named: bool,
     adopt: bool,
     new_id: bool,
 }
 
-/// What came of it.
+/// Result of joining a remote.
 struct Joined {
-    /// It had another remote.
+    /// True if it had another remote.
     moved: bool,
     carried: u64,
     learnt: Vec<ForeignPlaceholder>,
-    /// Its name gives way where another machine has it.
+    /// True if the name may change if another machine has it.
     tell_apart: bool,
 }
 
@@ -144,8 +147,8 @@ fn join(
         workspace.store.set_remote_head(None)?;
     }
     let sessions_before = workspace.store.head_snapshot()?.sessions()?;
-    if let Err(e) = fetch(&mut workspace) {
-        // The former remote stays the remote.
+    if let Err(e) = fetch(&mut workspace, FetchMode::Sessions) {
+        // The former remote stays.
         workspace.store.set_remote_head(before.as_ref())?;
         return Err(e);
     }
@@ -155,7 +158,7 @@ fn join(
     let there = workspace
         .store
         .snapshot(workspace.store.remote_head()?.as_ref())?;
-    // A machine that the store knows has its name there; only a newcomer gives way.
+    // A known machine keeps its name; only a new one changes it.
     let is_known = there.machine(&config.machine.id).ok().flatten().is_some();
     let learnt = if how.adopt {
         adopt(&workspace, config)?
@@ -177,13 +180,13 @@ fn join(
     })
 }
 
-/// Gives the placeholders of other machines the directories that are found here.
+/// Sets placeholders of other machines to existing directories here.
 fn adopt(
     workspace: &Workspace<'_>,
     config: &mut Config,
 ) -> Result<Vec<ForeignPlaceholder>, SyncError> {
     let mut learnt = foreign_placeholders(workspace, &config.placeholder_set(workspace.ctx.env)?)?;
-    // What cannot be a placeholder here stays unmapped.
+    // An invalid directory stays unmapped.
     learnt.retain(|placeholder| {
         let here = placeholder.here.as_deref().and_then(Path::to_str);
         here.is_some_and(|here| {
@@ -195,8 +198,8 @@ fn adopt(
     Ok(learnt)
 }
 
-/// Commits this machine's file and sends it. That another machine registered under the same name at the same moment shows only then: the
-/// one that was second gives way.
+/// Commits and pushes this machine's file. Only then a machine with the same name shows
+/// that registered at the same time; the second one changes its name.
 fn enter(
     ctx: &Context<'_>,
     mut config: Config,
@@ -206,23 +209,29 @@ fn enter(
     loop {
         let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env)?);
         let mut workspace = Workspace::open(&ctx)?;
-        if rounds == 0 || free_name(&workspace)? == workspace.machine.name {
-            register(&mut workspace)?;
+        if rounds == 0 || unused_name(&workspace)? == workspace.machine.name {
+            workspace.register_machine()?;
             let (remote, _) = push_remaining_refs(&mut workspace)?;
-            if rounds == 0 || free_name(&workspace)? == workspace.machine.name {
+            if rounds == 0 || unused_name(&workspace)? == workspace.machine.name {
                 return report(&workspace, remote);
             }
         }
-        config.set(crate::config::Key::Name, &free_name(&workspace)?)?;
+        config.set(crate::config::Key::Name, &unused_name(&workspace)?)?;
         config.save(&config_path(ctx.env))?;
         rounds -= 1;
     }
 }
 
-/// Sets this machine up with nothing given: its first command does that.
+/// Returns the name that this machine wants, with a number if another machine has it.
+fn unused_name(workspace: &Workspace<'_>) -> Result<String, SyncError> {
+    let me = &workspace.ctx.settings.machine;
+    Ok(free_name(&me.name, &taken_names(&workspace.store, &me.id)?))
+}
+
+/// Sets this machine up with defaults, as its first command does.
 ///
 /// # Errors
-/// As for [`set_up`]; [`SyncError::ConfigurationLost`] if this is not the first command.
+/// As for [`set_up`]; [`SetupError::ConfigLost`] if this is not the first command.
 pub fn set_up_by_default(
     env: &Env,
     clock: &dyn Clock,
@@ -230,12 +239,13 @@ pub fn set_up_by_default(
     interactive: bool,
 ) -> Result<SetUpReport, SyncError> {
     let store = store_path(env);
-    if !crate::store::belongs_to(&store, &embedded_remote_path(env)) {
+    if !crate::store::belongs_to_remote(&store, &embedded_remote_path(env)) {
         // Its sessions would go to a remote that nobody has chosen.
-        return Err(SyncError::ConfigurationLost {
+        return Err(SetupError::ConfigLost {
             path: config_path(env),
             store,
-        });
+        }
+        .into());
     }
     set_up(env, clock, progress, interactive, SetUp::default())
 }
@@ -274,29 +284,10 @@ fn new_id() -> MachineId {
     id.parse().expect("a UUID without dashes is a machine id")
 }
 
-/// Commits this machine's file if the store knows it otherwise.
-pub(crate) fn register(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
-    workspace.refresh_machine()?;
-    if !workspace.machine_changed {
-        return Ok(());
-    }
-    fail_point("before the machine is registered");
-    let head = workspace.store.head()?;
-    let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_machine(&workspace.machine)?;
-    tx.commit(
-        &workspace.author(),
-        &format!("machine {}", workspace.machine.name),
-        head.as_slice(),
-    )?;
-    workspace.machine_changed = false;
-    Ok(())
-}
-
-/// How this machine is set up now; what was done for it is the caller's to say.
+/// Returns the current set-up; the caller adds what changed.
 fn report(workspace: &Workspace<'_>, remote: RemoteState) -> Result<SetUpReport, SyncError> {
     let settings = &workspace.ctx.settings;
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let others = machines
         .into_iter()
         .filter(|machine| machine.id != workspace.machine.id);
@@ -313,7 +304,7 @@ fn report(workspace: &Workspace<'_>, remote: RemoteState) -> Result<SetUpReport,
             .placeholders
             .placeholders
             .iter()
-            .map(|root| (root.name.to_string(), root.path.clone()))
+            .map(|root| (root.name.to_string(), root.directory.clone()))
             .collect(),
         learnt: Vec::new(),
         unmapped: foreign_placeholders(workspace, &settings.placeholders)?,

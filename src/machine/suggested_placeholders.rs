@@ -1,6 +1,6 @@
-//! Placeholders that other machines have, and the directories on this one that they could stand for.
+//! Suggests directories on this machine for placeholders of other machines.
 //!
-//! Only proposes, and only directories that exist: what other machines say of their roots was written by somebody else.
+//! Suggests existing directories only: the store is untrusted.
 
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
@@ -13,25 +13,25 @@ use crate::store::machine::Machine;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-/// A placeholder of other machines that this one lacks.
+/// A placeholder of another machine that is missing here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignPlaceholder {
     /// Its name.
     pub name: PlaceholderName,
-    /// A machine that has it, of those the one that pushed last; unsanitised.
+    /// The machine with it that pushed last; not sanitized.
     pub machine: String,
-    /// Its directory there; unsanitised.
+    /// Its directory there, not sanitized.
     pub there: String,
-    /// A directory that exists on this machine and could be meant.
+    /// Suggested directory, which exists here.
     pub here: Option<PathBuf>,
 }
 
-/// Every placeholder that other machines have and `roots`, those of this one, lack; by name.
+/// Returns the placeholders of other machines that are missing here, by name.
 pub(crate) fn foreign_placeholders(
     workspace: &Workspace<'_>,
     placeholders: &Placeholders,
 ) -> Result<Vec<ForeignPlaceholder>, SyncError> {
-    let (mut machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let mut machines = workspace.store.head_snapshot()?.machines()?;
     machines.retain(|machine| machine.id != workspace.ctx.settings.machine.id);
     machines.sort_by_cached_key(|machine| Reverse(machine.last_push.clone()));
     Ok(unknown_here(&machines, placeholders, &Path::is_dir))
@@ -64,7 +64,7 @@ fn unknown_here(
                 None => found.push(ForeignPlaceholder {
                     name: root.name.clone(),
                     machine: machine.name.clone(),
-                    there: root.path.clone(),
+                    there: root.directory.clone(),
                     here: here(),
                 }),
             }
@@ -74,10 +74,15 @@ fn unknown_here(
     found
 }
 
-/// Where the directory of another machine's root could be here: at the same path below the home directory, at the same path, or in the
-/// home directory under the same name. Never where programs look for what they run or obey.
+/// Returns the candidate directories: the same path below the home directory, the same
+/// path, or the same name in the home directory. Never a directory that programs run or
+/// read configuration from.
 fn candidates(there: &Placeholders, root: &Placeholder, here: &Placeholders) -> Vec<PathBuf> {
-    let name = root.path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = root
+        .directory
+        .rsplit(['/', '\\'])
+        .next()
+        .unwrap_or_default();
     let in_home = PortablePath::new(format!("{{{{HOME}}}}/{name}"));
     let in_home = Some(in_home)
         .filter(is_plain)
@@ -87,8 +92,8 @@ fn candidates(there: &Placeholders, root: &Placeholder, here: &Placeholders) -> 
         let is_elsewhere =
             there.system.is_windows() == here.system.is_windows() && !is_below_home(there, root);
         is_elsewhere
-            .then(|| PathBuf::from(&root.path))
-            .filter(|_| is_plain(&collapse_path(here, &root.path)))
+            .then(|| PathBuf::from(&root.directory))
+            .filter(|_| is_plain(&collapse_path(here, &root.directory)))
     };
     [below_home(there, &root.name, here), same_path(), in_home]
         .into_iter()
@@ -96,19 +101,19 @@ fn candidates(there: &Placeholders, root: &Placeholder, here: &Placeholders) -> 
         .collect()
 }
 
-/// What lies in somebody's home directory on the other machine may lie in another person's on this one.
+/// Returns true for a path in another user's home directory.
 fn is_below_home(there: &Placeholders, root: &Placeholder) -> bool {
     let home = there.get(PlaceholderName::home().as_str());
-    home.is_some_and(|home| Path::new(&root.path).starts_with(&home.path))
+    home.is_some_and(|home| Path::new(&root.directory).starts_with(&home.directory))
 }
 
-/// One directory has one placeholder.
+/// Removes candidates that another placeholder has.
 fn is_new(path: &Path, placeholders: &Placeholders) -> bool {
     let is = |known: &str| Path::new(known) == path;
     !placeholders
         .placeholders
         .iter()
-        .any(|root| is(&root.path) || root.resolved.as_deref().is_some_and(is))
+        .any(|root| is(&root.directory) || root.resolved.as_deref().is_some_and(is))
 }
 
 #[cfg(test)]
@@ -127,7 +132,8 @@ mod tests {
         Machine::renewed(None, "a".repeat(32).parse().unwrap(), name, placeholders)
     }
 
-    /// What is proposed for `WORK` on a machine with the home `/home/bo`, where these directories exist.
+    /// What is proposed for `WORK` on a machine with the home `/home/bo`, where these
+    /// directories exist.
     fn proposed(there: Placeholders, existing: &[&str]) -> Option<PathBuf> {
         let here = placeholders(
             System::Linux,

@@ -34,7 +34,7 @@ impl WorkingTree {
     }
 
     /// The difference in one line, unsanitised; `None` if there is nothing to tell.
-    pub fn in_words(&self) -> Option<String> {
+    pub fn describe(&self) -> Option<String> {
         let branch = self
             .branch
             .as_ref()

@@ -1,12 +1,13 @@
-//! Where a path begins and ends in running text: what may stand before and after one.
+//! Decides where a path begins and ends in running text.
 //!
-//! Owns the two rules. They read the local text only, never across a line end, and never change it. They decide what
-//! is replaced, so they may be wrong without harm to exactness: the expander puts back whatever was replaced.
+//! Owns the two rules. They read the local text only, never across a line end, and never
+//! change it. They decide what is replaced, so they may be wrong without harm to
+//! exactness: the expander restores whatever was replaced.
 
 use super::encoding::{percent_at, utf16_unit};
-use super::spelling::{Lead, Separator};
+use super::path_form::{Lead, Separator};
 
-/// Whether what stands before `at` ends there, so that a path can begin.
+/// Returns true if the text before `at` ends there, so that a path can begin.
 pub(super) fn begins(text: &[u8], at: usize, lead: Lead) -> bool {
     let head = &text[..at];
     let Some(&before) = head.last() else {
@@ -31,12 +32,13 @@ pub(super) fn begins(text: &[u8], at: usize, lead: Lead) -> bool {
     }
 }
 
-/// Whether a path that ends before `at` really does: what follows cannot continue its last component.
+/// Returns true if the text from `at` cannot continue the last component of a path that
+/// ends there.
 pub(super) fn ends(text: &[u8], at: usize, separator: Separator) -> bool {
     begins_separator(text, at, separator) || ends_component(text, at, separator)
 }
 
-/// Whether a directory name that ends before `at` is whole.
+/// Returns true if a directory name that ends before `at` is whole.
 pub(super) fn ends_name(text: &[u8], at: usize) -> bool {
     text.get(at)
         .is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'-')
@@ -68,7 +70,8 @@ fn strip_slash(head: &[u8]) -> &[u8] {
     head
 }
 
-/// Whether the backslash that `head` ends with escapes `next`, so that a name cannot begin there.
+/// Returns true if the backslash that `head` ends with escapes `next`, so that a name
+/// cannot begin there.
 fn is_escape(head: &[u8], next: Option<&u8>) -> bool {
     next.is_some_and(|next| b"ntrbfu".contains(next)) && !backslashes_before(head).is_multiple_of(2)
 }
@@ -108,11 +111,11 @@ fn escaped_unit(head: &[u8]) -> Option<u16> {
 
 /// A terminal's colour sequence, `ESC [ 0 m`, with the escape character raw or as `\u001b`.
 fn ends_with_colour(head: &[u8]) -> bool {
-    const LONGEST: usize = 32;
+    const MAX: usize = 32;
     let Some((b'm' | b'K', rest)) = head.split_last() else {
         return false;
     };
-    let tail = &rest[rest.len().saturating_sub(LONGEST)..];
+    let tail = &rest[rest.len().saturating_sub(MAX)..];
     let Some(parameters) = tail
         .iter()
         .rposition(|b| !b.is_ascii_digit() && *b != b';' && *b != b':')
@@ -125,7 +128,7 @@ fn ends_with_colour(head: &[u8]) -> bool {
     introducer.ends_with(b"\x1b") || escaped_unit(introducer) == Some(0x1b)
 }
 
-/// In percent-encoded text and before directory names, `%3D` and its like: judged by what they stand for.
+/// Percent-encoded bytes such as `%3D` count as the character that they encode.
 fn ends_with_encoded_boundary(head: &[u8], lead: Lead) -> bool {
     if !matches!(lead, Lead::PercentSlash | Lead::PercentDrive | Lead::Name) {
         return false;
@@ -158,7 +161,8 @@ fn single_char(text: &str) -> Option<char> {
     chars.next().filter(|_| chars.next().is_none())
 }
 
-/// Whether a character is part of a word: letters, digits, and the marks that combine with them.
+/// Returns true if a character is part of a word: letters, digits, and the marks that
+/// combine with them.
 fn continues_word(c: char) -> bool {
     const COMBINING: [std::ops::RangeInclusive<char>; 6] = [
         '\u{300}'..='\u{36f}',
@@ -220,7 +224,8 @@ fn is_percent_encoded(separator: Separator) -> bool {
     )
 }
 
-/// The ASCII characters that end a path where they stand: all but those of names and of opening brackets.
+/// The ASCII characters that end a path where they stand: all but those of names and of
+/// opening brackets.
 fn is_boundary(next: u8) -> bool {
     next.is_ascii_control() || b" \"'`)]}><|&;,:=!?*#^".contains(&next)
 }
@@ -248,7 +253,7 @@ fn ends_quoted_or_spaced(text: &[u8], at: usize) -> bool {
     }
 }
 
-/// What the backslashes at some place begin.
+/// Meaning of the backslashes at some place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Escape {
     /// Nothing: they are part of a name, or escape a blank in a shell.
@@ -261,7 +266,8 @@ enum Escape {
     Slash,
 }
 
-/// Only as many backslashes as some depth of JSON writes are an escape; others stand in the text for themselves.
+/// Classifies `count` backslashes before a byte. Only as many as some depth of JSON writes
+/// are an escape; others are part of the text.
 fn begins_escape(text: &[u8], at: usize) -> Escape {
     let count = backslashes(&text[at..]);
     let Some(&next) = text.get(at + count) else {

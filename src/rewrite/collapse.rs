@@ -1,16 +1,16 @@
 //! Local text to portable text.
 //!
-//! Owns the replacement of spellings by placeholders and the escape of text that looks like one. Everything else is
-//! copied as it is. Must not parse and rewrite JSON.
+//! Owns the replacement of path forms by placeholders and the escape of text that looks
+//! like one. Everything else is copied as it is. Must not parse and rewrite JSON.
 
 use memchr::memmem;
 
-use super::TextKind;
 use super::encoding::tag_encoded;
+use super::kinds::TextKind;
 use super::path::{dir_name_below, under_placeholder};
-use super::patterns::{Pattern, Patterns};
+use super::path_form::{Lead, Separator, Style, Tag, path_forms, placeholder};
+use super::patterns::{PathPattern, Patterns};
 use super::placeholder::{Braces, braces_at};
-use super::spelling::{Lead, Separator, Style, Tag, placeholder, spellings};
 use super::strings::Strings;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::placeholder::{Placeholder, Placeholders};
@@ -21,7 +21,7 @@ const NAME: Tag = Tag {
     ..Tag::PLAIN
 };
 
-/// How far braces are looked for at a time.
+/// Number of bytes searched for braces at a time.
 const BRACES_AHEAD: usize = 16 << 10;
 
 /// Replaces the paths of one machine by placeholders.
@@ -32,8 +32,9 @@ pub struct Collapser {
 }
 
 impl Collapser {
-    /// A collapser for the roots of this machine. `directories` are absolute native paths of working directories, whose
-    /// directory names under the client's `projects/` are then recognised as a whole.
+    /// Creates a collapser for the placeholders of this machine. `directories` are absolute
+    /// native paths of working directories, whose directory names under the client's
+    /// `projects/` are then recognised as a whole.
     pub fn new(placeholders: &Placeholders, directories: &[String]) -> Self {
         let names = directories
             .iter()
@@ -52,7 +53,8 @@ impl Collapser {
         }
     }
 
-    /// Appends the portable form of `text` to `out`: whole lines, and perhaps a torn last one, of any bytes.
+    /// Appends the portable form of `text` to `out`: whole lines, and perhaps a torn last
+    /// one, of any bytes.
     ///
     /// Lines are independent, so a text may be collapsed in pieces that end at line ends.
     pub fn collapse(&self, text: &[u8], kind: TextKind, out: &mut Vec<u8>) {
@@ -72,8 +74,8 @@ impl Collapser {
         };
         let mut from = 0;
         while let Some((at, pattern)) = patterns.find(text, from) {
-            // Braces right before a match are looked at only if it is not replaced: `{{C` is no look-alike once `C:\x`
-            // has become a placeholder itself.
+            // Braces right before a match are checked only if the match is not replaced:
+            // `{{C` is no look-alike once `C:\x` has become a placeholder itself.
             run.escape_look_alikes(at.saturating_sub(2));
             from = if run.strings.is_protected(at) {
                 at + 1
@@ -89,7 +91,7 @@ impl Collapser {
 /// One call's progress through its text.
 struct Run<'a> {
     text: &'a [u8],
-    /// What comes before is in `out`.
+    /// Length of the text that is already in `out`.
     copied: usize,
     strings: Strings<'a>,
     finder: &'a memmem::Finder<'static>,
@@ -104,7 +106,7 @@ impl Run<'_> {
         self.copied = end;
     }
 
-    fn replace(&mut self, at: usize, pattern: &Pattern) -> usize {
+    fn replace(&mut self, at: usize, pattern: &PathPattern) -> usize {
         self.copy_until(at);
         self.out.extend_from_slice(&pattern.placeholder);
         self.copied = at + pattern.bytes.len();
@@ -112,22 +114,22 @@ impl Run<'_> {
         self.copied
     }
 
-    /// Escapes what looks like a placeholder and begins before `end`.
+    /// Escapes text that looks like a placeholder and begins before `end`.
     fn escape_look_alikes(&mut self, end: usize) {
         while self.next_braces < end {
-            // Not to the end of the text: what is read here is read again by the search for patterns, from the cache.
+            // Bounded, so that the search for patterns reads the same bytes from the cache.
             let searched = self
                 .text
                 .len()
                 .min(end.max(self.next_braces + BRACES_AHEAD));
-            // One byte more, for braces of which only the first lies in what is searched.
+            // One more byte, for a pair of braces that is cut by the bound.
             let window = &self.text[self.next_braces..self.text.len().min(searched + 1)];
             let Some(found) = self.finder.find(window) else {
                 self.next_braces = searched;
                 continue;
             };
             let at = self.next_braces + found;
-            // Not yet: whether it needs an escape depends on what is replaced before it.
+            // Not yet: a replacement before it may remove the need for an escape.
             if at >= end {
                 self.next_braces = at;
                 return;
@@ -149,12 +151,12 @@ impl Run<'_> {
     }
 }
 
-fn placeholder_patterns(placeholders: &Placeholders) -> impl Iterator<Item = (Tag, Pattern)> {
+fn placeholder_patterns(placeholders: &Placeholders) -> impl Iterator<Item = (Tag, PathPattern)> {
     let system = placeholders.system;
-    spellings(placeholders).map(move |(root, tag, spelled)| {
+    path_forms(placeholders).map(move |(root, tag, written)| {
         let depth = tag.depth.unwrap_or(0);
-        let pattern = Pattern {
-            bytes: spelled.into_bytes(),
+        let pattern = PathPattern {
+            bytes: written.into_bytes(),
             placeholder: placeholder(root, tag).into_bytes(),
             lead: tag.style.lead(system, depth),
             separator: tag.style.separator(system, depth),
@@ -164,8 +166,8 @@ fn placeholder_patterns(placeholders: &Placeholders) -> impl Iterator<Item = (Ta
     })
 }
 
-/// The client's name for `directory` as a whole, as a pattern, if it lies below a root.
-fn whole_name(placeholders: &Placeholders, directory: &str) -> Option<Pattern> {
+/// The client's name for `directory` as a whole, as a pattern, if it lies below a placeholder.
+fn whole_name(placeholders: &Placeholders, directory: &str) -> Option<PathPattern> {
     let found = under_placeholder(placeholders, directory)?;
     let bytes = client_dir_name(directory);
     let tag = Tag {
@@ -173,7 +175,7 @@ fn whole_name(placeholders: &Placeholders, directory: &str) -> Option<Pattern> {
         ..NAME
     };
     let again = dir_name_below(placeholders.system, tag.path(found.root)?, &found.tail);
-    (again == bytes && !found.tail.is_empty()).then(|| Pattern {
+    (again == bytes && !found.tail.is_empty()).then(|| PathPattern {
         bytes: bytes.into_bytes(),
         placeholder: name_placeholder(found.root, tag, &found.tail).into_bytes(),
         lead: Lead::Name,

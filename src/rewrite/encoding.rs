@@ -1,18 +1,21 @@
-//! The encodings in which a path is met inside a session: JSON escapes, percent signs, directory names.
+//! The encodings of a path inside a session: JSON escapes, percent signs, directory names.
 //!
-//! Owns the encoders, and the two decoders that an expander needs. Must not know about roots or placeholders.
+//! Owns the encoders, and the two decoders that an expander needs. Must not know about
+//! placeholders.
 
 /// The deepest nesting of JSON in JSON at which a path is recognised.
 pub(super) const MAX_DEPTH: u8 = 3;
 
-/// `text` as it reads inside `depth` levels of JSON strings: each level doubles backslashes and escapes quotes.
+/// `text` as it reads inside `depth` levels of JSON strings: each level doubles
+/// backslashes and escapes quotes.
 pub(super) fn json_escaped(text: &str, depth: u8) -> String {
     (0..depth).fold(text.to_owned(), |text, _| {
         text.replace('\\', "\\\\").replace('"', "\\\"")
     })
 }
 
-/// `text` written by an encoder that also escapes slashes (`\/`), inside `depth` levels of JSON strings, one or more.
+/// `text` written by an encoder that also escapes slashes (`\/`), inside `depth` levels
+/// of JSON strings, one or more.
 pub(super) fn slash_escaped(text: &str, depth: u8) -> String {
     json_escaped(&json_escaped(text, 1).replace('/', "\\/"), depth - 1)
 }
@@ -24,7 +27,8 @@ pub(super) fn percent_encoded(text: &str) -> String {
     })
 }
 
-/// `text` as JavaScript's `encodeURIComponent` writes it: slashes, colons and backslashes are encoded too.
+/// `text` as JavaScript's `encodeURIComponent` writes it: slashes, colons and backslashes
+/// are encoded too.
 pub(super) fn component_encoded(text: &str) -> String {
     percent(text, |b| {
         b.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&b)

@@ -1,21 +1,19 @@
 //! Portable text to local text.
 //!
-//! Owns the way back: exactly as the origin wrote it, or as another machine reads it. Must not need anything but the
-//! portable text and the two machines' roots.
+//! Owns the way back: exactly as the origin wrote it, or as another machine reads it.
+//! Must not need anything but the portable text and the two machines' placeholders.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use memchr::memmem;
 
-use super::encoding::tag_decoded;
-use super::path::dir_name_below;
+use super::kinds::{TextKind, View};
+use super::meaning::OriginPlaceholder;
 use super::placeholder::{Braces, PlaceholderToken, braces_at, placeholder_at};
-use super::spelling::{Style, Tag, every_tag, spell};
 use super::strings::Strings;
-use super::translate::{Surroundings, Translation};
-use super::{TextKind, View};
-use crate::domain::placeholder::{Placeholder, Placeholders, System};
+use super::translate::PlaceholderContext;
+use crate::domain::placeholder::Placeholders;
 
 /// Replaces placeholders by paths.
 pub struct Expander {
@@ -24,14 +22,15 @@ pub struct Expander {
     braces: memmem::Finder<'static>,
 }
 
-/// Text that was made to become many times longer where it is read.
+/// Error: the text would become far longer than ordinary text of its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it would become many times longer than it is in the store")]
+#[error("text would become far longer than it is in the store")]
 pub struct Oversized;
 
-/// How long portable text of `len` bytes may become. Text of nothing but placeholders, for paths of 500 bytes, is within it; of long
-/// pieces less is asked, so that a few of them fit into the memory.
-fn longest_honest(len: usize) -> usize {
+/// Returns the maximum length, in bytes, of the expansion of `len` bytes. Text that consists
+/// of placeholders for paths of 500 bytes fits; the factor is lower for long pieces, so that
+/// a few of them fit into memory.
+fn max_expansion(len: usize) -> usize {
     const SMALL: usize = 64 << 10;
     const MUCH: usize = 28 << 20;
     len.saturating_mul(4) + len.saturating_mul(60).min(MUCH) + SMALL
@@ -44,31 +43,9 @@ enum Reading {
     Original,
 }
 
-/// A root of the origin, with all that its placeholders stand for.
-struct OriginPlaceholder {
-    name: Vec<u8>,
-    plain: Option<Meaning>,
-    tagged: HashMap<Vec<u8>, Meaning>,
-    names: Vec<DirectoryNames>,
-}
-
-/// What one placeholder stands for.
-struct Meaning {
-    possible_in_json: bool,
-    exact: Vec<u8>,
-    /// `None` where the reading machine writes the same, or has no such root.
-    translation: Option<Translation>,
-}
-
-/// What `{{NAME:e/...}}` stands for: the directory name of something below a path.
-struct DirectoryNames {
-    tag: Vec<u8>,
-    exact: (System, String),
-    local: (System, String),
-}
-
 impl Expander {
-    /// An expander for text that was collapsed with the roots `origin`, read on the machine with the roots `target`.
+    /// Creates an expander for text that was collapsed with the placeholders `origin`. It
+    /// writes paths of the machine with the placeholders `target`.
     pub fn new(origin: &Placeholders, target: &Placeholders, view: View) -> Self {
         let reading = match view {
             View::Local => Reading::Local,
@@ -77,7 +54,7 @@ impl Expander {
         Self::with(origin, target, reading)
     }
 
-    /// The exact inverse of [`super::Collapser`]: every byte as the origin wrote it.
+    /// Creates the exact inverse of [`super::Collapser`].
     pub fn exact(origin: &Placeholders) -> Self {
         Self::with(origin, origin, Reading::Exact)
     }
@@ -97,16 +74,18 @@ impl Expander {
 
     /// Appends the local form of `portable` to `out`: whole lines, and perhaps a torn last one.
     ///
-    /// A placeholder of a root that the origin does not have, or in a form that no collapser writes, is copied.
+    /// A placeholder that the origin does not have, or in a form that no collapser writes,
+    /// is copied.
     pub fn expand(&self, portable: &[u8], kind: TextKind, out: &mut Vec<u8>) {
-        // No text is as long as the address space, so that no bound is as good as this one.
+        // The bound is larger than any text can be.
         let _ = self.expand_within(usize::MAX, portable, kind, out);
     }
 
-    /// As [`Self::expand`], for text that somebody may have made to become enormous: a placeholder of seven bytes may stand for thousands.
+    /// Like [`Self::expand`], but bounded, for text from an untrusted store: a placeholder
+    /// of seven bytes may stand for thousands.
     ///
     /// # Errors
-    /// [`Oversized`] if `out` would become longer than any honest text of this length does.
+    /// [`Oversized`] if `out` would become longer than [`max_expansion`] allows.
     pub fn expand_bounded(
         &self,
         portable: &[u8],
@@ -114,7 +93,7 @@ impl Expander {
         out: &mut Vec<u8>,
     ) -> Result<(), Oversized> {
         self.expand_within(
-            out.len() + longest_honest(portable.len()),
+            out.len() + max_expansion(portable.len()),
             portable,
             kind,
             out,
@@ -135,7 +114,7 @@ impl Expander {
             kind,
             copied: 0,
             strings: Strings::new(portable, kind),
-            surroundings: Surroundings::new(portable, kind),
+            surroundings: PlaceholderContext::new(portable, kind),
             names: HashMap::new(),
             out,
         };
@@ -155,86 +134,16 @@ impl Expander {
     }
 }
 
-impl OriginPlaceholder {
-    fn new(system: System, root: &Placeholder, target: &Placeholders) -> Self {
-        let there = target
-            .get(root.name.as_str())
-            .filter(|there| target.system != system || *there != root);
-        let mut tagged = HashMap::new();
-        for tag in every_tag() {
-            let Some(exact) = tag.path(root).and_then(|path| spell(system, path, tag)) else {
-                continue;
-            };
-            let translation =
-                there.map(|there| Translation::new(system, tag, target.system, there));
-            let possible_in_json = tag.is_possible_in(TextKind::Json);
-            tagged.insert(
-                tag.text().into_bytes(),
-                Meaning {
-                    possible_in_json,
-                    exact: exact.into_bytes(),
-                    translation,
-                },
-            );
-        }
-        let plain = tagged.remove(b"".as_slice());
-        let names = [false, true].into_iter().filter_map(|resolved| {
-            let tag = Tag {
-                resolved,
-                style: Style::ClientDir,
-                ..Tag::PLAIN
-            };
-            let exact = (system, tag.path(root)?.to_owned());
-            let local = there.map_or_else(
-                || exact.clone(),
-                |there| (target.system, client_path(there).to_owned()),
-            );
-            Some(DirectoryNames {
-                tag: tag.text().into_bytes(),
-                exact,
-                local,
-            })
-        });
-        let names = names.collect();
-        Self {
-            name: root.name.as_str().into(),
-            plain,
-            tagged,
-            names,
-        }
-    }
-
-    fn meaning(&self, tag: &[u8], kind: TextKind) -> Option<&Meaning> {
-        let meaning = if tag.is_empty() {
-            self.plain.as_ref()
-        } else {
-            self.tagged.get(tag)
-        };
-        meaning.filter(|meaning| kind == TextKind::Plain || meaning.possible_in_json)
-    }
-
-    fn name_below(&self, tag: &[u8], tail: &[u8], is_exact: bool) -> Option<String> {
-        let names = self.names.iter().find(|names| names.tag == tag)?;
-        let (system, path) = if is_exact { &names.exact } else { &names.local };
-        Some(dir_name_below(*system, path, &tag_decoded(tail)?))
-    }
-}
-
-/// The path from which the client makes directory names: it resolves symbolic links first.
-pub(super) fn client_path(root: &Placeholder) -> &str {
-    root.resolved.as_deref().unwrap_or(&root.path)
-}
-
 /// One call's progress through its text.
 struct Run<'a> {
     expander: &'a Expander,
     text: &'a [u8],
     kind: TextKind,
-    /// What comes before is in `out`.
+    /// Length of the text that is already in `out`.
     copied: usize,
     strings: Strings<'a>,
-    surroundings: Surroundings<'a>,
-    /// Directory names that were computed already, by placeholder and whether it is to be exact.
+    surroundings: PlaceholderContext<'a>,
+    /// Directory names computed so far, by placeholder and exactness.
     names: HashMap<(&'a [u8], bool), String>,
     out: &'a mut Vec<u8>,
 }
@@ -245,7 +154,7 @@ impl<'a> Run<'a> {
         self.copied = end;
     }
 
-    /// Deals with the braces at `at`; returns where the next may be.
+    /// Handles the braces at `at`; returns where the search goes on.
     fn at_braces(&mut self, at: usize) -> usize {
         let Braces::LookAlike { letter } = braces_at(self.text, at) else {
             return at + 1;
@@ -319,7 +228,8 @@ impl<'a> Run<'a> {
         Some(())
     }
 
-    /// Whether a placeholder at `at` is read as its origin wrote it; `None` if it is no placeholder there.
+    /// Returns true if the placeholder at `at` is expanded to the origin's path; `None` if
+    /// there is no placeholder.
     fn is_exact(&mut self, at: usize) -> Option<bool> {
         if self.strings.is_protected(at) {
             return None;
@@ -335,6 +245,7 @@ impl<'a> Run<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::placeholder::{Placeholder, System};
 
     #[test]
     fn expand_output_over_limit_is_refused() {
@@ -351,9 +262,9 @@ mod tests {
             Err(Oversized)
         );
         assert!(out.len() < 64 << 20);
-        let honest = Expander::exact(&root(System::Linux, &path[..500]));
+        let ordinary = Expander::exact(&root(System::Linux, &path[..500]));
         assert_eq!(
-            honest.expand_bounded(&bomb[..256 << 10], TextKind::Plain, &mut out),
+            ordinary.expand_bounded(&bomb[..256 << 10], TextKind::Plain, &mut out),
             Ok(())
         );
     }

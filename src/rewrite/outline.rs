@@ -1,13 +1,15 @@
 //! The structure of one line of JSON, as far as rewriting depends on it.
 //!
-//! Owns a tokenizer that finds a line's base64 data and the fields only the client reads. It sees no more than
-//! brackets, keys and where strings begin and end, stops at the first byte that is not JSON, and therefore finds the
-//! same in a line before and after its paths were replaced. Must not copy or change text.
+//! Owns a tokenizer that finds a line's base64 data and the fields only the client reads.
+//! It sees no more than brackets, keys and where strings begin and end, stops at the
+//! first byte that is not JSON, and therefore finds the same in a line before and after
+//! its paths were replaced. Must not copy or change text.
 
 use memchr::memchr;
 
-/// Records that only the client reads: `original` localises them whole. Client 2.1.329 keeps in them where a worktree
-/// lies and which files a checkpoint restores; none of it is sent to the model.
+/// Records that only the client reads; they are localized even where the conversation is
+/// not. Client 2.1.329 keeps worktree directories and checkpointed files in them; nothing of
+/// them is sent to the model.
 const CLIENT_RECORDS: [&[u8]; 4] = [
     b"worktree-state",
     b"relocated",
@@ -15,29 +17,30 @@ const CLIENT_RECORDS: [&[u8]; 4] = [
     b"file-history-delta",
 ];
 
-/// What every line of such a record holds somewhere.
+/// Text that occurs in every line of such a record.
 pub(super) const CLIENT_RECORD_SIGNS: [&[u8]; 3] =
     [b"\"worktree-state\"", b"\"relocated\"", b"\"file-history-"];
 
-/// What rewriting needs to know of a line. Places are those of a string's opening quote, in the line, ascending.
+/// Facts about one line that rewriting needs. A string is given by the offset of its opening
+/// quote in the line; offsets ascend.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Outline {
+pub(super) struct LineOutline {
     /// The `data` strings of objects of `type` `base64` or `redacted_thinking`.
     pub(super) data: Vec<usize>,
     /// The `cwd` strings of the record itself.
     pub(super) cwd: Vec<usize>,
-    /// Whether the record is of a type that only the client reads.
+    /// True if the record is of a type that only the client reads.
     pub(super) client_only: bool,
 }
 
-/// The outline of `line`, as far as it is JSON.
-pub(super) fn outline(line: &[u8]) -> Outline {
+/// Returns the outline of `line`, as far as it is JSON.
+pub(super) fn outline(line: &[u8]) -> LineOutline {
     let mut reader = Reader {
         line,
         at: 0,
         frames: Vec::new(),
         pending: Vec::new(),
-        outline: Outline::default(),
+        outline: LineOutline::default(),
     };
     let mut expected = Expected::Value;
     while let Some(next) = reader.step(expected) {
@@ -52,9 +55,9 @@ struct Reader<'t> {
     line: &'t [u8],
     at: usize,
     frames: Vec<Frame>,
-    /// The `data` strings of the open objects whose `type` is not settled yet.
+    /// The `data` strings of open objects whose `type` is still unknown.
     pending: Vec<usize>,
-    outline: Outline,
+    outline: LineOutline,
 }
 
 /// An open bracket.
@@ -213,9 +216,11 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Whether the string whose quote opens at `quote` is a value of the record itself. `None` if the line ends before that is clear.
+/// Returns true if the string whose quote opens at `quote` is a value of the record
+/// itself. `None` if the line ends before that is clear.
 ///
-/// Judged by the shorter side of the line: clients have written `cwd` before the message and after it.
+/// Reads the shorter side of the line: clients have written `cwd` before and after the
+/// message.
 pub(super) fn is_of_record(line: &[u8], quote: usize) -> Option<bool> {
     if quote < line.len() / 2 {
         Some(open_before(line, quote)? == 1)
@@ -240,7 +245,7 @@ fn open_before(line: &[u8], quote: usize) -> Option<usize> {
     Some(depth)
 }
 
-/// Whether nothing but the record is open from `from` on.
+/// Returns true if nothing but the record is open from `from` on.
 fn ends_with_record(line: &[u8], from: usize) -> Option<bool> {
     let mut depth = 0_usize;
     let mut at = from;

@@ -1,17 +1,19 @@
 //! Single paths: a native path to its portable form and back.
 //!
-//! Owns the rule which root a path lies under. Must not touch the file system.
+//! Owns the rule that finds the placeholder of a path. Must not touch the file system.
 
 use super::placeholder::placeholder_at;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::{Placeholder, Placeholders, System};
 
-/// The portable form of an absolute native path: the longest root that holds it, then `/`-separated components. A path
-/// under no root is returned as it is.
+/// Returns the portable form of an absolute native path: the longest placeholder that
+/// contains it, then `/`-separated components. A path below no placeholder is returned
+/// unchanged.
 ///
-/// A root's resolved path counts as the root, and on Windows so do the drive letter in the other case and forward
-/// slashes: all of them are one directory, and one directory has one portable path.
+/// A placeholder's resolved path counts as the placeholder, and on Windows so do the
+/// drive letter in the other case and forward slashes: all of them are one directory, and
+/// one directory has one portable path.
 pub fn collapse_path(placeholders: &Placeholders, native: &str) -> PortablePath {
     let Some(found) = under_placeholder(placeholders, native) else {
         return PortablePath::new(native);
@@ -20,10 +22,10 @@ pub fn collapse_path(placeholders: &Placeholders, native: &str) -> PortablePath 
     PortablePath::new(format!("{{{{{}}}}}{slash}{}", found.root.name, found.tail))
 }
 
-/// The native path on the machine of `target`.
+/// Returns the native path on the machine of `target`.
 ///
-/// `None` if the path names a root that this machine does not have, leads out of its root with `..`, or is not absolute
-/// in the target's system.
+/// `None` if the path names a placeholder that this machine does not have, leads out of
+/// its placeholder with `..`, or is not absolute in the target's system.
 pub fn expand_path(portable: &PortablePath, target: &Placeholders) -> Option<String> {
     let text = portable.as_str();
     if !text.starts_with("{{") {
@@ -36,29 +38,29 @@ pub fn expand_path(portable: &PortablePath, target: &Placeholders) -> Option<Str
     let tail = &text[placeholder.end..];
     let fits = tail.is_empty() || tail.starts_with('/');
     let is_native = !(target.system.is_windows() && tail.contains('\\'));
-    let native = || format!("{}{}", root.path, native_tail(target.system, tail));
+    let native = || format!("{}{}", root.directory, native_tail(target.system, tail));
     (fits && is_native && stays_below(target.system, tail)).then(native)
 }
 
-/// A path cut at its root.
+/// A path cut at its placeholder.
 #[derive(Debug)]
 pub(super) struct UnderPlaceholder<'r> {
-    /// The root.
+    /// The placeholder.
     pub(super) root: &'r Placeholder,
-    /// Whether the path begins with the root's resolved path.
+    /// True if the path begins with the placeholder's resolved path.
     pub(super) resolved: bool,
     /// The rest, `/`-separated, without a leading slash.
     pub(super) tail: String,
 }
 
-/// The longest root that holds `native`.
+/// The longest placeholder that holds `native`.
 pub(super) fn under_placeholder<'r>(
     placeholders: &'r Placeholders,
     native: &str,
 ) -> Option<UnderPlaceholder<'r>> {
     let of_root = |root: &'r Placeholder| {
         [
-            (Some(&root.path), root, false),
+            (Some(&root.directory), root, false),
             (root.resolved.as_ref(), root, true),
         ]
     };
@@ -78,28 +80,28 @@ pub(super) fn under_placeholder<'r>(
                 },
             ))
         });
-    // Of roots with one path the first wins, as in running text.
+    // If placeholders share a path, the first one wins, as in running text.
     candidates
         .reduce(|best, next| if next.0 > best.0 { next } else { best })
         .map(|(_, found)| found)
 }
 
-/// The client's directory name for the directory `tail` (`/`-separated) below `root_path`.
-pub(super) fn dir_name_below(system: System, root_path: &str, tail: &str) -> String {
+/// The client's directory name for the directory `tail` (`/`-separated) below `placeholder_path`.
+pub(super) fn dir_name_below(system: System, placeholder_path: &str, tail: &str) -> String {
     client_dir_name(&format!(
-        "{root_path}{}{}",
+        "{placeholder_path}{}{}",
         system.separator(),
         native_tail(system, tail)
     ))
 }
 
-fn tail_below(system: System, native: &str, root_path: &str) -> Option<String> {
+fn tail_below(system: System, native: &str, placeholder_path: &str) -> Option<String> {
     let native = if system.is_windows() {
-        canonical(native, root_path)
+        canonical(native, placeholder_path)
     } else {
         native.to_owned()
     };
-    let tail = native.strip_prefix(root_path)?;
+    let tail = native.strip_prefix(placeholder_path)?;
     if tail.is_empty() {
         return Some(String::new());
     }
@@ -111,10 +113,11 @@ fn tail_below(system: System, native: &str, root_path: &str) -> Option<String> {
     })
 }
 
-/// A Windows path with backslashes, and with the drive letter in the case that the root has it.
-fn canonical(native: &str, root_path: &str) -> String {
+/// A Windows path with backslashes, and with the drive letter in the case that the
+/// placeholder has it.
+fn canonical(native: &str, placeholder_path: &str) -> String {
     let native = native.replace('/', "\\");
-    match (native.get(..1), root_path.get(..1)) {
+    match (native.get(..1), placeholder_path.get(..1)) {
         (Some(drive), Some(other)) if drive.eq_ignore_ascii_case(other) => {
             format!("{other}{}", &native[1..])
         }
@@ -142,6 +145,11 @@ fn is_absolute(system: System, path: &str) -> bool {
     } else {
         bytes.first() == Some(&b'/')
     }
+}
+
+/// Returns the path from which the client makes directory names: it resolves symbolic links.
+pub(super) fn client_path(root: &Placeholder) -> &str {
+    root.resolved.as_deref().unwrap_or(&root.directory)
 }
 
 #[cfg(test)]

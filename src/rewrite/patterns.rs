@@ -1,33 +1,34 @@
-//! Finding spellings in text, fast.
+//! Finds path forms in text, fast.
 //!
-//! Owns the search. Hundreds of spellings share a few beginnings, so only these anchors are searched for, with vector
-//! instructions where the machine has them; at each place found, the spellings that begin so are tried, longest first.
-//! Backslashes that a spelling begins with come before its anchor: JSON in JSON is full of them.
-//! That is the leftmost-longest match of an automaton over all spellings, and a shorter spelling still gets its chance
-//! where a longer one does not end at a boundary. Must not decide what is protected.
+//! Owns the search. Hundreds of path forms share a few beginnings, so it searches for these
+//! anchors only, with vector instructions if the machine has them. At each hit it tries the
+//! path forms with that beginning, longest first. Leading backslashes come before the anchor:
+//! JSON in JSON is full of them. The result is the leftmost-longest match of an automaton over
+//! all path forms, except that a shorter form still matches where a longer one does not end at
+//! a boundary. Must not decide which strings are protected.
 
 use std::collections::BTreeSet;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 
 use super::boundary::{begins, ends, ends_name};
-use super::spelling::{Lead, Separator};
+use super::path_form::{Lead, Separator};
 
-/// The length of an anchor: longer ones make the search slower, shorter ones find too much.
+/// Length of an anchor, in bytes: longer ones are slower, shorter ones find too much.
 const ANCHOR: usize = 3;
 
-/// A spelling with its placeholder and its boundaries.
+/// A path form with its placeholder and its boundaries.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub(super) struct PathPattern {
     /// The text searched for.
     pub(super) bytes: Vec<u8>,
-    /// What it becomes.
+    /// The replacement.
     pub(super) placeholder: Vec<u8>,
-    /// What it begins with.
+    /// Kind of its first character.
     pub(super) lead: Lead,
-    /// What separates the components of the path that it may begin.
+    /// Separator of the path components that may follow.
     pub(super) separator: Separator,
-    /// Whether it is a whole directory name, not the beginning of one.
+    /// True if it is a whole directory name, not the beginning of one.
     pub(super) is_whole: bool,
 }
 
@@ -35,7 +36,7 @@ pub(super) struct Pattern {
 pub(super) struct Patterns {
     finder: Finder,
     /// For each anchor the patterns that begin with it, longest first.
-    groups: Vec<Vec<Pattern>>,
+    groups: Vec<Vec<PathPattern>>,
 }
 
 enum Finder {
@@ -45,8 +46,8 @@ enum Finder {
 }
 
 impl Patterns {
-    /// Of patterns with the same bytes, the first wins.
-    pub(super) fn new(mut patterns: Vec<Pattern>) -> Self {
+    /// Builds the search. If patterns have the same bytes, the first one wins.
+    pub(super) fn new(mut patterns: Vec<PathPattern>) -> Self {
         patterns.retain(|pattern| !pattern.anchor().is_empty());
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.bytes.len()));
         let anchors = anchors(&patterns);
@@ -64,7 +65,7 @@ impl Patterns {
     }
 
     /// The first place at or after `from` where a pattern matches between its boundaries.
-    pub(super) fn find(&self, text: &[u8], from: usize) -> Option<(usize, &Pattern)> {
+    pub(super) fn find(&self, text: &[u8], from: usize) -> Option<(usize, &PathPattern)> {
         let mut searched = from;
         while let Some((anchor, group)) = self.finder.find(text, searched) {
             let mut candidates = self.groups[group]
@@ -80,7 +81,7 @@ impl Patterns {
     }
 }
 
-impl Pattern {
+impl PathPattern {
     /// How many backslashes it begins with.
     fn escapes(&self) -> usize {
         self.bytes.iter().take_while(|b| **b == b'\\').count()
@@ -130,8 +131,8 @@ impl Finder {
 }
 
 /// The anchors of all patterns, without those that begin with another.
-fn anchors(patterns: &[Pattern]) -> Vec<&[u8]> {
-    let beginnings: BTreeSet<&[u8]> = patterns.iter().map(Pattern::anchor).collect();
+fn anchors(patterns: &[PathPattern]) -> Vec<&[u8]> {
+    let beginnings: BTreeSet<&[u8]> = patterns.iter().map(PathPattern::anchor).collect();
     let mut anchors: Vec<&[u8]> = Vec::new();
     for beginning in beginnings {
         // Sorted, a text comes right after its own beginnings.

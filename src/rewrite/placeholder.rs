@@ -1,22 +1,23 @@
 //! The grammar of placeholders in portable text, and the escape for text that looks like one.
 //!
-//! Owns what `{{` means. Must not know what a placeholder stands for.
+//! Owns the meaning of `{{`. Must not know any placeholder's directory.
 
 use memchr::memchr;
 
-/// What two opening braces begin.
+/// Meaning of two opening braces.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Braces {
-    /// Text that looks like a placeholder, perhaps with escapes: `{{~`*`[A-Z]`. The letter stands at `letter`.
+    /// Text that looks like a placeholder, perhaps with escapes: `{{~`*`[A-Z]`. The
+    /// letter stands at `letter`.
     LookAlike {
-        /// Where the letter is.
+        /// Offset of the letter.
         letter: usize,
     },
     /// Anything else.
     Other,
 }
 
-/// What the `{{` at `at` begins.
+/// Classifies the `{{` at `at`.
 pub(super) fn braces_at(text: &[u8], at: usize) -> Braces {
     let letter = at + 2 + text[at + 2..].iter().take_while(|b| **b == b'~').count();
     if text.get(letter).is_some_and(u8::is_ascii_uppercase) {
@@ -29,13 +30,13 @@ pub(super) fn braces_at(text: &[u8], at: usize) -> Braces {
 /// A placeholder, cut into its parts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PlaceholderToken<'t> {
-    /// The root's name.
+    /// The placeholder's name.
     pub(super) name: &'t [u8],
-    /// What stands after the colon, up to a slash; empty without a colon.
+    /// The tag: the text between the colon and a slash; empty without a colon.
     pub(super) tag: &'t [u8],
-    /// What stands after the first slash of the tag.
+    /// The text after the first slash of the tag.
     pub(super) tail: Option<&'t [u8]>,
-    /// Where the text after the placeholder begins.
+    /// Offset of the text after the placeholder.
     pub(super) end: usize,
 }
 

@@ -1,10 +1,12 @@
-//! Which JSON string a place lies in, and whether that string may be rewritten.
+//! Finds the JSON string at a place and decides whether that string may be rewritten.
 //!
-//! Owns the rule of what is protected. It looks back from a place to the quote that opens its string; places are asked
-//! for in ascending order, so that a line of many megabytes with many paths is read once. Must not change text.
+//! Owns the rule that protects strings. It looks back from a place to the quote that opens
+//! its string; places are asked for in ascending order, so that a line of many megabytes
+//! with many paths is read once. Must not change text.
 //!
-//! The rule must say the same of a line and of its portable form. It does: a spelling in JSON text never holds an
-//! unescaped quote or a line end and never ends within an escape, so both forms have the same strings.
+//! The rule must say the same of a line and of its portable form. It does: a path form in
+//! JSON text never holds an unescaped quote or a line end and never ends within an
+//! escape, so both forms have the same strings.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -12,11 +14,11 @@ use std::sync::LazyLock;
 use aho_corasick::packed::Searcher;
 use memchr::{memchr, memmem, memrchr, memrchr2};
 
-use super::TextKind;
-use super::outline::{CLIENT_RECORD_SIGNS, Outline, is_of_record, outline};
+use super::kinds::TextKind;
+use super::outline::{CLIENT_RECORD_SIGNS, LineOutline, is_of_record, outline};
 
-/// Strings that are never rewritten: the model's thinking and its signature are checked by the API as they are, and
-/// base64 holds no paths.
+/// Strings that are never rewritten: the model's thinking and its signature are checked
+/// by the API as they are, and base64 holds no paths.
 const PROTECTED_KEYS: [&[u8]; 3] = [b"\"thinking\"", b"\"signature\"", b"\"base64\""];
 
 /// A string under this key is protected if its object is of `type` `base64` or `redacted_thinking`.
@@ -34,8 +36,8 @@ pub(super) struct Strings<'t> {
     /// The line that was asked about last.
     line: Range<usize>,
     outlined: Range<usize>,
-    outline: Outline,
-    /// Where one of [`CLIENT_RECORD_SIGNS`] stands next, once that was looked for.
+    outline: LineOutline,
+    /// Offset of the next of [`CLIENT_RECORD_SIGNS`], once searched for.
     next_sign: Option<usize>,
 }
 
@@ -49,13 +51,13 @@ impl<'t> Strings<'t> {
             last: None,
             line: 0..0,
             outlined: 0..0,
-            outline: Outline::default(),
+            outline: LineOutline::default(),
             next_sign: None,
         }
     }
 
-    /// Whether the text at `at` must stay as it is. No unescaped quote may lie between `at` and a later place that was
-    /// asked for before.
+    /// Returns true if the text at `at` must stay as it is. No unescaped quote may lie
+    /// between `at` and a later place that was asked for before.
     pub(super) fn is_protected(&mut self, at: usize) -> bool {
         if self.kind == TextKind::Plain {
             return false;
@@ -71,7 +73,8 @@ impl<'t> Strings<'t> {
         protected
     }
 
-    /// Whether the text at `at` is read by the client only: a record's `cwd`, or a record that is no conversation.
+    /// Returns true if the text at `at` is read by the client only: a record's `cwd`, or
+    /// a record that is no conversation.
     pub(super) fn is_clients_own(&mut self, at: usize) -> bool {
         if self.kind == TextKind::Plain {
             return false;
@@ -96,8 +99,8 @@ impl<'t> Strings<'t> {
         self.outline.client_only || self.outline.cwd.binary_search(&quote).is_ok()
     }
 
-    /// Whether the line holds what every line of a record that only the client reads holds. Lines are asked for in
-    /// ascending order, so the text is searched once.
+    /// Returns true if the line has a sign of a record that only the client reads. Lines are
+    /// asked for in ascending order, so the text is searched once.
     fn may_be_clients_record(&mut self, line: &Range<usize>) -> bool {
         if self.next_sign.is_none_or(|next| next < line.start) {
             self.next_sign = Some(
@@ -143,7 +146,8 @@ impl<'t> Strings<'t> {
     }
 }
 
-/// A backward search for a quote in the line of a place, for places in ascending order: no byte is read twice.
+/// A backward search for a quote in the line of a place, for places in ascending order:
+/// no byte is read twice.
 pub(super) struct LookBack<'t> {
     text: &'t [u8],
     seen: usize,
@@ -179,7 +183,7 @@ impl<'t> LookBack<'t> {
     }
 }
 
-/// Where the first sign of a record that only the client reads stands in `text`.
+/// Returns the offset of the first sign of a record that only the client reads.
 fn next_sign(text: &[u8]) -> Option<usize> {
     static SIGNS: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(CLIENT_RECORD_SIGNS));
     match &*SIGNS {
@@ -192,7 +196,8 @@ fn next_sign(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether a quote that follows `head` is one of the line's own JSON, not one inside a string.
+/// Returns true if a quote that follows `head` is one of the line's own JSON, not one
+/// inside a string.
 fn is_unescaped(head: &[u8]) -> bool {
     head.iter()
         .rev()
@@ -201,12 +206,13 @@ fn is_unescaped(head: &[u8]) -> bool {
         .is_multiple_of(2)
 }
 
-/// What stands before the colon that `head` ends with, blanks aside.
+/// Returns the text before the colon at the end of `head`, without blanks.
 fn text_before_colon(head: &[u8]) -> Option<&[u8]> {
     without_blanks(head).strip_suffix(b":").map(without_blanks)
 }
 
-/// `head` without the blanks it ends with; a line end stays, so that no line depends on the one before.
+/// `head` without the blanks it ends with; a line end stays, so that no line depends on
+/// the one before.
 fn without_blanks(head: &[u8]) -> &[u8] {
     &head[..head
         .iter()
@@ -218,7 +224,7 @@ fn without_blanks(head: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    /// Whether the place of the first `@` is protected.
+    /// Returns true if the place of the first `@` is protected.
     fn protected(text: &str) -> bool {
         Strings::new(text.as_bytes(), TextKind::Json).is_protected(text.find('@').expect("a place"))
     }

@@ -1,31 +1,32 @@
-//! A path of one system written as another system writes it.
+//! Writes a path of one system in the way of another system.
 //!
-//! Owns the choice of a spelling for the reading machine, and the conversion of the separators in what follows a root.
-//! Must not decide whether a placeholder is replaced at all.
+//! Owns the choice of a path form for the reading machine, and the conversion of the
+//! separators in what follows a placeholder. Must not decide whether a placeholder is
+//! replaced at all.
 
-use super::TextKind;
 use super::encoding::{MAX_DEPTH, percent_at, percent_encoded};
-use super::expand::client_path;
-use super::spelling::{Lead, Separator, Style, Tag, spell};
+use super::kinds::TextKind;
+use super::path::client_path;
+use super::path_form::{Lead, Separator, Style, Tag, path_form};
 use super::strings::LookBack;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::placeholder::{Placeholder, System};
 
 /// How the reading machine writes what a placeholder stands for.
 pub(super) struct Translation {
-    /// The root's path: one form, or one for each depth of JSON.
+    /// The placeholder's path: one form, or one for each depth of JSON.
     forms: Vec<Vec<u8>>,
     /// The depth that the tag names, if it names one.
     depth: Option<u8>,
-    /// What follows `file://` instead, for spellings that URIs use.
+    /// The text after `file://` instead, for path forms that URIs use.
     uri: Option<Uri>,
-    /// How separators after the root were written, and how they are to be.
+    /// How separators after the placeholder were written, and how they are to be.
     tail: Option<(Separator, Separators)>,
 }
 
-/// A root in a URI.
+/// A placeholder in a URI.
 struct Uri {
-    /// What must stand before the placeholder.
+    /// Text required before the placeholder.
     scheme: &'static [u8],
     path: Vec<u8>,
 }
@@ -37,7 +38,8 @@ struct Separators {
 }
 
 impl Translation {
-    /// How a machine with the root `there` writes what `tag` stands for on a machine of system `origin`.
+    /// How a machine with the placeholder `there` writes what `tag` stands for on a
+    /// machine of system `origin`.
     pub(super) fn new(origin: System, tag: Tag, target: System, there: &Placeholder) -> Self {
         let path = path_for(tag, there);
         let (style, forms) = forms(target, path, tag);
@@ -58,11 +60,11 @@ impl Translation {
         }
     }
 
-    /// Writes the path in place of the placeholder from `at` to `end`, and what follows as far as it is converted.
-    /// Returns where the text begins that is not written yet.
+    /// Writes the path in place of the placeholder from `at` to `end`, and what follows
+    /// as far as it is converted. Returns where the text begins that is not written yet.
     pub(super) fn write(
         &self,
-        around: &mut Surroundings<'_>,
+        around: &mut PlaceholderContext<'_>,
         at: usize,
         end: usize,
         out: &mut Vec<u8>,
@@ -96,16 +98,17 @@ impl Translation {
     }
 }
 
-/// The path of the root `there` that a tag of another machine means.
+/// The path of the placeholder `there` that a tag of another machine means.
 fn path_for(tag: Tag, there: &Placeholder) -> &str {
     match tag.style {
         Style::ClientDir => client_path(there),
-        _ if tag.resolved => there.resolved.as_deref().unwrap_or(&there.path),
-        _ => &there.path,
+        _ if tag.resolved => there.resolved.as_deref().unwrap_or(&there.directory),
+        _ => &there.directory,
     }
 }
 
-/// The path in the style of `tag` where the target has it, else in the nearest that it has; one form, or one per depth.
+/// The path in the style of `tag` where the target has it, else in the nearest that it
+/// has; one form, or one per depth.
 fn forms(target: System, path: &str, tag: Tag) -> (Style, Vec<Vec<u8>>) {
     let nearest = if tag.style == Style::Colon {
         Style::Percent
@@ -129,17 +132,18 @@ fn forms(target: System, path: &str, tag: Tag) -> (Style, Vec<Vec<u8>>) {
 }
 
 fn forms_of(target: System, path: &str, tag: Tag) -> Option<Vec<Vec<u8>>> {
-    if let Some(form) = spell(target, path, tag) {
+    if let Some(form) = path_form(target, path, tag) {
         return Some(vec![form.into_bytes()]);
     }
     let at_depth = |depth: u8| {
-        // Escaped slashes need a string around them; outside of one they are read as in the outermost.
+        // Escaped slashes need a string around them; outside of one they are read as in
+        // the outermost.
         let depth = if tag.style == Style::Slashes {
             depth.max(1)
         } else {
             depth
         };
-        spell(
+        path_form(
             target,
             path,
             Tag {
@@ -188,8 +192,8 @@ fn needs_conversion(from: Separator, to: Separator) -> bool {
     )
 }
 
-/// What stands around a placeholder. Places must be asked for in ascending order.
-pub(super) struct Surroundings<'t> {
+/// Text around a placeholder. Places must be asked for in ascending order.
+pub(super) struct PlaceholderContext<'t> {
     text: &'t [u8],
     kind: TextKind,
     quotes: LookBack<'t>,
@@ -197,7 +201,7 @@ pub(super) struct Surroundings<'t> {
     tail: Option<(Tail, usize)>,
 }
 
-impl<'t> Surroundings<'t> {
+impl<'t> PlaceholderContext<'t> {
     pub(super) fn new(text: &'t [u8], kind: TextKind) -> Self {
         Self {
             text,
@@ -207,8 +211,9 @@ impl<'t> Surroundings<'t> {
         }
     }
 
-    /// Goes on with the path that the placeholder from `at` to `end` stands in, if it is one whose separators are
-    /// converted: a directory name in the middle of a path. Returns where the text begins that is not written yet.
+    /// Goes on with the path that the placeholder from `at` to `end` stands in, if it is
+    /// one whose separators are converted: a directory name in the middle of a path.
+    /// Returns where the text begins that is not written yet.
     pub(super) fn continue_tail(&mut self, at: usize, end: usize, out: &mut Vec<u8>) -> usize {
         match self.tail.take_if(|(_, stopped)| *stopped == at) {
             Some((tail, _)) => self.convert(tail, end, out),
@@ -222,8 +227,9 @@ impl<'t> Surroundings<'t> {
         stopped
     }
 
-    /// How many JSON strings the text at `at` is inside of, judged by the nearest quote before it: its backslashes tell
-    /// how deep the quote is, and what stands before it whether it opens a string, which is one deeper.
+    /// Returns the number of JSON strings around `at`, by the nearest quote before it: its
+    /// backslashes give the depth of the quote, and the text before it decides whether the
+    /// quote opens a string, which is one deeper.
     fn depth(&mut self, at: usize) -> u8 {
         let least = if self.kind == TextKind::Json { 1 } else { 0 };
         let Some(quote) = self.quotes.find(at, |_| true) else {
@@ -244,7 +250,7 @@ impl<'t> Surroundings<'t> {
     }
 }
 
-/// Whether a quote after `head` opens a string: a value, an element or a key.
+/// Returns true if a quote after `head` opens a string: a value, an element or a key.
 fn is_structural(head: &[u8]) -> bool {
     const FARTHEST: usize = 256;
     let mut head = &head[head.len().saturating_sub(FARTHEST)..];

@@ -1,8 +1,9 @@
-//! Where prose and settings lie beside the sessions, and to which project a memory belongs.
+//! Extras on this machine: the memory of projects, and the user's own files.
 //!
-//! The client keeps the memory of a project in `projects/<name>/memory/`, where `<name>` is that of the git main checkout (client
-//! 2.1.329), and the user's own files in its configuration directory. One `stat` per file; texts are read elsewhere. Links are not
-//! followed, and names that begin with a dot are not looked at.
+//! The client keeps the memory of a project in `projects/<name>/memory/`, where `<name>` is that of
+//! the git main checkout (client 2.1.329), and the user's own files in its configuration
+//! directory. Listing costs one `stat` per file. Links are not followed, and names that begin with
+//! a dot are ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,60 +13,66 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use super::discover::projects_dir;
-use crate::domain::extras::{ExtraKind, MOST_PLANS};
+use super::files::{first_link_below, join_parts, projects_dir};
+use crate::domain::extras::{ExtraKind, MAX_PLANS};
 use crate::domain::path::RelativeName;
-use crate::sys::fs::{FileStamp, PathError, is_executable, is_leftover};
+use crate::sys::fs::{FileStamp, PathError, is_executable};
+use crate::sys::temp::is_temp_name;
 
-/// The longest text that is taken.
-pub const MAX_BYTES: u64 = 1 << 20;
+/// Size of the longest text that is synced, in bytes.
+pub const MAX_EXTRA_BYTES: u64 = 1 << 20;
 
-/// Directories deeper than this hold no notes.
-const DEEPEST: usize = 8;
+/// The reason why a longer text is skipped.
+pub const TOO_LARGE: &str = "larger than 1 MB";
 
-/// More entries than these are not looked at.
-const MOST_ENTRIES: usize = 10_000;
+/// Maximum depth of directories.
+const MAX_DEPTH: usize = 8;
+
+/// Maximum number of entries in one directory and below.
+const MAX_ENTRIES: usize = 10_000;
 
 /// The files of one owner on this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// Whether the directory is there: without it, nothing says that a missing file was removed on purpose.
-    pub is_there: bool,
-    /// Which directory it is; none: it is not there.
+pub struct ExtrasListing {
+    /// The directory exists. Without it, a missing file need not have been removed on purpose.
+    pub exists: bool,
+    /// The identity of the directory, if it exists.
     pub mark: Option<DirectoryMark>,
-    /// The files, by their name below the directory.
+    /// The files by their name below the directory.
     pub files: BTreeMap<RelativeName, FileStamp>,
-    /// Plans that are older than the newest [`MOST_PLANS`]: of interest only where the store has them.
-    pub older: BTreeMap<RelativeName, FileStamp>,
-    /// Those of a skill that their owner may run, where the system knows of that.
+    /// Plans older than the newest [`MAX_PLANS`], which matter only if the store has them.
+    pub older_plans: BTreeMap<RelativeName, FileStamp>,
+    /// Files of skills that their owner may run, on systems with such a right.
     pub executable: BTreeSet<RelativeName>,
-    /// What is not taken, with the reason.
-    pub left: Vec<(PathBuf, String)>,
+    /// Skipped files, with the reason.
+    pub skipped: Vec<(PathBuf, String)>,
 }
 
-/// Tells a directory from another one that was made later in its place: what is missing in that was not removed from it.
+/// The identity of a directory. Files that are missing in a directory created later in its place
+/// were not removed from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirectoryMark {
     inode: u64,
-    /// When it was made, in nanoseconds since 1970, where the file system knows.
+    /// Time of its creation, in nanoseconds since 1970, if the file system knows it.
     made_ns: Option<u64>,
 }
 
 impl DirectoryMark {
-    fn of(metadata: &fs::Metadata) -> Self {
+    /// Returns the mark of the directory at a path, if there is one.
+    pub fn read(directory: &Path) -> Option<Self> {
+        let metadata = fs::metadata(directory).ok().filter(fs::Metadata::is_dir)?;
         let made = metadata
             .created()
             .ok()
             .and_then(|made| made.duration_since(UNIX_EPOCH).ok());
-        let made_ns = made.and_then(|made| u64::try_from(made.as_nanos()).ok());
-        Self {
-            inode: FileStamp::of(metadata).inode,
-            made_ns,
-        }
+        Some(Self {
+            inode: FileStamp::from_metadata(&metadata).inode,
+            made_ns: made.and_then(|made| u64::try_from(made.as_nanos()).ok()),
+        })
     }
 }
 
-/// The names of the directories under `projects/` that hold a memory, sorted.
+/// Lists the names of the directories under `projects/` with a memory, sorted.
 ///
 /// # Errors
 /// If `projects/` exists but cannot be listed.
@@ -77,21 +84,21 @@ pub fn directories_with_memory(claude_dir: &Path) -> Result<Vec<String>, PathErr
     Ok(names.into_iter().filter(has_memory).collect())
 }
 
-/// The memory of the project directory `name`.
+/// Returns the directory of the memory of the project directory `name`.
 pub fn memory_directory(claude_dir: &Path, name: &str) -> PathBuf {
     projects_dir(claude_dir).join(name).join("memory")
 }
 
-/// Everything in a memory's directory.
-pub fn memory(directory: &Path) -> Listing {
-    let mut listing = Listing::of(directory);
+/// Lists a memory.
+pub fn list_memory(directory: &Path) -> ExtrasListing {
+    let mut listing = ExtrasListing::new(directory);
     listing.add_below(directory, "");
     listing
 }
 
-/// The user's own files of these kinds.
-pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<ExtraKind>) -> Listing {
-    let mut listing = Listing::of(claude_dir);
+/// Lists the user's own files of these kinds.
+pub fn list_user_files(claude_dir: &Path, kinds: &BTreeSet<ExtraKind>) -> ExtrasListing {
+    let mut listing = ExtrasListing::new(claude_dir);
     for kind in kinds {
         match kind {
             ExtraKind::Memory => {}
@@ -106,7 +113,7 @@ pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<ExtraKind>) -> Listing {
                     Ok(metadata) if metadata.is_dir() => {
                         listing.add_below(&directory, &format!("{}/", kind.name()));
                     }
-                    Ok(_) => listing.leave(&directory, NOT_PLAIN),
+                    Ok(_) => listing.skip(&directory, NOT_PLAIN),
                     Err(_) => {}
                 }
             }
@@ -117,60 +124,56 @@ pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<ExtraKind>) -> Listing {
 
 const NOT_PLAIN: &str = "not a plain file or directory (links are not followed)";
 
-impl Listing {
-    /// One without files.
-    fn of(directory: &Path) -> Self {
-        let metadata = fs::metadata(directory).ok().filter(fs::Metadata::is_dir);
+impl ExtrasListing {
+    /// Creates a listing without files.
+    fn new(directory: &Path) -> Self {
+        let mark = DirectoryMark::read(directory);
         Self {
-            is_there: metadata.is_some(),
-            mark: metadata.as_ref().map(DirectoryMark::of),
+            exists: mark.is_some(),
+            mark,
             ..Self::default()
         }
     }
 
-    /// The stamp of a file that is here.
+    /// Returns the stamp of a file.
     pub fn stamp(&self, name: &RelativeName) -> Option<FileStamp> {
         self.files
             .get(name)
-            .or_else(|| self.older.get(name))
+            .or_else(|| self.older_plans.get(name))
             .copied()
     }
 
-    /// The plans in a directory, the newest apart from all others. Whatever else lies there is none.
+    /// Adds the plans in a directory, the newest separately from the others; ignores other files.
     fn add_plans(&mut self, directory: &Path) {
         let mut plans = Self::default();
         plans.walk(directory, "plans/", 1);
-        let is_plan =
-            |name: &RelativeName| ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Plans);
-        let mut found: Vec<_> = plans
-            .files
-            .into_iter()
-            .filter(|(name, _)| is_plan(name))
+        let files = plans.files.into_iter();
+        let mut found: Vec<_> = files
+            .filter(|(name, _)| ExtraKind::from_user_file(name.as_str()) == Some(ExtraKind::Plans))
             .collect();
         found.sort_by_key(|(_, stamp)| std::cmp::Reverse(stamp.modified_ns));
-        self.older = found
-            .split_off(found.len().min(MOST_PLANS))
-            .into_iter()
-            .collect();
+        let older = found.split_off(found.len().min(MAX_PLANS));
+        self.older_plans = older.into_iter().collect();
         self.files.extend(found);
-        self.left.extend(plans.left);
+        self.skipped.extend(plans.skipped);
     }
 
     fn add_below(&mut self, directory: &Path, prefix: &str) {
-        self.walk(directory, prefix, DEEPEST);
+        self.walk(directory, prefix, MAX_DEPTH);
     }
 
-    fn walk(&mut self, directory: &Path, prefix: &str, deepest: usize) {
+    fn walk(&mut self, directory: &Path, prefix: &str, max_depth: usize) {
         let walk = walkdir::WalkDir::new(directory)
             .min_depth(1)
-            .max_depth(deepest)
+            .max_depth(max_depth)
             .sort_by_file_name()
             .into_iter();
         let shown =
             walk.filter_entry(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
         for (n, entry) in shown.enumerate() {
-            if n >= MOST_ENTRIES {
-                return self.leave(directory, "it holds more files than notes or settings do");
+            if n >= MAX_ENTRIES {
+                let reason = format!("it has more than {MAX_ENTRIES} entries");
+                return self.skip(directory, &reason);
             }
             let entry = match entry {
                 Ok(entry) => entry,
@@ -181,11 +184,11 @@ impl Listing {
                     continue;
                 }
                 Err(e) => {
-                    self.leave(e.path().unwrap_or(directory), &e.to_string());
+                    self.skip(e.path().unwrap_or(directory), &e.to_string());
                     continue;
                 }
             };
-            if entry.file_type().is_dir() || entry.file_name().to_str().is_some_and(is_leftover) {
+            if entry.file_type().is_dir() || entry.file_name().to_str().is_some_and(is_temp_name) {
                 continue;
             }
             let below = entry.path().strip_prefix(directory).ok().and_then(|below| {
@@ -194,7 +197,7 @@ impl Listing {
             });
             match below {
                 Some(below) => self.add(entry.path(), &format!("{prefix}{below}")),
-                None => self.leave(entry.path(), "its name is not UTF-8"),
+                None => self.skip(entry.path(), "its name is not UTF-8"),
             }
         }
     }
@@ -203,70 +206,59 @@ impl Listing {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
             Err(e) if e.kind() == ErrorKind::NotFound => return,
-            Err(e) => return self.leave(path, &e.to_string()),
+            Err(e) => return self.skip(path, &e.to_string()),
         };
         match RelativeName::new(name) {
-            _ if !metadata.is_file() => self.leave(path, NOT_PLAIN),
-            Err(e) => self.leave(path, &e.to_string()),
+            _ if !metadata.is_file() => self.skip(path, NOT_PLAIN),
+            Err(e) => self.skip(path, &e.to_string()),
             Ok(name) => {
-                let is_skill = ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Skills);
+                let is_skill = ExtraKind::from_user_file(name.as_str()) == Some(ExtraKind::Skills);
                 if is_skill && is_executable(&metadata) == Some(true) {
                     self.executable.insert(name.clone());
                 }
-                self.files.insert(name, FileStamp::of(&metadata));
+                self.files.insert(name, FileStamp::from_metadata(&metadata));
             }
         }
     }
 
-    fn leave(&mut self, path: &Path, reason: &str) {
-        self.left.push((path.to_owned(), reason.to_owned()));
+    fn skip(&mut self, path: &Path, reason: &str) {
+        self.skipped.push((path.to_owned(), reason.to_owned()));
     }
 }
 
-/// Which directory lies at a path; none: there is none.
-pub fn mark_of(directory: &Path) -> Option<DirectoryMark> {
-    Listing::of(directory).mark
+/// Returns the path of an extra.
+pub fn extra_path(directory: &Path, name: &RelativeName) -> PathBuf {
+    join_parts(directory.to_owned(), name.as_str())
 }
 
-/// Where `name` lies below `directory`.
-pub fn path_of(directory: &Path, name: &RelativeName) -> PathBuf {
-    name.as_str()
-        .split('/')
-        .fold(directory.to_owned(), |path, part| path.join(part))
+/// Returns the first link in the path of an extra, `directory` and the file included.
+pub fn first_extra_link(directory: &Path, name: &RelativeName) -> Option<PathBuf> {
+    first_link_below(directory.to_owned(), name.as_str())
 }
 
-/// The first link among the directories that lead from `directory` to `name`, `directory` itself and the file included.
-pub fn link_on_the_way(directory: &Path, name: &RelativeName) -> Option<PathBuf> {
-    let mut path = directory.to_owned();
-    let mut parts = name.as_str().split('/');
-    loop {
-        if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink()) {
-            return Some(path);
-        }
-        path.push(parts.next()?);
-    }
+/// The content of an extra on this machine.
+pub enum ExtraText {
+    /// A text.
+    Text(String),
+    /// No text that can be synced, for this reason.
+    Unsuitable(&'static str),
 }
 
-/// The text of a file of this machine, or why it is left where it is.
+/// Reads an extra.
 ///
 /// # Errors
 /// [`PathError`] if it cannot be read.
-pub fn read_text(path: &Path) -> Result<Result<String, String>, PathError> {
+pub fn read_text(path: &Path) -> Result<ExtraText, PathError> {
     let bytes = crate::sys::fs::read(path)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Ok(Err(too_large()));
+    if bytes.len() as u64 > MAX_EXTRA_BYTES {
+        return Ok(ExtraText::Unsuitable(TOO_LARGE));
     }
-    if memchr::memchr(0, &bytes).is_some() {
-        return Ok(Err(NO_TEXT.to_owned()));
-    }
-    Ok(String::from_utf8(bytes).map_err(|_| NO_TEXT.to_owned()))
-}
-
-const NO_TEXT: &str = "no text in UTF-8";
-
-/// Why a file of this size is left where it is.
-pub fn too_large() -> String {
-    "larger than 1 MiB".to_owned()
+    let text = String::from_utf8(bytes).ok();
+    let text = text.filter(|text| !text.contains('\0'));
+    Ok(text.map_or(
+        ExtraText::Unsuitable("not a text in UTF-8"),
+        ExtraText::Text,
+    ))
 }
 
 pub(super) fn project_directories(claude_dir: &Path) -> Result<Vec<String>, PathError> {

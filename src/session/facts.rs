@@ -1,19 +1,24 @@
-//! What a transcript says of itself: project, titles, time, and whether it is bound to its exact text.
+//! Facts about a session from its transcript: project, titles, time, and a dependence on its exact
+//! text.
 //!
-//! Facts are collected in passing from pieces of whole lines, so that an append costs what was appended. Lines are searched as bytes;
-//! only the few that matter are parsed. Record kinds as of client 2.1.329 (and `summary` of 1.0 and 2.0).
+//! They are collected from pieces of whole lines, so that an append costs what was appended. Lines
+//! are searched as bytes; only the few that matter are parsed. Record kinds as of client 2.1.329
+//! (and `summary` of 1.0 and 2.0).
 
-use chrono::{DateTime, Utc};
 use memchr::memmem;
 use serde_json::Value;
 
-use super::turns::count_of_persons;
+use super::time::parse_time;
+use super::turns::count_user_turns;
 use crate::domain::client_dir::client_dir_name;
 
-/// Prompts and titles are kept to this many characters.
-const TITLE_CHARS: usize = 200;
+/// Maximum length of a prompt or title, in characters.
+const MAX_TITLE_CHARS: usize = 200;
 
-/// What is known after some lines. Later lines override earlier ones, as the client reads them.
+/// Maximum number of working directories kept; a session seldom has more than two.
+const MAX_CWDS: usize = 16;
+
+/// The facts in the lines read so far. Later lines override earlier ones, as in the client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Title from the last `custom-title` record.
@@ -22,26 +27,24 @@ pub struct Facts {
     pub ai_title: Option<String>,
     /// From the last `last-prompt` record.
     pub last_prompt: Option<String>,
-    /// Text of the first prompt that a person typed.
+    /// Text of the first prompt that the user typed.
     pub first_prompt: Option<String>,
     /// Timestamp of the newest record, as the client wrote it (RFC 3339, UTC).
     pub last_activity: Option<String>,
-    /// Signed thinking, a prompt snapshot or a request digest was seen.
+    /// The transcript depends on its exact text: it holds signed thinking, a prompt snapshot or a
+    /// request digest.
     pub bound: bool,
     /// Working directories in the order in which they first appear.
     pub cwds: Vec<String>,
-    /// Turns of a person.
+    /// Turns of the user.
     pub turns: u64,
 }
 
-/// How many working directories are remembered; a session seldom has more than two.
-const MAX_CWDS: usize = 16;
-
 impl Facts {
-    /// Takes in more of the transcript, as whole lines.
+    /// Adds more of the transcript, as whole lines.
     pub fn absorb(&mut self, lines: &[u8]) {
         self.bound = self.bound || is_bound(lines);
-        self.turns += count_of_persons(lines);
+        self.turns += count_user_turns(lines);
         self.absorb_titles(lines);
         self.absorb_cwds(lines);
         if let Some(time) = newest_timestamp(lines) {
@@ -52,7 +55,8 @@ impl Facts {
         }
     }
 
-    /// The working directory that the client's directory `name` stands for: the one with that name by the client's rule, else the first.
+    /// Returns the working directory that the client named its directory `name` after; else the
+    /// first one.
     pub fn project(&self, name: &str) -> Option<&str> {
         let named = self.cwds.iter().find(|cwd| client_dir_name(cwd) == name);
         named.or_else(|| self.cwds.first()).map(String::as_str)
@@ -95,40 +99,39 @@ impl Facts {
     }
 }
 
-/// The working directories that `lines` name, in the order in which they first appear.
+/// Lists the working directories in `lines`, in the order in which they first appear.
 pub fn working_directories(lines: &[u8]) -> Vec<String> {
     let mut facts = Facts::default();
     facts.absorb_cwds(lines);
     facts.cwds
 }
 
-/// Into which working tree the client has gone with `EnterWorktree`, by the last record in `lines` that says so: none, if it has left it since.
-/// `None`: no record speaks of it.
-pub fn entered_worktree(lines: &[u8]) -> Option<Option<String>> {
+/// The working tree of a session, as its records tell (`EnterWorktree`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorktreeRecord {
+    /// The client entered this working tree.
+    Entered(String),
+    /// The client left the one that it had entered.
+    Left,
+}
+
+/// Returns the last record in `lines` about a working tree that the client entered or left.
+pub fn last_worktree_record(lines: &[u8]) -> Option<WorktreeRecord> {
     let mut before = lines;
     while let Some(at) = memmem::rfind(before, b"\"type\":\"worktree-state\"") {
         let line = line_at(before, at);
-        // Others may hold the same words further in, and a torn one says nothing.
+        // Other records may contain the same words, and a torn one is useless.
         if let Some(record) = parse(line).filter(|record| record["type"] == "worktree-state") {
-            return Some(
-                record["worktreeSession"]["worktreePath"]
-                    .as_str()
-                    .map(str::to_owned),
-            );
+            let path = record["worktreeSession"]["worktreePath"].as_str();
+            let entered = path.map(|path| WorktreeRecord::Entered(path.to_owned()));
+            return Some(entered.unwrap_or(WorktreeRecord::Left));
         }
         before = &before[..memchr::memrchr(b'\n', &before[..at]).map_or(0, |end| end + 1)];
     }
     None
 }
 
-/// Parses the client's time stamps.
-pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(text)
-        .ok()
-        .map(|time| time.to_utc())
-}
-
-/// The title in a session's `custom-title.json`.
+/// Returns the title in a session's `custom-title.json`.
 pub fn custom_title_file(json: &[u8]) -> Option<String> {
     parse(json)?["customTitle"].as_str().map(cut)
 }
@@ -141,7 +144,7 @@ fn is_bound(lines: &[u8]) -> bool {
         || memmem::find(lines, b"{\"type\":\"api-request").is_some()
 }
 
-/// The last time stamp in `lines`; records are appended in order of time.
+/// Returns the last time stamp in `lines`; records are appended in order of time.
 fn newest_timestamp(lines: &[u8]) -> Option<String> {
     const NEEDLE: &[u8] = b"\"timestamp\":\"";
     let mut upto = lines.len();
@@ -175,7 +178,7 @@ fn first_prompt(lines: &[u8]) -> Option<String> {
                 .iter()
                 .find_map(|block| block["text"].as_str())
         })?;
-        // Slash commands, shell mode and reminders are wrapped in tags; nobody typed them as a prompt.
+        // Slash commands, shell mode and reminders are wrapped in tags and are no prompts.
         (!text.trim().is_empty() && !text.starts_with('<')).then(|| cut(text))
     })
 }
@@ -184,14 +187,14 @@ fn parse(line: &[u8]) -> Option<Value> {
     serde_json::from_slice(line).ok()
 }
 
-/// The line of `lines` that holds offset `at`.
+/// Returns the line at offset `at`.
 fn line_at(lines: &[u8], at: usize) -> &[u8] {
     let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |n| n + 1);
     let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |n| at + n);
     &lines[start..end]
 }
 
-/// Length of the JSON string at the start of `text`, quotes included.
+/// Returns the length of the JSON string at the start of `text`, with its quotes.
 fn string_end(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -204,7 +207,7 @@ fn string_end(text: &[u8]) -> Option<usize> {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(TITLE_CHARS).collect()
+    text.chars().take(MAX_TITLE_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -215,16 +218,19 @@ mod tests {
     fn facts_last_complete_worktree_record_wins() {
         let entered = r#"{"type":"worktree-state","worktreeSession":{"worktreePath":"/w/aside"}}"#;
         let left = r#"{"type":"worktree-state","worktreeSession":null}"#;
-        let extras = r#"{"type":"attachment","attachment":{"type":"worktree-state","worktreeSession":null}}"#;
+        let nested = r#"{"type":"attachment","attachment":{"type":"worktree-state","worktreeSession":null}}"#;
         let torn = r#"{"type":"worktree-state","worktreeSess"#;
-        let of = |lines: &[&str]| entered_worktree((lines.join("\n") + "\n").as_bytes());
-        assert_eq!(of(&["{}", extras, torn]), None);
-        for after in [&[][..], &[extras], &[extras, torn, "{}"]] {
+        let last = |lines: &[&str]| last_worktree_record((lines.join("\n") + "\n").as_bytes());
+        assert_eq!(last(&["{}", nested, torn]), None);
+        for after in [&[][..], &[nested], &[nested, torn, "{}"]] {
             assert_eq!(
-                of(&[&[left, entered], after].concat()),
-                Some(Some("/w/aside".to_owned()))
+                last(&[&[left, entered], after].concat()),
+                Some(WorktreeRecord::Entered("/w/aside".to_owned()))
             );
-            assert_eq!(of(&[&[entered, left], after].concat()), Some(None));
+            assert_eq!(
+                last(&[&[entered, left], after].concat()),
+                Some(WorktreeRecord::Left)
+            );
         }
     }
 

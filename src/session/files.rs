@@ -1,34 +1,34 @@
-//! Which files a session has, and where each lies. The one place that maps a file's name to a path.
+//! The files of a session: their names, and the path of each.
 //!
-//! A session's files are named by where they lie below `<session id>/`, beside the transcript. What the client keeps of it outside the
-//! project directory (client 2.1.329) has a name that begins with `@`, as nothing beside a transcript may: `@file-history/<name>` is
-//! `file-history/<session id>/<name>` below the client's directory. Must not look into files.
+//! The name of a file is its path below `<session id>/`, next to the transcript. The client keeps
+//! some files of a session outside the project directory (client 2.1.329). Their names begin with
+//! `@`, which no other name may: `@file-history/<name>` is `file-history/<session id>/<name>`
+//! below the client's directory. Must not read files.
 
 use std::path::{Path, PathBuf};
 
-use super::discover::projects_dir;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
-use crate::sys::fs::is_leftover;
+use crate::sys::temp::is_temp_name;
 
-/// What begins the name of a file that does not lie beside the transcript.
+/// First character of the name of a file outside the project directory.
 pub(super) const RESERVED: char = '@';
 
-/// What the client keeps of a session outside its project directory.
+/// A directory outside the project directory with files of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExternalDir {
-    /// Files of the project as they were before the model changed them; the client rewinds to them.
+    /// Files of the project before the model changed them; the client rewinds to them.
     FileHistory,
-    /// The task list; one file for each task, rewritten in place.
+    /// The task list: one file for each task, rewritten in place.
     Tasks,
 }
 
 impl ExternalDir {
-    /// All there are.
+    /// All of them.
     pub const ALL: [Self; 2] = [Self::FileHistory, Self::Tasks];
 
-    /// The directory below the client's; in it each session has one of its own.
+    /// Its name below the client's directory; it has a subdirectory for each session.
     pub(super) fn directory(self) -> &'static str {
         match self {
             Self::FileHistory => "file-history",
@@ -36,50 +36,58 @@ impl ExternalDir {
         }
     }
 
-    /// The name that a file called `file` has in its session.
+    /// Returns the name, in its session, of the file called `file`.
     pub(super) fn name(self, file: &str) -> String {
         format!("{RESERVED}{}/{file}", self.directory())
     }
 
-    /// Where these files of one session lie; `directory` is its project directory.
-    pub(super) fn of_session(self, directory: &Path, id: &SessionId) -> PathBuf {
+    /// Returns the subdirectory of one session; `directory` is its project directory.
+    pub(super) fn session_directory(self, directory: &Path, id: &SessionId) -> PathBuf {
         // `<client's directory>/projects/<project directory>`
         let client = directory.ancestors().nth(2).unwrap_or(directory);
         client.join(self.directory()).join(id.as_str())
     }
 
-    /// The directory and the file of a name that is one of these.
+    /// Splits the name of an external file into directory and file.
     fn split(name: &str) -> Option<(Self, &str)> {
         let (first, file) = name.strip_prefix(RESERVED)?.split_once('/')?;
-        let apart = Self::ALL
+        let external = Self::ALL
             .into_iter()
-            .find(|apart| apart.directory() == first)?;
-        is_taken(file).then_some((apart, file))
+            .find(|external| external.directory() == first)?;
+        is_external_name(file).then_some((external, file))
     }
 }
 
-/// Whether a file of that name in such a directory belongs to the session: no lock, nothing hidden, nothing half-written.
-pub(super) fn is_taken(file: &str) -> bool {
-    let part_of_name = |part: &str| matches!(part, "tmp" | "lock");
+/// Returns true if a file of this name in an external directory belongs to the session: locks,
+/// hidden files and temporary files do not.
+pub(super) fn is_external_name(file: &str) -> bool {
+    let mut extensions = file.split('.').skip(1);
     !file.contains('/')
         && !file.starts_with('.')
-        && !is_leftover(file)
-        && !file.split('.').skip(1).any(part_of_name)
+        && !is_temp_name(file)
+        && !extensions.any(|part| matches!(part, "tmp" | "lock"))
 }
 
-/// Whether the file lies outside the project directory, where the client clears up by itself.
-pub fn lies_apart(file: &SessionFile) -> bool {
+/// Returns true for a file outside the project directory, where the client removes old files.
+pub fn is_external(file: &SessionFile) -> bool {
     ExternalDir::split(file.key()).is_some()
 }
 
-/// Whether a name in the store is one that this program has a place for; others are a newer one's, and left alone.
-pub fn has_place(file: &SessionFile) -> bool {
-    !file.key().starts_with(RESERVED) || lies_apart(file)
+/// Returns true if this program knows the path of the file; files of a newer version are ignored.
+pub fn is_known(file: &SessionFile) -> bool {
+    !file.key().starts_with(RESERVED) || is_external(file)
 }
 
-/// Whether the file is the user's own, byte for byte the same on every machine: paths in it are no paths of the session.
+/// Returns true for a copy of a user's file. It is the same on every machine: paths in it are not
+/// those of the session.
 pub fn is_verbatim(file: &SessionFile) -> bool {
-    ExternalDir::split(file.key()).is_some_and(|(apart, _)| apart == ExternalDir::FileHistory)
+    let external = ExternalDir::split(file.key());
+    external.is_some_and(|(external, _)| external == ExternalDir::FileHistory)
+}
+
+/// Returns the client's directory of project directories.
+pub fn projects_dir(claude_dir: &Path) -> PathBuf {
+    claude_dir.join("projects")
 }
 
 /// Returns the path of a transcript; `directory` is the session's project directory.
@@ -89,53 +97,59 @@ pub fn transcript_path(directory: &Path, id: &SessionId) -> PathBuf {
 
 /// Returns the path of a file of a session; `directory` is its project directory.
 pub fn file_path(directory: &Path, id: &SessionId, file: &SessionFile) -> PathBuf {
-    let SessionFile::Named(name) = file else {
-        return transcript_path(directory, id);
-    };
-    let (mut path, below) = placeholder_of(directory, id, name);
-    path.extend(below.split('/'));
-    path
+    match file {
+        SessionFile::Transcript => transcript_path(directory, id),
+        SessionFile::Named(name) => {
+            let (base, below) = split_path(directory, id, name);
+            join_parts(base, below)
+        }
+    }
 }
 
-/// The directories that hold nothing but files of this session.
-pub fn directories(directory: &Path, id: &SessionId) -> impl Iterator<Item = PathBuf> + use<> {
-    let apart = ExternalDir::ALL.map(|apart| apart.of_session(directory, id));
-    std::iter::once(directory.join(id.as_str())).chain(apart)
+/// Lists the directories that hold nothing but files of this session.
+pub fn own_directories(directory: &Path, id: &SessionId) -> impl Iterator<Item = PathBuf> + use<> {
+    let external = ExternalDir::ALL.map(|external| external.session_directory(directory, id));
+    std::iter::once(directory.join(id.as_str())).chain(external)
 }
 
-/// The directories of the client in which files of sessions lie.
-pub fn written_directories(claude_dir: &Path) -> impl Iterator<Item = PathBuf> {
-    let apart = ExternalDir::ALL.map(|apart| claude_dir.join(apart.directory()));
-    std::iter::once(projects_dir(claude_dir)).chain(apart)
+/// Lists the client's directories with files of sessions.
+pub fn session_directories(claude_dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let external = ExternalDir::ALL.map(|external| claude_dir.join(external.directory()));
+    std::iter::once(projects_dir(claude_dir)).chain(external)
 }
 
-/// The first link among the session's own directory, the directories below it that lead to `file`, and the file itself. What lies behind a
-/// link was not put there by the client, so it is neither read nor written.
-pub fn link_on_the_way(directory: &Path, id: &SessionId, file: &RelativeName) -> Option<PathBuf> {
-    let (mut path, below) = placeholder_of(directory, id, file);
+/// Returns the first link in the path of a file, from the session's own directory on.
+///
+/// The client did not create what is behind a link, so it is neither read nor written.
+pub fn first_link(directory: &Path, id: &SessionId, file: &RelativeName) -> Option<PathBuf> {
+    let (base, below) = split_path(directory, id, file);
+    first_link_below(base, below)
+}
+
+/// Returns the first link among `base` and the parts of `below`, a `/`-separated path.
+pub(super) fn first_link_below(base: PathBuf, below: &str) -> Option<PathBuf> {
+    let mut path = base;
     let mut parts = below.split('/');
     loop {
-        if is_link(&path) {
+        if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink()) {
             return Some(path);
         }
         path.push(parts.next()?);
     }
 }
 
-/// The session's own directory in which the file lies, and where in it.
-fn placeholder_of<'n>(
-    directory: &Path,
-    id: &SessionId,
-    name: &'n RelativeName,
-) -> (PathBuf, &'n str) {
-    match ExternalDir::split(name.as_str()) {
-        Some((apart, file)) => (apart.of_session(directory, id), file),
-        None => (directory.join(id.as_str()), name.as_str()),
-    }
+/// Appends a `/`-separated path.
+pub(super) fn join_parts(mut base: PathBuf, below: &str) -> PathBuf {
+    base.extend(below.split('/'));
+    base
 }
 
-fn is_link(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
+/// Returns the session's directory that contains the file, and the path below it.
+fn split_path<'n>(directory: &Path, id: &SessionId, name: &'n RelativeName) -> (PathBuf, &'n str) {
+    match ExternalDir::split(name.as_str()) {
+        Some((external, file)) => (external.session_directory(directory, id), file),
+        None => (directory.join(id.as_str()), name.as_str()),
+    }
 }
 
 #[cfg(test)]
@@ -176,15 +190,15 @@ mod tests {
 
     #[test]
     fn session_file_unknown_name_is_refused() {
-        for (text, apart) in [
+        for (text, external) in [
             ("x@v1", false),
             ("a/@b", false),
             ("@tasks/1.json", true),
             ("@file-history/0a@v1", true),
         ] {
             assert_eq!(
-                (has_place(&file(text)), lies_apart(&file(text))),
-                (true, apart),
+                (is_known(&file(text)), is_external(&file(text))),
+                (true, external),
                 "{text}"
             );
         }
@@ -197,7 +211,7 @@ mod tests {
             "@tasks/1.lock",
             "@tasks/1.json.tmp.7",
         ] {
-            assert!(!has_place(&file(text)), "{text}");
+            assert!(!is_known(&file(text)), "{text}");
         }
         assert!(is_verbatim(&file("@file-history/x.json")) && !is_verbatim(&file("@tasks/1.json")));
     }

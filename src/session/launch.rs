@@ -1,6 +1,7 @@
-//! How the client is started: its program, its arguments, and what it is told at the start of a run.
+//! The start of the client: its program, its arguments, and the path notice of a run.
 //!
-//! Owns the client's command line (client 2.1.329, `claude --help`) and the form of its hooks. Must not start it or decide what it is told.
+//! Owns the client's command line (client 2.1.329, `claude --help`) and the form of its hooks.
+//! Must not start it or decide the text of the notice.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -10,8 +11,8 @@ use serde_json::json;
 use crate::domain::id::SessionId;
 use crate::sys::process::Program;
 
-/// Options of the client that choose a session themselves.
-const CHOOSE_SESSION: [&str; 7] = [
+/// Options of the client that choose a session.
+const SESSION_OPTIONS: [&str; 7] = [
     "--resume",
     "-r",
     "--continue",
@@ -21,12 +22,12 @@ const CHOOSE_SESSION: [&str; 7] = [
     "--from-pr",
 ];
 
-/// Which conversation a run of the client is about.
+/// The conversation of a run of the client.
 #[derive(Debug, Clone, Copy)]
 pub enum Conversation<'a> {
-    /// One that is there.
+    /// An existing one.
     Resumed(&'a SessionId),
-    /// A new one, under an id that was chosen for it.
+    /// A new one with this id.
     New(&'a SessionId),
 }
 
@@ -37,46 +38,45 @@ pub struct Launch<'a> {
     pub conversation: Conversation<'a>,
     /// The directory to run in.
     pub directory: &'a Path,
-    /// A file whose text the model is told when the conversation is taken up.
-    pub note: Option<&'a Path>,
-    /// More arguments, as the user gave them.
+    /// A file with text for the model, given to it when the conversation is resumed.
+    pub path_notice: Option<&'a Path>,
+    /// The user's arguments.
     pub args: &'a [OsString],
 }
 
 impl Launch<'_> {
-    /// The program with its arguments, for this process's terminal. `client` is [`crate::sys::env::Env::client`].
+    /// Returns the program with its arguments, for this process's terminal.
+    ///
+    /// `client` is [`crate::sys::env::Env::client`].
     pub fn program(&self, client: &Path) -> Program {
         let mut program = Program::new(client).current_dir(self.directory);
         program = match self.conversation {
             Conversation::Resumed(session) => program.args(["--resume", session.as_str()]),
             Conversation::New(session) => program.args(["--session-id", session.as_str()]),
         };
-        if let Some(settings) = self
-            .note
-            .filter(|_| !self.has_own_settings())
-            .and_then(telling)
-        {
+        let path_notice = self.path_notice.filter(|_| !self.has_own_settings());
+        if let Some(settings) = path_notice.and_then(settings_with_hook) {
             program = program.args(["--settings", &settings]);
         }
         program.args(self.args)
     }
 
-    /// Whether the user gives settings of their own, in whose place ours cannot be put: the client takes one `--settings`.
+    /// Returns true if the user passes `--settings`, which the client accepts only once.
     pub fn has_own_settings(&self) -> bool {
         self.args.iter().any(|arg| is_option(arg, "--settings"))
     }
 }
 
-/// The first of the user's arguments that chooses a session itself.
-pub fn chooses_session(args: &[OsString]) -> Option<&OsStr> {
+/// Returns the first of the user's arguments that chooses a session.
+pub fn session_option(args: &[OsString]) -> Option<&OsStr> {
     let chooses = |arg: &&OsString| {
-        CHOOSE_SESSION.iter().any(|option| is_option(arg, option)) || is_joined(arg)
+        SESSION_OPTIONS.iter().any(|option| is_option(arg, option)) || is_joined_option(arg)
     };
     args.iter().find(chooses).map(OsString::as_os_str)
 }
 
-/// Short options in one word: `-rID`, or `-pc`, which is `-p -c`.
-fn is_joined(arg: &OsStr) -> bool {
+/// Recognises short options in one word: `-rID`, or `-pc`, which is `-p -c`.
+fn is_joined_option(arg: &OsStr) -> bool {
     let arg = arg.to_string_lossy();
     let Some(letters) = arg
         .strip_prefix('-')
@@ -94,10 +94,12 @@ fn is_option(arg: &OsStr, option: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
 }
 
-/// Settings with a hook that prints a file when a conversation is taken up, and again after it was compacted: what such a hook prints is added
-/// to what the model is told (client 2.1.329). `None` for a path that no shell could be given.
-fn telling(note: &Path) -> Option<String> {
-    let quoted = format!("'{}'", note.to_str()?.replace('\'', r"'\''"));
+/// Returns settings with a hook that prints the notice when a conversation is resumed, and again
+/// after it was compacted. The client passes the output to the model (client 2.1.329).
+///
+/// `None` for a path that cannot be passed to a shell.
+fn settings_with_hook(path_notice: &Path) -> Option<String> {
+    let quoted = format!("'{}'", path_notice.to_str()?.replace('\'', r"'\''"));
     let hook = json!({"type": "command", "command": format!("cat {quoted}")});
     let settings =
         json!({"hooks": {"SessionStart": [{"matcher": "resume|compact", "hooks": [hook]}]}});
@@ -108,13 +110,13 @@ fn telling(note: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn argv(note: Option<&str>, args: &[&str]) -> Vec<String> {
+    fn argv(path_notice: Option<&str>, args: &[&str]) -> Vec<String> {
         let session = "11111111-0000-4000-8000-000000000001".parse().unwrap();
         let args: Vec<OsString> = args.iter().map(Into::into).collect();
         let launch = Launch {
             conversation: Conversation::Resumed(&session),
             directory: Path::new("/"),
-            note: note.map(Path::new),
+            path_notice: path_notice.map(Path::new),
             args: &args,
         };
         let program = launch.program(Path::new("claude"));
@@ -150,7 +152,7 @@ mod tests {
     fn launch_arguments_that_select_a_session_are_found() {
         let chosen = |args: &[&str]| {
             let args: Vec<OsString> = args.iter().map(Into::into).collect();
-            chooses_session(&args).map(|arg| arg.to_string_lossy().into_owned())
+            session_option(&args).map(|arg| arg.to_string_lossy().into_owned())
         };
         assert_eq!(chosen(&["--model", "opus", "hello"]), None);
         assert_eq!(

@@ -1,19 +1,20 @@
-//! Which sessions a running client has open: `sessions/<pid>.json`, checked against the process table.
+//! The sessions that running clients have open: `sessions/<pid>.json`, checked against the
+//! process table.
 //!
-//! The client leaves the file behind when it is killed, so the process must still run and, where the system tells, have
-//! started when the file says (`procStart`, field 22 of `/proc/<pid>/stat`; client 2.1.329).
+//! A killed client leaves the file behind. So the process must still run and, if the system knows
+//! it, have started at the time in the file (`procStart`, field 22 of `/proc/<pid>/stat`; client
+//! 2.1.329).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::discover::projects_dir;
-use super::files::{directories, transcript_path};
+use super::files::{own_directories, projects_dir, transcript_path};
 use crate::domain::id::SessionId;
 use crate::sys::process::{pid_is_alive, process_start_ticks};
 
-/// What is read of `sessions/<pid>.json`. The file beside it with the peer's key is never touched.
+/// The used part of `sessions/<pid>.json`. The file next to it with the peer's key is never read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PidFile {
@@ -23,9 +24,9 @@ struct PidFile {
     proc_start: Option<serde_json::Value>,
 }
 
-/// The sessions of running clients, with the client's process id.
+/// Lists the sessions of running clients, with the client's process id.
 ///
-/// Files that cannot be read are passed over: older clients write none, so this can never be a guarantee.
+/// Unreadable files are ignored. Older clients write no file, so the list may be incomplete.
 pub fn live_sessions(claude_dir: &Path) -> BTreeMap<SessionId, u32> {
     let Ok(entries) = std::fs::read_dir(claude_dir.join("sessions")) else {
         return BTreeMap::new();
@@ -37,13 +38,13 @@ pub fn live_sessions(claude_dir: &Path) -> BTreeMap<SessionId, u32> {
     paths.filter_map(|path| live_session(&path)).collect()
 }
 
-/// The session that the client with this process id has open now; it changes with `/clear`.
-pub fn session_of(claude_dir: &Path, pid: u32) -> Option<SessionId> {
+/// Returns the session that a client has open now; it changes with `/clear`.
+pub fn session_of_client(claude_dir: &Path, pid: u32) -> Option<SessionId> {
     live_session(&claude_dir.join("sessions").join(format!("{pid}.json")))
         .map(|(session, _)| session)
 }
 
-/// The process of a running client that has the session open to which the file at `path` belongs.
+/// Returns the process of a client that has the session of the file at `path` open.
 pub fn running_client(claude_dir: &Path, path: &Path) -> Option<u32> {
     live_sessions(claude_dir)
         .into_iter()
@@ -51,18 +52,17 @@ pub fn running_client(claude_dir: &Path, path: &Path) -> Option<u32> {
         .map(|(_, pid)| pid)
 }
 
-/// Whether the file is the transcript of the session, or in a directory of its own, in whatever project; also behind a link.
+/// Returns true for a file of the session, in any project directory, also behind a link.
 fn belongs_to(claude_dir: &Path, path: &Path, id: &SessionId) -> bool {
     let resolved = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let is_in =
-        |place: PathBuf| path.starts_with(&place) || resolved(path).starts_with(resolved(&place));
+    let is_in = |own: PathBuf| path.starts_with(&own) || resolved(path).starts_with(resolved(&own));
     let projects = std::fs::read_dir(projects_dir(claude_dir))
         .into_iter()
         .flatten()
         .flatten();
     projects.map(|entry| entry.path()).any(|directory| {
-        // A transcript has nothing below it, so that one question does for both.
-        is_in(transcript_path(&directory, id)) || directories(&directory, id).any(is_in)
+        // No path is below a transcript, so the same check serves a file and a directory.
+        is_in(transcript_path(&directory, id)) || own_directories(&directory, id).any(is_in)
     })
 }
 
@@ -78,7 +78,7 @@ fn started_as_recorded(file: &PidFile) -> bool {
         Some(serde_json::Value::Number(number)) => number.to_string(),
         _ => return true,
     };
-    // Where the system does not tell, a live process of that number is taken for the client.
+    // On systems without start times, any live process with that id counts as the client.
     process_start_ticks(file.pid).is_none_or(|actual| actual == recorded)
 }
 

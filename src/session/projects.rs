@@ -1,47 +1,51 @@
-//! Which directories the client has worked in on this machine: what its own list and its sessions name.
+//! The directories that the client has worked in on this machine, from its own list and its
+//! sessions.
 //!
-//! Reads as little as possible: of each project directory the beginning of a few transcripts. Must not say what lies in those directories.
+//! Reads as little as possible: the beginning of a few transcripts of each project directory. Must
+//! not look into those directories.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::discover::projects_dir;
 use super::extras::project_directories;
 use super::facts::working_directories;
+use super::files::projects_dir;
 use crate::sys::fs::FileStamp;
 
-/// More directories no person has worked in.
-const MOST: usize = 2000;
+/// Maximum number of directories listed.
+const MAX_DIRECTORIES: usize = 2000;
 
-/// How many transcripts of one directory are looked into: a sub-directory's and a worktree's may be among them.
-const TRANSCRIPTS: usize = 3;
+/// Maximum number of transcripts read in one project directory: some may be of a subdirectory or a
+/// worktree.
+const MAX_TRANSCRIPTS: usize = 3;
 
-/// The first records of a transcript name the working directory, unless they are of an odd size.
-const BEGINNING: u64 = 256 << 10;
+/// Bytes read of a transcript. The working directory is in its first records, which are small.
+const MAX_TRANSCRIPT_BYTES: u64 = 256 << 10;
 
-/// A list longer than this is none of the client's.
-const LONGEST_LIST: u64 = 64 << 20;
+/// Maximum size of the client's own list, in bytes.
+const MAX_LIST_BYTES: u64 = 64 << 20;
 
-/// Directories in which the client has worked, as it knows them; some may be gone. What cannot be read names none.
+/// Lists the directories in which the client has worked; some may no longer exist. Unreadable
+/// files are ignored.
 pub fn known_directories(claude_dir: &Path, home: &Path) -> Vec<PathBuf> {
-    let mut found = of_sessions(&projects_dir(claude_dir));
-    found.extend(of_list(&list_path(claude_dir, home)));
+    let mut found = directories_of_sessions(&projects_dir(claude_dir));
+    found.extend(listed_directories(&list_path(claude_dir, home)));
     found.retain(|directory| directory.is_absolute());
     found.sort();
     found.dedup();
-    found.truncate(MOST);
+    found.truncate(MAX_DIRECTORIES);
     found
 }
 
-/// What tells cheaply whether [`known_directories`] may find others than before.
+/// Returns a text that is equal as long as [`known_directories`] returns the same.
 pub fn known_directories_stamp(claude_dir: &Path, home: &Path) -> String {
     let projects = projects_dir(claude_dir);
-    // A directory's stamp changes with every session that is begun in it.
+    // The stamp of a directory changes with every new session in it.
     let with_stamp =
         |name: String| format!("{name} {:?}", FileStamp::read(&projects.join(&name)).ok());
     let names: Vec<String> = project_directories(claude_dir)
@@ -55,7 +59,8 @@ pub fn known_directories_stamp(claude_dir: &Path, home: &Path) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
 }
 
-/// `.claude.json` lies beside `.claude`, or in the directory that `CLAUDE_CONFIG_DIR` names (client 2.1.329).
+/// Returns the path of the client's list: next to `.claude`, or in the directory that
+/// `CLAUDE_CONFIG_DIR` names (client 2.1.329).
 fn list_path(claude_dir: &Path, home: &Path) -> PathBuf {
     let parent = if claude_dir == home.join(".claude") {
         home
@@ -65,68 +70,54 @@ fn list_path(claude_dir: &Path, home: &Path) -> PathBuf {
     parent.join(".claude.json")
 }
 
-/// Of the client's own file nothing but the names of the projects is looked at.
+/// The used part of the client's own file: the names of the projects.
 #[derive(Deserialize)]
 struct List {
     #[serde(default)]
     projects: BTreeMap<String, IgnoredAny>,
 }
 
-fn of_list(path: &Path) -> Vec<PathBuf> {
-    let read = || {
-        let mut json = Vec::new();
-        File::open(path)
-            .ok()?
-            .take(LONGEST_LIST)
-            .read_to_end(&mut json)
-            .ok()?;
-        serde_json::from_slice::<List>(&json).ok()
-    };
-    read()
-        .into_iter()
-        .flat_map(|list| list.projects.into_keys())
-        .map(PathBuf::from)
+fn listed_directories(path: &Path) -> Vec<PathBuf> {
+    let list = read_start(path, MAX_LIST_BYTES)
+        .and_then(|json| serde_json::from_slice::<List>(&json).ok());
+    let projects = list.into_iter().flat_map(|list| list.projects.into_keys());
+    projects.map(PathBuf::from).collect()
+}
+
+fn directories_of_sessions(projects: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(projects).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .take(MAX_DIRECTORIES)
+        .flat_map(|entry| directories_of_project(&entry.path()))
         .collect()
 }
 
-fn of_sessions(projects: &Path) -> Vec<PathBuf> {
-    let Ok(directories) = fs::read_dir(projects) else {
-        return Vec::new();
-    };
-    let directories = directories
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    directories
-        .take(MOST)
-        .flat_map(|entry| of_some_transcripts(&entry.path()))
-        .collect()
-}
-
-fn of_some_transcripts(project: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(project) else {
-        return Vec::new();
-    };
-    let transcripts = entries.flatten().filter(|entry| {
-        Path::new(&entry.file_name())
-            .extension()
-            .is_some_and(|extension| extension == "jsonl")
+fn directories_of_project(project: &Path) -> Vec<PathBuf> {
+    let is_transcript = |entry: &fs::DirEntry| {
+        let name = PathBuf::from(entry.file_name());
+        name.extension().is_some_and(|e| e == "jsonl")
             && entry.file_type().is_ok_and(|kind| kind.is_file())
-    });
-    transcripts
-        .take(TRANSCRIPTS)
-        .flat_map(|entry| of_transcript(&entry.path()))
+    };
+    let entries = fs::read_dir(project).into_iter().flatten().flatten();
+    entries
+        .filter(is_transcript)
+        .take(MAX_TRANSCRIPTS)
+        .filter_map(|entry| read_start(&entry.path(), MAX_TRANSCRIPT_BYTES))
+        .flat_map(|text| working_directories(&text))
         .map(PathBuf::from)
         .collect()
 }
 
-fn of_transcript(path: &Path) -> Vec<String> {
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut text));
-    if read.is_ok() {
-        working_directories(&text)
-    } else {
-        Vec::new()
-    }
+/// Reads at most `limit` bytes of a file.
+fn read_start(path: &Path, limit: u64) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .ok()?
+        .take(limit)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    Some(bytes)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Healing a damaged transcript: bytes in, bytes and findings out. Pure.
+//! Repairing a damaged transcript: bytes in, bytes and findings out. Pure.
 //!
-//! Lines are looked at one by one, in two passes: a [`Survey`] learns which records there are, a [`Healer`] writes the healed text. A line
-//! that is JSON stays byte for byte, but for a parent that is nowhere in the file. What is no record is handed to the caller, never
-//! thrown away. What the client does with each kind of damage is in `docs/dev/claude-code.md`.
+//! Lines are read one by one, in two passes: [`RecordIds`] collects the records, a [`Repairer`]
+//! writes the repaired text. A line of JSON stays byte for byte, except for a parent that is not in
+//! the file. Bytes that are no record are passed to the caller, never discarded. The client's
+//! handling of each kind of damage is in `docs/dev/claude-code.md`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,73 +11,75 @@ use memchr::{memchr, memchr_iter, memmem};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Something about one line of the damaged text.
+/// A finding on one line of the damaged text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The line, counted from 1.
     pub line: u64,
-    /// What was found, and done.
+    /// The damage, and its repair.
     #[serde(flatten)]
-    pub what: What,
+    pub damage: LineDamage,
 }
 
-/// What was found on a line.
+/// The damage of a line, and its repair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum What {
-    /// Bytes that are no record, and belong to none, were taken out.
+pub enum LineDamage {
+    /// Bytes that are not part of a record were removed.
     Fragment {
-        /// How many.
+        /// The number of bytes.
         bytes: u64,
         /// The first of them, as text.
         text: String,
     },
-    /// Several records stood on one line; each has one of its own now.
+    /// Several records were on one line; now each has its own line.
     Glued {
-        /// How many.
+        /// The number of records.
         records: u64,
     },
-    /// Zero bytes, as a crash leaves them where a file had grown, were taken out.
+    /// Zero bytes, which a crash leaves at the end of a growing file, were removed.
     Zeros {
-        /// How many.
+        /// The number of bytes.
         bytes: u64,
     },
-    /// The last line was a whole record without a line end; it has one now.
+    /// The last line was a complete record without a line end; now it has one.
     Unterminated,
-    /// A record named a parent that is nowhere in the file; its parent is now the record before it in its chain.
+    /// The parent of a record is missing; now its parent is the previous record of its chain.
     Relinked {
         /// The record.
         record: String,
-        /// The parent that is missing.
+        /// The missing parent.
         from: String,
-        /// Its parent now.
+        /// The new parent.
         to: String,
     },
-    /// A record stood there before, byte for byte the same; it was taken out.
+    /// A record that is byte for byte the same as an earlier one was removed.
     Doubled {
         /// The record.
         record: String,
-        /// The line on which it stays.
+        /// The line of the earlier one.
         first: u64,
     },
-    /// A record has the id of an earlier one and says something else. Both stay: the client goes by the later one.
+    /// A record has the id of an earlier one and another content. Both stay: the client uses the
+    /// later one.
     Conflicting {
         /// The id.
         record: String,
         /// The line of the earlier one.
         first: u64,
     },
-    /// A record names a parent that is nowhere in the file, and nothing of its chain comes before it. It stays.
+    /// The parent of a record is missing, and its chain has no previous record. It stays.
     Rootless {
         /// The record.
         record: String,
     },
-    /// Bytes that are no UTF-8, inside of strings. They stay: the client reads each as a replacement character.
+    /// Bytes in strings that are not UTF-8. They stay: the client reads each as a replacement
+    /// character.
     NoUtf8,
 }
 
-impl What {
-    /// Whether the text was changed for it.
+impl LineDamage {
+    /// Returns true if the text was changed.
     pub fn is_repair(&self) -> bool {
         !matches!(
             self,
@@ -85,31 +88,31 @@ impl What {
     }
 }
 
-/// Of a fragment, this many bytes are shown.
-const SHOWN: usize = 80;
+/// Maximum number of bytes shown of a fragment.
+const MAX_SHOWN: usize = 80;
 
-/// The ids of all whole records.
+/// The ids of all complete records.
 #[derive(Debug, Default)]
-pub struct Survey {
-    records: HashSet<String>,
+pub struct RecordIds {
+    ids: HashSet<String>,
 }
 
-impl Survey {
-    /// Takes in the next lines, the last of which may have no end.
-    pub fn lines(&mut self, text: &[u8]) {
+impl RecordIds {
+    /// Adds the next lines; the last one may have no line end.
+    pub fn add_lines(&mut self, text: &[u8]) {
         for line in lines(text) {
-            for record in take_apart(body(line)).records {
-                self.records
-                    .extend(Shape::of(record).and_then(|shape| shape.uuid));
+            for record in split_line(body(line)).records {
+                self.ids
+                    .extend(Shape::parse(record).and_then(|shape| shape.uuid));
             }
         }
     }
 }
 
-/// Writes the healed text, front to back.
+/// Writes the repaired text, front to back.
 #[derive(Debug)]
-pub struct Healer {
-    survey: Survey,
+pub struct Repairer {
+    ids: RecordIds,
     line: u64,
     /// The latest record of each id.
     seen: HashMap<String, Seen>,
@@ -118,22 +121,22 @@ pub struct Healer {
     findings: Vec<Finding>,
 }
 
-/// A record that was written: its line, and its hash before and after healing.
+/// A written record: its line, and its hash before and after the repair.
 #[derive(Debug)]
 struct Seen {
     line: u64,
-    was: blake3::Hash,
-    is: blake3::Hash,
+    before: blake3::Hash,
+    after: blake3::Hash,
 }
 
 /// The parent of a record.
 enum Parent {
-    /// It is in the file, or there is none.
-    There,
-    /// It is missing, and no record of the chain comes before.
-    Nowhere,
-    /// It is missing; `text` is the record with the one before in its place.
-    Other {
+    /// The parent is in the file, or the record has no parent.
+    Valid,
+    /// The parent is missing, and the chain has no previous record.
+    Missing,
+    /// The parent is missing; `text` is the record with the previous record as its parent.
+    Replaced {
         text: Vec<u8>,
         from: String,
         to: String,
@@ -143,20 +146,20 @@ enum Parent {
 /// The main conversation, or that of one sub-agent.
 type Chain = (bool, Option<String>);
 
-/// What takes the healed text, and what takes the fragments that are left out of it.
+/// The repaired text, and the fragments that are excluded from it.
 #[derive(Debug, Default)]
-pub struct Healed {
-    /// Healed lines.
+pub struct RepairedText {
+    /// Repaired lines.
     pub text: Vec<u8>,
-    /// Fragments, each on a line of its own.
+    /// Fragments, each on its own line.
     pub fragments: Vec<u8>,
 }
 
-impl Healer {
-    /// Heals the text that `survey` has seen.
-    pub fn new(survey: Survey) -> Self {
+impl Repairer {
+    /// Creates a repairer for the text with these records.
+    pub fn new(ids: RecordIds) -> Self {
         Self {
-            survey,
+            ids,
             line: 0,
             seen: HashMap::new(),
             last: HashMap::new(),
@@ -164,89 +167,89 @@ impl Healer {
         }
     }
 
-    /// Heals the next lines, the last of which may have no end.
-    pub fn lines(&mut self, text: &[u8], healed: &mut Healed) {
+    /// Repairs the next lines; the last one may have no line end.
+    pub fn repair_lines(&mut self, text: &[u8], repaired: &mut RepairedText) {
         for line in lines(text) {
             self.line += 1;
-            self.heal(line, healed);
+            self.repair_line(line, repaired);
         }
     }
 
-    /// What was found.
+    /// Returns the findings.
     pub fn finish(self) -> Vec<Finding> {
         self.findings
     }
 
-    fn heal(&mut self, line: &[u8], healed: &mut Healed) {
+    fn repair_line(&mut self, line: &[u8], repaired: &mut RepairedText) {
         let text = body(line);
         if is_blank(text) {
-            return healed.text.extend_from_slice(line);
+            return repaired.text.extend_from_slice(line);
         }
-        let parts = take_apart(text);
+        let parts = split_line(text);
         if parts.zeros > 0 {
-            self.found(What::Zeros { bytes: parts.zeros });
+            self.found(LineDamage::Zeros { bytes: parts.zeros });
         }
         for fragment in parts.fragments {
-            let shown = &fragment[..fragment.len().min(SHOWN)];
+            let shown = &fragment[..fragment.len().min(MAX_SHOWN)];
             let text = String::from_utf8_lossy(shown).into_owned();
-            self.found(What::Fragment {
+            self.found(LineDamage::Fragment {
                 bytes: fragment.len() as u64,
                 text,
             });
-            healed.fragments.extend_from_slice(fragment);
-            healed.fragments.push(b'\n');
+            repaired.fragments.extend_from_slice(fragment);
+            repaired.fragments.push(b'\n');
         }
         if parts.records.len() > 1 {
-            self.found(What::Glued {
+            self.found(LineDamage::Glued {
                 records: parts.records.len() as u64,
             });
         }
         if line.len() == text.len() && !parts.records.is_empty() {
-            self.found(What::Unterminated);
+            self.found(LineDamage::Unterminated);
         }
         for record in parts.records {
-            self.record(record, &mut healed.text);
+            self.repair_record(record, &mut repaired.text);
         }
     }
 
-    fn record(&mut self, record: &[u8], healed: &mut Vec<u8>) {
+    fn repair_record(&mut self, record: &[u8], repaired: &mut Vec<u8>) {
         if std::str::from_utf8(record).is_err() {
-            self.found(What::NoUtf8);
+            self.found(LineDamage::NoUtf8);
         }
-        let shape = Shape::of(record).unwrap_or_default();
+        let shape = Shape::parse(record).unwrap_or_default();
         let Some(uuid) = shape.uuid.clone() else {
-            return push_line(healed, record);
+            return push_line(repaired, record);
         };
         let parent = self.new_parent(record, &shape, &uuid);
         let text = match &parent {
-            Parent::Other { text, .. } => text,
-            Parent::There | Parent::Nowhere => record,
+            Parent::Replaced { text, .. } => text,
+            Parent::Valid | Parent::Missing => record,
         };
         let now = Seen {
             line: self.line,
-            was: blake3::hash(record),
-            is: blake3::hash(text),
+            before: blake3::hash(record),
+            after: blake3::hash(text),
         };
         if let Some(earlier) = self.seen.get(&uuid) {
             let first = earlier.line;
-            if earlier.was == now.was || earlier.is == now.is {
-                return self.found(What::Doubled {
+            if earlier.before == now.before || earlier.after == now.after {
+                return self.found(LineDamage::Doubled {
                     record: uuid,
                     first,
                 });
             }
-            self.found(What::Conflicting {
+            self.found(LineDamage::Conflicting {
                 record: uuid.clone(),
                 first,
             });
         }
-        push_line(healed, text);
+        push_line(repaired, text);
         match parent {
-            Parent::There => {}
-            Parent::Nowhere => self.found(What::Rootless {
+            Parent::Valid => {}
+            Parent::Missing => self.found(LineDamage::Rootless {
                 record: uuid.clone(),
             }),
-            Parent::Other { from, to, .. } => self.found(What::Relinked {
+            Parent::Replaced { from, to, .. } => self.found(LineDamage::Relinked {
                 record: uuid.clone(),
                 from,
                 to,
@@ -256,15 +259,15 @@ impl Healer {
         self.last.insert(shape.chain(), uuid);
     }
 
-    /// What becomes of the parent of a record.
+    /// Checks the parent of a record, and replaces a missing one.
     fn new_parent(&self, record: &[u8], shape: &Shape, uuid: &str) -> Parent {
         let missing = shape
             .parent
             .clone()
             .flatten()
-            .filter(|parent| !self.survey.records.contains(parent));
+            .filter(|parent| !self.ids.ids.contains(parent));
         let Some(from) = missing else {
-            return Parent::There;
+            return Parent::Valid;
         };
         let before = self
             .last
@@ -275,29 +278,31 @@ impl Healer {
             .as_deref()
             .and_then(|to| with_parent(record, &from, to));
         match (text, before) {
-            (Some(text), Some(to)) => Parent::Other { text, from, to },
-            _ => Parent::Nowhere,
+            (Some(text), Some(to)) => Parent::Replaced { text, from, to },
+            _ => Parent::Missing,
         }
     }
 
-    fn found(&mut self, what: What) {
+    fn found(&mut self, damage: LineDamage) {
         self.findings.push(Finding {
             line: self.line,
-            what,
+            damage,
         });
     }
 }
 
-/// How many lines of `text` end without being JSON. Cheap: only lines that look odd are parsed.
+/// Counts the terminated lines of `text` that are not JSON. Parses only lines that look damaged.
 pub fn damaged_lines(text: &[u8]) -> u64 {
     let damaged =
-        |line: &&[u8]| line.ends_with(b"\n") && looks_odd(body(line)) && !is_json(body(line));
+        |line: &&[u8]| line.ends_with(b"\n") && looks_damaged(body(line)) && !is_json(body(line));
     lines(text).filter(damaged).count() as u64
 }
 
-/// Whether a line may be no record. A record that the client wrote begins and ends with a brace, has no zero byte, and a brace before a
-/// quote stands in it only where a value may.
-fn looks_odd(line: &[u8]) -> bool {
+/// Returns true if a line may not be a record.
+///
+/// A record of the client begins and ends with a brace, has no zero byte, and has a brace before a
+/// quote only at the start of a value.
+fn looks_damaged(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     let begins_inside = |at: usize| at > 0 && !matches!(line[at - 1], b':' | b',' | b'[');
     !line.is_empty()
@@ -306,7 +311,7 @@ fn looks_odd(line: &[u8]) -> bool {
             || memmem::find_iter(line, b"{\"").any(begins_inside))
 }
 
-/// The fields by which a record is known.
+/// The fields that identify a record.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Shape {
@@ -328,12 +333,14 @@ fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>
 }
 
 impl Shape {
-    fn of(record: &[u8]) -> Option<Self> {
+    fn parse(record: &[u8]) -> Option<Self> {
         serde_json::from_slice(without_mark(record)).ok()
     }
 
-    /// Whether it is a record of its own and not a part of one: a part that says its type has neither the place in the conversation of a
-    /// tree record nor what state records refer to.
+    /// Returns true for a record, false for a part of one.
+    ///
+    /// A part with a type has neither the parent of a record in the tree nor the references of a
+    /// state record.
     fn is_record(&self) -> bool {
         let in_tree = self.uuid.is_some() && self.parent.is_some();
         let state =
@@ -346,7 +353,7 @@ impl Shape {
     }
 }
 
-/// What a line is made of.
+/// The parts of a line.
 #[derive(Debug, Default)]
 struct Parts<'a> {
     records: Vec<&'a [u8]>,
@@ -354,7 +361,7 @@ struct Parts<'a> {
     zeros: u64,
 }
 
-fn take_apart(line: &[u8]) -> Parts<'_> {
+fn split_line(line: &[u8]) -> Parts<'_> {
     let mut parts = Parts::default();
     if is_blank(line) {
         return parts;
@@ -370,7 +377,8 @@ fn take_apart(line: &[u8]) -> Parts<'_> {
     parts
 }
 
-/// Divides a piece without zero bytes. At the beginning of a line a whole object is a record; elsewhere it must look like one.
+/// Splits a piece without zero bytes. At the beginning of a line any complete object is a record;
+/// elsewhere it must look like one.
 fn split_records<'a>(piece: &'a [u8], begins_line: bool, parts: &mut Parts<'a>) {
     let mut rest = piece.trim_ascii();
     let mut trusted = begins_line;
@@ -394,7 +402,7 @@ fn split_records<'a>(piece: &'a [u8], begins_line: bool, parts: &mut Parts<'a>) 
     }
 }
 
-/// The length of the record at the beginning of `text`.
+/// Returns the length of the record at the beginning of `text`.
 fn record_at(text: &[u8], trusted: bool) -> Option<usize> {
     if !text.starts_with(b"{") {
         return None;
@@ -402,9 +410,9 @@ fn record_at(text: &[u8], trusted: bool) -> Option<usize> {
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
     values.next()?.ok()?;
     let end = values.byte_offset();
-    // A part of a record is followed by more of that record.
+    // After a part of a record comes the rest of that record.
     let ends_well = matches!(text[end..].trim_ascii_start().first(), None | Some(b'{'));
-    let is_record = || Shape::of(&text[..end]).is_some_and(|shape| shape.is_record());
+    let is_record = || Shape::parse(&text[..end]).is_some_and(|shape| shape.is_record());
     let found = if trusted {
         ends_well || is_record()
     } else {
@@ -413,12 +421,13 @@ fn record_at(text: &[u8], trusted: bool) -> Option<usize> {
     found.then_some(end)
 }
 
-/// The record with another parent; `None` if the field is not written as the client does, without white space.
+/// Replaces the parent of a record; `None` if the field is not written as by the client, without
+/// white space.
 fn with_parent(record: &[u8], from: &str, to: &str) -> Option<Vec<u8>> {
     let field = |id: &str| format!("\"parentUuid\":\"{id}\"").into_bytes();
     let at = memmem::find(record, &field(from))?;
     let text = [&record[..at], &field(to), &record[at + field(from).len()..]].concat();
-    let parent = Shape::of(&text)?.parent.flatten();
+    let parent = Shape::parse(&text)?.parent.flatten();
     (parent.as_deref() == Some(to)).then_some(text)
 }
 
@@ -430,7 +439,7 @@ fn is_json(line: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(without_mark(line)).is_ok()
 }
 
-/// A line without the byte order mark, which the client passes over.
+/// Returns a line without the byte order mark, which the client ignores.
 fn without_mark(line: &[u8]) -> &[u8] {
     line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
 }

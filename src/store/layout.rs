@@ -1,54 +1,80 @@
-//! Where things lie in the store (`docs/dev/format.md`). Pure: paths in, paths out.
+//! Names in the store: branches, and paths of files (`docs/dev/format.md`). Must not do I/O.
 
-use super::milestone::MilestoneName;
-use super::note::NoteId;
+use super::format::milestone::MilestoneName;
+use super::format::note::NoteId;
 use crate::domain::extras::BundleId;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{RelativeName, SEGMENTS_SUFFIX, is_safe_path};
 use crate::domain::session_file::SessionFile;
 
-/// The file that holds the format version of the whole store.
+/// The branch that holds the sessions.
+pub const BRANCH: &str = "main";
+
+/// Ref of [`BRANCH`] in this clone.
+pub(super) const HEAD_REF: &str = "refs/heads/main";
+
+/// Ref of [`BRANCH`] on the remote, as last fetched or pushed.
+pub(super) const REMOTE_REF: &str = "refs/remotes/origin/main";
+
+/// File with the format version of the whole store.
 pub(super) const FORMAT_FILE: &str = "ccsync.json";
 
-/// The directory with one file per machine.
+/// Directory of the machines' files.
 pub(super) const MACHINES: &str = "machines";
 
-/// How the name of a forgotten machine's file ends.
+/// End of the name of a forgotten machine's file.
 pub(super) const FORGOTTEN_SUFFIX: &str = ".forgotten.json";
 
-/// The directory with the shards of sessions.
+/// Directory of the shards of sessions.
 pub(super) const SESSIONS: &str = "sessions";
 
-/// The directory with the notes that machines leave each other.
+/// Directory of the notes for other machines.
 pub(super) const NOTES: &str = "notes";
 
-/// The directory with names for states of the whole store.
+/// Directory of the names for states of the whole store.
 pub(super) const MILESTONES: &str = "milestones";
 
-/// Path of a note.
+/// Directory of the memory of projects.
+pub(super) const MEMORY: &str = "memory";
+
+/// Name of the description of a bundle.
+const BUNDLE_FILE: &str = "bundle.json";
+
+/// Name of the description of a bundle in format 1.
+const FORMER_BUNDLE_FILE: &str = "shelf.json";
+
+/// Directory of the files of a bundle.
+const BUNDLE_FILES: &str = "files";
+
+/// Longest path that is written to the working tree. That of any segment fits.
+const MAX_PATH_BYTES: usize = 1536;
+
+/// Returns the path of a note.
 pub(super) fn note(id: &NoteId) -> String {
     format!("{NOTES}/{id}.json")
 }
 
-/// Path of a milestone.
+/// Returns the path of a milestone.
 pub(super) fn milestone(name: &MilestoneName) -> String {
     format!("{MILESTONES}/{}.json", name.file_stem())
 }
 
-/// The directory with the memory of projects.
-pub(super) const MEMORY: &str = "memory";
-
-/// Path of the description of a shelf.
+/// Returns the path of the description of a bundle.
 pub(super) fn bundle(id: &BundleId) -> String {
-    format!("{id}/shelf.json")
+    format!("{id}/{BUNDLE_FILE}")
 }
 
-/// Path of a file of a shelf.
-pub(super) fn extras(id: &BundleId, name: &RelativeName) -> String {
-    format!("{id}/files/{name}")
+/// Returns the path of the description of a bundle in format 1.
+pub(super) fn former_bundle(id: &BundleId) -> String {
+    format!("{id}/{FORMER_BUNDLE_FILE}")
 }
 
-/// Whether `path` is a file of a shelf.
+/// Returns the path of a file of a bundle.
+pub(super) fn extra(id: &BundleId, name: &RelativeName) -> String {
+    format!("{id}/{BUNDLE_FILES}/{name}")
+}
+
+/// Returns true if `path` belongs to a bundle.
 pub(super) fn is_in_bundle(path: &str) -> bool {
     let parts: Vec<&str> = path.splitn(4, '/').collect();
     let (bundle, file) = match parts.as_slice() {
@@ -56,44 +82,51 @@ pub(super) fn is_in_bundle(path: &str) -> bool {
         [user, file, ..] => ((*user).to_owned(), *file),
         _ => return false,
     };
-    BundleId::try_from(bundle).is_ok() && matches!(file, "shelf.json" | "files")
+    BundleId::try_from(bundle).is_ok()
+        && matches!(file, BUNDLE_FILE | FORMER_BUNDLE_FILE | BUNDLE_FILES)
 }
 
-/// Path of a machine's file.
+/// Returns the path of a machine's file.
 pub(super) fn machine(id: &MachineId) -> String {
     format!("{MACHINES}/{id}.json")
 }
 
-/// Path of the file in which others propose paths to a machine.
+/// Returns the path of the file in which other machines propose paths to a machine.
 pub(super) fn proposed_paths(id: &MachineId) -> String {
+    format!("{MACHINES}/{id}.placeholders.json")
+}
+
+/// Returns the path of that file in format 1.
+pub(super) fn former_proposed_paths(id: &MachineId) -> String {
     format!("{MACHINES}/{id}.paths.json")
 }
 
-/// Path of what is kept of a machine that was forgotten.
+/// Returns the path of a forgotten machine's file.
 pub(super) fn forgotten(id: &MachineId) -> String {
     format!("{MACHINES}/{id}{FORGOTTEN_SUFFIX}")
 }
 
-/// Directory of a session.
+/// Returns the directory of a session.
 pub(super) fn session(id: &SessionId) -> String {
     format!("{SESSIONS}/{}/{id}", id.shard())
 }
 
-/// Path of a session's manifest.
+/// Returns the path of a session's manifest.
 pub(super) fn manifest(id: &SessionId) -> String {
     format!("{}/manifest.json", session(id))
 }
 
-/// Directory of the segments of one file of a session. No file of the session can have the name
-/// of such a directory, or a path below one.
-pub(super) fn segments(id: &SessionId, file: &SessionFile) -> String {
+/// Returns the directory of the segments of a session's file.
+///
+/// No file of the session can have the name of such a directory, or be in one.
+fn segments(id: &SessionId, file: &SessionFile) -> String {
     match file {
         SessionFile::Transcript => format!("{}/transcript", session(id)),
         SessionFile::Named(name) => format!("{}/files/{name}{SEGMENTS_SUFFIX}", session(id)),
     }
 }
 
-/// Path of one segment. It keeps the file's extension, so that editors and `git diff` know what they see.
+/// Returns the path of a segment. It has the file's extension, which editors and `git diff` use.
 pub(super) fn segment(id: &SessionId, file: &SessionFile, number: usize) -> String {
     let extension = file.name().map_or("jsonl", |name| extension(name.as_str()));
     let dot = if extension.is_empty() { "" } else { "." };
@@ -103,11 +136,11 @@ pub(super) fn segment(id: &SessionId, file: &SessionFile, number: usize) -> Stri
 fn extension(name: &str) -> &str {
     let last = name.rsplit('/').next().unwrap_or(name);
     let extension = last.rsplit_once('.').map_or("", |(_, extension)| extension);
-    let plain = extension.len() <= 8 && extension.bytes().all(|b| b.is_ascii_alphanumeric());
-    if plain { extension } else { "" }
+    let is_plain = extension.len() <= 8 && extension.bytes().all(|b| b.is_ascii_alphanumeric());
+    if is_plain { extension } else { "" }
 }
 
-/// The session that `path` (of a file in the store) belongs to.
+/// Returns the session that the file at `path` belongs to.
 pub(super) fn session_of(path: &str) -> Option<SessionId> {
     let mut parts = path.split('/');
     let (top, shard, id) = (parts.next()?, parts.next()?, parts.next()?);
@@ -116,25 +149,18 @@ pub(super) fn session_of(path: &str) -> Option<SessionId> {
     (top == SESSIONS && id.shard() == shard).then_some(id)
 }
 
-/// Whether `path`, which belongs to no session, is one of this program's files and not somebody else's.
-pub(super) fn is_ours(path: &str) -> bool {
-    path == FORMAT_FILE || path.split_once('/').is_some_and(|(top, _)| top == MACHINES)
+/// Returns true if `path` is a file about a machine.
+pub(super) fn is_machine_file(path: &str) -> bool {
+    path.split_once('/').is_some_and(|(top, _)| top == MACHINES)
 }
 
-/// The longest path that is written into the working tree: that of any segment fits.
-const MAX_PATH: usize = 1536;
-
-/// Whether `path` may be written into the working tree: relative, without tricks, and not git's own directory.
+/// Returns true if `path` may be written to the working tree: relative and not in `.git`.
 pub(super) fn is_safe(path: &str) -> bool {
-    let names_git = |part: &str| {
-        part.trim_end_matches(['.', ' '])
-            .eq_ignore_ascii_case(".git")
+    let is_git = |part: &str| {
+        let name = part.trim_end_matches(['.', ' ']).to_ascii_lowercase();
+        name == ".git" || part.to_ascii_lowercase().starts_with("git~")
     };
-    path.len() <= MAX_PATH
-        && is_safe_path(path)
-        && !path
-            .split('/')
-            .any(|part| names_git(part) || part.to_ascii_lowercase().starts_with("git~"))
+    path.len() <= MAX_PATH_BYTES && is_safe_path(path) && !path.split('/').any(is_git)
 }
 
 #[cfg(test)]
@@ -144,21 +170,21 @@ mod tests {
     #[test]
     fn layout_session_files_have_distinct_paths() {
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
-        let place = |name: &str| segment(&id, &RelativeName::new(name).unwrap().into(), 0);
-        // Each was a directory of the other's segments if these lay in `files/<name>/`.
+        let path = |name: &str| segment(&id, &RelativeName::new(name).unwrap().into(), 0);
+        // With segments in `files/<name>/`, each would be in a directory of another.
         let names = ["foo", "foo/000000", "foo/bar.txt", "foo/bar.txt/000000.txt"];
-        let places = names.map(place);
-        for (place, name) in places.iter().zip(names) {
-            assert!(is_safe(place), "{place}");
-            for other in &places {
+        let paths = names.map(path);
+        for (path, name) in paths.iter().zip(names) {
+            assert!(is_safe(path), "{path}");
+            for other in &paths {
                 assert!(
-                    other == place || !other.starts_with(&format!("{place}/")),
+                    other == path || !other.starts_with(&format!("{path}/")),
                     "{name}: {other}"
                 );
             }
         }
         assert_eq!(
-            places[2],
+            paths[2],
             format!("{}/files/foo/bar.txt.segments/000000.txt", session(&id))
         );
         let longest = format!(
@@ -166,7 +192,7 @@ mod tests {
             vec!["x".repeat(246); 4].join("/"),
             "x".repeat(32)
         );
-        assert!(is_safe(&place(&longest)), "the longest name fits");
+        assert!(is_safe(&path(&longest)), "the longest name fits");
     }
 
     #[test]

@@ -1,153 +1,179 @@
-//! Lock files that a killed process left in the repository. Nobody removes them by itself, and each stops every later command.
+//! Lock files of git and unfinished files that killed processes left in a repository.
 //!
-//! The repository belongs to this program, which opens it only under the machine-wide process lock. So no other ccsync is at work
-//! in it, and whoever made a lock that is there now is dead, but for one: a `git` whose ccsync was killed goes on until it
-//! notices. It holds a lock only while it renames one small file over another. Hence a lock of some age is nobody's, and a younger
-//! one is given the time to vanish by itself. Such a `git` may also take a lock later, while this process is at work.
+//! Git never removes its lock files by itself, and each one blocks all later commands.
 //!
-//! Where it is known that no such `git` lives (`sys::lock::ChildProcessLock`), nothing has to be waited for, and temporary files are
-//! removed too.
+//! The store is opened only under the process lock of this machine, so no other ccsync works in
+//! it, and each lock file is stale with one exception: a `git` whose ccsync was killed runs on
+//! until it notices. It holds a lock only while it renames one small file over another. So an old
+//! lock is stale, and a young one gets time to disappear by itself. Such a `git` may also take a
+//! lock later, while this process works: see [`retry_while_locked`].
+//!
+//! If it is known that no such `git` runs (`sys::lock::ChildProcessLock`), nothing has to be
+//! waited for, and temporary files are removed too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::StoreError;
-use crate::sys::fs as sys;
+use walkdir::{DirEntry, WalkDir};
 
-/// Many times what a living `git` needs between taking a lock and giving it back.
-const GRACE: Duration = Duration::from_secs(2);
+use super::error::StoreError;
+use crate::sys::fs::remove_file_if_exists;
+use crate::sys::temp::temp_files;
 
+/// Age of a stale lock: many times what a running `git` needs between taking and releasing it.
+const MAX_LOCK_AGE: Duration = Duration::from_secs(2);
+
+/// Pause between two looks at a lock.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Removes the locks in the repository at `git_dir`; takes two seconds at most, and only where a lock is younger than that.
+/// Beginning of the name of a directory in which a repository is prepared.
+pub(super) const UNFINISHED_PREFIX: &str = ".new-";
+
+/// Removes the locks in the repository at `git_dir`.
+///
+/// Waits at most two seconds, and only for locks that are younger.
 ///
 /// # Errors
-/// [`StoreError::Io`]
+/// [`StoreError::Io`].
 pub fn remove_stale_locks(git_dir: &Path) -> Result<(), StoreError> {
-    remove_outlasted(locks(git_dir))
+    remove_when_old(locks(git_dir))
 }
 
-fn remove_outlasted(locks: impl IntoIterator<Item = PathBuf>) -> Result<(), StoreError> {
-    let mut patience = GRACE;
+/// Removes the locks of refs that a killed push of this machine left in a remote on this disk.
+///
+/// Other machines may be pushing to it, so a young lock gets time to disappear.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn remove_stale_locks_of_remote(remote: &Path) -> Result<(), StoreError> {
+    let candidates = [remote.join(".git"), remote.to_owned()];
+    let is_repository = |path: &PathBuf| path.join("HEAD").exists();
+    let Some(git_dir) = candidates.into_iter().find(is_repository) else {
+        return Ok(());
+    };
+    let files = ["HEAD", "packed-refs"].map(|name| git_dir.join(format!("{name}.lock")));
+    let refs = locks_below(&git_dir.join("refs"), usize::MAX);
+    remove_when_old(files.into_iter().chain(refs))
+}
+
+fn remove_when_old(locks: impl IntoIterator<Item = PathBuf>) -> Result<(), StoreError> {
+    let mut wait = Wait::new();
     for lock in locks {
-        // The clock may have been set back: waiting ends all the same.
-        while is_young(&lock) && !patience.is_zero() {
-            thread::sleep(PAUSE);
-            patience = patience.saturating_sub(PAUSE);
-        }
-        match fs::remove_file(&lock) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreError::io("remove", &lock, e));
-            }
-            _ => {}
-        }
+        while is_young(&lock) && wait.pause() {}
+        remove_file_if_exists(&lock)?;
     }
     Ok(())
 }
 
-/// Removes everything that dead processes left half-made in the store at `path` and beside it. The caller holds the process lock and
-/// knows that no program lives that an earlier process started.
+/// Removes every lock and unfinished file in the store at `path` and in its parent directory.
+///
+/// The caller holds the process lock and knows that no program of an earlier process still runs.
 ///
 /// # Errors
-/// [`StoreError::Io`] for a lock that cannot be removed. Other things that cannot be removed are in nobody's way.
-pub fn remove_stale_locks_of_dead_processes(path: &Path) -> Result<(), StoreError> {
+/// [`StoreError::Io`] for a lock. Other files that cannot be removed do no harm.
+pub fn remove_stale_files(path: &Path) -> Result<(), StoreError> {
     if let Some(parent) = path.parent() {
-        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-            if entry
-                .file_name()
-                .to_str()
-                .is_some_and(|name| name.starts_with(super::BESIDE))
-            {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
+        remove_unfinished_repositories(parent);
     }
     let git_dir = path.join(".git");
     for lock in locks(&git_dir) {
-        fs::remove_file(&lock).map_err(|e| StoreError::io("remove", &lock, e))?;
+        remove_file_if_exists(&lock)?;
     }
-    sys::leftovers(&git_dir)
-        .iter()
-        .for_each(|path| drop(fs::remove_file(path)));
-    for entry in walkdir::WalkDir::new(git_dir.join("objects"))
+    for file in temp_files(&git_dir) {
+        let _ = fs::remove_file(file);
+    }
+    for entry in WalkDir::new(git_dir.join("objects"))
         .max_depth(2)
         .into_iter()
         .flatten()
+        .filter(is_unfinished)
     {
-        if is_half_made(&entry) {
-            let _ = super::worktree::remove(entry.path());
-        }
+        let _ = if entry.file_type().is_dir() {
+            fs::remove_dir_all(entry.path())
+        } else {
+            fs::remove_file(entry.path())
+        };
     }
     Ok(())
 }
 
-/// Whether it is an object, a pack or a group of them that a process was writing, or the mark by which `git fetch` guards a pack until
-/// it has moved its reference.
-fn is_half_made(entry: &walkdir::DirEntry) -> bool {
-    let name = entry.file_name().to_string_lossy();
-    let guards = || fs::read(entry.path()).is_ok_and(|text| text.starts_with(b"fetch-pack "));
-    name.starts_with("tmp_") || name.ends_with(".keep") && guards()
+fn remove_unfinished_repositories(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(UNFINISHED_PREFIX) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
-/// Removes the locks of references that a push of this machine left in the remote at `remote`, a repository on this disk, when the
-/// program that served it was killed. Other machines may be at work there, so that a young lock is given the time to vanish.
+/// Returns true for an object, a pack or a directory of them that a process was writing.
 ///
-/// # Errors
-/// [`StoreError::Io`]
-pub fn remove_stale_locks_of_remote(remote: &Path) -> Result<(), StoreError> {
-    let repository = [remote.join(".git"), remote.to_owned()]
-        .into_iter()
-        .find(|path| path.join("HEAD").exists());
-    let Some(repository) = repository else {
-        return Ok(());
-    };
-    let files = ["HEAD", "packed-refs"].map(|name| repository.join(format!("{name}.lock")));
-    let references = locks_below(&repository.join("refs"), usize::MAX);
-    remove_outlasted(files.into_iter().chain(references))
+/// Also for the mark by which `git fetch` protects a pack until it has moved its ref.
+fn is_unfinished(entry: &DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    let is_of_fetch = || fs::read(entry.path()).is_ok_and(|text| text.starts_with(b"fetch-pack "));
+    name.starts_with("tmp_") || name.ends_with(".keep") && is_of_fetch()
 }
 
-/// Repeats `step` while another process holds a lock that it needs; for about [`GRACE`] at most.
+/// Repeats `step` while another process holds a lock that it needs, for two seconds at most.
 pub(super) fn retry_while_locked<T>(
     step: impl Fn() -> Result<T, git2::Error>,
 ) -> Result<T, StoreError> {
-    let mut patience = GRACE;
+    let mut wait = Wait::new();
     loop {
         match step() {
-            Err(e) if e.code() == git2::ErrorCode::Locked && !patience.is_zero() => {
-                thread::sleep(PAUSE);
-                patience = patience.saturating_sub(PAUSE);
-            }
+            Err(e) if e.code() == git2::ErrorCode::Locked && wait.pause() => {}
             result => return Ok(result?),
         }
     }
 }
 
-/// The locks of index, refs, configuration and the like.
+/// Time that may still be waited. Counts pauses, because the clock may be set back.
+struct Wait {
+    left: Duration,
+}
+
+impl Wait {
+    fn new() -> Self {
+        Self { left: MAX_LOCK_AGE }
+    }
+
+    /// Sleeps for a moment; returns false if the time is over.
+    fn pause(&mut self) -> bool {
+        if self.left.is_zero() {
+            return false;
+        }
+        thread::sleep(PAUSE);
+        self.left = self.left.saturating_sub(PAUSE);
+        true
+    }
+}
+
+/// Returns the locks of index, refs, configuration and the like.
 fn locks(git_dir: &Path) -> Vec<PathBuf> {
     let all = locks_below(git_dir, 1)
         .chain(locks_below(&git_dir.join("refs"), usize::MAX))
         .chain(locks_below(&git_dir.join("objects/info"), usize::MAX));
-    // The exception is held for as long as git tidies up in the background, and stops nobody.
+    // Git holds this one during its housekeeping in the background. It blocks no command.
     all.filter(|path| !path.ends_with("gc.log.lock")).collect()
 }
 
-/// No ref has a name that ends in `.lock`.
+/// Returns the files `*.lock`. No ref has such a name.
 fn locks_below(directory: &Path, depth: usize) -> impl Iterator<Item = PathBuf> + use<> {
-    let files = walkdir::WalkDir::new(directory)
+    WalkDir::new(directory)
         .max_depth(depth)
         .into_iter()
-        .flatten();
-    let files = files
-        .filter(|e| e.file_type().is_file())
-        .map(walkdir::DirEntry::into_path);
-    files.filter(|path| path.extension().is_some_and(|e| e == "lock"))
+        .flatten()
+        .filter(|entry| entry.file_type().is_file())
+        .map(DirEntry::into_path)
+        .filter(|path| path.extension().is_some_and(|e| e == "lock"))
 }
 
 fn is_young(lock: &Path) -> bool {
     let modified = fs::metadata(lock).and_then(|m| m.modified());
-    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < GRACE))
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < MAX_LOCK_AGE))
 }
 
 #[cfg(test)]
@@ -178,9 +204,9 @@ mod tests {
             "refs/heads/main.lock",
             "refs/remotes/origin/main.lock",
         ];
-        let locks = names.map(|name| lock(dir.path(), name, GRACE));
-        let others =
-            ["index", "refs/heads/main", "logs/x.lock"].map(|name| lock(dir.path(), name, GRACE));
+        let locks = names.map(|name| lock(dir.path(), name, MAX_LOCK_AGE));
+        let others = ["index", "refs/heads/main", "logs/x.lock"]
+            .map(|name| lock(dir.path(), name, MAX_LOCK_AGE));
         remove_stale_locks(dir.path()).unwrap();
         assert!(locks.iter().all(|path| !path.exists()));
         assert!(others.iter().all(|path| path.exists()));
@@ -191,14 +217,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = lock(dir.path(), "index.lock", Duration::ZERO);
         let holder = thread::spawn(move || {
-            thread::sleep(GRACE / 10);
+            thread::sleep(MAX_LOCK_AGE / 10);
             fs::remove_file(path)
         });
         remove_stale_locks(dir.path()).unwrap();
         holder
             .join()
             .unwrap()
-            .expect("nobody else removed the lock");
+            .expect("no other process removed the lock");
     }
 
     #[test]
@@ -208,7 +234,7 @@ mod tests {
         let blob = repo.blob(b"text").unwrap();
         let path = lock(&repo.path().join("refs"), "tags/x.lock", Duration::ZERO);
         let holder = thread::spawn(move || {
-            thread::sleep(GRACE / 10);
+            thread::sleep(MAX_LOCK_AGE / 10);
             fs::remove_file(path)
         });
         retry_while_locked(|| repo.reference("refs/tags/x", blob, true, "test").map(drop)).unwrap();

@@ -1,6 +1,6 @@
 //! Time as an argument, so that leases and waits are tested without sleeping.
 //!
-//! Owns the only calls of the system's clocks. Must not format times or decide what they mean.
+//! Owns the only calls of the system's clocks. Must not decide what a time means.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -8,26 +8,28 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Local, NaiveDateTime, TimeDelta, Utc};
 
-/// A time as the clocks on the wall of this machine show it, to the second.
+/// Formats a time in this machine's time zone, to the second.
 pub fn local(time: DateTime<Utc>) -> String {
     time.with_timezone(&Local)
         .format("%Y-%m-%d %H:%M:%S")
         .to_string()
 }
 
-/// The moment at which the clocks on the wall of this machine show `time`; the earlier one of two, none if they never do.
-pub fn of_local(time: NaiveDateTime) -> Option<DateTime<Utc>> {
+/// Converts a local time of this machine: to the earlier of two candidates, or to nothing if the
+/// clocks skip it.
+pub fn local_to_utc(time: NaiveDateTime) -> Option<DateTime<Utc>> {
     time.and_local_timezone(Local)
         .earliest()
         .map(|time| time.to_utc())
 }
 
-/// Where the program learns the time and how it waits.
+/// The source of time, and the way to wait.
 pub trait Clock: Send + Sync {
     /// The wall clock. May jump in either direction, and differs between machines.
     fn now(&self) -> DateTime<Utc>;
-    /// Time since some fixed moment of this process; never goes back. Stands still while the machine sleeps on Linux
-    /// and macOS, so "not seen for so long" errs towards waiting.
+    /// Time since some fixed moment of this process; never goes back.
+    ///
+    /// It stops while the machine sleeps on Linux and macOS, so a limit may be reached late.
     fn monotonic(&self) -> Duration;
     /// Waits for `d`.
     fn sleep(&self, d: Duration);
@@ -69,14 +71,17 @@ impl Clock for SystemClock {
     }
 }
 
-/// By how much the clocks of this process go ahead of the system's.
+/// Returns how far the clocks of this process are ahead of the system's.
 #[cfg(not(feature = "fail-points"))]
 fn ahead() -> Duration {
     Duration::ZERO
 }
 
-/// By how much the clocks of this process go ahead of the system's: with the feature `fail-points`, as many seconds as the file says that
-/// `CCSYNC_CLOCK_AHEAD` names. It is read at every look at the clock, so that a test moves the time of a process that runs.
+/// Returns how far the clocks of this process are ahead of the system's.
+///
+/// With the feature `fail-points`, it is the number of seconds in the file that
+/// `CCSYNC_CLOCK_AHEAD` names. The file is read at every call, so that a test can move the time
+/// of a running process.
 #[cfg(feature = "fail-points")]
 #[expect(
     clippy::disallowed_methods,
@@ -92,7 +97,7 @@ fn ahead() -> Duration {
     )
 }
 
-/// A clock that moves only when told to; sleeping on it moves it and returns at once.
+/// A clock for tests. It moves only by calls; sleeping moves it and returns at once.
 #[derive(Debug)]
 pub struct ManualClock {
     time: Mutex<Time>,
@@ -105,7 +110,7 @@ struct Time {
 }
 
 impl ManualClock {
-    /// A clock whose wall stands at `wall` and whose monotonic time is zero.
+    /// Creates a clock with the wall time `wall` and the monotonic time zero.
     pub fn new(wall: DateTime<Utc>) -> Self {
         Self {
             time: Mutex::new(Time {
@@ -122,7 +127,7 @@ impl ManualClock {
         time.wall += TimeDelta::from_std(d).unwrap_or(TimeDelta::MAX);
     }
 
-    /// Sets the wall clock only, as a person or a time server does.
+    /// Sets the wall clock only, as a time server does.
     pub fn set_wall(&self, wall: DateTime<Utc>) {
         self.time().wall = wall;
     }

@@ -1,83 +1,88 @@
 //! The environment, read once at the start of the process into a value.
 //!
-//! Owns every look at environment variables, directories of the platform, the host's name and the terminal. Must not be
-//! read a second time: later code gets the value and sees one truth.
+//! Owns every access to environment variables, directories of the platform, the host's name and
+//! the terminal. Must not be read a second time: later code gets the value.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::UserError;
 use crate::domain::placeholder::System;
 
-/// What the process was started with.
+/// Everything that the process was started with.
 #[derive(Debug, Clone)]
 pub struct Env {
     /// The user's home directory.
     pub home: PathBuf,
-    /// Whose path rules hold here.
+    /// The system whose path rules apply here.
     pub system: System,
     /// The host's name without its domain.
     pub host_name: String,
-    /// The directory that the process was started in, if it can be told.
+    /// The directory that the process was started in, if it is known.
     pub directory: Option<PathBuf>,
-    /// What tells this host from a copy of its files on another one, where the system has such a thing.
+    /// Distinguishes this host from another host with a copy of its files, if the system can.
     pub host_mark: Option<String>,
-    /// Where the client keeps its files.
+    /// The directory in which the client keeps its files.
     pub claude_dir: PathBuf,
-    /// The client's program: `claude` as the PATH has it, or else where the client's own installer puts it.
+    /// The client's program: `claude` on the PATH, else the path used by the client's installer.
     pub client: PathBuf,
-    /// This program's own file, where the system tells.
+    /// This program's own file, if the system knows it.
     pub program: Option<PathBuf>,
-    /// Where programs are looked for, in order.
+    /// The directories of the PATH, in order.
     pub search_path: Vec<PathBuf>,
-    /// Where this program keeps its files.
+    /// Name or path of the user's login shell, if the system tells.
+    pub shell: Option<PathBuf>,
+    /// Directory in which programs look for data files of the user's.
+    pub data_home: PathBuf,
+    /// The directories in which this program keeps its files.
     pub dirs: Dirs,
-    /// Whether somebody can answer.
+    /// Standard input is a terminal, so that the user can answer.
     pub stdin_is_terminal: bool,
-    /// Whether somebody reads the results.
+    /// Standard output is a terminal.
     pub stdout_is_terminal: bool,
-    /// Whether somebody reads the messages.
+    /// Standard error is a terminal.
     pub stderr_is_terminal: bool,
-    /// Whether colours are unwanted (`NO_COLOR`, <https://no-color.org>; `TERM=dumb`).
+    /// Colours are unwanted (`NO_COLOR`, <https://no-color.org>; `TERM=dumb`).
     pub no_color: bool,
-    /// Whether the terminal cannot move its cursor (`TERM=dumb`), so that it can only be written line by line.
+    /// The terminal cannot move its cursor (`TERM=dumb`) and is written line by line.
     pub only_lines: bool,
-    /// Width of the terminal, where there is one.
+    /// Width of the terminal, if there is one.
     pub columns: Option<usize>,
-    /// Its height.
+    /// Height of the terminal, if there is one.
     pub rows: Option<usize>,
-    /// What decides how `git` is run.
+    /// Settings for running `git`.
     pub git: GitEnv,
 }
 
 /// The directories of this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
-    /// Written by people: `config.toml`.
+    /// Written by the user: `config.toml`.
     pub config: PathBuf,
     /// The store.
     pub data: PathBuf,
-    /// What can be lost without losing a session: caches, the process lock.
+    /// Files that can be lost without losing a session: caches, the process lock.
     pub state: PathBuf,
 }
 
-/// What the environment says about running `git`.
+/// The part of the environment that concerns `git`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GitEnv {
-    /// The user has an ssh command of their own (`GIT_SSH_COMMAND` or `GIT_SSH`): it is left alone.
+    /// The user has set an ssh command (`GIT_SSH_COMMAND` or `GIT_SSH`), which is kept.
     pub own_ssh_command: bool,
 }
 
-/// Why the environment is not usable.
+/// The reason why the environment is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvError {
-    /// Neither `HOME` nor its equivalent says where the user lives.
-    #[error("the home directory is unknown: set {variable}")]
+    /// The variable with the home directory is not set.
+    #[error("cannot find the home directory: {variable} is not set")]
     NoHome {
         /// The variable to set.
         variable: &'static str,
     },
-    /// A directory must not depend on where the program is started.
+    /// A directory must not depend on the current one.
     #[error("{variable} must be an absolute path, not `{}`", path.display())]
     Relative {
         /// The variable.
@@ -111,7 +116,8 @@ impl Env {
         })
     }
 
-    /// What follows from variables alone. `get` gives a variable's value, `None` if unset or empty.
+    /// Reads what follows from variables alone. `get` returns the value of a variable, or `None`
+    /// if it is unset or empty.
     fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, EnvError> {
         let home = home(get)?;
         let claude_dir = match get("CLAUDE_CONFIG_DIR") {
@@ -126,8 +132,10 @@ impl Env {
         };
         Ok(Self {
             dirs: Dirs::from_variables(get, &home)?,
+            shell: get("SHELL").map(PathBuf::from),
+            data_home: data_home(get, &home),
             home,
-            system: System::of_build(),
+            system: System::current(),
             host_name: String::new(),
             directory: None,
             host_mark: None,
@@ -156,7 +164,7 @@ impl GitEnv {
 }
 
 impl Dirs {
-    /// All below one directory.
+    /// Puts all of them below one directory.
     pub fn below(base: &Path) -> Self {
         Self {
             config: base.join("config"),
@@ -165,7 +173,8 @@ impl Dirs {
         }
     }
 
-    /// `CCSYNC_HOME` if set; else each `XDG_*_HOME` that is set, also on macOS and Windows; else the platform's places.
+    /// Uses `CCSYNC_HOME` if it is set; else each `XDG_*_HOME` that is set, also on macOS and
+    /// Windows; else the platform's directories.
     fn from_variables(
         get: &dyn Fn(&str) -> Option<OsString>,
         home: &Path,
@@ -173,8 +182,8 @@ impl Dirs {
         if let Some(base) = get("CCSYNC_HOME") {
             return Ok(Self::below(&absolute("CCSYNC_HOME", base.into())?));
         }
-        let standard = Self::of_platform(home);
-        // A relative value is invalid and to be ignored (XDG Base Directory Specification 0.8).
+        let standard = Self::for_platform(home);
+        // A relative value is invalid and must be ignored (XDG Base Directory Specification 0.8).
         let xdg = |name: &str| {
             get(name)
                 .map(PathBuf::from)
@@ -194,7 +203,7 @@ impl Dirs {
         })
     }
 
-    fn of_platform(home: &Path) -> Self {
+    fn for_platform(home: &Path) -> Self {
         match directories::ProjectDirs::from("", "", "ccsync") {
             Some(dirs) => Self {
                 config: dirs.config_dir().to_owned(),
@@ -205,6 +214,18 @@ impl Dirs {
             },
             None => Self::below(&home.join(".ccsync")),
         }
+    }
+}
+
+/// Returns `$XDG_DATA_HOME`, or the default of the system.
+fn data_home(get: &dyn Fn(&str) -> Option<OsString>, home: &Path) -> PathBuf {
+    let given = get("XDG_DATA_HOME").map(PathBuf::from);
+    let windows = || directories::BaseDirs::new().map(|dirs| dirs.data_dir().to_owned());
+    let standard = || home.join(".local").join("share");
+    match given.filter(|path| path.is_absolute()) {
+        Some(given) => given,
+        None if cfg!(windows) => windows().unwrap_or_else(standard),
+        None => standard(),
     }
 }
 
@@ -244,10 +265,10 @@ fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// The system of the build, or WSL: both WSL 1 and 2 name Microsoft in the kernel's release.
+/// Returns the system of the build, or WSL: WSL 1 and 2 name Microsoft in the kernel's release.
 fn system() -> System {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    match System::of_build() {
+    match System::current() {
         System::Linux if release.to_ascii_lowercase().contains("microsoft") => System::Wsl,
         system => system,
     }
@@ -285,14 +306,15 @@ fn full_host_name() -> String {
         .into_owned()
 }
 
-/// Where Linux systems keep a random id that was made when they were installed (machine-id(5)).
+/// The random id that Linux systems get at their installation (machine-id(5)).
 const MACHINE_ID: &str = "/etc/machine-id";
 
-/// The id itself is not for others (machine-id(5)): what is kept of it tells two hosts apart and leads nowhere.
+/// Hashes the id, which must stay confidential (machine-id(5)): the hash distinguishes two hosts
+/// and reveals nothing.
 fn host_mark(machine_id: &Path) -> Option<String> {
     let id = std::fs::read_to_string(machine_id).ok()?;
     let id = id.trim();
-    // An image of a container has an empty one, one that was not started yet the word `uninitialized`.
+    // It is empty in the image of a container, and `uninitialized` before the first start.
     let is_id = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
     is_id.then(|| {
         blake3::Hash::from(blake3::derive_key(
@@ -304,12 +326,25 @@ fn host_mark(machine_id: &Path) -> Option<String> {
     })
 }
 
-/// Rows and columns.
+/// Returns rows and columns.
 fn terminal_size() -> Option<(usize, usize)> {
     let stdout_size = dialoguer::console::Term::stdout().size_checked();
     let size = stdout_size.or_else(|| dialoguer::console::Term::stderr().size_checked());
     size.map(|(rows, columns)| (rows.into(), columns.into()))
         .filter(|(rows, columns)| *rows > 0 && *columns > 0)
+}
+
+impl UserError for EnvError {
+    fn hints(&self) -> Vec<String> {
+        vec![match self {
+            Self::NoHome { variable } => {
+                format!("set it with `export {variable}=/path/to/your/home`")
+            }
+            Self::Relative { variable, .. } => {
+                format!("unset it, or run `export {variable}=/an/absolute/path`")
+            }
+        }]
+    }
 }
 
 #[cfg(all(test, unix))]
@@ -360,7 +395,7 @@ mod tests {
     fn env_missing_home_and_relative_path_are_refused() {
         assert_eq!(
             env(&[]).unwrap_err().to_string(),
-            "the home directory is unknown: set HOME"
+            "cannot find the home directory: HOME is not set"
         );
         let relative = env(&[("HOME", "/h"), ("CLAUDE_CONFIG_DIR", "x")]).unwrap_err();
         assert_eq!(

@@ -1,7 +1,8 @@
-//! Named moments at which a test can have this process killed, to see that the next run puts everything right.
+//! Named moments at which a test can kill this process, to check that the next run recovers.
 //!
-//! Nothing at all without the Cargo feature `fail-points`. With it, `CCSYNC_KILL_AT=NAME` or `NAME:N` makes the process kill itself when
-//! it comes by the point of that name (for the N-th time), and `CCSYNC_POINTS_TO=FILE` writes down each point that it comes by.
+//! Does nothing without the Cargo feature `fail-points`. With it, `CCSYNC_KILL_AT=NAME` or
+//! `NAME:N` makes the process kill itself when it passes the point of that name (for the N-th
+//! time), and `CCSYNC_POINTS_TO=FILE` records each point that it passes.
 
 #[cfg(feature = "fail-points")]
 pub use armed::{POINTS, fail_point};
@@ -17,16 +18,16 @@ mod armed {
     use std::io::Write;
     use std::sync::{LazyLock, Mutex};
 
-    /// The names of all points, in about the order in which a process comes by.
+    /// The names of all points, in about the order in which a process passes them.
     pub const POINTS: &[&str] = &[
         "the lock is taken",
-        "before what the dead left is removed",
-        "what the dead left is removed",
-        "a repository is prepared beside its place",
+        "before stale files are removed",
+        "stale files are removed",
+        "a repository is prepared",
         "a repository is in its place",
-        "the index is thrown away",
-        "the working tree is thrown away",
-        "the working tree is written anew",
+        "the index is discarded",
+        "the working tree is discarded",
+        "the working tree is rewritten",
         "the store is open",
         "before a fetch",
         "after a fetch",
@@ -35,20 +36,20 @@ mod armed {
         "before a merge is committed",
         "the configuration is saved",
         "before the machine is registered",
-        "paths of others are adopted",
+        "proposed paths are adopted",
         "the sessions are found",
         "the push is planned",
         "the pull is planned",
         "a restore is planned",
-        "what is here is stored before a restore",
+        "local changes are stored before a restore",
         "restored forks are stored",
-        "a session is put back",
-        "a file is taken away",
-        "what came later beside it is gone",
-        "a milestone is about to be named",
+        "a session is restored",
+        "a file is removed",
+        "newer files of a session are removed",
+        "before a milestone is created",
         "a file of the working tree is half written",
         "a file of the store is written",
-        "a pack is begun",
+        "a pack is started",
         "a pack is complete",
         "a pack and its index are on the disk",
         "a pack has its name",
@@ -66,25 +67,25 @@ mod armed {
         "a lock has moved on the remote",
         "a claim is removed",
         "the claims are settled",
-        "the note for the model is written",
+        "the path notice is written",
         "the client is about to run",
         "the client has ended",
-        "a temporary file is there",
+        "a temporary file is created",
         "a temporary file is written",
         "a temporary file has its name",
-        "a file is about to be extended",
+        "before a file is extended",
         "a part is appended",
         "a file is extended",
         "a former file is kept",
         "before a journal entry",
         "a journal entry is written",
-        "a change is taken back",
-        "the former journal goes",
-        "prose is committed",
-        "a file beside sessions is written",
-        "a text beside sessions is put back",
-        "a file beside sessions is removed",
-        "what was removed is saved",
+        "a change is undone",
+        "before a journal is replaced",
+        "extras are committed",
+        "an extras file is written",
+        "an extras file is restored",
+        "an extras file is removed",
+        "deleted sessions are saved",
         "ccsync's index is saved",
     ];
 
@@ -131,13 +132,13 @@ mod armed {
 
         fn pass(&self, name: &'static str) {
             let time = {
-                let mut counts = self.counts.lock().expect("nobody panics while counting");
+                let mut counts = self.counts.lock().expect("counting does not panic");
                 let count = counts.entry(name).or_default();
                 *count += 1;
                 *count
             };
             if let Some(log) = &self.log {
-                writeln!(log.lock().expect("nobody panics while writing"), "{name}")
+                writeln!(log.lock().expect("writing does not panic"), "{name}")
                     .expect("the log can be written");
             }
             if self
@@ -150,7 +151,7 @@ mod armed {
         }
     }
 
-    /// What the kernel does to a process that has no say in it.
+    /// Ends the process as the kernel does: no destructor runs.
     fn die() -> ! {
         #[cfg(unix)]
         let _ =

@@ -1,8 +1,8 @@
-//! One process at a time: a lock that the kernel frees when its holder dies; and whether programs that the dead holder
-//! started live on.
+//! Locks between processes, which the kernel frees when their holder ends: one for ccsync itself,
+//! one for the programs that it starts.
 //!
-//! Owns the lock files. They are never deleted: a process may still hold an unlinked file while another locks a new one of
-//! the same name, and then both believe that they are alone.
+//! Owns the lock files. They are never deleted: a process may still hold an unlinked file while
+//! another one locks a new file of the same name, and then both believe that they are alone.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -12,27 +12,28 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::fs::{self, PathError};
 use super::signal::Interrupted;
+use crate::domain::error::{ErrorKind, UserError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 
-/// Held until dropped, or until the process ends, however it ends.
+/// The lock of one ccsync process. Held until dropped, or until the process ends in any way.
 #[derive(Debug)]
 pub struct ProcessLock {
-    /// Closing the file frees the lock.
+    /// Closing the file releases the lock.
     file: File,
     was_abandoned: bool,
-    /// The next holder finds all in order.
-    in_order: bool,
+    /// No stale files remain for the next holder.
+    is_clean: bool,
 }
 
 /// Why the lock was not acquired.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process held it all the time.
-    #[error("another ccsync process{} is still working", pid.map(|p| format!(" ({p})")).unwrap_or_default())]
+    /// Another process held it during the whole wait.
+    #[error("another ccsync process{} is running", pid.map(|p| format!(" ({p})")).unwrap_or_default())]
     Busy {
-        /// The holder, if it could be read.
+        /// The process id of the holder, if it could be read.
         pid: Option<u32>,
     },
     /// An interruption arrived while waiting.
@@ -44,9 +45,9 @@ pub enum LockError {
 }
 
 impl ProcessLock {
-    /// Locks the file at `path` (created if missing), waiting up to `wait` for its holder.
+    /// Locks the file at `path`, which is created if it is missing. Waits up to `wait`.
     ///
-    /// `on_wait` is called once, when the lock turns out to be held, with the holder's process id where it is known.
+    /// Calls `on_wait` once if the lock is held, with the holder's process id if it is known.
     ///
     /// # Errors
     /// [`LockError`]
@@ -59,7 +60,7 @@ impl ProcessLock {
         let mut file = open(path)?;
         let began = clock.monotonic();
         let mut pause = FIRST_PAUSE;
-        let mut told = false;
+        let mut is_first = true;
         while !try_lock(&file, path)? {
             super::signal::check()?;
             let waited = clock.monotonic().saturating_sub(began);
@@ -68,95 +69,98 @@ impl ProcessLock {
                     pid: holder(&mut file),
                 });
             }
-            if !told {
+            if std::mem::take(&mut is_first) {
                 on_wait(holder(&mut file));
-                told = true;
             }
             clock.sleep(pause.min(wait - waited));
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
         let was_abandoned = holder(&mut file).is_some();
-        // If the pid cannot be written, the lock holds all the same.
+        // The lock holds even if the pid cannot be written.
         let _ = write_pid(&mut file);
         Ok(Self {
             file,
             was_abandoned,
-            in_order: !was_abandoned,
+            is_clean: !was_abandoned,
         })
     }
 
-    /// Whether the holder before this one never came to give the lock back, so that it may have left things behind.
+    /// Returns true if the previous holder crashed while holding the lock.
     pub fn was_abandoned(&self) -> bool {
         self.was_abandoned
     }
 
-    /// What the dead predecessor left is cleared away; until this is said, the next holder is told of it too.
+    /// Records that the stale files of the previous holder are removed. Until then, the next
+    /// holder sees the lock as abandoned, too.
     pub fn mark_clean(&mut self) {
-        self.in_order = true;
+        self.is_clean = true;
     }
 }
 
 impl Drop for ProcessLock {
     fn drop(&mut self) {
-        // Whoever finds no pid in the file knows that all is in order.
-        if self.in_order {
+        // A file without a pid tells the next holder that nothing was abandoned.
+        if self.is_clean {
             let _ = self.file.set_len(0);
         }
     }
 }
 
-/// A lock that passes on to every program that this process starts, and that the kernel frees when the last of them has ended.
+/// A shared lock that every program started by this process inherits. The kernel frees it when
+/// the last of them has ended.
 ///
-/// A program that outlives the process which started it may still write where the next process is at work.
+/// A program that outlives its ccsync may still write to the files of the next one.
 #[derive(Debug)]
 pub struct ChildProcessLock {
     /// Closing the file gives up this process's share.
     _file: File,
-    alone: bool,
+    is_alone: bool,
 }
 
 impl ChildProcessLock {
-    /// Takes a share of the lock at `path`, after waiting up to `wait` for what programs of earlier processes still hold of it.
-    /// Held under a [`ProcessLock`], so that nobody else competes.
+    /// Takes a share of the lock at `path`. First waits up to `wait` for programs of earlier
+    /// processes to end.
+    ///
+    /// The caller holds a [`ProcessLock`], so that no other process competes.
     ///
     /// # Errors
     /// [`PathError`]
     pub fn acquire(path: &Path, wait: Duration, clock: &dyn Clock) -> Result<Self, PathError> {
         let file = open(path)?;
         let began = clock.monotonic();
-        let mut alone = try_lock(&file, path)?;
-        while !alone
+        let mut is_alone = try_lock(&file, path)?;
+        while !is_alone
             && clock.monotonic().saturating_sub(began) < wait
             && !super::signal::interrupted()
         {
             clock.sleep(FIRST_PAUSE);
-            alone = try_lock(&file, path)?;
+            is_alone = try_lock(&file, path)?;
         }
         let failed = |e| PathError::new("lock", path, e);
-        // Together with those who would not end: whoever comes next must hear of ours too.
+        // Shared with the programs that did not end: the next process must see ours, too.
         file.lock_shared().map_err(failed)?;
-        let passed_on = pass_on(&file).map_err(failed)?;
+        let is_inherited = let_children_inherit(&file).map_err(failed)?;
         Ok(Self {
             _file: file,
-            alone: alone && passed_on,
+            is_alone: is_alone && is_inherited,
         })
     }
 
-    /// Whether no program of an earlier process is alive any more.
+    /// Returns true if all programs of earlier processes have ended.
     pub fn is_alone(&self) -> bool {
-        self.alone
+        self.is_alone
     }
 }
 
-/// Lets programs inherit the open file; false where the system has no such thing.
+/// Lets child processes inherit the open file; false on systems that cannot.
 #[cfg(unix)]
-fn pass_on(file: &File) -> io::Result<bool> {
+fn let_children_inherit(file: &File) -> io::Result<bool> {
     rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty())?;
     Ok(true)
 }
 
 #[cfg(not(unix))]
-fn pass_on(_: &File) -> io::Result<bool> {
+fn let_children_inherit(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
@@ -192,10 +196,29 @@ fn holder(file: &mut File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// In one step and always of the same length: the file is never empty between the pid of a dead holder and that of the next.
+/// Writes the pid in one step and always with the same length, so that the file is never empty
+/// between the pid of a crashed holder and that of the next one.
 fn write_pid(file: &mut File) -> io::Result<()> {
     file.rewind()?;
     file.write_all(format!("{:<15}\n", std::process::id()).as_bytes())
+}
+
+impl UserError for LockError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Busy { .. } => ErrorKind::Busy,
+            Self::Interrupted(e) => e.kind(),
+            Self::Path(e) => e.kind(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Busy { .. } => vec!["run the command again when it has finished".to_owned()],
+            Self::Interrupted(e) => e.hints(),
+            Self::Path(e) => e.hints(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -209,17 +232,17 @@ mod tests {
         let path = dir.path().join("state/lock");
         let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
         let second = Duration::from_secs(1);
-        let held = ProcessLock::acquire(&path, second, &clock, &mut |_| panic!("nobody holds it"))
-            .unwrap();
-        let mut told = Vec::new();
+        let held =
+            ProcessLock::acquire(&path, second, &clock, &mut |_| panic!("it is free")).unwrap();
+        let mut waits = Vec::new();
         let error =
-            ProcessLock::acquire(&path, second, &clock, &mut |pid| told.push(pid)).unwrap_err();
+            ProcessLock::acquire(&path, second, &clock, &mut |pid| waits.push(pid)).unwrap_err();
         let me = Some(std::process::id());
         assert!(
             matches!(error, LockError::Busy { pid } if cfg!(windows) || pid == me),
             "{error}"
         );
-        assert_eq!(told.len(), 1);
+        assert_eq!(waits.len(), 1);
         assert_eq!(clock.monotonic(), second);
         drop(held);
         ProcessLock::acquire(&path, Duration::ZERO, &clock, &mut |_| ()).unwrap();
@@ -243,7 +266,7 @@ mod tests {
         let clock = SystemClock::default();
         let acquire = || ProcessLock::acquire(&path, Duration::ZERO, &clock, &mut |_| ()).unwrap();
         assert!(!acquire().was_abandoned());
-        assert!(!acquire().was_abandoned(), "the first one gave it back");
+        assert!(!acquire().was_abandoned(), "the first holder released it");
         fs::write_atomic(&path, b"123456\n").unwrap();
         assert!(acquire().was_abandoned());
         acquire().mark_clean();
@@ -254,18 +277,18 @@ mod tests {
     #[test]
     #[expect(
         clippy::disallowed_methods,
-        reason = "a program that nobody listens to"
+        reason = "a program whose output is not read"
     )]
-    fn a_program_that_outlives_its_process_is_known() {
+    fn child_lock_sees_program_of_earlier_process() {
         use std::process::{Command, Stdio};
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("family");
+        let path = dir.path().join("children");
         let clock = SystemClock::default();
         let acquire =
             |wait| ChildProcessLock::acquire(&path, Duration::from_millis(wait), &clock).unwrap();
         let first = acquire(0);
         assert!(first.is_alone());
-        // Ends when this process lets go of its standard input.
+        // Ends when its standard input is closed.
         let mut orphan = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         drop(first);
         assert!(!acquire(50).is_alone());

@@ -1,13 +1,17 @@
-//! The outside world, narrow: clock, environment, files, locks between processes, child processes, signals.
+//! The outside world: clock, environment, files, locks between processes, child processes,
+//! signals, threads.
 //!
-//! Owns every call that asks the operating system for something a test would want to control; `.clippy.toml` bans those
-//! calls elsewhere. Must not know about git, sessions or the store, and must not print.
+//! Owns every call to the operating system that a test would want to control; `.clippy.toml` bans
+//! those calls elsewhere. Must not know about git, sessions or the store, and must not print.
 
 pub mod clock;
 pub mod env;
 pub mod fail_point;
+pub mod failure;
 pub mod fs;
 pub mod lock;
 pub mod parallel;
 pub mod process;
+pub mod set_aside;
 pub mod signal;
+pub mod temp;

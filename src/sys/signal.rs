@@ -1,18 +1,21 @@
-//! Interruption: the first Ctrl-C (or termination, or a closed terminal) sets a flag, the second ends the process.
+//! Interruption: the first Ctrl-C (or termination, or a closed terminal) sets a flag, the second
+//! one ends the process.
 //!
-//! Owns the signal handlers. Must not clean up: the code that notices the flag finishes or abandons its step and
-//! returns, so that guards run.
+//! Owns the signal handlers. Must not clean up: the code that sees the flag finishes or abandons
+//! its step and returns, so that guards run.
 //!
-//! While another program has the terminal ([`lend_terminal`]), Ctrl-C is that program's business and counts for nothing here; being told
-//! to end is noted for whoever lent it.
+//! While another program has the terminal ([`lend_terminal`]), Ctrl-C is meant for that program
+//! and does not count here; a request to terminate is recorded for the lender.
 
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
+use crate::domain::error::{ErrorKind, UserError, please_report};
 
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 static ANSWERED: AtomicUsize = AtomicUsize::new(0);
 static SHIELDS: AtomicUsize = AtomicUsize::new(0);
 static LENT: AtomicUsize = AtomicUsize::new(0);
-static TOLD_TO_END: AtomicI32 = AtomicI32::new(0);
+static END_SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// The exit code of an interrupted run: 128 + SIGINT.
 pub const EXIT_INTERRUPTED: i32 = 130;
@@ -47,24 +50,27 @@ pub fn check() -> Result<(), Interrupted> {
     }
 }
 
-/// Whether a signal has arrived: stop before the next step.
+/// Returns true if a signal has arrived: stop before the next step.
 pub fn interrupted() -> bool {
     count() > ANSWERED.load(Ordering::SeqCst)
 }
 
-/// What was interrupted has stopped. What begins now, to leave things in order after it, is stopped by later signals only.
+/// Marks the interruption as handled: the cleanup that begins now is stopped by later signals only.
 pub fn answer_interruption() {
     ANSWERED.store(count(), Ordering::SeqCst);
 }
 
-/// How many signals have arrived. A step begun after an interruption (giving a lock back) compares against its own
-/// start.
+/// Returns the number of signals that have arrived.
+///
+/// A step begun after an interruption (releasing a lock) compares it with the number at its start.
 pub fn count() -> usize {
     ARRIVED.load(Ordering::SeqCst)
 }
 
-/// While one of these lives, no number of signals ends the process: for the time in which the terminal is in a state that only this
-/// process can end, and for the last steps that must not be cut.
+/// While a shield lives, no number of signals ends the process.
+///
+/// For the time in which only this process can restore the terminal, and for the last steps of a
+/// command.
 #[derive(Debug)]
 pub struct Shield(());
 
@@ -80,7 +86,7 @@ impl Drop for Shield {
     }
 }
 
-/// While this lives, another program has the terminal, and no number of signals ends this process.
+/// While this lives, another program has the terminal, and no signal ends this process.
 #[derive(Debug)]
 pub struct LentTerminal(());
 
@@ -90,15 +96,16 @@ pub fn lend_terminal() -> LentTerminal {
     LentTerminal(())
 }
 
-/// Whether another program has the terminal.
+/// Returns true if another program has the terminal.
 pub fn terminal_is_lent() -> bool {
     LENT.load(Ordering::SeqCst) > 0
 }
 
 impl LentTerminal {
-    /// The signal (SIGTERM, or SIGHUP for a terminal that is gone) by which this process was told to end since the terminal was lent.
-    pub fn asked_to_end(&self) -> Option<i32> {
-        Some(TOLD_TO_END.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+    /// Returns the signal that asked this process to end since the terminal was lent: SIGTERM,
+    /// or SIGHUP for a closed terminal.
+    pub fn end_signal(&self) -> Option<i32> {
+        Some(END_SIGNAL.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
     }
 }
 
@@ -108,7 +115,7 @@ impl Drop for LentTerminal {
     }
 }
 
-/// One thread waits for signals, so that what is done about them is ordinary code.
+/// Waits for signals in a thread, so that ordinary code can handle them.
 #[cfg(unix)]
 fn listen() -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -132,12 +139,32 @@ fn listen() -> std::io::Result<()> {
 fn on_signal(signal: i32, asked_to_end: bool) {
     if terminal_is_lent() {
         if asked_to_end {
-            TOLD_TO_END.store(signal, Ordering::SeqCst);
+            END_SIGNAL.store(signal, Ordering::SeqCst);
         }
         return;
     }
     let before = ARRIVED.fetch_add(1, Ordering::SeqCst);
     if before > 0 && SHIELDS.load(Ordering::SeqCst) == 0 {
         std::process::exit(EXIT_INTERRUPTED);
+    }
+}
+
+impl UserError for Interrupted {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Interrupted
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["nothing is lost; to continue, run the command again".to_owned()]
+    }
+}
+
+impl UserError for SignalError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Internal
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![please_report()]
     }
 }

@@ -1,6 +1,7 @@
-//! How `git` is called: its arguments, its environment, its patience. `docs/dev/transport.md` gives the reason of every line.
+//! Builds `git` calls: arguments, environment, timeout. `docs/dev/transport.md` gives the
+//! reason of every line.
 //!
-//! Must not know what the answers mean.
+//! Must not read the answers.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,11 +12,12 @@ use crate::domain::progress::Phase;
 use crate::sys::env::GitEnv;
 use crate::sys::process::Program;
 
-/// With `--progress`, git and the server write at least once a second while they work. Silence this long means that
-/// nobody is there any more, or that something waits for an answer that nobody can give.
+/// Time limit without output. With `--progress`, git and the server write at least once a
+/// second; longer silence means that the peer is gone or that git waits for an answer
+/// that cannot come.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// Settings of the user's that would make git do more than was asked, or do it in another way.
+/// Overrides of user settings that would change what git does.
 const CONFIG: [&str; 13] = [
     "core.fsmonitor=",
     "submodule.recurse=false",
@@ -32,8 +34,8 @@ const CONFIG: [&str; 13] = [
     "pack.windowMemory=32m",
 ];
 
-/// Of a clone that the user is going to own only what keeps the remote from having a say in what runs. Hooks of the user's own templates
-/// are for the work in it; `-c` is not written into the clone.
+/// For a clone that the user will own: only the settings that stop the remote from
+/// running anything. The user's template hooks stay; `-c` is not written into the clone.
 const CLONE_CONFIG: [&str; 6] = [
     "core.fsmonitor=",
     "submodule.recurse=false",
@@ -43,8 +45,9 @@ const CLONE_CONFIG: [&str; 6] = [
     "color.ui=false",
 ];
 
-/// Variables that point git at another repository, or at a part of one: we may have been started from a hook.
-/// `git rev-parse --local-env-vars` lists most; `GIT_CONFIG_COUNT` is not removed, it is the user's configuration.
+/// Variables that point git at another repository; ccsync may run in a hook. `git
+/// rev-parse --local-env-vars` lists most of them. `GIT_CONFIG_COUNT` stays: it is the
+/// user's configuration.
 const FOREIGN: [&str; 21] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -81,7 +84,7 @@ pub(super) struct Caller {
     own_ssh_command: Arc<OnceLock<bool>>,
 }
 
-/// One git command, without what all have in common.
+/// One git command, without the common arguments.
 pub(super) struct Command {
     name: &'static str,
     pub(super) phase: Option<Phase>,
@@ -101,7 +104,7 @@ impl Command {
         }
     }
 
-    /// Configuration for this call, stronger than what all have in common.
+    /// Adds configuration for this call; it overrides the common one.
     pub(super) fn settings(mut self, settings: impl IntoIterator<Item = String>) -> Self {
         self.settings = settings.into_iter().collect();
         self
@@ -124,7 +127,7 @@ impl Command {
 impl Caller {
     pub(super) fn new(git_dir: &Path, env: GitEnv, interactive: bool, may_use_ssh: bool) -> Self {
         Self {
-            // Git is started in this directory, from where a relative path would lead elsewhere.
+            // Git runs in this directory, so a relative path would point to another one.
             git_dir: std::path::absolute(git_dir).unwrap_or_else(|_| git_dir.to_owned()),
             env,
             interactive,
@@ -135,13 +138,12 @@ impl Caller {
         }
     }
 
-    /// Reads a reference of the repository that has a file of its own. Git packs references only
-    /// when it is told to, and this program never tells it.
+    /// Reads a reference of the repository from its own file. A packed one has none.
     pub(super) fn loose_reference(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(self.git_dir.join(name)).ok()
     }
 
-    /// The command, ready to run.
+    /// Returns the command, ready to run.
     pub(super) fn program(&self, command: &Command) -> Program {
         let mut program = self.git_in_store();
         for setting in CONFIG
@@ -153,7 +155,8 @@ impl Caller {
         self.completed(program, command)
     }
 
-    /// A command that makes a repository of its own, started in the directory that [`Self::new`] was given.
+    /// Returns a command that creates a repository, started in the directory given to
+    /// [`Self::new`].
     pub(super) fn program_outside(&self, command: &Command) -> Program {
         let mut program = self.git().current_dir(&self.git_dir);
         for setting in CLONE_CONFIG {
@@ -189,7 +192,7 @@ impl Caller {
     fn git_in_store(&self) -> Program {
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(&self.git_dir);
-        // The directory we were started in may be gone; git would refuse to run there.
+        // The current directory may be deleted; git refuses to run there.
         self.git().arg(git_dir).current_dir(&self.git_dir)
     }
 
@@ -197,7 +200,8 @@ impl Caller {
         git(&self.inherited)
     }
 
-    /// `GIT_SSH_COMMAND` would win over `core.sshCommand`, so the latter has to be looked for; once per process.
+    /// `GIT_SSH_COMMAND` overrides `core.sshCommand`, so this reads the latter, once per
+    /// process.
     fn has_own_ssh_command(&self) -> bool {
         self.env.own_ssh_command
             || *self.own_ssh_command.get_or_init(|| {
@@ -210,7 +214,7 @@ impl Caller {
     }
 }
 
-/// Git in a clean environment. Order matters: what is removed is removed also from what tests let it inherit.
+/// Returns git with a clean environment. Removals also apply to variables that tests add.
 pub(super) fn git(inherited: &[(OsString, OsString)]) -> Program {
     let mut program = Program::new("git");
     for (name, value) in inherited {

@@ -1,6 +1,7 @@
-//! A clone of a project for the user to work in.
+//! Clones a project for the user.
 //!
-//! Made beside its place and then renamed, so that an interrupted one leaves nothing behind. Must not decide what is cloned, or where to.
+//! Clones into a temporary directory and renames it, so that an interrupted clone
+//!//! leaves nothing behind. Must not choose the address or the directory.
 
 use std::fs;
 use std::io;
@@ -8,34 +9,36 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::git_cli::GitCli;
-use super::remote::RemoteError;
+use super::remote::{RemoteError, check_access};
 use super::url::RemoteUrl;
+use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::progress::Progress;
+use crate::domain::shell::shell_word;
 use crate::sys::env::GitEnv;
 use crate::sys::fs::{PathError, create_users_dir_all, move_dir, remove_empty_dirs};
 use crate::sys::signal::Interrupted;
 
-/// How git calls the clone until it is moved to its place.
+/// Temporary name of the clone.
 const NAME: &str = "clone";
 
-/// Why there is no clone.
+/// Error: the clone failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CloneError {
-    /// Nothing is cloned over what is there.
-    #[error("`{}` is there already and not an empty directory", directory.display())]
+    /// The directory exists and is not empty.
+    #[error("cannot clone into `{}`: the directory is not empty", directory.display())]
     Occupied {
-        /// The place.
+        /// The directory.
         directory: PathBuf,
     },
     /// The remote.
-    #[error("the project could not be cloned")]
+    #[error("cannot clone the project")]
     Remote {
-        /// Why.
+        /// The cause.
         source: RemoteError,
         /// The remote, without secrets.
         remote: String,
     },
-    /// The user interrupted.
+    /// Interrupted by the user.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// The file system.
@@ -43,11 +46,11 @@ pub enum CloneError {
     Path(#[from] PathError),
 }
 
-/// Clones `url` into `directory`, which does not exist or is empty, without submodules. `interactive`: a person is there to answer
-/// ssh or git. Nothing that comes from the remote runs.
+/// Clones `url` into `directory`, which must be missing or empty, without submodules.
+/// `interactive`: the user can answer ssh and git. Runs nothing from the remote.
 ///
 /// # Errors
-/// [`CloneError`]; everything is then as it was before.
+/// [`CloneError`]; nothing is left behind.
 pub fn clone(
     url: &RemoteUrl,
     directory: &Path,
@@ -96,13 +99,41 @@ fn clone_beside(
     Ok(move_dir(&extras.path().join(NAME), directory)?)
 }
 
-/// Whether nothing is at `directory`, or an empty directory. A symbolic link is something, and so is what cannot be looked at.
+/// Returns true if nothing is at `directory`, or an empty directory. A symbolic link is
+/// something, and so is what cannot be looked at.
 pub fn is_free(directory: &Path) -> bool {
     match fs::symlink_metadata(directory) {
         Err(e) => e.kind() == io::ErrorKind::NotFound,
         Ok(found) => {
             found.is_dir()
                 && fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+        }
+    }
+}
+
+impl UserError for CloneError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Interrupted(e) => e.kind(),
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Occupied { directory } => {
+                vec![format!(
+                    "check what is there with `ls -la {}`",
+                    shell_word(directory)
+                )]
+            }
+            Self::Remote {
+                source: error @ (RemoteError::GitMissing | RemoteError::GitTooOld { .. }),
+                ..
+            } => error.hints(),
+            Self::Remote { remote, .. } => vec![check_access(remote)],
+            Self::Interrupted(e) => e.hints(),
+            Self::Path(e) => e.hints(),
         }
     }
 }

@@ -1,26 +1,30 @@
-//! Why a git command failed, as far as its words tell.
+//! Classifies a failed git command by its messages.
 //!
-//! The words decide only what a person is told and whether trying again is worth the wait; whether something *was done*
-//! is decided by exit status and output for programs alone. `LC_MESSAGES=C` keeps git's own words stable; ssh, curl and
-//! servers are matched by phrases that have not changed for years. Pure.
+//! The messages decide only the error shown and whether to retry. Success is decided
+//!//! by exit status and porcelain output alone. `LC_MESSAGES=C` keeps git's messages
+//!//! stable; ssh, curl and servers are matched by phrases that have not changed for
+//!//! years. Pure.
 
-/// What kind of failure it looks like.
+use crate::sys::failure::is_of_file_system;
+
+/// Kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// Credentials, keys or rights; or a host whose key is not known.
+    /// Credentials, keys or permissions, or an unknown host key.
     Denied,
-    /// There is no repository at the address, or none that the user may see.
+    /// Repository not found or access denied.
     NoRepository,
-    /// The server has a rule against what was sent.
+    /// A rule of the server forbids the push.
     Rejected,
-    /// The network or the server failed; it may work in a moment.
+    /// The network or the server failed; a retry may work.
     Transient,
-    /// Nothing known.
+    /// Unknown.
     Unknown,
 }
 
-/// Looks for known phrases. The order matters: a refused login also ends with "the remote end hung up", and a server
-/// that is down also leaves "could not read from remote repository".
+/// Searches for known phrases. The order matters: a refused login also ends with "the
+/// remote end hung up", and a server that is down also leaves "could not read from remote
+/// repository".
 pub(super) fn cause(stderr: &str) -> Cause {
     let text = stderr.to_lowercase();
     let any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
@@ -39,7 +43,7 @@ pub(super) fn cause(stderr: &str) -> Cause {
     }
 }
 
-/// The line that tells which rule of the server it was, if the words are known.
+/// Returns the line that names the server's rule, if the phrase is known.
 pub(super) fn rejecting_line(said: &str) -> Option<&str> {
     said.lines().find(|line| {
         let line = line.to_lowercase();
@@ -47,11 +51,26 @@ pub(super) fn rejecting_line(said: &str) -> Option<&str> {
     })
 }
 
-/// Whether a remote's reason for refusing one reference only says that somebody else was changing it at that moment.
+/// Returns true if git, working in this machine's store, complains of the store itself. Only a
+/// hint depends on it.
+pub(super) fn is_store_damage(said: &str) -> bool {
+    let of_the_remote = |line: &&str| {
+        line.trim_start().starts_with("remote:")
+            || line.contains("Could not read from remote repository")
+    };
+    !is_of_file_system(said)
+        && said
+            .lines()
+            .filter(|line| !of_the_remote(line))
+            .any(|line| STORE_DAMAGE.iter().any(|phrase| line.contains(phrase)))
+}
+
+/// Returns true if a remote's reason for refusing one reference only says that somebody
+/// else was changing it at that moment.
 pub(super) fn is_contention(reason: &str, stderr: &str) -> bool {
     let text = format!("{reason}\n{stderr}").to_lowercase();
-    // "File exists" is receive-pack meeting the lock file of another push; a branch that a fetch did not find and the list names has just
-    // been made.
+    // "File exists" is the lock file of another push in receive-pack. A branch that the
+    // list names but the fetch did not find was just created.
     let phrases = [
         "fetch first",
         "incorrect old value",
@@ -62,6 +81,18 @@ pub(super) fn is_contention(reason: &str, stderr: &str) -> bool {
     ];
     phrases.iter().any(|phrase| text.contains(phrase))
 }
+
+const STORE_DAMAGE: &[&str] = &[
+    "is corrupt",
+    "bad object",
+    "not a git repository",
+    "unable to read",
+    "missing object",
+    "Could not read",
+    "bad config",
+    "inflate",
+    "mmap failed",
+];
 
 const DENIED: &[&str] = &[
     "authentication failed",

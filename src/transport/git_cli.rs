@@ -1,7 +1,8 @@
-//! The real remote: the user's own `git`, so that their ssh configuration, credential helpers and proxies just work.
+//! A remote, reached with the user's own `git`, so that their ssh configuration,
+//! credential helpers and proxies work.
 //!
-//! Owns how git is called. Whether something was done is decided by exit status and output for programs, never by prose.
-//! `docs/dev/transport.md` gives the reason of every flag and variable below.
+//! Success is decided by exit status and porcelain output, never by messages.
+//!//! `docs/dev/transport.md` gives the reason of every flag and variable.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,11 +24,11 @@ use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
 use super::remote::{GitSaid, Missing, OLDEST_GIT, PushOutcome, RefUpdate, RemoteError};
 use super::url::{Kind, RemoteUrl};
 
-/// Tries of one call, the first included.
+/// Maximum tries of one call.
 const TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
 
-/// A pack of this size is not written anew only to be put together with others.
+/// Packs of this size are not repacked.
 const LARGE_PACK: &str = "32m";
 
 /// A remote reached with the `git` program.
@@ -41,10 +42,12 @@ pub struct GitCli {
 }
 
 impl GitCli {
-    /// The remote `url` of the repository at `git_dir`. `interactive`: a person is there to answer ssh or git.
+    /// Creates the remote `url` of the repository at `git_dir`. `interactive`: the user
+    /// can answer ssh and git.
     pub fn new(git_dir: &Path, url: RemoteUrl, git: GitEnv, interactive: bool) -> Self {
         Self {
-            // `insteadOf` turns https addresses into ssh for many users, but hardly ever a directory.
+            // Many users rewrite https to ssh with `insteadOf`, but hardly ever a
+            // directory.
             caller: Caller::new(
                 git_dir,
                 git,
@@ -65,37 +68,37 @@ impl GitCli {
         self
     }
 
-    /// How long git may be silent before it counts as hanging. Not applied to interactive runs: people think.
+    /// Sets the time without output after which git counts as hanging. Ignored in
+    /// interactive runs, where git may wait for the user.
     #[must_use]
     pub fn with_silence_limit(mut self, silence: Duration) -> Self {
         self.caller.silence = silence;
         self
     }
 
-    /// Waits on another clock between tries.
+    /// Uses another clock for the pauses between tries.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Runs git as if this process had been started with a variable: for tests, which cannot set variables of their own
-    /// process.
+    /// Adds a variable to the inherited environment, for tests.
     #[must_use]
     pub fn inheriting(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.caller.inherited.push((name.into(), value.into()));
         self
     }
 
-    /// The address.
+    /// Returns the address.
     pub fn url(&self) -> &RemoteUrl {
         &self.url
     }
 
-    /// The version of the `git` found on the PATH; asked once.
+    /// Returns the version of the `git` on the PATH; runs it once.
     ///
     /// # Errors
-    /// [`RemoteError::GitMissing`], or another if git's answer is none.
+    /// [`RemoteError::GitMissing`], or another error if the answer cannot be parsed.
     pub fn version(&self) -> Result<GitVersion, RemoteError> {
         if let Some(version) = self.version.get() {
             return Ok(*version);
@@ -107,7 +110,7 @@ impl GitCli {
         Ok(*self.version.get_or_init(|| version))
     }
 
-    /// All references of the remote; those whose names break git's rules are left out.
+    /// Lists the references of the remote, without invalid names.
     ///
     /// # Errors
     /// [`RemoteError`]
@@ -115,8 +118,8 @@ impl GitCli {
         self.retrying(|| self.refs_once())
     }
 
-    /// Brings a branch into `refs/remotes/origin/<branch>` of the local repository and says where it is.
-    /// `None`: the remote has no such branch; the local reference is then left as it is.
+    /// Fetches a branch into `refs/remotes/origin/<branch>` and returns its commit.
+    /// `None`: the remote has no such branch; the local reference stays.
     ///
     /// # Errors
     /// [`RemoteError`]
@@ -125,9 +128,9 @@ impl GitCli {
         self.retrying(|| self.fetch_once(branch))
     }
 
-    /// As [`Self::fetch`], and brings all branches whose names begin with `prefix` (which ends with `/`) too, with one connection.
-    /// Local references to such that the remote does not have any more are deleted. `None`: the remote lacks `branch`; the others
-    /// are brought all the same.
+    /// Like [`Self::fetch`], but also fetches all branches below `prefix` (which ends
+    /// with `/`), with one connection, and prunes deleted ones. `None`: `branch` is
+    /// missing; the others are fetched.
     ///
     /// # Errors
     /// [`RemoteError`]
@@ -137,10 +140,11 @@ impl GitCli {
         self.retrying(|| self.fetch_with_once(branch, prefix))
     }
 
-    /// Moves references, all or none, if each is as expected.
+    /// Updates references atomically, if each has its expected value.
     ///
     /// # Errors
-    /// [`RemoteError`]. Of an unreachable remote it is unknown whether it has done what was asked.
+    /// [`RemoteError`]. If the remote is unreachable, the push may or may not have been
+    /// done.
     pub fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
         if updates.is_empty() {
             return Ok(PushOutcome::Done);
@@ -148,7 +152,7 @@ impl GitCli {
         updates.iter().try_for_each(|u| check_name(&u.name))?;
         let tries = std::cell::Cell::new(0);
         self.retrying(|| {
-            // The answer of the try before was lost, not necessarily the push.
+            // The answer of the previous try was lost, but maybe not the push.
             let repeated = tries.replace(tries.get() + 1) > 0;
             if repeated && self.is_in_force(updates) {
                 Ok(PushOutcome::Done)
@@ -158,8 +162,8 @@ impl GitCli {
         })
     }
 
-    /// Has git read every object of a remote that is a directory, which no server looks after, and everything that `commit` needs. What is
-    /// wrong, if anything; `None`: it is no directory.
+    /// Runs `git fsck` on a remote that is a directory and on all objects of `commit`.
+    /// Returns the errors; `None` if the remote is no directory.
     ///
     /// # Errors
     /// [`RemoteError`] if git could not be run.
@@ -179,7 +183,8 @@ impl GitCli {
         let command = Command::new("fsck", Some(Phase::Check))
             .args(options)
             .operands([commit.as_str()]);
-        // Its objects as if they were the store's: what else lies in that repository is not obeyed.
+        // Reads its objects through the store's repository, so that its configuration and
+        // hooks are ignored.
         let program = self
             .caller
             .program(&command)
@@ -197,11 +202,11 @@ impl GitCli {
             .to_owned())))
     }
 
-    /// Has git put the objects of the local repository together where they lie in more than `packs` packs, or more than about
-    /// `loose` files. It goes on in the background; two at a time are prevented by git itself.
+    /// Repacks the local repository if it has more than `packs` packs or about `loose`
+    /// loose objects. Runs in the background; git prevents two at a time.
     ///
     /// # Errors
-    /// [`RemoteError`] if git could not be run, or says that something is wrong.
+    /// [`RemoteError`] if git cannot run or reports an error.
     pub fn repack_if_needed(&self, packs: usize, loose: usize) -> Result<(), RemoteError> {
         let settings = [
             format!("gc.auto={loose}"),
@@ -225,12 +230,13 @@ impl GitCli {
         }
     }
 
-    /// Clones the remote into the new directory `name` of the directory that [`Self::new`] was given, without submodules.
+    /// Clones the remote into the new directory `name` below the directory given to
+    /// [`Self::new`], without submodules.
     ///
     /// # Errors
-    /// [`RemoteError`]; git then removes what it has made.
+    /// [`RemoteError`]; git then removes the partial clone.
     pub(super) fn clone_as(&self, name: &str) -> Result<(), RemoteError> {
-        // A repository on this disk is asked like any other: what lies in its files is not taken over unread.
+        // A local repository is cloned through git's transport, not by linking its files.
         let options = ["--no-local", "--no-recurse-submodules", "--progress"];
         let operands = [self.url.as_git_argument(), name];
         let command = Command::new("clone", Some(Phase::Fetch))
@@ -246,7 +252,7 @@ impl GitCli {
         })
     }
 
-    /// Runs `call` again while it fails in a way that may pass by itself.
+    /// Retries `call` while its failure is transient.
     fn retrying<T>(&self, call: impl Fn() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
         let signals_before = signal::count();
         for attempt in 1..TRIES {
@@ -258,7 +264,8 @@ impl GitCli {
         call()
     }
 
-    /// Longer each time, and different on every machine, so that those who failed together do not meet again.
+    /// Returns a growing pause with jitter, so that machines that failed together do not
+    /// collide again.
     fn pause(&self, attempt: u32) {
         let base = FIRST_PAUSE * 3_u32.saturating_pow(attempt - 1);
         self.clock.sleep(base.mul_f64(0.5 + fastrand::f64()));
@@ -302,7 +309,7 @@ impl GitCli {
         if let Some(commit) = self.why_not_fetched(branch, &out)? {
             return Ok(Some(commit));
         }
-        // Git brings nothing if one of the names is missing.
+        // Git fetches nothing if one of the names is missing.
         let out = self.fetch_refs("--prune", &[others])?;
         if out.status.success() {
             Ok(None)
@@ -330,11 +337,11 @@ impl GitCli {
         )
     }
 
-    /// Returns where a local reference is. `fetch` itself says it for programs only since git 2.41;
-    /// another process is needed only for a reference without a file of its own.
+    /// Returns the commit of a local reference. Git is asked for a packed one, in a second
+    /// process, because `fetch --porcelain` needs git 2.41.
     fn where_is(&self, local: &str) -> Result<CommitId, RemoteError> {
-        let in_file = self.caller.loose_reference(local);
-        if let Some(Ok(commit)) = in_file.as_deref().map(porcelain::parse_id) {
+        let loose = self.caller.loose_reference(local);
+        if let Some(Ok(commit)) = loose.as_deref().map(porcelain::parse_id) {
             return Ok(commit);
         }
         let out = self.run(
@@ -348,8 +355,8 @@ impl GitCli {
         porcelain::parse_id(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))
     }
 
-    /// A branch that does not exist is told by asking for the list, not by reading the message: over ssh the message is that of a
-    /// connection that broke, because the server misses the rest of the conversation.
+    /// Lists the references to recognise a missing branch. The message does not help:
+    /// over ssh it is that of a broken connection.
     fn why_not_fetched(&self, branch: &str, out: &Output) -> Result<Option<CommitId>, RemoteError> {
         let failed = self.failed("fetch", out);
         let worth_asking = matches!(
@@ -380,7 +387,8 @@ impl GitCli {
         .map(str::to_owned)
         .into();
         if updates.len() > 1 {
-            // Not for a single one, which is atomic anyway: a few servers do not know it.
+            // Not for a single reference: it is atomic anyway, and some servers do not
+            // support the option.
             options.push("--atomic".to_owned());
         }
         options.extend(updates.iter().map(lease));
@@ -396,7 +404,7 @@ impl GitCli {
         let refs = match porcelain::parse_push(&stdout) {
             Ok(refs) => refs,
             Err(e) if out.status.success() => return Err(self.garbled(&e, &out)),
-            // Git that fails before it has asked the remote writes what it likes.
+            // Git may print anything if it fails before it reaches the remote.
             Err(_) => Vec::new(),
         };
         let bad: Vec<_> = refs.iter().filter(|r| r.status != PushStatus::Ok).collect();
@@ -423,7 +431,7 @@ impl GitCli {
         bad: &[&PushedRef],
         out: &Output,
     ) -> Result<PushOutcome, RemoteError> {
-        // In an atomic push the innocent references are listed too, with a reason that says nothing.
+        // An atomic push also lists the other references, with an empty reason.
         let telling = |r: &&&PushedRef| !r.status.reason().starts_with("atomic ");
         let first = bad.iter().find(telling).unwrap_or(&bad[0]);
         let reason = self
@@ -439,7 +447,7 @@ impl GitCli {
         {
             return Ok(PushOutcome::Refused { reason });
         }
-        // The remote gave a reason of its own, or failed to give one. Where its references are tells which it was.
+        // The reason is the remote's own or unknown. Its references decide.
         if let Ok(now) = self.refs_once() {
             if updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()) {
                 return Ok(PushOutcome::Done);
@@ -463,7 +471,7 @@ impl GitCli {
         })
     }
 
-    /// Whether the remote's references are already as the updates want them.
+    /// Returns true if the remote's references already have the requested values.
     fn is_in_force(&self, updates: &[RefUpdate]) -> bool {
         self.refs_once()
             .is_ok_and(|now| updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()))
@@ -537,7 +545,8 @@ impl GitCli {
         }
     }
 
-    /// Asked only after an unexplained failure: an old git does not know our options.
+    /// Checks git's version after an unexplained failure: an old git does not know the
+    /// options.
     fn too_old(&self) -> Option<RemoteError> {
         let found = self.version().ok()?;
         (found < OLDEST_GIT).then_some(RemoteError::GitTooOld {
@@ -584,7 +593,7 @@ fn local_name(branch: &str) -> String {
     format!("refs/remotes/origin/{branch}")
 }
 
-/// Brings a branch, or all that a `*` at the end stands for.
+/// Returns the refspec of a branch, or of all that match a final `*`.
 fn tracking(branch: &str) -> String {
     format!("+refs/heads/{branch}:{}", local_name(branch))
 }
@@ -599,7 +608,7 @@ fn check_name(name: &str) -> Result<(), RemoteError> {
     }
 }
 
-/// Turns git's progress lines into ours.
+/// Converts git's progress lines.
 struct Meter<'a> {
     progress: &'a dyn Progress,
     phase: Phase,
@@ -616,7 +625,7 @@ impl Meter<'_> {
             return;
         }
         if self.total == 0 && seen.total > 0 {
-            // Only now git knows how many there are.
+            // Git knows the total only now.
             self.total = seen.total;
             self.progress.end();
             self.progress.begin(self.phase, seen.total, 0);
@@ -637,8 +646,8 @@ impl PushStatus {
     }
 }
 
-/// Whether the same call may succeed in a moment. Silence has been waited for long enough; it is not waited for again. A
-/// `git` that outlived the ccsync which started it may still be moving our references.
+/// Returns true if a retry may succeed. A timeout is not retried. A `git` that outlived
+/// its ccsync may still be updating our references.
 fn may_pass(error: &RemoteError) -> bool {
     match error {
         RemoteError::Unreachable { why, .. } => *why == Missing::Connection,
@@ -647,7 +656,8 @@ fn may_pass(error: &RemoteError) -> bool {
     }
 }
 
-/// `--force-with-lease` always with a value: without, a fetch in the background renews the expectation.
+/// Returns `--force-with-lease` with a value: without one, a background fetch would
+/// change the expectation.
 fn lease(update: &RefUpdate) -> String {
     let expected = update.expected.as_ref().map_or("", CommitId::as_str);
     format!("--force-with-lease={}:{expected}", update.name)

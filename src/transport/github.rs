@@ -1,8 +1,9 @@
-//! GitHub, as the user's own `gh` reaches it: the repositories that sessions could go to, and a new private one.
+//! Finds and creates GitHub repositories with the user's own `gh`.
 //!
-//! Owns how `gh` is called and how its answers are read. Must not decide which repository is taken, and nothing may need it: without `gh`,
-//! or without an account, a remote is an address. Commands and exit codes are those of gh 2.23 and later (`gh help exit-codes`,
-//! `gh help environment`); what is asked of the API is in `docs/dev/transport.md`.
+//! Owns the calls of `gh` and the parsing of its answers. Must not choose the
+//!//! repository, and must stay optional: without `gh`, a remote is an address. Commands
+//!//! and exit codes are those of gh 2.23 and later (`gh help exit-codes`, `gh help
+//!//! environment`); `docs/dev/transport.md` describes the API queries.
 
 use std::fmt;
 use std::path::Path;
@@ -18,28 +19,29 @@ mod failure;
 
 pub use failure::GitHubError;
 
-/// How the repository is called if nobody says otherwise.
+/// Default name of the repository.
 pub const DEFAULT_NAME: &str = "claude-sessions";
 
-/// What a new repository says of itself.
+/// Description of a new repository.
 const DESCRIPTION: &str = "Claude Code sessions, kept by ccsync. Keep this private.";
 
-/// `gh` writes nothing before it has its answer. Longer than this, nobody waits for one.
+/// Time limit of a `gh` call.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is asked of each repository. A store has this file on this branch (`docs/dev/format.md`).
+/// GraphQL fields of each repository. A store has this file on this branch
+/// (`docs/dev/format.md`).
 const FACTS: &str = "fragment facts on Repository { nameWithOwner url sshUrl visibility isEmpty isArchived viewerPermission \
                      store: object(expression: \"main:ccsync.json\") { __typename } }";
 
-/// Who may read a repository.
+/// Visibility of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Visibility {
-    /// Its owner and whom they let in.
+    /// Visible to its owner and collaborators.
     Private,
-    /// Everybody of an enterprise.
+    /// Visible to an enterprise.
     Internal,
-    /// Everybody.
+    /// Public.
     Public,
 }
 
@@ -56,45 +58,45 @@ impl fmt::Display for Visibility {
 /// A repository on GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
-    /// The host that it lies on.
+    /// Its host.
     pub host: String,
     /// `OWNER/NAME`.
     pub name: String,
-    /// Who may read it.
+    /// Its visibility.
     pub visibility: Visibility,
-    /// Nobody has pushed to it yet.
+    /// True if it has no commits.
     pub is_empty: bool,
-    /// It holds sessions kept by this program.
+    /// True if it is a store of ccsync.
     pub is_store: bool,
-    /// Whether this account may push to it.
+    /// True if this account may push to it.
     pub can_push: bool,
     https: RemoteUrl,
     ssh: RemoteUrl,
 }
 
-/// What an account has.
+/// An account and its repositories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its name.
     pub login: String,
-    /// Its own repository of the name that was asked for.
+    /// Its repository with the requested name.
     pub named: Option<Repository>,
-    /// Its own repositories that are stores, the last used first. Looked for among the hundred that were pushed to last.
+    /// Its stores, the last used first, among the hundred repositories pushed to last.
     pub stores: Vec<Repository>,
 }
 
-/// A repository as people write it: `[HOST/][OWNER/]NAME`.
+/// A repository as the user writes it: `[HOST/][OWNER/]NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryName {
-    /// Without one, the host that `gh` uses by default.
+    /// `None`: the default host of `gh`.
     pub host: Option<String>,
-    /// Without one, the account's own.
+    /// `None`: the account itself.
     pub owner: Option<String>,
     /// The last part.
     pub name: String,
 }
 
-/// Why a text names no repository.
+/// Error: invalid repository name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("write it as NAME, OWNER/NAME or HOST/OWNER/NAME, with letters, digits, `.`, `-` and `_`")]
 pub struct InvalidRepositoryName;
@@ -146,7 +148,7 @@ pub struct GitHub {
 }
 
 impl GitHub {
-    /// `gh`, asked about `host`; without one, about the host that it uses by default.
+    /// Creates a `gh` for `host`, or for its default host.
     pub fn new(host: Option<String>) -> Self {
         Self {
             host,
@@ -155,7 +157,7 @@ impl GitHub {
         }
     }
 
-    /// The account that `gh` is signed in to, and those of its repositories that sessions could go to.
+    /// Returns the account of `gh` and its candidate repositories.
     ///
     /// # Errors
     /// [`GitHubError`]
@@ -168,7 +170,7 @@ impl GitHub {
         answer::account(&out.stdout).unwrap_or_else(|| Err(failure::of(&out)))
     }
 
-    /// One repository; `None` if there is none of this name, or this account may not see it.
+    /// Returns one repository; `None` if it is missing or not visible.
     ///
     /// # Errors
     /// [`GitHubError`]
@@ -180,7 +182,7 @@ impl GitHub {
         answer::repository(&out.stdout).unwrap_or_else(|| Err(failure::of(&out)))
     }
 
-    /// Makes a private repository, and looks at what came of it.
+    /// Creates a private repository and reads it back.
     ///
     /// # Errors
     /// [`GitHubError`]; [`GitHubError::NameTaken`] if there is one of this name.
@@ -195,7 +197,7 @@ impl GitHub {
         ];
         let mut program = self.gh(&["repo", "create", &full]).args(options);
         if let Some(host) = &self.host {
-            // `gh repo create` has no option for it.
+            // `gh repo create` has no option for this.
             program = program.env("GH_HOST", host);
         }
         let out = self.run(&program)?;
@@ -207,31 +209,32 @@ impl GitHub {
         })
     }
 
-    /// The address of `repository` for the protocol that `gh` is set up to use with its host.
+    /// Returns the address of `repository` for the configured protocol of `gh`.
     pub fn address<'a>(&self, repository: &'a Repository) -> &'a RemoteUrl {
         let asked =
             self.run(&self.gh(&["config", "get", "git_protocol", "--host", &repository.host]));
         match asked {
             Ok(out) if out.status.success() && out.stdout.trim_ascii() == b"ssh" => &repository.ssh,
-            // What `gh` takes for granted itself.
+            // The default of `gh`.
             _ => &repository.https,
         }
     }
 
-    /// What GitHub says of the repository at an address that somebody gave; `None` if `gh` cannot tell, for whatever reason: it is not
-    /// installed, has no account there, or there is no such repository to be seen.
+    /// Returns the repository at an address; `None` if `gh` is missing, has no account
+    /// there, or cannot see it.
     pub fn look_up(url: &RemoteUrl) -> Option<Repository> {
         let identity = super::url::project_identity(url.as_git_argument())?;
         let name: RepositoryName = identity.parse().ok()?;
         let github = Self::new(Some(name.host?));
-        // Only a host where it has an account is asked anything.
+        // Only hosts with an account are contacted.
         if !github.is_signed_in().ok()? {
             return None;
         }
         github.repository(name.owner.as_deref()?, &name.name).ok()?
     }
 
-    /// Whether `gh` has an account at its host; without a host, whether all of its accounts are good.
+    /// Returns true if `gh` has an account at its host, or, without a host, if all
+    /// accounts work.
     ///
     /// # Errors
     /// [`GitHubError`], if `gh` cannot be asked.
@@ -256,7 +259,7 @@ impl GitHub {
         let program = Program::new(&self.program)
             .args(args)
             .silence_limit(self.patience);
-        // Nobody is asked, nothing is drawn, and what is written is what was asked for.
+        // Non-interactive, without colours and pagers.
         let program = program
             .env("GH_PROMPT_DISABLED", "1")
             .env("GH_NO_UPDATE_NOTIFIER", "1")
@@ -288,13 +291,13 @@ impl GitHub {
 }
 
 impl Repository {
-    /// Its address for git over https.
+    /// Returns its https address.
     pub fn https(&self) -> &RemoteUrl {
         &self.https
     }
 }
 
-/// An address that the service gave: one that leads over a network, whatever it says.
+/// Parses an address from the service; accepts network addresses only.
 fn address(text: &str) -> Result<RemoteUrl, UrlError> {
     let url = RemoteUrl::parse(text, Path::new("/"))?;
     if matches!(url.kind(), Kind::Local(_)) {

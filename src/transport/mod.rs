@@ -1,7 +1,10 @@
-//! The only place that runs `git` against a network, and only to list, fetch, push, and clone; and `gh`, to find or make a repository.
+//! Runs `git` against a network: list, fetch, push, clone. Runs `gh` to find or create a
+//! repository.
 //!
-//! Owns the remote's address, what is asked of it and how its answers are read. Must not know what the references mean,
-//! open the repository (that is `store`'s), print or prompt. `docs/dev/transport.md` gives the reason of every flag and variable.
+//! Owns the remote's address, the calls and the parsing of answers. No other folder
+//!//! may use the network. Must not know the meaning of references, open the repository,
+//!//! print or prompt. `docs/dev/transport.md` gives the reason of every flag and
+//!//! variable.
 
 mod caller;
 pub mod clone;
@@ -12,8 +15,8 @@ pub mod porcelain;
 pub mod remote;
 pub use crate::domain::url;
 
-/// The user's `git` without an argument, for a question about a repository on this disk: its environment names no other one, and
-/// nobody is asked anything.
+/// Returns the user's `git` for a query about a local repository: with a clean
+/// environment and non-interactive.
 pub fn local_git() -> crate::sys::process::Program {
     caller::git(&[]).env("GIT_TERMINAL_PROMPT", "0")
 }

@@ -1,13 +1,14 @@
-//! Pure parsers of what `git` writes for programs. The samples in the tests were written by git 2.47.
+//! Parses git's porcelain output. The samples in the tests are from git 2.47.
 //!
-//! Must not run anything or look at prose, except at the porcelain_progress_line_is_parsed lines, which decide nothing.
+//! Must not run anything or look at prose, except at the
+//! progress lines, which decide nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::domain::id::CommitId;
 
-/// The output is not what git's documentation says.
+/// Error: the output does not match git's documentation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unexpected line `{}`", .0.escape_debug())]
 pub struct Malformed(String);
@@ -19,7 +20,7 @@ impl Malformed {
     }
 }
 
-/// A version of git, as far as it matters.
+/// A version of git.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GitVersion {
     /// 2 in 2.34.
@@ -34,27 +35,28 @@ impl fmt::Display for GitVersion {
     }
 }
 
-/// What became of one reference of a push.
+/// Result for one reference of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushedRef {
     /// Its full name on the remote.
     pub name: String,
-    /// What became of it.
+    /// Its result.
     pub status: PushStatus,
 }
 
-/// What became of one reference of a push (git-push(1), "OUTPUT").
+/// Status of one reference of a push (git-push(1), "OUTPUT").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PushStatus {
-    /// It is now as asked: moved, forced, created, deleted, or already there.
+    /// Updated: moved, forced, created, deleted, or already up to date.
     Ok,
-    /// Our git did not even ask, because the remote's reference was not as it should be.
+    /// Rejected by the local git: the remote's reference has another value than expected.
     NotSent(String),
-    /// The remote said no.
+    /// Rejected by the remote.
     ByRemote(String),
 }
 
-/// Reads `git push --porcelain`: lines `<flag> TAB <from>:<to> TAB <summary> (<reason>)` between `To <url>` and `Done`.
+/// Reads `git push --porcelain`: lines `<flag> TAB <from>:<to> TAB <summary> (<reason>)`
+/// between `To <url>` and `Done`.
 ///
 /// # Errors
 /// [`Malformed`] for a line of another form.
@@ -66,7 +68,8 @@ pub fn parse_push(stdout: &str) -> Result<Vec<PushedRef>, Malformed> {
         .collect()
 }
 
-/// `To` and `Done` frame the references; `branch … set up to track` belongs to a configuration we do not use.
+/// `To` and `Done` frame the references; `branch … set up to track` belongs to a
+/// configuration we do not use.
 fn is_frame(line: &str) -> bool {
     line.is_empty() || line == "Done" || line.starts_with("To ")
 }
@@ -90,7 +93,8 @@ fn pushed_ref(line: &str) -> Result<PushedRef, Malformed> {
     })
 }
 
-/// `[rejected] (stale info)`, `[remote rejected] (pre-receive hook declined)`, `[remote failure] (…)`.
+/// `[rejected] (stale info)`, `[remote rejected] (pre-receive hook declined)`, `[remote
+/// failure] (…)`.
 fn refused(summary: &str) -> PushStatus {
     let reason = summary
         .split_once('(')
@@ -112,8 +116,8 @@ pub fn parse_id(stdout: &str) -> Result<CommitId, Malformed> {
     line.parse().map_err(|_| Malformed::new(line))
 }
 
-/// Whether this is a full reference name that means nothing else to git: `refs/` and the rules of
-/// git-check-ref-format(1).
+/// Returns true if this is a full reference name that means nothing else to git: `refs/`
+/// and the rules of git-check-ref-format(1).
 pub fn is_ref_name(name: &str) -> bool {
     let bad =
         |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
@@ -127,7 +131,8 @@ pub fn is_ref_name(name: &str) -> bool {
         && !name.contains("@{")
 }
 
-/// Reads `git ls-remote`: `<id> TAB <name>`. Names that break git's own rules are left out: a server can send anything.
+/// Reads `git ls-remote`: `<id> TAB <name>`. Names that break git's own rules are left
+/// out: a server can send anything.
 ///
 /// # Errors
 /// [`Malformed`] for a line of another form, also for the longer ids of a SHA-256 repository.
@@ -146,7 +151,7 @@ pub fn parse_refs(stdout: &str) -> Result<BTreeMap<String, CommitId>, Malformed>
     Ok(refs)
 }
 
-/// Whether `git ls-remote` listed ids of the SHA-256 format.
+/// Returns true if `git ls-remote` listed ids of the SHA-256 format.
 pub fn is_sha256(stdout: &str) -> bool {
     let id = stdout.split('\t').next().unwrap_or_default();
     id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit())
@@ -172,18 +177,19 @@ pub fn parse_version(stdout: &str) -> Result<GitVersion, Malformed> {
     parse().ok_or_else(|| Malformed::new(stdout.lines().next().unwrap_or_default()))
 }
 
-/// A porcelain_progress_line_is_parsed line of git.
+/// A progress line of git.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GitProgress<'a> {
     /// `Writing objects`, `Receiving objects`, `Counting objects`.
     pub what: &'a str,
-    /// How many are done.
+    /// Number done.
     pub done: u64,
-    /// Of how many; 0 where git does not know.
+    /// Total; 0 if unknown.
     pub total: u64,
 }
 
-/// Reads a porcelain_progress_line_is_parsed line: `Writing objects:  42% (123/456), 1.20 MiB | 3.00 MiB/s`, `remote: Enumerating objects: 7`.
+/// Reads a progress line: `Writing objects:  42% (123/456), 1.20
+/// MiB | 3.00 MiB/s`, `remote: Enumerating objects: 7`.
 pub fn parse_progress(line: &str) -> Option<GitProgress<'_>> {
     let (what, numbers) = line
         .strip_prefix("remote:")

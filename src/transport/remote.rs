@@ -1,88 +1,92 @@
-//! What is asked of a remote and what it answers: references that move only by compare-and-swap.
+//! Values for updates of remote references by compare-and-swap, and the errors.
 //!
-//! Owns these values and the errors. Must not run anything.
+//! Must not run anything.
 
 use std::fmt;
+use std::path::Path;
 
+use super::failure;
+use super::porcelain::GitVersion;
+use crate::domain::error::{ErrorKind, UserError, please_report};
 use crate::domain::id::CommitId;
+use crate::domain::shell::shell_word;
+use crate::sys::failure::is_full;
 use crate::sys::process::ProcessError;
 use crate::sys::signal::Interrupted;
 
-use super::porcelain::GitVersion;
-
-/// The oldest `git` that is tested: that of Ubuntu 22.04.
+/// Oldest tested `git`: that of Ubuntu 22.04.
 pub const OLDEST_GIT: GitVersion = GitVersion {
     major: 2,
     minor: 34,
 };
 
-/// One reference to move, with what it must be before.
+/// Update of one reference, with its expected value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefUpdate {
     /// The full name: `refs/heads/main`.
     pub name: String,
-    /// What it is to become; `None` deletes it. An object of the local repository, not necessarily a descendant of
-    /// `expected`: the expectation alone protects what is there. Equal to `expected`, it only asks that the reference
-    /// be so when the push begins; to be sure until its end, move it.
+    /// New value; `None` deletes it. An object of the local repository, not necessarily a
+    /// descendant of `expected`. If equal to `expected`, the value is checked only when
+    /// the push begins; to be safe until its end, change it.
     pub new: Option<CommitId>,
-    /// What it must be now; `None`: it must not exist.
+    /// Expected current value; `None`: it must not exist.
     pub expected: Option<CommitId>,
 }
 
-/// What became of a push that reached the remote.
+/// Result of a push that reached the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PushOutcome {
-    /// All references are as asked. Also if they already were, whatever was expected: after an answer that got lost,
-    /// the same push can simply be repeated.
+    /// All references have the requested values. Also if they had them before, whatever
+    /// was expected: a push with a lost answer can be repeated.
     Done,
-    /// A reference was not as expected, or somebody else was changing it: fetch, merge, try again. Nothing was changed
-    /// now; but if the answer to an earlier try was lost, that one may have gone through, and the remote then contains
-    /// `new`.
+    /// A reference had another value, or another process was changing it: fetch, merge,
+    /// retry. Nothing was changed now; but an earlier try with a lost answer may have
+    /// succeeded, and the remote then contains `new`.
     Refused {
-        /// In git's words, with the reference.
+        /// Git's message with the reference.
         reason: String,
     },
 }
 
-/// Why the remote did not do as asked. Each carries what git and the server said, without secrets and control
-/// characters.
+/// Error of a remote. Contains the messages of git and the server, without secrets and
+/// control characters.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
-    /// Nobody answered, or there is no repository at the address.
+    /// No answer, or no repository at the address.
     #[error("{why} {remote}")]
     Unreachable {
         /// The remote, without secrets.
         remote: String,
-        /// What is missing.
+        /// The missing part.
         why: Missing,
-        /// What git said.
+        /// Git's message.
         #[source]
         said: GitSaid,
     },
-    /// The server does not know the user, or we do not know the server.
-    #[error("{remote} denied access")]
+    /// Authentication failed, or the host key is unknown.
+    #[error("access denied by {remote}")]
     Denied {
         /// The remote, without secrets.
         remote: String,
-        /// What git said.
+        /// Git's message.
         #[source]
         said: GitSaid,
     },
-    /// The server has a rule against it: a hook, a protected branch, a secret or a size it does not accept.
-    #[error("{remote} refused the push: {reason}")]
+    /// Rejected by the server: a hook, a protected branch, a secret or a size limit.
+    #[error("{remote} rejected the push: {reason}")]
     Rejected {
         /// The remote, without secrets.
         remote: String,
         /// The server's reason in short.
         reason: String,
-        /// All of what the server said.
+        /// The whole message of the server.
         #[source]
         said: GitSaid,
     },
-    /// There is no `git`.
-    #[error("`git` was not found on the PATH")]
+    /// `git` is not installed.
+    #[error("no program `git` on the PATH")]
     GitMissing,
-    /// There is a `git`, but it is too old.
+    /// `git` is too old.
     #[error("git {found} is too old: ccsync needs {need} or later")]
     GitTooOld {
         /// The version found.
@@ -90,8 +94,8 @@ pub enum RemoteError {
         /// [`OLDEST_GIT`]
         need: GitVersion,
     },
-    /// A name that git or its options could read as something else. A mistake of ours.
-    #[error("`{}` is not the full name of a reference", name.escape_debug())]
+    /// A name that git could read as an option. A bug in ccsync.
+    #[error("invalid reference name `{}`", name.escape_debug())]
     InvalidRef {
         /// The name.
         name: String,
@@ -99,25 +103,25 @@ pub enum RemoteError {
     /// The user interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// The remote's answer makes no sense to us.
-    #[error("cannot understand the answer of {remote}: {what}")]
+    /// The remote's answer cannot be parsed.
+    #[error("cannot parse the answer of {remote}: {what}")]
     Garbled {
         /// The remote, without secrets.
         remote: String,
-        /// What was unexpected.
+        /// The unexpected part.
         what: String,
-        /// What git said.
+        /// Git's message.
         #[source]
         said: GitSaid,
     },
-    /// `git` failed for a reason that none of the above names.
+    /// `git` failed for another reason.
     #[error("`git {command}` failed ({status})")]
     Failed {
         /// The git command: `fetch`, `push`, `ls-remote`.
         command: &'static str,
-        /// How it ended.
+        /// Its exit status.
         status: String,
-        /// What git said.
+        /// Git's message.
         #[source]
         said: GitSaid,
     },
@@ -127,7 +131,7 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
-    /// Whether the same call may succeed later without anybody doing anything.
+    /// Returns true if a later retry may succeed by itself.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -138,7 +142,13 @@ impl RemoteError {
         )
     }
 
-    /// What git and the server said.
+    /// Returns true if git complains of this machine's own store.
+    pub fn is_store_damage(&self) -> bool {
+        self.said()
+            .is_some_and(|said| failure::is_store_damage(said.as_str()))
+    }
+
+    /// Returns the message of git and the server.
     pub fn said(&self) -> Option<&GitSaid> {
         match self {
             Self::Unreachable { said, .. }
@@ -155,14 +165,14 @@ impl RemoteError {
     }
 }
 
-/// What is missing between us and a remote.
+/// The missing part of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// The network, or a server that works.
+    /// The network or a working server.
     Connection,
-    /// An answer: there is a connection, or the attempt of one, and nothing comes.
+    /// An answer in time.
     Answer,
-    /// A repository at the address, or the right to see it: hosting services do not say which.
+    /// A repository at the address, or access to it: hosting services do not say which.
     Repository,
 }
 
@@ -171,12 +181,13 @@ impl fmt::Display for Missing {
         f.write_str(match self {
             Self::Connection => "cannot reach",
             Self::Answer => "no answer from",
-            Self::Repository => "there is no repository to be seen at",
+            Self::Repository => "repository not found or access denied:",
         })
     }
 }
 
-/// The standard error of a git command, safe to show: no secrets, no control characters, no progress, no advice.
+/// The standard error of a git command, safe to show: no secrets, no control characters,
+/// no progress, no advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GitSaid(String);
 
@@ -203,12 +214,12 @@ impl GitSaid {
         Self(shown.join("\n"))
     }
 
-    /// The text; empty if nothing was said.
+    /// Returns the text, which may be empty.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What the server said for people, without git's own words.
+    /// Returns the server's own lines.
     pub fn by_server(&self) -> impl Iterator<Item = &str> {
         self.0
             .lines()
@@ -218,7 +229,7 @@ impl GitSaid {
     }
 }
 
-/// Advice for somebody who types git commands, the address once more, and finished progress.
+/// Returns true for advice on git commands, the repeated address, and finished progress.
 fn is_noise(line: &str) -> bool {
     let text = line.strip_prefix("remote:").unwrap_or(line).trim_start();
     text.is_empty()
@@ -232,6 +243,57 @@ fn without_control_characters(line: &str) -> String {
     line.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
+}
+
+impl UserError for RemoteError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            _ if self.is_store_damage() => ErrorKind::DamagedStore,
+            Self::Unreachable { .. }
+            | Self::Denied { .. }
+            | Self::Rejected { .. }
+            | Self::Garbled { .. }
+            | Self::Failed { .. } => ErrorKind::Remote,
+            Self::GitMissing | Self::GitTooOld { .. } | Self::Process(_) => ErrorKind::Failed,
+            Self::InvalidRef { .. } => ErrorKind::Internal,
+            Self::Interrupted(e) => e.kind(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Unreachable { .. } if self.is_transient() => {
+                "nothing is lost; when the network is back, run `ccsync sync`".to_owned()
+            }
+            Self::Unreachable { remote, .. } => {
+                let other = "use another remote with `ccsync init --remote URL`".to_owned();
+                return vec![check_access(remote), other];
+            }
+            Self::Denied { remote, .. } => check_access(remote),
+            Self::Rejected { .. } => {
+                "allow pushes to the remote's branch `main`, then run `ccsync push`".to_owned()
+            }
+            Self::GitMissing | Self::GitTooOld { .. } => {
+                format!("install git {OLDEST_GIT} or later: https://git-scm.com/downloads")
+            }
+            Self::InvalidRef { .. } => please_report(),
+            Self::Interrupted(e) => return e.hints(),
+            Self::Failed { said, .. } if is_full(said.as_str()) => {
+                "make room, then run the command again; see what is full with `df -h`".to_owned()
+            }
+            Self::Garbled { .. } | Self::Failed { .. } => {
+                "if it fails again, check `git --version` and `ccsync --version`".to_owned()
+            }
+            Self::Process(_) => "check git with `git --version`".to_owned(),
+        };
+        vec![hint]
+    }
+}
+
+/// The hint to try a remote with git alone.
+pub(super) fn check_access(remote: &str) -> String {
+    let remote = shell_word(Path::new(remote));
+    format!("check access with `git ls-remote {remote}`")
 }
 
 #[cfg(test)]

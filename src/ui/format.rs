@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::domain::placeholder::System;
 use crate::sys::clock::local;
 use crate::ui::sanitize;
 
@@ -65,6 +66,16 @@ pub(crate) fn project(portable: &str) -> String {
         _ => portable.to_owned(),
     };
     sanitize::one_line(&shown).into_owned()
+}
+
+/// Returns the name of an operating system.
+pub(crate) fn system(system: System) -> &'static str {
+    match system {
+        System::Linux => "Linux",
+        System::Macos => "macOS",
+        System::Windows => "Windows",
+        System::Wsl => "WSL",
+    }
 }
 
 /// The first eight characters of a session id, enough to recognise it.

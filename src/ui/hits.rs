@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::found::{Hit, SessionHits, SessionName, Speaker};
+use crate::domain::hit::{Hit, SessionHits, SessionName, Speaker};
 use crate::ui::format::{age, project, short_id};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{FOUND, HEADING, QUIET, paint};
@@ -17,7 +17,7 @@ pub(crate) fn lines(found: &SessionHits, now: DateTime<Utc>) -> Vec<String> {
     let mut lines = vec![heading(&found.name, now)];
     lines.extend(found.hits.iter().map(|hit| line(hit, now)));
     if found.more > 0 {
-        let than = if found.more_still { "more than " } else { "" };
+        let than = if found.truncated { "more than " } else { "" };
         lines.push(paint(
             QUIET,
             &format!("  … {than}{} more in this session", found.more),
@@ -53,7 +53,7 @@ fn heading(name: &SessionName, now: DateTime<Utc>) -> String {
 /// `  2 days ago, you: … the login form …`.
 fn line(hit: &Hit, now: DateTime<Utc>) -> String {
     let time = hit.time.map(|time| age(time, now));
-    let source: Vec<String> = time.into_iter().chain([voice(hit)]).collect();
+    let source: Vec<String> = time.into_iter().chain([speaker(hit)]).collect();
     let dots = |is_cut| if is_cut { "…" } else { "" };
     format!(
         "  {} {}{}{}",
@@ -64,18 +64,18 @@ fn line(hit: &Hit, now: DateTime<Utc>) -> String {
     )
 }
 
-fn voice(hit: &Hit) -> String {
-    let who = match &hit.voice {
-        Speaker::User if hit.agent => "to a sub-agent".to_owned(),
-        Speaker::Assistant if hit.agent => "sub-agent".to_owned(),
+fn speaker(hit: &Hit) -> String {
+    let who = match &hit.speaker {
+        Speaker::User if hit.is_agent => "to a sub-agent".to_owned(),
+        Speaker::Assistant if hit.is_agent => "sub-agent".to_owned(),
         Speaker::User => "you".to_owned(),
         Speaker::Assistant => "assistant".to_owned(),
         Speaker::Summary => "summary".to_owned(),
         Speaker::Call(tool) => one_line(tool).into_owned(),
         Speaker::Output => "output".to_owned(),
     };
-    match &hit.voice {
-        Speaker::Call(_) | Speaker::Output | Speaker::Summary if hit.agent => {
+    match &hit.speaker {
+        Speaker::Call(_) | Speaker::Output | Speaker::Summary if hit.is_agent => {
             format!("{who} (sub-agent)")
         }
         _ => who,
@@ -100,9 +100,9 @@ mod tests {
     use super::*;
 
     fn found() -> SessionHits {
-        let hit = |voice, agent, text: &str, marks: &[(usize, usize)]| Hit {
-            voice,
-            agent,
+        let hit = |speaker, is_agent, text: &str, marks: &[(usize, usize)]| Hit {
+            speaker,
+            is_agent,
             time: Some("2026-03-10T11:00:00Z".parse().unwrap()),
             text: text.to_owned(),
             marks: marks.iter().map(|(start, end)| *start..*end).collect(),
@@ -143,7 +143,7 @@ mod tests {
                 },
             ],
             more: 12,
-            more_still: false,
+            truncated: false,
         }
     }
 
@@ -155,7 +155,7 @@ mod tests {
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
         let uncounted = SessionHits {
             more: 100,
-            more_still: true,
+            truncated: true,
             ..found()
         };
         assert!(

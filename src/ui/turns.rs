@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use textwrap::{Options, WordSplitter, wrap};
 
-use crate::domain::found::SessionName;
-use crate::domain::turn::{Turn, Who};
+use crate::domain::hit::SessionName;
+use crate::domain::turn::{Turn, TurnSpeaker};
 use crate::ui::format::{count, project};
 use crate::ui::sanitize::{self, one_line};
 use crate::ui::style::{HEADING, QUIET, paint};
@@ -66,7 +66,7 @@ pub(crate) fn markdown_turn(turn: &Turn) -> Vec<String> {
     let text = sanitize::lines(turn.text.trim_end().trim_start_matches(['\r', '\n']));
     if !text.is_empty() {
         lines.push(String::new());
-        if turn.who == Who::Assistant {
+        if turn.speaker == TurnSpeaker::Assistant {
             lines.extend(
                 text.lines()
                     .map(|line| format!("> {line}").trim_end().to_owned()),
@@ -128,10 +128,10 @@ fn facts(head: &Head<'_>) -> Vec<(&'static str, String)> {
 }
 
 fn speaker(turn: &Turn) -> String {
-    let who = match turn.who {
-        Who::User => "You",
-        Who::Assistant => "Assistant",
-        Who::Client => "Summary of what was before",
+    let who = match turn.speaker {
+        TurnSpeaker::User => "You",
+        TurnSpeaker::Assistant => "Assistant",
+        TurnSpeaker::Client => "Summary of what was before",
     };
     turn.time
         .map_or_else(|| who.to_owned(), |then| format!("{who}, {}", time(then)))
@@ -205,26 +205,26 @@ mod tests {
 
     fn turns() -> Vec<Turn> {
         let turn = |who, text: &str, tools: &[&str]| Turn {
-            who,
+            speaker: who,
             time: Some("2026-03-10T11:00:00Z".parse().unwrap()),
             text: text.to_owned(),
             tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
         };
         vec![
-            turn(Who::Client, "so far", &[]),
+            turn(TurnSpeaker::Client, "so far", &[]),
             turn(
-                Who::User,
+                TurnSpeaker::User,
                 "look at this\u{7}:\n````\n```\nx\n```\n````\n  and fix it in a way that is a little too long for a line",
                 &[],
             ),
             turn(
-                Who::Assistant,
+                TurnSpeaker::Assistant,
                 "# I will\n\n```rust\nfn f() {}",
                 &["Bash: echo `date` ``x``", "Read a\nb"],
             ),
             Turn {
                 time: None,
-                ..turn(Who::Assistant, "", &["`Edit`"])
+                ..turn(TurnSpeaker::Assistant, "", &["`Edit`"])
             },
         ]
     }

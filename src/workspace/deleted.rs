@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::domain::id::SessionId;
 use crate::session::discover::Discovery;
-use crate::store::snapshot::SessionState;
+use crate::store::SessionState;
 use crate::sys::fs::PathError;
 use crate::workspace::session_map::SessionMap;
 

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::session_file::SessionFile;
 use crate::report::transfer::SessionReport;
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
+use crate::store::SessionState;
 use crate::store::manifest::Manifest;
-use crate::store::snapshot::SessionState;
 use crate::store::{Store, StoreError};
 use crate::sys::fs::{FileStamp, PathError, write_cache};
 
@@ -47,8 +47,8 @@ pub(crate) struct StoreOnlySession {
     /// Portable path of its project.
     pub(crate) project: Option<String>,
     /// Only where the settings speak of projects.
-    #[serde(default)]
-    pub(crate) lies_at: Option<ProjectLocation>,
+    #[serde(default, rename = "lies_at")]
+    pub(crate) location: Option<ProjectLocation>,
     /// Its title as the client would show it; unsanitised.
     pub(crate) title: Option<String>,
     /// What the addresses of its project's git remote have in common.
@@ -72,24 +72,24 @@ pub(crate) struct ProjectLocation {
 /// What a pull leaves in the store, to be recorded.
 pub(crate) struct NotPulledSession {
     named: SessionReport,
-    lies_at: Option<ProjectLocation>,
+    location: Option<ProjectLocation>,
     last_activity: Option<String>,
     remote: Option<String>,
     bytes: u64,
 }
 
 impl NotPulledSession {
-    /// `lies_at`: where its project is on this machine.
+    /// `location`: where its project is on this machine.
     pub(crate) fn new(
         named: SessionReport,
-        lies_at: Option<ProjectLocation>,
+        location: Option<ProjectLocation>,
         manifest: &Manifest,
     ) -> Self {
         let identity = manifest.git.as_ref().and_then(|git| git.identity.as_ref());
         let remote = identity.map(|identity| identity.as_str().to_owned());
         Self {
             named,
-            lies_at,
+            location,
             last_activity: manifest.last_activity.clone(),
             remote,
             bytes: manifest.local_bytes(),
@@ -184,7 +184,7 @@ impl Index {
             return Ok(());
         }
         let now = store.snapshot(head.as_ref())?;
-        let known = self.head.as_ref().filter(|commit| store.has(commit));
+        let known = self.head.as_ref().filter(|commit| store.has_commit(commit));
         if let Some(known) = known {
             for id in now.changed_since(&store.snapshot(Some(known))?)? {
                 let state = now.state(&id)?;
@@ -244,7 +244,7 @@ impl Index {
     pub(crate) fn record_elsewhere(&mut self, unbrought: &NotPulledSession, state: SessionState) {
         let NotPulledSession {
             named,
-            lies_at,
+            location,
             last_activity,
             remote,
             bytes,
@@ -255,8 +255,8 @@ impl Index {
             title,
             ..
         } = named.clone();
-        let (lies_at, last_activity, remote, bytes) = (
-            lies_at.clone(),
+        let (location, last_activity, remote, bytes) = (
+            location.clone(),
             last_activity.clone(),
             remote.clone(),
             *bytes,
@@ -268,7 +268,7 @@ impl Index {
                 state,
                 last_activity,
                 project,
-                lies_at,
+                location,
                 title,
                 remote,
                 bytes,

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::lock::claim::{Claim, load_all};
 use crate::lock::record::{LockRecord, Stamp};
@@ -16,7 +17,6 @@ use crate::store::{Author, Store, lock_ref};
 use crate::sys::fail_point::fail_point;
 use crate::transport::remote::RefUpdate;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 
 /// The claims of this machine, read under the machine-wide lock.
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Leases {
     /// Reads the claims in `directory`. One that is damaged is passed over and named: the lock it stood for expires.
     pub(crate) fn load(directory: &Path) -> Result<Self, SyncError> {
         let (claims, damaged) = load_all(directory)?;
-        let damaged = damaged.iter().map(|e| in_words(e)).collect();
+        let damaged = damaged.iter().map(|e| error_chain(e)).collect();
         let claims = claims
             .into_iter()
             .map(|claim| (claim.session.clone(), claim))

@@ -1,6 +1,5 @@
 //! What every command opens first: the machine-wide lock, the store, the index, this machine's eyes.
 
-use crate::workspace::paths::{claims_path, index_path, remote_url};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +9,12 @@ use crate::checkouts::current_placeholders::CurrentPlaceholders;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::localize::localizer::Localizer;
-use crate::session::discover::{Discovery, LocalSession, discover, discover_on_one_thread};
+use crate::session::LocalSession;
+use crate::session::discover::{Discovery, discover, discover_on_one_thread};
+use crate::store::SessionState;
 use crate::store::machine::Machine;
-use crate::store::manifest::{ManifestError, PlaceholdersKey};
-use crate::store::snapshot::SessionState;
-use crate::store::{Author, MOST_LOOSE, MOST_PACKS, Store, StoreError};
+use crate::store::manifest::PlaceholdersKey;
+use crate::store::{Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::create_private_dir_all;
 use crate::sys::lock::{ChildProcessLock, ProcessLock};
@@ -23,14 +23,16 @@ use crate::transport::url::RemoteUrl;
 use crate::workspace::context::{Context, LOCK_WAIT};
 use crate::workspace::deleted::DeletedSessions;
 use crate::workspace::error::SyncError;
+use crate::workspace::exclusion::ExcludeRules;
 use crate::workspace::filter::SessionFilter;
 use crate::workspace::index::{Index, NotPulledSession};
 use crate::workspace::leases::Leases;
 use crate::workspace::paths::store_path;
+use crate::workspace::paths::{claims_path, index_path, remote_url};
 use crate::workspace::pinned::PinnedSessions;
 use crate::workspace::recovery::recover;
 
-/// A scan that is older is repeated before anything is decided by it.
+/// Age from which a scan is repeated before anything is decided by it.
 const MAX_SCAN_AGE: Duration = Duration::from_secs(1);
 
 /// An open store, locked for this process.
@@ -40,17 +42,13 @@ pub(crate) struct Workspace<'a> {
     pub(crate) localizer: Localizer,
     /// This machine as the store is to know it.
     pub(crate) machine: Machine,
-    /// Whether the store knows it otherwise.
-    pub(crate) machine_changed: bool,
     pub(crate) index: Index,
     /// This machine's locks on sessions.
     pub(crate) locks: Leases,
-    /// Fetch everybody's locks too.
-    pub(crate) with_locks: bool,
     /// Sessions that stay at an earlier state here.
     pub(crate) held: PinnedSessions,
-    /// Which sessions travel.
-    pub(crate) filter: SessionFilter,
+    /// Settings that exclude sessions.
+    pub(crate) rules: ExcludeRules,
     gone: DeletedSessions,
     _process: (ChildProcessLock, ProcessLock),
 }
@@ -79,8 +77,8 @@ impl<'a> Workspace<'a> {
         Ok((workspace, found))
     }
 
-    /// Scans this machine's sessions while `step` runs, which mostly waits for the remote and its own
-    /// git. The scan is as it was when `step` began, or later. [`Self::note_gone`] remains to be called.
+    /// Scans this machine's sessions on one thread while `step` runs, which mostly waits for the
+    /// remote. The caller records what the scan found with [`Self::note_gone`].
     pub(crate) fn scan_during<T>(
         &mut self,
         step: impl FnOnce(&mut Self) -> Result<T, SyncError>,
@@ -106,7 +104,7 @@ impl<'a> Workspace<'a> {
         let env = ctx.env;
         let store = Store::open_or_create(&store_path(env))?;
         fail_point("the store is open");
-        let (machine, machine_changed) = this_machine(ctx, &store)?;
+        let machine = this_machine(ctx, &store)?;
         let mut index = Index::load(&index_path(env), &settings_key(ctx));
         index.follow(&store)?;
         let localizer = this_machines_views(ctx, &store, &machine)?;
@@ -117,30 +115,48 @@ impl<'a> Workspace<'a> {
             store,
             localizer,
             machine,
-            machine_changed,
             index,
             locks: leases,
-            with_locks: false,
             held: PinnedSessions::load(&env.dirs.state.join("held.json")),
-            filter: SessionFilter::new(&ctx.settings),
+            rules: ExcludeRules::new(&ctx.settings),
             gone,
             _process: locks,
         })
     }
 
-    /// Looks again at how the store knows this machine, after a fetch.
-    pub(crate) fn refresh_machine(&mut self) -> Result<(), SyncError> {
-        (self.machine, self.machine_changed) = this_machine(self.ctx, &self.store)?;
+    /// Reads again what the store says of this machine and of the others, after a fetch.
+    pub(crate) fn refresh_machines(&mut self) -> Result<(), SyncError> {
+        self.machine = this_machine(self.ctx, &self.store)?;
+        let all = all_machines(&self.store)?;
+        self.localizer
+            .learn(CurrentPlaceholders::of(&all, &self.machine));
         Ok(())
     }
 
-    /// Looks again at what other machines have for roots, after a fetch.
-    pub(crate) fn refresh_others(&mut self) -> Result<(), SyncError> {
-        self.localizer.learn(CurrentPlaceholders::of(
-            &all_machines(&self.store)?,
-            &self.machine,
-        ));
+    /// Commits this machine's file if the store has another version of it.
+    pub(crate) fn register_machine(&self) -> Result<(), SyncError> {
+        let head = self.store.head()?;
+        let mut tx = self.store.begin(head.as_ref())?;
+        if tx.has_machine(&self.machine)? {
+            return Ok(());
+        }
+        fail_point("before the machine is registered");
+        tx.write_machine(&self.machine)?;
+        let message = format!("machine {}", self.machine.name);
+        tx.commit(&self.author(), &message, head.as_slice())?;
         Ok(())
+    }
+
+    /// Applies the settings that exclude sessions.
+    pub(crate) fn filter(&self) -> SessionFilter<'_> {
+        SessionFilter {
+            rules: &self.rules,
+            localizer: &self.localizer,
+            store: &self.store,
+            index: &self.index,
+            leases: &self.locks,
+            now: self.ctx.clock.now(),
+        }
     }
 
     /// The author of a commit made now.
@@ -161,7 +177,6 @@ impl<'a> Workspace<'a> {
         Ok(found)
     }
 
-    /// Takes note of sessions that were here and are not any more.
     pub(crate) fn note_gone(&mut self, found: &Discovery) {
         let mut gone = self.index.keep_only(&found.sessions);
         gone.extend(self.held.keep_only(found));
@@ -237,9 +252,10 @@ impl<'a> Workspace<'a> {
         // First: once the index has forgotten a session, nothing else knows that it was here.
         self.gone.save()?;
         self.held.save()?;
-        fail_point("what was removed is saved");
+        fail_point("deleted sessions are saved");
         self.index.follow(&self.store)?;
-        self.index.record_projects(self.filter.take_learned());
+        self.index
+            .record_projects(std::mem::take(&mut *self.rules.learned()));
         let _ = self.index.save(&index_path(self.ctx.env));
         // As above: what is not written down is found again.
         let _ = self.localizer.clones().save();
@@ -253,7 +269,7 @@ impl<'a> Workspace<'a> {
         if self.store.needs_repack()
             && let Ok(git) = self.remote()
         {
-            let _ = git.repack_if_needed(MOST_PACKS, MOST_LOOSE);
+            let _ = git.repack_if_needed(MAX_PACKS, MAX_LOOSE_OBJECTS);
         }
     }
 }
@@ -282,8 +298,13 @@ fn this_machines_views(
         .into_iter()
         .filter(|other| other.id != machine.id)
         .map(|other| other.placeholders);
-    let other_roots = machine.former.iter().cloned().chain(others).collect();
-    let clones = Clones::known(ctx);
+    let other_roots = machine
+        .former_placeholders
+        .iter()
+        .cloned()
+        .chain(others)
+        .collect();
+    let clones = Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock);
     let localizer = Localizer::new(
         machine.id.clone(),
         machine.placeholders.clone(),
@@ -298,40 +319,31 @@ fn this_machines_views(
 fn all_machines(store: &Store) -> Result<Vec<Machine>, SyncError> {
     let snapshot = store.head_snapshot()?;
     let mut machines = snapshot.forgotten_machines()?;
-    machines.extend(snapshot.machines()?.0);
+    machines.extend(snapshot.machines()?);
     Ok(machines)
 }
 
-/// This machine by its settings, and whether the store knows it otherwise.
-fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<(Machine, bool), SyncError> {
+/// This machine by its settings, with what the store remembers of it.
+fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<Machine, SyncError> {
     let me = &ctx.settings.machine;
     let snapshot = store.head_snapshot()?;
-    let known = match snapshot.machine(&me.id) {
-        // The file is this machine's own: it is written anew. What a newer ccsync wrote is no damage.
-        Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => {
-            None
-        }
-        known => known?,
-    };
-    // A machine that was forgotten and is still there has had roots all the same.
-    let earlier = match &known {
+    // A forgotten machine that is still in use has had placeholders all the same.
+    let earlier = match snapshot.readable_machine(&me.id)? {
         None => snapshot.forgotten_machine(&me.id).unwrap_or_default(),
-        known => known.clone(),
+        known => known,
     };
-    let machine = Machine::renewed(
+    Ok(Machine::renewed(
         earlier,
         me.id.clone(),
         &me.name,
         ctx.settings.placeholders.clone(),
-    );
-    let changed = known.as_ref() != Some(&machine);
-    Ok((machine, changed))
+    ))
 }
 
 /// What the entries of the index depend on besides files and store.
 fn settings_key(ctx: &Context<'_>) -> String {
-    let placeholders =
-        serde_json::to_string(&PlaceholdersKey::of(&ctx.settings.placeholders)).unwrap_or_default();
+    let placeholders = serde_json::to_string(&PlaceholdersKey::new(&ctx.settings.placeholders))
+        .unwrap_or_default();
     format!(
         "{} {placeholders} {:?} {}",
         ctx.settings.machine.id,

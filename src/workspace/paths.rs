@@ -1,26 +1,14 @@
 //! Where the files of this machine lie.
 
-use crate::domain::url::RemoteUrl;
-use crate::workspace::error::SyncError;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::domain::url::RemoteUrl;
 use crate::sys::env::Env;
+use crate::workspace::error::SyncError;
 
 /// Where this machine's clone lies.
 pub fn store_path(env: &Env) -> PathBuf {
     env.dirs.data.join("store")
-}
-
-/// Where a damaged file or directory may be moved to.
-pub(crate) fn damaged_names(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let path = path.to_owned();
-    let numbers = std::iter::once(String::new()).chain((2..100).map(|n| format!("-{n}")));
-    numbers.map(move |number| path.with_file_name(format!("{name}.damaged{number}")))
 }
 
 /// Where the bare repository lies that serves as remote until the user names one.

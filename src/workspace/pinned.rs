@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::session::discover::{Discovery, LocalSession};
-use crate::store::snapshot::SessionState;
+use crate::session::LocalSession;
+use crate::session::discover::Discovery;
+use crate::store::SessionState;
 use crate::store::{Snapshot, StoreError};
 use crate::sys::fs::{FileStamp, PathError};
 use crate::workspace::session_map::SessionMap;

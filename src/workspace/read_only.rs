@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::checkouts::clones::Clones;
-use crate::domain::found::SessionName;
+use crate::domain::hit::SessionName;
 use crate::domain::id::MachineId;
 use crate::localize::localizer::Localizer;
-use crate::session::facts::parse_time;
+use crate::session::time::parse_time;
 use crate::store::machine::Machine;
 use crate::store::manifest::Manifest;
 use crate::store::{Snapshot, Store};
@@ -64,7 +64,7 @@ pub(crate) fn localizer(ctx: &Context<'_>) -> Localizer {
         settings.placeholders.clone(),
         Vec::new(),
         settings.paths,
-        Clones::known(ctx),
+        Clones::new(ctx.env, &settings.placeholders, ctx.clock),
     )
 }
 
@@ -94,8 +94,7 @@ pub(crate) fn present_machine_names(
     let known = snapshot
         .map(Snapshot::machines)
         .transpose()?
-        .unwrap_or_default()
-        .0;
+        .unwrap_or_default();
     let mut names: MachineNames = known
         .into_iter()
         .map(|machine| (machine.id, machine.name))

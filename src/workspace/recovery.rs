@@ -6,11 +6,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::session::files::written_directories;
+use crate::session::files::session_directories;
 use crate::store;
 use crate::sys::fail_point::fail_point;
-use crate::sys::fs::{leftovers, remove_file_if_exists};
+use crate::sys::fs::remove_file_if_exists;
 use crate::sys::lock::{ChildProcessLock, ProcessLock};
+use crate::sys::temp::{StagingDir, temp_files};
 use crate::transport::url::Kind;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
@@ -35,7 +36,7 @@ pub(crate) fn recover(
     } else {
         Duration::ZERO
     };
-    let family = ChildProcessLock::acquire(&dirs.state.join("lock-family"), patience, ctx.clock)?;
+    let family = ChildProcessLock::acquire(&dirs.state.join("lock-children"), patience, ctx.clock)?;
     if ctx.settings.remote.is_none() {
         // Other machines may use it as their remote, and nobody else looks after it.
         store::remove_stale_locks(&embedded_remote_path(ctx.env))?;
@@ -43,25 +44,25 @@ pub(crate) fn recover(
     if !lock.was_abandoned() {
         return Ok(family);
     }
-    fail_point("before what the dead left is removed");
+    fail_point("before stale files are removed");
     remove_stale_files(&dirs.state, || ());
-    written_directories(&ctx.env.claude_dir).for_each(|place| remove_stale_files(&place, || ()));
-    crate::import::source::remove_stale_staging(&dirs.state, ctx.clock.now());
+    session_directories(&ctx.env.claude_dir).for_each(|place| remove_stale_files(&place, || ()));
+    StagingDir::remove_stale(&dirs.state, ctx.clock.now());
     remove_stale_files(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE));
     if let Kind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
         store::remove_stale_locks_of_remote(remote)?;
     }
     if family.is_alone() {
-        store::remove_stale_locks_of_dead_processes(&store_path(ctx.env))?;
+        store::remove_stale_files(&store_path(ctx.env))?;
         lock.mark_clean();
     }
-    fail_point("what the dead left is removed");
+    fail_point("stale files are removed");
     Ok(family)
 }
 
 /// Removes the temporary files below `place` that are still there after `pause`. One that cannot be removed is in nobody's way.
 fn remove_stale_files(place: &Path, pause: impl FnOnce()) {
-    let found = leftovers(place);
+    let found = temp_files(place);
     if !found.is_empty() {
         pause();
     }

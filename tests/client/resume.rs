@@ -268,7 +268,7 @@ fn resume_expired_lock_of_dead_machine_is_taken() {
     );
     seat.leave().released().code(exit::DONE);
 
-    pair.a.ccsync(exit::DIVERGED, &["update"]);
+    pair.a.ccsync(exit::DIVERGED, &["recover"]);
     let [fork] = others(&pair.a, &id)
         .try_into()
         .expect("what had not reached the remote");

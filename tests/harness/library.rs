@@ -16,7 +16,7 @@ use super::Machine;
 pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
     Env {
         home: home.to_owned(),
-        system: System::of_build(),
+        system: System::current(),
         host_name: home.file_name().unwrap().to_str().unwrap().to_owned(),
         directory: Some(home.to_owned()),
         host_mark: None,
@@ -24,6 +24,8 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         claude_dir: home.join(".claude"),
         program: None,
         search_path: Vec::new(),
+        shell: None,
+        data_home: home.join(".local/share"),
         dirs,
         stdin_is_terminal: false,
         stdout_is_terminal: false,

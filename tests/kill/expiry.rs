@@ -59,7 +59,7 @@ fn lock_of_dead_machine_expires_and_its_turns_are_kept() {
     b.clock_ahead(RENEWAL + EXPIRY);
     b.resume("from b").success();
     assert_eq!(b.session(), ["hello", "backed up", "from b"]);
-    a.run(&["update"], "").code(5);
+    a.run(&["recover"], "").code(5);
     agree(
         &a,
         &b,
@@ -261,12 +261,12 @@ fn resume_offline_exit_queues_push_and_release() {
     let child = hold_without_remote(&a, &away);
     let run = a.end(child).success();
     assert!(
-        run.stderr.contains("not on the remote yet") && run.stderr.contains("ccsync update"),
+        run.stderr.contains("not on the remote yet") && run.stderr.contains("ccsync recover"),
         "{run}"
     );
     fs::rename(&away, &a.remote).unwrap();
     b.resume("refused").code(4);
-    a.run(&["update"], "").success();
+    a.run(&["recover"], "").success();
     b.resume("from b").success();
     agree(&a, &b, &[&["hello", "before", "meanwhile", "from b"]]);
 }
@@ -285,7 +285,7 @@ fn lock_show_keeps_record_of_lost_lock() {
         let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
         for (args, point) in [
             (&["resume", ONE] as &[_], "the client has ended"),
-            (&["update"], "a claim is written"),
+            (&["recover"], "a claim is written"),
         ] {
             let run = a
                 .machine
@@ -297,7 +297,7 @@ fn lock_show_keeps_record_of_lost_lock() {
             .start_command(&mut b.command(&["resume", ONE, "--take-over"], "from b"));
         let run = a.run(look, "refused");
         assert!(matches!(run.code, Some(0 | 4)), "{run}");
-        a.run(&["update"], "").code(5);
+        a.run(&["recover"], "").code(5);
         assert_eq!(
             a.said(),
             [vec!["hello"], vec!["hello", "from a"]],

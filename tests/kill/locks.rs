@@ -9,7 +9,7 @@ use crate::story::{Story, run, tell};
 const SESSION: &str = "00000000";
 
 /// Either brings everything to the remote, and gives back what a death has left.
-const PLAIN: &[&[&str]] = &[&["update"], &["sync"]];
+const PLAIN: &[&[&str]] = &[&["recover"], &["sync"]];
 
 pub(crate) const STORIES: [Story; 8] = [
     story("resume", "b", &["resume", SESSION], resume_on_other_machine),
@@ -29,8 +29,13 @@ pub(crate) const STORIES: [Story; 8] = [
         )
     },
     story("start", "a", &["start"], nothing),
-    story("update", "a", &["update"], crash_while_resumed),
-    story("update that forks", "a", &["update"], crash_then_take_over),
+    story("recover", "a", &["recover"], crash_while_resumed),
+    story(
+        "recover that forks",
+        "a",
+        &["recover"],
+        crash_then_take_over,
+    ),
     story(
         "lock release",
         "a",
@@ -113,7 +118,7 @@ fn crash_then_take_over(world: &mut World, round: usize) {
 }
 
 fn recover_former_holder(world: &mut World, what: &str) {
-    let run = world.b.ccsync(["update"]);
+    let run = world.b.ccsync(["recover"]);
     assert!(matches!(run.code, Some(0 | 5)), "{what}\n{run}");
     assert_no_lock(world, what);
 }

@@ -87,7 +87,7 @@ pub(crate) fn directories(machine: &Placeholders) -> Vec<String> {
         machine
             .placeholders
             .iter()
-            .map(|root| format!("{}{separator}{tail}", root.path))
+            .map(|root| format!("{}{separator}{tail}", root.directory))
             .collect::<Vec<_>>()
     };
     [
@@ -106,7 +106,7 @@ fn spelled(machine: &Placeholders) -> Vec<String> {
     let paths = machine
         .placeholders
         .iter()
-        .flat_map(|root| [Some(root.path.clone()), root.resolved.clone()])
+        .flat_map(|root| [Some(root.directory.clone()), root.resolved.clone()])
         .flatten();
     for path in paths.chain(directories(machine)) {
         let forward = path.replace('\\', "/");

@@ -83,7 +83,7 @@ fn check_file(path: &Path, origin: &Placeholders, directories: &[String]) {
         "{} is not exact",
         path.display()
     );
-    let home = &origin.get("HOME").expect("HOME").path;
+    let home = &origin.get("HOME").expect("HOME").directory;
     for line in portable.split(|b| *b == b'\n') {
         let line = String::from_utf8_lossy(line);
         for after in [format!("{home}/"), format!("{home}\"")] {

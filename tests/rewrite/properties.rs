@@ -98,7 +98,7 @@ proptest! {
         let portable = collapse(&origin, &directories(&origin), TextKind::Json, line.as_bytes());
         let mut left = Vec::new();
         unprotected(&serde_json::from_slice(&portable).expect("JSON"), &mut |text| {
-            left.extend(origin.placeholders.iter().filter(|root| stands_alone(text, &root.path, origin.system)).map(|root| (root.path.clone(), text.to_owned())));
+            left.extend(origin.placeholders.iter().filter(|root| stands_alone(text, &root.directory, origin.system)).map(|root| (root.directory.clone(), text.to_owned())));
         });
         prop_assert!(left.is_empty(), "{:?}\nfrom {}\nvia {}", left, line, String::from_utf8_lossy(&portable));
     }
@@ -134,7 +134,7 @@ proptest! {
 
     #[test]
     fn rewrite_single_path_round_trips(origin in machine(), at in any::<prop::sample::Index>(), tail in tail()) {
-        let root = &at.get(&origin.placeholders).path;
+        let root = &at.get(&origin.placeholders).directory;
         let separator = origin.system.separator().to_string();
         let native = [vec![root.as_str()], tail].concat().join(&separator);
         let portable = collapse_path(&origin, &native);
@@ -181,7 +181,7 @@ fn rendered(machine: &Placeholders, parts: &[Part], depth: usize) -> String {
     let words = parts.iter().map(|part| match part {
         Part::Word(word) => (*word).to_owned(),
         Part::Path(root, tail) => [
-            vec![machine.placeholders[*root].path.as_str()],
+            vec![machine.placeholders[*root].directory.as_str()],
             tail.clone(),
         ]
         .concat()

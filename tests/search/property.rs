@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use ccsync::browse::search::pattern::Case;
-use ccsync::browse::search::run::{SearchRequest, search};
+use ccsync::browse::search::request::SearchRequest;
+use ccsync::browse::search::run::search;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};

@@ -179,7 +179,7 @@ fn transport_missing_repository_is_named() {
         );
         assert_eq!(
             shown(&error, &world),
-            "there is no repository to be seen at $WORLD/usb/r.git / there is no directory `$WORLD/usb/r.git`"
+            "repository not found or access denied: $WORLD/usb/r.git / there is no directory `$WORLD/usb/r.git`"
         );
     }
     std::fs::create_dir_all(world.path("usb/r.git")).unwrap();
@@ -209,7 +209,7 @@ fn transport_hook_message_is_shown_escaped() {
     assert!(matches!(error, RemoteError::Rejected { .. }), "{error:?}");
     assert_eq!(
         error.to_string().replace(world.root(), "$WORLD"),
-        "$WORLD/r.git refused the push: refs/heads/main: pre-receive hook declined (secret found: \u{fffd}[2J see the wiki)"
+        "$WORLD/r.git rejected the push: refs/heads/main: pre-receive hook declined (secret found: \u{fffd}[2J see the wiki)"
     );
 }
 

@@ -1,8 +1,9 @@
-//! Pieces of what is searched for that stand in the store as they are.
+//! Fragments: pieces of the searched text that are in the store unchanged.
 //!
-//! Text is written into the store as JSON, and paths in it as placeholders: quotes, backslashes and control characters are escaped, and for some writers
-//! slashes and everything that is not ASCII; the separators of a path differ from system to system. What is left stands there
-//! byte for byte, unless it is read from a placeholder. Pure.
+//! The store holds JSON with placeholders for paths. Quotes, backslashes and control
+//!//! characters are escaped, by some writers also slashes and non-ASCII characters, and
+//!//! path separators differ between systems. Everything else is stored byte for byte,
+//!//! unless it comes from a placeholder. Pure.
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -10,17 +11,17 @@ use std::ops::Range;
 use crate::browse::search::parts::{Part, cases};
 use crate::browse::search::written::Written;
 
-/// A piece of text that stands in the store wherever the whole is read.
+/// Text that is in the store wherever the whole text is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fragment {
     text: String,
     ignores_case: bool,
 }
 
-/// More characters of a fragment that is not ASCII make the search slower, not better.
+/// Maximum characters of a non-ASCII fragment; more make the search slower, not better.
 const LONGEST_OTHER: usize = 6;
 
-/// More alternatives are as good as none.
+/// Maximum alternatives; more do not narrow the search.
 const MOST_ALTERNATIVES: usize = 16;
 
 impl Fragment {
@@ -31,7 +32,7 @@ impl Fragment {
         }
     }
 
-    /// What finds it in the store.
+    /// Returns the regular expression that finds it in the store.
     pub(crate) fn as_regex(&self) -> String {
         let body: String = self.text.chars().map(|c| self.char_as_regex(c)).collect();
         if self.ignores_case {
@@ -41,7 +42,7 @@ impl Fragment {
         }
     }
 
-    /// What is not ASCII stands there as it is or as an escape, which for some characters is two.
+    /// A non-ASCII character is stored raw or as one or two escapes.
     fn char_as_regex(&self, c: char) -> String {
         let plain = regex::escape(c.encode_utf8(&mut [0; 4]));
         if c.is_ascii() {
@@ -54,13 +55,13 @@ impl Fragment {
                 .iter()
                 .map(|unit| format!("u{unit:04x}"))
                 .collect::<Vec<_>>();
-            // The escapes' digits may be upper case.
+            // Digits of escapes may be upper case.
             format!(r"|(?i:\\{})", units.join(r"\\"))
         });
         format!("(?:{plain}{})", escapes.collect::<String>())
     }
 
-    /// How seldom it is likely to stand somewhere. A character that is no letter tells next to nothing.
+    /// Returns an estimate of its rarity. Characters other than letters count little.
     fn weight(&self) -> usize {
         let of = |c: char| match c {
             _ if !c.is_ascii() => 3,
@@ -72,7 +73,8 @@ impl Fragment {
     }
 }
 
-/// Fragments of which at least one is in everything that has these parts; `None` if there are none.
+/// Returns fragments at least one of which is in every text with these parts; `None` if
+/// there are none.
 pub(crate) fn best(parts: &[Part], written: &Written) -> Option<Vec<Fragment>> {
     let value = |all: &Vec<Fragment>| (all.iter().map(Fragment::weight).min(), Reverse(all.len()));
     parts
@@ -84,7 +86,8 @@ pub(crate) fn best(parts: &[Part], written: &Written) -> Option<Vec<Fragment>> {
 fn best_of_part(part: &Part, written: &Written) -> Option<Vec<Fragment>> {
     match part {
         Part::Run { text, ignores_case } => {
-            // The end of a name tells little, and where the client has shortened the name, it is not there.
+            // The end of a directory name narrows little, and it is missing where the
+            // client has shortened the name.
             let goes_on = |piece: &Steady| {
                 piece.may_end_name && text[piece.range.end..].starts_with(is_steady)
             };
@@ -116,15 +119,17 @@ fn best_of_part(part: &Part, written: &Written) -> Option<Vec<Fragment>> {
     }
 }
 
-/// A piece of a text that stands in the store as it is, wherever the text is read.
+/// A piece of a text that is stored unchanged.
 pub(crate) struct Steady {
     pub(crate) range: Range<usize>,
-    /// It may be the end of a directory name (`my-app` in `-home-al-my-app is`). Such a name is a placeholder that holds the rest of its path, and
-    /// ends with braces. The client shortens a name that is too long; then its end is not there, but the braces are.
+    /// True if it may be the end of a directory name (`my-app` in `-home-al-my-app is`).
+    /// Such a name is stored as a placeholder with the rest of the path and ends with
+    /// braces. The client shortens long names; then the end is missing, but not the
+    /// braces.
     pub(crate) may_end_name: bool,
 }
 
-/// The steady pieces of a text, in order.
+/// Returns the pieces of a text that are stored unchanged, in order.
 pub(crate) fn steady(text: &str, written: &Written) -> Vec<Steady> {
     let ascii = runs(text, is_steady).flat_map(|run| {
         let may_begin_in_name = run.start == 0 || text[..run.start].ends_with('-');
@@ -164,7 +169,7 @@ pub(crate) fn steady(text: &str, written: &Written) -> Vec<Steady> {
     pieces
 }
 
-/// Where characters of a kind follow each other.
+/// Returns the ranges of consecutive characters of one kind.
 fn runs(text: &str, is_wanted: impl Fn(char) -> bool) -> impl Iterator<Item = Range<usize>> {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -177,14 +182,15 @@ fn runs(text: &str, is_wanted: impl Fn(char) -> bool) -> impl Iterator<Item = Ra
     })
 }
 
-/// How much of a run may be the end of a directory name. An underscore is never in one, but may follow it (`-home-al-app_old`).
+/// Returns the length of the part of a run that may end a directory name. A name has no
+/// underscore, but one may follow (`-home-al-app_old`).
 fn name_len(run: &str) -> usize {
     run.find(|c: char| !c.is_ascii_alphanumeric())
         .unwrap_or(run.len())
 }
 
-/// How much of a run may be of a separator that is percent-encoded: `%2F` stands for `%5C` where another system wrote it. What comes before the
-/// text is not known.
+/// Returns the length of the part of a run that may belong to a percent-encoded
+/// separator: `%2F` is `%5C` on another system. The text before the run is unknown.
 fn separator_len(text: &str, run: &Range<usize>) -> usize {
     let steady = text[run.clone()].to_ascii_lowercase();
     match text[..run.start].chars().next_back() {
@@ -195,7 +201,8 @@ fn separator_len(text: &str, run: &Range<usize>) -> usize {
     }
 }
 
-/// Characters that every writer of JSON leaves as they are, and in whose place no system writes another in a path.
+/// Returns true for characters that every JSON writer keeps and no system replaces in
+/// paths.
 pub(crate) const STEADY: &str =
     " !#$()*+,.0123456789;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz|";
 

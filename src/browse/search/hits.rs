@@ -1,58 +1,59 @@
-//! The lines of a text in which something stands, and what is kept of them. Pure.
+//! Collects the matching lines of a text, shortened for display. Pure.
 
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use regex::Regex;
 
-use crate::domain::found::{Hit, Speaker};
+use crate::domain::hit::{Hit, Speaker};
 
-/// More hits of one session than this beyond those that are shown are not counted: a word that is everywhere is not read to the end of each session.
+/// Maximum hits counted per session beyond the shown ones, so that a frequent word is not
+/// searched to the end of each session.
 const MOST_COUNTED: u64 = 100;
 
-/// So much of a line is kept, in characters, and so much of that before the first place.
+/// Characters kept of a line, and how many of them come before the first match.
 const LONGEST: usize = 240;
 const BEFORE: usize = 60;
 
-/// What has been found in one session so far.
+/// Hits of one session so far.
 pub(crate) struct Found {
     pub(crate) hits: Vec<Hit>,
     pub(crate) more: u64,
-    pub(crate) more_still: bool,
-    /// What could not be searched, and why.
+    pub(crate) truncated: bool,
+    /// Parts that could not be searched, with the reason.
     pub(crate) complaint: Option<String>,
     shown: usize,
 }
 
-/// By whom, when and where a text was said.
+/// Speaker, time and place of a text.
 pub(crate) struct Occasion {
-    pub(crate) voice: Speaker,
-    pub(crate) agent: bool,
+    pub(crate) speaker: Speaker,
+    pub(crate) is_agent: bool,
     pub(crate) time: Option<DateTime<Utc>>,
 }
 
 impl Found {
-    /// Nothing yet; of what will be found, `shown` hits are kept.
+    /// Creates an empty collection that keeps `shown` hits.
     pub(crate) fn new(shown: usize) -> Self {
         Self {
             hits: Vec::new(),
             more: 0,
-            more_still: false,
+            truncated: false,
             complaint: None,
             shown: shown.max(1),
         }
     }
 
-    /// Whether nothing more need be looked for.
+    /// Returns true if the search of this session can stop.
     pub(crate) fn is_enough(&self) -> bool {
-        self.more_still
+        self.truncated
     }
 
-    /// Adds what is found in a text.
+    /// Adds the hits of a text.
     pub(crate) fn search(&mut self, text: &str, pattern: &Regex, occasion: &Occasion) {
         let mut line: Option<(Range<usize>, Vec<Range<usize>>)> = None;
         for place in pattern.find_iter(text) {
-            // Line ends belong to what is found, not to what is shown of it.
+            // Line ends are part of a match, but are not shown.
             let start = place.start()
                 + (place.len() - place.as_str().trim_start_matches(['\r', '\n']).len());
             if start >= place.end() {
@@ -88,19 +89,19 @@ impl Found {
         } else if self.more < MOST_COUNTED {
             self.more += 1;
         } else {
-            self.more_still = true;
+            self.truncated = true;
         }
     }
 }
 
-/// The line that holds offset `at`, without its end.
+/// Returns the line that contains offset `at`, without its end.
 fn line_around(text: &str, at: usize) -> Range<usize> {
     let start = memchr::memrchr(b'\n', &text.as_bytes()[..at]).map_or(0, |end| end + 1);
     let end = memchr::memchr(b'\n', &text.as_bytes()[at..]).map_or(text.len(), |n| at + n);
     start..end - usize::from(end > at && text.as_bytes()[end - 1] == b'\r')
 }
 
-/// Of a long line the part around the first mark.
+/// Shortens a long line to the part around the first mark.
 fn hit(text: &str, line: Range<usize>, marks: &[Range<usize>], occasion: &Occasion) -> Hit {
     let first = marks[0].start;
     let before = &text[line.start..first];
@@ -111,7 +112,7 @@ fn hit(text: &str, line: Range<usize>, marks: &[Range<usize>], occasion: &Occasi
         .take(BEFORE)
         .last()
         .map_or(first, |(at, _)| line.start + indentation + at);
-    // As much as fits before, if the line is short enough to be shown whole.
+    // The text before, as far as it fits.
     let is_short = text[line.start + indentation..line.end]
         .chars()
         .nth(LONGEST)
@@ -129,8 +130,8 @@ fn hit(text: &str, line: Range<usize>, marks: &[Range<usize>], occasion: &Occasi
         (mark.start < end).then(|| mark.start - begin..mark.end.min(end) - begin)
     };
     Hit {
-        voice: occasion.voice.clone(),
-        agent: occasion.agent,
+        speaker: occasion.speaker.clone(),
+        is_agent: occasion.is_agent,
         time: occasion.time,
         text: text[begin..end].to_owned(),
         marks: marks.iter().filter_map(inside).collect(),
@@ -152,8 +153,8 @@ mod tests {
             text,
             &pattern,
             &Occasion {
-                voice: Speaker::User,
-                agent: false,
+                speaker: Speaker::User,
+                is_agent: false,
                 time: None,
             },
         );

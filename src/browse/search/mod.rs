@@ -4,6 +4,7 @@ pub mod fragment;
 pub mod hits;
 pub mod parts;
 pub mod pattern;
+pub mod request;
 pub mod run;
 pub mod scan;
 pub mod sketch;

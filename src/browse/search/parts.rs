@@ -1,26 +1,26 @@
-//! What is searched for, in parts: characters that follow each other, classes, and what repeats or replaces them.
+//! The searched text in parts: character sequences, classes, repetitions, alternatives.
 //!
-//! Owns the reading of a regular expression for everything that looks for it in the store. Where it must match (`^`, `\b`) is left out: what
-//! is found without that is more, never less. Pure.
+//! Owns the parsing of a regular expression for the search of raw store bytes. Drops
+//!//! anchors (`^`, `\b`): the result matches more, never less. Pure.
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind};
 
 /// A part of a regular expression; parts in a list follow each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// These characters.
+    /// A sequence of characters.
     Run { text: String, ignores_case: bool },
-    /// One character of these.
+    /// One character of a class.
     Class(ClassUnicode),
-    /// These parts any number of times, perhaps not once.
+    /// These parts, any number of times including zero.
     Repeated { parts: Vec<Self>, is_optional: bool },
-    /// One of these.
+    /// One of several alternatives.
     OneOf(Vec<Vec<Self>>),
-    /// Anything: what it is cannot be told.
+    /// Anything.
     Anything,
 }
 
-/// The parts of a regular expression; `None` if it is none.
+/// Returns the parts of a regular expression; `None` if it is invalid.
 pub(crate) fn parts(pattern: &str, ignores_case: bool) -> Option<Vec<Part>> {
     let hir = regex_syntax::ParserBuilder::new()
         .multi_line(true)
@@ -30,7 +30,8 @@ pub(crate) fn parts(pattern: &str, ignores_case: bool) -> Option<Vec<Part>> {
     Some(Reading::of(&hir, ignores_case))
 }
 
-/// The character in all its cases, as a regular expression that ignores case takes them.
+/// Returns the character in all its cases, as a case-insensitive regular expression
+/// matches them.
 pub(crate) fn cases(c: char) -> Vec<char> {
     let class = folded(ClassUnicode::new([ClassUnicodeRange::new(c, c)]))
         .unwrap_or_else(ClassUnicode::empty);
@@ -46,11 +47,12 @@ fn folded(mut class: ClassUnicode) -> Option<ClassUnicode> {
     Some(class)
 }
 
-/// What of a concatenation has been read.
+/// Parser state of a concatenation.
 struct Reading {
-    /// Of the whole expression.
+    /// Parts of the whole expression.
     ignores_case: bool,
-    /// Characters that follow each other, and whether a letter among them ignores its case. One that does makes all do.
+    /// The current character sequence, and true if it ignores case. One such letter makes
+    /// the whole sequence ignore case.
     run: (String, bool),
     parts: Vec<Part>,
 }
@@ -128,7 +130,7 @@ impl Reading {
     }
 }
 
-/// The letter of which a class is the cases (`[Aa]`), in lower case.
+/// Returns the lower-case letter if a class consists of its cases (`[Aa]`).
 fn letter_of(class: &ClassUnicode) -> Option<char> {
     const MOST_CASES: usize = 4;
     let chars: Vec<char> = class

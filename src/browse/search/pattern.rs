@@ -1,8 +1,11 @@
-//! What is searched for: found in what was said, and before that, roughly and fast, in the bytes of the store.
+//! The searched text: exact in messages, and a fast pre-filter for the raw bytes of the
+//! store.
 //!
-//! The text of the store is JSON with placeholders in place of paths. A line is taken apart only if a *fragment* stands in it: a piece of what
-//! is searched for that stands in the store as it is, however the rest is escaped or abbreviated there; a record also only if it matches the
-//! *sketch*: the whole, drawn so roughly that nothing of that matters. So no line that says it is missed, and nearly none is taken apart in vain. Pure.
+//! The store holds JSON with placeholders for paths. A line is parsed only if it
+//!//! contains a *fragment*, a piece of the searched text that is stored unchanged
+//!//! however the rest is escaped. A record must also match the *sketch*, a loose byte
+//!//! regex for the whole. So no matching line is missed, and few lines are parsed in
+//!//! vain. Pure.
 
 use std::ops::Range;
 
@@ -13,45 +16,47 @@ use crate::browse::search::fragment::Fragment;
 use crate::browse::search::parts::parts;
 use crate::browse::search::sketch::sketch;
 use crate::browse::search::written::Written;
+use crate::domain::error::{ErrorKind, UserError};
+use crate::workspace::error::SyncError;
 
-/// How to read what is searched for.
+/// Case sensitivity of a search.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Case {
-    /// Upper and lower case are one, unless an upper-case letter is asked for.
+    /// Ignore case, unless the text has an upper-case letter.
     #[default]
     Smart,
-    /// Upper and lower case are one.
+    /// Ignore case.
     Ignore,
-    /// They are two.
+    /// Match case.
     Exact,
 }
 
-/// Why a text cannot be searched for.
+/// Error: the text cannot be searched for.
 #[derive(Debug, thiserror::Error)]
 pub enum PatternError {
     /// There is none.
-    #[error("there is nothing to search for")]
+    #[error("the search text is empty")]
     Empty,
     /// Not a regular expression, or one that would need too much memory.
-    #[error("this is no regular expression that can be searched for")]
+    #[error("invalid regular expression")]
     Regex(#[source] regex::Error),
 }
 
-/// What is searched for.
+/// The searched text.
 #[derive(Debug)]
 pub(crate) struct Pattern {
-    /// Finds it in what was said.
+    /// Matches it in messages.
     pub(crate) said: Regex,
-    /// The same, to be read.
+    /// Its parts.
     source: String,
     ignores_case: bool,
 }
 
-/// Finds lines that may say it in the bytes of the store.
+/// Finds candidate lines in the bytes of the store.
 pub(crate) struct Candidates {
-    /// Without one, every line is a candidate.
+    /// `None`: every line is a candidate.
     fragments: Option<bytes::Regex>,
-    /// Without one, the fragments say it all.
+    /// `None`: the fragments suffice.
     sketch: Option<bytes::Regex>,
 }
 
@@ -84,21 +89,22 @@ impl Pattern {
         })
     }
 
-    /// What is to be looked for in the store. `written`: what may be read where the store has a placeholder.
+    /// Returns the pre-filter for the store. `written`: text that a placeholder may stand
+    /// for.
     pub(crate) fn candidates(&self, written: &Written) -> Candidates {
         let parts = parts(&self.source, self.ignores_case).unwrap_or_default();
         let fragments = fragment::best(&parts, written).and_then(|fragments| {
             let alternatives: Vec<String> = fragments.iter().map(Fragment::as_regex).collect();
             bytes::Regex::new(&alternatives.join("|")).ok()
         });
-        // One that needs too much memory is done without.
+        // Omitted if it needs too much memory.
         let sketch = sketch(&parts, written).and_then(|sketch| bytes::Regex::new(&sketch).ok());
         Candidates { fragments, sketch }
     }
 }
 
 impl Candidates {
-    /// Where the next line that may say it holds what was looked for, at or after `from`.
+    /// Returns the offset of the next candidate match at or after `from`.
     pub(crate) fn find(&self, text: &[u8], from: usize) -> Option<usize> {
         match &self.fragments {
             Some(fragments) => fragments.find_at(text, from).map(|found| found.start()),
@@ -106,7 +112,7 @@ impl Candidates {
         }
     }
 
-    /// As [`Self::find`], in records: what stands in the name of a field is not said.
+    /// Like [`Self::find`], for records: field names are not messages.
     pub(crate) fn find_in_records(&self, text: &[u8], mut from: usize) -> Option<usize> {
         let Some(fragments) = &self.fragments else {
             return self.find(text, from);
@@ -116,12 +122,13 @@ impl Candidates {
             if !is_in_name(text, found.range()) {
                 return Some(found.start());
             }
-            // A fragment may begin within the one before.
+            // A fragment may overlap the previous one.
             from = found.start() + 1;
         }
     }
 
-    /// Whether the record in `line`, in which [`Self::find_in_records`] found something, may say it.
+    /// Returns true if the record in `line`, found by [`Self::find_in_records`], may
+    /// contain a match.
     pub(crate) fn may_be_said_in(&self, line: &[u8]) -> bool {
         self.sketch
             .as_ref()
@@ -129,8 +136,8 @@ impl Candidates {
     }
 }
 
-/// Whether `place` lies in the name of a field: between quotes that are not escaped, of which the second is followed by a colon. Inside of a text
-/// all quotes are escaped.
+/// Returns true if `place` is in a field name: between unescaped quotes, the second one
+/// followed by a colon. Inside a text all quotes are escaped.
 fn is_in_name(text: &[u8], place: Range<usize>) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let before = text[..place.start]
@@ -147,7 +154,8 @@ fn is_in_name(text: &[u8], place: Range<usize>) -> bool {
         && after.eq(b"\":")
 }
 
-/// Whether there is an upper-case letter that is searched for: not one of an escape such as `\W` or `\p{Greek}`.
+/// Returns true if the searched text has an upper-case letter outside of escapes such as
+/// `\W` or `\p{Greek}`.
 fn asks_for_upper_case(text: &str, is_regex: bool) -> bool {
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -161,6 +169,26 @@ fn asks_for_upper_case(text: &str, is_regex: bool) -> bool {
         }
     }
     false
+}
+
+impl UserError for PatternError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Empty => "give a text: `ccsync search \"login form\"`",
+            Self::Regex(_) => "to search for the text itself, leave out `--regex`",
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+impl From<PatternError> for SyncError {
+    fn from(error: PatternError) -> Self {
+        Self::Operation(Box::new(error))
+    }
 }
 
 #[cfg(test)]

@@ -1,73 +1,41 @@
-//! Finding what was said, in all machines' sessions, straight from the store.
+//! Searches the messages of all machines' sessions, directly in the store.
 //!
-//! Owns what counts as said (`session::said` reads it from a record), the order of the results, and the bounds. Takes no lock and changes nothing.
+//! Owns the order of the results and the bounds. Takes no lock and changes nothing.
 //!
-//! * [`pattern`]: what is searched for, also as it stands in the store: [`parts`], [`written`], [`fragment`], [`sketch`]
+//! * [`pattern`]: what is searched for, also as it stands in the store: [`parts`],
+//!   [`written`], [`fragment`], [`sketch`]
 //! * [`targets`]: which sessions, the newest first
 //! * [`scan`]: one session; [`hits`]: one text
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use crate::browse::search::hits::Found;
-use crate::browse::search::pattern::{Case, Pattern};
+use crate::browse::search::pattern::Pattern;
 use crate::browse::search::scan::Scan;
 use crate::browse::search::targets::{Place, Target, Targets};
 use crate::browse::search::written::Written;
-use crate::domain::found::SessionHits;
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::error::error_chain;
+use crate::domain::hit::SessionHits;
 use crate::localize::localizer::Localizer;
-use crate::rewrite::every_spelling;
-use crate::store::{Checkout, Snapshot, Store};
-use crate::sys::parallel::{cores, in_order};
+use crate::rewrite::every_path_form;
+use crate::store::{Checkout, Snapshot};
 use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::read_only::{Stored, localizer};
 
-/// What to search for, and where.
-#[derive(Debug, Clone, Default)]
-pub struct SearchRequest {
-    /// The text, or a regular expression.
-    pub text: String,
-    /// Which of them it is.
-    pub regex: bool,
-    /// Whether upper and lower case are one.
-    pub case: Case,
-    /// Only sessions whose project contains this: a portable path, one of this machine, or with `~` for the home directory.
-    pub project: Option<String>,
-    /// Only sessions in which the machine of this name or id wrote.
-    pub from: Option<String>,
-    /// How many hits of each session are given; a hundred more are counted.
-    pub hits: usize,
-}
+use crate::browse::search::request::{
+    At, Base, SearchReport, SearchRequest, Unreadable, on_all_cores,
+};
 
-/// How a search went.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SearchReport {
-    /// Sessions searched.
-    pub sessions: u64,
-    /// Sessions with hits.
-    pub found: u64,
-    /// What could not be read, or not all of it.
-    pub unreadable: Vec<Unreadable>,
-}
-
-/// A session that could not be searched, or not all of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
-    /// Which.
-    pub session: SessionId,
-    /// Why; unsanitised.
-    pub reason: String,
-}
-
-/// Searches the sessions of the store, and those that only this machine has, the newest first. What is found in a session goes to `take` as
-/// soon as every newer one is searched, until it returns `false`.
+/// Searches the sessions of the store and of this machine, the newest first. Passes the
+/// hits of a session to `take` once every newer session is searched, until it returns
+/// `false`.
 ///
 /// # Errors
-/// [`SyncError::Pattern`] if the text cannot be searched for; [`SyncError::NoSuchMachine`]; what concerns the whole command.
+/// [`PatternError`](crate::browse::search::pattern::PatternError), that there is no such
+/// machine; what concerns the whole command.
 pub fn search(
     ctx: &Context<'_>,
     request: &SearchRequest,
@@ -131,56 +99,19 @@ pub fn search(
             let Found {
                 hits,
                 more,
-                more_still,
+                truncated,
                 ..
             } = found;
             take(SessionHits {
                 name: target.name.clone(),
                 hits,
                 more,
-                more_still,
+                truncated,
             }) && !interrupted()
         },
     );
     signal::check()?;
     Ok(report)
-}
-
-/// What everything is read from.
-pub(crate) struct Base<'a> {
-    pub(crate) ctx: &'a Context<'a>,
-    pub(crate) snapshot: Option<&'a Snapshot<'a>>,
-    pub(crate) at: Option<&'a At>,
-    pub(crate) localizer: &'a Localizer,
-}
-
-/// The commit that is read, for any thread.
-pub(crate) struct At {
-    pub(crate) store: PathBuf,
-    pub(crate) head: Option<CommitId>,
-    pub(crate) checkout: Checkout,
-}
-
-/// Does `step` for each item, each thread with a handle of its own on the store; the results go to `take` in order.
-pub(crate) fn on_all_cores<'i, T: Sync, R: Send>(
-    at: Option<&At>,
-    items: &'i [T],
-    step: &(dyn Fn(Option<&Snapshot<'_>>, &'i T) -> R + Sync),
-    take: &mut dyn FnMut(R) -> bool,
-) {
-    in_order(
-        items,
-        cores(),
-        |each| {
-            // Without a handle, what needs one is named as unreadable.
-            let store = at.and_then(|at| Store::open_without_repair(&at.store).ok());
-            let snapshot = store
-                .as_ref()
-                .and_then(|store| store.snapshot(at?.head.as_ref()).ok());
-            each(&mut |item| step(snapshot.as_ref(), item));
-        },
-        take,
-    );
 }
 
 impl Scan<'_> {
@@ -199,19 +130,19 @@ impl Scan<'_> {
                 self.stored(snapshot, &files, manifest, target.skip, &mut found)
             }
             (Place::Here(session), ..) => self.here(session, &mut found),
-            (Place::Stored { .. }, ..) => Err(SyncError::NoSuchSession {
-                session: target.name.session.clone(),
-            }),
+            (Place::Stored { .. }, ..) => {
+                Err(LookupScope::Store.no_session(&target.name.session).into())
+            }
         };
         if let Err(e) = searched {
-            found.complaint = Some(in_words(&e));
+            found.complaint = Some(error_chain(&e));
         }
         found
     }
 }
 
-/// Everything that may be read where the store has a placeholder: paths of this machine's roots and of the clones that it reads sessions with; for
-/// roots that it lacks, paths of others.
+/// Returns all text that a placeholder may stand for: directories of this machine and of
+/// its clones, and for placeholders missing here those of other machines.
 pub(crate) fn written_for_placeholders(localizer: &Localizer, targets: &[Target]) -> Written {
     let manifests = || {
         targets.iter().filter_map(|target| match &target.place {
@@ -220,11 +151,11 @@ pub(crate) fn written_for_placeholders(localizer: &Localizer, targets: &[Target]
         })
     };
     let here = localizer.localising(manifests());
-    let mut paths: BTreeSet<String> = here.iter().flat_map(every_spelling).collect();
+    let mut paths: BTreeSet<String> = here.iter().flat_map(every_path_form).collect();
     let mut seen = BTreeSet::new();
     for (key, placeholders) in manifests().flat_map(|manifest| &manifest.placeholders) {
         if seen.insert(key) {
-            paths.extend(every_spelling(placeholders));
+            paths.extend(every_path_form(placeholders));
         }
     }
     Written::new(&paths)

@@ -1,27 +1,28 @@
-//! Searching one session: its text, piece by piece, is looked through as bytes, and lines that may say it are taken apart.
+//! Searches one session: scans its bytes piece by piece and parses candidate lines.
 
 use std::borrow::Cow;
 
 use crate::browse::search::hits::{Found, Occasion};
 use crate::browse::search::pattern::{Candidates, Pattern};
-use crate::domain::found::Speaker;
+use crate::domain::hit::Speaker;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, segment_at, text_kind};
 use crate::rewrite::TextKind;
-use crate::session::discover::LocalSession;
-use crate::session::said::sayings;
+use crate::session::LocalSession;
+use crate::session::messages::{RecordMessages, messages};
 use crate::store::manifest::{Manifest, Run, StoredFile};
 use crate::store::segment::{count_lines, offset_after_lines, whole_lines_len};
 use crate::store::{SessionFiles, Snapshot};
 use crate::sys::signal::interrupted;
 use crate::workspace::error::SyncError;
 
-/// A line that is longer is not looked into: nobody said as much at once.
+/// Maximum line length, in bytes; longer lines are not searched.
 const LONGEST_LINE: usize = 64 << 20;
 
-/// What is the same for all sessions.
+/// Values shared by all sessions.
 pub(crate) struct Scan<'a> {
     pub(crate) localizer: &'a Localizer,
     pub(crate) pattern: &'a Pattern,
@@ -29,17 +30,17 @@ pub(crate) struct Scan<'a> {
     pub(crate) shown: usize,
 }
 
-/// What a file of a session holds.
+/// Content of a session's file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Content {
     /// Records of the conversation, or of one with a sub-agent.
     Records { agent: bool },
-    /// What a tool printed, as it is.
+    /// Raw output of a tool.
     Output,
 }
 
 impl Content {
-    /// `None` of a file in which nothing is said.
+    /// Returns the content of a file; `None` if it has no messages.
     fn of(name: &SessionFile) -> Option<Self> {
         match name.name().map(RelativeName::as_str) {
             None => Some(Self::Records { agent: false }),
@@ -52,7 +53,7 @@ impl Content {
     }
 }
 
-/// What is done with a line that may say it, and where it begins.
+/// Callback for a candidate line and its offset.
 type EachLine<'e> = dyn FnMut(usize, &[u8], &mut Found) -> Result<(), SyncError> + 'e;
 
 /// A piece of whole lines of a stored file.
@@ -116,7 +117,7 @@ impl Scan<'_> {
                     found,
                 )?;
                 lines += segment.lines;
-                // What is left is the beginning of a line that goes on in the next segment.
+                // The rest is the beginning of a line that continues in the next segment.
                 buffer.drain(..whole);
                 drop_if_too_long(&mut buffer, found);
             }
@@ -132,7 +133,7 @@ impl Scan<'_> {
     ) -> Result<(), SyncError> {
         let mut runs = Runs::of(piece);
         match content {
-            // Its lines belong together, so that a text of several lines is found in it.
+            // Its lines are searched together, so that multi-line text is found.
             Content::Output if piece.file.runs.len() == 1 => {
                 if self.candidates.find(piece.text, 0).is_some() {
                     self.output(&self.local(&mut runs, 0, piece.text)?, found);
@@ -150,7 +151,7 @@ impl Scan<'_> {
         }
     }
 
-    /// The line at offset `at` of a piece as it reads here.
+    /// Returns the line at offset `at` of a piece, localized.
     fn local<'t>(
         &self,
         runs: &mut Runs<'_>,
@@ -159,10 +160,11 @@ impl Scan<'_> {
     ) -> Result<Cow<'t, [u8]>, SyncError> {
         let Piece { manifest, kind, .. } = runs.piece;
         match runs.at(at) {
-            Some(run) => self.localizer.localised(manifest, run, *kind, line),
-            None => Err(SyncError::Inconsistent {
+            Some(run) => Ok(self.localizer.localised(manifest, run, *kind, line)?),
+            None => Err(StoredDataError::Inconsistent {
                 session: manifest.session.clone(),
-            }),
+            }
+            .into()),
         }
     }
 
@@ -192,7 +194,7 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Calls `each` with every line of `text` that may say it, and where it begins.
+    /// Calls `each` with every candidate line of `text` and its offset.
     fn each_candidate(
         &self,
         content: Content,
@@ -222,22 +224,25 @@ impl Scan<'_> {
     }
 
     fn record(&self, line: &[u8], of_agent: bool, found: &mut Found) {
-        let said = sayings(line);
-        let agent = of_agent || said.agent;
-        for saying in said.texts {
+        let RecordMessages {
+            time,
+            is_agent,
+            messages,
+        } = messages(line);
+        for message in messages {
             let occasion = Occasion {
-                voice: saying.voice,
-                agent,
-                time: said.time,
+                speaker: message.speaker,
+                is_agent: is_agent || of_agent,
+                time,
             };
-            found.search(&saying.text, &self.pattern.said, &occasion);
+            found.search(&message.text, &self.pattern.said, &occasion);
         }
     }
 
     fn output(&self, text: &[u8], found: &mut Found) {
         let occasion = Occasion {
-            voice: Speaker::Output,
-            agent: false,
+            speaker: Speaker::Output,
+            is_agent: false,
             time: None,
         };
         found.search(
@@ -250,7 +255,7 @@ impl Scan<'_> {
 
 fn drop_if_too_long(line: &mut Vec<u8>, found: &mut Found) {
     if line.len() > LONGEST_LINE {
-        // Its end, which comes later, is no record.
+        // The rest of the line, which comes later, is no record.
         line.clear();
         found.complaint = Some(format!(
             "a line of more than {} MiB was not searched",
@@ -259,13 +264,14 @@ fn drop_if_too_long(line: &mut Vec<u8>, found: &mut Found) {
     }
 }
 
-/// Which run the lines of a piece belong to. Asked for in order; lines are counted only where there is more than one run.
+/// Finds the run of a line. Asked in order; lines are counted only if there is more than
+/// one run.
 struct Runs<'a> {
     piece: &'a Piece<'a>,
     runs: &'a [Run],
     /// Lines before the first of `runs`.
     before: u64,
-    /// How far lines are counted, and how many there are before.
+    /// Offset up to which lines are counted, and their number.
     counted: (usize, u64),
 }
 

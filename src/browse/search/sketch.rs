@@ -1,9 +1,10 @@
-//! What is searched for as it may stand in a record of the store, roughly drawn.
+//! The sketch: a loose byte regex that every matching record of the store satisfies.
 //!
-//! A record that says it matches the sketch, whatever of it is escaped or read from a placeholder. So a record that does not match need not be
-//! taken apart. Each part of the expression is drawn as everything that may be stored where the part is read: whole characters, escapes and
-//! placeholders of one JSON string. Where one placeholder is read as several parts, the first of them has all of it, and the others have
-//! nothing. Pure.
+//! A matching record satisfies the sketch whatever is escaped or replaced by a
+//!//! placeholder, so a record that does not satisfy it is not parsed. Each part of the
+//!//! expression becomes everything that may be stored for it: characters, escapes and
+//!//! placeholders of one JSON string. If one placeholder covers several parts, the first
+//!//! part takes all of it and the others take nothing. Pure.
 
 use regex_syntax::hir::ClassUnicode;
 
@@ -22,21 +23,22 @@ struct Piece {
 enum Kind {
     /// A fragment.
     Certain,
-    /// Not nothing.
+    /// At least one byte.
     Something,
-    /// Something or nothing.
+    /// May be empty.
     MayBeEmpty,
-    /// The same, and several of them in a row are as good as one.
+    /// May be empty; repetitions are redundant.
     Loose,
 }
 
-/// A character that is no fragment, but no part of a placeholder either.
+/// A character that is neither stored unchanged nor part of a placeholder.
 const ODD: &str = r"\\u[0-9A-Fa-f]{4}|\\[^\nu]";
 
-/// What the regular expression for the raw bytes of a record is, if it tells more than the fragments do.
+/// Returns the regular expression for the raw bytes of a record, if it is stricter than
+/// the fragments.
 pub(crate) fn sketch(parts: &[Part], written: &Written) -> Option<String> {
     let pieces = drawn(parts, written);
-    // What may be empty says nothing at the ends.
+    // Parts that may be empty are useless at the ends.
     let first = pieces.iter().position(|piece| !piece.may_be_empty())?;
     let last = pieces.iter().rposition(|piece| !piece.may_be_empty())?;
     match &pieces[first..=last] {
@@ -80,7 +82,7 @@ fn draw(part: &Part, written: &Written) -> Vec<Piece> {
     }
 }
 
-/// Fragments, and what may stand between them.
+/// Fragments, and the text that may be between them.
 fn run(text: &str, ignores_case: bool, written: &Written) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let gap = |gap: &str, pieces: &mut Vec<Piece>| match gap {
@@ -150,8 +152,8 @@ fn repeated(pieces: &[Piece], is_optional: bool) -> Piece {
     }
 }
 
-/// Placeholders, and characters of which not all are steady, any number, but no line ends. Of the steady ones that no placeholder has, only those
-/// that are wanted.
+/// Any number of placeholders and characters, without line ends. Of the characters that
+/// are always stored unchanged, only the wanted ones.
 fn loose(is_wanted: impl Fn(char) -> bool) -> Piece {
     let of_placeholder = |c: char| c.is_ascii_alphanumeric() || "_.".contains(c);
     let bytes = but_for(|c| of_placeholder(c) || is_wanted(c));
@@ -169,7 +171,7 @@ fn anything() -> Piece {
     }
 }
 
-/// The client wraps what a person pasted into lines that nobody typed; they are gone where the text is read, with all that they say.
+/// The client wraps pasted text into marker lines, which are removed from the message.
 fn line_end(is_wanted: impl Fn(char) -> bool) -> Piece {
     let bytes = but_for(|c| c == ' ' || is_wanted(c));
     let rest = anything().regex;
@@ -183,7 +185,7 @@ fn something(regex: &str) -> Piece {
     }
 }
 
-/// All bytes of a string but escapes and those steady characters that are not wanted.
+/// All bytes of a string except escapes and unwanted unchanged characters.
 fn but_for(is_wanted: impl Fn(char) -> bool) -> String {
     let unwanted: String = STEADY
         .chars()
@@ -193,14 +195,14 @@ fn but_for(is_wanted: impl Fn(char) -> bool) -> String {
     format!(r#"[^\n"\\{unwanted}]"#)
 }
 
-/// The steady characters that are wanted.
+/// The wanted characters that are stored unchanged.
 fn only(is_wanted: impl Fn(char) -> bool) -> String {
     let wanted: String = STEADY
         .chars()
         .filter(|c| is_wanted(*c))
         .map(escaped)
         .collect();
-    // Where there is none, nothing matches.
+    // An empty class matches nothing.
     if wanted.is_empty() {
         r"[^\x00-\xff]".to_owned()
     } else {

@@ -1,47 +1,49 @@
-//! Which sessions are searched, in which order, and from which line on.
+//! Selects the sessions to search, their order and their first line.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::browse::list::read_particulars;
-use crate::browse::search::run::{At, Base, SearchRequest, Unreadable, on_all_cores};
-use crate::domain::found::SessionName;
+use crate::browse::search::request::{At, Base, SearchRequest, Unreadable, on_all_cores};
+use crate::domain::error::error_chain;
+use crate::domain::hit::SessionName;
 use crate::domain::id::{MachineId, SessionId};
 use crate::localize::localizer::Localizer;
 use crate::rewrite::collapse_path;
-use crate::session::discover::{LocalSession, discover_some};
+use crate::session::LocalSession;
+use crate::session::discover::discover_some;
+use crate::store::SessionState;
 use crate::store::manifest::Manifest;
-use crate::store::snapshot::SessionState;
 use crate::store::{Snapshot, StoreError};
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::read_only::{MachineNames, is_called, machine_names, session_name};
 
-/// A session to be searched.
+/// A session to search.
 pub(crate) struct Target {
     pub(crate) name: SessionName,
     pub(crate) place: Place,
-    /// Lines at the beginning of the transcript that are searched in the session that this one left.
+    /// Lines at the beginning that are searched in the session it was forked from.
     pub(crate) skip: u64,
 }
 
-/// Where its text is.
+/// Location of its text.
 pub(crate) enum Place {
     Stored {
         manifest: Box<Manifest>,
         state: SessionState,
     },
-    /// The store does not have it yet.
+    /// Only on this machine.
     Here(Box<LocalSession>),
 }
 
-/// The newest first.
+/// Returns the sessions, the newest first.
 pub(crate) struct Targets {
     pub(crate) targets: Vec<Target>,
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
-/// What is asked of a session.
+/// Filter for sessions.
 struct Filter<'r> {
     project: Option<Vec<String>>,
     from: Option<&'r str>,
@@ -95,7 +97,7 @@ impl Base<'_> {
                     Ok(target) => found.targets.extend(target),
                     Err(e) => found.unreadable.push(Unreadable {
                         session,
-                        reason: in_words(&e),
+                        reason: error_chain(&e),
                     }),
                 }
                 true
@@ -153,12 +155,9 @@ impl<'r> Filter<'r> {
                 .iter()
                 .any(|(id, known)| is_called(known, name) || id.as_str() == name)
         {
-            return Err(SyncError::NoSuchMachine {
-                name: name.to_owned(),
-                found: 0,
-            });
+            return Err(machine_error(name, 0).into());
         }
-        // As it is stored, as it is on this machine, and as it is shown.
+        // The stored, the local and the displayed path.
         let forms = |text: &String| {
             let portable =
                 collapse_path(&base.ctx.settings.placeholders, text.trim_end_matches('/'))
@@ -185,7 +184,7 @@ impl<'r> Filter<'r> {
         machines: &MachineNames,
     ) -> Option<Target> {
         let name = session_name(localizer, &manifest, machines);
-        // Everybody asks for it; here, all cores find it out.
+        // Computed here on all cores, because every target needs it.
         localizer.present(&manifest);
         let writers = || {
             manifest
@@ -225,7 +224,8 @@ impl<'r> Filter<'r> {
     }
 }
 
-/// What a fork has in common with the session it left is searched once, in that one, if that one is searched.
+/// Skips the lines that a fork shares with its original, if the original is searched,
+/// too.
 fn skip_what_forks_share(targets: &mut [Target]) {
     let lines: HashMap<SessionId, u64> = targets
         .iter()

@@ -1,4 +1,5 @@
-//! What may be read where the store has a placeholder: paths of this machine and of others, in every spelling. Pure.
+//! The text that a placeholder may stand for: paths of all machines in every path form.
+//! Pure.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -7,7 +8,7 @@ use regex_syntax::hir::ClassUnicode;
 
 use crate::browse::search::parts::cases;
 
-/// All that may be read from placeholders.
+/// All text that placeholders may stand for.
 pub(crate) struct Written {
     /// [`folded`].
     paths: Vec<String>,
@@ -16,9 +17,10 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// Of the spelled paths of roots.
+    /// Builds it from the path forms of all placeholders.
     pub(crate) fn new(paths: &BTreeSet<String>) -> Self {
-        // A directory name holds more than the path of a root, and the separators of what follows are converted.
+        // A directory name covers more than the placeholder's path, and the separators
+        // after it are converted.
         let others = (0..=0x7f_u8)
             .map(char::from)
             .filter(|c| c.is_ascii_alphanumeric() || r"-/\%".contains(*c));
@@ -27,7 +29,7 @@ impl Written {
             .flat_map(|path| path.chars())
             .chain(others)
             .collect();
-        // Backslashes before a slash only escape it.
+        // Backslashes before a slash are escapes.
         let has_backslash = |path: &String| {
             path.split('/')
                 .any(|part| part.trim_end_matches('\\').contains('\\'))
@@ -40,17 +42,18 @@ impl Written {
         }
     }
 
-    /// Whether separators of what follows a placeholder may be read otherwise than they are stored: there are machines with others.
+    /// Returns true if separators after a placeholder may differ from the stored ones.
     pub(crate) fn converts_separators(&self) -> bool {
         self.converts_separators
     }
 
-    /// Whether one of these characters may be.
+    /// Returns true if one of these characters may come from a placeholder.
     pub(crate) fn may_hold(&self, class: &ClassUnicode) -> bool {
         self.chars.iter().any(|c| has(class, *c))
     }
 
-    /// What of a run in `text` stands in the store even where a part of the text is read from a placeholder; `None` where all of the run may be.
+    /// Returns the part of a run that is stored even if text around it comes from a
+    /// placeholder; `None` if all of it may.
     pub(crate) fn outside(&self, text: &str, run: Range<usize>) -> Option<Range<usize>> {
         let folded = folded(text);
         let within = folded.get(run.clone())?;
@@ -63,7 +66,7 @@ impl Written {
                 run.clone()
                     .filter(|at| text.is_char_boundary(*at) && folded.is_char_boundary(*at))
             };
-            // Where a path can end in it, and where one can begin.
+            // Offsets at which a path can end and begin.
             let ends = |at: &usize| path.ends_with(&folded[..*at]) || folded[..*at].ends_with(path);
             let begins =
                 |at: &usize| path.starts_with(&folded[*at..]) || folded[*at..].starts_with(path);
@@ -74,7 +77,8 @@ impl Written {
     }
 }
 
-/// The text with one case for each character that has several, and with every character where it was: a case of another length is another character.
+/// Folds the case of each character in place. A case of another length counts as another
+/// character.
 fn folded(text: &str) -> String {
     let is_as_long = |c: char| move |case: &char| case.len_utf8() == c.len_utf8();
     let fold = |c: char| {
@@ -91,7 +95,7 @@ fn folded(text: &str) -> String {
     text.chars().map(fold).collect()
 }
 
-/// Whether the class has the character.
+/// Returns true if the class contains the character.
 pub(crate) fn has(class: &ClassUnicode, c: char) -> bool {
     class
         .iter()

@@ -1,12 +1,13 @@
-//! This machine: its configuration, who may read what it keeps, which `ccsync` is found, room on its disk.
+//! Checks this machine: configuration, permissions, the `ccsync` on the PATH, disk space.
 
 use std::path::{Path, PathBuf};
 
-use crate::check::doctor::run::{Check, DoctorContext, TIMEOUT};
-use crate::session::discover::{discover, projects_dir};
+use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
+use crate::domain::error::error_chain;
+use crate::session::discover::discover;
+use crate::session::files::projects_dir;
 use crate::sys::fs::{access, free_space};
 use crate::sys::process::Program;
-use crate::workspace::message::in_words;
 use crate::workspace::paths::{config_path, embedded_remote_path, store_path};
 
 const CONFIGURATION: &str = "configuration";
@@ -14,9 +15,9 @@ const PERMISSIONS: &str = "permissions";
 const PROGRAM: &str = "ccsync";
 const DISK: &str = "disk";
 
-/// With less than this, somebody should make room.
+/// Free bytes below which the check warns.
 const LITTLE: u64 = 512 << 20;
-/// With less than this, nothing can be counted on.
+/// Free bytes below which the check fails.
 const TOO_LITTLE: u64 = 32 << 20;
 
 pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
@@ -38,7 +39,7 @@ pub(crate) fn configuration(patient: &DoctorContext<'_>) -> Check {
             ),
         ),
         Ok(None)
-            if crate::store::belongs_to(
+            if crate::store::belongs_to_remote(
                 &store_path(patient.env),
                 &embedded_remote_path(patient.env),
             ) =>
@@ -58,13 +59,13 @@ pub(crate) fn configuration(patient: &DoctorContext<'_>) -> Check {
         }
         Err(e) => Check::error(
             CONFIGURATION,
-            in_words(e),
+            error_chain(e),
             format!("correct it in {}", path.display()),
         ),
     }
 }
 
-/// What holds sessions or the remote's address is nobody else's business.
+/// Files with sessions or the remote's address must be private.
 fn permissions(patient: &DoctorContext<'_>) -> Vec<Check> {
     let dirs = &patient.env.dirs;
     let own = [
@@ -129,7 +130,8 @@ fn permissions(patient: &DoctorContext<'_>) -> Vec<Check> {
     checks
 }
 
-/// The transcripts of this machine that others could get at. Behind a closed directory, nothing is open.
+/// Returns the transcripts that other users can read. Files in a private directory are
+/// private.
 fn transcripts(patient: &DoctorContext<'_>) -> Vec<PathBuf> {
     let claude = &patient.env.claude_dir;
     let closed = |path: &Path| access(path).is_some_and(|access| access.mine && !access.others);
@@ -146,7 +148,7 @@ fn transcripts(patient: &DoctorContext<'_>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Which `ccsync` a person or a hook would start.
+/// Checks which `ccsync` a shell or a hook starts.
 fn program(patient: &DoctorContext<'_>) -> Check {
     const NAME: &str = if cfg!(windows) {
         "ccsync.exe"
@@ -243,7 +245,7 @@ fn disk(patient: &DoctorContext<'_>) -> Check {
     }
 }
 
-/// A path as it can be typed.
+/// Returns a path as it can be typed.
 fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = text

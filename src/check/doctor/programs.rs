@@ -1,8 +1,8 @@
-//! The programs that are used: git, GitHub's, and the client.
+//! Checks the programs in use: git, gh and Claude Code.
 
 use std::time::Duration;
 
-use crate::check::doctor::run::{Check, DoctorContext, TIMEOUT};
+use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::url::RemoteUrl;
 use crate::sys::process::{ProcessError, Program};
 use crate::transport::git_cli::GitCli;
@@ -15,7 +15,7 @@ const CLIENT: &str = "client";
 
 const INSTALL_GIT: &str = "install git 2.34 or later: https://git-scm.com/downloads";
 
-/// The versions of the client that this program was tried with.
+/// Versions of the client that ccsync was tested with.
 const OLDEST_CLIENT: [u32; 3] = [1, 0, 109];
 const NEWEST_CLIENT: [u32; 3] = [2, 1, 329];
 
@@ -37,17 +37,17 @@ fn git(patient: &DoctorContext<'_>) -> Check {
             INSTALL_GIT,
         ),
         Err(e @ RemoteError::GitMissing) => Check::error(GIT, e.to_string(), INSTALL_GIT),
-        Err(e) => Check::error(GIT, crate::workspace::message::in_words(&e), INSTALL_GIT),
+        Err(e) => Check::error(GIT, crate::domain::error::error_chain(&e), INSTALL_GIT),
     }
 }
 
-/// GitHub's program is a help, never a need.
+/// `gh` is optional.
 fn gh(patient: &DoctorContext<'_>) -> Check {
     let remote = patient.remote().and_then(Result::ok);
     let host = remote
         .as_ref()
-        .is_some_and(crate::check::doctor::run::is_on_github)
-        .then(|| crate::check::doctor::run::GITHUB.to_owned());
+        .is_some_and(crate::check::doctor::check::is_on_github)
+        .then(|| crate::check::doctor::check::GITHUB.to_owned());
     let needed = host.is_some();
     match GitHub::new(host).is_signed_in() {
         Err(GitHubError::Missing) => Check::ok(GH, "not installed; it is not needed"),
@@ -58,16 +58,12 @@ fn gh(patient: &DoctorContext<'_>) -> Check {
             "not signed in, so that the remote cannot be looked up",
             "gh auth login",
         ),
-        Err(e) => Check::warning(
-            GH,
-            crate::workspace::message::in_words(&e),
-            "gh auth status",
-        ),
+        Err(e) => Check::warning(GH, crate::domain::error::error_chain(&e), "gh auth status"),
     }
 }
 
 fn client(patient: &DoctorContext<'_>) -> Check {
-    // It starts a whole runtime before it says anything.
+    // It starts a whole runtime before it prints anything.
     const SLOW: Duration = Duration::from_secs(30);
     const TRY: &str = "install Claude Code, so that this works: claude --version";
     let asked = Program::new(&patient.env.client)
@@ -77,7 +73,7 @@ fn client(patient: &DoctorContext<'_>) -> Check {
     let said = match &asked {
         Ok(out) => String::from_utf8_lossy(&out.stdout),
         Err(ProcessError::NotFound { .. }) => {
-            return Check::warning(CLIENT, "`claude` was not found on the PATH", TRY);
+            return Check::warning(CLIENT, "no program `claude` on the PATH", TRY);
         }
         Err(e) => return Check::warning(CLIENT, e.to_string(), TRY),
     };

@@ -1,8 +1,9 @@
-//! The remote: whether it can be reached, whether it takes the branches of locks, whether anybody may read it.
+//! Checks the remote: access, lock branches, visibility.
 
 use std::collections::BTreeMap;
 
-use crate::check::doctor::run::{Check, CheckStatus, DoctorContext, TIMEOUT};
+use crate::check::doctor::check::{Check, CheckStatus, DoctorContext, TIMEOUT};
+use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::remote_sync::in_one_line;
 use crate::lock::record::{Identity, LockRecord, Stamp};
@@ -12,7 +13,6 @@ use crate::transport::git_cli::GitCli;
 use crate::transport::github::{GitHub, Repository, Visibility};
 use crate::transport::remote::{Missing, PushOutcome, RefUpdate, RemoteError};
 use crate::transport::url::{Kind, RemoteUrl};
-use crate::workspace::message::in_words;
 
 const REMOTE: &str = "remote";
 const LOCKS: &str = "lock branches";
@@ -33,7 +33,7 @@ pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
         Some(Err(e)) => {
             return vec![Check::error(
                 REMOTE,
-                in_words(&e),
+                error_chain(&e),
                 "ccsync init --remote URL",
             )];
         }
@@ -51,7 +51,7 @@ pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
     };
     let store = match Store::open_or_create(&scratch.path().join("store")) {
         Ok(store) => store,
-        Err(e) => return vec![Check::error(REMOTE, in_words(&e), "df -h")],
+        Err(e) => return vec![Check::error(REMOTE, error_chain(&e), "df -h")],
     };
     let git = GitCli::new(store.git_dir(), url.clone(), patient.env.git, false)
         .with_silence_limit(TIMEOUT);
@@ -66,7 +66,8 @@ pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
     checks
 }
 
-/// Whether others may read the repository, as far as the user's `gh` can tell. Where it has no account, nothing is asked.
+/// Checks with the user's `gh` that the repository is private. Skipped without an
+/// account.
 fn visibility(url: &RemoteUrl) -> Option<Check> {
     let Some(Repository {
         host,
@@ -76,10 +77,11 @@ fn visibility(url: &RemoteUrl) -> Option<Check> {
     }) = GitHub::look_up(url)
     else {
         let unknown = "not known: `gh` cannot tell; it should be private";
-        return crate::check::doctor::run::is_on_github(url)
+        return crate::check::doctor::check::is_on_github(url)
             .then(|| Check::ok(VISIBILITY, unknown));
     };
-    // Not `gh repo edit`: newer versions refuse it without an option that older ones (2.23) do not have.
+    // Not `gh repo edit`: newer versions refuse it without an option that older ones
+    // (2.23) do not have.
     let mend =
         format!("gh api --hostname {host} --method PATCH repos/{name} -f visibility=private");
     Some(match visibility {
@@ -128,7 +130,7 @@ fn reached(
 
 fn unreached(url: &RemoteUrl, error: &RemoteError) -> Check {
     let words = in_one_line(error);
-    // The address without secrets; of a directory, git is not asked through a shell.
+    // The address without secrets; a directory needs no shell.
     let ask = format!("git ls-remote {url}");
     match error {
         RemoteError::Unreachable {
@@ -156,7 +158,7 @@ fn not_tried() -> Check {
     }
 }
 
-/// Makes a branch like that of a lock, and removes it.
+/// Creates a branch like that of a lock, and removes it.
 fn lock_branches(patient: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Check {
     const ALLOW: &str =
         "allow it on the remote: to create, move and delete branches below ccsync/lock/";
@@ -166,7 +168,7 @@ fn lock_branches(patient: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Ch
         .expect("a UUID is a session id");
     let commit = match throwaway(patient, store, &session) {
         Ok(commit) => commit,
-        Err(e) => return Check::error(LOCKS, in_words(&e), "df -h"),
+        Err(e) => return Check::error(LOCKS, error_chain(&e), "df -h"),
     };
     let name = lock_ref(&session);
     let change = |new: Option<&CommitId>, expected: Option<&CommitId>| {
@@ -198,7 +200,7 @@ fn refusal(outcome: Result<PushOutcome, RemoteError>) -> Option<String> {
     }
 }
 
-/// A lock that says the truth, should it be left behind: it expires like any other.
+/// A valid lock record: if it is left behind, it expires like any other.
 fn throwaway(
     patient: &DoctorContext<'_>,
     store: &Store,

@@ -1,17 +1,20 @@
-//! The store, and what follows from it: whether clocks agree, which placeholders are missing here, which locks were left behind.
+//! Checks the store: damage, clocks, missing placeholders, stale locks.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::doctor::run::{Check, DoctorContext};
+use crate::check::doctor::check::{Check, DoctorContext};
+use crate::domain::error::UPDATE_CCSYNC;
+use crate::domain::error::UserError;
+use crate::domain::error::error_chain;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::PlaceholderName;
 use crate::lock::claim::load_all;
 use crate::lock::record::{ALLOWED_SKEW, LockRecord};
-use crate::session::facts::parse_time;
+use crate::session::time::parse_time;
 use crate::store::{Store, StoreError};
-use crate::workspace::message::in_words;
+use crate::sys::set_aside::move_aside_command;
 use crate::workspace::paths::{claims_path, store_path};
 
 const STORE: &str = "store";
@@ -19,10 +22,10 @@ const CLOCK: &str = "clock";
 const PLACEHOLDERS: &str = "placeholders";
 const LEFT: &str = "own locks";
 
-/// How many commits are looked at for times that have not come yet.
+/// Number of commits checked for times in the future.
 const NEWEST: usize = 200;
 
-/// How many missing placeholders are named one by one.
+/// Maximum number of missing placeholders named individually.
 const MOST_NAMED: usize = 8;
 
 pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
@@ -55,41 +58,33 @@ fn of_store(patient: &DoctorContext<'_>, store: &Store) -> Vec<Check> {
 fn damaged(patient: &DoctorContext<'_>, error: &StoreError) -> Check {
     let path = store_path(patient.env);
     match error {
-        StoreError::Newer { .. } => Check::error(
-            STORE,
-            in_words(error),
-            "install a newer ccsync: cargo install ccsync",
-        ),
+        StoreError::Newer { .. } => Check::error(STORE, error_chain(error), UPDATE_CCSYNC),
         StoreError::Malformed { .. } => {
-            Check::error(STORE, in_words(error), "ccsync verify --full")
+            Check::error(STORE, error_chain(error), "ccsync verify --full")
         }
         _ => {
-            let away = crate::workspace::paths::damaged_names(&path)
-                .find(|name| !name.exists())
-                .unwrap_or_else(|| path.clone());
-            let mend = format!(
-                "mv {} {}; then: ccsync sync",
-                path.display(),
-                away.display()
-            );
-            Check::error(STORE, in_words(error), mend)
+            let mend = format!("{}; then: ccsync sync", move_aside_command(&path));
+            Check::error(STORE, error_chain(error), mend)
         }
     }
 }
 
-/// What can be seen without reading every object: references, the newest trees, every machine, every session's manifest.
+/// Reads references, the newest trees, all machines and manifests, but not every object.
 fn integrity(store: &Store) -> Result<Check, StoreError> {
     let snapshot = store.head_snapshot()?;
     let sessions = snapshot.sessions()?;
-    let (_, bad_machines) = snapshot.machines()?;
-    let mut bad = bad_machines.iter().map(|e| in_words(e)).collect::<Vec<_>>();
+    let bad_machines = snapshot.unreadable_machines()?;
+    let mut bad = bad_machines
+        .iter()
+        .map(|e| error_chain(e))
+        .collect::<Vec<_>>();
     for id in sessions.keys() {
         match snapshot.manifest(id) {
-            Err(e) if e.is_about_one_session() => bad.push(in_words(&e)),
+            Err(e) if e.is_about_one_session() => bad.push(error_chain(&e)),
             manifest => drop(manifest?),
         }
     }
-    let unsent = store.unsent()?;
+    let unsent = store.count_unpushed()?;
     let count = match sessions.len() {
         1 => "1 session".to_owned(),
         n => format!("{n} sessions"),
@@ -119,13 +114,13 @@ fn integrity(store: &Store) -> Result<Check, StoreError> {
     })
 }
 
-/// Git does not tell the remote's time. What shows are moments, written down by other machines, that have not come here yet; a clock
-/// of this machine that is ahead of the others does not show.
+/// Git does not report the remote's time. The check finds times of other machines that
+/// are in the future here; it cannot find a clock here that is ahead.
 fn clock(patient: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError> {
     let me = patient.set_up().map(|settings| &settings.machine.id);
     let now = patient.clock.now();
     let snapshot = store.head_snapshot()?;
-    let (machines, _) = snapshot.machines()?;
+    let machines = snapshot.machines()?;
     let forgotten = snapshot.forgotten_machines()?;
     let name = |id: &crate::domain::id::MachineId| {
         let known = machines
@@ -140,14 +135,13 @@ fn clock(patient: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError
         moments.extend(time.map(|time| (time, format!("the last push of {}", machine.name))));
     }
     for head in [store.head()?, store.remote_head()?].into_iter().flatten() {
-        let commits = store.newest_commits(&head, NEWEST)?;
-        let others = commits
-            .into_iter()
-            .filter(|commit| commit.machine.as_ref() != me);
-        moments.extend(others.map(|commit| {
-            let whose = commit.machine.as_ref().map_or("somebody".to_owned(), &name);
-            (commit.time, format!("a commit of {whose}"))
-        }));
+        for commit in store.newest_commits(&head)?.take(NEWEST) {
+            let commit = commit?;
+            if commit.machine.as_ref() != me {
+                let whose = commit.machine.as_ref().map_or("somebody".to_owned(), &name);
+                moments.push((commit.time, format!("a commit of {whose}")));
+            }
+        }
     }
     for (session, commit) in store.locks()?.locks {
         let record = store
@@ -175,7 +169,7 @@ fn amount(time: TimeDelta) -> String {
     }
 }
 
-/// Placeholders that sessions in the store lie below and that have no directory here.
+/// Checks for placeholders of stored sessions that have no directory here.
 fn gaps(patient: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreError> {
     let Some(settings) = patient.set_up() else {
         return Ok(Vec::new());
@@ -187,7 +181,7 @@ fn gaps(patient: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreE
             continue;
         };
         let name = manifest.project.as_ref().and_then(placeholder_of);
-        // The repository of a session is wherever a clone of it is.
+        // A session's repository may be in any clone.
         let is_repo = |name: &str| name == PlaceholderName::repo().as_str();
         if let Some(name) =
             name.filter(|name| settings.placeholders.get(name).is_none() && !is_repo(name))
@@ -195,7 +189,7 @@ fn gaps(patient: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreE
             *missing.entry(name.to_owned()).or_default() += 1;
         }
     }
-    let (machines, _) = snapshot.machines()?;
+    let machines = snapshot.machines()?;
     let others = machines
         .iter()
         .filter(|machine| machine.id != settings.machine.id);
@@ -237,14 +231,14 @@ fn placeholder_of(project: &PortablePath) -> Option<&str> {
     })
 }
 
-/// What this machine believes to hold although nobody here is at work.
+/// Checks for leases without a running process.
 fn left_behind(patient: &DoctorContext<'_>) -> Check {
     let (claims, unreadable) = match load_all(&claims_path(patient.env)) {
         Ok(loaded) => loaded,
-        Err(e) => return Check::error(LEFT, in_words(&e), "ccsync lock show"),
+        Err(e) => return Check::error(LEFT, error_chain(&e), "ccsync lock show"),
     };
     if let Some(first) = unreadable.first() {
-        return Check::warning(LEFT, in_words(first), "ccsync lock show");
+        return Check::warning(LEFT, error_chain(first), "ccsync lock show");
     }
     let dead = claims
         .iter()
@@ -256,7 +250,7 @@ fn left_behind(patient: &DoctorContext<'_>) -> Check {
         (_, dead) => Check::warning(
             LEFT,
             format!("{dead} left behind by processes that are gone"),
-            "ccsync update",
+            "ccsync recover",
         ),
     }
 }

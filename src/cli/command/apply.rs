@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::extras::approval::{Decided, Proposal};
 use crate::ui::format::count;
@@ -12,21 +12,23 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, paint};
 use crate::ui::{difference, prompt};
 
-/// Take over settings and commands of other machines, after a look at each
+/// Review and apply settings from other machines
 ///
-/// Settings, commands, agents and skills can run programs, so a pull leaves them in the store until somebody says yes here. Each is shown as a difference to what lies
-/// on this machine. A yes holds for this very content. After a no, this machine's own stays, and the question comes back when the
-/// other changes again. What is replaced is kept for `ccsync undo`. Fetches nothing: `ccsync pull` does. Without a terminal, or with
-/// --dry-run, what waits is shown, and nothing is changed.
+/// Settings, commands, agents and skills can run programs, so a pull does not apply them.
+/// This command shows each file as a difference to this machine's file and asks for
+/// approval. An approval is for exactly this content. After a no, this machine keeps its
+/// own file until the other machine changes the file again. Replaced files are kept for
+/// `ccsync undo`. Nothing is fetched: run `ccsync pull` first. Without a terminal, or
+/// with --dry-run, the files are shown and nothing changes.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Only these files, by their names below the client's directory
+pub(crate) struct ApplyArgs {
+    /// Only these files, by their names below the directory of Claude Code
     #[arg(value_name = "FILE")]
     files: Vec<String>,
-    /// Say yes to all of them
+    /// Apply all of them without asking
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
-    /// Show what waits, and do nothing
+    /// Show the files and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
@@ -35,7 +37,7 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1. With `--json` nothing is asked.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ApplyDocument<'a> {
     /// What waits for a yes.
     waiting: Vec<Waiting<'a>>,
     /// Files that were changed.
@@ -71,7 +73,7 @@ struct Skipped<'a> {
 /// What is said of a proposal that is another one by the time of the answer.
 const CHANGED: &str = "it has changed since it was shown: look at it again";
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliError> {
     let mut proposals = crate::extras::approval::proposals(&app.context()?)?;
     proposals.retain(|proposal| args.files.is_empty() || args.files.contains(&proposal.name));
     let asks = !args.yes && !args.dry_run && !args.json.json && app.is_interactive();
@@ -83,14 +85,14 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         }
         let name = proposal.name.clone();
         match if asks {
-            prompt::confirm("Take it over").map_err(CliError::terminal)?
+            prompt::confirm("Take it over").map_err(CommandError::Terminal)?
         } else {
             None
         } {
             _ if args.yes => yes.push(proposal.consent),
             Some(true) => yes.push(proposal.consent),
             Some(false) => no.push(proposal.consent),
-            None if asks => return Err(CliError::cancelled()),
+            None if asks => return Err(CommandError::Cancelled.into()),
             None => {
                 waiting.push(proposal);
                 continue;
@@ -125,7 +127,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     })
 }
 
-fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> Document<'a> {
+fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> ApplyDocument<'a> {
     let waits = |proposal: &'a Proposal| Waiting {
         name: &proposal.name,
         from: &proposal.from,
@@ -135,7 +137,7 @@ fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> Document<'a> {
         executable: proposal.executable,
         replaces_changes: proposal.replaces_changes,
     };
-    Document {
+    ApplyDocument {
         waiting: waiting.iter().map(waits).collect(),
         applied: &decided.applied,
         kept: &decided.kept,

@@ -1,24 +1,24 @@
-//! `ccsync completions`: a script for the shell.
+//! `ccsync completions`: prints the script that connects a shell with the completion.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::cli::app::App;
-use crate::cli::args::Cli;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::shell::registration;
 
-/// Print a completion script for a shell
+/// Print the completion script of a shell
+///
+/// `ccsync install-docs` puts it where the shell finds it. The script asks ccsync for the
+/// completions, so it stays valid when ccsync is updated.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "ccsync", &mut script);
-    app.print_text(&script)?;
+pub(in crate::cli) fn run(args: &CompletionsArgs, app: &mut App) -> Result<Exit, CliError> {
+    app.print_text(&registration(args.shell))?;
     Ok(Exit::Done)
 }

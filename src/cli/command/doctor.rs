@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::check::doctor::run::{Check, CheckStatus, doctor};
+use crate::check::doctor::check::{Check, CheckStatus};
+use crate::check::doctor::run::doctor;
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
@@ -12,26 +13,27 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, ERROR, GOOD, HINT, paint};
 use crate::ui::table::{Cell, Table};
 
-/// Look for what could keep ccsync from working, and say what mends it
+/// Check for problems and say how to fix them
 ///
-/// Works offline, without a configuration and with a broken one. Nothing is changed; to see whether the remote takes locks, a branch is made
-/// there and removed. Exits with 1 if something does not work, and with 0 if at most something should be looked at.
+/// Works offline, without a configuration, and with a broken one. Changes nothing, except
+/// that it creates a branch on the remote and removes it, to see whether locks work
+/// there. Exits with 1 if something does not work, and with 0 if there are only warnings.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct DoctorArgs {
     #[command(flatten)]
     json: JsonFlag,
 }
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
+struct DoctorDocument<'a> {
     /// The worst verdict.
     verdict: CheckStatus,
     /// In the order in which they are shown. A name may occur more than once.
     checks: &'a [Check],
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &DoctorArgs, app: &mut App) -> Result<Exit, CliError> {
     let checks = doctor(&app.env, app.clock());
     let verdict = checks
         .iter()
@@ -41,7 +43,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     if args.json.json {
         app.print_json(
             "doctor",
-            &Document {
+            &DoctorDocument {
                 verdict,
                 checks: &checks,
             },

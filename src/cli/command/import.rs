@@ -1,32 +1,36 @@
 //! `ccsync import`: what claude-session-sync has stored, or a copy of the client's directory, comes into the store.
 
+use clap::ValueHint;
 use serde::Serialize;
+use std::path::Path;
 
 use super::init;
-use crate::cli::app::App;
+use crate::cli::app::{App, current_dir};
 use crate::cli::args::JsonFlag;
-use crate::cli::error::{CliError, shell_word};
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
-use crate::import::run::{ForeignLock, ImportReport, Layout, Proposal};
+use crate::domain::shell::shell_word;
 use crate::import::source::{Source, usual_source};
+use crate::import::types::{ForeignLock, ImportReport, Layout, Proposal};
 use crate::report::transfer::SkippedFile;
 use crate::ui::format::{count, short_id};
 use crate::ui::output::Screen;
 use crate::ui::report;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, paint};
-use std::path::Path;
 
-/// Take over the sessions of claude-session-sync, or of a copy of ~/.claude
+/// Import sessions of claude-session-sync, or of a copy of ~/.claude
 ///
-/// Nothing at the source is changed, and none of its locks is taken. Sessions keep their ids; what is here already is continued,
-/// or kept beside as a fork. `ccsync pull` then brings them to where the client looks for them.
+/// Nothing at the source changes, and its locks are not taken. Sessions keep their ids.
+/// If the store already has a session, the import extends it or adds a fork. `ccsync
+/// pull` then puts the sessions where Claude Code looks for them.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// A clone, a git repository, or a directory with projects/ [default: ~/.claude-session-sync/repo]
-    #[arg(value_name = "PATH|URL")]
+pub(crate) struct ImportArgs {
+    /// A directory with `projects/` in it, or a git repository [default:
+    /// ~/.claude-session-sync/repo]
+    #[arg(value_name = "PATH|URL", value_hint = ValueHint::AnyPath)]
     source: Option<String>,
-    /// Show what would be done, and do nothing
+    /// Show what would be done and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
@@ -35,13 +39,13 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1: the fields of [`ImportReport`], and the command for each of its proposals.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ImportDocument<'a> {
     #[serde(flatten)]
     report: &'a ImportReport,
     commands: Vec<String>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &ImportArgs, app: &mut App) -> Result<Exit, CliError> {
     if !args.dry_run {
         init::ensure(app)?;
     }
@@ -51,7 +55,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         let commands = report.proposals.iter().map(command).collect();
         app.print_json(
             "import",
-            &Document {
+            &ImportDocument {
                 report: &report,
                 commands,
             },
@@ -64,14 +68,14 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     Ok(Exit::of_report(&report.report))
 }
 
-fn source(args: &Args, app: &App) -> Result<Source, CliError> {
+fn source(args: &ImportArgs, app: &App) -> Result<Source, CliError> {
     let usual = || usual_source(&app.env).map(|path| path.to_string_lossy().into_owned());
     let text = args
         .source
         .clone()
         .or_else(usual)
-        .ok_or_else(CliError::nothing_to_import)?;
-    Ok(Source::parse(&text, &app.env, &init::current_dir()?)?)
+        .ok_or(CommandError::NothingToImport)?;
+    Ok(Source::parse(&text, &app.env, &current_dir()?)?)
 }
 
 fn lines(report: &ImportReport, screen: Screen, quiet: bool) -> Vec<String> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::browse::list::{ListFilter, SessionRow};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
@@ -18,26 +19,27 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
 
-/// The column of titles and that of projects, which give way on narrow screens.
+/// Column of titles, and that of projects: both become narrower on a narrow screen.
 const TITLE: usize = 1;
 const PROJECT: usize = 2;
 
 /// List sessions, the most recent first
 ///
-/// The beginning of an id that is shown is what other commands take for SESSION; `--json` has the whole id.
+/// The start of an id that is shown is enough wherever a command takes a session.
+/// `--json` has the whole ids.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Also those that only the store has; asks the remote first
+pub(crate) struct ListArgs {
+    /// Include sessions only in the store (fetches first)
     #[arg(long)]
     remote: bool,
-    /// How to print them
-    #[arg(long, value_enum, default_value_t)]
+    /// The former name of --json
+    #[arg(long, value_enum, default_value_t, hide = true)]
     format: Format,
-    /// Only sessions whose project's path contains this
-    #[arg(long, value_name = "PROJECT")]
+    /// Only sessions whose project path contains this text
+    #[arg(long, value_name = "TEXT")]
     project: Option<String>,
     /// Only sessions last written by this machine
-    #[arg(long, value_name = "MACHINE")]
+    #[arg(long, value_name = "MACHINE", add = complete::machine())]
     from: Option<String>,
     #[command(flatten)]
     json: JsonFlag,
@@ -45,16 +47,14 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    // Aligned columns, for people.
     #[default]
     Table,
-    // The same as `--json`.
     Json,
 }
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ListDocument<'a> {
     sessions: Vec<Row<'a>>,
 }
 
@@ -76,7 +76,7 @@ struct Row<'a> {
     left_out: Option<String>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliError> {
     let filter = ListFilter {
         remote: args.remote,
         project: args.project.clone(),
@@ -86,7 +86,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     if args.json.json || args.format == Format::Json {
         app.print_json(
             "list",
-            &Document {
+            &ListDocument {
                 sessions: rows.iter().map(document).collect(),
             },
         )?;
@@ -165,7 +165,7 @@ fn place(row: &SessionRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::filter::ExcludeReason;
+    use crate::workspace::exclusion::ExcludeReason;
 
     fn rows() -> Vec<SessionRow> {
         let row = SessionRow {
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn list_json_has_every_field() {
         let rows = rows();
-        let document = Document {
+        let document = ListDocument {
             sessions: rows.iter().map(document).collect(),
         };
         insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
@@ -14,21 +15,23 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, GOOD, HEADING, QUIET, paint};
 use crate::ui::table::{Cell, Table};
 
-/// More sessions of one commit are not named on a screen.
-const SESSIONS_OF_ONE: usize = 5;
+/// Maximum number of sessions printed for one commit.
+const MAX_SESSIONS: usize = 5;
 
-/// Show the history of the store, or of one session, the newest first
+/// Show the history of the store or of one session, the newest first
 ///
-/// Each entry is a commit, whose id is what `ccsync restore SESSION --at` takes. Of a session, each line is a state that it had. Times are those
-/// at which something was stored, by the clock of the machine that stored it.
+/// Each entry is a commit; `ccsync restore SESSION --at` takes its id. With SESSION, each
+/// line is a state of that session. Times are those of storing, by the clock of the
+/// machine that stored.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// A session's id, or a beginning of it that only one has
+pub(crate) struct LogArgs {
+    /// Session ID or unique prefix
+    #[arg(add = complete::session())]
     session: Option<SessionId>,
-    /// At most so many entries
+    /// Maximum number of entries
     #[arg(short = 'n', long = "entries", value_name = "N", default_value_t = 10, value_parser = entries)]
     entries: usize,
-    /// Ask the remote first
+    /// Fetch first
     #[arg(long)]
     remote: bool,
     #[command(flatten)]
@@ -46,11 +49,11 @@ fn entries(text: &str) -> Result<usize, String> {
 
 /// JSON schema, version 1: each entry has the fields of `LogEntry`.
 #[derive(Serialize)]
-struct Document<'a> {
+struct LogDocument<'a> {
     entries: &'a [LogEntry],
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &LogArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = LogRequest {
         session: args.session.clone(),
         most: args.entries,
@@ -58,7 +61,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     };
     let entries = crate::history::log::log(&app.context()?, &request)?;
     if args.json.json {
-        app.print_json("log", &Document { entries: &entries })?;
+        app.print_json("log", &LogDocument { entries: &entries })?;
     } else if entries.is_empty() {
         app.out.note("log: nothing is in the store yet");
     } else {
@@ -89,11 +92,11 @@ fn commit(entry: &LogEntry, width: usize) -> Vec<String> {
     );
     let mut lines = vec![paint(HEADING, &head)];
     let mut table = Table::new(2, 1);
-    for change in entry.sessions.iter().take(SESSIONS_OF_ONE) {
+    for change in entry.sessions.iter().take(MAX_SESSIONS) {
         table.row(session(change));
     }
     lines.extend(table.lines(width));
-    let more = entry.sessions.len().saturating_sub(SESSIONS_OF_ONE);
+    let more = entry.sessions.len().saturating_sub(MAX_SESSIONS);
     if more > 0 {
         lines.push(format!(
             "  {}",

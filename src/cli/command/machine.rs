@@ -5,14 +5,15 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
+use crate::cli::complete;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::placeholder::System;
 use crate::machine::directory::{Forgotten, MachineRow, Machines};
 use crate::report::transfer::RemoteState;
 use crate::sys::clock::Clock;
-use crate::ui::format::{age, count, short_id};
+use crate::ui::format::{age, count, short_id, system};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
@@ -21,43 +22,44 @@ use crate::ui::{json, prompt, sanitize};
 /// The column of names, which gives way on narrow screens.
 const NAME: usize = 1;
 
-/// See which machines use the store, rename this one, forget one that is gone
+/// List, rename or remove machines
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct MachineArgs {
     #[command(subcommand)]
-    action: Action,
+    action: MachineAction,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// List the machines
+enum MachineAction {
+    /// List the machines that use the store
     List {
         #[command(flatten)]
         json: JsonFlag,
     },
-    /// Call this machine otherwise
+    /// Rename this machine
     ///
-    /// Only a machine itself can change its name.
+    /// A machine can only rename itself.
     Rename {
-        /// `[MACHINE] NAME`: this machine, if you want to name it, and its new name
+        /// The new name; the current name may precede it
         #[arg(value_name = "NAME", required = true, num_args = 1..=2)]
         names: Vec<String>,
         #[command(flatten)]
         json: JsonFlag,
     },
-    /// Take a machine that is gone from the list
+    /// Remove a machine that you no longer use
     ///
-    /// Its sessions stay, and its expired locks are given back. If it is still there, it is listed again as soon as it pushes.
+    /// Its sessions stay, and its expired locks are released. If the machine still exists, it
+    /// is listed again as soon as it pushes.
     ///
     /// Exits with 4 if it holds a lock that has not expired.
     Forget {
-        /// Its name, or the beginning of its id
-        #[arg(value_name = "MACHINE")]
+        /// Name or id of the machine
+        #[arg(value_name = "MACHINE", add = complete::machine())]
         machine: String,
-        /// Also if it holds a lock that has not expired
+        /// Even if it holds a lock that has not expired
         #[arg(long)]
         force: bool,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
         #[command(flatten)]
@@ -67,7 +69,7 @@ enum Action {
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
+struct MachineDocument<'a> {
     machines: Vec<Row<'a>>,
     /// What is wrong with machines that cannot be shown.
     unreadable: &'a [String],
@@ -104,11 +106,11 @@ struct ForgottenDocument<'a> {
     remote_state: &'a RemoteState,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &MachineArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.action {
-        Action::List { json } => list(json, app),
-        Action::Rename { names, json } => rename(names, json, app),
-        Action::Forget {
+        MachineAction::List { json } => list(json, app),
+        MachineAction::Rename { names, json } => rename(names, json, app),
+        MachineAction::Forget {
             machine,
             force,
             yes,
@@ -140,8 +142,8 @@ fn list(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn document(machines: &Machines) -> Document<'_> {
-    Document {
+fn document(machines: &Machines) -> MachineDocument<'_> {
+    MachineDocument {
         machines: machines.machines.iter().map(row).collect(),
         unreadable: &machines.unreadable,
         unreached: machines.unreached.as_deref(),
@@ -194,15 +196,6 @@ fn table(machines: &[MachineRow], now: DateTime<Utc>) -> Table {
     table
 }
 
-fn system(system: System) -> &'static str {
-    match system {
-        System::Linux => "Linux",
-        System::Macos => "macOS",
-        System::Windows => "Windows",
-        System::Wsl => "WSL",
-    }
-}
-
 fn rename(names: &[String], json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
     let (machine, name) = match names {
         [machine, name] => (Some(machine.as_str()), name),
@@ -253,7 +246,11 @@ fn forget(
 
 fn ask(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
     if !app.is_interactive() {
-        return Err(CliError::nobody_to_ask_of_machine());
+        return Err(CommandError::ConfirmationNeeded {
+            action: "forgetting a machine".to_owned(),
+            flag: "--yes",
+        }
+        .into());
     }
     let live = found.locks.iter().filter(|lock| lock.is_live()).count() as u64;
     let at_work = if force && live > 0 {
@@ -267,9 +264,9 @@ fn ask(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
         short_id(found.machine.id.as_str()),
         count(found.machine.sessions, "session")
     );
-    match prompt::confirm(&question).map_err(CliError::terminal)? {
+    match prompt::confirm(&question).map_err(CommandError::Terminal)? {
         Some(true) => Ok(()),
-        _ => Err(CliError::cancelled()),
+        _ => Err(CommandError::Cancelled.into()),
     }
 }
 

@@ -1,35 +1,27 @@
-//! `ccsync man`: the manual page.
-
-use clap::CommandFactory;
-use clap_mangen::Man;
+//! `ccsync man`: prints a manual page.
 
 use crate::cli::app::App;
-use crate::cli::args::Cli;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::man_page::ManPage;
 
-/// Print the manual page, with every command, in roff
+/// Print a manual page
+///
+/// `ccsync install-docs` installs the pages of all commands.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct ManArgs {
+    /// The command [default: ccsync itself]
+    #[arg(value_name = "COMMAND")]
+    pub(in crate::cli) command: Vec<String>,
+}
 
-pub(super) fn run(_: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let mut command = Cli::command();
-    command.build();
-    let mut page = Vec::new();
-    Man::new(command.clone())
-        .render(&mut page)
-        .map_err(CliError::stdout)?;
-    for subcommand in command.get_subcommands() {
-        let man = Man::new(subcommand.clone());
-        man.render_name_section(&mut page)
-            .map_err(CliError::stdout)?;
-        man.render_synopsis_section(&mut page)
-            .map_err(CliError::stdout)?;
-        man.render_description_section(&mut page)
-            .map_err(CliError::stdout)?;
-        man.render_options_section(&mut page)
-            .map_err(CliError::stdout)?;
-    }
-    app.print_text(&page)?;
+/// Prints the page of a command that `command_line` has.
+pub(in crate::cli) fn run(
+    args: &ManArgs,
+    command_line: clap::Command,
+    app: &mut App,
+) -> Result<Exit, CliError> {
+    let page = ManPage::find(command_line, &args.command);
+    app.print_text(&page.expect("the parser has found the command").roff)?;
     Ok(Exit::Done)
 }

@@ -14,15 +14,16 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::HEADING;
 use crate::ui::table::{Cell, Table};
 
-/// Name the present state of the whole store, or list the names
+/// Name the current state of the store, or list the names
 ///
-/// What is new on this machine is pushed first, so that it is in it. `ccsync restore --milestone NAME` goes back to it. A name is given once.
+/// New sessions of this machine are pushed first, so that the milestone includes them.
+/// `ccsync restore --milestone NAME` restores it. Names cannot be reused.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "milestones")]
-pub(crate) struct Args {
-    /// The name: letters, digits, `.`, `_` and `-`; without, list those there are
+pub(crate) struct MilestoneArgs {
+    /// Letters, digits, `.`, `_` and `-`; without a name, the milestones are listed
     name: Option<MilestoneName>,
-    /// List those there are
+    /// List the milestones
     #[arg(long, conflicts_with = "name")]
     list: bool,
     #[command(flatten)]
@@ -31,11 +32,11 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1: each milestone has the fields of `MilestoneRow`.
 #[derive(Serialize)]
-struct Document {
+struct MilestoneDocument {
     milestones: Vec<MilestoneRow>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &MilestoneArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.name {
         Some(name) => make(name, args.json.json, app),
         None => list(args.json.json, app),
@@ -89,7 +90,7 @@ fn line(made: &MadeMilestone, wanted: &MilestoneName) -> String {
 fn list(json: bool, app: &mut App) -> Result<Exit, CliError> {
     let milestones = crate::history::milestones::milestones(&app.context()?)?;
     if json {
-        app.print_json("milestone", &Document { milestones })?;
+        app.print_json("milestone", &MilestoneDocument { milestones })?;
     } else if milestones.is_empty() {
         app.out.note("milestone: there are none");
     } else {

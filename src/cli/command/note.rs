@@ -2,26 +2,28 @@
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::machine::notes::LeftNote;
 use crate::ui::report::{machine, remote};
 
-/// Leave a note for the other machines
+/// Leave a note for your other machines
 ///
-/// The next pull there shows it once, on top; `ccsync notes` keeps it. It is for people: no model is told it. At most 4 KiB.
+/// The next pull there shows it once, and `ccsync notes` lists it. The model does not see
+/// it. At most 4 KiB.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// What it says
+pub(crate) struct NoteArgs {
+    /// Text of the note
     text: String,
-    /// Only for this machine (name or id)
-    #[arg(long = "for", value_name = "MACHINE")]
+    /// Only for this machine
+    #[arg(long = "for", value_name = "MACHINE", add = complete::machine())]
     for_machine: Option<String>,
     #[command(flatten)]
     json: JsonFlag,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &NoteArgs, app: &mut App) -> Result<Exit, CliError> {
     super::init::ensure(app)?;
     let left = crate::machine::notes::leave_note(
         &app.context()?,

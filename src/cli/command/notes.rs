@@ -6,20 +6,20 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::machine::notes::KeptNote;
 use crate::sys::clock::Clock;
 use crate::ui::notes;
 use crate::ui::report::at_most_of;
+use crate::workspace::received_notes::KeptNote;
 
-/// How many are shown where not all are asked for.
-const NEWEST: usize = 10;
+/// Maximum number of notes printed without `--all`.
+const MAX_NOTES: usize = 10;
 
-/// Show the notes that were left, the newest first
+/// Show the notes, the newest first
 ///
-/// They are those that came with the last pull.
+/// As of the last pull.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Also those before the ten newest
+pub(crate) struct NotesArgs {
+    /// Show all notes, not only the ten newest
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -28,20 +28,20 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1: each note has the fields of `KeptNote`.
 #[derive(Serialize)]
-struct Document {
+struct NotesDocument {
     notes: Vec<KeptNote>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let mut kept = crate::machine::notes::notes(&app.context()?)?;
+pub(in crate::cli) fn run(args: &NotesArgs, app: &mut App) -> Result<Exit, CliError> {
+    let mut kept = crate::workspace::received_notes::notes(&app.context()?)?;
     let older = if args.all {
         0
     } else {
-        kept.len().saturating_sub(NEWEST)
+        kept.len().saturating_sub(MAX_NOTES)
     };
     kept.truncate(kept.len() - older);
     if args.json.json {
-        app.print_json("notes", &Document { notes: kept })?;
+        app.print_json("notes", &NotesDocument { notes: kept })?;
         return Ok(Exit::Done);
     }
     if kept.is_empty() {

@@ -3,34 +3,36 @@
 use super::init;
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::flows::pull::PullRequest;
 
-/// Bring sessions from the remote to this machine
+/// Get sessions from the remote
 ///
-/// Without a SESSION, brings those that changed on the remote and are recent. What is replaced here is kept first:
-/// `ccsync undo` puts it back. A session that is running here is never written to.
+/// Without SESSION, gets recent sessions that changed on the remote. What is replaced
+/// here is kept, and `ccsync undo` restores it. A session that is open in Claude Code is
+/// never changed.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Bring these sessions, however old they are; the beginning of an id is enough where only one has it
-    #[arg(value_name = "SESSION")]
+pub(crate) struct PullArgs {
+    /// Only these sessions, however old: IDs or unique prefixes
+    #[arg(value_name = "SESSION", add = complete::session())]
     sessions: Vec<SessionId>,
-    /// Show what would be done, and do nothing
+    /// Show what would be done and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Write these sessions anew, even where they agree with the stored ones; what is replaced is kept for `ccsync undo`
+    /// Write these sessions again, even if they equal the stored ones
     #[arg(long, requires = "sessions")]
     force: bool,
-    /// Bring sessions that were active in the last N days, instead of the configured number
+    /// Get sessions that were active in the last N days [default: the setting for it]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: Option<u32>,
     #[command(flatten)]
     json: JsonFlag,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &PullArgs, app: &mut App) -> Result<Exit, CliError> {
     init::notice_copy(app);
     let request = PullRequest {
         sessions: args.sessions.clone(),

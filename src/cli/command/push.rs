@@ -7,27 +7,29 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::pattern::ProjectPattern;
 use crate::workspace::filter::Selection;
+use clap::ValueHint;
 
 /// Send this machine's sessions to the remote
 ///
-/// On a machine that was never set up, `push` first does what `init` does without a remote: it keeps the sessions in a
-/// repository on this disk, until `ccsync init --remote` names a better place.
+/// On a machine that is not set up, first does what `ccsync init` does without a remote:
+/// the sessions are kept in a repository on this disk until `ccsync init` adds a remote.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Show what would be done, and do nothing
+pub(crate) struct PushArgs {
+    /// Show what would be done and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Look only at sessions of projects that this covers: a directory, a git remote, or the name of a directory
-    #[arg(long, value_name = "PATTERN")]
+    /// Only sessions of these projects: a directory, a git remote, or the name of a
+    /// directory
+    #[arg(long, value_name = "PATTERN", value_hint = ValueHint::DirPath)]
     project: Vec<ProjectPattern>,
-    /// Look only at sessions that were active in the last N days
+    /// Only sessions that were active in the last N days
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: Option<u32>,
     #[command(flatten)]
     json: JsonFlag,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &PushArgs, app: &mut App) -> Result<Exit, CliError> {
     if !args.dry_run {
         init::ensure(app)?;
     }

@@ -1,40 +1,45 @@
 //! `ccsync repair`: a healed copy of a damaged session.
 
+use clap::ValueHint;
 use std::path::{Path, PathBuf};
 
 use crate::check::repair::{HealedCopy, RepairReport, RepairRequest};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::session::repair::{Finding, What};
+use crate::session::repair::{Finding, LineDamage};
 use crate::ui::format::{bytes, count};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, HINT, paint};
 
-/// Of each file, so many findings are printed; `--json` has all.
-const SHOWN: usize = 20;
+/// Maximum number of findings printed for one file.
+const MAX_FINDINGS: usize = 20;
 
-/// Make a healed copy of a damaged session
+/// Make a repaired copy of a damaged session
 ///
-/// Parts records that stand on one line, takes out fragments and zero bytes that a crash left, links records whose parent is missing to
-/// the record before them, and takes out exact repetitions. The damaged session stays as it is. The copy is a session of its own beside
-/// it, which the client lists and resumes; fragments that are no part of it are kept beside it.
+/// Splits records that are on one line, removes fragments and zero bytes that a crash
+/// left, links records whose parent is missing to the record before them, and removes
+/// exact repetitions. The damaged session stays unchanged. The copy is a session of its
+/// own, which Claude Code lists and resumes. Removed fragments are kept in a file next to
+/// it.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The damaged session; the beginning of an id is enough where only one has it
-    #[arg(value_name = "SESSION")]
+pub(crate) struct RepairArgs {
+    /// Session ID or unique prefix
+    #[arg(value_name = "SESSION", add = complete::session())]
     session: SessionId,
-    /// Write the healed transcript there, its ids as they are, instead of making it a session
-    #[arg(long, short, value_name = "PATH")]
+    /// Write the repaired transcript to this file, with its ids unchanged, instead of
+    /// adding a session
+    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
     #[command(flatten)]
     json: JsonFlag,
 }
 
 /// JSON schema, version 1: the fields of [`RepairReport`].
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &RepairArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = RepairRequest {
         session: args.session.clone(),
         output: args.output.clone(),
@@ -53,11 +58,11 @@ fn lines(report: &RepairReport) -> Vec<String> {
     let mut lines = Vec::new();
     for file in &report.files {
         lines.push(paint(HEADING, &path(&file.path)));
-        lines.extend(file.findings.iter().take(SHOWN).map(finding));
-        if file.findings.len() > SHOWN {
+        lines.extend(file.findings.iter().take(MAX_FINDINGS).map(finding));
+        if file.findings.len() > MAX_FINDINGS {
             lines.push(format!(
                 "  … and {} more: --json lists them",
-                file.findings.len() - SHOWN
+                file.findings.len() - MAX_FINDINGS
             ));
         }
     }
@@ -110,8 +115,8 @@ fn copied(report: &RepairReport, copy: &HealedCopy) -> Vec<String> {
 }
 
 fn finding(finding: &Finding) -> String {
-    let what = match &finding.what {
-        What::Fragment { bytes, text } => {
+    let what = match &finding.damage {
+        LineDamage::Fragment { bytes, text } => {
             let more = if *bytes as usize > text.len() {
                 "…"
             } else {
@@ -122,24 +127,26 @@ fn finding(finding: &Finding) -> String {
                 count(*bytes, "byte")
             )
         }
-        What::Glued { records } => format!("{records} records on one line were parted"),
-        What::Zeros { bytes } => format!("{} taken out", count(*bytes, "zero byte")),
-        What::Unterminated => "the last line got its line end".to_owned(),
-        What::Relinked { record, from, to } => {
+        LineDamage::Glued { records } => format!("{records} records on one line were parted"),
+        LineDamage::Zeros { bytes } => format!("{} taken out", count(*bytes, "zero byte")),
+        LineDamage::Unterminated => "the last line got its line end".to_owned(),
+        LineDamage::Relinked { record, from, to } => {
             format!("{record}: its parent {from} is missing; it now follows {to}")
         }
-        What::Doubled { record, first } => format!("{record}: repeats line {first}, taken out"),
-        What::Conflicting { record, first } => {
+        LineDamage::Doubled { record, first } => {
+            format!("{record}: repeats line {first}, taken out")
+        }
+        LineDamage::Conflicting { record, first } => {
             format!(
                 "{record}: line {first} has this id and other content; both stay, the client goes by the later one"
             )
         }
-        What::Rootless { record } => {
+        LineDamage::Rootless { record } => {
             format!(
                 "{record}: its parent is missing, and nothing of its chain is before it; it stays"
             )
         }
-        What::NoUtf8 => "bytes that are no UTF-8; they stay".to_owned(),
+        LineDamage::NoUtf8 => "bytes that are no UTF-8; they stay".to_owned(),
     };
     format!("  line {}: {}", finding.line, one_line(&what))
 }
@@ -156,33 +163,33 @@ mod tests {
     fn report() -> RepairReport {
         let id = |text: &str| text.to_owned();
         let all = [
-            What::Fragment {
+            LineDamage::Fragment {
                 bytes: 90,
                 text: "{\"type\":\"us\u{1b}".to_owned(),
             },
-            What::Glued { records: 2 },
-            What::Zeros { bytes: 4096 },
-            What::Relinked {
+            LineDamage::Glued { records: 2 },
+            LineDamage::Zeros { bytes: 4096 },
+            LineDamage::Relinked {
                 record: id("u-3"),
                 from: id("u-2"),
                 to: id("u-1"),
             },
-            What::Doubled {
+            LineDamage::Doubled {
                 record: id("u-1"),
                 first: 1,
             },
-            What::Conflicting {
+            LineDamage::Conflicting {
                 record: id("u-1"),
                 first: 1,
             },
-            What::Rootless { record: id("u-9") },
-            What::NoUtf8,
-            What::Unterminated,
+            LineDamage::Rootless { record: id("u-9") },
+            LineDamage::NoUtf8,
+            LineDamage::Unterminated,
         ];
         let findings = all
             .into_iter()
             .zip(1..)
-            .map(|(what, line)| Finding { line, what })
+            .map(|(damage, line)| Finding { line, damage })
             .collect();
         RepairReport {
             session: "11111111-0000-4000-8000-000000000001".parse().unwrap(),
@@ -215,7 +222,7 @@ mod tests {
     fn repair_text_limits_findings_and_healthy_is_one_line() {
         let mut many = report();
         let finding = many.files[0].findings[0].clone();
-        many.files[0].findings = vec![finding; SHOWN + 3];
+        many.files[0].findings = vec![finding; MAX_FINDINGS + 3];
         assert!(shown(&many).contains("… and 3 more"));
         let healthy = RepairReport {
             running: None,

@@ -2,14 +2,15 @@
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::{CliError, Kind};
+use crate::cli::complete;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::domain::when::{InvalidWhen, When};
-use crate::history::restore::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
+use crate::domain::when::When;
+use crate::history::restoring::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
 use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
-use crate::sys::clock::{Clock, of_local};
+use crate::sys::clock::{Clock, local_to_utc};
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::prompt;
 use crate::ui::report::{at_most, at_most_of, extras, remote, title};
@@ -17,51 +18,47 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, GOOD, QUIET, paint};
 use crate::ui::table::{Cell, Table};
 
-/// So many sessions are put back without a question.
-const A_FEW: usize = 3;
+/// Maximum number of sessions and files that are restored without confirmation.
+const MAX_UNCONFIRMED: usize = 3;
 
-/// Put sessions back to an earlier state of the store's history
+/// Restore sessions to an earlier state
 ///
-/// What is here is stored first, and what is replaced is kept: `ccsync undo` puts it back. A session that was put back stays so until
-/// `ccsync pull SESSION`, or until it changes on another machine; what is said in it here becomes a fork. A session that is running here is
-/// refused. A milestone brings memory, plans and CLAUDE.md back, too, as they were then; the next push sends that as this machine's change.
+/// What is only here is stored first, and what is replaced is kept: `ccsync undo` reverts
+/// a restore. A restored session stays in that state until `ccsync pull SESSION`, or
+/// until another machine changes it. If you continue it here, your version becomes a
+/// fork. A session that is open in Claude Code is refused. --milestone also restores
+/// memory, plans and CLAUDE.md; the next push sends them as a change of this machine.
 ///
-/// WHEN is a time (`2026-11-20T14:00:00Z`; `2026-11-20 14:00` or the end of `2026-11-20` in this machine's time zone; `2h`, `3d`, `2 weeks ago`)
-/// or the id of a commit as `ccsync log` shows it.
+/// WHEN is a time (`2026-11-20T14:00:00Z`; `2026-11-20 14:00` or the end of `2026-11-20`
+/// in this machine's time zone; `2h`, `3d`, `2 weeks ago`) or the id of a commit that
+/// `ccsync log` shows.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["session", "milestone"]))]
-pub(crate) struct Args {
-    /// The session's id, or a beginning of it that only one has
-    #[arg(requires = "at")]
+pub(crate) struct RestoreArgs {
+    /// Session ID or unique prefix
+    #[arg(requires = "at", add = complete::session())]
     session: Option<SessionId>,
-    /// To its state at this time, or in this commit
+    /// Restore the state at this time, or in this commit
     #[arg(long, value_name = "WHEN", requires = "session")]
     at: Option<String>,
-    /// Every session, to its state when this milestone was named
-    #[arg(long, value_name = "NAME")]
+    /// Restore every session to its state at this milestone
+    #[arg(long, value_name = "NAME", add = complete::milestone())]
     milestone: Option<MilestoneName>,
-    /// As sessions of their own, with ids of their own; what is here stays as it is
+    /// Restore as a new session; leave the current one alone
     #[arg(long)]
     as_fork: bool,
-    /// Show what would be done, and do nothing
+    /// Show what would be done and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Do not ask, however many sessions change
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
     json: JsonFlag,
 }
 
-/// What goes wrong before anything is restored.
-#[derive(Debug, thiserror::Error)]
-enum RestoreError {
-    #[error("{0} would change, and there is nobody to ask")]
-    NobodyToAsk(String),
-}
-
 /// JSON schema, version 1: the fields of [`RestoreReport`].
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &RestoreArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = RestoreRequest {
         what: what(args, app)?,
         as_fork: args.as_fork,
@@ -75,7 +72,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
                 ..request.clone()
             },
         )?;
-        if plan.sessions.len() + files_put_back(&plan) > A_FEW {
+        if plan.sessions.len() + files_put_back(&plan) > MAX_UNCONFIRMED {
             ask(&plan, app)?;
         }
     }
@@ -99,7 +96,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     Ok(skipped.max_severity(Exit::of_remote(&report.remote)))
 }
 
-fn what(args: &Args, app: &App) -> Result<RestoreWhat, CliError> {
+fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
     if let Some(name) = &args.milestone {
         return Ok(RestoreWhat::Milestone(name.clone()));
     }
@@ -108,22 +105,26 @@ fn what(args: &Args, app: &App) -> Result<RestoreWhat, CliError> {
         .as_ref()
         .zip(args.at.as_deref())
         .expect("the command line asks for both or a milestone");
-    let when = When::parse(at, app.clock.now(), &of_local)?;
+    let when = When::parse(at, app.clock.now(), &local_to_utc)?;
     Ok(RestoreWhat::Session(session.clone(), when))
 }
 
 fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
     if !app.is_interactive() {
-        return Err(RestoreError::NobodyToAsk(what_changes(plan)).into());
+        return Err(CommandError::ConfirmationNeeded {
+            action: format!("restoring {}", what_changes(plan)),
+            flag: "--yes",
+        }
+        .into());
     }
     let height = app.out.screen().height;
     lines(plan, height.saturating_sub(2), app.out.width())
         .iter()
         .for_each(|line| app.out.note(line));
     let question = format!("Put {} back?", what_changes(plan));
-    match prompt::confirm(&question).map_err(CliError::terminal)? {
+    match prompt::confirm(&question).map_err(CommandError::Terminal)? {
         Some(true) => Ok(()),
-        _ => Err(CliError::cancelled()),
+        _ => Err(CommandError::Cancelled.into()),
     }
 }
 
@@ -142,24 +143,6 @@ fn what_changes(plan: &RestoreReport) -> String {
         (_, 0) => sessions,
         (0, _) => format!("{files} beside sessions"),
         _ => format!("{sessions} and {files} beside sessions"),
-    }
-}
-
-impl From<RestoreError> for CliError {
-    fn from(error: RestoreError) -> Self {
-        let hints = [
-            "to see which: the same with --dry-run",
-            "if you are sure: the same with --yes",
-        ];
-        Self::new(Kind::Usage, error, hints.map(str::to_owned).to_vec())
-    }
-}
-
-impl From<InvalidWhen> for CliError {
-    fn from(error: InvalidWhen) -> Self {
-        let hint =
-            "for instance: --at \"2026-11-20 14:00\", --at 3d, or --at with a commit of ccsync log";
-        Self::new(Kind::Usage, error, vec![hint.to_owned()])
     }
 }
 

@@ -3,46 +3,49 @@
 use serde::Serialize;
 
 use crate::browse::search::pattern::Case;
-use crate::browse::search::run::{SearchReport, SearchRequest};
+use crate::browse::search::request::{SearchReport, SearchRequest};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
+use crate::cli::complete;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
-use crate::domain::found::{Hit, SessionHits, Speaker};
+use crate::domain::hit::{Hit, SessionHits, Speaker};
 use crate::domain::id::SessionId;
 use crate::sys::clock::Clock;
 use crate::ui::format::{count, short_id};
 use crate::ui::sanitize::one_line;
 use crate::ui::{hits, json};
 
-/// Find what was said in the sessions of all machines
+/// Find text in the sessions of all machines
 ///
-/// Searches what you and the model said, what tools were given and what they printed, sub-agents included, in every session of the store as it was
-/// last fetched, and in sessions that only this machine has; the most recent session first. Paths are found as they are on this machine. Upper and
-/// lower case are one unless TEXT holds an upper-case letter.
+/// Searches what you and the model wrote, and the arguments and output of tools,
+/// sub-agents included: in the store as of the last fetch, and in sessions that only this
+/// machine has. The most recent session comes first. Paths match as they are on this
+/// machine. Case matters only if TEXT contains an upper-case letter.
 ///
-/// The exit code is 0 if something was found, 1 if nothing was, and 3 if a session could not be searched.
+/// Exits with 0 if something was found, 1 if nothing was, and 3 if a session could not be
+/// searched.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// What to search for
+pub(crate) struct SearchArgs {
+    /// Text to search for
     #[arg(value_name = "TEXT")]
     text: String,
     /// TEXT is a regular expression
     #[arg(long, short = 'e')]
     regex: bool,
-    /// Upper and lower case are one, whatever TEXT is
+    /// Ignore case
     #[arg(long, short)]
     ignore_case: bool,
-    /// Upper and lower case are two, whatever TEXT is
+    /// Match case
     #[arg(long, short = 's', conflicts_with = "ignore_case")]
     case_sensitive: bool,
-    /// Only sessions whose project's path contains this
+    /// Only sessions whose project path contains this text
     #[arg(long, value_name = "PROJECT")]
     project: Option<String>,
     /// Only sessions in which this machine wrote
-    #[arg(long, value_name = "MACHINE")]
+    #[arg(long, value_name = "MACHINE", add = complete::machine())]
     from: Option<String>,
-    /// How many hits of each session to print; a hundred more are counted
+    /// Hits to print for each session; up to a hundred more are counted
     #[arg(long, value_name = "N", default_value_t = 3)]
     hits: u32,
     #[command(flatten)]
@@ -51,7 +54,7 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
+struct SearchDocument<'a> {
     /// How many sessions were searched.
     searched: u64,
     /// Those in which something was found, the most recent first.
@@ -75,7 +78,7 @@ struct Session {
     /// How many more there are, up to 100.
     more: u64,
     /// There may be more than that.
-    more_still: bool,
+    truncated: bool,
 }
 
 #[derive(Serialize)]
@@ -99,7 +102,7 @@ struct UnreadableRow<'a> {
     reason: &'a str,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &SearchArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = request(args);
     let (report, sessions) = if args.json.json {
         collected(&request, app)?
@@ -111,7 +114,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         let unreadable = report.unreadable.iter().map(row).collect();
         app.print_json(
             "search",
-            &Document {
+            &SearchDocument {
                 searched: report.sessions,
                 sessions,
                 unreadable,
@@ -134,7 +137,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     Ok(exit(&report))
 }
 
-fn request(args: &Args) -> SearchRequest {
+fn request(args: &SearchArgs) -> SearchRequest {
     let case = match (args.ignore_case, args.case_sensitive) {
         (true, _) => Case::Ignore,
         (_, true) => Case::Exact,
@@ -174,7 +177,7 @@ fn printed(request: &SearchRequest, app: &mut App) -> Result<SearchReport, CliEr
         failed = out.data(&lines.join("\n")).err();
         failed.is_none() && !out.is_closed()
     })?;
-    failed.map_or(Ok(report), |e| Err(CliError::stdout(e)))
+    failed.map_or(Ok(report), |e| Err(CommandError::Stdout(e).into()))
 }
 
 fn collected(request: &SearchRequest, app: &App) -> Result<(SearchReport, Vec<Session>), CliError> {
@@ -192,7 +195,7 @@ impl Session {
             name,
             hits,
             more,
-            more_still,
+            truncated,
         } = found;
         Self {
             session: name.session,
@@ -203,14 +206,14 @@ impl Session {
             fork_of: name.fork_of,
             hits: hits.into_iter().map(HitRow::of).collect(),
             more,
-            more_still,
+            truncated,
         }
     }
 }
 
 impl HitRow {
     fn of(hit: Hit) -> Self {
-        let (who, tool) = match hit.voice {
+        let (who, tool) = match hit.speaker {
             Speaker::User => ("user", None),
             Speaker::Assistant => ("assistant", None),
             Speaker::Summary => ("summary", None),
@@ -225,7 +228,7 @@ impl HitRow {
         Self {
             who,
             tool,
-            agent: hit.agent,
+            agent: hit.is_agent,
             time: hit.time.map(json::time),
             text: hit.text,
             marks,
@@ -234,7 +237,7 @@ impl HitRow {
 }
 
 impl<'a> UnreadableRow<'a> {
-    fn of(one: &'a crate::browse::search::run::Unreadable) -> Self {
+    fn of(one: &'a crate::browse::search::request::Unreadable) -> Self {
         Self {
             session: &one.session,
             reason: &one.reason,

@@ -6,27 +6,29 @@ use serde::Serialize;
 use crate::browse::show::{Shown, ShownSession, Source};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
+use crate::cli::complete;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::domain::turn::{Turn, Who};
+use crate::domain::turn::{Turn, TurnSpeaker};
 use crate::ui::json;
 use crate::ui::output::Output;
 use crate::ui::turns::{self, Head};
 
-/// Show a session's conversation
+/// Show a conversation
 ///
-/// Who said what, and which tools were used; with the paths of this machine. It is read from the store as it was last fetched, or from the file on
-/// this machine where that went on longer. Branches that were left by going back are left out.
+/// Prints who said what and which tools were used, with the paths of this machine. Reads
+/// the store as of the last fetch, or the file on this machine if that is longer.
+/// Branches that you left by going back are omitted.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The session; the beginning of an id is enough where only one has it
-    #[arg(value_name = "SESSION")]
+pub(crate) struct ShowArgs {
+    /// Session ID or unique prefix
+    #[arg(value_name = "SESSION", add = complete::session())]
     session: SessionId,
     /// Only the last N turns
     #[arg(long, short = 'n', value_name = "N")]
     turns: Option<u32>,
-    /// How to print them
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
@@ -35,18 +37,17 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    // For people.
     #[default]
     Text,
-    // To be pasted into a ticket.
     Markdown,
-    // The same as `--json`.
+    /// The former name of `--json`.
+    #[value(hide = true)]
     Json,
 }
 
 /// JSON schema, version 1. `turns` follows, a list of [`TurnRow`], one on each line.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ShowDocument<'a> {
     session: &'a SessionId,
     /// Portable path.
     project: Option<&'a str>,
@@ -72,7 +73,7 @@ struct TurnRow<'a> {
     tools: &'a [String],
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &ShowArgs, app: &mut App) -> Result<Exit, CliError> {
     let format = if args.json.json {
         Format::Json
     } else {
@@ -120,7 +121,7 @@ impl Printing {
                 self.turn(turn)?
             }
         };
-        self.out.data(&text).map_err(CliError::stdout)
+        Ok(self.out.data(&text).map_err(CommandError::Stdout)?)
     }
 
     fn head(&self, session: &ShownSession) -> Result<String, CliError> {
@@ -152,9 +153,9 @@ impl Printing {
     }
 }
 
-fn document(session: &ShownSession) -> Document<'_> {
+fn document(session: &ShownSession) -> ShowDocument<'_> {
     let name = &session.name;
-    Document {
+    ShowDocument {
         session: &name.session,
         project: name.project.as_deref(),
         title: name.title.as_deref(),
@@ -171,10 +172,10 @@ fn document(session: &ShownSession) -> Document<'_> {
 }
 
 fn row(turn: &Turn) -> TurnRow<'_> {
-    let who = match turn.who {
-        Who::User => "user",
-        Who::Assistant => "assistant",
-        Who::Client => "summary",
+    let who = match turn.speaker {
+        TurnSpeaker::User => "user",
+        TurnSpeaker::Assistant => "assistant",
+        TurnSpeaker::Client => "summary",
     };
     TurnRow {
         who,

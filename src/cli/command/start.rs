@@ -1,32 +1,32 @@
 //! `ccsync start`: a new session, locked and backed up from its beginning.
 
+use clap::ValueHint;
 use std::path::PathBuf;
 
-use super::resume::error::ResumeError;
-use super::resume::run::client;
-use super::resume::{RunArgs, begin, lease};
-use crate::cli::app::App;
+use super::resume::{ResumeError, RunArgs, begin, run_client, take_or_go_on_alone};
+use crate::cli::app::{App, current_dir};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::session::launch::{Conversation, Launch};
-use crate::workspace::filter::directory_left_out;
+use crate::workspace::exclusion::directory_exclude_reason;
 
-/// Begin a new session, as `claude` does, under a lock and with backups
+/// Start a new session, with a lock and backups
 ///
-/// Runs the client in DIR. While it runs, its turns are backed up; when it ends, they are pushed and the lock is given back. The exit code is the
-/// client's own.
+/// Runs Claude Code in DIRECTORY. While it runs, new turns are backed up. When it ends,
+/// they are pushed and the lock is released. The exit code is that of Claude Code.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Where to run the client [default: the current directory]
+pub(crate) struct StartArgs {
+    /// Where to run Claude Code [default: the current directory]
+    #[arg(value_hint = ValueHint::DirPath)]
     directory: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &StartArgs, app: &mut App) -> Result<Exit, CliError> {
     begin(&args.run.client, app)?;
-    let current = std::env::current_dir().map_err(CliError::current_dir)?;
+    let current = current_dir()?;
     let directory = args
         .directory
         .as_ref()
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     if !directory.is_dir() {
         return Err(ResumeError::NoDirectory(directory).into());
     }
-    if let Some(why) = directory_left_out(&app.context()?, &directory) {
+    if let Some(why) = directory_exclude_reason(&app.context()?, &directory) {
         return Err(ResumeError::DirectoryLeftOut { directory, why }.into());
     }
     // The client takes an id that was chosen for it, so that the lock is there before the first turn.
@@ -42,13 +42,13 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         .to_string()
         .parse()
         .map_err(CliError::internal)?;
-    let locked = lease::take_or_go_on_alone(&session, args.run.offline, app)?;
+    let locked = take_or_go_on_alone(&session, args.run.offline, app)?;
     let conversation = Conversation::New(&session);
     let launch = Launch {
         conversation,
         directory: &directory,
-        note: None,
+        path_notice: None,
         args: &args.run.client,
     };
-    client(&launch, &session, locked, app)
+    run_client(&launch, &session, locked, app)
 }

@@ -18,16 +18,16 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET, paint};
 use crate::ui::table::{Cell, Table};
 
-/// Show what waits to be pushed or pulled; contacts nobody
+/// Show what is to be pushed or pulled (works offline)
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct StatusArgs {
     #[command(flatten)]
     json: JsonFlag,
 }
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
+struct StatusDocument<'a> {
     machine: &'a str,
     /// Without its secrets.
     remote: &'a str,
@@ -56,7 +56,7 @@ struct Machine<'a> {
     last_push: Option<String>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &StatusArgs, app: &mut App) -> Result<Exit, CliError> {
     let status = crate::browse::status::status(&app.context()?)?;
     if args.json.json {
         app.print_json("status", &document(&status))?;
@@ -67,12 +67,12 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn document(status: &Status) -> Document<'_> {
+fn document(status: &Status) -> StatusDocument<'_> {
     let machines = status.machines.iter().map(|(name, last_push)| Machine {
         name,
         last_push: last_push.map(json::time),
     });
-    Document {
+    StatusDocument {
         machine: &status.machine,
         remote: &status.remote,
         store: status.store.to_string_lossy().into_owned(),

@@ -13,10 +13,11 @@ use crate::ui::output::Screen;
 
 /// Pull, then push
 ///
-/// When the remote cannot be reached, the sessions are still committed here, and the next command sends them.
+/// If the remote cannot be reached, the sessions are committed here, and the next command
+/// sends them.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Show what would be done, and do nothing
+pub(crate) struct SyncArgs {
+    /// Show what would be done and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
@@ -25,12 +26,12 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1: each of `pull` and `push` has the fields of [`Report`]; `pull` is null if it failed.
 #[derive(Serialize)]
-struct Document<'a> {
+struct SyncDocument<'a> {
     pull: Option<&'a Report>,
     push: &'a Report,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &SyncArgs, app: &mut App) -> Result<Exit, CliError> {
     if !args.dry_run {
         init::ensure(app)?;
     }
@@ -39,7 +40,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     if args.json.json {
         app.print_json(
             "sync",
-            &Document {
+            &SyncDocument {
                 pull: pull.as_ref(),
                 push: &push,
             },
@@ -59,7 +60,7 @@ fn half(app: &App) -> Screen {
 }
 
 /// The pull half. A remote that cannot be reached is told, but does not keep the push from committing.
-fn pull(args: &Args, app: &mut App) -> Result<(Option<Report>, Exit), CliError> {
+fn pull(args: &SyncArgs, app: &mut App) -> Result<(Option<Report>, Exit), CliError> {
     let request = PullRequest {
         dry_run: args.dry_run,
         ..PullRequest::default()

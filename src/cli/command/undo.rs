@@ -9,38 +9,33 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::history::undo::UndoReport;
+use crate::session::journal::{KeptFile, Undone};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count};
 use crate::ui::json;
 use crate::ui::sanitize::one_line;
 
-/// Put back what the last pull or restore replaced on this machine
+/// Undo the last pull or restore
 ///
-/// Files that changed since, and those of sessions that are running here, are left as they are; it is said where the former content
-/// of such a file lies. Another undo goes on to the pull before. The store and the remote are not touched.
+/// Files that changed since then, and those of a session that is open in Claude Code,
+/// stay as they are. The output says where their former content is. Another undo reverts
+/// the pull before. The store and the remote do not change.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct UndoArgs {
     #[command(flatten)]
     json: JsonFlag,
 }
 
 /// JSON schema, version 1. `pulled_at` is null if there was nothing to undo.
-#[derive(Serialize)]
-struct Document {
+#[derive(Default, Serialize)]
+struct UndoDocument {
     pulled_at: Option<String>,
     restored: Vec<PathBuf>,
     removed: Vec<PathBuf>,
-    kept: Vec<Kept>,
+    kept: Vec<KeptFile>,
 }
 
-#[derive(Serialize)]
-struct Kept {
-    path: PathBuf,
-    reason: String,
-}
-
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &UndoArgs, app: &mut App) -> Result<Exit, CliError> {
     let undone = crate::history::undo::undo(&app.context()?)?;
     let exit = if undone.as_ref().is_some_and(|u| !u.kept.is_empty()) {
         Exit::Skipped
@@ -48,7 +43,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         Exit::Done
     };
     if args.json.json {
-        app.print_json("undo", &document(undone))?;
+        app.print_json("undo", &undone.map(UndoDocument::from).unwrap_or_default())?;
     } else {
         let lines = lines(undone.as_ref(), app.clock.now());
         app.print(&lines)?;
@@ -56,34 +51,18 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     Ok(exit)
 }
 
-fn document(undone: Option<UndoReport>) -> Document {
-    let Some(UndoReport {
-        restored,
-        removed,
-        kept,
-        pulled_at,
-    }) = undone
-    else {
-        return Document {
-            pulled_at: None,
-            restored: Vec::new(),
-            removed: Vec::new(),
-            kept: Vec::new(),
-        };
-    };
-    let kept = kept
-        .into_iter()
-        .map(|(path, reason)| Kept { path, reason })
-        .collect();
-    Document {
-        pulled_at: Some(json::time(pulled_at)),
-        restored,
-        removed,
-        kept,
+impl From<Undone> for UndoDocument {
+    fn from(undone: Undone) -> Self {
+        Self {
+            pulled_at: Some(json::time(undone.pulled_at)),
+            restored: undone.restored,
+            removed: undone.removed,
+            kept: undone.kept,
+        }
     }
 }
 
-fn lines(undone: Option<&UndoReport>, now: DateTime<Utc>) -> Vec<String> {
+fn lines(undone: Option<&Undone>, now: DateTime<Utc>) -> Vec<String> {
     let Some(undone) = undone else {
         return vec!["undo: there is no pull to undo".to_owned()];
     };
@@ -99,12 +78,13 @@ fn lines(undone: Option<&UndoReport>, now: DateTime<Utc>) -> Vec<String> {
             .iter()
             .map(|path| format!("  removed   {}", shown(path))),
     );
-    lines.extend(
-        undone
-            .kept
-            .iter()
-            .map(|(path, why)| format!("  left      {}: {}", shown(path), one_line(why))),
-    );
+    lines.extend(undone.kept.iter().map(|kept| {
+        format!(
+            "  left      {}: {}",
+            shown(&kept.path),
+            one_line(&kept.reason)
+        )
+    }));
     let counts = [
         (undone.restored.len(), "put back"),
         (undone.removed.len(), "removed"),
@@ -135,10 +115,13 @@ mod tests {
     #[test]
     fn undo_text_names_restored_and_kept_files() {
         let pulled_at: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().unwrap();
-        let report = UndoReport {
+        let report = Undone {
             restored: vec!["/h/a.jsonl".into()],
             removed: vec!["/h/n.jsonl".into(), "/h/o.jsonl".into()],
-            kept: vec![("/h/b.jsonl".into(), "it has grown since".to_owned())],
+            kept: vec![KeptFile {
+                path: "/h/b.jsonl".into(),
+                reason: "it has grown since".to_owned(),
+            }],
             pulled_at,
         };
         insta::assert_snapshot!(lines(Some(&report), pulled_at).join("\n"), @r"
@@ -148,7 +131,7 @@ mod tests {
           left      /h/b.jsonl: it has grown since
         undo: 1 file put back, 2 removed, 1 left as they are, as before the pull of just now
         ");
-        let only_new = UndoReport {
+        let only_new = Undone {
             restored: Vec::new(),
             kept: Vec::new(),
             ..report

@@ -3,6 +3,7 @@
 use crate::check::verify::VerifyRequest;
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, SessionId};
@@ -17,17 +18,19 @@ use crate::ui::table::{Cell, Table};
 
 /// Check that this machine, the store and the remote agree
 ///
-/// Without --full, what is in step by the index is believed, sizes and counts come from the manifests, and the remote is asked where it
-/// is. With --full every byte is read: each object of the store, each stored line beside its manifest, each file here beside the stored
-/// one, and the objects of a remote that is a directory. Nothing is changed. A session that is not on this machine is no difference, and what
-/// the settings leave out may differ from the store.
+/// Without --full, unchanged files are trusted, sizes and counts come from the manifests,
+/// and the remote is asked for its newest commit. With --full, every byte is read: each
+/// object and each line of the store, each file here, and the objects of a remote that is
+/// a directory. Changes nothing. A session that is not on this machine, or that is
+/// excluded, is not a difference.
 ///
-/// Exits with 0 if all agrees, 1 if something is damaged or lost, 6 if commits wait to be sent, 3 if something else is to be pushed or
-/// pulled or could not be compared, and 5 if a session went on differently.
+/// Exits with 0 if everything agrees, 1 if something is damaged or the remote lost data,
+/// 6 if commits are queued, 3 if something else is to be pushed or pulled or could not be
+/// compared, and 5 if a session has diverged.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Only these sessions; the beginning of an id is enough where only one has it
-    #[arg(value_name = "SESSION")]
+pub(crate) struct VerifyArgs {
+    /// Only these sessions: IDs or unique prefixes
+    #[arg(value_name = "SESSION", add = complete::session())]
     sessions: Vec<SessionId>,
     /// Read every byte
     #[arg(long)]
@@ -37,7 +40,7 @@ pub(crate) struct Args {
 }
 
 /// JSON schema, version 1: the fields of [`Verification`], every session included.
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &VerifyArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = VerifyRequest {
         sessions: args.sessions.clone(),
         full: args.full,
@@ -147,8 +150,8 @@ fn read(found: &Verification) -> String {
     let Some(objects) = &found.objects else {
         return String::new();
     };
-    let left = if objects.passed_over > 0 {
-        format!(", {} too large to be ours", objects.passed_over)
+    let left = if objects.skipped_files > 0 {
+        format!(", {} too large to be ours", objects.skipped_files)
     } else {
         String::new()
     };
@@ -408,7 +411,7 @@ mod tests {
                     id: "9".repeat(40),
                     reason: "hash mismatch".to_owned(),
                 }],
-                passed_over: 1,
+                skipped_files: 1,
             }),
             remote_damage: Some("error: bad object".to_owned()),
             sessions: vec![

@@ -1,11 +1,10 @@
-//! Which records of a transcript belong to the conversation as it is now, in some bytes for each record.
+//! The records of a transcript that belong to the present conversation, in a few bytes each.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::goes_on;
 use super::record::Record;
-use crate::domain::turn::Who;
+use crate::domain::turn::TurnSpeaker;
 
 /// The records of a transcript without their texts.
 #[derive(Default)]
@@ -13,24 +12,24 @@ pub struct Outline {
     records: Vec<Node>,
 }
 
-/// Ids are kept as hashes: of two in one transcript that fall together, a branch that was left would be shown.
+/// A record. Its ids are kept as hashes: a collision would show an abandoned branch.
 struct Node {
     uuid: Option<u64>,
     parent: Option<u64>,
     message: Option<u64>,
-    /// Who speaks, whether there is text, whether tools are used.
-    speech: Option<(Who, bool, bool)>,
+    /// The speaker; true if there is text; true if tools are used.
+    speech: Option<(TurnSpeaker, bool, bool)>,
 }
 
 impl Outline {
-    /// Takes in the next line of the transcript.
+    /// Adds the next line of the transcript.
     pub fn add(&mut self, line: &[u8]) {
         let Some(record) = Record::parse(line) else {
             return;
         };
         let speech = record.speech.map(|speech| {
             (
-                speech.who,
+                speech.speaker,
                 !speech.text.is_empty(),
                 !speech.tools.is_empty(),
             )
@@ -45,11 +44,11 @@ impl Outline {
         });
     }
 
-    /// Of each record whether it belongs to the conversation. Going back and asking something else leaves a branch behind: what
-    /// stands after the point of return and is no ancestor of the last record.
+    /// Returns true for each record that belongs to the conversation.
     ///
-    /// Where the ancestors cannot be followed further (the lines begin later, a record is unreadable, a compaction), everything before
-    /// is taken as it stands.
+    /// Going back and asking something else leaves a branch: the records after the point of return
+    /// that are no ancestors of the last record. Where the chain of ancestors ends (the lines begin
+    /// later, a record is unreadable, a compaction), all earlier records belong to it.
     pub(super) fn live(&self) -> Vec<bool> {
         let mut ancestors = HashSet::new();
         let mut messages = HashSet::new();
@@ -63,7 +62,7 @@ impl Outline {
                 continue;
             }
             ancestors.insert(uuid);
-            // Tools used at the same time are records of one message, of which only one need be an ancestor.
+            // Parallel tool calls are records of one message; only one need be an ancestor.
             messages.extend(record.message);
             wanted = record.parent;
             followed_to = at;
@@ -77,27 +76,37 @@ impl Outline {
         self.records.iter().enumerate().map(is_live).collect()
     }
 
-    /// How many turns the records marked in `live` make.
-    pub(super) fn turns(&self, live: &[bool]) -> usize {
+    /// Counts the turns of the records that are `live`.
+    pub(super) fn count_turns(&self, live: &[bool]) -> usize {
         let mut turns = 0;
-        let mut open: Option<(Who, bool)> = None;
+        let mut open: Option<(TurnSpeaker, bool)> = None;
         let speeches = self
             .records
             .iter()
             .zip(live)
             .filter(|(_, is_live)| **is_live)
             .filter_map(|(node, _)| node.speech);
-        for (who, has_text, has_tools) in speeches {
+        for (speaker, has_text, has_tools) in speeches {
             match &mut open {
-                Some(open) if goes_on(*open, (who, has_text)) => open.1 |= has_tools,
+                Some(open) if continues_turn(*open, (speaker, has_text)) => open.1 |= has_tools,
                 _ => {
-                    open = Some((who, has_tools));
+                    open = Some((speaker, has_tools));
                     turns += 1;
                 }
             }
         }
         turns
     }
+}
+
+/// Returns true if a record continues the open turn.
+///
+/// The model speaks in pieces, one record each. They are one turn until it has used tools and
+/// speaks again. `open` is the speaker of the turn, and true if it used tools; `next` is the
+/// speaker of the record, and true if it has text.
+pub(super) fn continues_turn(open: (TurnSpeaker, bool), next: (TurnSpeaker, bool)) -> bool {
+    let is_model = (open.0, next.0) == (TurnSpeaker::Assistant, TurnSpeaker::Assistant);
+    is_model && !(open.1 && next.1)
 }
 
 fn hash(id: &str) -> u64 {

@@ -6,37 +6,37 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::words;
-use crate::domain::turn::Who;
-use crate::session::facts::parse_time;
+use crate::domain::turn::TurnSpeaker;
+use crate::session::time::parse_time;
 
-/// Of which one stands in every record in which a person says something ([`Speech::of`]), as the client writes it.
-pub(super) const MARKS_OF_PERSONS: [&[u8]; 2] =
+/// Texts of which every record with something typed by the user ([`Speech::parse`]) has one.
+pub(super) const USER_RECORD_MARKS: [&[u8]; 2] =
     [b"\"type\":\"user\"", b"\"type\":\"queued_command\""];
 
 /// A record of the conversation's tree.
 pub(super) struct Record {
     pub(super) uuid: Option<String>,
     pub(super) parent: Option<String>,
-    /// The id that the pieces of one message of the model share.
+    /// The id that all pieces of one message of the model have.
     pub(super) message: Option<String>,
-    /// What somebody said in it, if anybody did.
+    /// The text or tools in it, if any.
     pub(super) speech: Option<Speech>,
 }
 
-/// What one record says.
+/// The text and the tools of one record.
 pub(super) struct Speech {
-    pub(super) who: Who,
+    pub(super) speaker: TurnSpeaker,
     pub(super) time: Option<DateTime<Utc>>,
     pub(super) text: String,
     pub(super) tools: Vec<String>,
 }
 
 impl Record {
-    /// The record in a line; `None` if it is none, or one of a sub-agent, or no part of the tree.
+    /// Parses a line; `None` for invalid records, those of sub-agents, and those outside the tree.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let record = parse(line)?;
         let text = |key: &str| record[key].as_str().map(str::to_owned);
-        let speech = Speech::of(&record);
+        let speech = Speech::parse(&record);
         if flag(&record, "isSidechain") || (speech.is_none() && record["uuid"].is_null()) {
             return None;
         }
@@ -51,22 +51,26 @@ impl Record {
 }
 
 impl Speech {
-    fn of(record: &Value) -> Option<Self> {
+    fn parse(record: &Value) -> Option<Self> {
         let content = &record["message"]["content"];
-        let (who, text, tools) = match record["type"].as_str()? {
+        let (speaker, text, tools) = match record["type"].as_str()? {
             "user" if flag(record, "isCompactSummary") => {
-                (Who::Client, plain_text(content), Vec::new())
+                (TurnSpeaker::Client, plain_text(content), Vec::new())
             }
             "user" if flag(record, "isMeta") => return None,
-            "user" => (Who::User, words::typed(&plain_text(content))?, Vec::new()),
-            // Typed while the model was at work.
+            "user" => (
+                TurnSpeaker::User,
+                words::typed(&plain_text(content))?,
+                Vec::new(),
+            ),
+            // Typed while the model was working.
             "attachment" if record["attachment"]["type"] == "queued_command" => (
-                Who::User,
+                TurnSpeaker::User,
                 words::typed(&plain_text(&record["attachment"]["prompt"]))?,
                 Vec::new(),
             ),
             "assistant" => (
-                Who::Assistant,
+                TurnSpeaker::Assistant,
                 plain_text(content),
                 tools(content, record["cwd"].as_str()),
             ),
@@ -75,7 +79,7 @@ impl Speech {
         let text = text.trim().to_owned();
         let time = record["timestamp"].as_str().and_then(parse_time);
         (!text.is_empty() || !tools.is_empty()).then_some(Self {
-            who,
+            speaker,
             time,
             text,
             tools,
@@ -87,7 +91,7 @@ fn flag(record: &Value, key: &str) -> bool {
     record[key].as_bool().unwrap_or(false)
 }
 
-/// The text of a message: a string, or blocks of which some are text.
+/// Returns the text of a message, which is a string or a list of blocks.
 fn plain_text(content: &Value) -> String {
     let block = |block: &Value| match block["type"].as_str() {
         Some("text") => block["text"].as_str().map(str::to_owned),
@@ -123,7 +127,9 @@ fn tools(content: &Value, cwd: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// A line as JSON, if it is an object. The client writes halves of characters that a strict reader refuses; those become U+FFFD.
+/// Parses a line that is a JSON object.
+///
+/// The client writes halves of characters, which a strict parser rejects; they become U+FFFD.
 pub(in crate::session) fn parse(line: &[u8]) -> Option<Value> {
     let line = line.trim_ascii();
     if !line.starts_with(b"{") {
@@ -134,7 +140,7 @@ pub(in crate::session) fn parse(line: &[u8]) -> Option<Value> {
         .ok()
 }
 
-/// The line with U+FFFD for each escape of half a character, and for each byte that is no UTF-8.
+/// Replaces each escape of half a character, and each byte that is not UTF-8, by U+FFFD.
 fn readable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let mut readable = String::with_capacity(text.len());
@@ -148,7 +154,7 @@ fn readable(line: &[u8]) -> String {
     readable + rest
 }
 
-/// The escape at the start of `text`, which may be a pair, made readable, and what follows it.
+/// Splits off the escape at the start of `text`, which may be a pair, and makes it readable.
 fn first_escape(text: &str) -> (Cow<'_, str>, &str) {
     let unit = |text: &str| {
         let digits = text.strip_prefix("\\u")?.get(..4)?;
@@ -162,7 +168,7 @@ fn first_escape(text: &str) -> (Cow<'_, str>, &str) {
         }
         Some(0xd800..=0xdfff) => (Cow::Borrowed("\\ufffd"), &text[6..]),
         _ => {
-            // A backslash and what it escapes, which may be a backslash.
+            // A backslash and the character that it escapes, which may be a backslash.
             let end = text.char_indices().nth(2).map_or(text.len(), |(at, _)| at);
             (Cow::Borrowed(&text[..end]), &text[end..])
         }

@@ -1,12 +1,13 @@
-//! Conversations as they were and as they are told.
+//! Transcripts and the turns read from them.
 
 use super::*;
+use crate::domain::turn::{Turn, TurnSpeaker};
 
 fn user(text: &str) -> String {
     format!(r#"{{"type":"user","message":{{"role":"user","content":"{text}"}}}}"#)
 }
 
-fn told(lines: &[&str]) -> Vec<String> {
+fn texts(lines: &[&str]) -> Vec<String> {
     turns(lines.join("\n").as_bytes())
         .iter()
         .map(shown)
@@ -14,22 +15,22 @@ fn told(lines: &[&str]) -> Vec<String> {
 }
 
 fn shown(turn: &Turn) -> String {
-    let who = match turn.who {
-        Who::User => "U",
-        Who::Assistant => "A",
-        Who::Client => "C",
+    let initial = match turn.speaker {
+        TurnSpeaker::User => "U",
+        TurnSpeaker::Assistant => "A",
+        TurnSpeaker::Client => "C",
     };
     let tools = if turn.tools.is_empty() {
         String::new()
     } else {
         format!(" [{}]", turn.tools.join("; "))
     };
-    format!("{who} {}{tools}", turn.text.replace('\n', "|"))
+    format!("{initial} {}{tools}", turn.text.replace('\n', "|"))
 }
 
 #[test]
 fn turns_prompts_answers_and_tools_count_results_do_not() {
-    let told = told(&[
+    let texts = texts(&[
         r#"{"type":"mode","mode":"normal"}"#,
         r#"{"parentUuid":null,"type":"user","uuid":"u1","message":{"role":"user","content":"look"},"cwd":"/w"}"#,
         r#"{"parentUuid":"u1","type":"attachment","uuid":"t1","attachment":{"type":"date"}}"#,
@@ -45,7 +46,7 @@ fn turns_prompts_answers_and_tools_count_results_do_not() {
         r#"{"parentUuid":"u2","type":"attachment","uuid":"q1","attachment":{"type":"queued_command","prompt":"and then"}}"#,
     ]);
     assert_eq!(
-        told,
+        texts,
         [
             "U look",
             "A I will. [Bash: cargo test…; Edit src/x.rs]",
@@ -59,7 +60,7 @@ fn turns_prompts_answers_and_tools_count_results_do_not() {
 
 #[test]
 fn turns_client_wrappers_are_removed() {
-    let say = |text: &str| told(&[&user(text)]).pop();
+    let say = |text: &str| texts(&[&user(text)]).pop();
     for (text, expected) in [
         (
             "<command-name>/review</command-name>\\n<command-message>x</command-message>\\n<command-args>now</command-args>",
@@ -89,14 +90,14 @@ fn turns_client_wrappers_are_removed() {
 
 #[test]
 fn turns_side_chains_and_meta_records_are_excluded() {
-    let told = told(&[
+    let texts = texts(&[
         r#"{"type":"user","uuid":"s","isSidechain":true,"message":{"content":"of a sub-agent"}}"#,
         r#"{"type":"user","uuid":"m","isMeta":true,"message":{"content":"a caveat"}}"#,
         r#"{"type":"system","subtype":"compact_boundary","uuid":"b","parentUuid":null}"#,
         r#"{"type":"user","uuid":"c","parentUuid":"b","isCompactSummary":true,"message":{"content":"so far"}}"#,
         r#"{"type":"user","uuid":"u","parentUuid":"c","message":{"content":"go on"},"timestamp":"2026-01-02T03:04:05.678Z"}"#,
     ]);
-    assert_eq!(told, ["C so far", "U go on"]);
+    assert_eq!(texts, ["C so far", "U go on"]);
 }
 
 #[test]
@@ -114,29 +115,29 @@ fn turns_abandoned_branch_is_excluded() {
         record("left2", "left"),
     ];
     let whole: Vec<&str> = lines.iter().map(String::as_str).collect();
-    assert_eq!(told(&whole).len(), 5);
+    assert_eq!(texts(&whole).len(), 5);
     let back = record("back", "b");
     assert_eq!(
-        told(&[whole.as_slice(), &[&back]].concat()),
+        texts(&[whole.as_slice(), &[&back]].concat()),
         ["U early", "U a", "U b", "U back"]
     );
     let orphan = record("orphan", "elsewhere");
     assert_eq!(
-        told(&[whole.as_slice(), &[&orphan]].concat()).len(),
+        texts(&[whole.as_slice(), &[&orphan]].concat()).len(),
         6,
-        "nothing is known of where it went on"
+        "its parent is unknown"
     );
 }
 
 #[test]
 fn turns_invalid_characters_are_replaced() {
     assert_eq!(
-        told(&[&user(r"cut \ud83d here \ude00 \ud83d\ude00 \\ud83d \ud83")]),
+        texts(&[&user(r"cut \ud83d here \ude00 \ud83d\ude00 \\ud83d \ud83")]),
         Vec::<String>::new(),
         "no escape"
     );
     assert_eq!(
-        told(&[&user(r"cut \ud83d here \ude00 \ud83d\ude00 \\ud83d")]),
+        texts(&[&user(r"cut \ud83d here \ude00 \ud83d\ude00 \\ud83d")]),
         ["U cut \u{fffd} here \u{fffd} 😀 \\ud83d"]
     );
     let odd = [
@@ -170,9 +171,9 @@ fn turns_any_line_never_panics() {
         "\\",
         "{\"é\\",
     ];
-    assert_eq!(told(&odd), ["A  [a tool]"]);
+    assert_eq!(texts(&odd), ["A  [a tool]"]);
     assert_eq!(
-        told(&["  {\"type\":\"user\",\"message\":{\"content\":\"x\"}}\r"]),
+        texts(&["  {\"type\":\"user\",\"message\":{\"content\":\"x\"}}\r"]),
         ["U x"]
     );
 }
@@ -226,17 +227,17 @@ fn turns_count_matches_user_prompts_shown() {
         ),
     ];
     for (line, expected) in &all {
-        let told = turns(line.as_bytes())
+        let texts = turns(line.as_bytes())
             .iter()
-            .filter(|turn| turn.who == Who::User)
+            .filter(|turn| turn.speaker == TurnSpeaker::User)
             .count() as u64;
         assert_eq!(
-            (super::count_of_persons(line.as_bytes()), told),
+            (count_user_turns(line.as_bytes()), texts),
             (*expected, *expected),
             "{line}"
         );
     }
     let together: String = all.iter().map(|(line, _)| line.as_str()).collect();
-    assert_eq!(super::count_of_persons(together.as_bytes()), 6);
-    assert_eq!(super::count_of_persons(b""), 0);
+    assert_eq!(count_user_turns(together.as_bytes()), 6);
+    assert_eq!(count_user_turns(b""), 0);
 }

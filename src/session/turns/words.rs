@@ -1,11 +1,11 @@
-//! What the client wraps around the words of a person, taken off; and what a tool did in a few words.
+//! The user's words without the wrappers of the client, and short descriptions of tool calls.
 
 use serde_json::Value;
 
-/// More of a tool's argument is not told.
-const LONGEST_ARGUMENT: usize = 100;
+/// Longest argument of a tool that is shown, in characters.
+const MAX_ARGUMENT_CHARS: usize = 100;
 
-/// Which arguments say best what a tool does, the best first.
+/// Arguments that describe a tool call, the best first.
 const ARGUMENTS: [&str; 11] = [
     "command",
     "file_path",
@@ -20,8 +20,8 @@ const ARGUMENTS: [&str; 11] = [
     "prompt",
 ];
 
-/// Told to the model by the client; nobody typed it.
-const TOLD_BY_CLIENT: [&str; 7] = [
+/// Beginnings of texts that the client sends to the model.
+const CLIENT_TEXTS: [&str; 7] = [
     "<system-reminder>",
     "<local-command-caveat>",
     "<local-command-stdout>",
@@ -31,7 +31,7 @@ const TOLD_BY_CLIENT: [&str; 7] = [
     "<task-notification>",
 ];
 
-/// What a person typed, of the text of a user's record; `None` if nothing of it was typed.
+/// Returns the typed part of the text of a user's record, if any.
 pub(super) fn typed(text: &str) -> Option<String> {
     let mut pieces = typed_pieces(text)?;
     if text.trim_start().starts_with("<bash-input>") {
@@ -40,10 +40,10 @@ pub(super) fn typed(text: &str) -> Option<String> {
     Some(pieces.join(" "))
 }
 
-/// The same as it stands in the record: the name of a command is one piece, its arguments are another.
+/// Returns the typed part in pieces as in the record: a command's name, then its arguments.
 pub(in crate::session) fn typed_pieces(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
-    if text.is_empty() || TOLD_BY_CLIENT.iter().any(|tag| text.starts_with(tag)) {
+    if text.is_empty() || CLIENT_TEXTS.iter().any(|tag| text.starts_with(tag)) {
         return None;
     }
     let piece = |piece: &str| Some(piece.trim().to_owned()).filter(|piece| !piece.is_empty());
@@ -69,7 +69,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     Some(&text[from..from + text[from..].find(end)?])
 }
 
-/// A tool and what it was used on: `Bash: cargo test`, `Edit src/x.rs`. Paths below `cwd` are told from there.
+/// Describes a tool call: `Bash: cargo test`, `Edit src/x.rs`. Paths are relative to `cwd`.
 pub(super) fn tool(name: &str, input: &Value, cwd: Option<&str>) -> String {
     let Some((key, argument)) = ARGUMENTS
         .iter()
@@ -82,7 +82,7 @@ pub(super) fn tool(name: &str, input: &Value, cwd: Option<&str>) -> String {
         _ => argument,
     };
     let line = argument.trim().lines().next().unwrap_or_default();
-    let short: String = line.chars().take(LONGEST_ARGUMENT).collect();
+    let short: String = line.chars().take(MAX_ARGUMENT_CHARS).collect();
     let dots = if short.len() < argument.trim().len() {
         "…"
     } else {

@@ -1,68 +1,69 @@
-//! Reading shelves: the prose and the settings that lie beside sessions.
+//! Bundles: the memory of projects, and the user's own files.
+
+use std::collections::BTreeMap;
 
 use git2::{ObjectType, Oid};
 
-use super::super::bundle::{ExtrasBundle, MAX_SHELF_BYTES, MAX_TEXT_BYTES, StoredExtra};
-use super::super::{StoreError, layout};
-use super::{BTreeMap, ManifestError, SessionState, Snapshot};
+use super::open::Snapshot;
 use crate::domain::extras::BundleId;
 use crate::domain::path::RelativeName;
+use crate::store::error::StoreError;
+use crate::store::format::bundle::{ExtrasBundle, MAX_BUNDLE_BYTES, MAX_TEXT_BYTES, StoredExtra};
+use crate::store::format::json::ManifestError;
+use crate::store::layout;
 
 impl Snapshot<'_> {
-    /// Every shelf and its state: equal for two commits exactly if all of it is equal. Other directories are passed over.
+    /// Returns every bundle and its state. Other directories are ignored.
+    ///
+    /// The state is equal for two commits if and only if all of the bundle is equal.
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn bundles(&self) -> Result<BTreeMap<BundleId, SessionState>, StoreError> {
+    pub fn bundles(&self) -> Result<BTreeMap<BundleId, String>, StoreError> {
         let mut bundles = BTreeMap::new();
         for (name, state) in self.directories_in(self.directory(layout::MEMORY)?)? {
             if let Ok(id) = BundleId::try_from(format!("{}/{name}", layout::MEMORY)) {
                 bundles.insert(id, state.to_string());
             }
         }
-        if let Some(state) = self.directory(BundleId::user().as_str())? {
+        if let Some(state) = self.bundle_tree(&BundleId::user())? {
             bundles.insert(BundleId::user(), state.to_string());
         }
         Ok(bundles)
     }
 
-    /// The directory of a shelf.
     pub(in crate::store) fn bundle_tree(&self, id: &BundleId) -> Result<Option<Oid>, StoreError> {
         self.directory(id.as_str())
     }
 
-    /// What the store says of a shelf; `None` if it has none of this name.
+    /// Returns the description of a bundle, if the store has the bundle.
     ///
     /// # Errors
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn bundle(&self, id: &BundleId) -> Result<Option<ExtrasBundle>, StoreError> {
+        let parse = |json: &[u8]| ExtrasBundle::parse(id, json);
         let path = layout::bundle(id);
-        let Some(blob) = self.file(&path)? else {
-            return Ok(None);
-        };
-        let fail = |source| StoreError::Malformed {
-            path: path.clone(),
-            source,
-        };
-        let size = self.objects.size(blob)?;
-        if size > MAX_SHELF_BYTES {
-            return Err(fail(ManifestError::TooLarge(size)));
+        let bundle = self.parse_file(&path, MAX_BUNDLE_BYTES, parse)?;
+        let former = self.parse_file(&layout::former_bundle(id), MAX_BUNDLE_BYTES, parse)?;
+        if bundle.is_some() && former.is_some() {
+            let source = ManifestError::Inconsistent("there is another one, of format 1");
+            return Err(StoreError::Malformed { path, source });
         }
-        let json = self.bounded_blob(blob)?.map_err(fail)?;
-        ExtrasBundle::parse(id, &json).map(Some).map_err(fail)
+        Ok(bundle.or(former))
     }
 
-    /// The portable text of a file of a shelf.
+    /// Returns the portable text of a file of a bundle.
     ///
     /// # Errors
-    /// [`StoreError::Segment`] if it is missing, damaged, no text, or has not the size that `stored` says.
-    pub fn extras(
+    /// [`StoreError::Segment`] if it is missing, damaged, not text, or of another size than in
+    /// `stored`.
+    pub fn extra_text(
         &self,
         id: &BundleId,
         name: &RelativeName,
         stored: &StoredExtra,
     ) -> Result<String, StoreError> {
-        let path = layout::extras(id, name);
+        let path = layout::extra(id, name);
         let Some(blob) = self.file(&path)? else {
             return Err(StoreError::Segment { path });
         };

@@ -1,50 +1,37 @@
-//! Writing shelves.
+//! Writing bundles.
 
-use super::super::bundle::ExtrasBundle;
-use super::super::{Snapshot, StoreError, layout, tree};
-use super::Transaction;
+use super::commit::Transaction;
 use crate::domain::extras::BundleId;
 use crate::domain::path::RelativeName;
+use crate::store::error::StoreError;
+use crate::store::format::bundle::ExtrasBundle;
+use crate::store::layout;
 
 impl Transaction<'_> {
-    /// Takes a shelf over as `from` has it.
-    ///
-    /// # Errors
-    /// [`StoreError::Git`].
-    pub fn take_bundle(&mut self, from: &Snapshot<'_>, id: &BundleId) -> Result<(), StoreError> {
-        let (here, there) = (self.base.bundle_tree(id)?, from.bundle_tree(id)?);
-        for difference in tree::differences(self.store.objects(), here, there)? {
-            let path = difference.path().map(|path| format!("{id}/{path}"));
-            if let Some(path) = path.filter(|path| layout::is_in_bundle(path)) {
-                self.changes.insert(path, difference.new);
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes what the store says of a shelf.
+    /// Writes the description of a bundle.
     ///
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
-    pub fn put_bundle(&mut self, id: &BundleId, bundle: &ExtrasBundle) -> Result<(), StoreError> {
-        self.put_file(layout::bundle(id), bundle.to_json())
+    pub fn write_bundle(&mut self, id: &BundleId, bundle: &ExtrasBundle) -> Result<(), StoreError> {
+        self.remove_if_present(layout::former_bundle(id));
+        self.write_file(layout::bundle(id), bundle.to_json())
     }
 
-    /// Writes the portable text of a file of a shelf.
+    /// Writes the portable text of a file of a bundle.
     ///
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
-    pub fn put_extra(
+    pub fn write_extra(
         &mut self,
         id: &BundleId,
         name: &RelativeName,
         text: String,
     ) -> Result<(), StoreError> {
-        self.put_file(layout::extras(id, name), text.into_bytes())
+        self.write_file(layout::extra(id, name), text.into_bytes())
     }
 
-    /// Removes a file of a shelf.
+    /// Removes a file of a bundle.
     pub fn remove_extra(&mut self, id: &BundleId, name: &RelativeName) {
-        self.changes.insert(layout::extras(id, name), None);
+        self.remove_file(layout::extra(id, name));
     }
 }

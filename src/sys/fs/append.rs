@@ -1,4 +1,4 @@
-//! Extending a file at its exact end, while another program may do the same.
+//! Extending a file at its exact end while another program may do the same.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -7,26 +7,19 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
-use super::{Context, FileStamp, PathError, set_file_modified};
+use super::error::{LengthChanged, PathContext as _, PathError};
+use super::file::{read_from, set_file_modified};
+use super::stamp::FileStamp;
 use crate::sys::fail_point::fail_point;
 
-/// About so many bytes are written in one call.
-const AT_ONCE: usize = 1 << 20;
-
-/// The file is not as long as its reader believed; another program has written to it since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it has {found} bytes instead of {expected}: another program wrote to it")]
-pub struct LengthChanged {
-    /// What the caller had seen.
-    pub expected: u64,
-    /// What is there.
-    pub found: u64,
-}
+/// Size of one write call, in bytes, about.
+const WRITE_SIZE: usize = 1 << 20;
 
 /// Adds lines to the end of a file that another program may also extend.
 ///
-/// What it adds follows directly after what it has seen, in whole lines, or is taken back: another program's line is never before or
-/// within ours. Dropped before [`Appender::commit`], it takes its bytes back, unless something was written after them.
+/// The new lines follow directly after the end that the caller has seen, as whole lines, or
+/// they are removed again: a line of another program is never before or within them. Dropped
+/// before [`Appender::commit`], it removes its bytes, unless something was written after them.
 #[derive(Debug)]
 pub struct Appender {
     path: PathBuf,
@@ -56,12 +49,11 @@ impl Appender {
             Ok(file)
         };
         let file = open().at("append to", path)?;
-        fail_point("a file is about to be extended");
-        let (path, waiting) = (path.to_owned(), Vec::new());
+        fail_point("before a file is extended");
         Ok(Self {
-            path,
+            path: path.to_owned(),
             file,
-            waiting,
+            waiting: Vec::new(),
             start: expected,
             written: 0,
             modified: None,
@@ -73,9 +65,9 @@ impl Appender {
     ///
     /// # Errors
     /// [`PathError`] that names the file.
-    pub fn put(&mut self, bytes: &[u8]) -> Result<(), PathError> {
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), PathError> {
         self.waiting.extend_from_slice(bytes);
-        if self.waiting.len() < AT_ONCE {
+        if self.waiting.len() < WRITE_SIZE {
             return Ok(());
         }
         let lines = self
@@ -86,33 +78,34 @@ impl Appender {
         self.write_waiting(lines).at("append to", &self.path)
     }
 
-    /// Writes the first `len` bytes of what waits.
+    /// Writes the first `len` waiting bytes.
     fn write_waiting(&mut self, len: usize) -> io::Result<()> {
         let bytes: Vec<u8> = self.waiting.drain(..len).collect();
         let at = self.start + self.written;
         self.written += len as u64;
-        // One call, which the system carries out whole before or after that of another program.
+        // The system carries out one call whole before or after that of another program.
         self.file.write_all(&bytes)?;
         fail_point("a part is appended");
-        check_length(&self.file, at + len as u64).inspect_err(|_| self.give_way(at, &bytes))
+        check_length(&self.file, at + len as u64).inspect_err(|_| self.yield_to_other(at, &bytes))
     }
 
-    /// Another program has written too. What we wrote at `at` stays if theirs follows it, and goes if theirs was first.
-    fn give_way(&mut self, at: u64, bytes: &[u8]) {
+    /// Keeps the bytes written at `at` if those of another program follow them; removes them
+    /// if the other ones came first.
+    fn yield_to_other(&mut self, at: u64, bytes: &[u8]) {
         self.committed = true;
         let len = bytes.len() as u64;
-        let text = super::read_from(&self.path, at).unwrap_or_default();
+        let text = read_from(&self.path, at).unwrap_or_default();
         if !text.starts_with(bytes) && text.ends_with(bytes) {
             let _ = self.file.set_len(at + text.len() as u64 - len);
         }
     }
 
-    /// The modification time that the file will carry.
+    /// Sets the modification time that the file gets on commit.
     pub fn set_modified(&mut self, time: DateTime<Utc>) {
         self.modified = Some(time.into());
     }
 
-    /// Waits until the disk has the new end.
+    /// Waits until the new end is on the disk. Returns the stamp of the extended file.
     ///
     /// # Errors
     /// [`PathError`], also if another program wrote in between ([`PathError::is_length_changed`]).
@@ -122,8 +115,8 @@ impl Appender {
             check_length(&this.file, this.start + this.written)?;
             set_file_modified(&this.file, this.modified)?;
             this.file.sync_all()?;
-            // What another program appends from here on is not in the stamp's length, so nobody takes it for seen.
-            let stamp = FileStamp::of(&this.file.metadata()?);
+            // Later appends of another program are not in the length, so they do not count as seen.
+            let stamp = FileStamp::from_metadata(&this.file.metadata()?);
             check_length(&this.file, this.start + this.written)?;
             Ok(FileStamp {
                 len: this.start + this.written,
@@ -140,7 +133,7 @@ impl Appender {
 
 impl Drop for Appender {
     fn drop(&mut self) {
-        // What another program wrote after our bytes is worth more than tidiness: then everything stays.
+        // Removing our bytes would also remove those that another program wrote after them.
         let ours_is_last = || check_length(&self.file, self.start + self.written).is_ok();
         if !self.committed && self.written > 0 && ours_is_last() {
             let _ = self.file.set_len(self.start);
@@ -182,7 +175,7 @@ mod tests {
         let path = dir.path().join("f");
         write_atomic(&path, b"abc").unwrap();
         let mut dropped = Appender::open(&path, 3).unwrap();
-        dropped.put(&[b'\n'; AT_ONCE]).unwrap();
+        dropped.append(&[b'\n'; WRITE_SIZE]).unwrap();
         drop(dropped);
         assert_eq!(read(&path).unwrap(), b"abc");
     }
@@ -199,8 +192,8 @@ mod tests {
                 .write_all(b"theirs\n")
                 .unwrap();
         };
-        let line = [vec![b'x'; AT_ONCE], b"\n".to_vec()].concat();
-        // (what we write before theirs, what after, what is there then)
+        let line = [vec![b'x'; WRITE_SIZE], b"\n".to_vec()].concat();
+        // Our bytes before theirs, our bytes after theirs, the resulting file.
         let cases = [
             (b"".to_vec(), b"ours\n".to_vec(), b"abc\ntheirs\n".to_vec()),
             (
@@ -218,10 +211,10 @@ mod tests {
         for (before, after, expected) in cases {
             write_atomic(&path, b"abc\n").unwrap();
             let mut raced = Appender::open(&path, 4).unwrap();
-            raced.put(&before).unwrap();
+            raced.append(&before).unwrap();
             theirs();
             let error = raced
-                .put(&after)
+                .append(&after)
                 .and_then(|()| raced.commit().map(drop))
                 .unwrap_err();
             assert!(error.is_length_changed(), "{error}");

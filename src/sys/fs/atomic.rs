@@ -1,4 +1,5 @@
-//! Replacing a file whole: temporary file beside it, flush, fsync, rename, fsync of the directory.
+//! Replacing a file whole: temporary file in its directory, flush, fsync, rename, fsync of the
+//! directory.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -7,67 +8,58 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use tempfile::NamedTempFile;
 
-use super::{
-    Context, FileStamp, PathError, create_private_dir_all, make_executable, make_private, parent,
-    set_file_modified, sync_dir,
-};
+use super::access::{make_executable, make_private};
+use super::directory::{create_private_dir_all, parent, sync_dir};
+use super::error::{PathContext as _, PathError};
+use super::file::set_file_modified;
+use super::stamp::FileStamp;
 use crate::sys::fail_point::fail_point;
+use crate::sys::temp::create_temp_file;
 
-/// Replaces the file by one with this content, durably; missing parents are created private.
+/// Replaces a file durably; creates missing parents private.
 ///
 /// # Errors
-/// [`PathError`]; the old file is then untouched.
+/// [`PathError`]; then the old file is unchanged.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let mut file = AtomicFile::create(path)?;
-    file.put(bytes)?;
+    file.append(bytes)?;
     file.commit().map(drop)
 }
 
-/// Like [`write_atomic`] without waiting for the disk: for caches, which are checked when read and can be made again.
+/// Replaces a file without waiting for the disk.
+///
+/// For caches, which are checked when they are read and can be computed again.
 ///
 /// # Errors
-/// [`PathError`]; the old file is then untouched.
+/// [`PathError`]; then the old file is unchanged.
 pub fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let mut file = AtomicFile::create(path)?;
-    file.put(bytes)?;
+    file.append(bytes)?;
     file.commit_without_sync().map(drop)
 }
 
-const PREFIX: &str = ".ccsync-";
-const SUFFIX: &str = ".tmp";
-
-/// Whether a file of this name is what a killed process leaves of an [`AtomicFile`]: safe to remove while the process
-/// lock is held, and never part of anything.
-pub fn is_leftover(file_name: &str) -> bool {
-    file_name.starts_with(PREFIX) && file_name.ends_with(SUFFIX)
-}
-
-/// A file being written beside the one it will replace. Dropped before [`AtomicFile::commit`], it leaves nothing
-/// behind.
+/// A temporary file that will replace another one. Dropped before [`AtomicFile::commit`], it
+/// leaves nothing behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     target: PathBuf,
     file: BufWriter<NamedTempFile>,
     modified: Option<SystemTime>,
-    /// The disk has the content already.
+    /// The content is on the disk.
     synced: bool,
 }
 
 impl AtomicFile {
-    /// Begins to replace `target`. If `target` is a symbolic link, the link is replaced, not what it points to.
+    /// Begins to replace `target`. A symbolic link is itself replaced, not the file behind it.
     ///
     /// # Errors
     /// [`PathError`] if the parent or the temporary file cannot be created.
     pub fn create(target: &Path) -> Result<Self, PathError> {
         let directory = parent(target);
         create_private_dir_all(directory)?;
-        let file = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .suffix(SUFFIX)
-            .tempfile_in(directory)
-            .at("write", target)?;
+        let file = create_temp_file(directory).at("write", target)?;
         make_private(file.as_file()).at("write", target)?;
-        fail_point("a temporary file is there");
+        fail_point("a temporary file is created");
         let file = BufWriter::with_capacity(64 * 1024, file);
         Ok(Self {
             target: target.to_owned(),
@@ -81,16 +73,16 @@ impl AtomicFile {
     ///
     /// # Errors
     /// [`PathError`] that names the target.
-    pub fn put(&mut self, bytes: &[u8]) -> Result<(), PathError> {
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), PathError> {
         self.file.write_all(bytes).at("write", &self.target)
     }
 
-    /// The modification time that the file will carry.
+    /// Sets the modification time that the file gets on commit.
     pub fn set_modified(&mut self, time: DateTime<Utc>) {
         self.modified = Some(time.into());
     }
 
-    /// Lets its owner run the file; nothing where the system knows no such right.
+    /// Lets its owner run the file; does nothing on systems without such a right.
     ///
     /// # Errors
     /// [`PathError`] that names the target.
@@ -98,7 +90,7 @@ impl AtomicFile {
         make_executable(self.file.get_ref().as_file()).at("write", &self.target)
     }
 
-    /// Waits until the disk has the content, so that [`Self::commit`] takes no longer than a rename.
+    /// Waits until the content is on the disk, so that [`Self::commit`] takes as long as a rename.
     ///
     /// # Errors
     /// [`PathError`] that names the target.
@@ -114,11 +106,12 @@ impl AtomicFile {
         Ok(())
     }
 
-    /// Replaces the target and waits until the disk has it. Returns the stamp of what was written, whatever others do to the
-    /// file from then on.
+    /// Replaces the target and waits until it is on the disk.
+    ///
+    /// Returns the stamp of the written file; later changes by other programs are not in it.
     ///
     /// # Errors
-    /// [`PathError`]; the old file is then untouched.
+    /// [`PathError`]; then the old file is unchanged.
     pub fn commit(self) -> Result<FileStamp, PathError> {
         let target = self.target.clone();
         let stamp = self.finish(true)?;
@@ -129,7 +122,7 @@ impl AtomicFile {
     /// Replaces the target without waiting for the disk.
     ///
     /// # Errors
-    /// [`PathError`]; the old file is then untouched.
+    /// [`PathError`]; then the old file is unchanged.
     pub fn commit_without_sync(self) -> Result<FileStamp, PathError> {
         self.finish(false)
     }
@@ -147,7 +140,7 @@ impl AtomicFile {
             if sync && !synced {
                 file.as_file().sync_all()?;
             }
-            let stamp = FileStamp::of(&file.as_file().metadata()?);
+            let stamp = FileStamp::from_metadata(&file.as_file().metadata()?);
             fail_point("a temporary file is written");
             file.persist(&target).map_err(|e| e.error)?;
             fail_point("a temporary file has its name");
@@ -173,6 +166,7 @@ mod tests {
 
     use super::*;
     use crate::sys::fs::{read, read_from};
+    use crate::sys::temp::is_temp_name;
 
     fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(dir)
@@ -189,11 +183,11 @@ mod tests {
         let path = dir.path().join("deep/er/file");
         write_atomic(&path, b"one").unwrap();
         let mut half = AtomicFile::create(&path).unwrap();
-        half.put(b"tw").unwrap();
+        half.append(b"tw").unwrap();
         assert!(
             names(path.parent().unwrap())
                 .iter()
-                .any(|name| is_leftover(name))
+                .any(|name| is_temp_name(name))
         );
         drop(half);
         assert_eq!(read(&path).unwrap(), b"one");

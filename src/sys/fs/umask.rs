@@ -12,19 +12,19 @@ mod unix {
     use rustix::fs::Mode;
     use rustix::process::umask;
 
-    /// The umask that the user started us with, once it has been restricted.
+    /// The umask that this process was started with, once it has been restricted.
     static USERS: Mutex<Option<Mode>> = Mutex::new(None);
 
-    /// From now on this process makes no file that others can read, also through libraries.
+    /// Makes every file that this process creates private, also through libraries.
     ///
-    /// Child processes still get the user's own umask: the client makes the user's files, not ours.
+    /// Child processes still get the user's own umask: the client creates the user's files.
     pub fn restrict_umask() {
         let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
         let before = umask(Mode::from_raw_mode(0o077));
         users.get_or_insert(before);
     }
 
-    /// While this lives, the process has the user's umask again. Held for the instant in which a child is started.
+    /// While this lives, the process has the user's umask again. Held while a child is started.
     pub(crate) struct UsersUmask(MutexGuard<'static, Option<Mode>>);
 
     pub(crate) fn users_umask() -> UsersUmask {

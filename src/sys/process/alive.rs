@@ -1,10 +1,12 @@
-//! Whether other processes, known by their ids, still run.
+//! Checks of other processes by their ids.
 
 #[cfg(not(unix))]
-use super::Program;
+use super::program::Program;
 
-/// Whether a process of this id exists, whoever owns it. Where the system does not say, it counts as alive. One that has ended and that nobody has
-/// asked about yet (in a container whose first process asks about none, for ever) does not.
+/// Returns true if a process of this id runs, whoever owns it; also if the system does not know.
+///
+/// A zombie does not count. In a container whose first process never waits for others, it stays
+/// a zombie for ever.
 #[cfg(unix)]
 pub fn pid_is_alive(pid: u32) -> bool {
     let Some(process) = i32::try_from(pid)
@@ -16,7 +18,7 @@ pub fn pid_is_alive(pid: u32) -> bool {
     rustix::process::test_kill_process(process) != Err(rustix::io::Errno::SRCH) && !has_ended(pid)
 }
 
-/// Whether `/proc` says that the process is a zombie (state `Z`, proc(5)) or about to vanish (`X`).
+/// Returns true if `/proc` shows a zombie (state `Z`, proc(5)) or a vanishing process (`X`).
 #[cfg(unix)]
 fn has_ended(pid: u32) -> bool {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -27,7 +29,7 @@ fn has_ended(pid: u32) -> bool {
     matches!(state, Some("Z" | "X"))
 }
 
-/// Whether a process of this id exists, whoever owns it. Where the system does not say, it counts as alive.
+/// Returns true if a process of this id runs, whoever owns it; also if the system does not know.
 #[cfg(not(unix))]
 pub fn pid_is_alive(pid: u32) -> bool {
     let filter = format!("PID eq {pid}");
@@ -40,15 +42,19 @@ pub fn pid_is_alive(pid: u32) -> bool {
     })
 }
 
-/// When a process was started, in the kernel's ticks since boot: together with the pid it names one process for good.
-/// `None` where there is no `/proc` or no such process.
+/// Returns the start of a process in the kernel's ticks since boot. Together with the pid it
+/// identifies one process for ever.
+///
+/// `None` without `/proc` or without such a process.
 pub fn process_start_ticks(pid: u32) -> Option<String> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     start_ticks(&String::from_utf8_lossy(&stat)).map(str::to_owned)
 }
 
-/// Field 22 of `/proc/<pid>/stat` (proc(5)). Field 2 is the program's name in parentheses and may hold any character,
-/// so counting begins after the last one.
+/// Returns field 22 of `/proc/<pid>/stat` (proc(5)).
+///
+/// Field 2 is the program's name in parentheses and may hold any character, so counting begins
+/// after the last parenthesis.
 fn start_ticks(stat: &str) -> Option<&str> {
     const FIRST_FIELD_AFTER_NAME: usize = 3;
     let (_, after_name) = stat.rsplit_once(')')?;
@@ -65,17 +71,17 @@ mod tests {
     #[test]
     #[expect(
         clippy::disallowed_methods,
-        reason = "a program that nobody asks about"
+        reason = "a program that is not waited for"
     )]
-    fn the_living_and_the_dead() {
+    fn process_zombie_is_not_alive() {
         assert!(pid_is_alive(std::process::id()));
         assert!(pid_is_alive(1));
         assert!(!pid_is_alive(0) && !pid_is_alive(u32::MAX));
-        let mut unasked = std::process::Command::new("true").spawn().unwrap();
-        while cfg!(target_os = "linux") && pid_is_alive(unasked.id()) {
+        let mut zombie = std::process::Command::new("true").spawn().unwrap();
+        while cfg!(target_os = "linux") && pid_is_alive(zombie.id()) {
             std::thread::yield_now();
         }
-        unasked.wait().unwrap();
+        zombie.wait().unwrap();
         let child = Program::new("sh").args(["-c", "echo $$"]).run().unwrap();
         let pid: u32 = String::from_utf8(child.stdout)
             .unwrap()

@@ -1,7 +1,8 @@
 //! Listening to a child process until its end.
 //!
-//! Both output streams are read on threads of their own, so that neither can fill its pipe and block the child; the
-//! calling thread waits for what they read, for an interruption, and for the child's silence to last too long.
+//! Each output stream is read by a thread of its own, so that neither can fill its pipe and block
+//! the child. The calling thread waits for their events, for an interruption, and for the limit of
+//! the child's silence.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ExitStatus};
@@ -12,25 +13,29 @@ use std::time::Duration;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::signal;
 
-/// How often a waiting caller looks at the interruption flag.
+/// Interval at which a waiting caller checks the interruption flag.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a child that was asked to end may take before it is killed: `git` removes its lock files meanwhile.
+/// Time that a child has to end before it is killed; `git` removes its lock files meanwhile.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long output may still arrive after the child has ended. A grandchild (a shared ssh connection that stays open)
-/// can hold the pipes for hours; what the child wrote itself is in them already.
+/// Time in which output may still arrive after the child has ended.
+///
+/// A grandchild (a shared ssh connection that stays open) can hold the pipes for hours; the
+/// output of the child itself is in them already.
 const LINGER: Duration = Duration::from_millis(300);
-/// Of standard error, what is more than a person will read is dropped: it may come from a server that means no good.
-const MOST_STDERR: usize = 256 * 1024;
-const LONGEST_LINE: usize = 16 * 1024;
+/// Bytes of standard error that are kept: a hostile server may send any number.
+const MAX_STDERR: usize = 256 * 1024;
 
-/// What a child has written so far, and where more of it comes from.
+/// Bytes of one line of standard error.
+const MAX_LINE: usize = 16 * 1024;
+
+/// The output of a child so far, and the source of more.
 pub(super) struct Listener {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: String,
     events: Receiver<Event>,
 }
 
-/// How listening ended.
+/// The reason why listening ended.
 pub(super) enum End {
     Exited(ExitStatus),
     Interrupted,
@@ -39,15 +44,15 @@ pub(super) enum End {
 
 enum Event {
     Stdout(Vec<u8>),
-    /// A line of standard error; `lasting` if it ended in a line feed, not in a carriage return.
+    /// A line of standard error; `is_final` if it ended in a line feed, not a carriage return.
     Stderr {
         line: String,
-        lasting: bool,
+        is_final: bool,
     },
 }
 
 impl Listener {
-    /// Puts a thread on each of the child's streams.
+    /// Starts a thread for each of the child's streams.
     pub(super) fn connect(child: &mut Child, input: Option<Vec<u8>>) -> Self {
         let (sender, events) = mpsc::channel();
         if let Some(stdout) = child.stdout.take() {
@@ -58,7 +63,7 @@ impl Listener {
             thread::spawn(move || read_lines(stderr, &sender));
         }
         if let (Some(mut stdin), Some(bytes)) = (child.stdin.take(), input) {
-            // A child that does not read its input is free to do so; the write then fails, and that is all.
+            // A child need not read its input; then the write fails, which does no harm.
             thread::spawn(move || stdin.write_all(&bytes));
         }
         Self {
@@ -68,7 +73,7 @@ impl Listener {
         }
     }
 
-    /// Waits for the child's end, or brings it about.
+    /// Waits for the child's end, or stops it.
     pub(super) fn listen(
         &mut self,
         child: &mut Child,
@@ -98,7 +103,7 @@ impl Listener {
                     child.try_wait()?
                 };
                 if exited.is_some() {
-                    // Its last words may still be on their way, however long it was silent before.
+                    // Its last output may still arrive, however long it was silent before.
                     last_heard = clock.monotonic();
                 }
             }
@@ -117,9 +122,9 @@ impl Listener {
     fn add(&mut self, event: Event, on_line: &mut dyn FnMut(&str)) {
         match event {
             Event::Stdout(bytes) => self.stdout.extend_from_slice(&bytes),
-            Event::Stderr { line, lasting } => {
+            Event::Stderr { line, is_final } => {
                 on_line(&line);
-                if lasting && self.stderr.len() < MOST_STDERR {
+                if is_final && self.stderr.len() < MAX_STDERR {
                     self.stderr.push_str(&line);
                     self.stderr.push('\n');
                 }
@@ -128,7 +133,8 @@ impl Listener {
     }
 }
 
-/// After its streams are closed a child ends within moments; looking often here keeps a short command short.
+/// Checks often for the end: a child ends soon after its streams are closed, and a short command
+/// must stay short.
 fn try_wait_briefly(child: &mut Child, clock: &SystemClock) -> io::Result<Option<ExitStatus>> {
     let mut pause = Duration::from_micros(50);
     while pause < TICK {
@@ -153,12 +159,12 @@ fn read_chunks(mut stream: impl Read, events: &Sender<Event>) {
     }
 }
 
-/// Splits at `\n` and `\r`: a progress line ends in the latter and is overwritten by the next. A line of `ssh` ends in both,
-/// and is no progress.
+/// Splits at `\n` and `\r`: a progress line ends in `\r` and is overwritten by the next one. A
+/// line of `ssh` ends in both, and is no progress.
 fn read_lines(stream: impl Read, events: &Sender<Event>) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
-    // A line that ended in a carriage return; what it is, the next byte tells.
+    // A line that ended in a carriage return; the next byte decides if it is final.
     let mut returned: Option<String> = None;
     loop {
         let available = match stream.fill_buf() {
@@ -168,28 +174,25 @@ fn read_lines(stream: impl Read, events: &Sender<Event>) {
         };
         let ended = available.is_empty();
         if let Some(line) = returned.take() {
-            let lasting = ended || available[0] == b'\n';
-            if events.send(Event::Stderr { line, lasting }).is_err() {
+            let is_final = ended || available[0] == b'\n';
+            if events.send(Event::Stderr { line, is_final }).is_err() {
                 return;
             }
         }
         let end = available.iter().position(|b| matches!(b, b'\n' | b'\r'));
         line.extend_from_slice(&available[..end.unwrap_or(available.len())]);
-        let lasting = end.is_none_or(|at| available[at] == b'\n');
+        let is_final = end.is_none_or(|at| available[at] == b'\n');
         let used = end.map_or(available.len(), |at| at + 1);
         stream.consume(used);
-        if !line.is_empty() && (end.is_some() || ended || line.len() >= LONGEST_LINE) {
+        if !line.is_empty() && (end.is_some() || ended || line.len() >= MAX_LINE) {
             let text = String::from_utf8_lossy(&line).into_owned();
             line.clear();
-            if !lasting {
+            if !is_final {
                 returned = Some(text);
-            } else if events
-                .send(Event::Stderr {
-                    line: text,
-                    lasting,
-                })
-                .is_err()
-            {
+                continue;
+            }
+            let line = text;
+            if events.send(Event::Stderr { line, is_final }).is_err() {
                 return;
             }
         }
@@ -199,7 +202,7 @@ fn read_lines(stream: impl Read, events: &Sender<Event>) {
     }
 }
 
-/// Asks the child to end, then makes it.
+/// Asks the child to end, and kills it if it does not.
 pub(super) fn stop(child: &mut Child) {
     if ask_to_end(child) {
         let clock = SystemClock::default();

@@ -1,4 +1,4 @@
-//! What GitHub answers, read. Pure; everything in it was written by somebody else.
+//! Parses GitHub's answers. Pure; the answers are untrusted.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -7,7 +7,7 @@ use super::failure::{Said, of_words};
 use super::{Account, GitHubError, Repository, Visibility, address};
 use crate::domain::url::project_identity;
 
-/// What GraphQL answers. Errors come beside what could be answered all the same.
+/// A GraphQL answer. Errors may come together with data.
 #[derive(Deserialize)]
 struct Answer<T> {
     data: Option<T>,
@@ -65,7 +65,7 @@ struct Object {
     kind: String,
 }
 
-/// The account; `None` if this is no answer of the API at all.
+/// Returns the account; `None` if this is no answer of the API.
 pub(super) fn account(json: &[u8]) -> Option<Result<Account, GitHubError>> {
     Some(match parse::<Whose>(json)? {
         Answer {
@@ -78,7 +78,7 @@ pub(super) fn account(json: &[u8]) -> Option<Result<Account, GitHubError>> {
     })
 }
 
-/// The repository that was asked for; `None` if this is no answer of the API at all.
+/// Returns the requested repository; `None` if this is no answer of the API.
 pub(super) fn repository(json: &[u8]) -> Option<Result<Option<Repository>, GitHubError>> {
     Some(match parse::<One>(json)? {
         Answer {
@@ -111,7 +111,7 @@ impl Viewer {
             .repositories
             .map(|found| found.nodes)
             .unwrap_or_default();
-        // One that cannot be read does not hide the others.
+        // An unreadable one does not hide the others.
         let repositories = nodes
             .into_iter()
             .flatten()

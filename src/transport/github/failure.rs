@@ -1,7 +1,8 @@
-//! Why `gh` did not do what it was asked, as far as its exit code and its words tell. Pure.
+//! Classifies a failed `gh` call by its exit code and message. Pure.
 
 use std::fmt;
 
+use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::url::redact;
 use crate::sys::process::{Output, ProcessError};
 use crate::sys::signal::Interrupted;
@@ -9,10 +10,10 @@ use crate::sys::signal::Interrupted;
 /// `gh help exit-codes`: "If a command encounters an authentication issue".
 const NEEDS_SIGN_IN: i32 = 4;
 
-/// More of its words nobody wants to see.
+/// Maximum length of the message, in bytes.
 const LONGEST: usize = 2000;
 
-/// What `gh` said, without secrets and control characters.
+/// The message of `gh`, without secrets and control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said(String);
 
@@ -40,76 +41,76 @@ impl Said {
     }
 }
 
-/// Why `gh` did not do what it was asked.
+/// Error of a `gh` call.
 #[derive(Debug, thiserror::Error)]
 pub enum GitHubError {
     /// It is not installed.
-    #[error("`gh`, the command line tool of GitHub, was not found on the PATH")]
+    #[error("no program `gh` (the command line tool of GitHub) on the PATH")]
     Missing,
-    /// It has no account, or one that is not accepted any more.
+    /// Not signed in, or the token has expired.
     #[error("`gh` is not signed in")]
     NotSignedIn {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
     /// The network, or the service.
-    #[error("GitHub cannot be reached")]
+    #[error("cannot reach GitHub")]
     Unreachable {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
-    /// The account lacks a right, or the token it.
-    #[error("GitHub does not allow it")]
+    /// The account or its token misses a permission.
+    #[error("GitHub denied the request")]
     Denied {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
-    /// The organisation wants to see its own sign-in first.
-    #[error("the organisation wants the token of `gh` to be authorised first")]
+    /// The organisation requires single sign-on.
+    #[error("the organisation requires single sign-on for the token of `gh`")]
     SingleSignOn {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
-    /// Too much was asked in the last hour.
-    #[error("GitHub answers nothing more for a while")]
+    /// The rate limit is exceeded.
+    #[error("GitHub rate limit exceeded")]
     RateLimited {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
-    /// There is a repository of this name.
-    #[error("the name is taken on GitHub")]
+    /// The repository name is taken.
+    #[error("the repository already exists on GitHub")]
     NameTaken {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
     /// Something else.
     #[error("`gh` failed")]
     Failed {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
-    /// Its answer makes no sense.
-    #[error("cannot understand the answer of GitHub: {what}")]
+    /// The answer cannot be parsed.
+    #[error("cannot parse the answer of GitHub: {what}")]
     Garbled {
-        /// What is odd.
+        /// The unexpected part.
         what: &'static str,
     },
     /// The user interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// It could not be run.
+    /// It could not be started.
     #[error(transparent)]
     Process(ProcessError),
 }
 
-/// Why a `gh` that has ended has failed.
+/// Classifies a finished `gh`.
 pub(super) fn of(out: &Output) -> GitHubError {
     let said = Said::new(&out.stderr);
     match out.status.code() {
@@ -121,8 +122,8 @@ pub(super) fn of(out: &Output) -> GitHubError {
     }
 }
 
-/// Looks for the kinds of GraphQL and for known phrases. The order matters: a refusal for want of a single sign-on is one for want of
-/// rights, too.
+/// Searches for GraphQL error types and known phrases. The order matters: a single
+/// sign-on error is also a permission error.
 pub(super) fn of_words(kind: &str, said: Said) -> GitHubError {
     let text = format!("{kind}\n{}", said.0).to_lowercase();
     let any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
@@ -156,6 +157,36 @@ pub(super) fn of_words(kind: &str, said: Said) -> GitHubError {
         GitHubError::Unreachable { said }
     } else {
         GitHubError::Failed { said }
+    }
+}
+
+impl UserError for GitHubError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unreachable { .. } | Self::RateLimited { .. } => ErrorKind::Remote,
+            Self::Interrupted(e) => e.kind(),
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Missing => "install it: https://cli.github.com",
+            Self::NotSignedIn { .. } => "sign in with `gh auth login`",
+            Self::Denied { .. } => {
+                "check the token with `gh auth status`; extend it with `gh auth refresh -s repo`"
+            }
+            Self::SingleSignOn { .. } => "authorise it in the browser with `gh auth refresh`",
+            Self::RateLimited { .. } => "see when it ends with `gh api rate_limit`",
+            Self::NameTaken { .. } => "choose a name with `ccsync init --github ANOTHER-NAME`",
+            Self::Interrupted(e) => return e.hints(),
+            Self::Unreachable { .. }
+            | Self::Failed { .. }
+            | Self::Garbled { .. }
+            | Self::Process(_) => "check gh with `gh api user`",
+        };
+        let without = "to do without gh, run `ccsync init --remote URL`";
+        vec![hint.to_owned(), without.to_owned()]
     }
 }
 

@@ -6,7 +6,7 @@ use ratatui_core::style::{Color, Modifier, Style};
 use ratatui_core::terminal::Frame;
 
 use super::columns::Wishes;
-use super::look::{Kind, Look};
+use super::preview::{Kind, PreviewPane};
 use super::row::{Row, occurrences};
 use super::state::State;
 use crate::ui::format::count;
@@ -53,7 +53,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, wishes: &Wishes, th
         .map(|row| row.title.clone())
         .unwrap_or_default();
     let now = state.now;
-    if let Some(look) = &mut state.look {
+    if let Some(look) = &mut state.preview {
         draw_look(frame.buffer_mut(), area, look, &title, now, theme);
     } else {
         draw_list(frame, area, state, wishes, theme);
@@ -167,7 +167,7 @@ fn list_status(state: &State, width: usize) -> String {
 fn draw_look(
     buffer: &mut Buffer,
     area: Rect,
-    look: &mut Look,
+    look: &mut PreviewPane,
     title: &str,
     now: chrono::DateTime<chrono::Utc>,
     theme: &Theme,

@@ -3,8 +3,8 @@
 
 use std::io::{self, BufRead, Write};
 
+use super::item::{Picked, Preview};
 use super::state::State;
-use super::{Picked, Preview};
 use crate::ui::format::count;
 use crate::ui::table::{Cell, Table};
 
@@ -102,7 +102,7 @@ fn look(
     output: &mut dyn Write,
 ) -> io::Result<()> {
     let turns = preview.turns(&state.rows[at].session);
-    for line in super::look::lines(&turns, width, state.now) {
+    for line in super::preview::lines(&turns, width, state.now) {
         writeln!(output, "{}", line.text)?;
     }
     writeln!(output)

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use super::Item;
+use super::item::Item;
 use crate::domain::id::SessionId;
 use crate::ui::format;
 use crate::ui::report;

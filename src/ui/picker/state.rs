@@ -1,42 +1,21 @@
-//! What the picker knows, and what a key changes in it. Pure: keys in, the next step out.
+//! The state of the picker. Pure: a key in, the next step out.
 
 use chrono::{DateTime, Utc};
 
-use super::look::Look;
+use super::item::{Item, Picked};
+use super::key::Key;
+use super::preview::PreviewPane;
 use super::row::{Row, rows, words};
-use super::{Item, Picked};
 use crate::domain::id::SessionId;
 use crate::domain::turn::Turn;
 
-/// A key, whatever it is called on the keyboard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Key {
-    Char(char),
-    Backspace,
-    /// Ctrl-U.
-    Clear,
-    Up,
-    Down,
-    PageUp,
-    PageDown,
-    Home,
-    End,
-    Left,
-    Right,
-    Tab,
-    Enter,
-    Escape,
-    /// Ctrl-C.
-    Cancel,
-}
-
-/// What is to be done after a key.
+/// Next step after a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Draw again.
     Draw,
-    /// Fetch the turns of this session and give them to [`State::open_look`].
-    Look(SessionId),
+    /// Fetch the turns of this session and give them to [`State::open_preview`].
+    Preview(SessionId),
     End(Picked),
 }
 
@@ -54,7 +33,7 @@ pub(super) struct State {
     pub(super) top: usize,
     /// How many rows the screen has for the list.
     page: usize,
-    pub(super) look: Option<Look>,
+    pub(super) preview: Option<PreviewPane>,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -70,7 +49,7 @@ impl State {
             selected: 0,
             top: 0,
             page: 1,
-            look: None,
+            preview: None,
             now,
         }
     }
@@ -93,8 +72,8 @@ impl State {
             Key::Enter => return self.choose(),
             _ => {}
         }
-        if self.look.is_some() {
-            self.press_in_look(key)
+        if self.preview.is_some() {
+            self.press_in_preview(key)
         } else {
             self.press_in_list(key)
         }
@@ -102,7 +81,7 @@ impl State {
 
     /// Takes text that was pasted.
     pub(super) fn paste(&mut self, text: &str) -> Step {
-        if self.look.is_none() {
+        if self.preview.is_none() {
             let typed = text.chars().map(|c| if c.is_control() { ' ' } else { c });
             self.filter.extend(typed);
             self.refilter();
@@ -117,8 +96,8 @@ impl State {
     }
 
     /// Shows the turns of the session at hand, or why there are none.
-    pub(super) fn open_look(&mut self, turns: Result<Vec<Turn>, String>) {
-        self.look = Some(Look::new(turns));
+    pub(super) fn open_preview(&mut self, turns: Result<Vec<Turn>, String>) {
+        self.preview = Some(PreviewPane::new(turns));
     }
 
     fn press_in_list(&mut self, key: Key) -> Step {
@@ -128,7 +107,7 @@ impl State {
             Key::Tab | Key::Right => {
                 return self
                     .selected_row()
-                    .map_or(Step::Draw, |row| Step::Look(row.session.clone()));
+                    .map_or(Step::Draw, |row| Step::Preview(row.session.clone()));
             }
             Key::Char(c) => {
                 self.filter.push(c);
@@ -154,10 +133,10 @@ impl State {
         Step::Draw
     }
 
-    fn press_in_look(&mut self, key: Key) -> Step {
+    fn press_in_preview(&mut self, key: Key) -> Step {
         match key {
-            Key::Escape | Key::Left | Key::Tab => self.look = None,
-            key => self.look.iter_mut().for_each(|look| look.press(key)),
+            Key::Escape | Key::Left | Key::Tab => self.preview = None,
+            key => self.preview.iter_mut().for_each(|look| look.press(key)),
         }
         Step::Draw
     }

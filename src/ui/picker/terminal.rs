@@ -25,8 +25,8 @@ use ratatui_crossterm::crossterm::style;
 
 use self::modes::{Modes, RestoringHook};
 use self::watch::Watch;
-use super::PickError;
-use super::state::Key;
+use super::item::PickError;
+use super::key::Key;
 use crate::sys::signal::{self, Shield};
 
 /// A signal that arrives while nobody types is noticed this soon.
@@ -45,7 +45,7 @@ pub(super) enum Input {
 }
 
 /// The terminal in our hands. Given back when dropped.
-pub(super) struct Taken {
+pub(super) struct RawTerminal {
     terminal: Terminal<CrosstermBackend<BufWriter<Stderr>>>,
     modes: Arc<Modes>,
     _hook: RestoringHook,
@@ -55,7 +55,7 @@ pub(super) struct Taken {
     signals: usize,
 }
 
-impl Taken {
+impl RawTerminal {
     /// Takes the terminal over.
     pub(super) fn take(colors: bool) -> Result<Self, PickError> {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
@@ -110,7 +110,7 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for RawTerminal {
     fn drop(&mut self) {
         self.modes.put_back();
     }

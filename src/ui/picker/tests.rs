@@ -4,9 +4,16 @@ use chrono::TimeDelta;
 use ratatui_core::backend::TestBackend;
 use ratatui_core::terminal::Terminal;
 
-use super::state::{Key, State, Step};
+use super::key::Key;
+use super::state::{State, Step};
+use chrono::{DateTime, Utc};
+
+use super::columns::Wishes;
+use super::draw::Theme;
 use super::*;
-use crate::domain::turn::Who;
+use crate::domain::id::SessionId;
+use crate::domain::turn::Turn;
+use crate::domain::turn::TurnSpeaker;
 
 pub(super) fn now() -> DateTime<Utc> {
     "2026-03-10T12:00:00Z".parse().unwrap()
@@ -123,28 +130,33 @@ fn screen(state: &mut State, width: u16, height: u16) -> String {
 
 pub(super) fn turns() -> Vec<Turn> {
     let turn = |who, minutes, text: &str, tools: &[&str]| Turn {
-        who,
+        speaker: who,
         time: Some(now() - TimeDelta::minutes(minutes)),
         text: text.to_owned(),
         tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
     };
     vec![
-        turn(Who::Client, 90, "What was before: a parser was begun.", &[]),
         turn(
-            Who::User,
+            TurnSpeaker::Client,
+            90,
+            "What was before: a parser was begun.",
+            &[],
+        ),
+        turn(
+            TurnSpeaker::User,
             60,
             "please look at the parser\u{1b}[31m, it does not take 目目目目目目目目目目 for an answer",
             &[],
         ),
         turn(
-            Who::Assistant,
+            TurnSpeaker::Assistant,
             59,
             "I will look.\n\n    let indented = 1;",
             &["Bash: cargo test", "Edit src/x.rs"],
         ),
-        turn(Who::Assistant, 58, "", &["Read README.md"]),
-        turn(Who::Assistant, 57, "All tests pass.", &[]),
-        turn(Who::User, 5, "thank you", &[]),
+        turn(TurnSpeaker::Assistant, 58, "", &["Read README.md"]),
+        turn(TurnSpeaker::Assistant, 57, "All tests pass.", &[]),
+        turn(TurnSpeaker::User, 5, "thank you", &[]),
     ]
 }
 
@@ -244,9 +256,9 @@ fn picker_keys_move_the_selection() {
 #[test]
 fn picker_preview_opens_scrolls_and_closes() {
     let mut state = State::new(a_few(), now());
-    assert_eq!(state.press(Key::Tab), Step::Look(id(6)));
-    assert_eq!(state.press(Key::Right), Step::Look(id(6)));
-    state.open_look(Ok(turns()));
+    assert_eq!(state.press(Key::Tab), Step::Preview(id(6)));
+    assert_eq!(state.press(Key::Right), Step::Preview(id(6)));
+    state.open_preview(Ok(turns()));
     insta::assert_snapshot!("look_at_its_end", screen(&mut state, 40, 12));
     press(&mut state, &[Key::Home]);
     insta::assert_snapshot!("look_at_its_beginning", screen(&mut state, 40, 12));
@@ -258,9 +270,9 @@ fn picker_preview_opens_scrolls_and_closes() {
     assert_eq!(first_line(&mut state), beginning);
     insta::assert_snapshot!("look_that_fits", screen(&mut state, 80, 30));
     press(&mut state, &[Key::Escape]);
-    assert!(state.look.is_none());
+    assert!(state.preview.is_none());
     assert_eq!(state.filter, "", "what is typed in a look filters nothing");
-    state.open_look(Err("its file cannot be read".to_owned()));
+    state.open_preview(Err("its file cannot be read".to_owned()));
     assert!(screen(&mut state, 80, 6).contains("its file cannot be read"));
     assert_eq!(state.press(Key::Enter), Step::End(Picked::Chosen(id(6))));
 }
@@ -310,7 +322,7 @@ fn picker_any_window_size_never_panics() {
         type_in(&mut state, "fix 目");
         screen(&mut state, width, height);
         state.set_filter("");
-        state.open_look(Ok(turns()));
+        state.open_preview(Ok(turns()));
         screen(&mut state, width, height);
     }
 }

@@ -8,8 +8,8 @@ use crate::browse::search::parts::parts;
 use crate::browse::search::pattern::{Case, Pattern};
 use crate::browse::search::sketch::*;
 use crate::domain::placeholder::{Placeholder, Placeholders, System};
-use crate::rewrite::{Collapser, Expander, TextKind, View, every_spelling};
-use crate::session::said::sayings;
+use crate::rewrite::{Collapser, Expander, TextKind, View, every_path_form};
+use crate::session::messages::messages;
 
 /// Whether the sketch of an expression lets a stored line pass; `None`: there is none.
 fn passes(pattern: &str, line: &str) -> Option<bool> {
@@ -159,7 +159,7 @@ fn words(machine: &Placeholders) -> Vec<String> {
         "\u{2028}",
     ];
     let paths = machine.placeholders.iter().flat_map(|root| {
-        let (path, separator) = (&root.path, machine.system.separator());
+        let (path, separator) = (&root.directory, machine.system.separator());
         [
             path.clone(),
             format!("{path}{separator}my_app{separator}main.rs"),
@@ -281,18 +281,18 @@ proptest! {
         how in proptest::collection::vec(any::<Index>(), 1..30),
         case in select(vec![Case::Ignore, Case::Exact]),
     ) {
-        let directories = origin.placeholders.iter().map(|root| format!("{}{}my_app", root.path, origin.system.separator()));
+        let directories = origin.placeholders.iter().map(|root| format!("{}{}my_app", root.directory, origin.system.separator()));
         let (mut stored, mut read) = (Vec::new(), Vec::new());
         Collapser::new(&origin, &directories.collect::<Vec<_>>()).collapse(line.as_bytes(), TextKind::Json, &mut stored);
         Expander::new(&origin, &here, View::Local).expand(&stored, TextKind::Json, &mut read);
-        let texts: Vec<String> = sayings(&read).texts.into_iter().map(|said| said.text).collect();
+        let texts: Vec<String> = messages(&read).messages.into_iter().map(|message| message.text).collect();
         prop_assume!(!texts.is_empty());
         let text: Vec<char> = which.get(&texts).chars().collect();
         let start = start.index(text.len());
         let end = text.len().min(start + length);
         let pattern = Pattern::new(&expression(&text[start..end], &how), true, case).unwrap();
         prop_assume!(texts.iter().any(|text| pattern.said.is_match(text)));
-        let written = Written::new(&every_spelling(&origin).chain(every_spelling(&here)).collect());
+        let written = Written::new(&every_path_form(&origin).chain(every_path_form(&here)).collect());
         let candidates = pattern.candidates(&written);
         for line in [&stored, &read] {
             let shown = String::from_utf8_lossy(line);

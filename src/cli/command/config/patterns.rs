@@ -1,7 +1,9 @@
 //! `ccsync config include` and `exclude`: which projects travel.
 
+use clap::ValueHint;
+
 use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::config::Choice;
 use crate::domain::pattern::ProjectPattern;
@@ -15,11 +17,12 @@ pub(super) enum List {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// A directory (`~/work`, `/srv/*`), a git remote (`github.com/acme/*`), or the name of any directory; with all that lies below
-    #[arg(value_name = "PATTERN", required = true)]
+pub(super) struct PatternArgs {
+    /// A directory (`~/work`, `/srv/*`), a git remote (`github.com/acme/*`) or the name of a
+    /// directory, with everything below it
+    #[arg(value_name = "PATTERN", required = true, value_hint = ValueHint::DirPath)]
     patterns: Vec<ProjectPattern>,
-    /// Take them off the list again
+    /// Remove the patterns from the list
     #[arg(long)]
     remove: bool,
 }
@@ -34,14 +37,14 @@ impl List {
 }
 
 /// Puts patterns on a list, or takes them off it.
-pub(super) fn change(list: List, args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(super) fn change(list: List, args: &PatternArgs, app: &mut App) -> Result<Exit, CliError> {
     let mut config = app.config()?;
     let patterns = list.of(&mut config.sync);
     for pattern in &args.patterns {
         let there = patterns.iter().position(|known| known == pattern);
         match (args.remove, there) {
             (true, Some(at)) => drop(patterns.remove(at)),
-            (true, None) => return Err(CliError::no_such_pattern(pattern)),
+            (true, None) => return Err(CommandError::NoSuchPattern(pattern.clone()).into()),
             (false, Some(_)) => {}
             (false, None) => patterns.push(pattern.clone()),
         }

@@ -1,18 +1,19 @@
-//! One of the two invented machines: a home of its own, a project, and this program run as if on it.
+//! One of the two invented machines: a home, a project, and programs run as if on it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::transcript::Transcript;
-use crate::cli::error::CliError;
+use super::client::{Script, StageFiles};
+use crate::cli::error::{CliError, CommandError};
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
+use crate::session::files::{projects_dir, transcript_path};
 use crate::sys::fs;
 use crate::sys::process::{Output, Program};
 
-/// What the demo reads of `ccsync status --json`.
+/// The part of `ccsync status --json` that the demo reads.
 #[derive(Deserialize)]
 struct Status {
     remote: String,
@@ -22,10 +23,17 @@ pub(super) struct Machine {
     pub(super) name: &'static str,
     pub(super) home: PathBuf,
     pub(super) project: PathBuf,
+    /// The `PATH`: first the directory with the stand-in for Claude Code.
+    search_path: OsString,
 }
 
 impl Machine {
-    pub(super) fn new(name: &'static str, stage: &Path, home: &str) -> Result<Self, CliError> {
+    pub(super) fn new(
+        name: &'static str,
+        home: &str,
+        stage: &Path,
+        search_path: &OsString,
+    ) -> Result<Self, CliError> {
         let home = stage.join(name).join(home);
         let project = home.join("work").join("garden");
         fs::create_private_dir_all(&project)?;
@@ -33,87 +41,90 @@ impl Machine {
             name,
             home,
             project,
+            search_path: search_path.clone(),
         })
     }
 
-    /// Runs this very program with the machine's home and nothing of our environment.
-    pub(super) fn run(&self, args: &[&str]) -> Result<Output, CliError> {
-        let program = std::env::current_exe().map_err(CliError::stage)?;
-        let program = Program::new(program)
+    /// Runs this very program on the machine.
+    pub(super) fn ccsync(&self, args: &[&str]) -> Result<Output, CliError> {
+        let program = std::env::current_exe().map_err(CommandError::Stage)?;
+        self.run(Program::new(program), args)
+    }
+
+    /// Runs the stand-in for Claude Code directly.
+    pub(super) fn claude(&self, args: &[&str]) -> Result<Output, CliError> {
+        let directories = std::env::split_paths(&self.search_path);
+        let first = directories.into_iter().next().unwrap_or_default();
+        self.run(Program::new(first.join("claude")), args)
+    }
+
+    /// Runs a program with the home of the machine and nothing of our environment.
+    fn run(&self, program: Program, args: &[&str]) -> Result<Output, CliError> {
+        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let program = program
             .args(args)
             .bare_env()
-            .current_dir(&self.project);
-        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-        Ok(program
+            .current_dir(&self.project)
+            .env("PATH", &self.search_path)
             .env(home, &self.home)
             .env("CCSYNC_HOME", self.home.join(".ccsync"))
-            .env("COLUMNS", "100")
-            .run()?)
+            .env("COLUMNS", "100");
+        Ok(program.run()?)
     }
 
-    /// Where this machine's sessions go.
+    /// Sets what the user types next, and what the stand-in answers.
+    pub(super) fn prepare(&self, script: &Script) -> Result<(), CliError> {
+        let files = self.files();
+        if script.stays_open {
+            fs::write_atomic(&files.hold(), b"")?;
+        }
+        let json = serde_json::to_vec(script).map_err(CliError::internal)?;
+        Ok(fs::write_atomic(&files.script(), &json)?)
+    }
+
+    pub(super) fn files(&self) -> StageFiles {
+        StageFiles::new(&self.home)
+    }
+
+    /// Returns where this machine's sessions go.
     pub(super) fn remote(&self) -> Result<String, CliError> {
-        let output = self.run(&["status", "--json"])?;
-        let status: Result<Status, _> = serde_json::from_slice(&output.stdout);
-        Ok(status
-            .map_err(|_| CliError::story("`ccsync status --json` is not what it should be"))?
-            .remote)
+        let output = self.ccsync(&["status", "--json"])?;
+        let status: Status = serde_json::from_slice(&output.stdout).map_err(CliError::internal)?;
+        Ok(status.remote)
     }
 
-    /// Where the client looks for the session.
+    /// Returns the id of the only session.
+    pub(super) fn only_session(&self) -> Result<SessionId, CliError> {
+        let transcripts = self.transcripts();
+        let name = transcripts.first().and_then(|path| path.file_stem());
+        let id = name.and_then(|name| name.to_str()).unwrap_or_default();
+        id.parse().map_err(CliError::internal)
+    }
+
+    /// Returns where Claude Code keeps the transcript of a session.
     pub(super) fn transcript(&self, session: &SessionId) -> PathBuf {
         let name = client_dir_name(&self.project.to_string_lossy());
-        self.projects().join(name).join(format!("{session}.jsonl"))
+        transcript_path(&self.projects().join(name), session)
     }
 
-    pub(super) fn read(&self, session: &SessionId) -> Result<String, CliError> {
-        Ok(fs::read_to_string(&self.transcript(session))?)
-    }
-
-    pub(super) fn write(
-        &self,
-        session: &SessionId,
-        transcript: &Transcript,
-    ) -> Result<(), CliError> {
-        Ok(fs::write_atomic(
-            &self.transcript(session),
-            transcript.text().as_bytes(),
-        )?)
-    }
-
-    /// One more turn at the end of what is there, as the client appends it.
-    pub(super) fn append(
-        &self,
-        session: &SessionId,
-        question: &str,
-        answer: &str,
-        now: DateTime<Utc>,
-    ) -> Result<(), CliError> {
-        let existing = self.read(session)?;
-        let mut turn = Transcript::after(&existing, session, &self.project, now);
-        turn.turn(question, answer);
-        let whole = format!("{existing}{}", turn.text());
-        Ok(fs::write_atomic(
-            &self.transcript(session),
-            whole.as_bytes(),
-        )?)
-    }
-
-    /// In how many transcripts of this machine `text` stands.
+    /// Counts the transcripts that contain `text`.
     pub(super) fn transcripts_with(&self, text: &str) -> Result<usize, CliError> {
         let mut count = 0;
-        for entry in walkdir::WalkDir::new(self.projects())
-            .into_iter()
-            .filter_map(Result::ok)
-        {
-            if entry.path().extension().is_some_and(|e| e == "jsonl") {
-                count += usize::from(fs::read_to_string(entry.path())?.contains(text));
-            }
+        for path in self.transcripts() {
+            count += usize::from(fs::read_to_string(&path)?.contains(text));
         }
         Ok(count)
     }
 
+    fn transcripts(&self) -> Vec<PathBuf> {
+        let entries = walkdir::WalkDir::new(self.projects()).into_iter();
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.into_path()));
+        paths
+            .filter(|path| path.extension().is_some_and(|e| e == "jsonl"))
+            .collect()
+    }
+
     fn projects(&self) -> PathBuf {
-        self.home.join(".claude").join("projects")
+        projects_dir(&self.home.join(".claude"))
     }
 }

@@ -1,4 +1,4 @@
-//! Invented transcripts that look like the client's: a chain of records with the fields that resuming needs. Pure.
+//! Invented transcripts: a chain of records with the fields that Claude Code needs to resume.
 
 use std::path::Path;
 
@@ -6,94 +6,81 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::client::Script;
 use crate::domain::id::SessionId;
+use crate::sys::fs::{self, PathError};
 
-/// Between two records of a turn.
+/// Time between two records of a turn.
 const STEP: TimeDelta = TimeDelta::seconds(2);
 
-/// A transcript in the making, or the next turns of one.
-pub(super) struct Transcript {
-    session: String,
-    cwd: String,
-    time: DateTime<Utc>,
-    last: Option<String>,
-    text: String,
+/// Appends one turn to a transcript: a question, a tool call that reads a file, and an answer.
+///
+/// # Errors
+/// If the transcript cannot be read or written.
+pub(super) fn append_turn(
+    transcript: &Path,
+    session: &SessionId,
+    directory: &Path,
+    script: &Script,
+    now: DateTime<Utc>,
+) -> Result<(), PathError> {
+    let existing = match fs::read_to_string(transcript) {
+        Err(e) if e.is_not_found() => String::new(),
+        read => read?,
+    };
+    let whole = existing.clone() + &turn_after(&existing, session, directory, script, now);
+    fs::write_atomic(transcript, whole.as_bytes())
 }
 
-impl Transcript {
-    pub(super) fn new(session: &SessionId, cwd: &Path, time: DateTime<Utc>) -> Self {
-        let cwd = cwd.to_string_lossy().into_owned();
-        Self {
-            session: session.to_string(),
-            cwd,
-            time,
-            last: None,
-            text: String::new(),
-        }
-    }
+/// Returns the records of one turn, for the end of `existing`.
+fn turn_after(
+    existing: &str,
+    session: &SessionId,
+    directory: &Path,
+    script: &Script,
+    now: DateTime<Utc>,
+) -> String {
+    let directory = directory.to_string_lossy();
+    let tool = format!("toolu_{}", Uuid::new_v4().simple());
+    let file = format!("{directory}/plan.md");
+    let call =
+        json!({"type": "tool_use", "id": tool, "name": "Read", "input": {"file_path": file}});
+    let output = format!("1\tplan of {file}");
+    let messages = [
+        user(&json!(script.question)),
+        assistant(&call),
+        user(&json!([{"type": "tool_result", "tool_use_id": tool, "content": output}])),
+        assistant(&json!({"type": "text", "text": script.answer})),
+    ];
 
-    /// New records for the end of `existing`.
-    pub(super) fn after(
-        existing: &str,
-        session: &SessionId,
-        cwd: &Path,
-        time: DateTime<Utc>,
-    ) -> Self {
-        let uuid = |line: &str| {
-            Some(
-                serde_json::from_str::<Value>(line)
-                    .ok()?
-                    .get("uuid")?
-                    .as_str()?
-                    .to_owned(),
-            )
-        };
-        Self {
-            last: existing.lines().rev().find_map(uuid),
-            ..Self::new(session, cwd, time)
-        }
-    }
-
-    /// A question, a file that is looked at, an answer.
-    pub(super) fn turn(&mut self, question: &str, answer: &str) {
-        let tool = format!("toolu_{}", Uuid::new_v4().simple());
-        let file = format!("{}/plan.md", self.cwd);
-        self.user(&json!(question));
-        self.assistant(
-            &json!({"type": "tool_use", "id": tool, "name": "Read", "input": {"file_path": file}}),
-        );
-        self.user(&json!([{"type": "tool_result", "tool_use_id": tool, "content": format!("1\tplan of {file}")}]));
-        self.assistant(&json!({"type": "text", "text": answer}));
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    fn user(&mut self, content: &Value) {
-        self.record("user", &json!({"role": "user", "content": content}));
-    }
-
-    fn assistant(&mut self, block: &Value) {
-        let id = format!("msg_{}", Uuid::new_v4().simple());
-        let model = "an-invented-model";
-        self.record(
-            "assistant",
-            &json!({"id": id, "role": "assistant", "model": model, "content": [block]}),
-        );
-    }
-
-    fn record(&mut self, kind: &str, message: &Value) {
+    let mut last = existing.lines().rev().find_map(uuid_of);
+    let mut text = String::new();
+    for (n, message) in (0..).zip(messages) {
         let uuid = Uuid::new_v4().to_string();
+        let time = (now + STEP * n).to_rfc3339_opts(SecondsFormat::Millis, true);
         let record = json!({
-            "parentUuid": self.last, "isSidechain": false, "type": kind, "message": message, "uuid": uuid,
-            "timestamp": self.time.to_rfc3339_opts(SecondsFormat::Millis, true), "userType": "external",
-            "entrypoint": "cli", "cwd": self.cwd, "sessionId": self.session, "version": "2.1.329",
+            "parentUuid": last, "isSidechain": false, "type": message["role"],
+            "message": message, "uuid": uuid, "timestamp": time, "userType": "external",
+            "entrypoint": "cli", "cwd": directory, "sessionId": session, "version": "2.1.329",
         });
-        self.text.push_str(&format!("{record}\n"));
-        self.last = Some(uuid);
-        self.time += STEP;
+        text.push_str(&format!("{record}\n"));
+        last = Some(uuid);
     }
+    text
+}
+
+fn user(content: &Value) -> Value {
+    json!({"role": "user", "content": content})
+}
+
+fn assistant(block: &Value) -> Value {
+    let id = format!("msg_{}", Uuid::new_v4().simple());
+    json!({"id": id, "role": "assistant", "model": "an-invented-model", "content": [block]})
+}
+
+fn uuid_of(line: &str) -> Option<String> {
+    let record: Value = serde_json::from_str(line).ok()?;
+    Some(record.get("uuid")?.as_str()?.to_owned())
 }
 
 #[cfg(test)]
@@ -102,13 +89,19 @@ mod tests {
 
     #[test]
     fn demo_transcript_append_continues_record_chain() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t.jsonl");
         let session: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
-        let start = DateTime::UNIX_EPOCH;
-        let mut first = Transcript::new(&session, Path::new("/w"), start);
-        first.turn("q", "a");
-        let mut more = Transcript::after(first.text(), &session, Path::new("/w"), start);
-        more.turn("r", "b");
-        let whole = format!("{}{}", first.text(), more.text());
+        let script = Script {
+            question: "q".to_owned(),
+            answer: "a".to_owned(),
+            stays_open: false,
+        };
+        for _ in 0..2 {
+            let now = DateTime::UNIX_EPOCH;
+            append_turn(&path, &session, Path::new("/w"), &script, now).unwrap();
+        }
+        let whole = fs::read_to_string(&path).unwrap();
         let records: Vec<Value> = whole
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())

@@ -1,8 +1,8 @@
 //! Asks for the directories of placeholders that other machines have and this one lacks. What was found is proposed: enter accepts it.
 
-use crate::cli::app::App;
+use crate::cli::app::{App, current_dir};
 use crate::cli::args::PlaceholderArg;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::domain::placeholder::PlaceholderName;
 use crate::machine::set_up::SetUpReport;
 use crate::machine::suggested_placeholders::ForeignPlaceholder;
@@ -10,8 +10,6 @@ use crate::report::transfer::RemoteState;
 use crate::ui::format::count;
 use crate::ui::prompt;
 use crate::ui::sanitize::one_line;
-
-use super::current_dir;
 
 /// What a person types who wants none.
 const NONE: &str = "-";
@@ -61,11 +59,7 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
 
 /// Says what becomes of sessions that were stored below the directories of these placeholders before they had them. `is_sent`: other machines
 /// can know of the placeholders already.
-pub(in crate::cli::command) fn tell_of_stored(
-    names: &[PlaceholderName],
-    is_sent: bool,
-    app: &mut App,
-) {
+pub(in crate::cli) fn tell_of_stored(names: &[PlaceholderName], is_sent: bool, app: &mut App) {
     // Whoever cannot read the store learns of it from the next command.
     let stored = app
         .context()
@@ -109,9 +103,9 @@ fn ask_for(placeholder: &ForeignPlaceholder) -> Result<Option<String>, CliError>
     let here = here.as_deref().and_then(|path| path.to_str());
     let none = if here.is_some() { NONE } else { "empty" };
     let question = format!("Directory for {name}, on {machine} {there} ({none}: none)");
-    match here {
+    let answer = match here {
         Some(here) => prompt::line_or(&question, here),
         None => prompt::line(&question),
-    }
-    .map_err(CliError::terminal)
+    };
+    Ok(answer.map_err(CommandError::Terminal)?)
 }

@@ -2,10 +2,10 @@
 //!
 //! A repository is taken only if it holds sessions already or is empty, and one that others can read only if the person says so twice.
 
+use super::args::InitArgs;
 use super::error::InitError;
-use super::{Args, may_ask, parse_remote};
-use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::app::{App, current_dir};
+use crate::cli::error::{CliError, CommandError};
 use crate::transport::github::{
     Account, DEFAULT_NAME, GitHub, GitHubError, Repository, RepositoryName, Visibility,
 };
@@ -75,14 +75,14 @@ impl Chosen {
 ///
 /// # Errors
 /// [`InitError`]; those of `gh` only if it was asked for.
-pub(super) fn choose(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
+pub(super) fn choose(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError> {
     if let Some(remote) = &args.remote {
         return given(parse_remote(remote)?, args, app);
     }
     if let Some(name) = &args.github {
         return on_github(name.as_ref(), args, app);
     }
-    if may_ask(args, app) && is_open(args, app)? {
+    if args.may_ask(app) && is_open(args, app)? {
         ask(args, app)
     } else {
         Ok(Chosen::default())
@@ -91,13 +91,13 @@ pub(super) fn choose(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
 
 /// Whether nobody has named a remote yet. It is all that cannot be found out, and it is asked for until there is one; but not of whoever has
 /// something else to change on a machine that is set up.
-fn is_open(args: &Args, app: &App) -> Result<bool, CliError> {
+fn is_open(args: &InitArgs, app: &App) -> Result<bool, CliError> {
     let changes = args.name.is_some() || !args.add_placeholder.is_empty() || args.new_id;
     Ok(!app.is_set_up()? || (!changes && app.config()?.remote.is_none()))
 }
 
 /// An address, which may be that of a repository that `gh` knows.
-fn given(remote: RemoteUrl, args: &Args, app: &App) -> Result<Chosen, CliError> {
+fn given(remote: RemoteUrl, args: &InitArgs, app: &App) -> Result<Chosen, CliError> {
     let found = if args.no_github {
         None
     } else {
@@ -118,7 +118,11 @@ fn given(remote: RemoteUrl, args: &Args, app: &App) -> Result<Chosen, CliError> 
 }
 
 /// The repository of this name, found or made. Without a name also the one that holds sessions, whatever it is called.
-fn on_github(wanted: Option<&RepositoryName>, args: &Args, app: &App) -> Result<Chosen, CliError> {
+fn on_github(
+    wanted: Option<&RepositoryName>,
+    args: &InitArgs,
+    app: &App,
+) -> Result<Chosen, CliError> {
     let github = GitHub::new(wanted.and_then(|wanted| wanted.host.clone()));
     let name = wanted.map_or(DEFAULT_NAME, |wanted| wanted.name.as_str());
     if let Some(owner) = wanted.and_then(|wanted| wanted.owner.as_deref()) {
@@ -155,7 +159,7 @@ fn make(github: &GitHub, owner: &str, name: &str) -> Result<Chosen, CliError> {
 fn take(
     github: &GitHub,
     repository: &Repository,
-    args: &Args,
+    args: &InitArgs,
     app: &App,
 ) -> Result<Chosen, CliError> {
     let name = || repository.name.clone();
@@ -196,7 +200,7 @@ impl Taken {
 }
 
 /// What others can read is refused unless the person says twice that they mean it.
-fn permit(repository: &Repository, args: &Args, app: &App) -> Result<(), CliError> {
+fn permit(repository: &Repository, args: &InitArgs, app: &App) -> Result<(), CliError> {
     let refused = || InitError::Open {
         name: repository.name.clone(),
         visibility: repository.visibility,
@@ -204,7 +208,7 @@ fn permit(repository: &Repository, args: &Args, app: &App) -> Result<(), CliErro
     if repository.visibility == Visibility::Private || args.allow_public && args.yes {
         return Ok(());
     }
-    if !args.allow_public || !may_ask(args, app) {
+    if !args.allow_public || !args.may_ask(app) {
         return Err(refused().into());
     }
     let question = format!(
@@ -212,14 +216,14 @@ fn permit(repository: &Repository, args: &Args, app: &App) -> Result<(), CliErro
         one_line(&repository.name),
         repository.visibility
     );
-    match prompt::line(&question).map_err(CliError::terminal)? {
+    match prompt::line(&question).map_err(CommandError::Terminal)? {
         Some(answer) if answer.eq_ignore_ascii_case("yes") => Ok(()),
-        _ => Err(CliError::cancelled()),
+        _ => Err(CommandError::Cancelled.into()),
     }
 }
 
 /// As for an address that is given without `--allow-public`.
-pub(super) fn refuse_open(remote: &RemoteUrl) -> Result<(), CliError> {
+pub(in crate::cli) fn refuse_open(remote: &RemoteUrl) -> Result<(), CliError> {
     match GitHub::look_up(remote) {
         Some(Repository {
             name, visibility, ..
@@ -237,7 +241,7 @@ enum Choice<'a> {
     ThisDisk,
 }
 
-fn ask(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
+fn ask(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError> {
     let github = GitHub::new(None);
     let account = if args.no_github {
         Err(GitHubError::Missing)
@@ -246,7 +250,7 @@ fn ask(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
     };
     match account {
         Ok(account) => ask_with(&github, &account, args, app),
-        Err(GitHubError::Interrupted(_)) => Err(CliError::cancelled()),
+        Err(GitHubError::Interrupted(_)) => Err(CommandError::Cancelled.into()),
         Err(error) => {
             match &error {
                 GitHubError::Missing => {}
@@ -266,14 +270,15 @@ fn ask(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
 fn ask_with(
     github: &GitHub,
     account: &Account,
-    args: &Args,
+    args: &InitArgs,
     app: &App,
 ) -> Result<Chosen, CliError> {
     let choices = choices(account);
     let texts: Vec<String> = choices.iter().map(|choice| choice.text(account)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let answer = prompt::choose("Where your sessions go", &texts).map_err(CliError::terminal)?;
-    match &choices[answer.ok_or_else(CliError::cancelled)?] {
+    let answer =
+        prompt::choose("Where your sessions go", &texts).map_err(CommandError::Terminal)?;
+    match &choices[answer.ok_or(CommandError::Cancelled)?] {
         Choice::Take(repository) => take(github, repository, args, app),
         Choice::Make => make(github, &account.login, DEFAULT_NAME),
         Choice::MakeOther => on_github(Some(&ask_name()?), args, app),
@@ -333,22 +338,26 @@ impl Choice<'_> {
 
 fn ask_name() -> Result<RepositoryName, CliError> {
     let answer = prompt::line("Its name")
-        .map_err(CliError::terminal)?
-        .ok_or_else(CliError::cancelled)?;
+        .map_err(CommandError::Terminal)?
+        .ok_or(CommandError::Cancelled)?;
     Ok(answer.parse().map_err(InitError::Name)?)
 }
 
-fn ask_address(args: &Args, app: &App) -> Result<Chosen, CliError> {
+fn ask_address(args: &InitArgs, app: &App) -> Result<Chosen, CliError> {
     let question =
         "Private git repository for your sessions (URL or path; empty: only on this disk)";
     let answer = prompt::line(question)
-        .map_err(CliError::terminal)?
-        .ok_or_else(CliError::cancelled)?;
+        .map_err(CommandError::Terminal)?
+        .ok_or(CommandError::Cancelled)?;
     if answer.is_empty() {
         Ok(Chosen::default())
     } else {
         given(parse_remote(&answer)?, args, app)
     }
+}
+
+fn parse_remote(text: &str) -> Result<RemoteUrl, CliError> {
+    Ok(RemoteUrl::parse(text, &current_dir()?)?)
 }
 
 #[cfg(test)]

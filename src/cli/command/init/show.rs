@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::remote::Taken;
 use crate::cli::app::App;
-use crate::cli::error::shell_word;
+use crate::domain::shell::shell_word;
 use crate::machine::set_up::SetUpReport;
 use crate::machine::suggested_placeholders::ForeignPlaceholder;
 use crate::report::transfer::RemoteState;
@@ -17,7 +17,7 @@ use crate::ui::table::{Cell, Table};
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-pub(super) struct Document<'a> {
+pub(super) struct InitDocument<'a> {
     machine: &'a str,
     /// The name it would have, if no other machine had it.
     wished_name: Option<&'a str>,
@@ -68,8 +68,11 @@ struct Missing<'a> {
     proposed: Option<std::borrow::Cow<'a, str>>,
 }
 
-pub(super) fn document<'a>(report: &'a SetUpReport, repository: Option<&'a Taken>) -> Document<'a> {
-    Document {
+pub(super) fn document<'a>(
+    report: &'a SetUpReport,
+    repository: Option<&'a Taken>,
+) -> InitDocument<'a> {
+    InitDocument {
         machine: &report.machine_name,
         wished_name: report.wished_name.as_deref(),
         remote: &report.remote_display,

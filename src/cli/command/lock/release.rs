@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::show::{Row, holder, row};
+use super::show::{LockRow, holder, row};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::leasing::lock_table::Survey;
@@ -26,10 +26,10 @@ pub(super) enum Wanted<'a> {
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
-    released: Vec<Row<'a>>,
+struct ReleaseDocument<'a> {
+    released: Vec<LockRow<'a>>,
     /// Those whose holders may be at work.
-    kept: Vec<Row<'a>>,
+    kept: Vec<LockRow<'a>>,
     /// What was asked for and is not locked.
     not_locked: Vec<&'a SessionId>,
 }
@@ -37,9 +37,9 @@ struct Document<'a> {
 /// JSON schema, version 1.
 #[derive(Serialize)]
 struct CleanupDocument<'a> {
-    removed: Vec<Row<'a>>,
+    removed: Vec<LockRow<'a>>,
     /// Those whose holders may be at work.
-    kept: Vec<Row<'a>>,
+    kept: Vec<LockRow<'a>>,
 }
 
 pub(super) fn run(
@@ -97,16 +97,20 @@ fn choose(survey: &Survey, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError
 /// One answer for each lock: they are different people's work.
 fn ask(lock: &LockView, app: &App) -> Result<(), CliError> {
     if !app.is_interactive() {
-        return Err(CliError::nobody_to_ask());
+        return Err(CommandError::ConfirmationNeeded {
+            action: "releasing the lock of another machine".to_owned(),
+            flag: "--yes",
+        }
+        .into());
     }
     let question = format!(
         "{} may be at work on {}; release it? Type yes",
         holder(lock),
         named(lock)
     );
-    match prompt::line(&question).map_err(CliError::terminal)? {
+    match prompt::line(&question).map_err(CommandError::Terminal)? {
         Some(answer) if answer.eq_ignore_ascii_case("yes") => Ok(()),
-        _ => Err(CliError::cancelled()),
+        _ => Err(CommandError::Cancelled.into()),
     }
 }
 
@@ -118,8 +122,8 @@ fn named(lock: &LockView) -> String {
     )
 }
 
-fn document(released: &[Released]) -> Document<'_> {
-    let mut document = Document {
+fn document(released: &[Released]) -> ReleaseDocument<'_> {
+    let mut document = ReleaseDocument {
         released: Vec::new(),
         kept: Vec::new(),
         not_locked: Vec::new(),

@@ -25,8 +25,8 @@ const TITLE: usize = 1;
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
-    locks: Vec<Row<'a>>,
+struct LockDocument<'a> {
+    locks: Vec<LockRow<'a>>,
     /// Sessions whose lock this machine held until somebody else took it.
     lost: Vec<&'a SessionId>,
     /// Branches between those of locks that are none.
@@ -37,7 +37,7 @@ struct Document<'a> {
 
 /// A lock. What is null cannot be read, or does not apply.
 #[derive(Serialize)]
-pub(super) struct Row<'a> {
+pub(super) struct LockRow<'a> {
     session: &'a SessionId,
     title: Option<&'a str>,
     commit: &'a CommitId,
@@ -87,8 +87,8 @@ pub(super) fn run(
     Ok(Exit::Done)
 }
 
-fn document(survey: &Survey) -> Document<'_> {
-    Document {
+fn document(survey: &Survey) -> LockDocument<'_> {
+    LockDocument {
         locks: survey.locks.iter().map(row).collect(),
         lost: survey.lost.iter().map(|claim| &claim.session).collect(),
         strangers: &survey.strangers,
@@ -97,7 +97,7 @@ fn document(survey: &Survey) -> Document<'_> {
 }
 
 /// A lock as scripts get it.
-pub(super) fn row(lock: &LockView) -> Row<'_> {
+pub(super) fn row(lock: &LockView) -> LockRow<'_> {
     let record = lock.record();
     let (standing, expired_by, expires) = match lock.standing() {
         None => ("unreadable", None, None),
@@ -112,7 +112,7 @@ pub(super) fn row(lock: &LockView) -> Row<'_> {
             ..
         }) => ("expired", Some("by_clock"), None),
     };
-    Row {
+    LockRow {
         session: &lock.session,
         title: lock.title.as_deref(),
         commit: &lock.commit,

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::Args;
+use super::args::ResumeArgs;
 use super::error::ResumeError;
 use crate::browse::list::SessionRow;
 use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::{PlaceholderName, Placeholders};
@@ -20,11 +20,11 @@ use crate::rewrite::{collapse_path, expand_path};
 use crate::ui::format::age;
 use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
 use crate::workspace::context::Context;
-use crate::workspace::filter::ExcludeReason;
+use crate::workspace::exclusion::ExcludeReason;
 
 /// The session that the arguments or the person choose.
 pub(super) fn session(
-    args: &Args,
+    args: &ResumeArgs,
     candidates: Candidates,
     app: &mut App,
 ) -> Result<SessionId, CliError> {
@@ -90,7 +90,7 @@ fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<Session
     };
     match pick(items, now, screen, &mut LastTurns { ctx }).map_err(ResumeError::Picker)? {
         Picked::Chosen(session) => Ok(session),
-        Picked::Cancelled => Err(CliError::cancelled()),
+        Picked::Cancelled => Err(CommandError::Cancelled.into()),
     }
 }
 
@@ -168,7 +168,7 @@ fn is_same_or_below(path: &str, directory: &str) -> bool {
     Path::new(path).starts_with(Path::new(directory))
 }
 
-/// Who holds a session, in two words.
+/// Describes the holder of a session's lock in a few words.
 fn holder(lock: &LockView, now: DateTime<Utc>) -> String {
     match (lock.record(), lock.standing()) {
         (Some(_), Some(Standing::Expired { .. })) => "expired".to_owned(),

@@ -2,129 +2,108 @@
 
 use std::path::PathBuf;
 
-use crate::cli::error::{CliError, Kind, shell_word};
+use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::id::SessionId;
+use crate::domain::shell::shell_word;
 use crate::handoff::project_here::MissingProject;
 use crate::ui::format::project;
 use crate::ui::picker::PickError;
 use crate::ui::sanitize;
-use crate::workspace::filter::ExcludeReason;
+use crate::workspace::exclusion::ExcludeReason;
 
-/// What happens where two go on without knowing of each other.
-pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may go on with the session too; then both sides are kept, yours as a fork";
+/// Why a session without a lock is not exclusive.
+pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may continue the session too; \
+     then both versions are kept, yours as a fork";
 
-/// What goes wrong before the client runs. Texts from elsewhere are sanitised where the error is shown.
+/// What goes wrong before Claude Code runs. Texts from elsewhere are sanitised where the error is shown.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum ResumeError {
-    #[error("`{0}` lets the client choose a session, which is ccsync's part here")]
+    #[error("do not pass `{0}`: ccsync chooses the session")]
     ChosenTwice(String),
-    #[error("there is no session to continue")]
+    #[error("no session to continue")]
     Nothing,
-    #[error("there is no terminal to choose a session on")]
+    #[error("no terminal to choose a session on")]
     NoTerminal,
-    #[error("the remote cannot be reached: {0}")]
+    #[error("cannot lock the session: {0}")]
     Offline(String),
     #[error("session {session} is running on this machine (process {pid})")]
     HeldHere { session: SessionId, pid: u32 },
     #[error("session {session} is locked by {by}")]
     HeldBy { session: SessionId, by: String },
-    #[error("session {session} could not be brought here: {reason}")]
+    #[error("cannot pull session {session}: {reason}")]
     NotBrought { session: SessionId, reason: String },
-    #[error("session {session} is left out by the settings: {why}")]
+    #[error("session {session} is excluded by the settings: {why}")]
     Excluded {
         session: SessionId,
         why: ExcludeReason,
     },
-    #[error("what is said in `{}` is left out by the settings: {why}", directory.display())]
+    #[error("sessions in `{}` are excluded by the settings: {why}", directory.display())]
     DirectoryLeftOut {
         directory: PathBuf,
         why: ExcludeReason,
     },
-    #[error("no record of session {0} says in which directory it belongs")]
+    #[error("no record of session {0} names its directory")]
     NoProject(SessionId),
     #[error("the project {} of session {session} is not on this machine", project(missing.project.as_str()))]
     ProjectMissing {
         session: SessionId,
         missing: Box<MissingProject>,
     },
-    #[error("there is no directory `{}`", .0.display())]
+    #[error("no directory `{}`", .0.display())]
     NoDirectory(PathBuf),
-    #[error("the list of sessions cannot be shown")]
+    #[error("cannot show the list of sessions")]
     Picker(#[source] PickError),
 }
 
-impl From<ResumeError> for CliError {
-    fn from(error: ResumeError) -> Self {
-        let hint = |text: &str| vec![text.to_owned()];
-        let (kind, hints) = match &error {
-            ResumeError::ChosenTwice(_) => {
-                (Kind::Usage, hint("ccsync resume SESSION, or: ccsync start"))
+impl UserError for ResumeError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::ChosenTwice(_) | Self::NoTerminal | Self::NoDirectory(_) => ErrorKind::Usage,
+            Self::Offline(_) => ErrorKind::Remote,
+            Self::HeldHere { .. } | Self::HeldBy { .. } => ErrorKind::Locked,
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::ChosenTwice(_) => "name the session: `ccsync resume SESSION`; or begin one: `ccsync start`".to_owned(),
+            Self::Nothing => "list older ones with `ccsync resume --all`, or begin one with `ccsync start`".to_owned(),
+            Self::NoTerminal | Self::Picker(_) => {
+                "name it with `ccsync resume SESSION`, or take the newest with `ccsync resume --latest`".to_owned()
             }
-            ResumeError::Nothing => (
-                Kind::Failed,
-                hint("to look at all there are: ccsync resume --all; to begin one: ccsync start"),
-            ),
-            ResumeError::NoTerminal => (
-                Kind::Usage,
-                hint("ccsync resume SESSION, or: ccsync resume --latest"),
-            ),
-            ResumeError::Offline(_) => (
-                Kind::Remote,
-                vec![
-                    "to go on without a lock: the same with --offline".to_owned(),
-                    WITHOUT_LOCK.to_owned(),
-                ],
-            ),
-            ResumeError::HeldHere { .. } => (
-                Kind::Locked,
-                hint("go on in that terminal, or end it there"),
-            ),
-            ResumeError::HeldBy { session, .. } => (
-                Kind::Locked,
-                vec![
-                    format!("end it there, or: ccsync resume {session} --take-over"),
-                    "who holds which session: ccsync lock show".to_owned(),
-                ],
-            ),
-            ResumeError::NotBrought { session, .. } => {
-                (Kind::Failed, vec![format!("ccsync verify {session}")])
+            Self::Offline(_) => {
+                let offline = "to continue without a lock, add `--offline`".to_owned();
+                return vec![offline, WITHOUT_LOCK.to_owned()];
             }
-            ResumeError::Excluded { session, .. } => (
-                Kind::Failed,
-                vec![format!(
-                    "to go on without ccsync: ccsync pull {session}, then claude --resume {session}"
-                )],
-            ),
-            ResumeError::DirectoryLeftOut { .. } => {
-                (Kind::Failed, hint("to begin one without ccsync: claude"))
+            Self::HeldHere { .. } => "continue in that terminal, or exit Claude Code there".to_owned(),
+            Self::HeldBy { session, .. } => {
+                return vec![
+                    format!("exit it there, or run `ccsync resume {session} --take-over`"),
+                    "list the locks with `ccsync lock show`".to_owned(),
+                ];
             }
-            ResumeError::NoProject(session) => (
-                Kind::Failed,
-                vec![format!(
-                    "where it lies: ccsync list --json | grep {session}"
-                )],
+            Self::NotBrought { session, .. } => format!("check it with `ccsync verify {session}`"),
+            Self::Excluded { session, .. } => format!(
+                "to continue without ccsync: `ccsync pull {session}`, then `claude --resume {session}`"
             ),
-            ResumeError::ProjectMissing { session, missing } => {
-                (Kind::Failed, ways_out(session, missing))
+            Self::DirectoryLeftOut { .. } => "to begin one without ccsync, run `claude`".to_owned(),
+            Self::NoProject(session) => {
+                format!("see where it is stored with `ccsync list --json | grep {session}`")
             }
-            ResumeError::NoDirectory(path) => {
-                (Kind::Usage, vec![format!("mkdir -p {}", shell_word(path))])
-            }
-            ResumeError::Picker(_) => (
-                Kind::Failed,
-                hint("ccsync resume SESSION, or: ccsync resume --latest"),
-            ),
+            Self::ProjectMissing { session, missing } => return ways_out(session, missing),
+            Self::NoDirectory(path) => format!("create it with `mkdir -p {}`", shell_word(path)),
         };
-        Self::new(kind, error, hints)
+        vec![hint]
     }
 }
 
-/// The commands by which the project comes here.
+/// Returns the commands that bring the project to this machine.
 fn ways_out(session: &SessionId, missing: &MissingProject) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(root) = &missing.unmapped {
         hints.push(format!(
-            "if it is here: ccsync config add-placeholder {}=/its/directory",
+            "if it is here, run `ccsync config add-placeholder {}=/its/directory`",
             root.name
         ));
     }
@@ -134,14 +113,16 @@ fn ways_out(session: &SessionId, missing: &MissingProject) -> Vec<String> {
             &clone.into.to_string_lossy(),
         )));
         hints.push(format!(
-            "git clone -- {} {into}",
+            "clone it with `git clone -- {} {into}`",
             shell_word(&PathBuf::from(from))
         ));
-        hints.push(format!("if there is a clone elsewhere on this machine, in its directory: ccsync resume {session}"));
+        hints.push(format!(
+            "if another directory has a clone, run `ccsync resume {session}` there"
+        ));
     } else if let Some(directory) = &missing.directory {
         let directory = PathBuf::from(sanitize::lines(&directory.to_string_lossy()));
         hints.push(format!(
-            "if it needs no repository: mkdir -p {}",
+            "if it needs no repository, run `mkdir -p {}`",
             shell_word(&directory)
         ));
     }

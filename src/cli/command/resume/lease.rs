@@ -2,7 +2,7 @@
 
 use super::error::{ResumeError, WITHOUT_LOCK};
 use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::domain::id::SessionId;
 use crate::leasing::acquire::Acquired;
 use crate::leasing::view::LockView;
@@ -23,16 +23,16 @@ pub(super) fn agree_to_go_on_alone(
     app.out.note(&sanitize::one_line(reason));
     app.out.note(WITHOUT_LOCK);
     if offline
-        || prompt::confirm("Go on without a lock?").map_err(CliError::terminal)? == Some(true)
+        || prompt::confirm("Go on without a lock?").map_err(CommandError::Terminal)? == Some(true)
     {
         return Ok(());
     }
-    Err(CliError::cancelled())
+    Err(CommandError::Cancelled.into())
 }
 
 /// Makes a new session this process's; where the remote cannot be reached, goes on without if the person wants that. Says whether there is
 /// a lock.
-pub(in crate::cli::command) fn take_or_go_on_alone(
+pub(in crate::cli) fn take_or_go_on_alone(
     session: &SessionId,
     offline: bool,
     app: &mut App,
@@ -98,7 +98,7 @@ fn agrees_to_take_over(held: &LockView, app: &mut App) -> Result<bool, CliError>
         "{} has this session open; what is said there from now on would become a fork",
         holder(held, app)
     ));
-    Ok(prompt::confirm("Take it over?").map_err(CliError::terminal)? == Some(true))
+    Ok(prompt::confirm("Take it over?").map_err(CommandError::Terminal)? == Some(true))
 }
 
 fn held_by(session: &SessionId, held: &LockView, app: &App) -> CliError {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::error::ResumeError;
 use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::domain::id::SessionId;
 use crate::domain::project::ProjectGit;
 use crate::handoff::project_here::{
@@ -73,7 +73,7 @@ fn mend(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<
     }
     choices.push(("stop".to_owned(), Choice::Stop));
     let texts: Vec<&str> = choices.iter().map(|(text, _)| text.as_str()).collect();
-    let chosen = prompt::choose("What now", &texts).map_err(CliError::terminal)?;
+    let chosen = prompt::choose("What now", &texts).map_err(CommandError::Terminal)?;
     match chosen
         .and_then(|at| choices.get(at))
         .map(|(_, choice)| choice)
@@ -97,8 +97,8 @@ enum Choice<'a> {
 fn map(root: &UnmappedPlaceholder, app: &App) -> Result<(), CliError> {
     let question = format!("Directory of {} on this machine", root.name);
     let answer = prompt::line(&question)
-        .map_err(CliError::terminal)?
-        .ok_or_else(CliError::cancelled)?;
+        .map_err(CommandError::Terminal)?
+        .ok_or(CommandError::Cancelled)?;
     let path = app
         .env
         .home

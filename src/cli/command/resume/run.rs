@@ -18,7 +18,7 @@ use crate::lock::record::RENEWAL;
 use crate::lock::state::TakeOver;
 use crate::report::transfer::{Outcome, RemoteState, Report};
 use crate::session::launch::Launch;
-use crate::session::live::session_of;
+use crate::session::live::session_of_client;
 use crate::sys::clock::Clock;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::remove_file_if_exists;
@@ -28,7 +28,6 @@ use crate::ui::format::count;
 use crate::ui::report::extras;
 use crate::ui::sanitize;
 use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
 
 /// How often is looked whether the client has ended or has begun another session.
 const LOOK: Duration = Duration::from_millis(50);
@@ -37,13 +36,13 @@ const LOOK: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs the client for `session`, whose lock this process holds if it is `locked`, and ends with everything pushed.
-pub(in crate::cli::command) fn client(
+pub(in crate::cli) fn run_client(
     launch: &Launch<'_>,
     session: &SessionId,
     locked: bool,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    if launch.note.is_some() && launch.has_own_settings() {
+    if launch.path_notice.is_some() && launch.has_own_settings() {
         app.out
             .note("the model is not told where things are now: `--settings` is yours in this run");
     }
@@ -54,7 +53,7 @@ pub(in crate::cli::command) fn client(
     let sessions = sessions
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    if let Some(note) = launch.note {
+    if let Some(note) = launch.path_notice {
         // It has been told. What cannot be removed is written anew the next time.
         let _ = remove_file_if_exists(note);
     }
@@ -105,13 +104,13 @@ fn run_beside_backups(
     };
     let lent = lend_terminal();
     // From here on it is the client that is interrupted. What came before was meant for this program, whatever it was doing.
-    signal::check().map_err(SyncError::from)?;
+    signal::check()?;
     let mut client = launch.program(&app.env.client).start_in_terminal()?;
     let (pid, over) = (client.pid(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let backups = scope.spawn(|| back_up_until(&over, pid, sessions, &ctx));
         let status = wait(&mut client, &lent, &app.clock);
-        let was_told = lent.asked_to_end().is_some();
+        let was_told = lent.end_signal().is_some();
         // The terminal is ours again: a backup that hangs can be interrupted.
         drop(lent);
         over.store(true, Ordering::SeqCst);
@@ -147,7 +146,7 @@ fn wait(
             return Ok(status);
         }
         match asked {
-            None if lent.asked_to_end().is_some() => {
+            None if lent.end_signal().is_some() => {
                 client.ask_to_end();
                 asked = Some(clock.monotonic());
             }
@@ -169,7 +168,7 @@ fn back_up_until(
     let mut turns = 0;
     let mut last = Moment::now(ctx.clock);
     while !over.load(Ordering::SeqCst) {
-        if let Some(other) = session_of(&ctx.env.claude_dir, pid)
+        if let Some(other) = session_of_client(&ctx.env.claude_dir, pid)
             && sessions
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -312,7 +311,7 @@ fn summarise(
                 sanitize::one_line(reason)
             ));
             app.out
-                .hint("nothing is lost; when the remote is back: ccsync update");
+                .hint("nothing is lost; when the remote is back: ccsync recover");
         }
         RemoteState::UpToDate { .. } | RemoteState::NotContacted if left => {}
         RemoteState::UpToDate {

@@ -1,0 +1,289 @@
+//! `ccsync config`: what this machine is set to.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::patterns::{self, List, PatternArgs};
+use crate::cli::app::{App, current_dir};
+use crate::cli::args::{JsonFlag, PlaceholderArg};
+use crate::cli::command::init::{refuse_open, tell_of_stored};
+use crate::cli::complete;
+use crate::cli::error::{CliError, CommandError};
+use crate::cli::exit::Exit;
+use crate::config::{Config, Key};
+use crate::domain::pattern::ProjectPattern;
+use crate::domain::placeholder::PlaceholderName;
+use crate::domain::size::ByteSize;
+use crate::report::transfer::Report;
+use crate::transport::url::{RemoteUrl, redact};
+use crate::ui::sanitize::one_line;
+use crate::ui::table::{Cell, Table};
+
+/// Show or change settings
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    action: ConfigAction,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum ConfigAction {
+    /// Show all settings and placeholders
+    Show {
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// Print one setting
+    Get {
+        #[arg(help = key_help(), add = complete::setting())]
+        key: Key,
+    },
+    /// Change one setting
+    Set {
+        #[arg(help = key_help(), add = complete::setting())]
+        key: Key,
+        /// The new value
+        value: String,
+    },
+    /// Sync only these projects, and those included before
+    Include(PatternArgs),
+    /// Do not sync these projects
+    Exclude(PatternArgs),
+    /// Give a directory of this machine a placeholder
+    AddPlaceholder {
+        /// The placeholder and its directory
+        #[arg(value_name = "NAME=PATH")]
+        placeholder: PlaceholderArg,
+    },
+    /// Set the directory of a placeholder on a machine
+    SetPath {
+        /// The placeholder
+        #[arg(add = complete::placeholder())]
+        name: PlaceholderName,
+        /// Name or id of the machine, or `this`
+        #[arg(add = complete::machine_or_this())]
+        machine: String,
+        /// The directory on that machine
+        path: String,
+    },
+}
+
+fn key_help() -> String {
+    format!("One of {}", Key::NAMES.join(", "))
+}
+
+/// JSON schema, version 1.
+#[derive(Serialize)]
+struct ConfigDocument<'a> {
+    file: String,
+    id: &'a str,
+    name: &'a str,
+    /// Without its secrets.
+    remote: Option<String>,
+    paths: String,
+    days: u32,
+    /// What travels beside sessions.
+    #[serde(rename = "beside")]
+    extras: Vec<&'static str>,
+    /// Patterns; none: every project.
+    include: &'a [ProjectPattern],
+    /// Patterns.
+    exclude: &'a [ProjectPattern],
+    /// In bytes.
+    max_size: Option<u64>,
+    /// In days.
+    max_age: Option<u32>,
+    placeholders: BTreeMap<&'a str, &'a str>,
+}
+
+pub(in crate::cli) fn run(args: &ConfigArgs, app: &mut App) -> Result<Exit, CliError> {
+    match &args.action {
+        ConfigAction::Show { json } => show(json.json, app),
+        ConfigAction::Get { key } => get(*key, app),
+        ConfigAction::Set { key, value } => set(*key, value, app),
+        ConfigAction::Include(args) => patterns::change(List::Include, args, app),
+        ConfigAction::Exclude(args) => patterns::change(List::Exclude, args, app),
+        ConfigAction::AddPlaceholder { placeholder } => add_placeholder(placeholder, app),
+        ConfigAction::SetPath {
+            name,
+            machine,
+            path,
+        } => set_path(name, machine, path, app),
+    }
+}
+
+fn show(json: bool, app: &mut App) -> Result<Exit, CliError> {
+    let config = app.config()?;
+    let file = app.config_path().to_string_lossy().into_owned();
+    let document = document(&config, file);
+    if json {
+        app.print_json("config show", &document)?;
+    } else {
+        app.print(&lines(&document, &config))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn document(config: &Config, file: String) -> ConfigDocument<'_> {
+    ConfigDocument {
+        file,
+        id: config.machine.id.as_str(),
+        name: &config.machine.name,
+        remote: config.get(Key::Remote).map(|remote| redact(&remote)),
+        paths: config.paths.to_string(),
+        days: config.days,
+        extras: config.extras.iter().map(|kind| kind.name()).collect(),
+        include: &config.sync.include,
+        exclude: &config.sync.exclude,
+        max_size: config.sync.max_size.map(ByteSize::bytes),
+        max_age: config.sync.max_age,
+        placeholders: config
+            .placeholders
+            .iter()
+            .map(|(name, dir)| (name.as_str(), dir.as_str()))
+            .collect(),
+    }
+}
+
+fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
+    let mut table = Table::new(0, 1);
+    let mut fact =
+        |name: &str, value: &str| table.row([Cell::new(name), Cell::new(one_line(value))]);
+    fact("file", &document.file);
+    fact("id", document.id);
+    fact("name", document.name);
+    fact("remote", document.remote.as_deref().unwrap_or("none"));
+    fact("paths", &document.paths);
+    fact("days", &document.days.to_string());
+    fact(
+        "beside",
+        &if document.extras.is_empty() {
+            "none".to_owned()
+        } else {
+            document.extras.join(",")
+        },
+    );
+    fact(
+        "include",
+        &patterns::shown(document.include, "every project"),
+    );
+    fact("exclude", &patterns::shown(document.exclude, "none"));
+    fact(
+        "max_size",
+        config.get(Key::MaxSize).as_deref().unwrap_or("none"),
+    );
+    fact(
+        "max_age",
+        config.get(Key::MaxAge).as_deref().unwrap_or("none"),
+    );
+    for (name, dir) in &document.placeholders {
+        fact(&format!("{{{{{name}}}}}"), dir);
+    }
+    table.lines(usize::MAX)
+}
+
+fn get(key: Key, app: &mut App) -> Result<Exit, CliError> {
+    let value = app.config()?.get(key).ok_or(CommandError::Unset(key))?;
+    app.print(&[one_line(&redact(&value)).into_owned()])?;
+    Ok(Exit::Done)
+}
+
+fn set(key: Key, value: &str, app: &mut App) -> Result<Exit, CliError> {
+    let mut config = app.config()?;
+    if key == Key::Remote {
+        return change_remote(value, app);
+    }
+    config.set(key, value)?;
+    config.save(&app.config_path())?;
+    Ok(Exit::Done)
+}
+
+/// A new remote must be set up, not only written down: what is queued for the old one has to reach the new one.
+fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
+    let remote = RemoteUrl::parse(value, &current_dir()?)?;
+    refuse_open(&remote)?;
+    let request = crate::machine::set_up::SetUp {
+        remote: Some(remote),
+        ..crate::machine::set_up::SetUp::default()
+    };
+    crate::machine::set_up::set_up(
+        &app.env,
+        app.clock(),
+        app.progress(),
+        app.is_interactive(),
+        request,
+    )?;
+    Ok(Exit::Done)
+}
+
+fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, CliError> {
+    let mut config = app.config()?;
+    let dir = placeholder.directory(&app.env.home, &current_dir()?);
+    let dir = dir
+        .to_str()
+        .ok_or_else(|| CommandError::NotUnicode(dir.to_string_lossy().into_owned()))?;
+    config.set_placeholder(placeholder.name.clone(), dir, &app.env)?;
+    config.save(&app.config_path())?;
+    tell_of_stored(std::slice::from_ref(&placeholder.name), false, app);
+    Ok(Exit::Done)
+}
+
+fn set_path(
+    name: &PlaceholderName,
+    machine: &str,
+    path: &str,
+    app: &mut App,
+) -> Result<Exit, CliError> {
+    let remote = crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
+    let me = app.config()?.machine;
+    if ["this", &me.name, me.id.as_str()].contains(&machine) {
+        tell_of_stored(std::slice::from_ref(name), true, app);
+    }
+    // The path is written down here either way; the other machines learn of it once it is sent.
+    Ok(Exit::of_report(&Report {
+        remote,
+        ..Report::default()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Machine;
+
+    fn config() -> Config {
+        let machine = Machine {
+            id: "0123456789abcdef".repeat(2).parse().unwrap(),
+            name: "laptop".to_owned(),
+            host: None,
+        };
+        let mut config = Config::new(machine).unwrap();
+        config.remote = Some("https://al:secret@host/s.git".to_owned());
+        config.sync.exclude = vec![
+            "~/secret".parse().unwrap(),
+            "github.com/acme/*".parse().unwrap(),
+        ];
+        config.sync.max_size = Some("200MB".parse().unwrap());
+        config
+            .placeholders
+            .insert("WORK".parse().unwrap(), "/srv/work".to_owned());
+        config
+    }
+
+    #[test]
+    fn config_text_hides_secrets() {
+        let config = config();
+        insta::assert_snapshot!(
+            lines(&document(&config, "/c/config.toml".to_owned()), &config).join("\n")
+        );
+    }
+
+    #[test]
+    fn config_json_has_every_field() {
+        let config = config();
+        insta::assert_snapshot!(
+            serde_json::to_string_pretty(&document(&config, "/c".to_owned())).unwrap()
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! `ccsync config`: the settings of this machine.
+
+mod command;
+mod patterns;
+
+pub(in crate::cli) use command::{ConfigArgs, run};

@@ -1,0 +1,55 @@
+//! Runs `ccsync init`.
+
+use std::path::PathBuf;
+
+use super::args::InitArgs;
+use super::{placeholders, remote, show};
+use crate::cli::app::{App, current_dir};
+use crate::cli::args::PlaceholderArg;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::placeholder::PlaceholderName;
+use crate::machine::set_up::{SetUp, set_up};
+use crate::report::transfer::RemoteState;
+
+pub(in crate::cli) fn run(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
+    let chosen = remote::choose(args, app)?;
+    let request = SetUp {
+        remote: chosen.remote.clone(),
+        name: args.name.clone(),
+        placeholders: placeholders_given(&args.add_placeholder, app)?,
+        adopt: args.yes,
+        new_id: args.new_id,
+    };
+    let git_may_ask = app.is_interactive() && !chosen.without_questions;
+    let done = set_up(&app.env, app.clock(), app.progress(), git_may_ask, request);
+    let mut report = done.map_err(|error| chosen.explain(error))?;
+    if (report.first_time || report.moved) && args.may_ask(app) {
+        placeholders::ask(&mut report, app)?;
+    }
+    if args.json.json {
+        app.print_json("init", &show::document(&report, chosen.repository.as_ref()))?;
+    } else {
+        app.print(&show::lines(&report, chosen.repository.as_ref()))?;
+        show::hints(&report, app);
+        let given = args.add_placeholder.iter().map(|given| given.name.clone());
+        let learnt = report
+            .learnt
+            .iter()
+            .map(|placeholder| placeholder.name.clone());
+        placeholders::tell_of_stored(&given.chain(learnt).collect::<Vec<_>>(), true, app);
+    }
+    let unreached = matches!(report.remote, RemoteState::Queued { .. });
+    Ok(if unreached { Exit::Queued } else { Exit::Done })
+}
+
+fn placeholders_given(
+    args: &[PlaceholderArg],
+    app: &App,
+) -> Result<Vec<(PlaceholderName, PathBuf)>, CliError> {
+    let cwd = current_dir()?;
+    Ok(args
+        .iter()
+        .map(|arg| (arg.name.clone(), arg.directory(&app.env.home, &cwd)))
+        .collect())
+}

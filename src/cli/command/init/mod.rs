@@ -1,0 +1,15 @@
+//! `ccsync init`: gives this machine an id, a name and a remote, and changes any of them.
+
+mod args;
+mod command;
+mod ensure;
+mod error;
+mod placeholders;
+mod remote;
+mod show;
+
+pub(in crate::cli) use args::InitArgs;
+pub(in crate::cli) use command::run;
+pub(in crate::cli) use ensure::{ensure, notice_copy};
+pub(in crate::cli) use placeholders::tell_of_stored;
+pub(in crate::cli) use remote::refuse_open;

@@ -1,0 +1,24 @@
+//! `ccsync recover`: after a crash, pushes what is left here and releases its locks.
+
+use super::init;
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+
+/// After a crash: push what is left and release the locks
+///
+/// Every push does that, too. If another machine has taken a session over in the
+/// meantime, the turns that only this machine has become a fork.
+#[derive(Debug, clap::Args)]
+#[command(alias = "update")]
+pub(crate) struct RecoverArgs {
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+pub(in crate::cli) fn run(args: &RecoverArgs, app: &mut App) -> Result<Exit, CliError> {
+    init::ensure(app)?;
+    let finished = crate::handoff::resume::finish(&app.context()?, &Default::default())?;
+    app.print_report("recover", &finished.report, args.json.json)
+}

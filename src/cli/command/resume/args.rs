@@ -1,0 +1,46 @@
+//! Arguments of `ccsync resume`, and those that `ccsync start` shares with it.
+
+use std::ffi::OsString;
+
+use crate::cli::complete;
+use crate::domain::id::SessionId;
+
+/// Continue a session, started here or on another machine
+///
+/// Pulls, lets you choose a session, takes its lock, and runs Claude Code in its
+/// directory. While Claude Code runs, new turns are backed up. When it ends, they are
+/// pushed and the lock is released. The exit code is that of Claude Code.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ResumeArgs {
+    /// Session ID or unique prefix [default: choose from a list]
+    #[arg(add = complete::session())]
+    pub(super) session: Option<SessionId>,
+    /// Continue the most recent session
+    #[arg(long, conflicts_with = "session")]
+    pub(super) latest: bool,
+    /// Only sessions last written by this machine
+    #[arg(long, value_name = "MACHINE", add = complete::machine())]
+    pub(super) from: Option<String>,
+    /// Include older sessions
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Only sessions whose project path contains this text
+    #[arg(long, value_name = "TEXT")]
+    pub(super) project: Option<String>,
+    /// Take the lock over if another machine holds it
+    #[arg(long)]
+    pub(super) take_over: bool,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+/// How Claude Code is run, for a session that is continued or new.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct RunArgs {
+    /// Continue without a lock if the remote cannot be reached
+    #[arg(long)]
+    pub(in crate::cli) offline: bool,
+    /// Arguments for Claude Code
+    #[arg(last = true, value_name = "CLAUDE ARGS")]
+    pub(in crate::cli) client: Vec<OsString>,
+}

@@ -1,0 +1,15 @@
+//! `ccsync resume`: continues a session under its lock; `ccsync start` shares most of it.
+
+mod args;
+mod choose;
+mod command;
+mod error;
+mod lease;
+mod place;
+mod run;
+
+pub(in crate::cli) use args::{ResumeArgs, RunArgs};
+pub(in crate::cli) use command::{begin, run};
+pub(in crate::cli) use error::ResumeError;
+pub(in crate::cli) use lease::take_or_go_on_alone;
+pub(in crate::cli) use run::run_client;

@@ -1,0 +1,274 @@
+//! The command line as a whole: every command, the groups of the help, and which code runs.
+
+use std::fmt::Write as _;
+
+use clap::builder::Styles;
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+
+use super::app::App;
+use super::args::GlobalArgs;
+use super::command::apply::ApplyArgs;
+use super::command::completions::CompletionsArgs;
+use super::command::config::ConfigArgs;
+use super::command::demo::DemoArgs;
+use super::command::doctor::DoctorArgs;
+use super::command::import::ImportArgs;
+use super::command::init::InitArgs;
+use super::command::install_docs::InstallDocsArgs;
+use super::command::list::ListArgs;
+use super::command::lock::LockArgs;
+use super::command::log::LogArgs;
+use super::command::machine::MachineArgs;
+use super::command::man::ManArgs;
+use super::command::milestone::MilestoneArgs;
+use super::command::note::NoteArgs;
+use super::command::notes::NotesArgs;
+use super::command::pull::PullArgs;
+use super::command::push::PushArgs;
+use super::command::recover::RecoverArgs;
+use super::command::repair::RepairArgs;
+use super::command::restore::RestoreArgs;
+use super::command::resume::ResumeArgs;
+use super::command::search::SearchArgs;
+use super::command::show::ShowArgs;
+use super::command::start::StartArgs;
+use super::command::status::StatusArgs;
+use super::command::sync::SyncArgs;
+use super::command::undo::UndoArgs;
+use super::command::verify::VerifyArgs;
+use super::command::{
+    apply, completions, config, demo, doctor, import, init, install_docs, list, lock, log, machine,
+    man, milestone, note, notes, pull, push, recover, repair, restore, resume, search, show, start,
+    status, sync, undo, verify,
+};
+use super::error::CliError;
+use super::examples::help_section;
+use super::exit::Exit;
+
+/// Keep Claude Code sessions in a private git repository and continue them on any machine
+#[derive(Debug, Parser)]
+#[command(
+    name = "ccsync",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Resume(ResumeArgs),
+    Start(StartArgs),
+    Push(PushArgs),
+    Pull(PullArgs),
+    Sync(SyncArgs),
+    Status(StatusArgs),
+    Note(NoteArgs),
+
+    List(ListArgs),
+    Show(ShowArgs),
+    Search(SearchArgs),
+    Notes(NotesArgs),
+    Lock(LockArgs),
+
+    Log(LogArgs),
+    Undo(UndoArgs),
+    Restore(RestoreArgs),
+    Milestone(MilestoneArgs),
+
+    Doctor(DoctorArgs),
+    Recover(RecoverArgs),
+    Verify(VerifyArgs),
+    Repair(RepairArgs),
+
+    Init(InitArgs),
+    Config(ConfigArgs),
+    Machine(MachineArgs),
+    Apply(ApplyArgs),
+    Import(ImportArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+    InstallDocs(InstallDocsArgs),
+    Demo(DemoArgs),
+    Help(HelpArgs),
+}
+
+/// Show the help of a command
+#[derive(Debug, clap::Args)]
+pub(super) struct HelpArgs {
+    /// The command [default: all commands]
+    #[arg(value_name = "COMMAND")]
+    pub(super) command: Vec<String>,
+}
+
+/// Groups of the commands in the help: the title, and the first command of the group.
+const GROUPS: [(&str, &str); 5] = [
+    ("Daily use", "resume"),
+    ("Look", "list"),
+    ("History", "log"),
+    ("Check and repair", "doctor"),
+    ("Set up", "init"),
+];
+
+/// Returns the command line with its commands in groups.
+pub(super) fn command_line() -> clap::Command {
+    let command = add_examples(Cli::command(), "");
+    let names = complete_names(&command);
+    let command = command.mut_subcommands(|subcommand| match subcommand.get_name() {
+        "help" | "man" => subcommand.mut_arg("command", |arg| arg.add(names.clone())),
+        _ => subcommand,
+    });
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}{{options}}{{after-help}}",
+        grouped_commands(&command)
+    );
+    command.help_template(template)
+}
+
+/// Completes the names of the commands.
+fn complete_names(command: &clap::Command) -> ArgValueCandidates {
+    let shown = command.get_subcommands().filter(|c| !c.is_hide_set());
+    let names = shown.map(|c| (c.get_name().to_owned(), c.get_about().cloned()));
+    let names: Vec<_> = names.collect();
+    ArgValueCandidates::new(move || {
+        let candidates = names.iter().cloned();
+        candidates
+            .map(|(name, about)| CompletionCandidate::new(name).help(about))
+            .collect()
+    })
+}
+
+/// Returns the commands for the help, followed by the heading of the options.
+fn grouped_commands(command: &clap::Command) -> String {
+    let styles = Styles::default();
+    let (header, literal) = (styles.get_header(), styles.get_literal());
+    let mut text = String::new();
+
+    let is_shown = |c: &&clap::Command| !c.is_hide_set();
+    let shown: Vec<_> = command.get_subcommands().filter(is_shown).collect();
+    let names = shown.iter().map(|c| c.get_name().len());
+    let width = names.max().unwrap_or_default();
+    for subcommand in shown {
+        let name = subcommand.get_name();
+        if let Some((title, _)) = GROUPS.iter().find(|(_, first)| *first == name) {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}{header}{title}:{header:#}");
+        }
+        let about = subcommand.get_about().cloned().unwrap_or_default();
+        let _ = writeln!(text, "  {literal}{name:width$}{literal:#}  {about}");
+    }
+    let _ = writeln!(text, "\n{header}Options:{header:#}");
+    text
+}
+
+/// Adds the examples to the help of a command and of all below it; `path` is its words.
+fn add_examples(command: clap::Command, path: &str) -> clap::Command {
+    let mut after_help = help_section(path);
+    if path.is_empty() {
+        after_help += &exit_codes();
+    }
+    command
+        .after_help(after_help)
+        .mut_subcommands(|subcommand| {
+            let path = format!("{path} {}", subcommand.get_name());
+            add_examples(subcommand, path.trim_start())
+        })
+}
+
+fn exit_codes() -> String {
+    let line = |exit: &Exit| format!("\n  {:>3}  {}", exit.code(), exit.meaning());
+    let lines: String = Exit::ALL.iter().map(line).collect();
+    format!("\n\nExit codes:{lines}")
+}
+
+/// Runs a command.
+pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
+    match command {
+        Command::Resume(args) => resume::run(args, app),
+        Command::Start(args) => start::run(args, app),
+        Command::Push(args) => push::run(args, app),
+        Command::Pull(args) => pull::run(args, app),
+        Command::Sync(args) => sync::run(args, app),
+        Command::Status(args) => status::run(args, app),
+        Command::Note(args) => note::run(args, app),
+        Command::List(args) => list::run(args, app),
+        Command::Show(args) => show::run(args, app),
+        Command::Search(args) => search::run(args, app),
+        Command::Notes(args) => notes::run(args, app),
+        Command::Lock(args) => lock::run(args, app),
+        Command::Log(args) => log::run(args, app),
+        Command::Undo(args) => undo::run(args, app),
+        Command::Restore(args) => restore::run(args, app),
+        Command::Milestone(args) => milestone::run(args, app),
+        Command::Doctor(args) => doctor::run(args, app),
+        Command::Recover(args) => recover::run(args, app),
+        Command::Verify(args) => verify::run(args, app),
+        Command::Repair(args) => repair::run(args, app),
+        Command::Init(args) => init::run(args, app),
+        Command::Config(args) => config::run(args, app),
+        Command::Machine(args) => machine::run(args, app),
+        Command::Apply(args) => apply::run(args, app),
+        Command::Import(args) => import::run(args, app),
+        Command::Completions(args) => completions::run(args, app),
+        Command::Man(args) => man::run(args, command_line(), app),
+        Command::InstallDocs(args) => install_docs::run(args, command_line(), app),
+        Command::Demo(args) => demo::run(args, app),
+        Command::Help(_) => unreachable!("it is replaced by `--help` before anything runs"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::examples::examples;
+
+    /// Returns the words of every command: ``, `push`, `lock show`, …
+    fn paths(command: &clap::Command, path: &str) -> Vec<String> {
+        let mut all = vec![path.to_owned()];
+        for subcommand in command.get_subcommands() {
+            let path = format!("{path} {}", subcommand.get_name());
+            all.extend(paths(subcommand, path.trim_start()));
+        }
+        all
+    }
+
+    /// Splits a line as a shell does; an example has no other quotes than these.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('"').zip([false, true].into_iter().cycle());
+        let words = parts.flat_map(|(part, is_quoted)| match is_quoted {
+            true => vec![part.to_owned()],
+            false => part.split_whitespace().map(str::to_owned).collect(),
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn args_command_line_is_consistent() {
+        command_line().debug_assert();
+    }
+
+    #[test]
+    fn help_examples_are_two_or_three_and_parse() {
+        for path in paths(&command_line(), "") {
+            let examples = examples(&path);
+            assert!((2..=3).contains(&examples.len()), "{path}: {examples:?}");
+            for example in examples.iter().filter(|e| e.line.starts_with("ccsync")) {
+                let line = example.line.split(" | ").next().unwrap();
+                let parsed = command_line().try_get_matches_from(words(line));
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+                assert!(
+                    line.starts_with(format!("ccsync {path}").trim_end()),
+                    "{line}"
+                );
+            }
+            let is_wide = |line: &str| line.chars().count() > 100;
+            assert!(!help_section(&path).lines().any(is_wide), "{path}");
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Every error with its causes, hints and exit code, as the user sees it.
+
+use super::*;
+use crate::browse::search::pattern::PatternError;
+use crate::check::repair::NoCompleteRecord;
+use crate::config::ConfigError;
+use crate::domain::id::SessionId;
+use crate::history::error::{HistoryError, MilestoneError};
+use crate::import::source::ImportError;
+use crate::leasing::error::LeaseError;
+use crate::localize::error::StoredDataError;
+use crate::machine::error::MachineError;
+use crate::machine::notes::NoteError;
+use crate::session::SessionError;
+use crate::store::StoreError;
+use crate::sys::env::EnvError;
+use crate::sys::fs::PathError;
+use crate::sys::lock::LockError;
+use crate::sys::process::ProcessError;
+use crate::sys::signal::Interrupted;
+use crate::transport::clone::CloneError;
+use crate::transport::remote::{GitSaid, Missing, RemoteError};
+use crate::transport::url::UrlError;
+use crate::ui::output::capture::captured;
+use crate::workspace::error::SyncError;
+use crate::workspace::lookup::{LookupError, LookupScope};
+use crate::workspace::setup_error::SetupError;
+
+fn shown(error: impl Into<CliError>) -> String {
+    let error = error.into();
+    let (out, err) = captured(|output| error.show(output));
+    assert_eq!(out, "");
+    format!("{err}exit {}\n", error.exit().code())
+}
+
+fn path_error(kind: io::ErrorKind) -> PathError {
+    PathError::new("write", Path::new("/h/.claude/x"), kind.into())
+}
+
+fn said() -> GitSaid {
+    GitSaid::new("fatal: one\nfatal: two\u{1b}[2J")
+}
+
+#[test]
+fn error_environment_messages_and_hints() {
+    let relative = EnvError::Relative {
+        variable: "CCSYNC_HOME",
+        path: "x".into(),
+    };
+    let programs = [
+        ProcessError::NotFound {
+            program: "claude".to_owned(),
+        },
+        ProcessError::Silent {
+            program: "gh".to_owned(),
+            after: std::time::Duration::from_secs(9),
+            stderr: String::new(),
+        },
+    ];
+    let no_home = shown(EnvError::NoHome { variable: "HOME" });
+    let shown = [no_home, shown(relative), programs.map(shown).join("\n")];
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn error_damaged_store_hint_quotes_its_path() {
+    let shown_at = |error: StoreError, store: &str| {
+        let error = CliError::from(SyncError::from(error)).about_store(Path::new(store));
+        captured(|output| error.show(output)).1
+    };
+    let damaged = || StoreError::Damaged {
+        path: "/h/store/.git/objects/ab/cd".into(),
+    };
+    let full = StoreError::Git(git2::Error::from_str(
+        "failed to write: No space left on device",
+    ));
+    let all = [
+        shown_at(damaged(), "/h/store"),
+        shown_at(damaged(), "/h/it's here/store"),
+        shown_at(full, "/h/store"),
+    ];
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn error_config_messages_and_hints() {
+    let syntax = ConfigError::Syntax {
+        path: "/c/config.toml".into(),
+        line: 3,
+        message: "unknown key `x`".to_owned(),
+    };
+    let name: crate::domain::placeholder::PlaceholderName = "WORK".parse().unwrap();
+    let invalid = crate::domain::placeholder::InvalidPlaceholder::Path("/".to_owned());
+    let errors = [
+        ConfigError::Path(path_error(io::ErrorKind::PermissionDenied)),
+        syntax,
+        ConfigError::UnknownKey {
+            key: "x".to_owned(),
+        },
+        "x".parse::<crate::config::PathsSetting>().unwrap_err(),
+        ConfigError::Placeholder {
+            name,
+            source: invalid.clone(),
+        },
+        ConfigError::ReservedPlaceholder,
+        ConfigError::Home {
+            path: "/".into(),
+            source: Some(invalid),
+        },
+    ];
+    insta::assert_snapshot!(errors.map(shown).join("\n"));
+}
+
+#[test]
+fn error_remote_messages_and_hints() {
+    let remote = || "https://***@host/s.git".to_owned();
+    let errors = [
+        RemoteError::Unreachable {
+            remote: remote(),
+            why: Missing::Connection,
+            said: said(),
+        },
+        RemoteError::Unreachable {
+            remote: remote(),
+            why: Missing::Repository,
+            said: said(),
+        },
+        RemoteError::Denied {
+            remote: remote(),
+            said: said(),
+        },
+        RemoteError::Rejected {
+            remote: remote(),
+            reason: "protected branch".to_owned(),
+            said: said(),
+        },
+        RemoteError::GitMissing,
+        RemoteError::Garbled {
+            remote: remote(),
+            what: "no refs".to_owned(),
+            said: said(),
+        },
+        RemoteError::Failed {
+            command: "push",
+            status: "exit status: 3".to_owned(),
+            said: GitSaid::new(""),
+        },
+    ];
+    insta::assert_snapshot!(errors.map(shown).join("\n"));
+}
+
+#[test]
+fn error_url_messages_and_hints() {
+    let errors = [
+        UrlError::Empty,
+        UrlError::LeadingDash,
+        UrlError::ControlCharacter,
+        UrlError::Helper("ext".to_owned()),
+        UrlError::Scheme("ftp".to_owned()),
+        UrlError::Host,
+        UrlError::NoPath,
+    ];
+    insta::assert_snapshot!(errors.map(shown).join("\n"));
+}
+
+#[test]
+fn error_lock_and_path_messages_and_hints() {
+    let errors = [
+        LockError::Busy { pid: Some(7) },
+        LockError::Interrupted(Interrupted),
+        LockError::Path(path_error(io::ErrorKind::StorageFull)),
+    ];
+    insta::assert_snapshot!(errors.map(shown).join("\n"));
+}
+
+#[test]
+fn error_command_messages_and_hints() {
+    let broken = || io::Error::from(io::ErrorKind::NotConnected);
+    let errors = [
+        CommandError::Stdout(broken()),
+        CommandError::Terminal(broken()),
+        CommandError::Cancelled,
+        CommandError::ConfirmationNeeded {
+            action: "forgetting a machine".to_owned(),
+            flag: "--yes",
+        },
+        CommandError::CurrentDir(broken()),
+        CommandError::NotUnicode("/x".to_owned()),
+        CommandError::Unset(Key::Remote),
+        CommandError::NoSuchPattern("/x".parse().unwrap()),
+        CommandError::NothingToImport,
+        CommandError::Story("the fork is missing".to_owned()),
+    ];
+    let shown = errors.map(shown).join("\n") + "\n" + &internal();
+    insta::assert_snapshot!(shown);
+}
+
+fn internal() -> String {
+    let error = CliError::internal(io::Error::from(io::ErrorKind::NotConnected));
+    let (_, err) = captured(|output| error.show(output));
+    format!("{err}exit {}\n", error.exit().code())
+}
+
+#[test]
+fn error_session_messages_and_hints() {
+    let session = || id("a");
+    let path = || "/h/.claude/x".into();
+    let errors = [
+        SessionError::Running {
+            session: session(),
+            pid: 7,
+        },
+        SessionError::Link { path: path() },
+        SessionError::NoPlace {
+            name: crate::domain::path::RelativeName::new("x").unwrap(),
+        },
+        SessionError::Changed { path: path() },
+    ];
+    let stored = [
+        StoredDataError::Inconsistent { session: session() },
+        StoredDataError::Oversized {
+            session: session(),
+            source: crate::rewrite::Oversized,
+        },
+    ];
+    let shown = [errors.map(shown).join("\n"), stored.map(shown).join("\n")];
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn error_store_messages_and_hints() {
+    let errors = [
+        StoreError::Newer { found: 2 },
+        StoreError::TooMany,
+        StoreError::Lock {
+            commit: "1a2b3c4d5e".repeat(4).parse().unwrap(),
+            what: "generation out of range",
+        },
+        StoreError::Segment {
+            path: "sessions/x".to_owned(),
+        },
+    ];
+    insta::assert_snapshot!(errors.map(shown).join("\n"));
+}
+
+#[test]
+fn error_lookup_messages_and_hints() {
+    let errors = [
+        LookupScope::Store.no_session(&id("a")),
+        LookupScope::Here.no_session(&id("a")),
+        LookupScope::Anywhere.no_session(&id("a")),
+        LookupError::AmbiguousSession {
+            prefix: id("a"),
+            candidates: vec![id("a1"), id("a2"), id("a3"), id("a4"), id("a5")],
+        },
+        LookupError::NoMachine {
+            name: "x".to_owned(),
+        },
+        LookupError::AmbiguousMachine {
+            name: "x".to_owned(),
+            count: 2,
+        },
+    ];
+    insta::assert_snapshot!(errors.map(shown).join("\n"));
+}
+
+#[test]
+fn error_machine_messages_and_hints() {
+    let name = || "it's".to_owned();
+    let errors = [
+        MachineError::NameTaken { name: name() },
+        MachineError::NotThisMachine { name: name() },
+        MachineError::ThisMachine { name: name() },
+        MachineError::Busy {
+            name: name(),
+            locks: 2,
+        },
+    ];
+    let setup = [
+        SetupError::NotSetUp,
+        SetupError::ConfigLost {
+            path: "/c/config.toml".into(),
+            store: "/d/store".into(),
+        },
+        SetupError::ForeignStore {
+            remote: "git@host:s.git".to_owned(),
+        },
+    ];
+    let shown = [errors.map(shown).join("\n"), setup.map(shown).join("\n")];
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn error_history_messages_and_hints() {
+    let commit = || "1a2b".to_owned();
+    let history = [
+        HistoryError::NoSuchCommit { commit: commit() },
+        HistoryError::AmbiguousCommit { commit: commit() },
+        HistoryError::NotInCommit {
+            session: id("a"),
+            commit: "1a2b3c4d5e".repeat(4).parse().unwrap(),
+        },
+        HistoryError::NotRestored {
+            session: id("a"),
+            reason: "no place for it".to_owned(),
+        },
+    ];
+    let name = || "x".parse().unwrap();
+    let milestones = [
+        MilestoneError::Empty,
+        MilestoneError::Exists { name: name() },
+        MilestoneError::NotFound { name: name() },
+    ];
+    let shown = [
+        history.map(shown).join("\n"),
+        milestones.map(shown).join("\n"),
+    ];
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn error_operation_messages_and_hints() {
+    let source_name = || "`/x`".to_owned();
+    let errors = [
+        SyncError::from(LeaseError::Contended {
+            session: id("a"),
+            attempts: 5,
+        }),
+        NoteError::Empty.into(),
+        NoteError::TooLong(5000).into(),
+        PatternError::Empty.into(),
+        ImportError::Missing { path: "/x".into() }.into(),
+        ImportError::Ours {
+            source_name: source_name(),
+        }
+        .into(),
+        ImportError::Unknown {
+            source_name: source_name(),
+        }
+        .into(),
+        NoCompleteRecord { session: id("a") }.into(),
+        Interrupted.into(),
+    ];
+    insta::assert_snapshot!(errors.map(shown).join("\n"));
+}
+
+fn id(text: &str) -> SessionId {
+    text.parse().unwrap()
+}
+
+#[test]
+fn error_clone_messages_and_hints() {
+    let remote = || "git@host:al/it's.git".to_owned();
+    let of = |source| CloneError::Remote {
+        source,
+        remote: remote(),
+    };
+    let errors = [
+        CloneError::Occupied {
+            directory: "/h/work/my app".into(),
+        },
+        CloneError::Path(path_error(io::ErrorKind::PermissionDenied)),
+        of(RemoteError::Denied {
+            remote: remote(),
+            said: said(),
+        }),
+        of(RemoteError::Unreachable {
+            remote: remote(),
+            why: Missing::Repository,
+            said: said(),
+        }),
+        of(RemoteError::GitMissing),
+        CloneError::Interrupted(Interrupted),
+    ];
+    insta::assert_snapshot!(errors.map(|error| shown(SyncError::from(error))).join("\n"));
+}
+
+#[test]
+fn error_each_kind_has_its_exit_code() {
+    let code = |e: CliError| e.exit().code();
+    assert_eq!(code(SetupError::NotSetUp.into()), 1);
+    assert_eq!(code(UrlError::Empty.into()), 2);
+    assert_eq!(code(LockError::Busy { pid: None }.into()), 75);
+    assert_eq!(code(Interrupted.into()), 130);
+    assert_eq!(code(CliError::internal(io::Error::other("x"))), 70);
+}

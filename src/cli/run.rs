@@ -1,0 +1,102 @@
+//! The run of the program: parses the arguments, runs a command, reports an error.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::FromArgMatches;
+use clap::error::ErrorKind;
+
+use super::app::App;
+use super::command::demo::{is_stand_in, run_stand_in};
+use super::command_line::{self, Cli, Command, command_line};
+use super::error::CliError;
+use super::exit::Exit;
+use super::panic::{bare_output, guarded};
+use super::shell::answer_shell;
+use crate::sys::env::Env;
+use crate::sys::{fs, signal};
+use crate::ui::output::Output;
+use crate::workspace::paths::store_path;
+
+/// Runs the program with the arguments of this process, and returns its exit code.
+pub fn main() -> ExitCode {
+    guarded(run).into()
+}
+
+fn run() -> Exit {
+    fs::restrict_umask();
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if is_stand_in(args.first().map(OsString::as_os_str)) {
+        let ended = run_stand_in(&args);
+        return ended.unwrap_or_else(|e| report_error(&mut bare_output(), &e));
+    }
+    match answer_shell(command_line, args.clone()) {
+        Ok(false) => {}
+        Ok(true) => return Exit::Done,
+        Err(e) => return show_parse_error(&e),
+    }
+    let cli = match parse(args) {
+        Ok(cli) => cli,
+        Err(e) => return show_parse_error(&e),
+    };
+    let env = match Env::read() {
+        Ok(env) => env,
+        Err(e) => return report_error(&mut bare_output(), &e.into()),
+    };
+
+    let mut app = App::new(env, &cli.global);
+    let done = listen_for_signals().and_then(|()| command_line::run(&cli.command, &mut app));
+
+    match done {
+        Ok(exit) => exit,
+        Err(e) => {
+            let store = store_path(&app.env);
+            report_error(&mut app.out, &e.about_store(&store))
+        }
+    }
+}
+
+/// Parses the arguments. `help COMMAND` is the same as `COMMAND --help`, and `man` knows the
+/// same commands.
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = command_line();
+    let matches = command.try_get_matches_from_mut(args)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut command))?;
+    let named = match &cli.command {
+        Command::Help(help) => help_of(&help.command),
+        Command::Man(man) => help_of(&man.command),
+        _ => return Ok(cli),
+    };
+    let is_found = named.kind() == ErrorKind::DisplayHelp;
+    if is_found && matches!(cli.command, Command::Man(_)) {
+        return Ok(cli);
+    }
+    Err(named)
+}
+
+/// Returns the help of the command that `words` name, or an error if there is none.
+fn help_of(words: &[String]) -> clap::Error {
+    let words = words.iter().map(String::as_str);
+    let with_help = ["ccsync"].into_iter().chain(words).chain(["--help"]);
+    let parsed = command_line().try_get_matches_from(with_help);
+    parsed.expect_err("the parser stops at `--help`")
+}
+
+/// Prints the help or version to standard output, anything else as wrong usage.
+fn show_parse_error(error: &clap::Error) -> Exit {
+    // A closed stream means that the output is not wanted.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
+        _ => Exit::Usage,
+    }
+}
+
+fn listen_for_signals() -> Result<(), CliError> {
+    signal::install().map_err(CliError::internal)
+}
+
+fn report_error(out: &mut Output, error: &CliError) -> Exit {
+    error.show(out);
+    error.exit()
+}

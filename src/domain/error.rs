@@ -1,0 +1,77 @@
+//! Every error that a user can meet has a kind and hints. Both are given where the error is defined.
+//!
+//! Must not know any error.
+
+use std::error::Error;
+
+/// Category of an error; selects the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorKind {
+    /// Something on this machine has to be changed first.
+    Failed,
+    /// The network or the remote failed; local work can go on.
+    Remote,
+    /// This machine's store is damaged and can be fetched again.
+    DamagedStore,
+    /// The command line is wrong.
+    Usage,
+    /// Another process or machine holds the session's lock.
+    Locked,
+    /// Another `ccsync` is running on this machine.
+    Busy,
+    /// The user interrupted or cancelled.
+    Interrupted,
+    /// A bug in this program.
+    Internal,
+}
+
+/// An error that a user can meet.
+pub trait UserError: Error + Send + Sync + 'static {
+    /// The category.
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Failed
+    }
+
+    /// Each is one line: what to do, with the exact command.
+    fn hints(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Returns true if only one session is affected, so that the others can go on.
+    fn is_about_one_session(&self) -> bool {
+        false
+    }
+}
+
+impl Error for Box<dyn UserError> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        (**self).source()
+    }
+}
+
+/// How ccsync is updated. The name is somebody else's in the package registries.
+pub const UPDATE_CCSYNC: &str =
+    "update ccsync the way it was installed; in a checkout: `git pull && cargo install --path .`";
+
+/// The hint for a bug in this program.
+pub fn please_report() -> String {
+    format!(
+        "please report these lines and the command you typed; this is ccsync {}",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// Returns an error and its causes as one line of text.
+pub fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,74 @@
+//! What can go wrong between stored lines and local text.
+
+use crate::domain::error::{ErrorKind, UserError};
+use crate::domain::id::SessionId;
+use crate::rewrite::Oversized;
+use crate::session::SessionError;
+use crate::store::StoreError;
+use crate::sys::fs::PathError;
+use crate::sys::signal::Interrupted;
+
+/// Why a session cannot be turned into local text, or the other way.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredDataError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Claude Code's files.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// A file.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The user interrupted.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// A manifest that passed its checks contradicts the text it describes.
+    #[error("session {session} in the store contradicts its manifest")]
+    Inconsistent {
+        /// Which session.
+        session: SessionId,
+    },
+    /// A few bytes in the store stand for very many here.
+    #[error("cannot use session {session} from the store")]
+    Oversized {
+        /// Which session.
+        session: SessionId,
+        /// Why.
+        source: Oversized,
+    },
+}
+
+impl UserError for StoredDataError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store(e) => e.kind(),
+            Self::Session(e) => e.kind(),
+            Self::Path(e) => e.kind(),
+            Self::Interrupted(e) => e.kind(),
+            Self::Inconsistent { .. } | Self::Oversized { .. } => ErrorKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(e) => e.hints(),
+            Self::Session(e) => e.hints(),
+            Self::Path(e) => e.hints(),
+            Self::Interrupted(e) => e.hints(),
+            Self::Inconsistent { .. } | Self::Oversized { .. } => {
+                vec!["run `ccsync push` on a machine that has the session".to_owned()]
+            }
+        }
+    }
+
+    fn is_about_one_session(&self) -> bool {
+        match self {
+            Self::Store(e) => e.is_about_one_session(),
+            Self::Session(e) => e.is_about_one_session(),
+            Self::Path(e) => e.is_about_one_session(),
+            Self::Interrupted(_) => false,
+            Self::Inconsistent { .. } | Self::Oversized { .. } => true,
+        }
+    }
+}

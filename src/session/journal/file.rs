@@ -1,0 +1,124 @@
+//! The journals on the disk: finding, reading and rewriting them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+use super::change::{Change, JournalLine, to_line};
+use crate::session::SessionError;
+use crate::sys::fs::{FileStamp, PathError, read, write_atomic};
+
+/// Name of the journal in its directory.
+const JOURNAL: &str = "journal.jsonl";
+
+/// The directory of one journal, with the time at which its pull began.
+pub(super) struct JournalDir {
+    pub(super) path: PathBuf,
+    pub(super) time: DateTime<Utc>,
+}
+
+/// One change and everything that a journal records about it.
+pub(super) struct Entry {
+    pub(super) change: Change,
+    pub(super) path: PathBuf,
+    /// The file before the change.
+    pub(super) was: Option<FileStamp>,
+    /// The file that the change left; `None` if the change was perhaps not made.
+    pub(super) left: Option<FileStamp>,
+}
+
+/// The entries of a journal.
+#[derive(Default)]
+pub(super) struct Entries {
+    pub(super) list: Vec<Entry>,
+    /// An undo went through the journal.
+    pub(super) was_undone: bool,
+}
+
+/// Returns the path of the journal in its directory.
+pub(super) fn journal_path(directory: &Path) -> PathBuf {
+    directory.join(JOURNAL)
+}
+
+/// Lists the journals below `root`, the oldest first.
+pub(super) fn journals(root: &Path) -> Vec<JournalDir> {
+    let journal = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let time = name.split('-').next()?;
+        let time = NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%S%.fZ").ok()?;
+        Some(JournalDir {
+            path: entry.path(),
+            time: time.and_utc(),
+        })
+    };
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    let mut journals: Vec<_> = entries.filter_map(journal).collect();
+    journals.sort_by(|a, b| (a.time, &a.path).cmp(&(b.time, &b.path)));
+    journals
+}
+
+/// Reads a journal; the last change may not have been made. `None` if nothing was ever entered.
+pub(super) fn read_journal(directory: &Path) -> Result<Option<Entries>, SessionError> {
+    let path = journal_path(directory);
+    let text = match read(&path) {
+        Ok(text) => text,
+        Err(e) if e.is_not_found() => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    let mut entries = Entries::default();
+    for line in text.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        match serde_json::from_slice::<JournalLine<Change>>(line) {
+            Ok(line) => entries.add(line),
+            // Its process died while it wrote the line, before it made the change.
+            Err(_) if text.last() != Some(&b'\n') => break,
+            Err(source) => return Err(SessionError::Journal { path, source }),
+        }
+    }
+    Ok(Some(entries))
+}
+
+impl Entries {
+    fn add(&mut self, JournalLine { change, was }: JournalLine<Change>) {
+        match change {
+            Change::Undone => self.was_undone = true,
+            Change::Done { path, stamp } => {
+                let entry = self.list.iter_mut().rfind(|entry| entry.path == path);
+                if let Some(entry) = entry {
+                    entry.left = Some(stamp);
+                }
+            }
+            change => self.list.extend(Entry::new(change, was)),
+        }
+    }
+}
+
+impl Entry {
+    fn new(change: Change, was: Option<FileStamp>) -> Option<Self> {
+        Some(Self {
+            path: change.changed_path()?.to_owned(),
+            change,
+            was,
+            left: None,
+        })
+    }
+}
+
+/// Replaces a journal by the entries that an undo left.
+pub(super) fn write_journal(directory: &Path, entries: &[Entry]) -> Result<(), SessionError> {
+    let path = journal_path(directory);
+    let fail = |source| PathError::new("write", &path, source);
+    let mut text = to_line(&Change::Undone).map_err(fail)?;
+    for entry in entries {
+        let line = JournalLine {
+            change: &entry.change,
+            was: entry.was,
+        };
+        text.extend(to_line(&line).map_err(fail)?);
+        if let Some(stamp) = entry.left {
+            let path = entry.path.clone();
+            text.extend(to_line(&Change::Done { path, stamp }).map_err(fail)?);
+        }
+    }
+    Ok(write_atomic(&path, &text)?)
+}

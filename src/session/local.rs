@@ -1,0 +1,45 @@
+//! One session on this machine: its directory and the stamps of its files.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::files::{file_path, transcript_path};
+use crate::domain::id::SessionId;
+use crate::domain::session_file::SessionFile;
+use crate::sys::fs::FileStamp;
+
+/// A session on this machine.
+#[derive(Debug, Clone)]
+pub struct LocalSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Its project directory, `projects/<name>`.
+    pub directory: PathBuf,
+    /// All files that the client keeps of it.
+    pub files: BTreeMap<SessionFile, FileStamp>,
+}
+
+impl LocalSession {
+    /// Returns the path of a file of the session.
+    pub fn path(&self, file: &SessionFile) -> PathBuf {
+        file_path(&self.directory, &self.id, file)
+    }
+
+    /// Returns the path of the transcript.
+    pub fn transcript_path(&self) -> PathBuf {
+        transcript_path(&self.directory, &self.id)
+    }
+
+    /// Returns the name of the project directory; empty if it is not UTF-8 (the client writes ASCII).
+    pub fn directory_name(&self) -> &str {
+        self.directory
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+    }
+
+    /// Returns the bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.values().map(|stamp| stamp.len).sum()
+    }
+}

@@ -1,0 +1,73 @@
+//! Reading and writing the JSON files of the store, each with the version of its format.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::placeholder::InvalidPlaceholder;
+
+/// The format version that this program writes. It reads older ones and refuses newer ones.
+pub const FORMAT: u32 = 2;
+
+/// Largest file that is parsed. The manifest of a transcript of 200 MB has about 100 KB.
+pub(crate) const MAX_MANIFEST_BYTES: usize = 16 << 20;
+
+/// Why a file of the store was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Not JSON of the expected shape.
+    #[error("the manifest is malformed")]
+    Malformed(#[source] serde_json::Error),
+    /// Written by a newer version of this program.
+    #[error("the manifest has format {0}, this ccsync reads up to {FORMAT}; update ccsync")]
+    Newer(u32),
+    /// Its fields contradict each other, or are out of range.
+    #[error("the manifest is inconsistent: {0}")]
+    Inconsistent(&'static str),
+    /// It holds an invalid placeholder.
+    #[error("the manifest holds a bad root")]
+    Placeholder(#[from] InvalidPlaceholder),
+    /// Larger than such a file may be.
+    #[error("the manifest has {bytes} bytes, the limit is {limit}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The largest size.
+        limit: usize,
+    },
+}
+
+/// The part of every format that names its version.
+#[derive(Deserialize)]
+struct Versioned {
+    format: u32,
+}
+
+/// Parses `json`. Refuses a newer format before it parses anything else.
+pub(crate) fn parse_versioned<T: DeserializeOwned>(json: &[u8]) -> Result<T, ManifestError> {
+    let (bytes, limit) = (json.len(), MAX_MANIFEST_BYTES);
+    if bytes > limit {
+        return Err(ManifestError::TooLarge { bytes, limit });
+    }
+    let version: Versioned = serde_json::from_slice(json).map_err(ManifestError::Malformed)?;
+    if version.format > FORMAT {
+        return Err(ManifestError::Newer(version.format));
+    }
+    serde_json::from_slice(json).map_err(ManifestError::Malformed)
+}
+
+/// Returns an error that names the `problem` if `holds` is false.
+pub(crate) fn require(holds: bool, problem: &'static str) -> Result<(), ManifestError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(ManifestError::Inconsistent(problem))
+    }
+}
+
+/// Returns indented JSON with a final newline, for readers of the store and `git log -p`.
+pub(crate) fn to_json(value: &impl Serialize) -> Vec<u8> {
+    let mut json = serde_json::to_vec_pretty(value)
+        .expect("maps with text keys and plain values always serialise");
+    json.push(b'\n');
+    json
+}

@@ -1,0 +1,167 @@
+//! Opening a commit, and finding the files and directories in it.
+
+use git2::{ObjectType, Oid};
+use serde::Deserialize;
+
+use crate::domain::id::CommitId;
+use crate::store::error::StoreError;
+use crate::store::format::json::{MAX_MANIFEST_BYTES, ManifestError, parse_versioned};
+use crate::store::layout::{FORMAT_FILE, SESSIONS};
+use crate::store::objects::reader::Objects;
+use crate::store::objects::tree::{find_entry, read_tree};
+use crate::store::repository::Store;
+
+/// Maximum number of notes, or of other small files of one kind, that are read.
+const MAX_STEMS: usize = 10_000;
+
+/// The contents of one commit.
+pub struct Snapshot<'store> {
+    pub(super) objects: Objects<'store>,
+    tree: Option<Oid>,
+}
+
+/// Content of `ccsync.json`.
+#[derive(Deserialize)]
+struct StoreFormat {
+    format: u32,
+}
+
+impl Store {
+    /// Opens the contents of `commit`. `None` is an empty store.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] if a newer ccsync wrote them, [`StoreError::Git`].
+    pub fn snapshot(&self, commit: Option<&CommitId>) -> Result<Snapshot<'_>, StoreError> {
+        let snapshot = Snapshot {
+            objects: self.objects(),
+            tree: commit.map(|commit| self.tree_of(commit)).transpose()?,
+        };
+        snapshot.format()?;
+        Ok(snapshot)
+    }
+
+    /// Opens the contents of the newest commit.
+    ///
+    /// # Errors
+    /// As for [`Self::snapshot`].
+    pub fn head_snapshot(&self) -> Result<Snapshot<'_>, StoreError> {
+        self.snapshot(self.head()?.as_ref())
+    }
+}
+
+impl Snapshot<'_> {
+    pub(in crate::store) fn tree(&self) -> Option<Oid> {
+        self.tree
+    }
+
+    /// Returns true if this is a store, and not an empty repository or one with only a licence.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn is_store(&self) -> Result<bool, StoreError> {
+        Ok(self.file(FORMAT_FILE)?.is_some())
+    }
+
+    /// Returns true if this is a store of another program, claude-session-sync.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn is_of_claude_session_sync(&self) -> Result<bool, StoreError> {
+        if self.is_store()? || self.directory(SESSIONS)?.is_none() {
+            return Ok(false);
+        }
+        Ok(self.file("shared_placeholders.json")?.is_some()
+            || self.file("sessions/_paths.json")?.is_some()
+            || self.directory("session_meta")?.is_some())
+    }
+
+    /// Returns the format version of the store, if this is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] if a newer ccsync wrote it, [`StoreError::Git`].
+    pub(in crate::store) fn format(&self) -> Result<Option<u32>, StoreError> {
+        let parse = |json: &[u8]| parse_versioned::<StoreFormat>(json);
+        match self.parse_file(FORMAT_FILE, MAX_MANIFEST_BYTES, parse) {
+            Err(StoreError::Malformed {
+                source: ManifestError::Newer(found),
+                ..
+            }) => Err(StoreError::Newer { found }),
+            store => Ok(store?.map(|store| store.format)),
+        }
+    }
+
+    /// Parses the file at `path`, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] if it is invalid or has more than `max_bytes`.
+    pub(super) fn parse_file<T>(
+        &self,
+        path: &str,
+        max_bytes: usize,
+        parse: impl FnOnce(&[u8]) -> Result<T, ManifestError>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(blob) = self.file(path)? else {
+            return Ok(None);
+        };
+        let bytes = self.objects.size(blob)?;
+        let parsed = if bytes > max_bytes {
+            let limit = max_bytes;
+            Err(ManifestError::TooLarge { bytes, limit })
+        } else {
+            match self.objects.read(ObjectType::Blob, blob) {
+                Ok(json) => parse(&json),
+                Err(StoreError::Object { .. }) => {
+                    Err(ManifestError::Inconsistent("its object is damaged"))
+                }
+                Err(e) => return Err(e),
+            }
+        };
+        parsed.map(Some).map_err(|source| StoreError::Malformed {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Returns the file at `path`. A symbolic link or a submodule does not count.
+    pub(in crate::store) fn file(&self, path: &str) -> Result<Option<Oid>, StoreError> {
+        let entry = find_entry(self.objects, self.tree, path)?;
+        Ok(entry.filter(|entry| entry.is_file()).map(|entry| entry.oid))
+    }
+
+    pub(in crate::store) fn directory(&self, path: &str) -> Result<Option<Oid>, StoreError> {
+        let entry = find_entry(self.objects, self.tree, path)?;
+        let directory = entry.filter(|entry| entry.is_directory());
+        Ok(directory.map(|entry| entry.oid))
+    }
+
+    /// Returns true if there is anything at `path`, even a symbolic link.
+    pub(in crate::store) fn has(&self, path: &str) -> bool {
+        find_entry(self.objects, self.tree, path).is_ok_and(|entry| entry.is_some())
+    }
+
+    /// Returns the directories in a directory, by name.
+    pub(super) fn directories_in(
+        &self,
+        tree: Option<Oid>,
+    ) -> Result<Vec<(String, Oid)>, StoreError> {
+        let entries = read_tree(self.objects, tree)?.into_iter();
+        let directories = entries.filter(|(_, entry)| entry.is_directory());
+        Ok(directories
+            .filter_map(|(name, entry)| Some((String::from_utf8(name).ok()?, entry.oid)))
+            .collect())
+    }
+
+    /// Returns the names of the files `*<suffix>` in a directory, without the suffix and sorted.
+    pub(super) fn stems_in(&self, path: &str, suffix: &str) -> Result<Vec<String>, StoreError> {
+        let entries = read_tree(self.objects, self.directory(path)?)?.into_iter();
+        let stem = |name: Vec<u8>| {
+            let name = String::from_utf8(name).ok()?;
+            Some(name.strip_suffix(suffix)?.to_owned())
+        };
+        let files = entries.filter(|(_, entry)| entry.is_file());
+        let mut stems: Vec<_> = files.filter_map(|(name, _)| stem(name)).collect();
+        // If names begin with a time, the last are the newest.
+        stems.drain(..stems.len().saturating_sub(MAX_STEMS));
+        Ok(stems)
+    }
+}

@@ -1,0 +1,75 @@
+//! Writing machines, proposed paths, notes and milestones.
+
+use super::commit::Transaction;
+use crate::domain::id::MachineId;
+use crate::store::error::StoreError;
+use crate::store::format::json::to_json;
+use crate::store::format::machine::{Machine, ProposedPaths};
+use crate::store::format::milestone::Milestone;
+use crate::store::format::note::Note;
+use crate::store::layout;
+
+impl Transaction<'_> {
+    /// Returns true if the base has exactly this version of a machine's file.
+    ///
+    /// # Errors
+    /// As for [`crate::store::Snapshot::readable_machine`].
+    pub fn has_machine(&self, machine: &Machine) -> Result<bool, StoreError> {
+        Ok(self.base.readable_machine(&machine.id)?.as_ref() == Some(machine))
+    }
+
+    /// Writes the file of a machine. A forgotten one is known again.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn write_machine(&mut self, machine: &Machine) -> Result<(), StoreError> {
+        self.remove_if_present(layout::forgotten(&machine.id));
+        self.write_file(layout::machine(&machine.id), machine.to_json())
+    }
+
+    /// Removes a machine from the list. Its placeholders stay known: text that was copied from it
+    /// can still be read.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn forget_machine(&mut self, machine: &Machine) -> Result<(), StoreError> {
+        self.remove_if_present(layout::machine(&machine.id));
+        self.remove_proposed_paths(&machine.id);
+        self.write_file(layout::forgotten(&machine.id), machine.to_json())
+    }
+
+    /// Proposes paths to a machine.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn write_proposed_paths(
+        &mut self,
+        id: &MachineId,
+        proposed: &ProposedPaths,
+    ) -> Result<(), StoreError> {
+        self.remove_proposed_paths(id);
+        self.write_file(layout::proposed_paths(id), to_json(proposed))
+    }
+
+    /// Removes the paths that were proposed to a machine.
+    pub fn remove_proposed_paths(&mut self, id: &MachineId) {
+        self.remove_if_present(layout::proposed_paths(id));
+        self.remove_if_present(layout::former_proposed_paths(id));
+    }
+
+    /// Adds a note.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn write_note(&mut self, note: &Note) -> Result<(), StoreError> {
+        self.write_file(layout::note(&note.id), note.to_json())
+    }
+
+    /// Adds a milestone.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn write_milestone(&mut self, milestone: &Milestone) -> Result<(), StoreError> {
+        self.write_file(layout::milestone(&milestone.name), milestone.to_json())
+    }
+}

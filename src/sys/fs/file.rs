@@ -1,0 +1,117 @@
+//! Reading files, and the small changes that need no temporary file.
+
+use std::fs::{self, File, FileTimes, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+
+use super::error::{PathContext as _, PathError};
+
+/// Reads a whole file.
+///
+/// # Errors
+/// [`PathError`] with the path.
+pub fn read(path: &Path) -> Result<Vec<u8>, PathError> {
+    fs::read(path).at("read", path)
+}
+
+/// Reads a whole file, which must be UTF-8.
+///
+/// # Errors
+/// [`PathError`] with the path, also for text that is not UTF-8.
+pub fn read_to_string(path: &Path) -> Result<String, PathError> {
+    fs::read_to_string(path).at("read", path)
+}
+
+/// Reads a file from offset `from` to its present end; nothing if the file is shorter.
+///
+/// # Errors
+/// [`PathError`] with the path.
+pub fn read_from(path: &Path, from: u64) -> Result<Vec<u8>, PathError> {
+    let read = || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().at("read", path)
+}
+
+/// Sets the modification time of a file.
+///
+/// # Errors
+/// [`PathError`] with the path.
+pub fn set_modified(path: &Path, time: DateTime<Utc>) -> Result<(), PathError> {
+    let set = || {
+        let file = OpenOptions::new().append(true).open(path)?;
+        set_file_modified(&file, Some(time.into()))
+    };
+    set().at("set the time of", path)
+}
+
+pub(super) fn set_file_modified(file: &File, time: Option<SystemTime>) -> io::Result<()> {
+    time.map_or(Ok(()), |time| {
+        file.set_times(FileTimes::new().set_modified(time))
+    })
+}
+
+/// Removes a file; returns false if there was none.
+///
+/// # Errors
+/// [`PathError`] with the path.
+pub fn remove_file_if_exists(path: &Path) -> Result<bool, PathError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(PathError::new("remove", path, e)),
+    }
+}
+
+/// Resolves the links in the part of `path` that exists; the rest stays as it is.
+pub fn canonicalize_existing(path: &str) -> String {
+    let path = Path::new(path);
+    let resolve = |ancestor: &Path| {
+        let rest = path.strip_prefix(ancestor).ok()?;
+        let real = fs::canonicalize(ancestor).ok()?;
+        // Joining an empty path would add a separator.
+        Some(match rest.as_os_str().is_empty() {
+            true => real,
+            false => real.join(rest),
+        })
+    };
+    let resolved = path.ancestors().find_map(resolve);
+    let resolved = resolved.unwrap_or_else(|| path.to_owned());
+    resolved.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fs::write_atomic;
+
+    #[test]
+    fn fs_remove_missing_file_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        write_atomic(&path, b"").unwrap();
+        assert!(remove_file_if_exists(&path).unwrap());
+        assert!(!remove_file_if_exists(&path).unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn fs_canonicalize_keeps_missing_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().canonicalize().unwrap();
+        let real = real.to_str().unwrap();
+        let link = format!("{real}/link");
+        std::os::unix::fs::symlink(real, &link).unwrap();
+        assert_eq!(canonicalize_existing(&link), real);
+        let below = |path: &str| format!("{path}/a/b");
+        assert_eq!(canonicalize_existing(&below(&link)), below(real));
+        assert_eq!(canonicalize_existing("no/such/path"), "no/such/path");
+    }
+}

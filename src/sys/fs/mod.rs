@@ -1,0 +1,30 @@
+//! Files and directories that only the user may read: 0600 and 0700 whatever the umask is, and
+//! errors that name the path.
+//!
+//! Owns every write. A file is replaced whole ([`AtomicFile`]) or extended at its exact end
+//! ([`Appender`]); nothing is ever written in place. Must not know what the files mean.
+
+mod access;
+mod append;
+mod atomic;
+mod directory;
+mod error;
+mod file;
+mod stamp;
+mod umask;
+
+pub(super) use access::make_private;
+pub use access::{Access, access, free_space, is_executable, knows_executables};
+pub use append::Appender;
+pub use atomic::{AtomicFile, write_atomic, write_cache};
+pub(crate) use directory::sync_dir;
+pub use directory::{
+    create_private_dir_all, create_users_dir_all, move_dir, remove_empty_dirs, sync_with_directory,
+};
+pub use error::{LengthChanged, PathError, path_hints};
+pub use file::{
+    canonicalize_existing, read, read_from, read_to_string, remove_file_if_exists, set_modified,
+};
+pub use stamp::FileStamp;
+pub use umask::restrict_umask;
+pub(super) use umask::users_umask;

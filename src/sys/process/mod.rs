@@ -1,0 +1,19 @@
+//! Child processes: started, listened to, stopped.
+//!
+//! Owns the only use of `std::process::Command`. Must not know which program it runs or what the
+//! output means.
+
+mod alive;
+mod error;
+mod listen;
+mod program;
+mod running;
+mod status;
+#[cfg(all(test, unix))]
+mod tests;
+
+pub use alive::{pid_is_alive, process_start_ticks};
+pub use error::ProcessError;
+pub use program::{Output, Program};
+pub use running::Running;
+pub use status::shell_code;

@@ -1,0 +1,67 @@
+//! The data of the picker: its rows, the terminal's abilities, its result.
+
+use std::io;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::error::UserError;
+use crate::domain::id::SessionId;
+use crate::domain::turn::Turn;
+
+/// A session that can be chosen. Its texts come from the store and are not sanitized.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) session: SessionId,
+    /// True if it belongs to the project of the current directory.
+    pub(crate) is_of_this_project: bool,
+    pub(crate) last_activity: Option<DateTime<Utc>>,
+    pub(crate) project: String,
+    pub(crate) title: String,
+    pub(crate) first_words: String,
+    /// Name of the machine that wrote it last.
+    pub(crate) machine: String,
+    pub(crate) bytes: u64,
+    /// Machine that holds its lock, and for how long: `desk, 3 min`.
+    pub(crate) lock: Option<String>,
+    pub(crate) is_fork: bool,
+    /// True if its files are on this machine.
+    pub(crate) is_here: bool,
+}
+
+/// Abilities of the terminal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    pub(crate) colors: bool,
+    /// True if it prints lines only (`TERM=dumb`): a numbered list replaces the screen.
+    pub(crate) only_lines: bool,
+    /// Width of a line, in cells, for the numbered list.
+    pub(crate) columns: usize,
+}
+
+/// Source of a session's preview.
+pub(crate) trait Preview {
+    /// Returns the last turns of a session, the oldest first, or a short reason why there are
+    /// none.
+    fn turns(&mut self, session: &SessionId) -> Result<Vec<Turn>, String>;
+}
+
+/// Result of the picker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Picked {
+    Chosen(SessionId),
+    /// By a key, or by a signal to the process.
+    Cancelled,
+}
+
+/// Error: the picker cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PickError {
+    /// Standard input or standard error is not a terminal.
+    #[error("no terminal to choose a session on")]
+    NoTerminal,
+    /// The terminal failed.
+    #[error("cannot control the terminal")]
+    Terminal(#[source] io::Error),
+}
+
+impl UserError for PickError {}

@@ -1,0 +1,260 @@
+//! The settings that exclude sessions, ready to be applied.
+//!
+//! Owns the reasons for an exclusion. Must not find out anything about a session.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use crate::checkouts::identity::portable;
+use crate::config::{Choice, Settings};
+use crate::domain::id::SessionId;
+use crate::domain::pattern::{Matcher, ProjectNames, ProjectPattern, Subject};
+use crate::domain::placeholder::Placeholders;
+use crate::domain::project::ProjectIdentity;
+use crate::domain::size::ByteSize;
+use crate::rewrite::collapse_path;
+use crate::workspace::context::Context;
+use crate::workspace::index::ProjectOfSession;
+
+/// Why a session is excluded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExcludeReason {
+    /// Its project is excluded.
+    Excluded(ProjectPattern),
+    /// Some projects are included, and its project is not among them.
+    NotIncluded,
+    /// It has more bytes.
+    LargerThan(ByteSize),
+    /// It had no activity for this many days.
+    OlderThan(u32),
+}
+
+impl ExcludeReason {
+    /// Returns true if new activity in the session would not end the exclusion.
+    pub fn is_permanent(&self) -> bool {
+        !matches!(self, Self::OlderThan(_))
+    }
+}
+
+/// The reason, with the command that changes it.
+impl fmt::Display for ExcludeReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Excluded(pattern) => write!(
+                f,
+                "`{pattern}` is excluded: ccsync config exclude --remove '{pattern}'"
+            ),
+            Self::NotIncluded => {
+                f.write_str("its project is not included: ccsync config include PATTERN")
+            }
+            Self::LargerThan(size) => write!(
+                f,
+                "larger than {size}: ccsync config set max_size none, or SIZE"
+            ),
+            Self::OlderThan(days) => write!(
+                f,
+                "not active for {days} days: ccsync config set max_age none, or DAYS"
+            ),
+        }
+    }
+}
+
+/// The settings of this machine that exclude sessions, and what this run found out for them.
+pub(crate) struct ExcludeRules {
+    include: Vec<Matcher>,
+    exclude: Vec<(ProjectPattern, Matcher)>,
+    max_size: Option<ByteSize>,
+    max_age: Option<u32>,
+    /// Projects of sessions that the index did not know.
+    learned: Mutex<BTreeMap<SessionId, ProjectOfSession>>,
+    /// Decisions of this run; many sessions share a project.
+    decided: Mutex<HashMap<ProjectKey, ProjectDecision>>,
+}
+
+/// A project, as its sessions name it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ProjectKey {
+    /// The working directory.
+    pub(crate) directory: Option<String>,
+    /// The normalized URL of its git remote.
+    pub(crate) remote: Option<String>,
+}
+
+/// What the settings say about a project.
+#[derive(Debug, Clone)]
+pub(crate) struct ProjectDecision {
+    pub(crate) reason: Option<ExcludeReason>,
+    /// The portable path of the project.
+    pub(crate) portable: Option<String>,
+}
+
+impl ExcludeRules {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let Choice {
+            include,
+            exclude,
+            max_size,
+            max_age,
+        } = &settings.sync;
+        let compile = |pattern: &ProjectPattern| compile(pattern, &settings.placeholders);
+        let exclude = exclude.iter();
+        let exclude = exclude.filter_map(|pattern| Some((pattern.clone(), compile(pattern)?)));
+        Self {
+            include: include.iter().filter_map(compile).collect(),
+            exclude: exclude.collect(),
+            max_size: *max_size,
+            max_age: *max_age,
+            learned: Mutex::default(),
+            decided: Mutex::default(),
+        }
+    }
+
+    /// Returns true if the settings include or exclude projects.
+    pub(crate) fn ask_for_projects(&self) -> bool {
+        !self.include.is_empty() || !self.exclude.is_empty()
+    }
+
+    /// Returns true if the settings exclude by age.
+    pub(crate) fn ask_for_age(&self) -> bool {
+        self.max_age.is_some()
+    }
+
+    /// Returns why every session of a project is excluded, if it is.
+    pub(crate) fn by_project(&self, project: &ProjectNames<'_>) -> Option<ExcludeReason> {
+        let matches = |(_, matcher): &&(_, Matcher)| matcher.matches(project);
+        if let Some((pattern, _)) = self.exclude.iter().find(matches) {
+            return Some(ExcludeReason::Excluded(pattern.clone()));
+        }
+        let included =
+            self.include.is_empty() || self.include.iter().any(|matcher| matcher.matches(project));
+        (!included).then_some(ExcludeReason::NotIncluded)
+    }
+
+    /// Returns why a session of this size is excluded, if it is.
+    pub(crate) fn by_size(&self, bytes: u64) -> Option<ExcludeReason> {
+        let max = self.max_size.filter(|max| bytes > max.bytes());
+        max.map(ExcludeReason::LargerThan)
+    }
+
+    /// Returns why a session that was last active at `last` is excluded, if it is.
+    pub(crate) fn by_age(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<ExcludeReason> {
+        let days = self.max_age.filter(|days| !is_active(last, *days, now));
+        days.map(ExcludeReason::OlderThan)
+    }
+
+    /// Returns true if `reason` holds for a project of this remote in any directory.
+    pub(crate) fn hold_anywhere(&self, reason: &ExcludeReason, remote: Option<&str>) -> bool {
+        let known_by_remote = ProjectNames {
+            remote,
+            ..ProjectNames::default()
+        };
+        match reason {
+            ExcludeReason::Excluded(_) => self
+                .exclude
+                .iter()
+                .any(|(_, matcher)| matcher.matches(&known_by_remote)),
+            ExcludeReason::NotIncluded => {
+                self.include.iter().all(|matcher| !matcher.asks_for_place())
+            }
+            ExcludeReason::LargerThan(_) | ExcludeReason::OlderThan(_) => true,
+        }
+    }
+
+    /// Returns the decision about a project, from `decide` the first time.
+    pub(crate) fn decision(
+        &self,
+        project: ProjectKey,
+        decide: impl FnOnce() -> ProjectDecision,
+    ) -> ProjectDecision {
+        let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        decided.entry(project).or_insert_with(decide).clone()
+    }
+
+    /// The projects of sessions that this run found out.
+    pub(crate) fn learned(&self) -> MutexGuard<'_, BTreeMap<SessionId, ProjectOfSession>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns true if `last` is less than `days` days before `now`.
+pub(crate) fn is_active(last: DateTime<Utc>, days: u32, now: DateTime<Utc>) -> bool {
+    (now - last).num_days() < i64::from(days)
+}
+
+/// Returns why the settings exclude every session in `directory`, if they do.
+pub fn directory_exclude_reason(ctx: &Context<'_>, directory: &Path) -> Option<ExcludeReason> {
+    let rules = ExcludeRules::new(&ctx.settings);
+    if !rules.ask_for_projects() {
+        return None;
+    }
+    let placeholders = &ctx.settings.placeholders;
+    // Claude Code works with the resolved path.
+    let real = directory.canonicalize();
+    let real = real.unwrap_or_else(|_| directory.to_owned());
+    let facts = crate::project::read(&real);
+    let remote = facts.and_then(|facts| portable(facts, placeholders).identity);
+    let real = real.to_str()?;
+    let collapsed = collapse_path(placeholders, real);
+    rules.by_project(&ProjectNames {
+        directory: Some(real),
+        portable: Some(collapsed.as_str()),
+        remote: remote.as_ref().map(ProjectIdentity::as_str),
+    })
+}
+
+/// Compiles a pattern for this machine. Without a directory for its placeholder it matches only
+/// its own text.
+pub(crate) fn compile(pattern: &ProjectPattern, placeholders: &Placeholders) -> Option<Matcher> {
+    let spellings = spellings(pattern, placeholders);
+    pattern.compile(&spellings, placeholders.system).ok()
+}
+
+/// Returns the forms that the directory of a pattern may have in a record: Claude Code writes
+/// resolved paths.
+fn spellings(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<String> {
+    let text = pattern.as_str();
+    let mut spellings = vec![text.to_owned()];
+    let below = match pattern.subject() {
+        Subject::Directory => text.strip_prefix('~').map(|below| ("HOME", below)),
+        Subject::Placeholder => text
+            .strip_prefix("{{")
+            .and_then(|rest| rest.split_once("}}")),
+        Subject::Remote | Subject::Anywhere => None,
+    };
+    if let Some((name, below)) = below
+        && let Some(placeholder) = placeholders.get(name)
+    {
+        let resolved = placeholder.resolved.as_deref();
+        let paths = std::iter::once(placeholder.directory.as_str()).chain(resolved);
+        spellings.extend(paths.map(|path| format!("{}{below}", escape(path))));
+    }
+    if pattern.subject() == Subject::Directory {
+        let resolved: Vec<String> = spellings.iter().filter_map(|s| resolve(s)).collect();
+        spellings.extend(resolved);
+    }
+    spellings
+}
+
+/// Escapes the characters of a path that mean something in a pattern.
+fn escape(path: &str) -> String {
+    path.chars()
+        .flat_map(|c| "*?[]{}".contains(c).then_some('\\').into_iter().chain([c]))
+        .collect()
+}
+
+/// Resolves the links of the part of a pattern that is a plain, existing path.
+fn resolve(pattern: &str) -> Option<String> {
+    let is_plain = |part: &&str| !part.contains(['*', '?', '[', '{', '\\']);
+    let plain: Vec<&str> = pattern.split('/').take_while(is_plain).collect();
+    let plain = plain.join("/");
+    let (real, rest) = Path::new(&plain).ancestors().find_map(|path| {
+        let real = path.canonicalize().ok()?;
+        Some((real, pattern.strip_prefix(path.to_str()?)?))
+    })?;
+    let real = real.to_str()?.trim_end_matches('/');
+    Some(format!("{}{rest}", escape(real)))
+}

@@ -1,0 +1,53 @@
+//! What can be wrong with the set-up of this machine.
+
+use std::path::PathBuf;
+
+use crate::domain::error::UserError;
+use crate::domain::shell::shell_word;
+use crate::workspace::error::SyncError;
+
+/// Why this machine or its remote cannot be used as it is set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// There is no configuration yet.
+    #[error("this machine is not set up")]
+    NotSetUp,
+    /// There is a store that is in use with another remote than the default one.
+    #[error("the configuration `{}` is missing, but this machine has a store: `{}`", path.display(), store.display())]
+    ConfigLost {
+        /// Where the configuration was.
+        path: PathBuf,
+        /// The store.
+        store: PathBuf,
+    },
+    /// The remote is another program's, which would not understand what this one writes there.
+    #[error("{remote} holds a store of claude-session-sync, not of ccsync")]
+    ForeignStore {
+        /// The remote, without secrets.
+        remote: String,
+    },
+}
+
+impl UserError for SetupError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NotSetUp => vec!["set it up with `ccsync init`".to_owned()],
+            Self::ConfigLost { .. } => {
+                vec!["give the remote it had with `ccsync init --remote URL`".to_owned()]
+            }
+            Self::ForeignStore { remote } => vec![
+                format!(
+                    "import it, which changes nothing in it, with `ccsync import {}`",
+                    shell_word(remote.as_ref())
+                ),
+                "give ccsync a remote of its own with `ccsync init --remote URL`".to_owned(),
+            ],
+        }
+    }
+}
+
+impl From<SetupError> for SyncError {
+    fn from(error: SetupError) -> Self {
+        Self::Operation(Box::new(error))
+    }
+}
