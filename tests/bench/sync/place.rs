@@ -1,4 +1,5 @@
-//! The directory in which the benchmark works, and in which each scene has its own machines and remotes.
+//! The directory in which the benchmark works, and in which each scene has its own machines and
+//! remotes.
 
 use std::fs;
 use std::path::{Path, PathBuf};

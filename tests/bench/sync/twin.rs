@@ -7,32 +7,20 @@ use super::machine::Machine;
 use super::measure::Cost;
 use super::place::{Remote, Scene, copy};
 
-/// A remote that gets what the real one got, by a bare `git push`, and a clone that gets it from
-/// there, by a bare `git fetch`.
+/// A remote that gets what the real one got, by a bare `git push`.
 pub(crate) struct Twin<'a> {
     desk: &'a Machine,
-    laptop: &'a Machine,
     remote: Remote,
-    desk_store: PathBuf,
-    laptop_clone: PathBuf,
+    store: PathBuf,
 }
 
 impl<'a> Twin<'a> {
-    /// Copies what lies in the remote and on the laptop, both of which have what the desk has.
-    pub(crate) fn of(
-        scene: &Scene,
-        remote: &Remote,
-        desk: &'a Machine,
-        laptop: &'a Machine,
-    ) -> Self {
-        let laptop_clone = laptop.root().join("twin.git");
-        copy(&laptop.store().join(".git"), &laptop_clone);
+    /// Copies the remote, which has what the desk has.
+    pub(crate) fn of(scene: &Scene, remote: &Remote, desk: &'a Machine) -> Self {
         Self {
             desk,
-            laptop,
             remote: scene.copy_of(remote, "twin-remote.git"),
-            desk_store: desk.store().join(".git"),
-            laptop_clone,
+            store: desk.store().join(".git"),
         }
     }
 
@@ -41,20 +29,40 @@ impl<'a> Twin<'a> {
         self.desk.succeed(&mut self.push_command())
     }
 
+    pub(crate) fn push_command(&self) -> Command {
+        let args = ["push", "--quiet", &self.remote.url, "main:main"];
+        bare_git(self.desk, &self.store, &args)
+    }
+
+    /// Makes a clone that fetches from this remote, as a copy of the laptop's store.
+    pub(crate) fn clone_of(&self, laptop: &'a Machine) -> TwinClone<'a> {
+        let git_dir = laptop.root().join("twin.git");
+        copy(&laptop.store().join(".git"), &git_dir);
+        TwinClone {
+            laptop,
+            url: self.remote.url.clone(),
+            git_dir,
+        }
+    }
+}
+
+/// A clone that gets what was pushed to a [`Twin`], by a bare `git fetch`.
+pub(crate) struct TwinClone<'a> {
+    laptop: &'a Machine,
+    url: String,
+    git_dir: PathBuf,
+}
+
+impl TwinClone<'_> {
     /// Fetches what was pushed.
     pub(crate) fn fetch(&self) -> Cost {
         self.laptop.succeed(&mut self.fetch_command())
     }
 
-    pub(crate) fn push_command(&self) -> Command {
-        let args = ["push", "--quiet", &self.remote.url, "main:main"];
-        bare_git(self.desk, &self.desk_store, &args)
-    }
-
     pub(crate) fn fetch_command(&self) -> Command {
         let refspec = "+main:refs/remotes/origin/main";
-        let args = ["fetch", "--quiet", &self.remote.url, refspec];
-        bare_git(self.laptop, &self.laptop_clone, &args)
+        let args = ["fetch", "--quiet", &self.url, refspec];
+        bare_git(self.laptop, &self.git_dir, &args)
     }
 }
 

@@ -15,7 +15,7 @@ use super::plain::Plain;
 use super::servers::trace::Started;
 use super::table::{Results, commands, megabytes};
 use super::transport::Transport;
-use super::twin::Twin;
+use super::twin::{Twin, TwinClone};
 
 /// One working step in a session.
 const STEP: Amount = Amount::Records(20);
@@ -34,6 +34,7 @@ struct Pair<'a> {
     desk: &'a Machine,
     laptop: &'a Machine,
     twin: Twin<'a>,
+    clone: TwinClone<'a>,
 }
 
 impl TwoMachines<'_> {
@@ -60,11 +61,7 @@ impl TwoMachines<'_> {
         self.pull_nothing(&laptop, &laptop_plain, results);
         // The laptop has entered itself in the store.
         desk.pull();
-        let pair = Pair {
-            desk: &desk,
-            laptop: &laptop,
-            twin: Twin::of(&scene, &remote, &desk, &laptop),
-        };
+        let pair = Pair::of(&scene, &remote, &desk, &laptop);
         let (median, large) = notable(&desk.projects(), self.shape.large);
         let mut author = Author::new(&desk.home);
         self.one_changed(&pair, &mut author, &median, results);
@@ -183,7 +180,7 @@ impl TwoMachines<'_> {
         self.count_row(results, "push, 20 records", by_git, push);
         for command in ["pull, 20 records", "pull, nothing new"] {
             let pull = pair.laptop.started_by_ccsync(&PULL);
-            let by_git = pair.laptop.started_by(&mut pair.twin.fetch_command());
+            let by_git = pair.laptop.started_by(&mut pair.clone.fetch_command());
             self.count_row(results, command, by_git, pull);
         }
     }
@@ -215,14 +212,24 @@ impl TwoMachines<'_> {
     }
 }
 
-impl Pair<'_> {
+impl<'a> Pair<'a> {
+    fn of(scene: &Scene, remote: &Remote, desk: &'a Machine, laptop: &'a Machine) -> Self {
+        let twin = Twin::of(scene, remote, desk);
+        Self {
+            desk,
+            laptop,
+            clone: twin.clone_of(laptop),
+            twin,
+        }
+    }
+
     /// Both bring here what was pushed.
     fn pull(&self, plain_first: bool) -> (Cost, Cost) {
         in_turn(
             plain_first,
             || {
                 os::settle();
-                self.twin.fetch()
+                self.clone.fetch()
             },
             || {
                 os::settle();
@@ -339,11 +346,7 @@ pub(crate) fn one_transcript(
         bytes: bytes as u64,
         large: 0,
     };
-    let pair = Pair {
-        desk: &desk,
-        laptop: &laptop,
-        twin: Twin::of(&scene, &remote, &desk, &laptop),
-    };
+    let pair = Pair::of(&scene, &remote, &desk, &laptop);
     TwoMachines {
         label: "one transcript: ",
         shape,
