@@ -16,17 +16,6 @@ fn concurrent_pushes_of_two_machines_all_arrive() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     two_machines_push(&a, &b);
-}
-
-/// One machine reaches the remote on this disk by itself, the other's settings leave it to git.
-#[test]
-fn concurrent_pushes_by_both_transports_all_arrive() {
-    let env = TestEnv::new();
-    let (a, b) = env.pair();
-    let config = b.home.join(".gitconfig");
-    let text = std::fs::read_to_string(&config).unwrap_or_default();
-    std::fs::write(&config, text + "[receive]\n\tfsckObjects = true\n").unwrap();
-    two_machines_push(&a, &b);
     assert_eq!(a.git(&["fsck", "--strict", "--no-dangling"]), "");
 }
 

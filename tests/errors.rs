@@ -125,7 +125,6 @@ fn error_set_path_for_unknown_machine() {
 fn error_without_git_names_git() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    env.let_git_serve();
     let mut command = a.command(["pull"]);
     command.env("PATH", env.root());
     insta::assert_snapshot!(a.run(&mut command));
@@ -372,7 +371,6 @@ fn json_error_without_remote_has_kind_and_causes() {
 fn error_interrupted_command_exits_130() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    env.let_git_serve();
     a.session(ONE).turn("hello").write();
     // A `git` that never answers, so that the signal arrives in the middle of the work.
     let bin = env.root().join("bin");

@@ -13,6 +13,8 @@ mod completion;
 #[cfg(target_os = "linux")]
 mod concurrent_commands;
 mod concurrent_pushes;
+#[cfg(unix)]
+mod connections;
 mod crash;
 mod damage;
 mod diverge;
@@ -69,6 +71,8 @@ mod safety;
 #[cfg(unix)]
 mod search;
 mod secrets;
+#[cfg(unix)]
+mod servers;
 mod source;
 mod style;
 mod transport;

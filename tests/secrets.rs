@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::harness::{Machine, ONE, Run, TestEnv, questions};
-use crate::transport::http::{Manner, Server, TOKEN};
+use crate::servers::http::{Manner, Server, TOKEN};
 
 fn over_http(machine: &Machine, args: &[&str]) -> Run {
     machine.run(

@@ -1,8 +1,8 @@
-//! The real `git` against real remotes: a directory, ssh on the loopback, http with a
-//! login; and against fakes.
+//! The real `git` against real remotes: a directory, ssh on the loopback, http with a login; and
+//! against fakes.
 
 mod disk;
 mod fakes;
-pub(crate) mod http;
+mod http;
 mod ssh;
 mod world;

@@ -69,17 +69,18 @@ pub struct PullRequest {
 /// machine has it, [`LookupError`](crate::workspace::lookup::LookupError).
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    let merged = fetch(&mut workspace, FetchMode::Sessions)?;
+    let (merged, found) =
+        workspace.scan_during(|workspace| fetch(workspace, FetchMode::Sessions))?;
     if request.dry_run {
-        return bring(workspace, merged, request);
+        return bring(workspace, &found, merged, request);
     }
     match adopt_proposed_paths(&workspace)? {
-        None => bring(workspace, merged, request),
+        None => bring(workspace, &found, merged, request),
         Some(settings) => {
             // Everything that was opened knows the former paths.
             drop(workspace);
             let ctx = ctx.with_settings(settings);
-            bring(Workspace::open(&ctx)?, merged, request)
+            bring(Workspace::open(&ctx)?, &found, merged, request)
         }
     }
 }
@@ -87,11 +88,12 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
 /// Writes what is missing here.
 fn bring(
     mut workspace: Workspace<'_>,
+    found: &Discovery,
     mut merged: Merged,
     request: &PullRequest,
 ) -> Result<Report, SyncError> {
-    let found = workspace.discover()?;
-    let mut puller = Puller::plan(&workspace, &found, request)?;
+    workspace.records.record_discovery(found);
+    let mut puller = Puller::plan(&workspace, found, request)?;
     fail_point("the pull is planned");
     if request.dry_run {
         let mut report = puller.as_report(&workspace)?;

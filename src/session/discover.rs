@@ -12,7 +12,7 @@ use super::local::LocalSession;
 use super::scan::{ProjectScan, RefusedFile, list};
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::sys::parallel::{in_order, useful_threads};
+use crate::sys::parallel::{cores, in_order, useful_threads};
 
 /// A thread for fewer project directories costs more than it saves.
 const PROJECTS_PER_THREAD: usize = 4;
@@ -56,11 +56,27 @@ pub fn discover(claude_dir: &Path) -> Result<Discovery, SessionError> {
     discover_some(claude_dir, &|_| true)
 }
 
+/// Finds every session like [`discover`], on this thread alone: other cores have work to do.
+///
+/// # Errors
+/// As for [`discover`].
+pub fn discover_on_one_thread(claude_dir: &Path) -> Result<Discovery, SessionError> {
+    discover_on(1, claude_dir, &|_| true)
+}
+
 /// Finds the `wanted` sessions like [`discover`]. The files of the others are not even listed.
 ///
 /// # Errors
 /// As for [`discover`].
 pub fn discover_some(claude_dir: &Path, wanted: Filter<'_>) -> Result<Discovery, SessionError> {
+    discover_on(cores(), claude_dir, wanted)
+}
+
+fn discover_on(
+    max_threads: usize,
+    claude_dir: &Path,
+    wanted: Filter<'_>,
+) -> Result<Discovery, SessionError> {
     let mut projects = list(&projects_dir(claude_dir))?;
     projects.retain(is_directory);
     projects.sort_by_key(fs::DirEntry::file_name);
@@ -68,7 +84,8 @@ pub fn discover_some(claude_dir: &Path, wanted: Filter<'_>) -> Result<Discovery,
 
     let mut found = Discovery::default();
     let external = ExternalDir::ALL.map(|external| found.list_external(claude_dir, external));
-    for scan in scan_projects(&projects, &external, wanted) {
+    let threads = useful_threads(projects.len(), PROJECTS_PER_THREAD).min(max_threads);
+    for scan in scan_projects(threads, &projects, &external, wanted) {
         let sessions = scan.sessions.into_iter();
         sessions.for_each(|session| found.add(session));
         found.refused.extend(scan.refused);
@@ -77,13 +94,13 @@ pub fn discover_some(claude_dir: &Path, wanted: Filter<'_>) -> Result<Discovery,
     Ok(found)
 }
 
-/// Scans directories on all cores; returns the scans in the order of the directories.
+/// Scans directories on so many threads; returns the scans in the order of the directories.
 fn scan_projects(
+    threads: usize,
     projects: &[PathBuf],
     external: &[ExternalSessions],
     wanted: Filter<'_>,
 ) -> Vec<ProjectScan> {
-    let threads = useful_threads(projects.len(), PROJECTS_PER_THREAD);
     let mut scans = Vec::with_capacity(projects.len());
     in_order(
         projects,

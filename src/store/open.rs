@@ -14,7 +14,7 @@ use super::worktree::files::remove;
 use crate::sys::fs::write_atomic;
 
 /// The settings of libgit2 alone, see [`make_durable`].
-const LIBGIT2_CONFIG: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n";
+const LIBGIT2_CONFIG: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n\tlogAllRefUpdates = false\n";
 
 impl Store {
     /// Opens the store at `path`, or creates an empty one, and repairs what was interrupted.
@@ -114,7 +114,10 @@ fn open_repaired(path: &Path) -> Result<Repository, StoreError> {
 
 /// Makes libgit2 flush each loose object and ref to the disk, before a commit becomes the head.
 ///
-/// The setting has a file of its own: `git` warns about it in every command if it is in `config`.
+/// It writes no reflog: nothing reads one, and its files would be flushed with each ref.
+///
+/// The settings have a file of their own: `git` warns about the first in every command if it is in
+/// `config`.
 fn make_durable(repo: &Repository) -> Result<(), StoreError> {
     let path = repo.path().join("ccsync-libgit2");
     if std::fs::read(&path).ok().as_deref() != Some(LIBGIT2_CONFIG) {

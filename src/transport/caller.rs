@@ -138,6 +138,11 @@ impl Caller {
         }
     }
 
+    /// Reads a reference of the repository from its own file. A packed one has none.
+    pub(super) fn loose_reference(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.git_dir.join(name)).ok()
+    }
+
     /// Returns the command, ready to run.
     pub(super) fn program(&self, command: &Command) -> Program {
         let mut program = self.git_in_store();

@@ -337,9 +337,13 @@ impl GitCli {
         )
     }
 
-    /// Returns the commit of a local reference. A second process, because `fetch
-    /// --porcelain` needs git 2.41.
+    /// Returns the commit of a local reference. Git is asked for a packed one, in a second
+    /// process, because `fetch --porcelain` needs git 2.41.
     fn where_is(&self, local: &str) -> Result<CommitId, RemoteError> {
+        let loose = self.caller.loose_reference(local);
+        if let Some(Ok(commit)) = loose.as_deref().map(porcelain::parse_id) {
+            return Ok(commit);
+        }
         let out = self.run(
             &Command::new("show-ref", None)
                 .args(["--verify", "--hash"])

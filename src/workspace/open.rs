@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::checkouts::clones::Clones;
 use crate::checkouts::current_placeholders::CurrentPlaceholders;
@@ -10,7 +11,7 @@ use crate::domain::progress::Phase;
 use crate::domain::url::RemoteUrl;
 use crate::localize::localizer::Localizer;
 use crate::session::SessionError;
-use crate::session::discover::{Discovery, discover};
+use crate::session::discover::{Discovery, discover, discover_on_one_thread};
 use crate::store::machine::Machine;
 use crate::store::manifest::PlaceholdersKey;
 use crate::store::{Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
@@ -27,6 +28,9 @@ use crate::workspace::leases::Leases;
 use crate::workspace::paths::{claims_path, remote_url, store_path};
 use crate::workspace::records::SessionRecords;
 use crate::workspace::recovery::recover;
+
+/// Age from which a scan is repeated before anything is decided by it.
+const MAX_SCAN_AGE: Duration = Duration::from_secs(1);
 
 /// The opened state of one command, locked for this process.
 pub(crate) struct Workspace<'a> {
@@ -61,6 +65,26 @@ impl<'a> Workspace<'a> {
         let (mut workspace, found) = (workspace?, found?);
         workspace.records.record_discovery(&found);
         Ok((workspace, found))
+    }
+
+    /// Scans this machine's sessions on one thread while `step` runs, which mostly waits for the
+    /// remote. The caller records what the scan found with [`Self::note_gone`].
+    pub(crate) fn scan_during<T>(
+        &mut self,
+        step: impl FnOnce(&mut Self) -> Result<T, SyncError>,
+    ) -> Result<(T, Discovery), SyncError> {
+        let ctx = self.ctx;
+        let claude_dir = &ctx.env.claude_dir;
+        let began = ctx.clock.monotonic();
+        let (done, found) = std::thread::scope(|scope| {
+            let found = scope.spawn(|| discover_on_one_thread(claude_dir));
+            (step(self), found.join().expect("a scan does not panic"))
+        });
+        let (done, found) = (done?, found?);
+        if ctx.clock.monotonic().saturating_sub(began) > MAX_SCAN_AGE {
+            return Ok((done, discover(claude_dir)?));
+        }
+        Ok((done, found))
     }
 
     fn open_locked(

@@ -4,9 +4,9 @@
 //! cargo bench --bench rewrite -- DIRECTORY [HOME]
 //! ```
 //!
-//! `DIRECTORY` (or `CCSYNC_BENCH_DIR`) holds session files; `HOME` (default `/home/al`)
-//! is the home directory that they name. Every file is measured on its own into a reused
-//! buffer; of several rounds over all files the best counts.
+//! `DIRECTORY` (or `CCSYNC_BENCH_DIR`) holds session files; `HOME` (default `/home/al`) is the home
+//! directory that they name. Every file is measured on its own into a reused buffer; of several
+//! rounds over all files the best counts.
 
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 #![allow(
@@ -119,8 +119,8 @@ fn load(directory: &Path) -> Vec<(TextKind, Vec<u8>)> {
     sessions.collect()
 }
 
-/// Reports the least time over all rounds that `run` takes for all texts, and that
-/// copying them takes. The rounds take turns, so that a busy machine slows both.
+/// Reports the least time over all rounds that `run` takes for all texts, and that copying them
+/// takes. The rounds take turns, so that a busy machine slows both.
 fn measure(
     name: &str,
     bytes: usize,

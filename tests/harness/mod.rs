@@ -102,13 +102,6 @@ impl TestEnv {
         self.root.join("remote-1.git")
     }
 
-    /// Gives the remote of [`Self::pair`] a setting with which it is reached only through git.
-    pub(crate) fn let_git_serve(&self) {
-        let config = self.remote_of_pair().join("config");
-        let text = std::fs::read_to_string(&config).unwrap();
-        std::fs::write(&config, text + "[receive]\n\tfsckObjects = true\n").unwrap();
-    }
-
     /// Two machines set up with one remote.
     pub(crate) fn pair(&self) -> (Machine, Machine) {
         let remote = self.bare_remote();

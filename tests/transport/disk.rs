@@ -253,8 +253,8 @@ fn transport_ignores_user_environment_and_config() {
         world.path("hooks").display(),
         world.path("home/ran").display(),
     ));
-    // The receiving side is a repository of the user's too, and its hooks are meant; here
-    // it has its own.
+    // The receiving side is a repository of the user's too, and its hooks are meant; here it has
+    // its own.
     let remote = world.bare("r.git");
     let mut config = git2::Config::open(&remote.join("config")).unwrap();
     config
@@ -353,8 +353,8 @@ fn fetch_adds_and_prunes_lock_branches() {
         tracked(&b),
         [named("ccsync/lock/1", &one), named("ccsync/lock/2", &two)]
     );
-    // Replaced by what does not come after it; another one gone; others of the remote not
-    // asked for.
+    // Replaced by what does not come after it; another one gone; others of the remote not asked
+    // for.
     let next = a.commit(None, "next");
     a.git
         .push(&[

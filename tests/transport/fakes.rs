@@ -107,8 +107,8 @@ fn transport_push_with_lost_answer_is_not_repeated() {
     world.bare("r.git");
     let store = world.store("s", "r.git");
     let commit = store.commit(None, "x");
-    // The fake's standard output is complete, so the first try must be recognised by its
-    // status alone.
+    // The fake's standard output is complete, so the first try must be recognised by its status
+    // alone.
     assert_eq!(store.push(&commit, None).unwrap(), PushOutcome::Done);
     assert_eq!(
         std::fs::read_to_string(world.path("home/log")).unwrap(),

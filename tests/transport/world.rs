@@ -168,18 +168,6 @@ pub(super) fn shown(error: &RemoteError, world: &World) -> String {
     text.replace(world.root(), "$WORLD").replace('\n', " | ")
 }
 
-/// The first of these programs that exists; otherwise says that the test is skipped.
-pub(super) fn tool(name: &str, candidates: &[&str], package: &str) -> Option<PathBuf> {
-    let found = candidates
-        .iter()
-        .map(PathBuf::from)
-        .find(|path| path.exists());
-    if found.is_none() {
-        skip(&format!("no {name} found (apt-get install {package})"));
-    }
-    found
-}
-
 /// Written past the test harness, which hides what a passing test prints.
 pub(super) fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");

@@ -1,12 +1,16 @@
 //! A long conversation, pushed after every step: what that costs, and what it leaves in the store.
 
+use std::rc::Rc;
+
 use super::archive::{Amount, Author};
 use super::machine::Gc;
-use super::measure::Cost;
+use super::measure::{Cost, Pairs};
 use super::os;
 use super::place::{Place, size_of};
 use super::plain::Plain;
 use super::table::{Results, megabytes};
+use super::transport::Transport;
+use super::twin::Twin;
 
 /// The store may grow by this multiple of what was appended, compressed.
 const GROWTH_BOUND: f64 = 3.0;
@@ -19,8 +23,8 @@ pub(crate) struct Growing {
 }
 
 impl Growing {
-    pub(crate) fn measure(&self, place: &Place, results: &mut Results) {
-        let scene = place.scene("growing");
+    pub(crate) fn measure(&self, place: &Place, transport: &Rc<Transport>, results: &mut Results) {
+        let scene = place.scene("growing", transport);
         let desk = scene.machine("desk", Gc::Off);
         let (remote, plain_remote) = (
             scene.remote(&desk, "remote.git"),
@@ -36,16 +40,22 @@ impl Growing {
         let size_before = size_of(&git_dir);
         let (mut appended, mut by_git, mut ours) =
             (String::new(), Cost::default(), Cost::default());
+        let twin = Twin::of(&scene, &remote, &desk);
+        let mut beside_bare = Pairs::default();
         os::settle();
         for number in 0..self.appends {
             appended += &author.append(&transcript, Amount::Bytes(112_000));
             if number < self.by_git {
                 by_git = by_git.then(plain.push());
             }
-            ours = ours.then(desk.ccsync(["push"]));
+            let push = desk.ccsync(["push"]);
+            ours = ours.then(push);
+            beside_bare.add((twin.push(), push));
         }
         by_git.seconds *= self.appends as f64 / self.by_git as f64;
-        results.row(self.name(), by_git, ours, 0.02);
+        results.row(self.name(), Pairs::one(by_git, ours), 0.05);
+        let name = "one of them, beside a bare `git push` of the same commit";
+        results.row(name, beside_bare, 1.25);
         let (grown, least) = (
             size_of(&git_dir) - size_before,
             compressed(appended.as_bytes()),

@@ -4,10 +4,17 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 
 use super::measure::{Cost, run};
+use super::place::Remote;
+use super::servers::trace::Started;
+use super::transport::Transport;
 
-/// True if git may clean up by itself.
+/// The command that brings everything, however old.
+pub(crate) const PULL: [&str; 3] = ["pull", "--days", "36500"];
+
+/// The right of git to clean up by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gc {
     /// No: it would run in the background of whatever is measured next.
@@ -20,16 +27,20 @@ pub(crate) struct Machine {
     name: String,
     root: PathBuf,
     pub(crate) home: PathBuf,
+    pub(crate) gc: Gc,
+    transport: Rc<Transport>,
 }
 
 impl Machine {
     /// A machine whose home is `root/name/home`.
-    pub(crate) fn new(root: &Path, name: &str, gc: Gc) -> Self {
+    pub(crate) fn new(root: &Path, name: &str, gc: Gc, transport: &Rc<Transport>) -> Self {
         let root = root.join(name);
         let machine = Self {
             name: name.to_owned(),
             home: home(&root),
             root,
+            gc,
+            transport: Rc::clone(transport),
         };
         for directory in [machine.projects(), machine.root.join("tmp")] {
             fs::create_dir_all(directory).expect("the benchmark's directory can be written");
@@ -52,7 +63,7 @@ impl Machine {
         self.home.join(".claude/projects")
     }
 
-    /// Where things lie that are not in the home directory.
+    /// The directory of things that are not in the home directory.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -63,42 +74,31 @@ impl Machine {
     }
 
     /// Sets this machine up with a remote, under its own name.
-    pub(crate) fn init(&self, remote: &Path) -> Cost {
+    pub(crate) fn init(&self, remote: &Remote) -> Cost {
         let args = ["init", "--yes", "--name", &self.name, "--remote"];
-        self.ccsync(args.map(OsStr::new).into_iter().chain([remote.as_os_str()]))
+        self.ccsync(args.into_iter().chain([remote.url.as_str()]))
     }
 
     /// Brings everything here, however old.
     pub(crate) fn pull(&self) -> Cost {
-        self.ccsync(["pull", "--days", "36500"])
+        self.ccsync(PULL)
     }
 
-    /// Returns true if this program, run as given, starts a git. A `git` that leaves a
-    /// trace stands before the real one.
-    pub(crate) fn starts_git(&self, args: &[&str]) -> bool {
-        let (traces, trace) = (self.root.join("traces"), self.root.join("trace"));
-        fs::create_dir_all(&traces).expect("the benchmark's directory can be written");
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let real = std::env::split_paths(&path)
-            .map(|directory| directory.join("git"))
-            .find(|git| git.is_file());
-        let real = real.expect("git is on the PATH");
-        let script = format!(
-            "#!/bin/sh\necho \"$@\" >> '{}'\nexec '{}' \"$@\"\n",
-            trace.display(),
-            real.display()
-        );
-        let program = traces.join("git");
-        fs::write(&program, script).expect("the benchmark's directory can be written");
-        super::os::make_executable(&program);
-        let paths = std::env::join_paths([traces].into_iter().chain(std::env::split_paths(&path)));
-        let paths = paths.expect("the PATH can be extended");
-        self.succeed(
-            self.command(env!("CARGO_BIN_EXE_ccsync"))
-                .env("PATH", paths)
-                .args(args),
-        );
-        trace.exists()
+    /// The git processes and connections of this program, run as given.
+    pub(crate) fn started_by_ccsync(&self, args: &[&str]) -> Started {
+        self.started_by(self.command(env!("CARGO_BIN_EXE_ccsync")).args(args))
+    }
+
+    /// The git processes and connections of a command.
+    pub(crate) fn started_by(&self, command: &mut Command) -> Started {
+        Started::by(
+            command,
+            &self.root.join("traces"),
+            || self.transport.connections(),
+            |command| {
+                self.succeed(command);
+            },
+        )
     }
 
     /// Runs git in a directory; it must succeed.
@@ -137,7 +137,7 @@ impl Machine {
         cost
     }
 
-    /// What git prints.
+    /// Returns what git prints.
     pub(crate) fn git_says(&self, directory: &Path, args: &[&str]) -> String {
         self.git(directory, args);
         fs::read_to_string(self.log()).expect("git prints text")
@@ -155,7 +155,8 @@ impl Machine {
             .into()
     }
 
-    fn succeed(&self, command: &mut Command) -> Cost {
+    /// Runs a command of this machine, which must succeed.
+    pub(crate) fn succeed(&self, command: &mut Command) -> Cost {
         let (status, cost) = run(command, &self.log());
         if !status.success() {
             let said = fs::read_to_string(self.log()).unwrap_or_default();
@@ -171,10 +172,12 @@ impl Machine {
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env_clear().current_dir(&self.home);
-        for name in ["PATH", "SystemRoot"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::iter::once(self.transport.bin().to_owned());
+        let paths = std::env::join_paths(paths.chain(std::env::split_paths(&path)));
+        command.env("PATH", paths.expect("the PATH can be extended"));
+        if let Some(value) = std::env::var_os("SystemRoot") {
+            command.env("SystemRoot", value);
         }
         command
             .env("HOME", &self.home)
@@ -184,7 +187,7 @@ impl Machine {
             .env("XDG_CACHE_HOME", self.home.join(".cache"))
             .env("TMPDIR", self.root.join("tmp"))
             .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_ALLOW_PROTOCOL", "file")
+            .env("GIT_ALLOW_PROTOCOL", "file:ssh:http")
             .env("TZ", "UTC")
             .env("LANG", "C.UTF-8");
         command

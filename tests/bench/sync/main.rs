@@ -1,13 +1,14 @@
-//! What whole commands cost, beside plain git doing the same work in the same run.
+//! The cost of whole commands, beside plain git doing the same work in the same run.
 //!
 //! ```text
-//! cargo bench --bench sync                    # the table of docs/dev/performance.md
+//! cargo bench --bench sync                        # the tables of docs/dev/performance.md
+//! cargo bench --bench sync -- --remote ssh
 //! cargo bench --bench sync -- --help
 //! ```
 //!
-//! The release build runs on machines with private homes, between them a bare repository
-//! on the same disk. What plain git needs for the same files is the measure: each row has
-//! a bound as a multiple of it, and a missed one is exit code 1.
+//! The release build runs on machines with private homes, between them a bare repository behind an
+//! sshd or a web server on the loopback, or on the same disk. What plain git needs for the same
+//! work is the measure: each row has a bound as a multiple of it, and a missed one is exit code 1.
 
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 #![allow(
@@ -17,6 +18,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::rc::Rc;
 
 use clap::Parser;
 
@@ -29,7 +31,12 @@ mod os;
 mod place;
 mod plain;
 mod searching;
+#[path = "../../servers/mod.rs"]
+#[allow(clippy::unwrap_used, dead_code, reason = "made for tests")]
+mod servers;
 mod table;
+mod transport;
+mod twin;
 mod two_machines;
 mod year;
 
@@ -38,6 +45,7 @@ use growing::Growing;
 use place::Place;
 use searching::Searching;
 use table::{Results, megabytes};
+use transport::{Kind, Transport};
 use two_machines::{TwoMachines, one_transcript};
 use year::Year;
 
@@ -48,10 +56,13 @@ const MEMORY_BOUND: u64 = 100_000_000;
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench sync --")]
 struct Options {
-    /// Work here, and find generated sessions here the next time; a temporary directory
-    /// if not given
+    /// Work here, and find generated sessions here the next time; a temporary directory if not
+    /// given
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// How the remote is reached; the other kinds of benchmark take the first
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["ssh", "http"])]
+    remote: Vec<Kind>,
     /// Leave machines and remotes where they are
     #[arg(long)]
     keep: bool,
@@ -92,36 +103,18 @@ fn main() -> ExitCode {
     let place = Place::new(options.dir.as_deref(), options.keep);
     println!("{}", surroundings());
     let mut results = Results::new(!options.smoke && !options.growth);
-    if options.smoke {
-        smoke(&place, &mut results);
-    } else if options.growth {
-        growth(
-            &place,
-            &options,
-            &[200, 2_000, 20_000],
-            &[1, 10, 50, 200],
-            &mut results,
-        );
-    } else if options.year {
-        Year {
-            machines: 5,
-            days: options.days,
-            pushes: 8,
+    for kind in transports(&options) {
+        match place.transport(kind) {
+            Err(reason) if options.smoke => println!("skipped: {}: {reason}", kind.name()),
+            Err(reason) => {
+                println!("no remote over {}: {reason}", kind.name());
+                return ExitCode::FAILURE;
+            }
+            Ok(transport) => {
+                results.over(kind);
+                measure(&place, &transport, &options, &mut results);
+            }
         }
-        .measure(&place);
-    } else if options.search {
-        let shape = Shape {
-            sessions: options.sessions,
-            bytes: options.megabytes * 1_000_000,
-            large: 20_000_000,
-        };
-        Searching {
-            shape,
-            repeat: options.repeat,
-        }
-        .measure(&place, &mut results);
-    } else {
-        daily(&place, &options, &mut results);
     }
     results.print();
     if options.smoke {
@@ -138,8 +131,48 @@ fn main() -> ExitCode {
     }
 }
 
+/// The daily work is done over all that were asked for, whether it works is tried over all there
+/// are.
+fn transports(options: &Options) -> Vec<Kind> {
+    if options.smoke {
+        return vec![Kind::Ssh, Kind::Http, Kind::Disk];
+    }
+    let is_one = options.growth || options.year || options.search;
+    let count = if is_one { 1 } else { options.remote.len() };
+    options.remote[..count].to_vec()
+}
+
+fn measure(place: &Place, transport: &Rc<Transport>, options: &Options, results: &mut Results) {
+    if options.smoke {
+        smoke(place, transport, results);
+    } else if options.growth {
+        let (archives, transcripts) = ([200, 2_000, 20_000], [1, 10, 50, 200]);
+        growth(place, transport, options, &archives, &transcripts, results);
+    } else if options.year {
+        Year {
+            machines: 5,
+            days: options.days,
+            pushes: 8,
+        }
+        .measure(place, transport);
+    } else if options.search {
+        let shape = Shape {
+            sessions: options.sessions,
+            bytes: options.megabytes * 1_000_000,
+            large: 20_000_000,
+        };
+        Searching {
+            shape,
+            repeat: options.repeat,
+        }
+        .measure(place, transport, results);
+    } else {
+        daily(place, transport, options, results);
+    }
+}
+
 /// The first day, every day, and a long conversation.
-fn daily(place: &Place, options: &Options, results: &mut Results) {
+fn daily(place: &Place, transport: &Rc<Transport>, options: &Options, results: &mut Results) {
     let bytes = options.megabytes * 1_000_000;
     let shape = Shape {
         sessions: options.sessions,
@@ -151,14 +184,14 @@ fn daily(place: &Place, options: &Options, results: &mut Results) {
         shape,
         repeat: options.repeat,
     }
-    .measure(place, results);
+    .measure(place, transport, results);
     let by_git = if options.skip_slow_reference { 10 } else { 50 };
     Growing {
         transcript: 20_000_000,
         appends: 50,
         by_git,
     }
-    .measure(place, results);
+    .measure(place, transport, results);
     let used = results.memory();
     let found = format!(
         "{} MB; its largest git {} MB",
@@ -172,10 +205,11 @@ fn daily(place: &Place, options: &Options, results: &mut Results) {
     results.check(what, found, used.own.resident <= MEMORY_BOUND);
 }
 
-/// The same work for archives and transcripts of several sizes. The sessions are small,
-/// so that only their number differs.
+/// The same work for archives and transcripts of several sizes. The sessions are small, so that
+/// only their number differs.
 fn growth(
     place: &Place,
+    transport: &Rc<Transport>,
     options: &Options,
     archives: &[usize],
     transcripts: &[usize],
@@ -193,14 +227,20 @@ fn growth(
             shape,
             repeat: options.repeat,
         }
-        .measure(place, results);
+        .measure(place, transport, results);
     }
     for &megabytes in transcripts {
-        one_transcript(place, megabytes * 1_000_000, options.repeat.min(3), results);
+        one_transcript(
+            place,
+            transport,
+            megabytes * 1_000_000,
+            options.repeat.min(3),
+            results,
+        );
     }
 }
 
-fn smoke(place: &Place, results: &mut Results) {
+fn smoke(place: &Place, transport: &Rc<Transport>, results: &mut Results) {
     let shape = Shape {
         sessions: 20,
         bytes: 600_000,
@@ -211,28 +251,28 @@ fn smoke(place: &Place, results: &mut Results) {
         shape,
         repeat: 1,
     }
-    .measure(place, results);
+    .measure(place, transport, results);
     Growing {
         transcript: 200_000,
         appends: 3,
         by_git: 2,
     }
-    .measure(place, results);
-    one_transcript(place, 100_000, 1, results);
+    .measure(place, transport, results);
+    one_transcript(place, transport, 100_000, 1, results);
     Year {
         machines: 2,
         days: 1,
         pushes: 2,
     }
-    .measure(place);
+    .measure(place, transport);
     if Command::new("rg").arg("--version").output().is_ok() {
-        Searching { shape, repeat: 1 }.measure(place, results);
+        Searching { shape, repeat: 1 }.measure(place, transport, results);
     } else {
         println!("skipped: searches, because there is no rg to compare them with");
     }
 }
 
-/// What the numbers depend on.
+/// Returns what the numbers depend on.
 fn surroundings() -> String {
     let git = Command::new("git")
         .arg("--version")

@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// Often enough to see a git that lives for some milliseconds, seldom enough to cost nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(3);
 
-/// What a piece of work cost.
+/// The cost of a piece of work.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cost {
     pub(crate) seconds: f64,
@@ -22,7 +22,7 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// Of this work, then the other.
+    /// Adds the cost of the work that comes next.
     pub(crate) fn then(self, other: Self) -> Self {
         Self {
             seconds: self.seconds + other.seconds,
@@ -41,6 +41,40 @@ impl Cost {
             seconds: seconds[seconds.len() / 2],
             usage,
         }
+    }
+}
+
+/// The same work done by plain git and by this program, once or in turns.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pairs(Vec<(Cost, Cost)>);
+
+impl Pairs {
+    pub(crate) fn one(plain: Cost, ccsync: Cost) -> Self {
+        Self(vec![(plain, ccsync)])
+    }
+
+    pub(crate) fn push(&mut self, plain: Cost, ccsync: Cost) {
+        self.add((plain, ccsync));
+    }
+
+    pub(crate) fn add(&mut self, pair: (Cost, Cost)) {
+        self.0.push(pair);
+    }
+
+    pub(crate) fn plain(&self) -> Cost {
+        Cost::median(&self.0.iter().map(|pair| pair.0).collect::<Vec<_>>())
+    }
+
+    pub(crate) fn ccsync(&self) -> Cost {
+        Cost::median(&self.0.iter().map(|pair| pair.1).collect::<Vec<_>>())
+    }
+
+    /// The median of what each pair gives: a machine that is busy for a while slows both.
+    pub(crate) fn ratio(&self) -> f64 {
+        let ratio = |pair: &(Cost, Cost)| pair.1.seconds / pair.0.seconds;
+        let mut ratios: Vec<f64> = self.0.iter().map(ratio).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios[ratios.len() / 2]
     }
 }
 
@@ -64,8 +98,8 @@ pub(crate) fn run(command: &mut Command, log: &Path) -> (ExitStatus, Cost) {
     (status, Cost { seconds, usage })
 }
 
-/// Waits for a process while a thread looks at its memory. No memory is given if the
-/// thread had to end the process.
+/// Waits for a process while a thread looks at its memory. No memory is given if the thread had to
+/// end the process.
 fn watch(child: &mut Child, start: Instant) -> (ExitStatus, f64, Option<Usage>) {
     let pid = child.id();
     let (ended, wait) = channel();

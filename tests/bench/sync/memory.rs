@@ -1,5 +1,5 @@
-//! How much memory a running process and the git processes below it have needed so far,
-//! from `/proc`. Where there is no `/proc`, nothing is known.
+//! How much memory a running process and the git processes below it have needed so far, from
+//! `/proc`. Where there is no `/proc`, nothing is known.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use std::fs;
 pub(crate) struct Memory {
     /// Resident, the mapped parts of files included (`VmHWM`).
     pub(crate) resident: u64,
-    /// Of it what no file backs (`RssAnon`), as seen at the moments of looking.
+    /// The part of it that no file backs (`RssAnon`), as seen at the moments of looking.
     pub(crate) anonymous: u64,
 }
 
@@ -36,7 +36,7 @@ impl Usage {
         }
     }
 
-    /// What the process `pid` and its descendants use now.
+    /// Returns what the process `pid` and its descendants use now.
     pub(crate) fn of(pid: u32) -> Self {
         let mut usage = Self::default();
         if let Some((_, memory)) = status(pid) {

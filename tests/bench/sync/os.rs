@@ -1,7 +1,7 @@
-//! What differs between systems.
+//! Differences between systems.
 
 use std::fs::Metadata;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Starts the command as the head of a group of processes, which can be ended together.
@@ -25,13 +25,22 @@ pub(crate) fn kill_group(pid: u32) {
 #[cfg(not(unix))]
 pub(crate) fn kill_group(_: u32) {}
 
+/// Finds a program on the PATH.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("{name} is not on the PATH"))
+}
+
 /// Waits until what earlier work wrote is on the disk, so that it does not slow the next.
 pub(crate) fn settle() {
     #[cfg(unix)]
     rustix::fs::sync();
 }
 
-/// What a file takes on the disk.
+/// Returns the space that a file takes on the disk.
 #[cfg(unix)]
 pub(crate) fn disk_usage(metadata: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::blocks(metadata) * 512

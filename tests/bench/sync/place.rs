@@ -1,22 +1,25 @@
-//! Where the benchmark works: one directory, in which each scene has its own machines and remotes.
+//! The directory in which the benchmark works, and in which each scene has its own machines and
+//! remotes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::archive::{Extent, Shape, generate};
 use super::machine::{Gc, Machine, home};
 use super::os;
+use super::transport::{Kind, Transport};
 
 pub(crate) struct Place {
     root: PathBuf,
     keep: bool,
-    /// Removes the root at the end, if nobody has named one.
+    /// Removes the root at the end, unless it was given.
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl Place {
-    /// Works in `directory`, where generated sessions stay for the next time, or in a
-    /// temporary one.
+    /// Works in `directory`, where generated sessions stay for the next time, or in a temporary
+    /// one.
     pub(crate) fn new(directory: Option<&Path>, keep: bool) -> Self {
         let temporary = directory.is_none().then(|| {
             let mut builder = tempfile::Builder::new();
@@ -42,14 +45,23 @@ impl Place {
         }
     }
 
+    /// Opens a way to remotes in this place.
+    ///
+    /// # Errors
+    /// As [`Transport::open`].
+    pub(crate) fn transport(&self, kind: Kind) -> Result<Rc<Transport>, String> {
+        Transport::open(kind, &self.root).map(Rc::new)
+    }
+
     /// An empty scene.
-    pub(crate) fn scene(&self, name: &str) -> Scene {
+    pub(crate) fn scene(&self, name: &str, transport: &Rc<Transport>) -> Scene {
         let root = self.root.join("scenes").join(name);
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(&root).expect("the benchmark's directory can be written");
         Scene {
             root,
             keep: self.keep,
+            transport: Rc::clone(transport),
         }
     }
 
@@ -70,21 +82,48 @@ impl Place {
 pub(crate) struct Scene {
     root: PathBuf,
     keep: bool,
+    transport: Rc<Transport>,
+}
+
+/// A bare repository between machines.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    /// Its directory on this disk.
+    pub(crate) path: PathBuf,
+    /// How the machines reach it.
+    pub(crate) url: String,
 }
 
 impl Scene {
     pub(crate) fn machine(&self, name: &str, gc: Gc) -> Machine {
-        Machine::new(&self.root, name, gc)
+        Machine::new(&self.root, name, gc, &self.transport)
     }
 
-    /// An empty bare repository.
-    pub(crate) fn remote(&self, machine: &Machine, name: &str) -> PathBuf {
+    /// An empty bare repository, which is not cleaned up where the machine is not, either.
+    pub(crate) fn remote(&self, machine: &Machine, name: &str) -> Remote {
         let path = self.root.join(name);
         let git_path = path
             .to_str()
             .expect("the benchmark's directory has a UTF-8 name");
         machine.git(&self.root, ["init", "--quiet", "--bare", git_path]);
-        path
+        if machine.gc == Gc::Off {
+            // A server does not read the settings of the machine.
+            machine.git(&path, ["config", "gc.auto", "0"]);
+            machine.git(&path, ["config", "maintenance.auto", "false"]);
+        }
+        self.remote_at(path)
+    }
+
+    /// A remote with everything that another one has.
+    pub(crate) fn copy_of(&self, remote: &Remote, name: &str) -> Remote {
+        let path = self.root.join(name);
+        copy(&remote.path, &path);
+        self.remote_at(path)
+    }
+
+    fn remote_at(&self, path: PathBuf) -> Remote {
+        let url = self.transport.url(&path);
+        Remote { path, url }
     }
 }
 
@@ -96,7 +135,7 @@ impl Drop for Scene {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     for entry in walkdir::WalkDir::new(from)
         .into_iter()
         .map(|entry| entry.expect("a directory can be listed"))
@@ -110,7 +149,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What a directory takes on the disk.
+/// Returns the space that a directory takes on the disk.
 pub(crate) fn size_of(directory: &Path) -> u64 {
     let entries = walkdir::WalkDir::new(directory).into_iter().flatten();
     entries

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::machine::Machine;
 use super::measure::Cost;
+use super::place::Remote;
 
 pub(crate) struct Plain<'a> {
     machine: &'a Machine,
@@ -13,30 +14,26 @@ pub(crate) struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
-    /// A repository of the client's own directory. Its `.git` lies elsewhere: the
-    /// client's directory stays as it is.
-    pub(crate) fn of_client(machine: &'a Machine, remote: &Path) -> Self {
+    /// A repository of the client's own directory. Its `.git` lies elsewhere: the client's
+    /// directory stays as it is.
+    pub(crate) fn of_client(machine: &'a Machine, remote: &Remote) -> Self {
         let plain = Self {
             machine,
             git_dir: machine.root().join("plain.git"),
             tree: machine.projects(),
         };
         plain.git(["init", "--quiet"]);
-        plain.git(["remote", "add", "origin", &url(remote)]);
+        plain.git(["remote", "add", "origin", &remote.url]);
         plain
     }
 
-    /// Clones the remote into a new directory. By address, because git would only link
-    /// the files of a path.
-    pub(crate) fn clone(machine: &'a Machine, remote: &Path) -> (Self, Cost) {
+    /// Clones the remote into a new directory.
+    pub(crate) fn clone(machine: &'a Machine, remote: &Remote) -> (Self, Cost) {
         let tree = machine.root().join("plain");
         let tree_name = tree
             .to_str()
             .expect("the benchmark's directory has a UTF-8 name");
-        let cost = machine.git(
-            machine.root(),
-            ["clone", "--quiet", &url(remote), tree_name],
-        );
+        let cost = machine.git(machine.root(), ["clone", "--quiet", &remote.url, tree_name]);
         (
             Self {
                 machine,
@@ -84,8 +81,4 @@ impl<'a> Plain<'a> {
             .chain(args.iter().map(OsString::from))
             .collect()
     }
-}
-
-fn url(remote: &Path) -> String {
-    format!("file://{}", remote.display())
 }

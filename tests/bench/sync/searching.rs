@@ -1,8 +1,9 @@
-//! What a search costs, beside `rg` counting the lines that match in the same files of
-//! the store, in the page cache.
+//! The cost of a search, beside `rg` counting the lines that match in the same files of the store,
+//! in the page cache.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::archive::{Author, Shape};
@@ -11,6 +12,7 @@ use super::measure::Cost;
 use super::os;
 use super::place::Place;
 use super::table::{Results, megabytes, seconds};
+use super::transport::Transport;
 
 /// A search may take so many times as long as `rg`.
 const BOUND: f64 = 1.5;
@@ -20,7 +22,7 @@ const FIRST: f64 = 0.2;
 /// Said in a handful of sessions only.
 const RARE: &str = "dreiundzwanzig Nadeln";
 
-const NOBODY_SAID: &str = "quetzalcoatlus";
+const NOT_SAID: &str = "quetzalcoatlus";
 
 /// An archive to be searched.
 pub(crate) struct Searching {
@@ -34,12 +36,12 @@ const SEARCHES: [(&str, &str, bool); 4] = [
     ("a literal that is rare", RARE, false),
     ("a literal that is frequent", "unused variable", false),
     ("a regular expression", r"fn \w+_token\w*\(", true),
-    ("what nobody said", NOBODY_SAID, false),
+    ("a word that is nowhere", NOT_SAID, false),
 ];
 
 impl Searching {
-    pub(crate) fn measure(&self, place: &Place, results: &mut Results) {
-        let scene = place.scene("search");
+    pub(crate) fn measure(&self, place: &Place, transport: &Rc<Transport>, results: &mut Results) {
+        let scene = place.scene("search", transport);
         let extent = place.populate(&scene, "desk", self.shape);
         println!(
             "{} sessions, {} files, {} MB",
@@ -102,8 +104,8 @@ impl Searching {
             format!("{ratio:.2}"),
             ratio <= BOUND,
         );
-        // Where nothing is found, the first result is the end.
-        if text != NOBODY_SAID {
+        // If nothing is found, the first result is the end.
+        if text != NOT_SAID {
             let is_soon = first.seconds <= FIRST;
             results.check(
                 format!("search for {name}: first result in {FIRST} s"),

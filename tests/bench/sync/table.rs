@@ -1,127 +1,125 @@
-//! What was measured, as a table for `docs/dev/performance.md`.
+//! The measurements as tables for `docs/dev/performance.md`.
 
-use super::measure::Cost;
+use super::measure::Pairs;
 use super::memory::{Memory, Usage};
+use super::servers::trace::Started;
+use super::transport::Kind;
 
-/// One row: the same work done by plain git and by this program.
-pub(crate) struct Row {
-    pub(crate) workspace: String,
-    pub(crate) plain: Option<Cost>,
-    pub(crate) ccsync: Cost,
+/// The same work done by plain git and by this program, over one transport.
+struct Row {
+    work: String,
+    transport: Kind,
+    pairs: Pairs,
     /// The most that this program may take, as a multiple of plain git.
-    pub(crate) bound: Option<f64>,
+    bound: Option<f64>,
 }
 
 impl Row {
-    fn ratio(&self) -> Option<f64> {
-        Some(self.ccsync.seconds / self.plain?.seconds)
-    }
-
     fn misses(&self) -> bool {
-        matches!((self.ratio(), self.bound), (Some(ratio), Some(bound)) if ratio > bound)
+        self.bound.is_some_and(|bound| self.pairs.ratio() > bound)
     }
 }
 
 /// Something that must hold beside the times.
-pub(crate) struct Check {
-    pub(crate) what: String,
-    pub(crate) found: String,
-    pub(crate) holds: bool,
+struct Check {
+    what: String,
+    found: String,
+    holds: bool,
+}
+
+/// Processes and connections of a command.
+struct Count {
+    what: String,
+    transport: Kind,
+    plain: Started,
+    ccsync: Started,
 }
 
 pub(crate) struct Results {
     bounded: bool,
+    transport: Kind,
     rows: Vec<Row>,
     checks: Vec<Check>,
+    counts: Vec<Count>,
 }
 
 impl Results {
-    /// Nothing yet. The bounds are meant for work of a certain size; `bounded` says
-    /// whether this is of it.
+    /// Nothing yet. The bounds are meant for work of a certain size; `bounded` says whether this is
+    /// of it.
     pub(crate) fn new(bounded: bool) -> Self {
         Self {
             bounded,
+            transport: Kind::Disk,
             rows: Vec::new(),
             checks: Vec::new(),
+            counts: Vec::new(),
         }
+    }
+
+    /// Sets the transport of the measurements that follow.
+    pub(crate) fn over(&mut self, transport: Kind) {
+        self.transport = transport;
     }
 
     /// Adds a row, and says so: the whole takes minutes.
     pub(crate) fn row(
         &mut self,
-        workspace: impl Into<String>,
-        plain: impl Into<Option<Cost>>,
-        ccsync: Cost,
+        work: impl Into<String>,
+        pairs: Pairs,
         bound: impl Into<Option<f64>>,
     ) {
         let row = Row {
-            workspace: workspace.into(),
-            plain: plain.into(),
-            ccsync,
+            work: work.into(),
+            transport: self.transport,
+            pairs,
             bound: bound.into().filter(|_| self.bounded),
         };
-        let against = row.plain.map_or_else(String::new, |plain| {
-            format!(", plain git {} s", seconds(plain.seconds))
-        });
         println!(
-            "measured: {}: {} s{against}",
-            row.workspace,
-            seconds(ccsync.seconds)
+            "measured over {}: {}: {} s, plain git {} s, ratio {:.2}",
+            row.transport.name(),
+            row.work,
+            seconds(row.pairs.ccsync().seconds),
+            seconds(row.pairs.plain().seconds),
+            row.pairs.ratio(),
         );
         self.rows.push(row);
     }
 
     pub(crate) fn check(&mut self, what: impl Into<String>, found: impl Into<String>, holds: bool) {
         self.checks.push(Check {
-            what: what.into(),
+            what: format!("{}: {}", self.transport.name(), what.into()),
             found: found.into(),
             holds,
+        });
+    }
+
+    /// Adds what a command started.
+    pub(crate) fn count(&mut self, what: impl Into<String>, plain: Started, ccsync: Started) {
+        self.counts.push(Count {
+            what: what.into(),
+            transport: self.transport,
+            plain,
+            ccsync,
         });
     }
 
     /// The most memory that any row needed.
     pub(crate) fn memory(&self) -> Usage {
         self.rows.iter().fold(Usage::default(), |usage, row| {
-            usage.or_more(row.ccsync.usage)
+            usage.or_more(row.pairs.ccsync().usage)
         })
     }
 
-    /// What misses its bound.
-    pub(crate) fn missed(&self) -> Vec<&str> {
-        let rows = self
-            .rows
-            .iter()
-            .filter(|row| row.misses())
-            .map(|row| row.workspace.as_str());
-        rows.chain(
-            self.checks
-                .iter()
-                .filter(|check| !check.holds)
-                .map(|check| check.what.as_str()),
-        )
-        .collect()
+    /// Names the rows and checks that miss their bound.
+    pub(crate) fn missed(&self) -> Vec<String> {
+        let rows = self.rows.iter().filter(|row| row.misses());
+        let rows = rows.map(|row| format!("{}: {}", row.transport.name(), row.work));
+        let checks = self.checks.iter().filter(|check| !check.holds);
+        rows.chain(checks.map(|check| check.what.clone())).collect()
     }
 
     pub(crate) fn print(&self) {
-        if !self.rows.is_empty() {
-            println!(
-                "\n| work | plain git s | ccsync s | ratio | bound | ccsync MB | its git MB |\n|---|---|---|---|---|---|---|"
-            );
-        }
-        for row in &self.rows {
-            let plain = row.plain.map_or_else(dash, |plain| seconds(plain.seconds));
-            let ratio = row.ratio().map_or_else(dash, |ratio| {
-                format!("{ratio:.2}{}", if row.misses() { " (missed)" } else { "" })
-            });
-            let bound = row.bound.map_or_else(dash, |bound| format!("{bound}"));
-            let (time, Usage { own, git }) = (seconds(row.ccsync.seconds), row.ccsync.usage);
-            println!(
-                "| {} | {plain} | {time} | {ratio} | {bound} | {} | {} |",
-                row.workspace,
-                memory(own),
-                memory(git)
-            );
-        }
+        self.print_rows();
         if !self.checks.is_empty() {
             println!("\n| check | found | |\n|---|---|---|");
         }
@@ -131,7 +129,98 @@ impl Results {
                 if *holds { "holds" } else { "missed" }
             );
         }
+        if !self.counts.is_empty() {
+            println!(
+                "\n| command | transport | connections: plain git, ccsync | \
+                 git processes: plain git, ccsync | started by ccsync |\n|---|---|---|---|---|"
+            );
+        }
+        for Count {
+            what,
+            transport,
+            plain,
+            ccsync,
+        } in &self.counts
+        {
+            println!(
+                "| {what} | {} | {}, {} | {}, {} | {} |",
+                transport.name(),
+                plain.connections,
+                ccsync.connections,
+                plain.processes,
+                ccsync.processes,
+                commands(ccsync)
+            );
+        }
         println!();
+    }
+
+    /// One line for each work, with a group of columns for each transport.
+    fn print_rows(&self) {
+        let (mut transports, mut works) = (Vec::new(), Vec::new());
+        for row in &self.rows {
+            if !transports.contains(&row.transport) {
+                transports.push(row.transport);
+            }
+            if !works.contains(&&row.work) {
+                works.push(&row.work);
+            }
+        }
+        if works.is_empty() {
+            return;
+        }
+        let heads = transports.iter().map(|transport| {
+            let name = transport.name();
+            format!(" {name}: plain git s | ccsync s | ratio |")
+        });
+        println!(
+            "\n| work | bound |{} ccsync MB | its git MB |",
+            heads.collect::<String>()
+        );
+        println!(
+            "|---|---|{}---|---|",
+            "---|---|---|".repeat(transports.len())
+        );
+        for work in works {
+            self.print_work(work, &transports);
+        }
+    }
+
+    fn print_work(&self, work: &str, transports: &[Kind]) {
+        let rows = self.rows.iter().filter(|row| row.work == work);
+        let bound = rows.clone().find_map(|row| row.bound);
+        let (mut line, mut usage) = (String::new(), Usage::default());
+        for transport in transports {
+            match rows.clone().find(|row| row.transport == *transport) {
+                None => line += " – | – | – |",
+                Some(row) => {
+                    let missed = if row.misses() { " (missed)" } else { "" };
+                    let ccsync = row.pairs.ccsync();
+                    line += &format!(
+                        " {} | {} | {:.2}{missed} |",
+                        seconds(row.pairs.plain().seconds),
+                        seconds(ccsync.seconds),
+                        row.pairs.ratio()
+                    );
+                    usage = usage.or_more(ccsync.usage);
+                }
+            }
+        }
+        println!(
+            "| {work} | {} |{line} {} | {} |",
+            bound.map_or_else(dash, |bound| bound.to_string()),
+            memory(usage.own),
+            memory(usage.git)
+        );
+    }
+}
+
+/// Names the git commands that a command started itself.
+pub(crate) fn commands(started: &Started) -> String {
+    if started.commands.is_empty() {
+        "nothing".to_owned()
+    } else {
+        format!("`git {}`", started.commands.join("`, `git "))
     }
 }
 

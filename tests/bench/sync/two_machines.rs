@@ -1,19 +1,23 @@
-//! Two machines with an archive of sessions between them: everything that a person does
-//! daily, and the first day.
+//! Two machines with an archive of sessions between them: everything that a person does daily, and
+//! the first day.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 
 use super::archive::{Amount, Author, Shape};
-use super::machine::{Gc, Machine};
-use super::measure::{Cost, timed};
+use super::machine::{Gc, Machine, PULL};
+use super::measure::{Cost, Pairs, timed};
 use super::os;
-use super::place::{Place, Scene};
+use super::place::{Place, Remote, Scene};
 use super::plain::Plain;
-use super::table::{Results, megabytes};
+use super::servers::trace::Started;
+use super::table::{Results, commands, megabytes};
+use super::transport::Transport;
+use super::twin::{Twin, TwinClone};
 
-/// What one working step adds to a session.
+/// One working step in a session.
 const STEP: Amount = Amount::Records(20);
 
 /// One archive to be measured.
@@ -25,17 +29,17 @@ pub(crate) struct TwoMachines<'a> {
     pub(crate) repeat: usize,
 }
 
-/// A desk that pushes and a laptop that pulls, each with this program and with plain git.
+/// A desk that pushes and a laptop that pulls, and plain git doing the same.
 struct Pair<'a> {
     desk: &'a Machine,
     laptop: &'a Machine,
-    desk_plain: Plain<'a>,
-    laptop_plain: Plain<'a>,
+    twin: Twin<'a>,
+    clone: TwinClone<'a>,
 }
 
 impl TwoMachines<'_> {
-    pub(crate) fn measure(&self, place: &Place, results: &mut Results) {
-        let scene = place.scene("two-machines");
+    pub(crate) fn measure(&self, place: &Place, transport: &Rc<Transport>, results: &mut Results) {
+        let scene = place.scene("two-machines", transport);
         let extent = place.populate(&scene, "desk", self.shape);
         println!(
             "{} sessions, {} files, {} MB",
@@ -54,26 +58,24 @@ impl TwoMachines<'_> {
         let desk_plain = self.first_push(&desk, &remote, &plain_remote, results);
         self.push_nothing(&desk, &desk_plain, results);
         let laptop_plain = self.first_pull(&laptop, &remote, &plain_remote, results);
-        let pair = Pair {
-            desk: &desk,
-            laptop: &laptop,
-            desk_plain,
-            laptop_plain,
-        };
-        self.pull_nothing(&pair, results);
+        self.pull_nothing(&laptop, &laptop_plain, results);
+        // The laptop has entered itself in the store.
+        desk.pull();
+        let pair = Pair::of(&scene, &remote, &desk, &laptop);
         let (median, large) = notable(&desk.projects(), self.shape.large);
         let mut author = Author::new(&desk.home);
         self.one_changed(&pair, &mut author, &median, results);
         if self.shape.large > 0 {
             self.one_changed(&pair, &mut author, &large, results);
         }
+        self.count(&pair, &mut author, &median, results);
     }
 
     fn first_push<'a>(
         &self,
         desk: &'a Machine,
-        remote: &Path,
-        plain_remote: &Path,
+        remote: &Remote,
+        plain_remote: &Remote,
         results: &mut Results,
     ) -> Plain<'a> {
         let plain = Plain::of_client(desk, plain_remote);
@@ -81,52 +83,52 @@ impl TwoMachines<'_> {
         os::settle();
         let by_git = plain.push();
         os::settle();
-        self.row(results, "first push", by_git, desk.ccsync(["push"]), 0.3);
+        let pairs = Pairs::one(by_git, desk.ccsync(["push"]));
+        self.row(results, "first push", pairs, 0.5);
         plain
     }
 
     fn push_nothing(&self, desk: &Machine, plain: &Plain<'_>, results: &mut Results) {
-        let (by_git, ours) = self.alternately(|| plain.push(), || desk.ccsync(["push"]));
-        self.row(results, "push, nothing changed", by_git, ours, 0.5);
-        let started = desk.starts_git(&["push"]);
-        let found = if started { "it was" } else { "it was not" };
+        let pairs = self.alternately(|| plain.push(), || desk.ccsync(["push"]));
+        self.row(results, "push, nothing changed", pairs, 0.5);
+        let started = desk.started_by_ccsync(&["push"]);
         results.check(
-            format!("{}push, nothing changed: no git is started", self.label),
-            found,
-            !started,
+            format!("{}push, nothing changed: no process is started", self.label),
+            commands(&started),
+            started.processes == 0 && started.connections == 0,
         );
     }
 
     fn first_pull<'a>(
         &self,
         laptop: &'a Machine,
-        remote: &Path,
-        plain_remote: &Path,
+        remote: &Remote,
+        plain_remote: &Remote,
         results: &mut Results,
     ) -> Plain<'a> {
         os::settle();
         let (plain, by_git) = Plain::clone(laptop, plain_remote);
         os::settle();
         let init = laptop.init(remote);
-        let pull = laptop.pull();
-        self.row(
-            results,
-            "first pull: `init` and `pull`",
-            by_git,
-            init.then(pull),
-            1.2,
-        );
-        self.row(results, "of it `init`", None, init, None);
-        self.row(results, "of it `pull`", None, pull, None);
+        let ours = init.then(laptop.pull());
+        let work = "first pull: `init` and `pull`";
+        self.row(results, work, Pairs::one(by_git, ours), 1.2);
         plain
     }
 
-    fn pull_nothing(&self, pair: &Pair<'_>, results: &mut Results) {
-        let (by_git, ours) = self.alternately(|| pair.pull_by_git(), || pair.laptop.pull());
-        self.row(results, "pull, nothing new", by_git, ours, 1.0);
+    fn pull_nothing(&self, laptop: &Machine, plain: &Plain<'_>, results: &mut Results) {
+        let copied = laptop.root().join("copied");
+        // Plain git leaves to its user what brings the files to where the client looks.
+        let by_git = || {
+            let pulled = plain.pull();
+            pulled.then(timed(|| copy_newer(plain.tree(), &copied)))
+        };
+        let pairs = self.alternately(by_git, || laptop.pull());
+        self.row(results, "pull, nothing new", pairs, 1.0);
     }
 
-    /// The desk appends to one session and pushes; the laptop pulls.
+    /// The desk appends to one session and pushes; the laptop pulls. Beside it plain git moves the
+    /// same commit.
     fn one_changed(
         &self,
         pair: &Pair<'_>,
@@ -140,37 +142,22 @@ impl TwoMachines<'_> {
                 .len(),
         );
         let here = transcript_with_name_of(transcript, &pair.laptop.projects());
-        let (mut pushes, mut pulls) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        let (mut pushes, mut pulls) = (Pairs::default(), Pairs::default());
         let mut only_tail = true;
-        for _ in 0..self.repeat {
+        for turn in 0..self.repeat {
             author.append(transcript, STEP);
             os::settle();
-            pushes.0.push(pair.desk_plain.push());
-            pushes.1.push(pair.desk.ccsync(["push"]));
-            let before = Written::read(&here);
+            let ours = pair.desk.ccsync(["push"]);
             os::settle();
-            pulls.0.push(pair.pull_by_git());
-            pulls.1.push(pair.laptop.pull());
+            pushes.push(pair.twin.push(), ours);
+            let before = Written::read(&here);
+            pulls.add(pair.pull(turn % 2 == 0));
             only_tail &= Written::read(&here).extends(&before);
         }
-        let (push, pull) = (
-            format!("push, 20 records appended to a session of {size} MB"),
-            format!("pull, 20 records appended to a session of {size} MB"),
-        );
-        self.row(
-            results,
-            &push,
-            Cost::median(&pushes.0),
-            Cost::median(&pushes.1),
-            0.5,
-        );
-        self.row(
-            results,
-            &pull,
-            Cost::median(&pulls.0),
-            Cost::median(&pulls.1),
-            1.0,
-        );
+        let pull = format!("pull, 20 records appended to a session of {size} MB");
+        let push = format!("push, 20 records appended to a session of {size} MB");
+        self.row(results, &push, pushes, 1.25);
+        self.row(results, &pull, pulls, 1.25);
         let found = if only_tail { "it is" } else { "it is replaced" };
         results.check(
             format!("{}{pull}: the file is extended in place", self.label),
@@ -179,36 +166,87 @@ impl TwoMachines<'_> {
         );
     }
 
-    /// Both in turns, so that a busy machine slows both; the first turn warms up.
-    fn alternately(&self, plain: impl Fn() -> Cost, ccsync: impl Fn() -> Cost) -> (Cost, Cost) {
-        os::settle();
-        let turns: Vec<(Cost, Cost)> = (0..=self.repeat)
-            .map(|_| (plain(), ccsync()))
-            .skip(1)
-            .collect();
-        let (plain, ccsync): (Vec<Cost>, Vec<Cost>) = turns.into_iter().unzip();
-        (Cost::median(&plain), Cost::median(&ccsync))
+    /// Processes and connections of one more step, which is not timed.
+    fn count(
+        &self,
+        pair: &Pair<'_>,
+        author: &mut Author,
+        transcript: &Path,
+        results: &mut Results,
+    ) {
+        author.append(transcript, STEP);
+        let push = pair.desk.started_by_ccsync(&["push"]);
+        let by_git = pair.desk.started_by(&mut pair.twin.push_command());
+        self.count_row(results, "push, 20 records", by_git, push);
+        for command in ["pull, 20 records", "pull, nothing new"] {
+            let pull = pair.laptop.started_by_ccsync(&PULL);
+            let by_git = pair.laptop.started_by(&mut pair.clone.fetch_command());
+            self.count_row(results, command, by_git, pull);
+        }
     }
 
-    fn row(
-        &self,
-        results: &mut Results,
-        workspace: &str,
-        plain: impl Into<Option<Cost>>,
-        ccsync: Cost,
-        bound: impl Into<Option<f64>>,
-    ) {
-        results.row(format!("{}{workspace}", self.label), plain, ccsync, bound);
+    fn count_row(&self, results: &mut Results, command: &str, plain: Started, ccsync: Started) {
+        let is_one = ccsync.connections <= 1 && ccsync.connections == plain.connections;
+        results.check(
+            format!("{}{command}: one connection at most", self.label),
+            ccsync.connections.to_string(),
+            is_one,
+        );
+        results.count(format!("{}{command}", self.label), plain, ccsync);
+    }
+
+    /// Both in turns, so that a busy machine slows both; the first turn warms up.
+    fn alternately(&self, plain: impl Fn() -> Cost, ccsync: impl Fn() -> Cost) -> Pairs {
+        os::settle();
+        plain();
+        ccsync();
+        let mut pairs = Pairs::default();
+        for turn in 0..self.repeat {
+            pairs.add(in_turn(turn % 2 == 0, &plain, &ccsync));
+        }
+        pairs
+    }
+
+    fn row(&self, results: &mut Results, work: &str, pairs: Pairs, bound: f64) {
+        results.row(format!("{}{work}", self.label), pairs, bound);
     }
 }
 
-impl Pair<'_> {
-    /// What plain git leaves to its user: whatever was pulled must come to where the client looks.
-    fn pull_by_git(&self) -> Cost {
-        let target = self.laptop.root().join("copied");
-        self.laptop_plain
-            .pull()
-            .then(timed(|| copy_newer(self.laptop_plain.tree(), &target)))
+impl<'a> Pair<'a> {
+    fn of(scene: &Scene, remote: &Remote, desk: &'a Machine, laptop: &'a Machine) -> Self {
+        let twin = Twin::of(scene, remote, desk);
+        Self {
+            desk,
+            laptop,
+            clone: twin.clone_of(laptop),
+            twin,
+        }
+    }
+
+    /// Both bring here what was pushed.
+    fn pull(&self, plain_first: bool) -> (Cost, Cost) {
+        in_turn(
+            plain_first,
+            || {
+                os::settle();
+                self.clone.fetch()
+            },
+            || {
+                os::settle();
+                self.laptop.pull()
+            },
+        )
+    }
+}
+
+/// Runs both; the first may find less in the memory of the system.
+fn in_turn(plain_first: bool, plain: impl Fn() -> Cost, ccsync: impl Fn() -> Cost) -> (Cost, Cost) {
+    if plain_first {
+        let by_git = plain();
+        (by_git, ccsync())
+    } else {
+        let ours = ccsync();
+        (plain(), ours)
     }
 }
 
@@ -283,36 +321,32 @@ fn transcripts(projects: &Path) -> Vec<PathBuf> {
 }
 
 /// One transcript alone on both machines, of a given size.
-pub(crate) fn one_transcript(place: &Place, bytes: usize, repeat: usize, results: &mut Results) {
-    let scene: Scene = place.scene("one-transcript");
+pub(crate) fn one_transcript(
+    place: &Place,
+    transport: &Rc<Transport>,
+    bytes: usize,
+    repeat: usize,
+    results: &mut Results,
+) {
+    let scene: Scene = place.scene("one-transcript", transport);
     let (desk, laptop) = (
         scene.machine("desk", Gc::Off),
         scene.machine("laptop", Gc::Off),
     );
-    let (remote, plain_remote) = (
-        scene.remote(&desk, "remote.git"),
-        scene.remote(&desk, "plain-remote.git"),
-    );
+    let remote = scene.remote(&desk, "remote.git");
     let mut author = Author::new(&desk.home);
     let transcript = author.begin(&desk.projects(), bytes);
-    let desk_plain = Plain::of_client(&desk, &plain_remote);
-    desk_plain.push();
     desk.init(&remote);
     desk.ccsync(["push"]);
-    let (laptop_plain, _) = Plain::clone(&laptop, &plain_remote);
     laptop.init(&remote);
     laptop.pull();
+    desk.pull();
     let shape = Shape {
         sessions: 1,
         bytes: bytes as u64,
         large: 0,
     };
-    let pair = Pair {
-        desk: &desk,
-        laptop: &laptop,
-        desk_plain,
-        laptop_plain,
-    };
+    let pair = Pair::of(&scene, &remote, &desk, &laptop);
     TwoMachines {
         label: "one transcript: ",
         shape,

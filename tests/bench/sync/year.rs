@@ -1,13 +1,15 @@
-//! Months of work on several machines in fast motion: whether the store stays small and
-//! pushes stay fast.
+//! Months of work on several machines in fast motion: whether the store stays small and pushes stay
+//! fast.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::archive::{Amount, Author};
 use super::machine::{Gc, Machine};
 use super::measure::Cost;
 use super::place::{Place, size_of};
 use super::table::{megabytes, seconds};
+use super::transport::Transport;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Year {
@@ -22,13 +24,13 @@ struct Worker {
     machine: Machine,
     author: Author,
     choices: fastrand::Rng,
-    /// What was begun here. Nobody else continues it.
+    /// Sessions that were begun here; no other machine continues them.
     sessions: Vec<PathBuf>,
 }
 
 impl Year {
-    pub(crate) fn measure(self, place: &Place) {
-        let scene = place.scene("year");
+    pub(crate) fn measure(self, place: &Place, transport: &Rc<Transport>) {
+        let scene = place.scene("year", transport);
         let machine = |number: u64| scene.machine(&format!("machine-{number}"), Gc::Default);
         let mut workers: Vec<Worker> = (0..self.machines)
             .map(|number| Worker::new(machine(number), number))
@@ -60,8 +62,8 @@ impl Year {
                     .fold(0.0, f64::max);
                 let (push, pull) = (Cost::median(&pushes).seconds, Cost::median(&pulls).seconds);
                 let (sizes, counts) = (
-                    (size_of(&store.join(".git")), size_of(&remote)),
-                    workers[0].counts(&store, &remote),
+                    (size_of(&store.join(".git")), size_of(&remote.path)),
+                    workers[0].counts(&store, &remote.path),
                 );
                 println!(
                     "| {day} | {} | {} | {} | {} | {} ({}) | {} |",

@@ -1,5 +1,5 @@
-//! Invented sessions, the same in every run: their sizes, their number of files and what
-//! they hold are like those of a person who has used the client for months.
+//! Invented sessions, the same in every run: their sizes, their number of files and what they hold
+//! are like those of a person who has used the client for months.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -22,7 +22,7 @@ const VERSION: u32 = 2;
 const EPOCH: i64 = 1_767_225_600_000;
 const DAY: i64 = 86_400_000;
 
-/// What to generate.
+/// The sessions to generate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) sessions: usize,
@@ -32,15 +32,15 @@ pub(crate) struct Shape {
     pub(crate) large: u64,
 }
 
-/// What was generated.
+/// The size of what was generated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
     pub(crate) files: usize,
     pub(crate) bytes: u64,
 }
 
-/// Writes the client's directory of a machine whose home is `home` to `projects`, or
-/// finds it there.
+/// Writes the client's directory of a machine whose home is `home` to `projects`, or finds it
+/// there.
 pub(crate) fn generate(shape: Shape, home: &Path, projects: &Path) -> Extent {
     let done = projects.with_extension("done");
     let wanted = format!("{VERSION} {} {shape:?}", home.display());

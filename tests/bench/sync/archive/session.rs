@@ -7,7 +7,7 @@ use super::random::{base64, log_normal, pick, uuid};
 use super::text::{Project, Vocabulary};
 
 /// Longer outputs of tools are kept in a file of their own.
-const LONGEST_OUTPUT: usize = 30_000;
+const MAX_OUTPUT: usize = 30_000;
 
 /// Writes the next records of one session.
 pub(crate) struct Writer<'a> {
@@ -50,7 +50,7 @@ impl Writer<'_> {
         text
     }
 
-    /// What follows one question of the user.
+    /// Writes what follows one question of the user.
     fn turn(&mut self) -> Vec<String> {
         let mut records = vec![self.question()];
         if self.rng.f32() < 0.08 {
@@ -202,7 +202,7 @@ impl Writer<'_> {
             log_normal(&mut self.rng, 18.0, 1.1).min(2_000.0)
         } as usize;
         let mut output = self.log(lines + 1);
-        if output.len() > LONGEST_OUTPUT {
+        if output.len() > MAX_OUTPUT {
             let (home, directory) = (self.project.home(), self.project.directory_name());
             let file = format!(
                 "{home}/.claude/projects/{directory}/{}/tool-results/{id}.txt",
@@ -271,7 +271,7 @@ impl Writer<'_> {
         )
     }
 
-    /// What a build or a test run prints.
+    /// The output of a build or a test run.
     fn log(&mut self, lines: usize) -> String {
         let (project, vocabulary, rng) = (&*self.project, self.vocabulary, &mut self.rng);
         let mut text = String::new();
@@ -299,7 +299,7 @@ impl Writer<'_> {
         text
     }
 
-    /// What the client notes for itself.
+    /// The client's own notes.
     fn bookkeeping(&mut self) -> String {
         let id = uuid(&mut self.rng);
         match self.rng.u8(..3) {

@@ -1,4 +1,4 @@
-//! What sessions talk about: prose, code and paths that compress as real ones do.
+//! The topics of sessions: text, code and paths that compress as real ones do.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -268,8 +268,8 @@ impl Project {
             88..90 => windows().replace('\\', "\\\\"),
             90..92 => format!("/mnt/c/Users/{user}/work/{relative}"),
             92..94 => path.replace('/', "\\/"),
-            // Neither of these two lies below the home directory or the project, though
-            // it begins like them.
+            // Neither of these two lies below the home directory or the project, though it begins
+            // like them.
             94..96 => format!("{}ome/other/{relative}", self.home),
             96..98 => format!("{}-backup/{relative}", self.cwd),
             _ => serde_json::json!({ "file_path": path, "cwd": self.cwd }).to_string(),

@@ -1,0 +1,6 @@
+//! Git servers on the loopback, an sshd and smart http, and what commands start to reach them. Used
+//! by tests and by the benchmark; must not use anything of either.
+
+pub(crate) mod http;
+pub(crate) mod sshd;
+pub(crate) mod trace;
