@@ -8,11 +8,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::flows::pull_request::PullRequest;
 use ccsync::browse::list::{ListFilter, list};
 use ccsync::check::verify::{VerifyRequest, verify};
 use ccsync::config::{Config, Settings};
 use ccsync::domain::progress::Silent;
-use ccsync::flows::pull::{PullRequest, pull};
+use ccsync::flows::pull::pull;
 use ccsync::flows::push::push;
 use ccsync::history::undo::undo;
 use ccsync::machine::set_up::{SetUp, set_up};
@@ -330,10 +331,12 @@ impl Machine {
 static CLOCK: std::sync::LazyLock<SystemClock> = std::sync::LazyLock::new(SystemClock::default);
 
 fn is_clean(report: &Report) -> bool {
-    !report
-        .sessions
-        .iter()
-        .any(|s| matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Listed { .. }))
+    !report.sessions.iter().any(|s| {
+        matches!(
+            s.outcome,
+            Outcome::Skipped { .. } | Outcome::NotPulled { .. }
+        )
+    })
 }
 
 proptest! {

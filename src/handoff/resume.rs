@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::browse::list::{ListFilter, SessionRow, rows};
 use crate::domain::id::SessionId;
-use crate::flows::pull::{PullRequest, pull};
+use crate::flows::pull::pull;
+use crate::flows::pull_request::PullRequest;
 use crate::flows::push::{PushReason, push_for};
 use crate::flows::remote_sync::{FetchMode, FetchResult, fetch_if_reached};
 use crate::leasing::lock_table::fetched_lock_table;
@@ -18,7 +19,7 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter::Selection;
 use crate::workspace::lookup::LookupScope;
-use crate::workspace::lookup::session_named;
+use crate::workspace::lookup::find_session;
 use crate::workspace::open::Workspace;
 
 /// Sessions that can be continued here.
@@ -56,7 +57,7 @@ impl Candidates {
     /// # Errors
     /// [`LookupError`](crate::workspace::lookup::LookupError).
     pub fn named(&self, name: &SessionId) -> Result<SessionId, SyncError> {
-        let found = session_named(
+        let found = find_session(
             name,
             self.sessions.iter().map(|candidate| &candidate.row.session),
         )?;

@@ -70,8 +70,8 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     let found = workspace.discover()?;
     let mut pushed =
         Plan::make(&workspace, &found, &Selection::default())?.execute(&mut workspace)?;
-    pushed.add_beside(std::mem::take(&mut merged.extras));
-    pushed.add_beside(crate::extras::push::push(&mut workspace, false)?);
+    pushed.add_extras(std::mem::take(&mut merged.extras));
+    pushed.add_extras(crate::extras::push::push(&mut workspace, false)?);
     add_merge_notes(&mut pushed, &workspace, merged)?;
     fail_point("before a milestone is created");
     let head = workspace.store.head()?.ok_or(MilestoneError::Empty)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::flows::plan::{Differences, FilePull, compare_with};
+use crate::flows::compare::{Differences, FilePull, compare_with};
 use crate::flows::push::store_sessions;
 use crate::flows::store_session::is_stored;
 use crate::flows::write_session::{Writer, Writing};

@@ -9,7 +9,7 @@ use crate::domain::error::UserError;
 use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::when::When;
-use crate::flows::plan::described;
+use crate::flows::compare::described;
 use crate::history::error::HistoryError;
 use crate::history::log::{go_on, stored_session_named};
 use crate::history::milestones::commit_of;

@@ -63,7 +63,7 @@ pub(crate) fn import_claude_session_sync(
     }
     report.locks = metadata.locks;
     report.edits = metadata.edits.into_values().collect();
-    (report.left, report.report.passed_over) = source.into_lists();
+    (report.left, report.report.skipped_files) = source.into_lists();
     Ok(report)
 }
 

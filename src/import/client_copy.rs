@@ -27,7 +27,7 @@ pub(crate) fn import_client_copy(
     let mut report = empty_report(&source.name, source.layout);
     report.found = found.sessions.len() as u64;
     for refused in &found.refused {
-        report.report.passed_over.push(SkippedFile {
+        report.report.skipped_files.push(SkippedFile {
             path: refused.path.display().to_string(),
             reason: refused.reason.clone(),
         });

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::error::error_chain;
 use crate::domain::id::SessionId;
-use crate::flows::plan::described;
+use crate::flows::compare::described;
 use crate::import::agents::{AgentFile, AgentFiles};
 use crate::import::directory::SourceDirectory;
 use crate::import::inventory::ImportInventory;

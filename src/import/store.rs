@@ -3,7 +3,7 @@
 
 use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
-use crate::flows::plan::{Differences, FileStep, compare_with, described};
+use crate::flows::compare::{Differences, FileStep, compare_with, described};
 use crate::flows::store_session::SessionWriter;
 use crate::localize::local_copy::LocalCopy;
 use crate::report::import::{ImportReport, Layout};

@@ -25,8 +25,12 @@ const NO_PROJECT: &str = "(no project)";
 
 /// The lines that tell what `command` did, or with `--dry-run` would do. `quiet` keeps what needs attention.
 pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool) -> Vec<String> {
-    let is_listed =
-        |s: &SessionReport| matches!(s.outcome, Outcome::Listed { .. } | Outcome::Excluded { .. });
+    let is_listed = |s: &SessionReport| {
+        matches!(
+            s.outcome,
+            Outcome::NotPulled { .. } | Outcome::Excluded { .. }
+        )
+    };
     let by_reason = |s: &SessionReport| is_listed(s) && s.notes.is_empty();
     let shown = |s: &&SessionReport| !by_reason(s) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
@@ -48,7 +52,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
         screen.height / 3,
         "lines about extras",
     ));
-    let not_taken = report.passed_over.iter().map(passed_over).collect();
+    let not_taken = report.skipped_files.iter().map(passed_over).collect();
     after.extend(fit::at_most(
         not_taken,
         screen.height / 4,
@@ -56,7 +60,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
     ));
     after.extend(
         report
-            .remarks
+            .warnings
             .iter()
             .map(|remark| paint(ATTENTION, &sanitize::one_line(remark))),
     );
@@ -209,7 +213,7 @@ pub(crate) fn outcome(outcome: &Outcome, would: bool) -> (&'static str, Style) {
         (Outcome::Forked { .. }, true) => ("would be forked", ATTENTION),
         (Outcome::Ahead, _) => ("ahead", QUIET),
         (Outcome::Behind, _) => ("behind", QUIET),
-        (Outcome::Listed { .. }, _) => ("left in the store", QUIET),
+        (Outcome::NotPulled { .. }, _) => ("left in the store", QUIET),
         (Outcome::Excluded { .. }, _) => ("left out", QUIET),
         (Outcome::Skipped { .. }, false) => ("skipped", ATTENTION),
         (Outcome::Skipped { .. }, true) => ("would be skipped", ATTENTION),
@@ -237,7 +241,7 @@ fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
         Outcome::Behind => vec!["`ccsync pull` brings the rest".to_owned()],
         Outcome::Added { .. }
         | Outcome::Extended { .. }
-        | Outcome::Listed { .. }
+        | Outcome::NotPulled { .. }
         | Outcome::Excluded { .. } => Vec::new(),
     };
     details.extend(
@@ -254,7 +258,7 @@ fn listed(report: &Report) -> Vec<String> {
     let mut by_reason: BTreeMap<(&str, &str), Vec<&SessionReport>> = BTreeMap::new();
     for session in &report.sessions {
         let key = match &session.outcome {
-            Outcome::Listed { reason } => ("left in the store", reason.as_str()),
+            Outcome::NotPulled { reason } => ("left in the store", reason.as_str()),
             Outcome::Excluded { reason, .. } => ("left out", reason.as_str()),
             _ => continue,
         };
@@ -305,7 +309,7 @@ fn summary(command: &str, report: &Report) -> String {
         (report.count(|o| matches!(o, Outcome::Ahead)), "ahead"),
         (report.count(|o| matches!(o, Outcome::Behind)), "behind"),
         (
-            report.count(|o| matches!(o, Outcome::Listed { .. })),
+            report.count(|o| matches!(o, Outcome::NotPulled { .. })),
             "left in the store",
         ),
         (
@@ -448,7 +452,7 @@ mod tests {
                     "66666666-a",
                     None,
                     "old",
-                    Outcome::Listed {
+                    Outcome::NotPulled {
                         reason: "older than 30 days".to_owned(),
                     },
                 ),
@@ -456,7 +460,7 @@ mod tests {
                     "77777777-a",
                     None,
                     "older",
-                    Outcome::Listed {
+                    Outcome::NotPulled {
                         reason: "older than 30 days".to_owned(),
                     },
                 ),

@@ -64,7 +64,7 @@ fn lines(found: &Verification, width: usize) -> Vec<String> {
         .filter(|s| !s.agrees() || s.damaged_lines > 0)
         .collect();
     lines.extend(sessions(&differing, width));
-    for file in &found.passed_over {
+    for file in &found.skipped_files {
         lines.push(attention(&format!(
             "not taken: {}: {}",
             file.path, file.reason
@@ -445,7 +445,7 @@ mod tests {
                     ..check("88888888-a", Standing::Behind, same())
                 },
             ],
-            passed_over: Vec::new(),
+            skipped_files: Vec::new(),
         }
     }
 

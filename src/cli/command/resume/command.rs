@@ -83,7 +83,7 @@ fn prepare(
         // What was put back to an earlier state is continued from there.
         let request = PullRequest {
             sessions: vec![session.clone()],
-            keep_held: true,
+            keep_pinned: true,
             ..PullRequest::default()
         };
         let report = crate::flows::pull::pull(&app.context()?, &request)?;
@@ -107,7 +107,7 @@ fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
         .iter()
         .find_map(|session| match &session.outcome {
             Outcome::Skipped { reason }
-            | Outcome::Listed { reason }
+            | Outcome::NotPulled { reason }
             | Outcome::Excluded { reason, .. } => Some((session.session.clone(), reason.clone())),
             _ => None,
         });
