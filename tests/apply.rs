@@ -1,4 +1,4 @@
-//! Settings, commands, agents and skills: sent by choice, and taken over only after a yes.
+//! Settings, commands, agents and skills: pushed if configured, applied only after approval.
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ fn read(machine: &Machine, name: &str) -> Option<String> {
     fs::read_to_string(file(machine, name)).ok()
 }
 
-/// Two machines of which both want everything.
+/// Two machines that sync all kinds of extras.
 fn pair(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair();
     for machine in [&a, &b] {
@@ -37,13 +37,13 @@ fn pair(env: &TestEnv) -> (Machine, Machine) {
     (a, b)
 }
 
-/// Sends what A has, and lets B look.
+/// Pushes on A and pulls on B.
 fn send(a: &Machine, b: &Machine) {
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
 }
 
-/// Two machines: A has pushed these files, and B has pulled and not answered yet.
+/// Two machines: A has pushed these files, and B has pulled but not approved them.
 fn offered(env: &TestEnv, files: &[(&str, &str)]) -> (Machine, Machine) {
     let (a, b) = pair(env);
     files.iter().for_each(|(name, text)| write(&a, name, text));
@@ -96,7 +96,7 @@ fn settings_are_pushed_only_when_enabled() {
         .filter(|e| e.file_type().is_file());
     let texts = store.filter_map(|e| fs::read_to_string(e.path()).ok());
     assert!(!texts.into_iter().any(|text| text.contains("secret words")));
-    // The other machine has not asked for it.
+    // The other machine does not sync settings.
     let run = b.ccsync(["pull"]).success();
     assert!(!run.stdout.contains("settings"), "{run}");
     assert_eq!(read(&b, "settings.json"), None);
@@ -133,7 +133,7 @@ fn apply_without_terminal_lists_pending_changes() {
     assert_eq!(read(&b, "settings.json"), read(&a, "settings.json"));
     assert_eq!(
         b.ccsync(["apply"]).success().stdout,
-        "apply: nothing waits\n"
+        "apply: nothing to approve\n"
     );
     b.ccsync(["undo"]).success();
     assert_eq!(read(&b, "settings.json"), None);
@@ -178,7 +178,7 @@ fn apply_decision_holds_until_content_changes() {
         "a no changes nothing elsewhere"
     );
 
-    // What has had a yes before comes without a question.
+    // An approved content is pulled without a question.
     write(&a, "commands/go.md", "one\n");
     a.ccsync(["push"]).success();
     let run = b.ccsync(["sync"]).success();
@@ -238,7 +238,7 @@ fn apply_separate_changes_are_merged() {
     assert_eq!(
         read(&b, "settings.json"),
         Some(settings("0", "2")),
-        "nothing without a yes"
+        "nothing changes without approval"
     );
     b.ccsync(["apply", "--yes"]).success();
     assert_eq!(read(&b, "settings.json"), Some(settings("1", "2")));
@@ -246,7 +246,7 @@ fn apply_separate_changes_are_merged() {
     a.ccsync(["apply", "--yes"]).success();
     assert_eq!(read(&a, "settings.json"), Some(settings("1", "2")));
 
-    // Where they meet, a person chooses; no push decides it before.
+    // If both changed the same lines, the user decides; a push does not.
     write(&a, "settings.json", &settings("3", "2"));
     write(&b, "settings.json", &settings("4", "2"));
     a.ccsync(["push"]).success();
@@ -383,7 +383,7 @@ fn push_unsent_settings_are_named_and_apply_merges() {
     a.ccsync(["apply", "--yes"]).success();
     assert_eq!(read(&a, "commands/go.md"), Some(text("a", "b")));
 
-    // Where they meet, what would be lost here is said.
+    // If both changed the same lines, the message names the loss.
     write(&a, "commands/go.md", &text("3", "b"));
     write(&b, "commands/go.md", &text("4", "b"));
     a.ccsync(["push"]).success();
@@ -526,7 +526,7 @@ mod programs {
         }
     }
 
-    /// Two machines that both have a script which can be run.
+    /// Two machines with an executable script.
     fn with_script(env: &TestEnv) -> (Machine, Machine) {
         let (a, b) = pair(env);
         write(&a, "skills/s/SKILL.md", "s\n");
@@ -551,13 +551,9 @@ mod programs {
             (0o700, 0o600)
         );
         [&a, &b].into_iter().for_each(assert_silent);
-        assert_eq!(
-            mode(&a, RUN),
-            0o755,
-            "nothing else of the mode is anybody's business"
-        );
+        assert_eq!(mode(&a, RUN), 0o755, "the rest of the mode stays");
 
-        // The right alone is a change, either way, and needs your approval.
+        // A change of only the executable bit needs approval, too.
         for (from, to, program, what) in [
             (&a, &b, false, "would no longer be executable"),
             (&b, &a, true, "would be executable"),
@@ -647,7 +643,7 @@ mod programs {
         let run = b.ccsync(["pull"]).success();
         assert!(!run.stdout.contains("skills"), "{run}");
         assert_eq!(mode(&b, RUN), 0o700);
-        // Whoever has it says it again.
+        // A machine that has the script pushes its executable bit again.
         b.ccsync(["push"]).success();
         [&a, &b].into_iter().for_each(assert_silent);
         let c = env.machine("c");

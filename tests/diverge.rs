@@ -126,7 +126,7 @@ fn diverge_every_command_order_ends_equal() {
         for machine in [&a, &b] {
             let run = machine.ccsync(["sync"]).success();
             assert!(
-                run.stdout.contains("nothing to do for 2 sessions"),
+                run.stdout.contains("up to date (2 sessions)"),
                 "{order:?}\n{run}"
             );
         }

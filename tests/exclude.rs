@@ -113,8 +113,8 @@ fn exclude_project_is_not_pushed_and_is_named() {
 
     let status = a.ccsync(["status"]).success();
     assert!(
-        status.stdout.contains("status: nothing waits")
-            && status.stdout.contains("left out: session"),
+        status.stdout.contains("status: nothing to push")
+            && status.stdout.contains("excluded: session"),
         "{status}"
     );
     let list = a.ccsync(["list", "--json"]).success().json();
@@ -133,7 +133,7 @@ fn exclude_project_is_not_pushed_and_is_named() {
     assert!(
         verify
             .summary()
-            .starts_with("verify: 3 sessions, all agree, 2 left out by the settings"),
+            .starts_with("verify: 3 sessions, all agree, 2 excluded by the settings"),
         "{verify}"
     );
 }
@@ -146,8 +146,8 @@ fn exclude_pushed_session_stays_in_store_unextended() {
     a.append(ONE, "between us");
     let run = a.ccsync(["push"]).success();
     insta::assert_snapshot!(run, @r"
-    left out: session 11111111-0000-4000-8000-000000000001 (the store keeps what it has): `work` is excluded: ccsync config exclude --remove 'work'
-    push: 1 session: 1 left out; nothing waits to be sent
+    excluded: session 11111111-0000-4000-8000-000000000001 (the store keeps what it has): `work` is excluded: ccsync config exclude --remove 'work'
+    push: 1 session: 1 excluded; nothing to push
     --- exit 0
     ");
     assert_eq!(a.ccsync(["push"]).success().to_string(), run.to_string());

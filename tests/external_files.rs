@@ -63,9 +63,9 @@ fn external_files_are_pulled_to_client_directories() {
         ("file-history", ".hidden"),
         ("tasks", "x.tmp"),
     ] {
-        put(&a, what, name, "not taken");
+        put(&a, what, name, "skipped file");
     }
-    put(&a, "tasks", "below/2.json", "not taken");
+    put(&a, "tasks", "below/2.json", "skipped file");
     assert_eq!(
         a.ccsync(["push"]).success().summary(),
         "push: 1 session: 1 added; on the remote as $COMMIT"
@@ -99,7 +99,7 @@ fn external_files_are_pulled_to_client_directories() {
                 .summary()
                 .split(';')
                 .next(),
-            Some("push: nothing to do for 1 session")
+            Some("push: up to date (1 session)")
         );
         assert_eq!(
             machine
@@ -108,7 +108,7 @@ fn external_files_are_pulled_to_client_directories() {
                 .summary()
                 .split(';')
                 .next(),
-            Some("pull: nothing to do for 1 session")
+            Some("pull: up to date (1 session)")
         );
     }
 }
@@ -168,9 +168,7 @@ fn external_files_cleaned_up_stay_in_store_until_pulled() {
     );
     let again = a.ccsync(["push"]).success();
     assert!(
-        again
-            .summary()
-            .starts_with("push: nothing to do for 1 session"),
+        again.summary().starts_with("push: up to date (1 session)"),
         "{again}"
     );
     b.ccsync(["pull"]).success();

@@ -1,19 +1,19 @@
-//! What lies beside sessions: the memory of projects and the user's `CLAUDE.md`, on two and three machines.
+//! Extras on two and three machines: the memory of projects, the user's `CLAUDE.md` and plans.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::harness::{Machine, ONE, Run, TWO, TestEnv};
 
-/// What a test does to the prose of a machine.
-trait Prose {
+/// Access to the memory of a machine.
+trait Memory {
     fn note(&self, name: &str) -> PathBuf;
     fn write_note(&self, name: &str, text: impl AsRef<[u8]>);
     fn read_note(&self, name: &str) -> String;
     fn has_note(&self, name: &str) -> bool;
 }
 
-impl Prose for Machine {
+impl Memory for Machine {
     fn note(&self, name: &str) -> PathBuf {
         self.project_dir("work/app").join("memory").join(name)
     }
@@ -34,7 +34,7 @@ impl Prose for Machine {
     }
 }
 
-/// A command that must end well or with a conflict.
+/// Runs a sync that succeeds or ends with a conflict.
 #[track_caller]
 fn synced(machine: &Machine) -> Run {
     let run = machine.ccsync(["sync"]);
@@ -42,7 +42,7 @@ fn synced(machine: &Machine) -> Run {
     run
 }
 
-/// Everybody synchronises until nobody has anything new.
+/// Syncs all machines twice. After that, none has anything to push or pull.
 #[track_caller]
 fn settle(machines: &[&Machine]) {
     for _ in 0..2 {
@@ -95,7 +95,7 @@ fn extras_memory_and_instructions_have_local_paths() {
     insta::assert_snapshot!(run, @r"
     extras: pushed CLAUDE.md
     memory of app: pushed MEMORY.md, topics/deep er.md
-    push: nothing to do for 1 session; on the remote as $COMMIT
+    push: up to date (1 session); on the remote as $COMMIT
     --- exit 0
     ");
     let stored = fs::read_to_string(bundle(&a).join("files/MEMORY.md")).unwrap();
@@ -108,7 +108,7 @@ fn extras_memory_and_instructions_have_local_paths() {
     insta::assert_snapshot!(run, @r"
     extras: pulled CLAUDE.md
     memory of app: pulled MEMORY.md, topics/deep er.md
-    pull: nothing to do for 1 session; on the remote as $COMMIT
+    pull: up to date (1 session); on the remote as $COMMIT
     --- exit 0
     ");
     assert_eq!(
@@ -122,7 +122,7 @@ fn extras_memory_and_instructions_have_local_paths() {
     );
     assert_private(&b.note("MEMORY.md"));
 
-    // There and back: what the other adds comes home, and what was here stays byte for byte.
+    // A line added on the other machine is pulled, and the rest stays the same byte for byte.
     b.write_note("MEMORY.md", b.read_note("MEMORY.md") + "\nmore\n");
     settle(&[&b, &a]);
     assert_eq!(a.read_note("MEMORY.md"), format!("{text}\nmore\n"));
@@ -193,7 +193,7 @@ fn memory_conflict_keeps_both_lines_and_is_reported() {
     let run = b.ccsync(["pull"]).code(5);
     insta::assert_snapshot!(run, @r"
     memory of app: MEMORY.md: conflict, both versions kept; edit it
-    pull: nothing to do for 1 session; on the remote as $COMMIT
+    pull: up to date (1 session); on the remote as $COMMIT
     --- exit 5
     ");
     insta::assert_snapshot!(b.read_note("MEMORY.md"), @r"
@@ -205,7 +205,7 @@ fn memory_conflict_keeps_both_lines_and_is_reported() {
     ");
     settle(&[&b, &a]);
     assert_eq!(b.read_note("MEMORY.md"), a.read_note("MEMORY.md"));
-    // Somebody chooses, and that is that.
+    // The user resolves the conflict in the file.
     a.write_note("MEMORY.md", "colour: red\n");
     settle(&[&a, &b]);
     assert_eq!(b.read_note("MEMORY.md"), "colour: red\n");
@@ -229,7 +229,7 @@ fn memory_of_three_machines_converges_in_any_order() {
         ]) {
             machine.write_note("MEMORY.md", text);
         }
-        // Nobody pulls first: the commits are merged.
+        // Without a pull before, the commits are merged.
         order
             .iter()
             .for_each(|n| drop(machines[*n].ccsync(["push"]).success()));
@@ -259,7 +259,7 @@ fn memory_conflict_of_two_pushes_is_reported_by_second() {
         "blue\n",
         "a push writes nothing here"
     );
-    // It goes on here before it has seen the other.
+    // This machine edits the file before it pulls.
     b.write_note("MEMORY.md", "blue\nand more\n");
     b.ccsync(["push"]);
     settle(&[&a, &b]);
@@ -283,7 +283,7 @@ fn pull_reports_own_memory_conflict_after_earlier_merge() {
     a.write_note("MEMORY.md", lines("2", "nine of a"));
     a.ccsync(["push"]).success();
     b.write_note("MEMORY.md", lines("two", "nine of b"));
-    // The fetch merges what was pushed; then what was not pushed meets it.
+    // The fetch merges the pushed text; then the unpushed text conflicts with it.
     let run = b.ccsync(["pull"]).code(5);
     assert!(
         run.stdout
@@ -325,7 +325,7 @@ fn memory_deletion_propagates_and_undo_restores() {
         "the pull that was taken back is made again"
     );
     settle(&[&a, &b]);
-    // A new file of that name is new.
+    // A file of the same name can be created again.
     a.write_note("old.md", "again\n");
     settle(&[&a, &b]);
     assert_eq!(b.read_note("old.md"), "again\n");
@@ -356,13 +356,16 @@ fn memory_missing_directory_is_not_a_removal() {
     fs::remove_dir_all(a.project_dir("work/app")).unwrap();
     settle(&[&a, &b]);
     assert_eq!(b.read_note("MEMORY.md"), "x\n");
-    assert!(!a.has_note("MEMORY.md"), "what is gone here stays gone");
+    assert!(
+        !a.has_note("MEMORY.md"),
+        "a missing file is not pulled again"
+    );
     b.write_note("MEMORY.md", "y\n");
     settle(&[&b, &a]);
     assert_eq!(
         a.read_note("MEMORY.md"),
         "y\n",
-        "until somebody goes on with it"
+        "a change on another machine restores it"
     );
 }
 
@@ -527,7 +530,7 @@ fn memory_of_unknown_project_stays_local() {
             .contains("no session here says which project it belongs to"),
         "{run}"
     );
-    // What was looked for in vain is looked for again as soon as a session may say it.
+    // The project is searched again as soon as a new session may name it.
     let projects = serde_json::json!({ "projects": { a.home.join("work/app").to_str().unwrap(): { "secret": 1 } } });
     fs::write(a.home.join(".claude.json"), projects.to_string()).unwrap();
     let run = a.ccsync(["push"]).success();
@@ -616,7 +619,7 @@ fn undo_reverts_sessions_and_extras_together() {
         "{run}"
     );
     assert_eq!(b.client_tree(), before);
-    // What was put back is not taken for a change of this machine's.
+    // A restored file does not count as a change of this machine.
     b.ccsync(["push"]).success();
     settle(&[&b, &a]);
     assert_eq!(
@@ -647,7 +650,7 @@ fn extras_disabled_by_config() {
         .code(2);
 }
 
-/// Changes a store as somebody else could, and pushes that.
+/// Changes a store as an attacker could, and pushes the result.
 fn tamper(machine: &Machine, change: impl FnOnce(&Path)) {
     let store = machine.store();
     change(&store);
@@ -804,7 +807,7 @@ fn extras_file_replaced_by_symlink_is_not_a_removal() {
     a.write_note("deep/two.md", "2\n");
     fs::write(claude_md(&a), "Be brief.\n").unwrap();
     settle(&[&a, &b]);
-    // Somebody keeps them elsewhere from now on.
+    // The user moves the files and leaves links.
     let elsewhere = a.home.join("dotfiles");
     fs::create_dir(&elsewhere).unwrap();
     for path in [claude_md(&a), a.note("one.md"), a.note("deep")] {
@@ -826,7 +829,7 @@ fn extras_file_replaced_by_symlink_is_not_a_removal() {
         ),
         ("1\n", "2\n")
     );
-    // Without the link it is gone on purpose.
+    // A file without a link in its place was removed on purpose.
     fs::remove_file(a.note("one.md")).unwrap();
     a.ccsync(["push"]).success();
     synced(&b);
@@ -862,7 +865,7 @@ fn memory_newer_text_survives_restarted_store() {
     let (a, b) = pair_with_note(&env, "one\n");
     a.write_note("MEMORY.md", "one\ntwo\n");
     a.ccsync(["push"]).success();
-    // The remote and one store are lost; the machine that was behind is the first to fill the new one.
+    // The remote and the stores are lost. The machine that was behind fills the new remote first.
     fs::remove_dir_all(env.remote_of_pair()).unwrap();
     fs::rename(env.bare_remote(), env.remote_of_pair()).unwrap();
     for machine in [&a, &b] {
@@ -937,7 +940,7 @@ fn memory_is_pulled_into_clone_unused_by_client() {
         fs::read_to_string(&note).unwrap(),
         format!("see {}/x\n", there.display())
     );
-    // With two clones there, one of which has a memory of its own, both end with both.
+    // With two clones on B, one of them with its own memory, both get the merged text.
     let other = b.home.join("code/other");
     git(&b, &other, &["init", "--quiet"]);
     git(
@@ -1012,7 +1015,7 @@ fn memory_merge_over_size_limit_is_skipped_and_named() {
         a.write_note("MEMORY.md", long("one"));
         b.write_note("MEMORY.md", long("other"));
         if offline {
-            // Both have committed it before they know of each other.
+            // Both machines commit before they fetch.
             let (remote, away) = (env.remote_of_pair(), env.root().join("away"));
             fs::rename(&remote, &away).unwrap();
             b.ccsync(["push"]).code(6);
@@ -1034,7 +1037,7 @@ fn memory_merge_over_size_limit_is_skipped_and_named() {
         assert!(
             a.read_note("MEMORY.md") == long("one") && b.read_note("MEMORY.md") == long("other")
         );
-        // Whoever shortens one of them has both.
+        // Once one version is shorter, they are merged.
         b.write_note("MEMORY.md", "top\nshort\n");
         settle(&[&b, &a]);
         let text = a.read_note("MEMORY.md");
@@ -1084,7 +1087,7 @@ fn plans_cleanup_is_not_propagated() {
     assert_private(&plan(&b, "calm-otter.md"));
     assert!(!plan(&b, "notes.txt").exists() && !plan(&b, "old").exists());
 
-    // Of one plan, both machines write on.
+    // Both machines edit the same plan.
     fs::write(plan(&a, "calm-otter.md"), text(&a) + "- from a\n").unwrap();
     fs::write(
         plan(&b, "calm-otter.md"),
@@ -1099,7 +1102,7 @@ fn plans_cleanup_is_not_propagated() {
     settle(&[&b, &a]);
     assert!(plan(&a, "other.md").exists() && !plan(&b, "other.md").exists());
     assert!(b.store().join("user/files/plans/other.md").exists());
-    // Until somebody goes on with it.
+    // A change on another machine restores it.
     write_plan(&a, "other.md", "o\nmore\n");
     settle(&[&a, &b]);
     assert_eq!(
@@ -1108,7 +1111,7 @@ fn plans_cleanup_is_not_propagated() {
     );
 }
 
-/// Writes a plan as it was written some days ago.
+/// Writes a plan that was last modified some days ago.
 fn write_aged_plan(machine: &Machine, name: &str, days: i64) {
     write_plan(machine, name, &format!("{name}\n"));
     let then = chrono::Utc::now() - chrono::TimeDelta::days(days);
@@ -1133,7 +1136,7 @@ fn plans_from_two_machines_keep_newest() {
     (0..200).for_each(|n| write_aged_plan(&a, &format!("a{n:03}.md"), 210 - n));
     (0..100).for_each(|n| write_aged_plan(&b, &format!("b{n:03}.md"), 1));
     a.ccsync(["push"]).success();
-    // It is committed here before anything of the other is fetched.
+    // B commits before it fetches.
     b.ccsync(["push"]).success();
     let names = plans_in_store(&b);
     assert_eq!(
@@ -1169,7 +1172,7 @@ fn plans_over_limit_push_newest() {
         plan(&a, "a000.md").exists() && plan(&a, "b00.md").exists(),
         "nothing is taken from a machine"
     );
-    // One that is older than all of them is not sent, and not asked about again.
+    // A plan older than all others is not pushed.
     write_aged_plan(&b, "b-old.md", 400);
     for _ in 0..2 {
         let run = b.ccsync(["push"]).success();
@@ -1178,11 +1181,11 @@ fn plans_over_limit_push_newest() {
             "{run}"
         );
     }
-    // One of the oldest that somebody goes on with is new again.
+    // An edited plan counts as new.
     write_plan(&a, "a000.md", "again\n");
     settle(&[&a, &b]);
     assert_eq!(fs::read_to_string(plan(&b, "a000.md")).unwrap(), "again\n");
-    // On a machine on which many others are newer than one that changed elsewhere, too.
+    // This holds on a machine with many newer plans, too.
     (0..300).for_each(|n| write_aged_plan(&b, &format!("c{n:03}.md"), 0));
     write_plan(&a, "a299.md", "again\n");
     settle(&[&a, &b]);

@@ -1,4 +1,4 @@
-//! The history of the store: told, and gone back to.
+//! The history of the store: shown and restored.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +43,7 @@ fn three_states(env: &TestEnv) -> (Machine, Machine) {
     (a, b)
 }
 
-/// Everything that lies on a machine of a session, by place.
+/// All files of a session on a machine, by path.
 fn files_of(machine: &Machine, id: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let transcript = machine.transcript_path(id);
     let extras = walkdir::WalkDir::new(transcript.with_extension(""))
@@ -68,7 +68,7 @@ fn log_lists_commits_and_session_states() {
     b.ccsync(["note", "look"]).success();
     a.ccsync(["pull"]).success();
     let entries = log(&a, &[]);
-    let told = |at: usize| {
+    let changes = |at: usize| {
         let sessions = entries[at]["sessions"].as_array().unwrap();
         sessions
             .iter()
@@ -83,14 +83,14 @@ fn log_lists_commits_and_session_states() {
     };
     assert_eq!(entries[0]["notes"], 1);
     assert_eq!(
-        told(1),
+        changes(1),
         [
             ("extended".into(), 4.into(), 1.into()),
             ("added".into(), 4.into(), 1.into())
         ]
     );
     assert_eq!(entries[1]["machine"]["name"], "b");
-    assert_eq!(told(4), [("added".into(), 4.into(), 1.into())]);
+    assert_eq!(changes(4), [("added".into(), 4.into(), 1.into())]);
     assert_eq!(entries.len(), 5);
     assert_eq!(log(&a, &["-n", "2"]).len(), 2);
     let of_one: Vec<_> = log(&a, &[ONE])
@@ -108,7 +108,7 @@ fn log_lists_commits_and_session_states() {
         shown.contains("1 note") && shown.contains("+1 turn"),
         "{shown}"
     );
-    // What somebody does with git is part of the history, too.
+    // A commit made with git is part of the history, too.
     let clone = Clone::of(&env.remote_of_pair(), &a);
     clone.git(&["rm", "-r", "--quiet", "sessions/22"]);
     clone.push();
@@ -162,7 +162,7 @@ fn restore_session_stays_pinned_until_pulled() {
             b.ccsync(["push"])
                 .success()
                 .stdout
-                .contains("nothing to do for 1 session")
+                .contains("up to date (1 session)")
         );
         assert!(
             b.ccsync(["sync"])
@@ -303,7 +303,7 @@ fn restore_stores_unpushed_lines_first() {
         fs::read(a.transcript_path(ONE)).unwrap().len()
     );
     assert_eq!(questions(&a.text(ONE)).len(), 4);
-    // What has parted from the store is kept as a fork, and said to be.
+    // Lines that diverged from the store are kept as a reported fork.
     b.append(ONE, "by b");
     b.ccsync(["push"]).success();
     a.append(ONE, "by a");
@@ -379,7 +379,7 @@ fn restore_as_fork_is_identical_on_every_machine() {
         .unwrap()
         .clone();
     assert_eq!(row["fork_of"], ONE);
-    // Restored once more, it is there already, and what was said in it stays.
+    // Restored once more, it is there already, and its newer turns stay.
     a.append(&fork, "not pushed");
     let again = a
         .ccsync(["restore", ONE, "--at", second, "--as-fork", "--json"])
@@ -428,7 +428,7 @@ fn restore_deleted_session_to_any_state() {
     assert_eq!(questions(&a.text(ONE)), ["first"]);
     a.ccsync(["sync"]).success();
     assert_eq!(questions(&a.text(ONE)), ["first"]);
-    // Also one that somebody removed from the store.
+    // A session that was removed from the store can be restored, too.
     let clone = Clone::of(&env.remote_of_pair(), &a);
     clone.git(&["rm", "-r", "--quiet", "sessions/11"]);
     clone.push();
@@ -485,12 +485,12 @@ fn restore_session_with_only_extra_files() {
         .with_extension("")
         .join("tool-results");
     assert!(there.join("only-here.txt").exists() && there.join("later.txt").exists());
-    // With a file beside it that the restore did not bring, the transcript would stay.
+    // With a file next to it that the restore did not write, the transcript would stay.
     fs::remove_file(extras.join("tool-results/only-here.txt")).unwrap();
     a.ccsync(["undo"]).success();
     assert_eq!(a.client_tree(), before);
 
-    // What is nowhere else is not replaced.
+    // A file that exists only here is not replaced.
     put(&task, "{\"id\":\"1\",\"status\":\"by hand\"}");
     let run = a.ccsync(["restore", ONE, "--at", early]).code(1);
     assert!(run.stderr.contains("1.json` is not in the store"), "{run}");
@@ -584,7 +584,7 @@ fn restore_and_log_of_missing_target_names_help() {
         before.stderr.contains("was not in the store in commit"),
         "{before}"
     );
-    // Of two commits that begin alike, neither is guessed.
+    // An ambiguous prefix of two commits is refused.
     let all = a.git(&["log", "--format=%H"]);
     assert!(all.lines().count() > 3);
     assert_eq!(questions(&a.text(ONE)).len(), 3);
@@ -751,10 +751,11 @@ fn milestone_name_belongs_to_first_push() {
     }
     fs::rename(&away, &remote).unwrap();
     a.ccsync(["push"]).success();
-    let told = b.ccsync(["push"]).success().stdout;
+    let pushed = b.ccsync(["push"]).success().stdout;
     assert!(
-        told.contains("another machine was first with the milestone `x`; this one's is called `x-"),
-        "{told}"
+        pushed
+            .contains("another machine was first with the milestone `x`; this one's is called `x-"),
+        "{pushed}"
     );
     a.ccsync(["pull"]).success();
     let names = |machine: &Machine| {
@@ -818,14 +819,14 @@ fn milestone_hostile_files_are_ignored() {
     b.ccsync(["log"]).success();
 }
 
-/// What happens between two pushes.
+/// The events between two pushes.
 #[derive(Debug, Clone, Copy)]
 enum Event {
     Turns(usize),
     Agent,
     Title(u8),
     Result(u8),
-    /// The other machine goes on with it, and this one pulls.
+    /// The other machine continues it, and this one pulls.
     StoreOnlySession,
 }
 
@@ -912,7 +913,7 @@ fn restore_every_state_is_exact() {
                     files_of(&a, ONE),
                 ));
             }
-            // There and back again: from any state to any other.
+            // From any state to any other.
             for (commit, files) in lay.iter().chain(lay.iter().rev()) {
                 a.ccsync(["restore", ONE, "--at", commit]).success();
                 prop_assert_eq!(&files_of(&a, ONE), files, "{}", commit);
@@ -970,7 +971,7 @@ fn restore_does_not_push_excluded_sessions() {
         );
         a.ccsync(reset).success();
     }
-    // What the store has all of can be put back, and goes on to be held.
+    // A session that the store has completely can be restored, and stays pinned.
     a.ccsync(["push"]).success();
     a.ccsync(["config", "exclude", "work"]).success();
     a.ccsync(["restore", ONE, "--at", &first]).success();
@@ -1003,7 +1004,7 @@ fn verify_and_status_agree_on_pinned_session() {
         (&status["to_push"], &status["to_pull"]),
         (&Value::Array(vec![]), &Value::Array(vec![]))
     );
-    // What was damaged since is no longer what was put back.
+    // A file damaged since is no longer the restored one.
     let text = a.text(ONE).replacen("first", "thirst", 1);
     fs::write(a.transcript_path(ONE), text).unwrap();
     a.ccsync(["verify", "--full"]).code(5);
@@ -1016,7 +1017,7 @@ fn restore_time_after_merge_selects_merged_state() {
     a.append(ONE, "from a");
     a.ccsync(["push"]).success();
     next_second();
-    // Of two sides the one that came to the remote later becomes a fork, though its commit is the newer one.
+    // The side that was pushed later becomes a fork, though its commit is newer.
     b.append(ONE, "from b");
     b.ccsync(["push"]).code(5);
     b.ccsync(["pull"]);
@@ -1090,7 +1091,8 @@ fn read_note(machine: &Machine, name: &str) -> String {
         .unwrap_or_else(|e| panic!("{} has no {name}: {e}", machine.name))
 }
 
-/// Two machines with a milestone `then`, since when B has pushed other text; A has pulled it, and has written more.
+/// Two machines with a milestone `then`. After it B has pushed other text, and A has pulled it and
+/// written more.
 fn pair_with_text_after_milestone(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair_with_session();
     for machine in [&a, &b] {
@@ -1164,7 +1166,7 @@ fn restore_milestone_restores_memory_as_local_change() {
         "what was only here is in the history"
     );
 
-    // No pull brings the later text back, and the next push says what it sends.
+    // No pull brings the later text back, and the next push reports what it pushes.
     let run = a.ccsync(["pull"]).success();
     assert!(!run.stdout.contains("MEMORY"), "{run}");
     let run = a.ccsync(["push"]).success();
@@ -1195,7 +1197,8 @@ fn restore_milestone_restores_memory_as_local_change() {
     assert_eq!(again["beside"].as_array().unwrap().len(), 1, "{again}");
 }
 
-/// However often the machines synchronise, their text is what it was before the milestone of [`pair_with_text_after_milestone`] was restored.
+/// Asserts that after any number of syncs, both machines have the text from before the restore of
+/// the milestone of [`pair_with_text_after_milestone`].
 fn assert_later_text_survives_sync(a: &Machine, b: &Machine) {
     for machine in [a, b, a] {
         machine.ccsync(["sync"]).success();
@@ -1236,7 +1239,7 @@ fn restore_memory_into_deleted_directory_then_merges() {
     let (a, b) = pair_with_text_after_milestone(&env);
     a.ccsync(["push"]).success();
     fs::remove_dir_all(note(&a, "MEMORY.md").parent().unwrap()).unwrap();
-    // What this machine has not fetched yet cannot be meant by its restore.
+    // A restore does not concern text that this machine has not fetched yet.
     b.ccsync(["pull"]).success();
     write_note(&b, "MEMORY.md", "added by b\n\ntop\nlater\nonly on a\n");
     b.ccsync(["push"]).success();
@@ -1250,7 +1253,7 @@ fn restore_memory_into_deleted_directory_then_merges() {
         assert_eq!(
             read_note(machine, "new.md"),
             "new\n",
-            "what was lost with the directory was removed by nobody"
+            "a file lost with its directory was not removed"
         );
     }
 }
@@ -1264,7 +1267,7 @@ fn restore_as_fork_or_one_session_changes_no_memory() {
         .success();
     a.ccsync(["restore", ONE, "--at", &then]).success();
     assert_eq!(read_note(&a, "MEMORY.md"), "top\nlater\nonly on a\n");
-    // Many files are not changed without a yes, as many sessions are not.
+    // Many files are not changed without confirmation, and neither are many sessions.
     let refused = a.ccsync(["restore", "--milestone", "then"]);
     assert_eq!(refused.code, Some(0), "three files are few\n{refused}");
     for n in 0..4 {

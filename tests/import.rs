@@ -1,4 +1,5 @@
-//! What claude-session-sync has stored, or a copy of the client's directory, is taken over exactly, once, and left as it was.
+//! Import of a store of claude-session-sync or a copy of the client's directory: exact, idempotent,
+//! and without a change of the source.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ fn fixture(name: &str) -> PathBuf {
 
 /// The store `name` of claude-session-sync, in which the machine `here` is `machine`.
 pub(crate) fn store(env: &TestEnv, machine: &Machine, name: &str) -> PathBuf {
-    let place = env.root().join(format!("stranger-{name}"));
+    let place = env.root().join(format!("source-{name}"));
     for entry in walkdir::WalkDir::new(fixture(name))
         .into_iter()
         .map(Result::unwrap)
@@ -49,14 +50,14 @@ pub(crate) fn written(machine: &Machine, id: &str) -> String {
     text.replace("@HOME@", machine.home.to_str().unwrap())
 }
 
-/// A machine with a remote of its own, called as the source calls it.
+/// A machine with its own remote, and with the name that the source has for it.
 pub(crate) fn here(env: &TestEnv) -> Machine {
     let here = env.machine("here");
     here.init(&env.bare_remote());
     here
 }
 
-/// Everything below a directory, with the times of its last changes.
+/// All paths below a directory, with their modification times.
 fn with_times(path: &Path) -> Vec<(PathBuf, Option<SystemTime>)> {
     let all = walkdir::WalkDir::new(path)
         .sort_by_file_name()
@@ -116,14 +117,14 @@ fn import_store_is_exact_and_idempotent() {
         serde_json::json!([])
     );
     let run = import(&here, &source).success();
-    // How much of a title is shown depends on how long the path of the temporary directory is.
+    // The path of the temporary directory decides how much of a title fits.
     insta::with_settings!({filters => vec![("Look at .*…", "Look at …")]}, { insta::assert_snapshot!(run) });
     let head = here.git(&["rev-parse", "HEAD"]);
     let again = import(&here, &source).success();
     assert!(
         again
             .summary()
-            .starts_with("import: nothing to do for 3 sessions"),
+            .starts_with("import: up to date (3 sessions)"),
         "{again}"
     );
     assert_eq!(
@@ -265,7 +266,7 @@ fn import_identical_copies_become_one_session() {
         import(&here, &source)
             .success()
             .summary()
-            .contains("nothing to do for 3 sessions")
+            .contains("up to date (3 sessions)")
     );
     here.ccsync(["pull", "--days", "36500"]).success();
     let text = here.text(LIB);
@@ -296,7 +297,7 @@ fn import_diverged_copies_are_both_kept() {
     assert!(report.summary().contains("1 forked"), "{report}");
     let again = import(&here, &source).success();
     assert!(
-        again.summary().contains("nothing to do for 3 sessions"),
+        again.summary().contains("up to date (3 sessions)"),
         "{again}"
     );
     here.ccsync(["pull", "--days", "36500"]);
@@ -314,7 +315,7 @@ fn import_diverged_copies_are_both_kept() {
 fn import_existing_session_is_recognized() {
     let env = TestEnv::new();
     let source_of = |machine: &Machine| store(&env, machine, "shared");
-    // The same, a part, and more; as the client writes it, and as the other program brought it here.
+    // The same, a part, and more; in the spelling of the client and of the other program.
     let spaced = |text: &str| text.replace("\":", "\": ").replace(",\"", ", \"");
     for (n, (text, expected)) in [
         (
@@ -410,7 +411,7 @@ fn import_diverged_local_session_is_forked() {
         import(&here, &source)
             .success()
             .summary()
-            .contains("nothing to do for 3 sessions")
+            .contains("up to date (3 sessions)")
     );
     assert_eq!(here.text(BUILD), own);
 }
@@ -436,16 +437,13 @@ fn import_git_source_is_cloned_and_unchanged() {
         here.ccsync(["import", &address]).success();
     }
     assert_eq!((tree(&source), with_times(&source)), before);
-    // A clone with a working tree, as that program has it, is read where it lies; it is found by itself where that program keeps it.
+    // A clone with a working tree is read in place, and found in that program's usual directory.
     let usual = here.home.join(".claude-session-sync/repo");
     fs::create_dir_all(usual.parent().unwrap()).unwrap();
     fs::rename(&clone.path, &usual).unwrap();
     let before = (tree(&usual), with_times(&usual));
     let run = here.ccsync(["import"]).success();
-    assert!(
-        run.summary().contains("nothing to do for 3 sessions"),
-        "{run}"
-    );
+    assert!(run.summary().contains("up to date (3 sessions)"), "{run}");
     assert_eq!((tree(&usual), with_times(&usual)), before);
     here.assert_in_order("after imports of clones");
 }
@@ -475,7 +473,7 @@ fn init_remote_of_other_program_is_refused() {
         refused.stderr.contains(&format!("ccsync import {address}")),
         "{refused}"
     );
-    // Also where it has become the remote in another way, and with sessions waiting.
+    // The same if it became the remote in another way, and with unpushed sessions.
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     a.ccsync(["config", "set", "remote", address]).code(1);
@@ -560,7 +558,7 @@ fn import_hostile_content_is_refused_one_by_one() {
         "not json {{HOME}}\n\n\u{0}\u{1b}[2J\n{\"cwd\": \"{{HOME}}/x\"}\n",
     )
     .unwrap();
-    // A screen that has room for everything.
+    // The screen has room for everything.
     let run = here
         .run(
             here.command(["import", source.to_str().unwrap()])
@@ -629,13 +627,13 @@ fn import_unreadable_metadata_still_imports_sessions() {
     let rows = here.ccsync(["list", "--json", "--remote"]).success().json();
     assert_eq!(
         rows["sessions"][0]["machine"], "unknown (imported)",
-        "nobody knows whose they are"
+        "their project is unknown"
     );
     assert!(
         import(&here, &source)
             .code(3)
             .summary()
-            .contains("nothing to do for 3 sessions")
+            .contains("up to date (3 sessions)")
     );
 }
 
@@ -708,7 +706,7 @@ fn import_staging_directory_of_killed_run_is_removed() {
             .set_modified(time)
             .unwrap();
     }
-    // The holder before died: its number is still in the file.
+    // The former holder was killed: its process id is still in the file.
     fs::write(state.join("lock"), "999999999").unwrap();
     a.ccsync(["push"]).success();
     assert!(!state.join(".import-old").exists() && state.join(".import-new").exists());

@@ -1,4 +1,4 @@
-//! What claude-session-sync keeps beside sessions: memory, `CLAUDE.md` and sub-agents come along, once, and nothing is lost by it.
+//! Import of extras and sub-agents of claude-session-sync: idempotent and without loss.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn left(report: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The outcome of each file beside sessions, `<project>/<name>`.
+/// The outcome of each extra, by `<project>/<name>`.
 fn extras(report: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for bundle in report["beside"].as_array().unwrap() {
@@ -68,7 +68,7 @@ fn write(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-/// Nothing is committed by an import of what has been imported.
+/// Asserts that a second import commits nothing.
 #[track_caller]
 fn assert_nothing_new(machine: &Machine, source: &Path) {
     let head = machine.git(&["rev-parse", "HEAD"]);
@@ -163,7 +163,7 @@ fn import_again_keeps_later_edits_of_extras() {
     here.ccsync(["pull"]).success();
     assert_eq!(read(&note(&here, "MEMORY.md")), "The build needs make 5.\n");
     assert!(!here.home.join(".claude/CLAUDE.md").exists());
-    // The other program is still in use, and what is new there comes along.
+    // The other program is still in use, and new text there is imported.
     let memory = source.join("shared_config/memory/--PROJECTS---app");
     fs::write(memory.join("more.md"), "Mondays only.\n").unwrap();
     import(&b, &source).success();
@@ -174,7 +174,7 @@ fn import_again_keeps_later_edits_of_extras() {
 
 #[test]
 fn import_extras_merge_with_existing_ones() {
-    // What the store has, and how the two are to be together.
+    // The text in the store, and the expected merge.
     for (n, (own, expected)) in [
         (
             "The build needs make 4.\nSee @/code/app/Makefile.\n",
@@ -301,7 +301,7 @@ fn import_memory_is_matched_to_known_project() {
     let source = store(&env, &here, "shared");
     with_project(&here);
     let shared = source.join("shared_config/memory");
-    // That program made paths of directory names, in which a `-` was a `-` or a `/`.
+    // That program derived paths from directory names, in which a `-` is a `-` or a `/`.
     for name in [
         "--PROJECTS---my-lib",
         "--PROJECTS---my-tool",
@@ -314,7 +314,7 @@ fn import_memory_is_matched_to_known_project() {
     }
     let paths = "{\"--PROJECTS---my-lib\": \"{{PROJECTS}}/my/lib\", \"--PROJECTS---my-tool\": \"{{PROJECTS}}/my/tool\"}";
     fs::write(shared.join("_paths.json"), paths).unwrap();
-    // A session in a directory of one of them says how it is called; the other one is here, and is a clone of a remote.
+    // A session names the directory of one of them; the other is here, as a clone of a remote.
     let sessions = source.join("sessions/_paths.json");
     let known = serde_json::json!({ "--PROJECTS---my-lib-src": "{{PROJECTS}}/my-lib/src" });
     fs::write(&sessions, known.to_string()).unwrap();
@@ -339,11 +339,11 @@ fn import_memory_is_matched_to_known_project() {
     ] {
         assert!(projects.contains(&name.to_owned()), "{name}: {projects:?}");
     }
-    let nobodys = (
+    let unknown = (
         "shared_config/memory/--PROJECTS---my-site/MEMORY.md".to_owned(),
         "nothing says which project it belongs to".to_owned(),
     );
-    assert!(left(&report).contains(&nobodys), "{report}");
+    assert!(left(&report).contains(&unknown), "{report}");
     here.ccsync(["pull"]).success();
     assert_eq!(
         read(&here.project_dir("code/my-tool").join("memory/MEMORY.md")),
@@ -384,7 +384,7 @@ fn import_sub_agents_join_their_session() {
     let source = store_with_agents(&env, &here);
     with_project(&here);
     let report = import_json(&here, &source);
-    let nobodys = (
+    let unknown = (
         "subagents/agent-nobody.jsonl".to_owned(),
         "it does not say which session it belongs to".to_owned(),
     );
@@ -393,7 +393,7 @@ fn import_sub_agents_join_their_session() {
             .into_iter()
             .filter(|(name, _)| name.starts_with("subagents"))
             .collect::<Vec<_>>(),
-        [nobodys]
+        [unknown]
     );
     assert_nothing_new(&here, &source);
     here.ccsync(["pull", "--days", "36500"]).success();
@@ -411,7 +411,7 @@ fn import_sub_agents_join_their_session() {
     assert_eq!(here.text(BUILD), written(&here, BUILD));
     assert_nothing_new(&here, &source);
     here.ccsync(["verify", "--full"]).success();
-    // What grew at the source grows here.
+    // A text that grew at the source grows here.
     fs::write(
         source.join(AGENT),
         format!(
@@ -441,10 +441,10 @@ fn import_sub_agents_join_session_in_store_only() {
     place(&here, "code/app", BUILD, &written(&here, BUILD));
     here.ccsync(["push"]).success();
     fs::remove_dir_all(source.join("sessions/--PROJECTS---app")).unwrap();
-    let stranger = read(&source.join(AGENT))
+    let other = read(&source.join(AGENT))
         .replace(BUILD, "99999999-0000-4000-8000-000000000009")
         .replace("a1b2c3", "d4");
-    fs::write(source.join("subagents/agent-d4.jsonl"), stranger).unwrap();
+    fs::write(source.join("subagents/agent-d4.jsonl"), other).unwrap();
     let mixed = read(&source.join(AGENT))
         .replace("a1b2c3", "e5")
         .replacen(BUILD, SITE, 1);
@@ -591,7 +591,7 @@ fn import_obeys_exclude_settings() {
             .success()
             .summary()
             .contains("2 added"),
-        "what was left out comes later"
+        "an excluded session is imported later"
     );
     here.ccsync(["pull", "--days", "36500"]).success();
     assert_eq!(questions(&here.text(BUILD)).len(), 2);
@@ -764,7 +764,7 @@ fn import_plans_over_limit_keeps_newest_and_lists_rest() {
             &source.join(format!("shared_config/plans/p{n:03}.md")),
             &format!("{n}\n"),
         );
-        // One that is from a time to come is no newer than today.
+        // A plan from the future counts as one of today.
         let seconds = if n == 0 {
             99_000_000_000
         } else {

@@ -374,7 +374,7 @@ fn init_concurrent_machines_get_distinct_names() {
 }
 
 /// Makes of the configuration of `machine` one that was written on another host, if hosts can be told apart here.
-#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn mark_config_as_copied(machine: &Machine) -> Option<()> {
     let file = machine.home.join(".config/ccsync/config.toml");
     let text = fs::read_to_string(&file).unwrap();

@@ -447,7 +447,7 @@ fn github_every_refusal_shows_message_and_command() {
     }
     // Who has a terminal is asked for an address.
     let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
-    terminal.wait_for("GitHub is left out");
+    terminal.wait_for("GitHub skipped");
     terminal.wait_for("Private git repository for your sessions");
 }
 

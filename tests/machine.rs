@@ -262,7 +262,7 @@ fn machine_forgotten_files_are_still_recognized() {
     let push = c.ccsync(["push"]).success();
     assert_eq!(
         push.summary(),
-        "push: nothing to do for 1 session; nothing waits to be sent",
+        "push: up to date (1 session); nothing to push",
         "{push}"
     );
     c.append(ONE, "on c");

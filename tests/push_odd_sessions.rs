@@ -129,9 +129,7 @@ fn push_pull_odd_bytes_round_trip() {
         );
         let again = a.ccsync(["push"]).success();
         assert!(
-            again
-                .summary()
-                .starts_with("push: nothing to do for 1 session"),
+            again.summary().starts_with("push: up to date (1 session)"),
             "{what}\n{again}"
         );
         let pull = b.ccsync(["pull", ONE]).success();

@@ -93,14 +93,14 @@ fn push_and_pull_again_do_nothing() {
     b.ccsync(["pull"]).success();
     let before = b.client_tree();
     insta::assert_snapshot!(b.ccsync(["pull"]), @r"
-    pull: nothing to do for 2 sessions; on the remote as $COMMIT
+    pull: up to date (2 sessions); on the remote as $COMMIT
     --- exit 0
     ");
     assert!(
         a.ccsync(["push"])
             .success()
             .summary()
-            .starts_with("push: nothing to do for 2 sessions")
+            .starts_with("push: up to date (2 sessions)")
     );
     assert_eq!(b.client_tree(), before);
 }
@@ -171,7 +171,7 @@ fn pull_old_session_is_listed_and_pulled_on_request() {
     let pulled = b.ccsync(["pull"]).success();
     assert_eq!(
         pulled.summary(),
-        "pull: 2 sessions: 1 added, 1 left in the store; on the remote as $COMMIT"
+        "pull: 2 sessions: 1 added, 1 not pulled; on the remote as $COMMIT"
     );
     assert_eq!(b.sessions(), [TWO]);
     b.ccsync(["pull", ONE]).success();

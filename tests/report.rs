@@ -86,7 +86,7 @@ fn report_fits_screen_and_json_is_complete() {
         assert!(
             shown
                 .lines()
-                .all(|line| line.chars().count() <= 80 || line.starts_with("not taken")),
+                .all(|line| line.chars().count() <= 80 || line.starts_with("skipped file")),
             "{shown}"
         );
         assert!(
@@ -103,7 +103,7 @@ fn report_fits_screen_and_json_is_complete() {
                 .starts_with(&format!("{command}: 60 sessions: 60 added")),
             "{shown}"
         );
-        assert_eq!(shown.contains("not taken: "), exit == 3, "{shown}");
+        assert_eq!(shown.contains("skipped file: "), exit == 3, "{shown}");
     }
     a.append("00000007-0000-4000-8000-000000000000", "again");
     assert_eq!(

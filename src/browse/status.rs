@@ -39,7 +39,7 @@ pub struct Status {
     /// Sessions here that a pull would change.
     pub to_pull: Vec<SessionReport>,
     /// Sessions that the settings exclude.
-    pub left_out: Vec<SessionReport>,
+    pub excluded: Vec<SessionReport>,
     /// Extras that a push would send or skip.
     pub beside_to_push: Vec<BundleReport>,
     /// Extras that a pull would change, or that need approval.
@@ -72,7 +72,7 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
     let to_pull: Vec<_> = to_push
         .extract_if(.., |session| matches!(session.outcome, Outcome::Behind))
         .collect();
-    let left_out: Vec<_> = to_push
+    let excluded: Vec<_> = to_push
         .extract_if(.., |session| {
             matches!(session.outcome, Outcome::Excluded { .. })
         })
@@ -90,7 +90,7 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
         sessions_in_store: snapshot.sessions()?.len() as u64,
         to_push,
         to_pull,
-        left_out,
+        excluded,
         beside_to_push,
         beside_to_pull,
         running: live_sessions(&ctx.env.claude_dir)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::path::{PortablePath, is_safe_path};
 use crate::domain::placeholder::{PlaceholderName, Placeholders};
 use crate::domain::project::{FORMAT, PortableRemote, ProjectGit, ProjectIdentity};
-use crate::domain::url::{Kind, has_drive};
+use crate::domain::url::{RemoteKind, has_drive};
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
 
@@ -56,7 +56,7 @@ pub(crate) fn is_plain(project: &PortablePath) -> bool {
 pub(crate) fn portable(facts: GitFacts, placeholders: &Placeholders) -> ProjectGit {
     let remote = facts.remote.and_then(|url| {
         let text = url.without_secrets()?;
-        let is_local = matches!(url.kind(), Kind::Local(_));
+        let is_local = matches!(url.kind(), RemoteKind::Local(_));
         PortableRemote::new(if is_local {
             collapse_path(placeholders, &text).as_str().to_owned()
         } else {

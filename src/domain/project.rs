@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::checked::checked_text;
 use super::id::CommitId;
 use super::path::{PortablePath, is_safe_path};
-use super::url::{Kind, RemoteUrl, UrlError, has_drive, project_identity};
+use super::url::{RemoteKind, RemoteUrl, UrlError, has_drive, project_identity};
 
 /// The version of [`ProjectGit`] that this program writes. A newer one is not looked at: it is a help, not a part of the session.
 pub const FORMAT: u32 = 1;
@@ -142,7 +142,7 @@ impl PortableRemote {
             };
         }
         let url = RemoteUrl::parse(&text, Path::new(""))?;
-        if matches!(url.kind(), Kind::Local(_)) {
+        if matches!(url.kind(), RemoteKind::Local(_)) {
             return Err(InvalidProject::Path);
         }
         if url.without_secrets().is_none_or(|plain| plain != text) {

@@ -1,8 +1,9 @@
-//! Sizes as people write them.
+//! Sizes as users write them. Units are powers of a thousand.
 
 use std::fmt;
 use std::str::FromStr;
 
+use bytesize::{GB, KB, MB};
 use serde::{Deserialize, Serialize};
 
 /// A number of bytes: `200 MB`.
@@ -10,21 +11,13 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct ByteSize(u64);
 
-/// Why a text is not a size.
+/// The reason why a text is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a size: give a whole number above 0 and B, kB, MB or GB, for instance 200MB", .0.escape_debug())]
 pub struct InvalidSize(String);
 
-/// The largest first. Units are powers of a thousand, as everywhere in this program.
-const UNITS: [(&str, u64); 4] = [
-    ("GB", 1_000_000_000),
-    ("MB", 1_000_000),
-    ("kB", 1_000),
-    ("B", 1),
-];
-
 impl ByteSize {
-    /// The number of bytes.
+    /// Returns the number of bytes.
     pub fn bytes(self) -> u64 {
         self.0
     }
@@ -34,27 +27,21 @@ impl FromStr for ByteSize {
     type Err = InvalidSize;
 
     fn from_str(text: &str) -> Result<Self, InvalidSize> {
-        let invalid = || InvalidSize(text.to_owned());
-        let digits = text.trim().trim_end_matches(|c: char| !c.is_ascii_digit());
-        let unit = text.trim()[digits.len()..].trim();
-        let scale = UNITS
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(unit) || unit.is_empty() && *name == "B");
-        let bytes = digits
-            .parse::<u64>()
-            .ok()
-            .zip(scale)
-            .and_then(|(number, (_, scale))| number.checked_mul(*scale));
-        bytes
-            .filter(|bytes| *bytes > 0)
+        // The crate also reads fractions and binary units, and saturates.
+        let is_whole = !text.contains(['.', 'i', 'I']);
+        let parsed = text.trim().parse::<bytesize::ByteSize>().ok();
+        parsed
+            .map(|size| size.as_u64())
+            .filter(|bytes| is_whole && (1..u64::MAX).contains(bytes))
             .map(Self)
-            .ok_or_else(invalid)
+            .ok_or_else(|| InvalidSize(text.to_owned()))
     }
 }
 
+/// Writes the size exactly, in the largest unit that divides it.
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, scale) = UNITS
+        let (unit, scale) = [("GB", GB), ("MB", MB), ("kB", KB)]
             .into_iter()
             .find(|(_, scale)| self.0.is_multiple_of(*scale))
             .unwrap_or(("B", 1));
@@ -84,20 +71,36 @@ mod tests {
     fn size_text_parses_and_formats() {
         for (text, bytes, shown) in [
             ("200MB", 200_000_000, "200MB"),
+            ("5 MB", 5_000_000, "5MB"),
             (" 1500 kb", 1_500_000, "1500kB"),
             ("7", 7, "7B"),
+            ("7 B", 7, "7B"),
+            ("1234567", 1_234_567, "1234567B"),
             ("2000MB", 2_000_000_000, "2GB"),
+            ("3 tb", 3_000_000_000_000, "3000GB"),
+            (
+                "9007199254740993",
+                9_007_199_254_740_993,
+                "9007199254740993B",
+            ),
         ] {
             let size: ByteSize = text.parse().unwrap();
             assert_eq!((size.bytes(), size.to_string().as_str()), (bytes, shown));
+            assert_eq!(shown.parse(), Ok(size), "{shown}");
         }
+    }
+
+    #[test]
+    fn size_invalid_text_is_refused() {
         for bad in [
             "",
             "MB",
             "0",
+            "0 GB",
             "-1MB",
             "1.5GB",
             "1 XB",
+            "1 MiB",
             "99999999999GB",
             "1 2 MB",
         ] {

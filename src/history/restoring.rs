@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::domain::error::UserError;
 use crate::domain::error::error_chain;
+use crate::domain::history_point::HistoryPoint;
 use crate::domain::id::{CommitId, SessionId};
-use crate::domain::when::When;
-use crate::flows::compare::described;
+use crate::flows::describe::describe_session;
 use crate::history::error::HistoryError;
 use crate::history::log::{go_on, stored_session_named};
 use crate::history::milestones::commit_of;
@@ -31,7 +31,7 @@ use crate::workspace::open::Workspace;
 #[derive(Debug, Clone)]
 pub enum RestoreWhat {
     /// One session, to its state at a time or in a commit.
-    Session(SessionId, When),
+    Session(SessionId, HistoryPoint),
     /// Every session of a milestone.
     Milestone(MilestoneName),
 }
@@ -118,12 +118,12 @@ impl Target {
     pub(crate) fn of_session(
         workspace: &Workspace<'_>,
         name: &SessionId,
-        when: &When,
+        when: &HistoryPoint,
     ) -> Result<Self, SyncError> {
         let id = stored_session_named(workspace, name)?;
         match when {
-            When::Time(time) => Self::at_time(workspace, id, *time),
-            When::Commit(prefix) => {
+            HistoryPoint::Time(time) => Self::at_time(workspace, id, *time),
+            HistoryPoint::Commit(prefix) => {
                 let commit = match workspace
                     .store
                     .history()

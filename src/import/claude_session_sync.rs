@@ -38,8 +38,8 @@ pub(crate) fn import_claude_session_sync(
 
     let mut plan = ImportPlan::new(workspace, list, &metadata, &machines)?;
     plan.add_agents(workspace, agents, &machines, &mut source)?;
-    let place = opened.staging_dir.path().join("staged");
-    store_jobs(workspace, &mut plan.jobs, &machines, &place)?;
+    let staging_dir = opened.staging_dir.path().join("staged");
+    store_jobs(workspace, &mut plan.jobs, &machines, &staging_dir)?;
     let stored = workspace.store.head_snapshot()?.sessions()?;
     for job in &mut plan.jobs {
         if !stored.contains_key(&job.session) {

@@ -147,11 +147,11 @@ impl SourceExtras {
         name: RelativeName,
         edit: LastEdit,
     ) {
-        let place = match directory {
+        let parent = match directory {
             Some(directory) => memory_directory(source, directory),
             None => source.root().join(DIRECTORY),
         };
-        let path = extra_path(&place, &name);
+        let path = extra_path(&parent, &name);
         match read_text(&path) {
             Ok(ExtraText::Text(text)) if self.bytes + text.len() as u64 > MAX_TOTAL_BYTES => {
                 source.leave(&path, "too much text in total");

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::error::UserError;
+use crate::domain::url::RemoteUrl;
 use crate::import::directory::{EntryKind, SourceDirectory};
 use crate::report::import::Layout;
 use crate::sys::env::Env;
 use crate::sys::temp::StagingDir;
 use crate::transport::clone::clone;
-use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 
-/// The place to import from.
+/// A directory or repository to import from.
 #[derive(Debug, Clone)]
 pub enum ImportSource {
     /// A directory with a working tree, or a plain copy.
@@ -87,10 +87,10 @@ impl ImportSource {
         let path = match self {
             Self::Directory(path) => path.clone(),
             Self::Remote(url) => {
-                let place = staging_dir.path().join("clone");
+                let clone_dir = staging_dir.path().join("clone");
                 let git = (ctx.env.git, ctx.interactive);
-                clone(url, &place, git, Arc::clone(&ctx.progress))?;
-                place
+                clone(url, &clone_dir, git, Arc::clone(&ctx.progress))?;
+                clone_dir
             }
         };
         if !path.is_dir() {

@@ -54,17 +54,17 @@ pub(crate) enum Staged {
     Refused(&'static str),
 }
 
-/// Writes a transcript below `place`, which is emptied first. Lines that `snapshot` has in
+/// Writes a transcript below `target`, which is emptied first. Lines that `snapshot` has in
 /// another spelling are written in that one.
 pub(crate) fn stage(
     source: &SourceTranscript<'_>,
-    place: &Path,
+    target: &Path,
     localizer: &Localizer,
     snapshot: &Snapshot<'_>,
 ) -> Result<Staged, SyncError> {
-    let _ = fs::remove_dir_all(place);
-    create_private_dir_all(place)?;
-    let raw = place.join("transcript");
+    let _ = fs::remove_dir_all(target);
+    create_private_dir_all(target)?;
+    let raw = target.join("transcript");
     let mut output = StagedTranscript {
         file: AtomicFile::create(&raw)?,
         facts: Facts::default(),
@@ -90,25 +90,25 @@ pub(crate) fn stage(
         || source.fallback_directory.to_owned(),
         |cwd| client_dir_name(cwd),
     );
-    let directory = projects_dir(place).join(directory);
+    let directory = projects_dir(target).join(directory);
     create_private_dir_all(&directory)?;
     let path = transcript_path(&directory, source.session);
     fs::rename(&raw, &path).map_err(|e| PathError::new("write", &path, e))?;
-    let session = discover(place)?.sessions.remove(source.session);
+    let session = discover(target)?.sessions.remove(source.session);
     session
         .map(Staged::Session)
         .ok_or_else(|| LookupScope::Here.no_session(source.session).into())
 }
 
-/// Copies files of sub-agents below `place`, which is emptied first, as a session without a
+/// Copies files of sub-agents below `target`, which is emptied first, as a session without a
 /// transcript.
 pub(crate) fn stage_agents<'f>(
     session: &SessionId,
     files: impl Iterator<Item = &'f AgentFile>,
-    place: &Path,
+    target: &Path,
 ) -> Result<LocalSession, SyncError> {
-    let _ = fs::remove_dir_all(place);
-    let directory = projects_dir(place).join("-");
+    let _ = fs::remove_dir_all(target);
+    let directory = projects_dir(target).join("-");
     let mut staged = LocalSession {
         id: session.clone(),
         directory: directory.clone(),
@@ -117,7 +117,7 @@ pub(crate) fn stage_agents<'f>(
     for file in files {
         let name = SessionFile::from(file.name.clone());
         let path = file_path(&directory, session, &name);
-        create_private_dir_all(path.parent().unwrap_or(place))?;
+        create_private_dir_all(path.parent().unwrap_or(target))?;
         copy_file(file, &path)?;
         staged.files.insert(name, FileStamp::read(&path)?);
     }

@@ -32,7 +32,7 @@ pub(crate) fn store_jobs(
     workspace: &mut Workspace<'_>,
     jobs: &mut [ImportJob],
     machines: &[SourceMachine],
-    place: &Path,
+    staging_dir: &Path,
 ) -> Result<(), SyncError> {
     let mut queues: BTreeMap<SessionId, VecDeque<Step>> = BTreeMap::new();
     for (at, job) in jobs.iter().enumerate() {
@@ -49,7 +49,14 @@ pub(crate) fn store_jobs(
             by_machine.entry(writer).or_default().push(step);
         }
         for (machine, steps) in by_machine {
-            store_steps(workspace, jobs, &steps, &machines[machine], machines, place)?;
+            store_steps(
+                workspace,
+                jobs,
+                &steps,
+                &machines[machine],
+                machines,
+                staging_dir,
+            )?;
         }
     }
     workspace.ctx.progress.end();
@@ -63,7 +70,7 @@ fn store_steps(
     steps: &[Step],
     machine: &SourceMachine,
     machines: &[SourceMachine],
-    place: &Path,
+    staging_dir: &Path,
 ) -> Result<(), SyncError> {
     let localizer = localizer_of(workspace, machine)?;
     let mine = std::mem::replace(&mut workspace.localizer, localizer);
@@ -73,7 +80,7 @@ fn store_steps(
     for step in steps {
         let job = &jobs[step.job];
         let report = store_or_skip(workspace, &mut tx, &job.session, |tx| {
-            store_part(workspace, tx, job, step.part, machines, place)
+            store_part(workspace, tx, job, step.part, machines, staging_dir)
         })?;
         workspace.ctx.progress.advance(1, job.bytes());
         if let Some(report) = report {
@@ -103,7 +110,7 @@ fn store_part(
     job: &ImportJob,
     part: JobPart,
     machines: &[SourceMachine],
-    place: &Path,
+    staging_dir: &Path,
 ) -> Result<Option<SessionReport>, SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
     match (part, &job.copy) {
@@ -119,7 +126,7 @@ fn store_part(
                 machines,
                 fallback_directory: &job.fallback_directory,
             };
-            match stage(&source, place, &workspace.localizer, &snapshot)? {
+            match stage(&source, staging_dir, &workspace.localizer, &snapshot)? {
                 Staged::Session(session) => store_session(workspace, tx, &session),
                 Staged::Refused(reason) => Ok(Some(skipped_session(
                     workspace,
@@ -138,7 +145,11 @@ fn store_part(
                 let file = SessionFile::from(agent.name.clone());
                 file.is_append_only() || manifest.file(&file).is_none()
             });
-            store_session(workspace, tx, &stage_agents(&job.session, files, place)?)
+            store_session(
+                workspace,
+                tx,
+                &stage_agents(&job.session, files, staging_dir)?,
+            )
         }
         (JobPart::Lines(_), None) => Ok(None),
     }

@@ -6,7 +6,7 @@ use git2::{Repository, RepositoryOpenFlags};
 
 use crate::domain::id::CommitId;
 use crate::domain::project::{BranchName, SubDirectory, WorktreeName};
-use crate::domain::url::{Kind, RemoteUrl};
+use crate::domain::url::{RemoteKind, RemoteUrl};
 
 /// What git says of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,7 @@ fn remote(repo: &Repository, top: &Path) -> Option<RemoteUrl> {
     let origin = origin.ok()?;
     let url = RemoteUrl::parse(origin.url().ok()?, top).ok()?;
     match url.kind() {
-        Kind::Local(path) => {
+        RemoteKind::Local(path) => {
             let path = path.canonicalize().ok()?;
             RemoteUrl::parse(path.to_str()?, top).ok()
         }

@@ -6,21 +6,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Local, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Local, TimeDelta, Utc};
+
+/// Converts a time to this machine's time zone.
+pub fn to_local(time: DateTime<Utc>) -> DateTime<Local> {
+    time.with_timezone(&Local)
+}
 
 /// Formats a time in this machine's time zone, to the second.
 pub fn local(time: DateTime<Utc>) -> String {
-    time.with_timezone(&Local)
-        .format("%Y-%m-%d %H:%M:%S")
-        .to_string()
-}
-
-/// Converts a local time of this machine: to the earlier of two candidates, or to nothing if the
-/// clocks skip it.
-pub fn local_to_utc(time: NaiveDateTime) -> Option<DateTime<Utc>> {
-    time.and_local_timezone(Local)
-        .earliest()
-        .map(|time| time.to_utc())
+    to_local(time).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// The source of time, and the way to wait.

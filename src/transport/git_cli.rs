@@ -22,7 +22,7 @@ use super::caller::{Caller, Command};
 use super::failure::{self, Cause};
 use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
 use super::remote::{GitSaid, Missing, OLDEST_GIT, PushOutcome, RefUpdate, RemoteError};
-use super::url::{Kind, RemoteUrl};
+use crate::domain::url::{RemoteKind, RemoteUrl};
 
 /// Maximum tries of one call.
 const TRIES: u32 = 3;
@@ -52,7 +52,7 @@ impl GitCli {
                 git_dir,
                 git,
                 interactive,
-                !matches!(url.kind(), Kind::Local(_)),
+                !matches!(url.kind(), RemoteKind::Local(_)),
             ),
             url,
             progress: None,
@@ -171,7 +171,7 @@ impl GitCli {
         &self,
         commit: &CommitId,
     ) -> Result<Option<Result<(), String>>, RemoteError> {
-        let Kind::Local(path) = self.url.kind() else {
+        let RemoteKind::Local(path) = self.url.kind() else {
             return Ok(None);
         };
         let git_dir = if path.join(".git").is_dir() {
@@ -496,7 +496,7 @@ impl GitCli {
     fn failed(&self, command: &'static str, out: &Output) -> RemoteError {
         let remote = self.url.to_string();
         let said = self.said(&out.stderr);
-        if let Kind::Local(path) = self.url.kind()
+        if let RemoteKind::Local(path) = self.url.kind()
             && !path.exists()
             && !self.url.as_git_argument().contains('%')
         {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::url::RemoteUrl;
+use crate::domain::url::RemoteUrl;
 use crate::sys::process::{Output, ProcessError, Program};
 
 mod answer;
@@ -117,7 +117,7 @@ impl GitHub {
     /// Returns the repository at an address; `None` if `gh` is missing, has no account
     /// there, or cannot see it.
     pub fn look_up(url: &RemoteUrl) -> Option<Repository> {
-        let identity = super::url::project_identity(url.as_git_argument())?;
+        let identity = crate::domain::url::project_identity(url.as_git_argument())?;
         let name: RepositoryName = identity.parse().ok()?;
         let github = Self::new(Some(name.host?));
         // Only hosts with an account are contacted.

@@ -13,7 +13,6 @@ pub mod git_cli;
 pub mod github;
 pub mod porcelain;
 pub mod remote;
-pub use crate::domain::url;
 
 /// Returns the user's `git` for a query about a local repository: with a clean
 /// environment and non-interactive.

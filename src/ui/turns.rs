@@ -120,7 +120,7 @@ fn facts(head: &Head<'_>) -> Vec<(&'static str, String)> {
     }
     if head.left_out > 0 {
         facts.push((
-            "left out",
+            "omitted",
             format!("{} before these", count(head.left_out, "turn")),
         ));
     }

@@ -6,13 +6,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::domain::url::RemoteKind;
 use crate::session::files::session_directories;
 use crate::store;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::remove_file_if_exists;
 use crate::sys::lock::{ChildProcessLock, ProcessLock};
 use crate::sys::temp::{StagingDir, temp_files};
-use crate::transport::url::Kind;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::paths::{embedded_remote_path, remote_url, store_path};
@@ -49,7 +49,7 @@ pub(crate) fn recover(
     session_directories(&ctx.env.claude_dir).for_each(|place| remove_stale_files(&place, || ()));
     StagingDir::remove_stale(&dirs.state, ctx.clock.now());
     remove_stale_files(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE));
-    if let Kind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
+    if let RemoteKind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
         store::remove_stale_locks_of_remote(remote)?;
     }
     if family.is_alone() {

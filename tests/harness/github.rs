@@ -50,7 +50,7 @@ pub(crate) struct GitHub {
 
 impl GitHub {
     /// `None`, and says so, where there is no `gh`.
-    #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     pub(crate) fn start(env: &TestEnv) -> Option<Self> {
         if Command::new("gh").arg("--version").output().is_err() {
             eprintln!("skipped: no gh found (apt-get install gh)");

@@ -1,4 +1,4 @@
-//! Notes beside sessions, and a command that is killed at every step by which it comes with them.
+//! Extras, and commands that are killed at every step of syncing them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ fn read(world: &World, machine: &str, name: &str) -> Option<String> {
     fs::read_to_string(note(world, machine, name)).ok()
 }
 
-/// Adds a line that is written down elsewhere, too.
+/// Adds a line, and records it.
 fn write(world: &World, machine: &str, name: &str, line: &str) {
     let path = note(world, machine, name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -77,7 +77,7 @@ fn write_on_both(world: &mut World, round: usize) {
     world.b.ccsync(["push"]).success();
 }
 
-/// Something to be merged, something new and something to be removed.
+/// Writes a file to merge, a new one, and one to remove.
 fn write_for_b_to_pull(world: &mut World, round: usize) {
     fs::create_dir_all(note(world, "a", "")).unwrap();
     fs::write(note(world, "a", "old.md"), format!("old {round}\n")).unwrap();
@@ -90,7 +90,7 @@ fn write_for_b_to_pull(world: &mut World, round: usize) {
     write(world, "b", "MEMORY.md", &format!("b {round}"));
 }
 
-/// Every line that anybody wrote is on both machines, once.
+/// Asserts that both machines have every recorded line once.
 fn assert_nothing_lost(world: &mut World, what: &str) {
     for machine in [&world.a, &world.b, &world.a, &world.b] {
         machine.ccsync(["sync"]).success();
@@ -123,7 +123,7 @@ fn assert_nothing_lost(world: &mut World, what: &str) {
     );
 }
 
-/// The first time a state is named; after that the notes have gone on from it, in the store, and a little further here.
+/// Creates a milestone in the first round. Then changes the notes, in the store and once more here.
 fn write_after_milestone(world: &mut World, round: usize) {
     write_on_a(world, round);
     if round == 1 {
@@ -135,7 +135,7 @@ fn write_after_milestone(world: &mut World, round: usize) {
     write(world, "a", "MEMORY.md", &format!("only here {round}"));
 }
 
-/// The notes of then are what they were, on both machines; the others are all there; and what was only on one is in the history.
+/// Asserts that both machines have the notes of the milestone, and that the history has all lines.
 fn assert_notes_of_milestone(world: &mut World, what: &str) {
     for machine in [&world.a, &world.b, &world.a, &world.b] {
         machine.ccsync(["sync"]).success();
@@ -163,8 +163,8 @@ fn assert_notes_of_milestone(world: &mut World, what: &str) {
 
 tests!(
     STORIES:
-    a_killed_push_of_notes => 0,
-    a_killed_push_of_notes_that_merges => 1,
-    a_killed_pull_of_notes => 2,
-    a_killed_restore_of_notes => 3
+    extras_killed_push_loses_nothing => 0,
+    extras_killed_merging_push_loses_nothing => 1,
+    extras_killed_pull_loses_nothing => 2,
+    extras_killed_restore_loses_nothing => 3
 );

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ccsync::domain::id::CommitId;
+use ccsync::domain::url::RemoteUrl;
 use ccsync::sys::clock::ManualClock;
 use ccsync::sys::env::GitEnv;
 use ccsync::sys::fs::write_atomic;
 use ccsync::transport::git_cli::GitCli;
 use ccsync::transport::remote::{PushOutcome, RefUpdate, RemoteError};
-use ccsync::transport::url::RemoteUrl;
 
 /// The branch most tests push.
 pub(super) const MAIN: &str = "refs/heads/main";

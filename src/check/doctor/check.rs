@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::{ConfigError, Settings};
+use crate::domain::url::RemoteUrl;
 use crate::domain::url::project_identity;
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
-use crate::transport::url::RemoteUrl;
 use crate::workspace::error::SyncError;
 use crate::workspace::paths::remote_url;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::check::doctor::check::{Check, CheckStatus, DoctorContext, TIMEOUT};
 use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
+use crate::domain::url::{RemoteKind, RemoteUrl};
 use crate::flows::remote_sync::in_one_line;
 use crate::lock::record::{Identity, LockRecord, Stamp};
 use crate::store::machine::Machine;
@@ -12,7 +13,6 @@ use crate::store::{Author, BRANCH, LOCK_BRANCHES, Store, StoreError, lock_ref};
 use crate::transport::git_cli::GitCli;
 use crate::transport::github::{GitHub, Repository, Visibility};
 use crate::transport::remote::{Missing, PushOutcome, RefUpdate, RemoteError};
-use crate::transport::url::{Kind, RemoteUrl};
 
 const REMOTE: &str = "remote";
 const LOCKS: &str = "lock branches";
@@ -141,7 +141,7 @@ fn unreached(url: &RemoteUrl, error: &RemoteError) -> Check {
             format!("{words}; what is pushed waits here until it answers"),
             ask,
         ),
-        RemoteError::Unreachable { .. } if matches!(url.kind(), Kind::Local(path) if !path.exists()) => {
+        RemoteError::Unreachable { .. } if matches!(url.kind(), RemoteKind::Local(path) if !path.exists()) => {
             Check::error(REMOTE, words, "if it has moved: ccsync init --remote PATH")
         }
         _ => Check::error(REMOTE, words, ask),

@@ -205,7 +205,7 @@ fn summary(waiting: u64, decided: &AppliedChanges) -> Vec<String> {
         ));
     }
     lines.push(if told.is_empty() {
-        "apply: nothing waits".to_owned()
+        "apply: nothing to approve".to_owned()
     } else {
         format!("apply: {}", told.join(", "))
     });
@@ -243,7 +243,7 @@ mod tests {
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
         assert_eq!(
             summary(0, &AppliedChanges::default()),
-            ["apply: nothing waits"]
+            ["apply: nothing to approve"]
         );
     }
 }

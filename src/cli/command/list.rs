@@ -156,7 +156,7 @@ fn place(row: &SessionRow) -> String {
         (false, _) => "store",
     };
     if row.left_out.is_some() {
-        format!("{place}, left out")
+        format!("{place}, excluded")
     } else {
         place.to_owned()
     }

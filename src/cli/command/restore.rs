@@ -5,12 +5,12 @@ use crate::cli::args::JsonFlag;
 use crate::cli::complete;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
+use crate::domain::history_point::HistoryPoint;
 use crate::domain::id::SessionId;
-use crate::domain::when::When;
 use crate::history::restoring::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
 use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
-use crate::sys::clock::{Clock, local_to_utc};
+use crate::sys::clock::{Clock, to_local};
 use crate::ui::extras;
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::prompt;
@@ -31,8 +31,8 @@ const MAX_UNCONFIRMED: usize = 3;
 /// memory, plans and CLAUDE.md; the next push sends them as a change of this machine.
 ///
 /// WHEN is a time (`2026-11-20T14:00:00Z`; `2026-11-20 14:00` or the end of `2026-11-20`
-/// in this machine's time zone; `2h`, `3d`, `2 weeks ago`) or the id of a commit that
-/// `ccsync log` shows.
+/// in this machine's time zone; `2h`, `3d`, `2 weeks ago`, `yesterday`, `last friday`) or
+/// the id of a commit that `ccsync log` shows.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["session", "milestone"]))]
 pub(crate) struct RestoreArgs {
@@ -106,7 +106,7 @@ fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
         .as_ref()
         .zip(args.at.as_deref())
         .expect("the command line asks for both or a milestone");
-    let when = When::parse(at, app.clock.now(), &local_to_utc)?;
+    let when = HistoryPoint::parse(at, &to_local(app.clock.now()))?;
     Ok(RestoreWhat::Session(session.clone(), when))
 }
 

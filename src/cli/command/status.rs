@@ -14,7 +14,7 @@ use crate::sys::clock::Clock;
 use crate::ui::extras;
 use crate::ui::format::{age, count, project, short_id};
 use crate::ui::json;
-use crate::ui::report::{left_out, outcome, title};
+use crate::ui::report::{excluded, outcome, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET, paint};
 use crate::ui::table::{Cell, Table};
@@ -43,7 +43,7 @@ struct StatusDocument<'a> {
     to_push: &'a [SessionReport],
     to_pull: &'a [SessionReport],
     /// What the settings leave out.
-    left_out: &'a [SessionReport],
+    excluded: &'a [SessionReport],
     beside_to_push: &'a [BundleReport],
     beside_to_pull: &'a [BundleReport],
     /// Sessions that a client on this machine has open.
@@ -84,7 +84,7 @@ fn document(status: &Status) -> StatusDocument<'_> {
         sessions_in_store: status.sessions_in_store,
         to_push: &status.to_push,
         to_pull: &status.to_pull,
-        left_out: &status.left_out,
+        excluded: &status.excluded,
         beside_to_push: &status.beside_to_push,
         beside_to_pull: &status.beside_to_pull,
         running: &status.running,
@@ -96,7 +96,7 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     let mut lines = facts(status, now).lines(width);
     lines.extend(sessions("to push", &status.to_push, width));
     lines.extend(sessions("to pull", &status.to_pull, width));
-    lines.extend(left_out(&status.left_out));
+    lines.extend(excluded(&status.excluded));
     for (heading, bundles) in [
         ("beside sessions, to push", &status.beside_to_push),
         ("beside sessions, to pull", &status.beside_to_pull),
@@ -201,7 +201,7 @@ fn summary(status: &Status) -> String {
         ));
     }
     if waits.is_empty() {
-        "status: nothing waits".to_owned()
+        "status: nothing to push or pull".to_owned()
     } else {
         format!("status: {}", waits.join(", "))
     }
@@ -241,7 +241,7 @@ mod tests {
                     bytes: 70,
                 },
             )],
-            left_out: vec![session(
+            excluded: vec![session(
                 "44444444-a",
                 Outcome::Excluded {
                     reason: "larger than 200MB".to_owned(),
@@ -269,7 +269,7 @@ mod tests {
             to_pull: Vec::new(),
             ..status()
         };
-        assert_eq!(summary(&quiet), "status: nothing waits");
+        assert_eq!(summary(&quiet), "status: nothing to push or pull");
     }
 
     #[test]

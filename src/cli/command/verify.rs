@@ -328,7 +328,7 @@ fn summary(found: &Verification) -> String {
         .count()
     {
         0 => what,
-        left_out => format!("{what}, {left_out} left out by the settings"),
+        excluded => format!("{what}, {excluded} excluded by the settings"),
     };
     let remote = match &found.remote {
         RemoteStanding::UpToDate {
@@ -500,7 +500,7 @@ mod tests {
         assert_eq!(Exit::of_verification(&found), Exit::Done);
         assert!(
             summary(&found)
-                .starts_with("verify: 2 sessions, all agree, 2 left out by the settings (")
+                .starts_with("verify: 2 sessions, all agree, 2 excluded by the settings (")
         );
     }
 

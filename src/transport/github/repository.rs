@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::domain::url::{Kind, RemoteUrl, UrlError};
+use crate::domain::url::{RemoteKind, RemoteUrl, UrlError};
 
 /// Visibility of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -116,7 +116,7 @@ impl fmt::Display for RepositoryName {
 /// Parses an address from the service; accepts network addresses only.
 pub(super) fn address(text: &str) -> Result<RemoteUrl, UrlError> {
     let url = RemoteUrl::parse(text, Path::new("/"))?;
-    if matches!(url.kind(), Kind::Local(_)) {
+    if matches!(url.kind(), RemoteKind::Local(_)) {
         Err(UrlError::Host)
     } else {
         Ok(url)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use dialoguer::console::measure_text_width;
 
-use super::{grouped, needs_attention};
+use super::sessions::{grouped, needs_attention};
 use crate::report::transfer::SessionReport;
 use crate::ui::format::count;
 use crate::ui::output::Screen;
@@ -28,7 +28,7 @@ pub(crate) fn at_most(mut lines: Vec<String>, most: usize, things: &str) -> Vec<
         lines.truncate(most - 1);
         lines.push(paint(
             ATTENTION,
-            &format!("… and {more} more {things} (--json names all)"),
+            &format!("… and {more} more {things} (all of them: --json)"),
         ));
     }
     lines

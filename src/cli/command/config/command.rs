@@ -15,8 +15,8 @@ use crate::config::{Config, Key};
 use crate::domain::pattern::ProjectPattern;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::size::ByteSize;
+use crate::domain::url::{RemoteUrl, redact};
 use crate::report::transfer::Report;
-use crate::transport::url::{RemoteUrl, redact};
 use crate::ui::sanitize::one_line;
 use crate::ui::table::{Cell, Table};
 

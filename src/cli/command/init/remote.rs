@@ -6,11 +6,11 @@ use super::args::InitArgs;
 use super::error::InitError;
 use crate::cli::app::{App, current_dir};
 use crate::cli::error::{CliError, CommandError};
+use crate::domain::url::RemoteUrl;
 use crate::transport::github::{
     Account, DEFAULT_NAME, GitHub, GitHubError, Repository, RepositoryName, Visibility,
 };
 use crate::transport::remote::{Missing, RemoteError};
-use crate::transport::url::RemoteUrl;
 use crate::ui::prompt;
 use crate::ui::sanitize::one_line;
 use crate::workspace::error::SyncError;
@@ -257,10 +257,9 @@ fn ask(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError> {
                 GitHubError::NotSignedIn { .. } => {
                     app.out.hint("to have the repository found or made on GitHub: gh auth login, then: ccsync init");
                 }
-                error => app.out.note(&format!(
-                    "GitHub is left out: {}",
-                    one_line(&error.to_string())
-                )),
+                error => app
+                    .out
+                    .note(&format!("GitHub skipped: {}", one_line(&error.to_string()))),
             }
             ask_address(args, app)
         }

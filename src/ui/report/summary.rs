@@ -1,0 +1,137 @@
+//! The last lines of a report: counts that add up, reasons, and the remote.
+
+use std::collections::BTreeMap;
+
+use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport};
+use crate::ui::format::count;
+use crate::ui::sanitize;
+use crate::ui::style::{ATTENTION, paint};
+
+/// Returns one line per reason for sessions that are not pulled or excluded.
+pub(super) fn listed(report: &Report) -> Vec<String> {
+    let mut by_reason: BTreeMap<(&str, &str), Vec<&SessionReport>> = BTreeMap::new();
+    for session in &report.sessions {
+        let key = match &session.outcome {
+            Outcome::Listed { reason } => ("not pulled", reason.as_str()),
+            Outcome::Excluded { reason, .. } => ("excluded", reason.as_str()),
+            _ => continue,
+        };
+        by_reason.entry(key).or_default().push(session);
+    }
+    by_reason
+        .into_iter()
+        .map(|((what, reason), sessions)| reason_line(what, reason, &sessions))
+        .collect()
+}
+
+pub(super) fn reason_line(what: &str, reason: &str, sessions: &[&SessionReport]) -> String {
+    let who = match sessions {
+        [one] => format!("session {}", one.session),
+        many => count(many.len() as u64, "session"),
+    };
+    let stored = |s: &&&SessionReport| matches!(s.outcome, Outcome::Excluded { stored: true, .. });
+    let kept = match (sessions.iter().filter(stored).count(), sessions.len()) {
+        (0, _) => String::new(),
+        (all, total) if all == total => " (the store keeps what it has)".to_owned(),
+        (some, _) => format!(" (the store keeps what it has of {some})"),
+    };
+    format!("{what}: {who}{kept}: {}", sanitize::one_line(reason))
+}
+
+/// Returns the lines on excluded sessions, for commands that do not list them otherwise.
+pub(crate) fn excluded(sessions: &[SessionReport]) -> Vec<String> {
+    listed(&Report {
+        sessions: sessions.to_vec(),
+        ..Report::default()
+    })
+}
+
+pub(super) fn summary(command: &str, report: &Report) -> String {
+    let all = [
+        (
+            report.count(|o| matches!(o, Outcome::Added { .. })),
+            "added",
+        ),
+        (
+            report.count(|o| matches!(o, Outcome::Extended { .. })),
+            "extended",
+        ),
+        (
+            report.count(|o| matches!(o, Outcome::Forked { .. })),
+            "forked",
+        ),
+        (report.count(|o| matches!(o, Outcome::Ahead)), "ahead"),
+        (report.count(|o| matches!(o, Outcome::Behind)), "behind"),
+        (
+            report.count(|o| matches!(o, Outcome::Listed { .. })),
+            "not pulled",
+        ),
+        (
+            report.count(|o| matches!(o, Outcome::Excluded { .. })),
+            "excluded",
+        ),
+        (
+            report.count(|o| matches!(o, Outcome::Skipped { .. })),
+            "skipped",
+        ),
+        (report.unchanged, "unchanged"),
+    ];
+    let counts: Vec<String> = all
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect();
+    let what = match (report.total(), report.sessions.is_empty()) {
+        (0, _) => "no sessions found".to_owned(),
+        (total, true) => format!("up to date ({})", count(total, "session")),
+        (total, false) => format!("{}: {}", count(total, "session"), counts.join(", ")),
+    };
+    let command = if report.dry_run {
+        format!("{command} (dry run, nothing was done)")
+    } else {
+        command.to_owned()
+    };
+    format!(
+        "{command}: {what}{}",
+        remote(&report.remote, report.dry_run)
+    )
+}
+
+/// Returns the state of the remote, as the end of a sentence.
+pub(crate) fn remote(state: &RemoteState, dry_run: bool) -> String {
+    match state {
+        RemoteState::NotContacted if dry_run => String::new(),
+        RemoteState::NotContacted => "; nothing to push".to_owned(),
+        RemoteState::UpToDate {
+            commit: Some(commit),
+        } => format!("; on the remote as {}", commit.short()),
+        RemoteState::UpToDate { commit: None } => "; the remote is empty".to_owned(),
+        RemoteState::Queued { commits: 0, .. } => "; the remote was not reached".to_owned(),
+        RemoteState::Queued { commits, .. } => {
+            format!(
+                "; queued: {} not on the remote yet, the next command pushes {}",
+                count(*commits, "commit"),
+                pronoun(*commits)
+            )
+        }
+    }
+}
+
+pub(super) fn pronoun(n: u64) -> &'static str {
+    if n == 1 { "it" } else { "them" }
+}
+
+/// Returns the number of omitted items and the command that shows them.
+pub(crate) fn at_most_of(more: u64, noun: &str, command: &str) -> String {
+    format!("… and {}: {command}", count(more, noun))
+}
+
+/// Returns the reason why commits are not on the remote, if any.
+pub(crate) fn queue_reason(state: &RemoteState) -> Option<String> {
+    let RemoteState::Queued { reason, .. } = state else {
+        return None;
+    };
+    let reason = sanitize::lines(reason.trim());
+    let why = format!("not on the remote: {}", reason.replace('\n', "\n  "));
+    (!reason.is_empty()).then(|| paint(ATTENTION, &why))
+}
