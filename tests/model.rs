@@ -8,7 +8,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::flows::pull_request::PullRequest;
 use ccsync::browse::list::{ListFilter, list};
 use ccsync::check::verify::{VerifyRequest, verify};
 use ccsync::config::{Config, Settings};
@@ -25,6 +24,7 @@ use ccsync::sys::clock::SystemClock;
 use ccsync::sys::env::{Dirs, Env};
 use ccsync::workspace::context::Context;
 use ccsync::workspace::error::SyncError;
+use ccsync::workspace::filter::Selection;
 use ccsync::workspace::paths::config_path;
 use proptest::prelude::*;
 
@@ -272,7 +272,7 @@ impl Machine {
     }
 
     fn push(&self) {
-        let report = push(&self.context(), false).unwrap();
+        let report = push(&self.context(), &Selection::default(), false).unwrap();
         let offline = matches!(report.remote, RemoteState::Queued { .. });
         assert!(offline || is_clean(&report), "{report:#?}");
     }

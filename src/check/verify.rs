@@ -10,8 +10,8 @@ use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
-use crate::flows::compare::{Differences, compare_session, compare_with};
-use crate::flows::push::passed_over;
+use crate::flows::compare::{Differences, SessionComparer};
+use crate::flows::push_plan::skipped_files;
 use crate::flows::remote_sync::in_one_line;
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::StoredLineReader;
@@ -303,7 +303,7 @@ impl Verifying<'_> {
             }
         }
         if let Some(session) = self.found.sessions.get(id) {
-            check.left_out = self
+            check.excluded = self
                 .workspace
                 .filter()
                 .push_exclude_reason(session)
@@ -353,13 +353,8 @@ impl Verifying<'_> {
             None if local.limit(&SessionFile::Transcript)? == 0 => Standing::Same,
             None => Standing::Ahead,
             Some(manifest) if self.full => {
-                match standing(&compare_with(
-                    self.workspace,
-                    &self.store,
-                    manifest,
-                    local,
-                    None,
-                )?) {
+                let comparer = SessionComparer::new(self.workspace, &self.store);
+                match standing(&comparer.compare_with(manifest, local, None)?) {
                     Standing::Behind
                         if self.workspace.records.pinned.has(session, &self.store)? =>
                     {
@@ -370,7 +365,7 @@ impl Verifying<'_> {
             }
             // It is pinned to an earlier state on purpose.
             Some(_) if self.workspace.records.pinned.has(session, &self.store)? => Standing::Same,
-            Some(_) => standing(&compare_session(self.workspace, &self.store, local)?),
+            Some(_) => standing(&SessionComparer::new(self.workspace, &self.store).compare(local)?),
         };
         Ok(())
     }
@@ -554,9 +549,9 @@ fn count_here(local: &LocalCopy<'_>) -> Result<(u64, u64), SyncError> {
 
 fn standing(found: &Differences) -> Standing {
     match (
-        found.parted.is_some(),
-        found.up.is_empty(),
-        found.down.is_empty(),
+        found.divergence.is_some(),
+        found.to_push.is_empty(),
+        found.to_pull.is_empty(),
     ) {
         (true, ..) => Standing::Diverged,
         (false, true, true) => Standing::Same,

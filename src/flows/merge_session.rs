@@ -197,8 +197,13 @@ impl SessionMerge<'_> {
         let mut builder = resume(self.localizer, other, from, &mut emit)?;
         mine.walk(from.lines, &mut |piece| {
             let (run, text) = (piece.run, piece.text);
-            let written =
-                StoredLineReader::as_written(self.localizer, mine.manifest, run, mine.kind(), text)?;
+            let written = StoredLineReader::as_written(
+                self.localizer,
+                mine.manifest,
+                run,
+                mine.kind(),
+                text,
+            )?;
             let mut run = Run {
                 lines: 0,
                 ..run.clone()

@@ -1,7 +1,5 @@
 //! Writes the sessions of a pull plan.
 
-use std::collections::BTreeMap;
-
 use crate::domain::id::SessionId;
 use crate::domain::progress::{Phase, Progress};
 use crate::flows::attempt::Attempt;
@@ -19,7 +17,7 @@ use crate::sys::signal;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
-use crate::workspace::read_only::machine_names;
+use crate::workspace::read_only::{MachineNames, machine_names};
 
 impl PullPlan<'_> {
     /// Writes what is planned, and reports it.
@@ -85,14 +83,9 @@ impl PullPlan<'_> {
         let names = if self.steps.iter().any(writes) {
             machine_names(workspace.ctx, Some(&snapshot))?
         } else {
-            BTreeMap::new()
+            MachineNames::new()
         };
-        let writer = LocalWriter {
-            localizer: &workspace.localizer,
-            claude_dir: &workspace.ctx.env.claude_dir,
-            journal,
-            names: &names,
-        };
+        let writer = LocalWriter::new(workspace, journal, &names);
         let progress = &*workspace.ctx.progress;
         let (new, others): (Vec<&PlannedSession>, Vec<_>) = self
             .steps

@@ -111,8 +111,8 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     /// Merges what only a damaged store has that was moved away. One that cannot be read stays
     /// where it is.
     fn merge_damaged(&mut self, merged: &mut Merged) -> Result<(), SyncError> {
-        let damaged = damaged_names(&store_path(self.workspace.ctx.env));
-        for former in damaged.filter(|path| path.join(".git").is_dir()) {
+        let path = store_path(self.workspace.ctx.env);
+        for former in damaged_names(&path).filter(|path| path.join(".git").is_dir()) {
             let store = &self.workspace.store;
             store.add_alternate(&former)?;
             let remote = self.workspace.remote_at(&former)?;
@@ -216,7 +216,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         }
 
         let progress = &self.workspace.ctx.progress;
-        progress.begin(Phase::Push, 0, 0);
+        progress.begin(Phase::Send, 0, 0);
         fail_point("before a push to the remote");
         let outcome = remote.push(&updates);
         fail_point("after a push to the remote");

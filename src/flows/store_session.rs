@@ -17,9 +17,9 @@ use crate::report::count::count;
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::session::LocalSession;
 use crate::session::turns::count_user_turns;
-use crate::store::manifest::{FORMAT, Manifest, StoredFile, Titles};
+use crate::store::manifest::{Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
-use crate::store::{Snapshot, Transaction};
+use crate::store::{FORMAT, Snapshot, Transaction};
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::domain::id::{MachineId, SessionId};
+use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::flows::compare::{FilePull, SessionComparer};
 use crate::flows::describe::describe_session;
@@ -26,15 +26,31 @@ use crate::store::segment::offset_after_lines;
 use crate::sys::fs::FileStamp;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
+use crate::workspace::open::Workspace;
+use crate::workspace::read_only::MachineNames;
 
 /// What writing needs in addition to the store. Threads may share it.
 #[derive(Clone, Copy)]
 pub(crate) struct LocalWriter<'a> {
     pub(crate) localizer: &'a Localizer,
-    pub(crate) claude_dir: &'a Path,
-    pub(crate) journal: &'a Journal,
-    /// Names of machines, for the report.
-    pub(crate) names: &'a BTreeMap<MachineId, String>,
+    claude_dir: &'a Path,
+    journal: &'a Journal,
+    names: &'a MachineNames,
+}
+
+impl<'a> LocalWriter<'a> {
+    pub(crate) fn new(
+        workspace: &'a Workspace<'_>,
+        journal: &'a Journal,
+        names: &'a MachineNames,
+    ) -> Self {
+        Self {
+            localizer: &workspace.localizer,
+            claude_dir: &workspace.ctx.env.claude_dir,
+            journal,
+            names,
+        }
+    }
 }
 
 /// Files of one session that are to be written.
@@ -199,11 +215,7 @@ fn refuse_running(claude_dir: &Path, id: &SessionId) -> Result<(), SessionError>
 }
 
 /// Returns the machines that wrote the pulled lines of `file`.
-fn writers(
-    file: &StoredFile,
-    pull: FilePull,
-    names: &BTreeMap<MachineId, String>,
-) -> Vec<MachineName> {
+fn writers(file: &StoredFile, pull: FilePull, names: &MachineNames) -> Vec<MachineName> {
     let from = match pull {
         FilePull::Extend { lines, .. } => lines,
         FilePull::Whole => 0,

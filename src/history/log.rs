@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::domain::progress::Phase;
-use crate::flows::remote_sync::{FetchMode, fetch};
+use crate::flows::remote_sync::{FetchMode, RemoteSync};
 use crate::report::transfer::MachineName;
 use crate::store::manifest::Manifest;
 use crate::store::{ChangedSession, Commit, CommitChanges, Steps};
@@ -95,7 +95,7 @@ pub enum Change {
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if request.remote {
-        fetch(&mut workspace, FetchMode::Sessions)?;
+        RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
         workspace.save()?;
     }
     ctx.progress.begin(Phase::Check, 0, 0);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
-use crate::flows::remote_sync::{FetchMode, fetch_refs};
+use crate::flows::remote_sync::RemoteSync;
 use crate::lock::claim::Claim;
 use crate::lock::observations::LockObservations;
 use crate::lock::record::{Identity, LockRecord};
@@ -76,8 +76,7 @@ pub(crate) struct FetchedLocks {
 impl FetchedLocks {
     /// Fetches, and settles this machine's claims.
     pub(crate) fn fetch(workspace: &mut Workspace<'_>) -> Result<Self, SyncError> {
-        let remote = workspace.remote()?;
-        fetch_refs(workspace, &remote, FetchMode::SessionsAndLocks)?;
+        RemoteSync::new(workspace).fetch_locks()?;
         Self::read(workspace)
     }
 

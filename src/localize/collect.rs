@@ -221,8 +221,13 @@ pub(crate) fn resume(
             let take = left.min(piece.lines);
             let text = &piece.text[..offset_after_lines(piece.text, take as usize)];
             open.extend_from_slice(text);
-            let written =
-                StoredLineReader::as_written(localizer, stored.manifest, piece.run, stored.kind(), text)?;
+            let written = StoredLineReader::as_written(
+                localizer,
+                stored.manifest,
+                piece.run,
+                stored.kind(),
+                text,
+            )?;
             open_local.extend_from_slice(&written);
             left -= take;
             Ok(left > 0)

@@ -4,7 +4,7 @@
 //! `claude-code.md` 3.1 why a torn last line is special: it is of no use elsewhere, and old clients glue to it.
 
 use crate::localize::error::StoredDataError;
-use crate::localize::localizer::{StoredLineReader, PlaceholderChoice};
+use crate::localize::localizer::{PlaceholderChoice, StoredLineReader};
 use crate::localize::stored_text::{LocalText, Piece, StoredText};
 use crate::store::manifest::Run;
 use crate::store::segment::offset_after_lines;

@@ -28,7 +28,7 @@ use crate::store::manifest::{Manifest, PlaceholdersKey, Run};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum PlaceholderChoice {
     /// As its machine wrote it.
-    Exact,
+    AsWritten,
     /// With the `n`-th root set that is known here (0 is the present one of this machine).
     With(View, usize),
 }
@@ -229,7 +229,10 @@ impl Localizer {
 
     /// What proves that text collapsed with `roots` comes back.
     pub(crate) fn prover(&self, placeholders: &Placeholders) -> Arc<Expander> {
-        let key = (PlaceholdersKey::new(placeholders), PlaceholderChoice::AsWritten);
+        let key = (
+            PlaceholdersKey::new(placeholders),
+            PlaceholderChoice::AsWritten,
+        );
         let mut expanders = self
             .expanders
             .lock()
@@ -394,7 +397,12 @@ impl Localizer {
         }
     }
 
-    fn expander(&self, manifest: &Manifest, run: &Run, choice: PlaceholderChoice) -> Option<Arc<Expander>> {
+    fn expander(
+        &self,
+        manifest: &Manifest,
+        run: &Run,
+        choice: PlaceholderChoice,
+    ) -> Option<Arc<Expander>> {
         let key = (run.placeholders.clone(), choice);
         // What another thread has entered is whole, whatever became of that thread.
         let mut expanders = self
@@ -501,7 +509,9 @@ impl<'a> StoredLineReader<'a> {
                 ]
             });
             let mut seen = vec![preferred];
-            let all: Vec<PlaceholderChoice> = std::iter::once(PlaceholderChoice::AsWritten).chain(with).collect();
+            let all: Vec<PlaceholderChoice> = std::iter::once(PlaceholderChoice::AsWritten)
+                .chain(with)
+                .collect();
             all.into_iter().filter(move |choice| {
                 let is_new = !seen.contains(choice);
                 if is_new {

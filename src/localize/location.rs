@@ -15,7 +15,7 @@ use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::StoredText;
 use crate::rewrite::{Expander, TextKind, View};
 use crate::session::facts::{WorktreeRecord, last_worktree_record};
-use crate::session::projects::projects_dir;
+use crate::session::files::projects_dir;
 use crate::store::manifest::Manifest;
 use crate::sys::fs::canonicalize_existing;
 

@@ -324,7 +324,7 @@ fn summary(found: &Verification) -> String {
     let what = match found
         .sessions
         .iter()
-        .filter(|s| s.left_out.is_some())
+        .filter(|s| s.excluded.is_some())
         .count()
     {
         0 => what,
@@ -364,7 +364,7 @@ mod tests {
             store_to_remote,
             damage: Vec::new(),
             damaged_lines: 0,
-            left_out: None,
+            excluded: None,
         }
     }
 
@@ -489,7 +489,7 @@ mod tests {
     fn verify_excluded_session_is_not_a_difference() {
         let left_out = Some("`~/x` is excluded".to_owned());
         let check = |standing| SessionCheck {
-            left_out: left_out.clone(),
+            excluded: left_out.clone(),
             ..check("11111111-a", standing, Standing::Same)
         };
         let sessions = vec![check(Standing::Ahead), check(Standing::Diverged)];

@@ -13,7 +13,7 @@ use crate::cli::command::init;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::flows::pull::PullRequest;
+use crate::flows::pull_request::PullRequest;
 use crate::lock::record::RENEWAL;
 use crate::project::difference;
 use crate::report::transfer::{Outcome, Report};
@@ -22,6 +22,7 @@ use crate::sys::clock::Clock;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::write_atomic;
 use crate::ui::sanitize;
+use crate::workspace::filter::Selection;
 
 pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliError> {
     begin(&args.run.client, app)?;
@@ -72,7 +73,7 @@ fn prepare(
     app: &mut App,
 ) -> Result<(PathBuf, Option<PathBuf>), CliError> {
     // What was never pushed is pushed first: the store knows where a session belongs, and the other machines should know of it.
-    crate::flows::push::push(&app.context()?, false)?;
+    crate::flows::push::push(&app.context()?, &Selection::default(), false)?;
     let asked = app.clock.now();
     let (directory, git) = place::directory(session, app)?;
     if !offline {
