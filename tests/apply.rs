@@ -29,7 +29,7 @@ fn pair(env: &TestEnv) -> (Machine, Machine) {
             .ccsync([
                 "config",
                 "set",
-                "beside",
+                "extras",
                 "memory,claude-md,settings,commands,agents,skills",
             ])
             .success();
@@ -69,7 +69,7 @@ fn settings_are_pushed_only_when_enabled() {
     a.ccsync([
         "config",
         "set",
-        "beside",
+        "extras",
         "memory,settings,commands,agents,skills",
     ])
     .success();
@@ -114,11 +114,11 @@ fn apply_without_terminal_lists_pending_changes() {
     ");
     let run = b.ccsync(["apply"]).success();
     insta::assert_snapshot!(run, @r#"
-    settings.json of a would be new here
+    new file from a: settings.json
       + {
       +   "model": "opus"
       + }
-    apply: 1 file waits for a yes: ccsync apply on a terminal, or ccsync apply --yes
+    apply: 1 file needs approval: ccsync apply on a terminal, or ccsync apply --yes
     --- exit 0
     "#);
     assert_eq!(read(&b, "settings.json"), None);
@@ -129,7 +129,7 @@ fn apply_without_terminal_lists_pending_changes() {
     b.ccsync(["apply", "--yes", "commands/other.md"]).success();
     assert_eq!(read(&b, "settings.json"), None);
     let run = b.ccsync(["apply", "--yes"]).success();
-    assert!(run.stdout.contains("apply: 1 file taken over"), "{run}");
+    assert!(run.stdout.contains("apply: 1 file applied"), "{run}");
     assert_eq!(read(&b, "settings.json"), read(&a, "settings.json"));
     assert_eq!(
         b.ccsync(["apply"]).success().stdout,
@@ -153,7 +153,7 @@ fn apply_decision_holds_until_content_changes() {
     let (a, b) = pair(&env);
     let answer = |key: &str, code: &str| {
         let terminal = Terminal::start(b.command(["apply"]), 100, 30);
-        terminal.wait_for("Take it over");
+        terminal.wait_for("Apply this change?");
         terminal.wait_for_raw();
         terminal.type_in(key);
         let ended = terminal.end().released().code(0);
@@ -161,12 +161,12 @@ fn apply_decision_holds_until_content_changes() {
     };
     write(&a, "commands/go.md", "one\n");
     send(&a, &b);
-    answer("y", "apply: 1 file taken over");
+    answer("y", "apply: 1 file applied");
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("one\n"));
 
     write(&a, "commands/go.md", "two\n");
     send(&a, &b);
-    answer("n", "apply: 1 file kept as here");
+    answer("n", "apply: 1 file kept");
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("one\n"));
     for command in ["pull", "apply", "push"] {
         let run = b.ccsync([command]).success();
@@ -185,7 +185,7 @@ fn apply_decision_holds_until_content_changes() {
     assert!(!run.stdout.contains("needs your approval"), "{run}");
     write(&a, "commands/go.md", "three\n");
     send(&a, &b);
-    answer("y", "apply: 1 file taken over");
+    answer("y", "apply: 1 file applied");
     write(&a, "commands/go.md", "one\n");
     a.ccsync(["push"]).success();
     let run = b.ccsync(["pull"]).success();
@@ -213,7 +213,7 @@ fn apply_difference_is_escaped_for_terminal() {
         "{run}"
     );
     let terminal = Terminal::start(b.command(["apply"]), 100, 30);
-    terminal.wait_for("Take it over");
+    terminal.wait_for("Apply this change?");
     let screen = terminal.screen();
     assert!(
         screen.contains("harmless") && screen.contains("evil\\u{202e}txt"),
@@ -253,7 +253,8 @@ fn apply_separate_changes_are_merged() {
     b.ccsync(["sync"]).success();
     let run = b.ccsync(["apply", "--dry-run"]).success();
     assert!(
-        run.stdout.contains("this machine has changed it as well"),
+        run.stdout
+            .contains("this machine has changed the file, too"),
         "{run}"
     );
     assert_eq!(read(&b, "settings.json"), Some(settings("4", "2")));
@@ -280,7 +281,7 @@ fn settings_concurrent_pushes_need_approval_and_lose_nothing() {
     );
     let run = b.ccsync(["apply", "--dry-run"]).success();
     assert!(
-        run.stdout.contains("commands/go.md of a would change"),
+        run.stdout.contains("change from a: commands/go.md"),
         "{run}"
     );
 }
@@ -297,7 +298,7 @@ fn apply_removes_command_after_approval() {
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("a\n"));
     let run = b.ccsync(["apply", "--yes"]).success();
     assert!(
-        run.stdout.contains("commands/go.md of a would be removed"),
+        run.stdout.contains("removal from a: commands/go.md"),
         "{run}"
     );
     assert_eq!(read(&b, "commands/go.md"), None);
@@ -350,7 +351,7 @@ fn apply_declined_new_file_stays_in_store() {
     let env = TestEnv::new();
     let (a, b) = offered(&env, &[("commands/go.md", "one\n")]);
     let terminal = Terminal::start(b.command(["apply"]), 100, 30);
-    terminal.wait_for("Take it over");
+    terminal.wait_for("Apply this change?");
     terminal.wait_for_raw();
     terminal.type_in("n");
     terminal.end().released().code(0);
@@ -390,7 +391,8 @@ fn push_unsent_settings_are_named_and_apply_merges() {
     b.ccsync(["push"]).success();
     let run = b.ccsync(["apply", "--dry-run"]).success();
     assert!(
-        run.stdout.contains("this machine has changed it as well"),
+        run.stdout
+            .contains("this machine has changed the file, too"),
         "{run}"
     );
 }
@@ -439,13 +441,13 @@ fn apply_file_changed_while_asking_is_skipped() {
     write(&b, "commands/go.md", "mine\n");
     send(&a, &b);
     let terminal = Terminal::start(b.command(["apply"]), 100, 30);
-    terminal.wait_for("Take it over");
+    terminal.wait_for("Apply this change?");
     terminal.wait_for_raw();
     write(&b, "commands/go.md", "mine, and more\n");
     terminal.type_in("y");
     let ended = terminal.end().released().code(3);
     assert!(
-        ended.text().contains("it has changed since it was shown"),
+        ended.text().contains("it changed after it was shown"),
         "{}",
         ended.text()
     );
@@ -534,11 +536,7 @@ mod programs {
         set_mode(&a, RUN, 0o755);
         send(&a, &b);
         let run = b.ccsync(["apply", "--yes"]).success();
-        assert_eq!(
-            run.stdout.matches("would be executable").count(),
-            1,
-            "{run}"
-        );
+        assert_eq!(run.stdout.matches("becomes executable").count(), 1, "{run}");
         (a, b)
     }
 
@@ -555,8 +553,8 @@ mod programs {
 
         // A change of only the executable bit needs approval, too.
         for (from, to, program, what) in [
-            (&a, &b, false, "would no longer be executable"),
-            (&b, &a, true, "would be executable"),
+            (&a, &b, false, "is no longer executable"),
+            (&b, &a, true, "becomes executable"),
         ] {
             set_mode(from, RUN, if program { 0o755 } else { 0o644 });
             let run = from.ccsync(["push"]).success();
@@ -619,7 +617,7 @@ mod programs {
         set_mode(&a, RUN, 0o755);
         send(&a, &b);
         let terminal = Terminal::start(b.command(["apply"]), 100, 30);
-        terminal.wait_for("Take it over");
+        terminal.wait_for("Apply this change?");
         terminal.wait_for_raw();
         terminal.type_in("n");
         terminal.end().released().code(0);
@@ -648,7 +646,7 @@ mod programs {
         [&a, &b].into_iter().for_each(assert_silent);
         let c = env.machine("c");
         c.init(&env.remote_of_pair());
-        c.ccsync(["config", "set", "beside", "skills"]).success();
+        c.ccsync(["config", "set", "extras", "skills"]).success();
         c.ccsync(["pull"]).success();
         c.ccsync(["apply", "--yes"]).success();
         assert_eq!((mode(&c, RUN), mode(&a, RUN)), (0o700, 0o755));

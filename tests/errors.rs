@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Stdio;
 
+use serde_json::{Value, json};
+
 use crate::harness::{ONE, TestEnv};
 
 #[test]
@@ -27,8 +29,8 @@ fn error_wrong_usage_exits_2() {
         &["pull", "--days", "0"],
         &["pull", "--force"],
         &["config", "set", "colour", "red"],
-        &["config", "set", "days", "many"],
-        &["config", "set", "paths", "both"],
+        &["config", "set", "pull_max_age", "many"],
+        &["config", "set", "localize", "both"],
         &["config", "set", "name", ""],
         &["config", "set", "remote", "ext::sh -c x"],
         &["config", "add-placeholder", "work=/x"],
@@ -78,9 +80,9 @@ fn error_invalid_config_names_line() {
     let good = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("colour = \"red\"\n{good}")).unwrap();
     insta::assert_snapshot!("unknown_key", a.ccsync(["push"]));
-    fs::write(&file, "days = \n").unwrap();
+    fs::write(&file, "localize = \n").unwrap();
     insta::assert_snapshot!("not_toml", a.ccsync(["status"]));
-    fs::write(&file, good.replace("days = 30", "days = 0")).unwrap();
+    fs::write(&file, good.replace("pull_max_age = 30", "pull_max_age = 0")).unwrap();
     insta::assert_snapshot!("bad_value", a.ccsync(["pull"]));
 }
 
@@ -321,6 +323,48 @@ fn json_every_document_has_version_and_command() {
             "{args:?}"
         );
     }
+}
+
+#[test]
+fn json_error_is_one_line_on_standard_error() {
+    let env = TestEnv::new();
+    let (new, (a, _)) = (env.machine("new"), env.pair());
+    for (machine, args, kind) in [
+        (&new, &["status", "--json"][..], "failed"),
+        (&a, &["show", "9999", "--json"], "failed"),
+        (&a, &["show", "9999", "--format", "json"], "failed"),
+        (&a, &["machine", "forget", "b", "--json"], "usage"),
+        (&a, &["search", "a(b", "--regex", "--json"], "usage"),
+        (&a, &["pull", "--force", "--json"], "usage"),
+        (&a, &["push", "--days=x", "--json"], "usage"),
+        (&a, &["pusj", "--json"], "usage"),
+        (&a, &["repair", "--json"], "usage"),
+    ] {
+        let run = machine.ccsync(args);
+        assert_eq!(run.stdout, "", "{args:?}");
+        assert_eq!(run.stderr.lines().count(), 1, "{run}");
+        let document: Value = serde_json::from_str(&run.stderr).unwrap();
+        let error = &document["error"];
+
+        assert_eq!(error["kind"], kind, "{args:?}\n{run}");
+        assert_eq!(error["exit_code"], run.code.unwrap(), "{args:?}");
+        let message = error["message"].as_str().unwrap();
+        assert!(!message.is_empty() && !message.contains("error:"), "{run}");
+        assert!(error["causes"].is_array(), "{run}");
+        assert!(!error["hints"].as_array().unwrap().is_empty(), "{run}");
+    }
+}
+
+#[test]
+fn json_error_without_remote_has_kind_and_causes() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    fs::remove_dir_all(env.remote_of_pair()).unwrap();
+    let run = a.ccsync(["pull", "--json"]).code(1);
+    let last = run.stderr.lines().last().unwrap();
+    let document: Value = serde_json::from_str(last).unwrap();
+    assert_eq!(document["error"]["kind"], "remote", "{run}");
+    assert_ne!(document["error"]["causes"], json!([]), "{run}");
 }
 
 #[cfg(unix)]

@@ -113,7 +113,7 @@ fn exclude_project_is_not_pushed_and_is_named() {
 
     let status = a.ccsync(["status"]).success();
     assert!(
-        status.stdout.contains("status: nothing to push")
+        status.stdout.contains("status: nothing to push or pull")
             && status.stdout.contains("excluded: session"),
         "{status}"
     );
@@ -133,7 +133,7 @@ fn exclude_project_is_not_pushed_and_is_named() {
     assert!(
         verify
             .summary()
-            .starts_with("verify: 3 sessions, all agree, 2 excluded by the settings"),
+            .starts_with("verify: 3 sessions, all agree, 2 excluded"),
         "{verify}"
     );
 }
@@ -294,7 +294,7 @@ fn exclude_sessions_by_size_and_age() {
     a.session(THREE).turn("old").write();
     set_age(&a, THREE, 50);
     a.ccsync(["config", "set", "max_size", "100kB"]).success();
-    a.ccsync(["config", "set", "max_age", "40"]).success();
+    a.ccsync(["config", "set", "push_max_age", "40"]).success();
     let run = a.ccsync(["push", "--json"]).success();
     assert!(
         outcome(&run, TWO)["reason"]
@@ -317,7 +317,7 @@ fn exclude_sessions_by_size_and_age() {
     b.ccsync(["pull"]).success();
     assert_eq!(b.sessions(), [ONE, THREE]);
     assert_eq!(
-        a.ccsync(["config", "get", "max_age"]).success().stdout,
+        a.ccsync(["config", "get", "push_max_age"]).success().stdout,
         "40\n"
     );
     a.ccsync(["config", "set", "max_size", "much"]).code(2);
@@ -435,7 +435,7 @@ fn exclude_project_refuses_start_and_resume() {
     assert_eq!(stored(&a), [""; 0]);
     b.session(TWO).turn("one").write();
     set_age(&b, TWO, 9);
-    b.ccsync(["config", "set", "max_age", "3"]).success();
+    b.ccsync(["config", "set", "push_max_age", "3"]).success();
     at_b.run(&["resume", TWO], "two").success();
     assert_eq!(stored(&b), [TWO], "going on with it makes it new");
 }

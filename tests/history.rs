@@ -148,7 +148,7 @@ fn restore_session_stays_pinned_until_pulled() {
     let (a, b) = three_states(&env);
     let whole = b.transcript(ONE);
     let second = &states(&b, ONE)[1];
-    insta::assert_snapshot!(b.ccsync(["restore", "1111", "--at", &second[..10]]).success().stdout.lines().last().unwrap(), @"restore: 1 put back");
+    insta::assert_snapshot!(b.ccsync(["restore", "1111", "--at", &second[..10]]).success().stdout.lines().last().unwrap(), @"restore: 1 restored");
     assert_eq!(questions(&b.text(ONE)), ["first", "second"]);
     for _ in 0..2 {
         let pulled = b.ccsync(["pull"]).success().stdout;
@@ -540,10 +540,7 @@ fn restore_time_selects_newest_state_before() {
     let early = a
         .ccsync(["restore", ONE, "--at", "2020-01-01 12:00"])
         .code(1);
-    assert!(
-        early.stderr.contains("was stored for the first time at 20"),
-        "{early}"
-    );
+    assert!(early.stderr.contains("was first stored at 20"), "{early}");
     let tokyo =
         times[1].parse::<chrono::DateTime<chrono::Utc>>().unwrap() + chrono::TimeDelta::hours(9);
     let local = tokyo.format("%Y-%m-%d %H:%M:%S").to_string();
@@ -580,10 +577,7 @@ fn restore_and_log_of_missing_target_names_help() {
     let before = a
         .ccsync(["restore", TWO, "--at", &states(&a, ONE)[0]])
         .code(1);
-    assert!(
-        before.stderr.contains("was not in the store in commit"),
-        "{before}"
-    );
+    assert!(before.stderr.contains("is not in commit"), "{before}");
     // An ambiguous prefix of two commits is refused.
     let all = a.git(&["log", "--format=%H"]);
     assert!(all.lines().count() > 3);
@@ -599,7 +593,7 @@ fn restore_running_session_is_refused() {
     let run = a
         .ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]])
         .code(1);
-    assert!(run.stderr.contains("leave the client"), "{run}");
+    assert!(run.stderr.contains("exit Claude Code"), "{run}");
     assert_eq!(questions(&a.text(ONE)).len(), 3);
     a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0], "--as-fork"])
         .success();
@@ -745,7 +739,7 @@ fn milestone_name_belongs_to_first_push() {
         let run = machine.ccsync(["milestone", "x"]).code(6);
         assert!(
             run.stderr
-                .contains("what others have pushed lately may be missing"),
+                .contains("the milestone may not include what other machines pushed recently"),
             "{run}"
         );
     }
@@ -1098,7 +1092,7 @@ fn pair_with_text_after_milestone(env: &TestEnv) -> (Machine, Machine) {
     for machine in [&a, &b] {
         fs::create_dir_all(machine.home.join("work/app")).unwrap();
         machine
-            .ccsync(["config", "set", "beside", "memory,claude-md,plans,commands"])
+            .ccsync(["config", "set", "extras", "memory,claude-md,plans,commands"])
             .success();
     }
     write_note(&a, "MEMORY.md", "top\nthen\n");
@@ -1133,7 +1127,7 @@ fn restore_milestone_restores_memory_as_local_change() {
     memory of app: would restore MEMORY.md, gone.md
     extras: would restore CLAUDE.md
     stays here: commands/go.md: it can run programs, and is not restored
-    restore (dry run, nothing was done): 1 as then already, 3 beside sessions to be put back
+    restore (dry run, nothing was done): 1 unchanged, 3 extras to be restored
     --- exit 0
     ");
     assert_eq!(read_note(&a, "MEMORY.md"), "top\nlater\nonly on a\n");
@@ -1144,9 +1138,9 @@ fn restore_milestone_restores_memory_as_local_change() {
     memory of app: restored MEMORY.md, gone.md
     extras: restored CLAUDE.md
     stays here: commands/go.md: it can run programs, and is not restored
-    restore: 1 as then already, 3 beside sessions put back; on the remote as $COMMIT
+    restore: 1 unchanged, 3 extras restored; on the remote as $COMMIT
     --- stderr
-    hint: the next push sends what was put back beside sessions to the other machines; to take it back: ccsync undo
+    hint: the next push sends the restored extras to the other machines; to revert: `ccsync undo`
     --- exit 0
     ");
     assert_eq!(
@@ -1281,7 +1275,7 @@ fn restore_as_fork_or_one_session_changes_no_memory() {
     assert!(
         refused
             .stderr
-            .contains(": 4 files beside sessions would change"),
+            .contains("restoring 4 extras needs confirmation"),
         "{refused}"
     );
     assert_eq!(read_note(&a, "0.md"), "two\n");

@@ -654,7 +654,7 @@ fn import_copy_of_client_directory() {
         let run = import(&a, source).success();
         assert!(
             run.stdout
-                .contains("a copy of the client's directory, 1 session"),
+                .contains("a copy of the directory of Claude Code, 1 session"),
             "{run}"
         );
     }

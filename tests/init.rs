@@ -29,7 +29,7 @@ fn init_names_what_it_set_up() {
       HOME     $ROOT/a/home/al
     init: this machine is set up
     --- stderr
-    hint: next: ccsync push
+    hint: next: `ccsync push`
     --- exit 0
     ");
     a.ccsync(["config", "add-placeholder", "WORK=~/work"])
@@ -44,8 +44,8 @@ fn init_names_what_it_set_up() {
       WORK     no directory here  (on a: $ROOT/a/home/al/work)
     init: this machine is set up; 1 placeholder missing
     --- stderr
-    hint: other machines have a placeholder WORK; to give it a directory here: ccsync config add-placeholder WORK=PATH
-    hint: next: ccsync resume
+    hint: other machines have the placeholder WORK; to set its directory here: `ccsync config add-placeholder WORK=PATH`
+    hint: next: `ccsync resume`
     --- exit 0
     ");
 }
@@ -78,7 +78,7 @@ fn push_before_init_uses_local_remote() {
     assert_eq!(push.stderr.lines().count(), 2, "{push}");
     assert!(
         push.stderr
-            .contains("to reach other machines: ccsync init\n"),
+            .contains("to sync with other machines: `ccsync init`\n"),
         "{push}"
     );
 }
@@ -122,23 +122,29 @@ fn push_dry_run_before_init_creates_nothing() {
 fn config_get_and_set_settings() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    assert_eq!(a.ccsync(["config", "get", "days"]).success().stdout, "30\n");
-    a.ccsync(["config", "set", "days", "7"]).success();
-    assert_eq!(a.ccsync(["config", "get", "days"]).success().stdout, "7\n");
+    assert_eq!(
+        a.ccsync(["config", "get", "pull_max_age"]).success().stdout,
+        "30\n"
+    );
+    a.ccsync(["config", "set", "pull_max_age", "7"]).success();
+    assert_eq!(
+        a.ccsync(["config", "get", "pull_max_age"]).success().stdout,
+        "7\n"
+    );
     a.ccsync(["config", "set", "name", "my laptop"]).success();
-    a.ccsync(["config", "set", "paths", "original"]).success();
+    a.ccsync(["config", "set", "localize", "never"]).success();
     insta::assert_snapshot!(a.ccsync(["config", "show"]).success(), @r"
-    file      $ROOT/a/home/al/.config/ccsync/config.toml
-    id        $MACHINE
-    name      my laptop
-    remote    $ROOT/remote-1.git
-    paths     original
-    days      7
-    beside    memory,claude-md,plans
-    include   every project
-    exclude   none
-    max_size  none
-    max_age   none
+    file          $ROOT/a/home/al/.config/ccsync/config.toml
+    id            $MACHINE
+    name          my laptop
+    remote        $ROOT/remote-1.git
+    localize      never
+    extras        memory,claude-md,plans
+    include       every project
+    exclude       none
+    max_size      none
+    pull_max_age  7
+    push_max_age  none
     --- exit 0
     ");
 }
@@ -197,12 +203,12 @@ fn init_second_machine_adopts_existing_placeholders() {
       remote   $ROOT/remote-1.git
       others   a
       HOME     $ROOT/b/Users/alex/deep.er
-      WORK     $ROOT/b/Users/alex/deep.er/my/work  (learnt from a)
+      WORK     $ROOT/b/Users/alex/deep.er/my/work  (as on a)
       FAR      no directory here  (on a: /far/away)
-    init: this machine is set up; 1 placeholder learnt; 1 missing
+    init: this machine is set up; 1 placeholder added; 1 missing
     --- stderr
-    hint: other machines have a placeholder FAR; to give it a directory here: ccsync config add-placeholder FAR=PATH
-    hint: next: ccsync resume
+    hint: other machines have the placeholder FAR; to set its directory here: `ccsync config add-placeholder FAR=PATH`
+    hint: next: `ccsync resume`
     --- exit 0
     ");
     b.ccsync(["pull"]).success();
@@ -308,13 +314,13 @@ fn init_taken_machine_name_gets_number() {
     init(&machines[0]);
     insta::assert_snapshot!(init(&machines[1]), @r"
       machine  Laptop-2
-               another one is called Laptop
+               another machine is called Laptop
       remote   $ROOT/remote-1.git
       others   Laptop
       HOME     $ROOT/y/home/y
     init: this machine is set up
     --- stderr
-    hint: next: ccsync resume
+    hint: next: `ccsync resume`
     --- exit 0
     ");
     init(&machines[2]);
@@ -396,7 +402,7 @@ fn init_copied_config_gets_new_machine_id() {
     for command in ["push", "pull", "sync"] {
         let run = a.ccsync([command]).success();
         assert!(
-            run.stderr.contains("made on another host")
+            run.stderr.contains("created on another host")
                 && run.stderr.contains("ccsync init --new-id"),
             "{run}"
         );

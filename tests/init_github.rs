@@ -48,7 +48,7 @@ fn github_first_init_creates_repository_second_finds_it() {
     insta::assert_snapshot!(github.ccsync(&a, &["init", "--github", "--name", "a"]), @r"
       machine  a
       remote   git@github.localhost:al/claude-sessions.git
-               al/claude-sessions on github.localhost, private, just made
+               al/claude-sessions on github.localhost, private, created now
       HOME     $ROOT/a/home/al
     init: this machine is set up
     --- stderr
@@ -91,7 +91,7 @@ fn github_plain_init_needs_only_enter() {
         ),
         (
             &b,
-            "> al/claude-sessions on github.localhost, private, holds sessions",
+            "> al/claude-sessions on github.localhost, private, has sessions",
         ),
     ] {
         github.sign_in(machine, "ssh");
@@ -128,7 +128,7 @@ fn github_init_asks_until_remote_is_set() {
     terminal.wait_for("> a new private repository on GitHub: al/claude-sessions");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
-    terminal.wait_for("1 session carried over from this disk");
+    terminal.wait_for("1 session sent from this disk");
     terminal.end().released().code(0);
     assert_eq!(remote_of(&a), "git@github.localhost:al/claude-sessions.git");
     let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
@@ -324,7 +324,7 @@ fn github_init_repository_with_other_content_is_refused() {
     terminal.wait_for("> a new private repository on GitHub");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
-    terminal.wait_for("Its name");
+    terminal.wait_for("Name of the repository");
     terminal.type_in(&format!("talks{ENTER}"));
     terminal.wait_for("init: this machine is set up");
     terminal.end().released().code(0);
@@ -372,7 +372,7 @@ fn github_init_without_git_access_names_command() {
             &run,
             &[
                 command,
-                &format!("then: ccsync init --github github.localhost/al/{name}"),
+                &format!("then run `ccsync init --github github.localhost/al/{name}`"),
             ],
         );
     }
@@ -434,7 +434,7 @@ fn github_every_refusal_shows_message_and_command() {
         (
             200,
             json!({"data": 5}),
-            ["cannot parse", "it is not what the API", "gh api user"],
+            ["cannot parse", "unknown form", "gh api user"],
         ),
     ] {
         github.answer_everything_with(status, &body);
@@ -491,10 +491,7 @@ fn github_without_terminal_needs_explicit_flag() {
     let a = env.machine("a");
     github.sign_in(&a, "ssh");
     let run = github.ccsync(&a, &["init"]).success();
-    assert!(
-        run.stderr.contains("the sessions stay on this disk"),
-        "{run}"
-    );
+    assert!(run.stderr.contains("saved on this disk only"), "{run}");
     github.ccsync(&a, &["init", "--yes"]).success();
     github
         .ccsync(

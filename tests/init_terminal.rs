@@ -53,16 +53,16 @@ fn init_in_terminal_suggests_placeholder_directories() {
         200,
         20,
     );
-    terminal.wait_for("Directory for FAR, on a /far/away (empty: none)");
+    terminal.wait_for("Directory for FAR, on a /far/away (empty: no directory)");
     terminal.wait_for_raw();
     terminal.type_in(&format!("~/near{ENTER}"));
-    terminal.wait_for("Directory for NONE, on a /no/where (empty: none)");
+    terminal.wait_for("Directory for NONE, on a /no/where (empty: no directory)");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
-    terminal.wait_for("(-: none) [");
+    terminal.wait_for("(-: no directory) [");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
-    terminal.wait_for("init: this machine is set up; 2 placeholders learnt; 1 missing");
+    terminal.wait_for("init: this machine is set up; 2 placeholders added; 1 missing");
     terminal.end().released().code(0);
     let placeholders =
         b.ccsync(["config", "show", "--json"]).success().json()["placeholders"].clone();

@@ -73,7 +73,7 @@ fn machine_list_offline_is_of_last_contact() {
     fs::rename(env.remote_of_pair(), env.root().join("away")).unwrap();
     let run = a.ccsync(["machine", "list"]).success();
     assert!(
-        run.stdout.contains("a (this machine)") && run.stderr.contains("as of the last contact"),
+        run.stdout.contains("a (this machine)") && run.stderr.contains("as of the last fetch"),
         "{run}"
     );
     assert_eq!(names(&a), ["a", "b"]);
@@ -134,7 +134,7 @@ fn machine_forget_keeps_its_sessions() {
     a.ccsync(["machine", "forget", "c", "--yes"]).code(1);
     assert_eq!(names(&a), ["a", "b"]);
     insta::assert_snapshot!(a.ccsync(["machine", "forget", &id(&b)[..8], "--yes"]).success(), @r"
-    machine forget: b is forgotten
+    machine forget: b removed
     --- exit 0
     ");
     assert_eq!(names(&a), ["a"]);
@@ -299,7 +299,7 @@ fn machine_forget_with_live_lock_needs_force() {
     ");
     assert_eq!(names(&a).len(), 2);
     insta::assert_snapshot!(a.ccsync(["machine", "forget", "b", "--yes", "--force"]).success(), @r"
-    machine forget: b is forgotten; 1 lock given back
+    machine forget: b removed; 1 lock released
     --- exit 0
     ");
     client.finish();

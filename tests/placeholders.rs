@@ -42,8 +42,8 @@ fn add_placeholder_names_sessions_stored_below_it() {
     a.ccsync(["push"]).success();
     insta::assert_snapshot!(give(&a, "lab"), @r"
     --- stderr
-    hint: 1 session below LAB is stored already: its text stays as it is, new turns use LAB
-    hint: other machines place it by LAB once they know of it: ccsync push
+    hint: 1 session below LAB keeps its stored text; new turns use LAB
+    hint: to place them by LAB on other machines, too: `ccsync push`
     --- exit 0
     ");
     let none = give(&a, "empty");
@@ -53,7 +53,8 @@ fn add_placeholder_names_sessions_stored_below_it() {
         .ccsync(["config", "set-path", "LAB", "this", lab.to_str().unwrap()])
         .success();
     assert!(
-        set.stderr.contains("1 session below LAB is stored already")
+        set.stderr
+            .contains("1 session below LAB keeps its stored text")
             && !set.stderr.contains("ccsync push"),
         "{set}"
     );
@@ -63,14 +64,14 @@ fn add_placeholder_names_sessions_stored_below_it() {
         .success();
     assert!(
         init.stderr
-            .contains("1 session below WORK is stored already"),
+            .contains("1 session below WORK keeps its stored text"),
         "{init}"
     );
     assert!(
         !a.ccsync(["init", "--yes"])
             .success()
             .stderr
-            .contains("stored already")
+            .contains("stored text")
     );
 }
 

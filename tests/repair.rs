@@ -473,7 +473,7 @@ fn repair_running_session_up_to_last_complete_line() {
     a.mark_running(ONE, std::process::id());
     let run = a.ccsync(["repair", ONE]).success();
     assert!(
-        run.stdout.contains("running here") && run.stdout.contains("nothing to repair"),
+        run.stdout.contains("is open in Claude Code") && run.stdout.contains("nothing to repair"),
         "{run}"
     );
 }

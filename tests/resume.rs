@@ -93,7 +93,7 @@ fn resume_after_take_over_keeps_turns_as_fork() {
         .success();
     at_a.finish();
     let run = ended(&a, child).success();
-    assert!(run.stderr.contains("a session of its own"), "{run}");
+    assert!(run.stderr.contains("is now a fork: "), "{run}");
     let both = [vec!["hello", "from a"], vec!["hello", "from b"]];
     assert_eq!(said(&a), both);
     assert_eq!(questions(&a.text(ONE)), ["hello", "from b"]);
@@ -138,8 +138,8 @@ fn resume_reports_loss_noticed_by_other_command() {
     a.ccsync(["push"]).code(5);
     at_a.finish();
     let run = ended(&a, child).success();
-    assert!(run.stderr.contains("a session of "), "{run}");
-    assert!(!run.stderr.contains("given back"), "{run}");
+    assert!(run.stderr.contains("a fork"), "{run}");
+    assert!(!run.stderr.contains("lock released"), "{run}");
     a.ccsync(["sync"]).success();
     assert_eq!(said(&a), [vec!["hello", "from a"], vec!["hello", "from b"]]);
 }
@@ -479,7 +479,7 @@ fn resume_original_paths_sends_path_notice_once() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
-    b.ccsync(["config", "set", "paths", "original"]).success();
+    b.ccsync(["config", "set", "localize", "never"]).success();
     at_a.run(&["resume", ONE], "from a").success();
     assert_eq!(at_a.settings(), None, "nothing has moved");
     // A look leaves lines, too, but no word reaches the model.

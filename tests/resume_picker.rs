@@ -72,11 +72,7 @@ fn picker_filtered_session_is_resumed() {
     terminal.wait_for("1 of 2 sessions");
     terminal.type_in(ENTER);
     let ended = terminal.end().released().code(0);
-    assert!(
-        ended.text().contains("; the lock is given back"),
-        "{}",
-        ended.text()
-    );
+    assert!(ended.text().contains("; lock released"), "{}", ended.text());
     assert_eq!(at_b.arguments(), [format!("--resume {ONE}")]);
     assert_eq!(questions(&b.text(ONE)), ["mend the roof", "with tar"]);
     assert_no_locks(&env);
@@ -160,7 +156,7 @@ fn picker_locked_session_needs_confirmation() {
         assert!(
             ended
                 .text()
-                .contains("a (last heard of just now) has this session open"),
+                .contains("this session is open on a (seen just now)"),
             "{}",
             ended.text()
         );
@@ -202,13 +198,13 @@ fn picker_missing_project_is_cloned_on_request() {
     let at_b = Client::install(&b);
     for no in [&[DOWN, ENTER] as &[_], &[ESCAPE]] {
         let terminal = resume(&at_b, &[ONE], "never said");
-        asked(&terminal, "What now:");
+        asked(&terminal, "What to do:");
         terminal.wait_for("stop");
         no.iter().for_each(|key| terminal.type_in(key));
         let ended = terminal.end().released();
         assert!(ended.text().contains("git clone --"), "{}", ended.text());
         assert!(
-            ended.text().contains("elsewhere on this machine"),
+            ended.text().contains("another directory has a clone"),
             "{}",
             ended.text()
         );
@@ -217,7 +213,7 @@ fn picker_missing_project_is_cloned_on_request() {
         assert_no_locks(&env);
     }
     let terminal = resume(&at_b, &[ONE], "from b");
-    asked(&terminal, "What now:");
+    asked(&terminal, "What to do:");
     terminal.type_in(ENTER);
     terminal.end().released().code(0);
     assert!(b.home.join("lib/crates/app/main.rs").exists());
@@ -247,8 +243,8 @@ fn picker_missing_placeholder_directory_is_asked_for() {
     let at_b = Client::install(&b);
     for (answer, code) in [(CTRL_C, 130), ("~/elsewhere\r", 0)] {
         let terminal = resume(&at_b, &[ONE], "from b");
-        asked(&terminal, "What now:");
-        terminal.wait_for("say where WORK is");
+        asked(&terminal, "What to do:");
+        terminal.wait_for("set the directory of WORK");
         terminal.type_in(ENTER);
         asked(&terminal, "Directory of WORK");
         terminal.type_in(answer);
@@ -275,13 +271,13 @@ fn resume_offline_asks_before_start() {
     fs::rename(env.remote_of_pair(), &away).unwrap();
     for no in ["n", ENTER, CTRL_C] {
         let terminal = resume(&at_b, &[TWO], "never said");
-        asked(&terminal, "Go on without a lock?");
+        asked(&terminal, "Continue without a lock?");
         terminal.type_in(no);
         terminal.end().released().code(130);
     }
     assert!(!ran(&b), "no client ran");
     let terminal = resume(&at_b, &[], "alone");
-    asked(&terminal, "Go on without a lock?");
+    asked(&terminal, "Continue without a lock?");
     terminal.type_in("y");
     terminal.wait_for("paint the fence");
     terminal.wait_for("filter:");

@@ -143,7 +143,7 @@ fn undo_keeps_backup_it_cannot_restore() {
     b.ccsync(["undo"]).code(3);
     assert_eq!(
         b.ccsync(["undo"]).success().summary(),
-        "undo: there is no pull to undo"
+        "undo: nothing to undo"
     );
     b.ccsync(["pull"]);
     assert_eq!(fs::read(original).unwrap(), mine);
@@ -234,7 +234,7 @@ fn undo_without_pull_says_so() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     insta::assert_snapshot!(a.ccsync(["undo"]), @r"
-    undo: there is no pull to undo
+    undo: nothing to undo
     --- exit 0
     ");
 }

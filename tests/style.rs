@@ -107,12 +107,17 @@ const WORDS: [(&str, &str); 49] = [
 const USER_WORDS: [(&str, &str); 1] = [("the client('s)?", "Claude Code")];
 
 /// Files and the words (as in `WORDS`) that they keep; `*` stands for all.
-const EXCEPTIONS: [(&str, &str); 5] = [
+const EXCEPTIONS: [(&str, &str); 7] = [
     ("tests/style.rs", "*"),
     ("docs/dev/glossary.md", "*"),
     ("docs/dev/style.md", "*"),
     ("docs/dev/format.md", "shelf|shelves"),
     ("docs/dev/format.md", "supersede|supersedes|superseded"),
+    ("src/store/layout.rs", "shelf|shelves"),
+    (
+        "src/store/format/manifest.rs",
+        "supersede|supersedes|superseded",
+    ),
 ];
 
 /// Type names that several files have: each command has its own arguments.

@@ -186,12 +186,12 @@ fn verify_each_difference_has_status_and_exit_code() {
     let text = a.ccsync(["verify"]).code(3);
     assert!(
         text.stdout
-            .contains("the remote could not be asked: repository not found"),
+            .contains("cannot reach the remote: repository not found"),
         "{text}"
     );
     assert!(
         text.stdout.contains("as last fetched")
-            && text.summary().ends_with("the remote was not asked"),
+            && text.summary().ends_with("the remote was not reached"),
         "{text}"
     );
     a.append(ONE, "at a");
@@ -283,12 +283,12 @@ fn verify_full_finds_damaged_local_objects() {
     );
     let text = a.ccsync(["verify", "--full"]).code(1);
     assert!(
-        text.stdout.contains("damaged in the store") && text.stdout.contains("fetched anew"),
+        text.stdout.contains("damaged in the store") && text.stdout.contains("then ccsync sync"),
         "{text}"
     );
     // As it says.
     fs::remove_dir_all(a.store()).unwrap();
-    a.ccsync(["push"]).success();
+    a.ccsync(["sync"]).success();
     verify(&a, &["--full"], 0);
 }
 
@@ -381,7 +381,7 @@ fn verify_full_damaged_transcript_names_repair() {
     );
     let text = a.ccsync(["verify", "--full"]).success();
     assert!(
-        text.stdout.contains("1 line here is no record")
+        text.stdout.contains("1 invalid line here")
             && text.stdout.contains("ccsync repair 11111111"),
         "{text}"
     );

@@ -1,11 +1,11 @@
-//! What every command is given: the environment, a clock, the streams, and on request the resolved settings.
+//! State of one run: the environment, a clock, the streams, and on request the settings.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::args::GlobalArgs;
+use super::args::{GlobalArgs, wants_json};
 use super::error::{CliError, CommandError};
 use super::exit::Exit;
 use crate::config::{Config, FILE_NAME, Settings};
@@ -26,7 +26,7 @@ pub(crate) struct App {
     pub(crate) env: Env,
     pub(crate) clock: SystemClock,
     pub(crate) out: Output,
-    /// Whether a picker may use colours.
+    /// The picker may use colours.
     pub(crate) stderr_colors: bool,
     progress: Arc<dyn Progress + Send + Sync>,
 }
@@ -41,6 +41,7 @@ impl App {
             columns: env.columns,
             rows: env.rows,
             quiet: global.quiet,
+            json: wants_json(std::env::args_os()),
         });
         let progress = progress(env.stderr_is_terminal && !global.quiet);
         Self {
@@ -52,32 +53,32 @@ impl App {
         }
     }
 
-    /// Whether somebody can answer a question, or type what ssh asks for.
+    /// Returns true if there is a terminal to ask on.
     pub(crate) fn is_interactive(&self) -> bool {
         self.env.stdin_is_terminal && self.env.stderr_is_terminal
     }
 
-    /// The streams, for a command that prints while it holds the context.
+    /// Returns the streams, for a command that prints while it holds the context.
     pub(crate) fn secondary_output(&self) -> Output {
         self.out.secondary()
     }
 
-    /// Where long work reports itself.
+    /// Returns the progress bar.
     pub(crate) fn progress(&self) -> Arc<dyn Progress + Send + Sync> {
         Arc::clone(&self.progress)
     }
 
-    /// The clock as `sync` takes it.
+    /// Returns the clock.
     pub(crate) fn clock(&self) -> &dyn Clock {
         &self.clock
     }
 
-    /// The configuration file.
+    /// Returns the path of the configuration file.
     pub(crate) fn config_path(&self) -> PathBuf {
         self.env.dirs.config.join(FILE_NAME)
     }
 
-    /// The configuration of this machine.
+    /// Returns the configuration of this machine.
     ///
     /// # Errors
     /// Also if `ccsync init` has not been run here.
@@ -85,7 +86,7 @@ impl App {
         Ok(self.load()?.ok_or(SetupError::NotSetUp)?)
     }
 
-    /// What `sync` works with.
+    /// Returns the context that the folders below work with.
     ///
     /// # Errors
     /// As for [`App::config`].
@@ -100,7 +101,7 @@ impl App {
         })
     }
 
-    /// Whether `ccsync init` has been run here.
+    /// Returns true if `ccsync init` has been run on this machine.
     ///
     /// # Errors
     /// If there is a configuration that cannot be read.
@@ -149,7 +150,7 @@ impl App {
         Ok(self.out.data(&text).map_err(CommandError::Stdout)?)
     }
 
-    /// Prints what a push or a pull did, and gives its exit code.
+    /// Prints the report of a push or a pull, and returns the exit code.
     ///
     /// JSON schema, version 1: the fields of [`Report`].
     ///
@@ -164,7 +165,7 @@ impl App {
         self.print_report_within(command, report, json, self.out.screen())
     }
 
-    /// As [`Self::print_report`], in a part of the screen.
+    /// Like [`Self::print_report`], in a part of the screen.
     ///
     /// # Errors
     /// If standard output cannot be written.
@@ -190,21 +191,21 @@ impl App {
         Ok(Exit::of_report(report))
     }
 
-    /// Shows the notes that came with a pull whose report is not printed.
+    /// Prints the notes of a pull whose report is not printed.
     pub(crate) fn show_notes(&mut self, report: &Report) {
         let lines = notes::arrived(&report.notes, self.clock.now(), self.out.screen());
         lines.iter().for_each(|line| self.out.message(line));
         self.remember_notes(report);
     }
 
-    /// A script that reads JSON has shown them to nobody yet; they come again.
+    /// Marks notes as shown. A script that reads JSON does not do that, so they come again.
     fn remember_notes(&self, report: &Report) {
         if !report.notes.is_empty() {
             mark_as_shown(&self.env, &report.notes);
         }
     }
 
-    /// Says why something is not on the remote yet, if so.
+    /// Prints why commits are not on the remote yet, if so.
     pub(crate) fn explain_queued(&mut self, remote: &RemoteState) {
         if let Some(line) = report::queue_reason(remote) {
             self.out.message(&line);

@@ -1,5 +1,6 @@
 //! Arguments that several commands have.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -42,6 +43,20 @@ pub(crate) struct JsonFlag {
     pub(crate) json: bool,
 }
 
+/// Returns true if the arguments ask for JSON.
+///
+/// Reads them without the parser, so that its errors can be JSON, too.
+pub(crate) fn wants_json(args: impl Iterator<Item = OsString>) -> bool {
+    let mut previous = OsString::new();
+    for arg in args.take_while(|arg| arg != "--") {
+        if arg == "--json" || arg == "--format=json" || (previous == "--format" && arg == "json") {
+            return true;
+        }
+        previous = arg;
+    }
+    false
+}
+
 /// `NAME=PATH`
 #[derive(Debug, Clone)]
 pub(crate) struct PlaceholderArg {
@@ -49,12 +64,12 @@ pub(crate) struct PlaceholderArg {
     path: PathBuf,
 }
 
-/// Why a text is not `NAME=PATH`.
+/// Reason why a text is not `NAME=PATH`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlaceholderArgError {
-    #[error("write it as NAME=PATH, for instance PROJECTS=~/work")]
+    #[error("give NAME=PATH, for example PROJECTS=~/work")]
     NoEqualsSign,
-    #[error("there is no path after `=`")]
+    #[error("no path after `=`")]
     NoPath,
     #[error(transparent)]
     Name(#[from] InvalidPlaceholder),
@@ -78,8 +93,8 @@ impl FromStr for PlaceholderArg {
 }
 
 impl PlaceholderArg {
-    /// The directory as an absolute path: a relative one is taken from `cwd`, `~` (which the shell does not expand after
-    /// `=`) from `home`.
+    /// Returns the directory as an absolute path. A relative one starts at `cwd`, and `~`, which
+    /// the shell does not expand after `=`, is `home`.
     pub(crate) fn directory(&self, home: &Path, cwd: &Path) -> PathBuf {
         match self.path.strip_prefix("~") {
             Ok(below) if below.as_os_str().is_empty() => home.to_owned(),
@@ -92,6 +107,17 @@ impl PlaceholderArg {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn args_json_is_found_without_parser() {
+        let wants = |line: &str| wants_json(line.split(' ').map(OsString::from));
+        for line in ["push --json", "list --format json", "x --y --format=json z"] {
+            assert!(wants(line), "{line}");
+        }
+        for line in ["push", "note -- --json", "list --format text json"] {
+            assert!(!wants(line), "{line}");
+        }
+    }
 
     #[test]
     fn args_placeholder_takes_name_and_absolute_directory() {

@@ -184,7 +184,8 @@ fn add_examples(command: clap::Command, path: &str) -> clap::Command {
 fn exit_codes() -> String {
     let line = |exit: &Exit| format!("\n  {:>3}  {}", exit.code(), exit.meaning());
     let lines: String = Exit::ALL.iter().map(line).collect();
-    format!("\n\nExit codes:{lines}")
+    let json = "With --json an error is one line of JSON on standard error.";
+    format!("\n\nExit codes:{lines}\n\n{json}")
 }
 
 /// Runs a command.

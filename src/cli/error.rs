@@ -11,7 +11,7 @@ use crate::config::Key;
 use crate::domain::error::{ErrorKind, UserError, please_report};
 use crate::domain::pattern::ProjectPattern;
 use crate::sys::set_aside::move_aside_command;
-use crate::ui::output::Output;
+use crate::ui::output::{ErrorText, Output};
 use crate::ui::sanitize;
 
 /// Why a command did not do what it was asked.
@@ -133,18 +133,24 @@ impl CliError {
         sanitize::one_line(&self.source.to_string()).into_owned()
     }
 
-    /// Prints the message, its causes and its hints. The user who cancelled knows.
+    /// Prints the message, its causes and its hints.
     pub(crate) fn show(&self, out: &mut Output) {
-        if let Some(CommandError::Cancelled) = self.source.downcast_ref() {
+        let is_cancelled = matches!(self.source.downcast_ref(), Some(CommandError::Cancelled));
+        if is_cancelled && !out.is_json() {
+            // The user who cancelled knows.
             return;
         }
-        let message = sanitize::lines(&self.source.to_string());
-        let hints: Vec<_> = self
-            .hints
-            .iter()
-            .map(|hint| sanitize::lines(hint))
-            .collect();
-        out.error(&message, &causes(self.source.as_ref()), &hints);
+        out.error(&ErrorText {
+            kind: self.kind,
+            message: sanitize::lines(&self.source.to_string()),
+            causes: causes(self.source.as_ref()),
+            hints: self
+                .hints
+                .iter()
+                .map(|hint| sanitize::lines(hint))
+                .collect(),
+            exit_code: self.exit().code(),
+        });
     }
 }
 

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Example {
     pub(crate) line: &'static str,
-    /// What it does; begins in lower case.
+    /// Its effect, as a phrase in lower case.
     pub(crate) effect: &'static str,
 }
 
@@ -138,7 +138,7 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     (
         "lock cleanup",
         "ccsync lock cleanup",
-        "remove locks that nobody needs any more",
+        "remove locks that no process needs",
     ),
     (
         "lock cleanup",

@@ -1,4 +1,4 @@
-//! Exit codes: what a script learns without reading a word. Pure.
+//! Exit codes, and which result has which. Pure.
 
 use std::process::ExitCode;
 
@@ -6,10 +6,10 @@ use crate::domain::error::ErrorKind;
 use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report};
 use crate::report::verification::{RemoteStanding, SessionCheck, Standing, Verification};
 
-/// How a run ended. The numbers are a promise to scripts: none changes its meaning.
+/// The end of a run. Scripts rely on the numbers, so their meaning never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All that was asked for is on the remote, or on disk for `pull`.
+    /// Everything that was asked for is on the remote, or on this machine for a pull.
     Done,
     /// The command failed.
     Failed,
@@ -17,19 +17,19 @@ pub(crate) enum Exit {
     Usage,
     /// Some sessions were skipped; the report names them.
     Skipped,
-    /// Somebody else holds the session's lock.
+    /// Another machine or process holds the lock of the session.
     Locked,
-    /// A session was continued on two machines: both sides are kept, one under a new id.
+    /// A session was continued on two machines: both versions are kept, one under a new id.
     Diverged,
     /// Committed here, not yet on the remote; the next command sends it.
     Queued,
     /// A bug in this program.
     Internal,
-    /// Another `ccsync` is at work on this machine.
+    /// Another `ccsync` is running on this machine.
     Busy,
     /// Interrupted by Ctrl-C or termination.
     Interrupted,
-    /// `resume` and `start` ran the client, which ended with this code.
+    /// `resume` and `start` ran Claude Code, which ended with this code.
     OfClient(u8),
 }
 
@@ -48,7 +48,7 @@ impl Exit {
         Self::Interrupted,
     ];
 
-    /// The number.
+    /// Returns the number.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -65,20 +65,20 @@ impl Exit {
         }
     }
 
-    /// The meaning, as the help text lists it.
+    /// Returns the meaning, as the help lists it.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Usage => "wrong usage",
             Self::Skipped => "some sessions were skipped",
-            Self::Locked => "the session is locked by somebody else",
-            Self::Diverged => "diverged: both sides are kept, one as a fork",
+            Self::Locked => "the session is locked by another machine or process",
+            Self::Diverged => "diverged: both versions are kept, one as a fork",
             Self::Queued => "queued: committed here, not yet on the remote",
             Self::Internal => "internal error",
             Self::Busy => "another ccsync is running",
             Self::Interrupted => "interrupted",
-            Self::OfClient(_) => "the client's own",
+            Self::OfClient(_) => "the exit code of Claude Code",
         }
     }
 
@@ -121,8 +121,8 @@ impl Exit {
         }
     }
 
-    /// The code of a verification. Damage is a failure; what `push` or `pull` would settle has the code that they would have for leaving
-    /// it undone.
+    /// Returns the code of a verification. Damage is a failure. A difference that a push or pull
+    /// would settle has the code that the push or pull would have if it left the difference.
     pub(crate) fn of_verification(found: &Verification) -> Self {
         let any = |kind: fn(&SessionCheck) -> bool| found.sessions.iter().any(kind);
         let when = |is_so: bool, exit: Self| if is_so { exit } else { Self::Done };
@@ -156,7 +156,7 @@ impl Exit {
             .max_severity(when(diverged, Self::Diverged))
     }
 
-    /// Of two codes the one that a script must not miss.
+    /// Returns the more severe exit code.
     pub(crate) fn max_severity(self, other: Self) -> Self {
         if self.rank() >= other.rank() {
             self

@@ -2,9 +2,10 @@
 
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 
+use super::args::wants_json;
 use super::exit::Exit;
-use crate::domain::error::please_report;
-use crate::ui::output::{Output, OutputOptions};
+use crate::domain::error::{ErrorKind, please_report};
+use crate::ui::output::{ErrorText, Output, OutputOptions};
 
 /// Runs the program. A panic becomes [`Exit::Internal`].
 pub(super) fn guarded(run: impl FnOnce() -> Exit) -> Exit {
@@ -26,11 +27,13 @@ fn explain(info: &PanicHookInfo<'_>) {
         .into_iter()
         .flatten()
         .collect();
-    bare_output().error(
-        "this is a bug in ccsync; no session is lost",
-        &causes,
-        &[please_report()],
-    );
+    bare_output().error(&ErrorText {
+        kind: ErrorKind::Internal,
+        message: "this is a bug in ccsync; no session is lost".to_owned(),
+        causes,
+        hints: vec![please_report()],
+        exit_code: Exit::Internal.code(),
+    });
 }
 
 /// Returns streams for the time before anything is known about the terminal.
@@ -41,6 +44,7 @@ pub(super) fn bare_output() -> Output {
         columns: None,
         rows: None,
         quiet: false,
+        json: wants_json(std::env::args_os()),
     })
 }
 

@@ -13,9 +13,10 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::panic::{bare_output, guarded};
 use super::shell::answer_shell;
+use crate::domain::error;
 use crate::sys::env::Env;
 use crate::sys::{fs, signal};
-use crate::ui::output::Output;
+use crate::ui::output::{ErrorText, Output};
 use crate::workspace::paths::store_path;
 
 /// Runs the program with the arguments of this process, and returns its exit code.
@@ -74,7 +75,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Err(named)
 }
 
-/// Returns the help of the command that `words` name, or an error if there is none.
+/// Returns the help of the command that `words` name, or an error for unknown words.
 fn help_of(words: &[String]) -> clap::Error {
     let words = words.iter().map(String::as_str);
     let with_help = ["ccsync"].into_iter().chain(words).chain(["--help"]);
@@ -84,11 +85,36 @@ fn help_of(words: &[String]) -> clap::Error {
 
 /// Prints the help or version to standard output, anything else as wrong usage.
 fn show_parse_error(error: &clap::Error) -> Exit {
-    // A closed stream means that the output is not wanted.
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
-        _ => Exit::Usage,
+    let is_asked_for = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    let mut out = bare_output();
+    if !is_asked_for && out.is_json() {
+        out.error(&usage_error(error));
+    } else {
+        // A closed stream means that the output is not wanted.
+        let _ = error.print();
+    }
+    if is_asked_for {
+        Exit::Done
+    } else {
+        Exit::Usage
+    }
+}
+
+/// Returns the message of the parser; its tips and the usage become hints.
+fn usage_error(error: &clap::Error) -> ErrorText {
+    let text = error.to_string();
+    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let words: Vec<_> = message.split_whitespace().collect();
+    let hints = rest.lines().map(str::trim).filter(|line| !line.is_empty());
+    ErrorText {
+        kind: error::ErrorKind::Usage,
+        message: words.join(" ").trim_start_matches("error: ").to_owned(),
+        causes: Vec::new(),
+        hints: hints.map(str::to_owned).collect(),
+        exit_code: Exit::Usage.code(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! The client's name for a project's directory under `projects/`.
 //!
-//! Observed with client 2.1.329: every UTF-16 code unit outside `[A-Za-z0-9]` becomes `-`; a result longer than 200 is
-//! cut there and followed by `-` and a hash of the original path. The rule is not injective, so a name is never decoded.
+//! Observed with client 2.1.329: every UTF-16 code unit outside `[A-Za-z0-9]` becomes `-`. A result
+//! longer than 200 is cut there and followed by `-` and a hash of the original path. Different
+//! paths may have the same name, so a name is never decoded.
 
-/// The longest name that is not cut, in UTF-16 code units (client 2.1.76 and later).
+/// Longest name that is not cut, in UTF-16 code units (client 2.1.76 and later).
 pub const MAX_PLAIN: usize = 200;
 
-/// The directory name of the absolute path `path` (links resolved, the machine's native form).
+/// Returns the directory name of an absolute path (links resolved, the machine's native form).
 pub fn client_dir_name(path: &str) -> String {
     let mut name = String::with_capacity(path.len());
     let mut hash: i32 = 0;

@@ -1,4 +1,4 @@
-//! Every error that a user can meet has a kind and hints. Both are given where the error is defined.
+//! The kind and the hints of errors that users can meet. Each error defines its own.
 //!
 //! Must not know any error.
 
@@ -50,7 +50,7 @@ impl Error for Box<dyn UserError> {
     }
 }
 
-/// How ccsync is updated. The name is somebody else's in the package registries.
+/// The way to update ccsync. In package registries the name belongs to an unrelated program.
 pub const UPDATE_CCSYNC: &str =
     "update ccsync the way it was installed; in a checkout: `git pull && cargo install --path .`";
 

@@ -1,16 +1,17 @@
-//! What travels beside sessions: prose and settings that belong to a project or to the user, and where they are kept in the store.
+//! Extras: synced files that are not sessions, and the names of their bundles in the store.
 //!
-//! A *shelf* holds the files of one owner: the memory of one project, or what the user has for all of them. Pure: no I/O.
+//! A *bundle* has the files of one owner: the memory of one project, or the user's own files.
+//! Pure: no I/O.
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::checked::checked_text;
+use super::checked::{checked_text, ensure};
 use super::path::PortablePath;
 use super::project::ProjectIdentity;
 
-/// A kind of file that may travel.
+/// A kind of extras.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExtraKind {
@@ -18,7 +19,7 @@ pub enum ExtraKind {
     Memory,
     /// `CLAUDE.md` of the user.
     ClaudeMd,
-    /// `plans/*.md` of the user: what sessions have planned.
+    /// `plans/*.md` of the user: the plans of sessions.
     Plans,
     /// `settings.json` of the user; it can name programs that the client runs.
     Settings,
@@ -30,16 +31,16 @@ pub enum ExtraKind {
     Skills,
 }
 
-/// So many plans, the newest, are sent and kept in the store: what a session is to go on with is among them.
+/// Maximum number of plans in the store; only the newest are synced.
 pub const MAX_PLANS: usize = 256;
 
-/// Why a text names no kind of file.
+/// The reason why a text is not a kind of extras.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` does not travel beside sessions", .0.escape_debug())]
+#[error("unknown kind of extras `{}`", .0.escape_debug())]
 pub struct UnknownExtra(String);
 
 impl ExtraKind {
-    /// All kinds, as people list them.
+    /// All kinds, in the order of their display.
     pub const ALL: [Self; 7] = [
         Self::Memory,
         Self::ClaudeMd,
@@ -50,10 +51,10 @@ impl ExtraKind {
         Self::Skills,
     ];
 
-    /// What travels if nobody says otherwise: prose.
+    /// The kinds that are synced by default.
     pub const DEFAULT: [Self; 3] = [Self::Memory, Self::ClaudeMd, Self::Plans];
 
-    /// Its name in the configuration.
+    /// Returns its name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -66,17 +67,18 @@ impl ExtraKind {
         }
     }
 
-    /// Whether the client may run programs because of it, so that nothing of it is taken over without a yes.
+    /// Returns true if the client may run programs because of it, so that it needs an approval.
     pub fn can_run_code(self) -> bool {
         !matches!(self, Self::Memory | Self::ClaudeMd | Self::Plans)
     }
 
-    /// Whether the client clears such files up by itself (2.1.329: plans after `cleanupPeriodDays`): one that is gone was not removed on purpose.
-    pub fn is_cleared_up(self) -> bool {
+    /// Returns true if the client itself deletes such files (2.1.329: plans after
+    /// `cleanupPeriodDays`). Then a missing file was not removed on purpose.
+    pub fn is_deleted_by_client(self) -> bool {
         self == Self::Plans
     }
 
-    /// The kind of a file of the user by its name in the client's directory; `None`: it never travels.
+    /// Returns the kind of a file in the client's directory; `None` if it is never synced.
     pub fn from_user_file(name: &str) -> Option<Self> {
         match name.split_once('/') {
             None if name == "CLAUDE.md" => Some(Self::ClaudeMd),
@@ -103,18 +105,18 @@ impl FromStr for ExtraKind {
     }
 }
 
-/// By what a project is the same one on all machines.
+/// The key of a project, the same on all machines.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProjectKey {
-    /// Its git remote.
+    /// The identity of its git remote.
     Identity(ProjectIdentity),
-    /// Where it has none: the portable path of its main checkout.
+    /// The portable path of its main checkout, if it has no remote.
     Path(PortablePath),
 }
 
 impl ProjectKey {
-    /// The identity or the path as text, unsanitised.
+    /// Returns the identity or the path as text, unsanitised.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Identity(identity) => identity.as_str(),
@@ -123,34 +125,33 @@ impl ProjectKey {
     }
 }
 
-/// Names a shelf: its directory in the store, `user` or `memory/<name>`.
+/// The id of a bundle: its directory in the store, `user` or `memory/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BundleId(String);
 
-/// Why a text is not a [`BundleId`].
+/// The reason why a text is not a [`BundleId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a shelf of the store", .0.escape_debug())]
+#[error("invalid bundle id `{}`", .0.escape_debug())]
 pub struct InvalidBundle(String);
 
 const USER: &str = "user";
 const MEMORY: &str = "memory/";
 
-/// The longest readable part of a shelf's name.
-const READABLE: usize = 40;
+/// Longest readable part of the name of a bundle, in bytes.
+const MAX_READABLE: usize = 40;
 
 impl BundleId {
-    /// The shelf of the user's own files.
+    /// Returns the id of the user's own files.
     pub fn user() -> Self {
         Self(USER.to_owned())
     }
 
-    /// The shelf of a project's memory: a readable part of its key, then the hash of all of it.
-    pub fn of_project(key: &ProjectKey) -> Self {
-        let kind = if matches!(key, ProjectKey::Identity(_)) {
-            "identity"
-        } else {
-            "path"
+    /// Returns the id of a project's memory: a readable part of its key, then the hash of the key.
+    pub fn from_project(key: &ProjectKey) -> Self {
+        let kind = match key {
+            ProjectKey::Identity(_) => "identity",
+            ProjectKey::Path(_) => "path",
         };
         let hash = blake3::derive_key(
             "ccsync memory of a project, version 1",
@@ -165,38 +166,25 @@ impl BundleId {
                 '-'
             }
         };
-        let readable: String = last.chars().map(plain).take(READABLE).collect();
+        let readable: String = last.chars().map(plain).take(MAX_READABLE).collect();
         Self(format!("{MEMORY}{}-{hash}", readable.trim_matches('-')))
     }
 
-    /// Its directory in the store.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether it holds the user's own files.
+    /// Returns true for the user's own files.
     pub fn is_user(&self) -> bool {
         self.0 == USER
     }
 }
 
-checked_text!(BundleId, InvalidBundle, Self::checked);
-
-impl BundleId {
-    fn checked(text: String) -> Result<Self, InvalidBundle> {
-        let plain =
-            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
-        let name = text.strip_prefix(MEMORY);
-        let is_memory = name.is_some_and(|name| {
-            (17..=READABLE + 17).contains(&name.len()) && name.chars().all(plain)
-        });
-        if text == USER || is_memory {
-            Ok(Self(text))
-        } else {
-            Err(InvalidBundle(text))
-        }
-    }
+fn check_bundle_id(text: &str) -> Result<(), InvalidBundle> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    let is_memory = text.strip_prefix(MEMORY).is_some_and(|name| {
+        (17..=MAX_READABLE + 17).contains(&name.len()) && name.chars().all(is_plain)
+    });
+    ensure(text == USER || is_memory, || InvalidBundle(text.to_owned()))
 }
+
+checked_text!(BundleId, InvalidBundle, check_bundle_id);
 
 #[cfg(test)]
 mod tests {
@@ -205,16 +193,19 @@ mod tests {
     #[test]
     fn extras_every_project_name_has_a_valid_bundle_id() {
         let identity = |text: &str| ProjectKey::Identity(ProjectIdentity::new(text).unwrap());
-        let app = BundleId::of_project(&identity("github.com/al/My.App"));
+        let app = BundleId::from_project(&identity("github.com/al/My.App"));
         assert!(app.as_str().starts_with("memory/my-app-"), "{app}");
-        assert_ne!(app, BundleId::of_project(&identity("github.com/bo/My.App")));
+        assert_ne!(
+            app,
+            BundleId::from_project(&identity("github.com/bo/My.App"))
+        );
         for key in [
             identity("github.com/al/目"),
             ProjectKey::Path(PortablePath::new("{{HOME}}")),
             ProjectKey::Path(PortablePath::new(format!("/{}", "x".repeat(300)))),
             ProjectKey::Path(PortablePath::new("C:\\work\\..\u{1b}")),
         ] {
-            let bundle = BundleId::of_project(&key);
+            let bundle = BundleId::from_project(&key);
             assert_eq!(BundleId::try_from(bundle.as_str().to_owned()), Ok(bundle));
         }
     }

@@ -1,7 +1,8 @@
-//! The vocabulary of the program: identifiers, the two kinds of path, roots, patterns and sizes, addresses of remotes, what is recorded of a project's
-//! repository, progress, turns of a conversation, what a search finds.
+//! The vocabulary of the program: identifiers, paths, placeholders, patterns, sizes, addresses of
+//! remotes, the git facts of a project, progress, turns, search hits, kinds of errors.
 //!
-//! Owns the types every other module speaks in. Must not do I/O, read the clock, use git or know about the terminal.
+//! Owns the types that every other module uses. Must not do I/O, read the clock, use git or know
+//! about the terminal.
 
 pub(crate) mod checked;
 pub mod client_dir;
@@ -10,6 +11,7 @@ pub mod extras;
 pub mod history_point;
 pub mod hit;
 pub mod id;
+pub mod parse;
 pub mod path;
 pub mod pattern;
 pub mod placeholder;

@@ -1,41 +1,46 @@
-//! The two kinds of path: a portable path (in the store) is not a local path (on this machine).
-//!
-//! Local paths are [`std::path::Path`]. The types here are those of the store and cannot be opened by mistake.
+//! Paths in the store. They are types of their own, so that they cannot be opened by mistake; a
+//! path on this machine is a [`std::path::Path`].
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::checked::checked_text;
+use super::checked::{checked_text, ensure};
 
-/// An absolute path with its root replaced by a placeholder: `{{HOME}}/work/app`. Always `/`-separated below the root.
-/// A path under no root stays as its machine wrote it.
+/// An absolute path with a placeholder: `{{HOME}}/work/app`; always `/`-separated below it.
+///
+/// A path below no placeholder's directory stays as its machine wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PortablePath(String);
 
-/// The name of a file inside a session, relative to the session's directory: `subagents/agent-1.jsonl`.
+/// The name of a file in a session, relative to the session's directory:
+/// `subagents/agent-1.jsonl`.
 ///
-/// `/`-separated; no component is empty, `.`, `..`, longer than 246 bytes, a Windows device, or holds one of
-/// `\ : * ? " < > |` or a control character; none ends with a dot, a space or `.segments` in any case; at most 1024 bytes in
-/// all. Safe to join to a directory on every system, and so is the name with `.segments` after it, which no other file can have.
+/// It is `/`-separated and has at most 1024 bytes. No component is empty, `.`, `..`, longer than
+/// 246 bytes or a Windows device, has one of `\ : * ? " < > |` or a control character, or ends with
+/// a dot, a space or `.segments` in any case. It can be joined to a directory on every system, and
+/// so can the name followed by `.segments`, which no other file can have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RelativeName(String);
 
-/// What follows the name of a file in the name of the directory that holds its pieces in the store.
+/// Suffix of the directory in the store with the segments of a file.
 pub const SEGMENTS_SUFFIX: &str = ".segments";
 
-/// The longest file name that every system takes.
+/// Longest file name of every system, in bytes.
 const MAX_COMPONENT: usize = 255;
 
-/// Why a text is not a [`RelativeName`].
+/// Longest name of a file in a session, in bytes.
+const MAX_NAME: usize = 1024;
+
+/// The reason why a text is not a [`RelativeName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a safe file name", .0.escape_debug())]
+#[error("unsafe file name `{}`", .0.escape_debug())]
 pub struct UnsafeName(String);
 
 impl PortablePath {
-    /// Wraps text that is known to be portable (see `rewrite::collapse_path`).
+    /// Wraps a portable text (see `rewrite::collapse_path`).
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -52,33 +57,18 @@ impl fmt::Display for PortablePath {
     }
 }
 
-impl RelativeName {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`UnsafeName`] if joining the name to a directory could lead elsewhere or fail on some system.
-    pub fn new(text: impl Into<String>) -> Result<Self, UnsafeName> {
-        let text = text.into();
-        let fits = |component: &str| {
-            component.len() <= MAX_COMPONENT - SEGMENTS_SUFFIX.len()
-                && !is_segments_directory(component)
-        };
-        let safe = text.len() <= 1024 && is_safe_path(&text) && text.split('/').all(fits);
-        if safe {
-            Ok(Self(text))
-        } else {
-            Err(UnsafeName(text))
-        }
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+fn check_relative_name(text: &str) -> Result<(), UnsafeName> {
+    let fits = |component: &str| {
+        component.len() <= MAX_COMPONENT - SEGMENTS_SUFFIX.len()
+            && !is_segments_directory(component)
+    };
+    let is_safe = text.len() <= MAX_NAME && is_safe_path(text) && text.split('/').all(fits);
+    ensure(is_safe, || UnsafeName(text.to_owned()))
 }
 
-/// Whether joining `path` to a directory leads to a place below it on every system; a longer or reserved name than
-/// [`RelativeName`] allows may be in it.
+/// Returns true if joining `path` to a directory stays below it on every system.
+///
+/// It may have names that [`RelativeName`] does not allow: longer or reserved ones.
 pub fn is_safe_path(path: &str) -> bool {
     path.split('/').all(is_safe_component)
 }
@@ -100,7 +90,7 @@ fn is_safe_component(component: &str) -> bool {
         && !super::id::is_reserved_device_name(component)
 }
 
-checked_text!(RelativeName, UnsafeName, Self::new);
+checked_text!(RelativeName, UnsafeName, check_relative_name);
 
 #[cfg(test)]
 mod tests {

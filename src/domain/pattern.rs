@@ -1,9 +1,7 @@
-//! Patterns that name projects, as people write them in the settings and on the command line.
+//! Patterns for projects, in the settings and on the command line.
 //!
-//! Owns their grammar (`docs/what-is-synced.md`) and what they match. Must not look at the disk: whoever compiles a pattern says how a
-//! directory may be spelled here.
-
-use std::str::FromStr;
+//! Owns their grammar (`docs/what-is-synced.md`) and matching. Must not read the disk: the caller
+//! of [`ProjectPattern::compile`] passes the forms of a directory on this machine.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
@@ -11,93 +9,60 @@ use serde::{Deserialize, Serialize};
 use super::checked::checked_text;
 use super::placeholder::System;
 
-/// No honest pattern is longer.
+/// Longest pattern, in bytes.
 const MAX_BYTES: usize = 4096;
 
-/// A pattern: of a directory (`~/work/**`, `/srv/*`, `{{WORK}}/x`), of a git remote (`github.com/acme/*`), or the name of any directory.
-/// It covers what it matches and everything below that.
+/// A pattern for a directory (`~/work/**`, `/srv/*`, `{{WORK}}/x`), for a git remote
+/// (`github.com/acme/*`), or for the name of any directory.
+///
+/// It covers all matching paths and everything below them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ProjectPattern(String);
 
-/// Why a text is not a pattern.
+/// The reason why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a pattern: {why}", text.escape_debug())]
+#[error("invalid pattern `{}`: {reason}", text.escape_debug())]
 pub struct InvalidPattern {
     text: String,
-    why: String,
+    reason: String,
 }
 
-/// What a pattern speaks of.
+/// The kind of paths that a pattern is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subject {
+pub enum PatternSubject {
     /// Directories of this machine.
     Directory,
     /// Directories below a placeholder.
     Placeholder,
-    /// Git remotes, by what all their addresses have in common, or the end of that.
+    /// Git remotes, by their identity or its end.
     Remote,
-    /// Directories and remotes, wherever they are.
+    /// Directories and remotes anywhere.
     Anywhere,
 }
 
-/// By what a project is known. What is not known matches no pattern that speaks of it.
+/// The names of a project. A missing name matches no pattern.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProjectNames<'a> {
     /// Its directory on this machine.
     pub directory: Option<&'a str>,
-    /// The same with a placeholder.
+    /// Its directory with a placeholder.
     pub portable: Option<&'a str>,
-    /// What the addresses of its git remote have in common.
+    /// The identity of its git remote.
     pub remote: Option<&'a str>,
 }
 
 /// A pattern ready to match.
 #[derive(Debug, Clone)]
 pub struct Matcher {
-    subject: Subject,
+    subject: PatternSubject,
     globs: GlobSet,
     system: System,
 }
 
 impl ProjectPattern {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidPattern`] with what is wrong in words.
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidPattern> {
-        let text = text.into();
-        let fault = |why: &str| {
-            Err(InvalidPattern {
-                text: text.chars().take(200).collect(),
-                why: why.to_owned(),
-            })
-        };
-        if text.trim().is_empty() {
-            return fault("it is empty");
-        }
-        if text.len() > MAX_BYTES || text.chars().any(char::is_control) {
-            return fault("it is too long or holds control characters");
-        }
-        if text == "." || text.starts_with("./") || text.split('/').any(|part| part == "..") {
-            return fault(
-                "begin with `/`, `~/` or a placeholder for a directory, else give its name or a git remote",
-            );
-        }
-        let pattern = Self(text.clone());
-        match pattern.compile(std::slice::from_ref(&pattern.0), System::Linux) {
-            Ok(_) => Ok(pattern),
-            Err(e) => fault(&e.kind().to_string()),
-        }
-    }
-
-    /// The pattern as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What it speaks of.
-    pub fn subject(&self) -> Subject {
+    /// Returns the kind of paths that it is compared with.
+    pub fn subject(&self) -> PatternSubject {
         let has_drive = || self.0.as_bytes().get(1) == Some(&b':');
         match self.0.as_str() {
             text if text.starts_with('/')
@@ -105,32 +70,34 @@ impl ProjectPattern {
                 || text.starts_with("~/")
                 || has_drive() =>
             {
-                Subject::Directory
+                PatternSubject::Directory
             }
-            text if text.starts_with("{{") => Subject::Placeholder,
-            text if top(text).contains('/') && !text.starts_with("**/") => Subject::Remote,
-            _ => Subject::Anywhere,
+            text if text.starts_with("{{") => PatternSubject::Placeholder,
+            text if without_tail(text).contains('/') && !text.starts_with("**/") => {
+                PatternSubject::Remote
+            }
+            _ => PatternSubject::Anywhere,
         }
     }
 
-    /// Makes it ready to match on a `system`, in each of these `spellings`; for all but directories the only one is the pattern itself.
+    /// Prepares it for matching on a `system`, in all of these `forms`. Patterns for anything but
+    /// directories have one form, the pattern itself.
     ///
     /// # Errors
-    /// If a spelling is none that can be matched.
-    pub fn compile(&self, spellings: &[String], system: System) -> Result<Matcher, globset::Error> {
+    /// If a form is not a valid glob.
+    pub fn compile(&self, forms: &[String], system: System) -> Result<Matcher, globset::Error> {
         let subject = self.subject();
-        // A host has no case, and most of those that hold repositories have none for the rest.
-        let any_case = matches!(subject, Subject::Remote | Subject::Anywhere)
+        // Hosts ignore case, and most git servers ignore it in the rest.
+        let any_case = matches!(subject, PatternSubject::Remote | PatternSubject::Anywhere)
             || matches!(system, System::Macos | System::Windows);
         let mut globs = GlobSetBuilder::new();
-        for spelling in spellings {
-            let text = escaped_placeholder(&slashes(spelling, system));
-            let top = top(&text);
-            let anywhere = if matches!(subject, Subject::Anywhere | Subject::Remote) {
-                "**/"
-            } else {
-                ""
-            };
+        let anywhere = match subject {
+            PatternSubject::Anywhere | PatternSubject::Remote => "**/",
+            PatternSubject::Directory | PatternSubject::Placeholder => "",
+        };
+        for form in forms {
+            let text = escape_placeholder(&with_slashes(form, system));
+            let top = without_tail(&text);
             for glob in [format!("{anywhere}{top}"), format!("{anywhere}{top}/**")] {
                 globs.add(
                     GlobBuilder::new(&glob)
@@ -149,21 +116,23 @@ impl ProjectPattern {
 }
 
 impl Matcher {
-    /// Whether it can depend on where a project lies what is covered.
-    pub fn asks_for_place(&self) -> bool {
-        self.subject != Subject::Remote
+    /// Returns true if the result may depend on the directory of a project.
+    pub fn depends_on_directory(&self) -> bool {
+        self.subject != PatternSubject::Remote
     }
 
-    /// Whether the pattern covers the project.
+    /// Returns true if the pattern covers the project.
     pub fn matches(&self, project: &ProjectNames<'_>) -> bool {
         let is_match = |name: Option<&str>| {
-            name.is_some_and(|name| self.globs.is_match(slashes(name, self.system)))
+            name.is_some_and(|name| self.globs.is_match(with_slashes(name, self.system)))
         };
         match self.subject {
-            Subject::Directory => is_match(project.directory),
-            Subject::Placeholder => is_match(project.directory) || is_match(project.portable),
-            Subject::Remote => is_match(project.remote),
-            Subject::Anywhere => {
+            PatternSubject::Directory => is_match(project.directory),
+            PatternSubject::Placeholder => {
+                is_match(project.directory) || is_match(project.portable)
+            }
+            PatternSubject::Remote => is_match(project.remote),
+            PatternSubject::Anywhere => {
                 is_match(project.directory)
                     || is_match(project.portable)
                     || is_match(project.remote)
@@ -172,13 +141,13 @@ impl Matcher {
     }
 }
 
-/// What a pattern matches it covers whole, whether or not it says so.
-fn top(pattern: &str) -> &str {
+/// Removes `/**` and `/` from the end: a pattern always covers everything below.
+fn without_tail(pattern: &str) -> &str {
     pattern.trim_end_matches("/**").trim_end_matches('/')
 }
 
-/// Patterns and paths have `/` between their parts.
-fn slashes(text: &str, system: System) -> String {
+/// Replaces the separators of Windows by `/`.
+fn with_slashes(text: &str, system: System) -> String {
     if system == System::Windows {
         text.replace('\\', "/")
     } else {
@@ -186,8 +155,8 @@ fn slashes(text: &str, system: System) -> String {
     }
 }
 
-/// `{{NAME}}` at the beginning stands for itself; elsewhere braces hold alternatives.
-fn escaped_placeholder(text: &str) -> String {
+/// Escapes `{{NAME}}` at the beginning; elsewhere braces contain alternatives.
+fn escape_placeholder(text: &str) -> String {
     match text
         .strip_prefix("{{")
         .and_then(|rest| rest.split_once("}}"))
@@ -197,15 +166,32 @@ fn escaped_placeholder(text: &str) -> String {
     }
 }
 
-impl FromStr for ProjectPattern {
-    type Err = InvalidPattern;
-
-    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
-        Self::new(text)
+fn check_pattern(text: &str) -> Result<(), InvalidPattern> {
+    let fault = |reason: &str| {
+        Err(InvalidPattern {
+            text: text.chars().take(200).collect(),
+            reason: reason.to_owned(),
+        })
+    };
+    if text.trim().is_empty() {
+        return fault("it is empty");
+    }
+    if text.len() > MAX_BYTES || text.chars().any(char::is_control) {
+        return fault("it is too long or contains control characters");
+    }
+    if text == "." || text.starts_with("./") || text.split('/').any(|part| part == "..") {
+        return fault(
+            "begin with `/`, `~/` or a placeholder for a directory, else give its name or a git remote",
+        );
+    }
+    let pattern = ProjectPattern(text.to_owned());
+    match pattern.compile(std::slice::from_ref(&pattern.0), System::Linux) {
+        Ok(_) => Ok(()),
+        Err(e) => fault(&e.kind().to_string()),
     }
 }
 
-checked_text!(ProjectPattern, InvalidPattern, Self::new);
+checked_text!(ProjectPattern, InvalidPattern, check_pattern);
 
 #[cfg(test)]
 mod tests {
@@ -218,10 +204,10 @@ mod tests {
     };
 
     fn covers(pattern: &str, project: &ProjectNames<'_>) -> bool {
-        let spelling = pattern.replacen('~', "/home/al", 1);
+        let form = pattern.replacen('~', "/home/al", 1);
         let matcher = ProjectPattern::new(pattern)
             .unwrap()
-            .compile(&[spelling], System::Linux)
+            .compile(&[form], System::Linux)
             .unwrap();
         matcher.matches(project)
     }

@@ -1,10 +1,14 @@
-//! Roots: the directories that have a placeholder, and the system whose path rules they follow.
-
-use std::str::FromStr;
+//! Placeholders: named directories, and the system whose path rules they follow.
 
 use serde::{Deserialize, Serialize};
 
-use super::checked::checked_text;
+use super::checked::{checked_text, ensure};
+
+/// Longest name of a placeholder, in bytes.
+const MAX_NAME: usize = 64;
+
+/// Longest directory of a placeholder, in bytes.
+const MAX_DIRECTORY: usize = 4096;
 
 /// The operating system whose rules a machine's paths follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,92 +24,80 @@ pub enum System {
     Wsl,
 }
 
-/// The name of a root, `HOME` or `PROJECTS`: an upper-case ASCII letter, then upper-case letters, digits, `_`; 1 to 64 bytes.
+/// The name of a placeholder, `HOME` or `PROJECTS`: an upper-case ASCII letter, then upper-case
+/// letters, digits, `_`; 1 to 64 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PlaceholderName(String);
 
-/// A directory with a placeholder.
+/// A name that stands for a directory.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Placeholder {
-    /// The name that stands in the placeholder.
+    /// The name.
     pub name: PlaceholderName,
-    /// Absolute path in the native form of its machine, without a trailing separator.
+    /// The absolute path in the native form of its machine, without a trailing separator.
     #[serde(alias = "path")]
     pub directory: String,
-    /// The same directory with symbolic links resolved, where that differs (the client writes resolved paths).
+    /// The same directory with links resolved, if that differs (the client writes resolved paths).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<String>,
 }
 
-/// All roots of one machine at one time.
+/// All placeholders of one machine at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Placeholders {
-    /// Whose path rules the paths follow.
+    /// The system whose rules the paths follow.
     pub system: System,
-    /// The roots, sorted by name, one per name.
+    /// The placeholders, sorted by name, one per name.
     #[serde(alias = "roots")]
     pub placeholders: Vec<Placeholder>,
 }
 
-/// Why a root was refused.
+/// The reason why a placeholder is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPlaceholder {
     /// The name does not follow the rule of [`PlaceholderName`].
-    #[error("`{}` is not a placeholder name: use upper-case letters, digits and `_`, beginning with a letter", .0.escape_debug())]
+    #[error("invalid placeholder name `{}`: use upper-case letters, digits and `_`, beginning with a letter", .0.escape_debug())]
     Name(String),
-    /// The path is not absolute on its system, is a file-system root, or holds a control character.
-    #[error("`{}` cannot be a placeholder's directory: give an absolute path below the file-system root", .0.escape_debug())]
+    /// The path is not absolute on its system, is a file-system root, or has a control character.
+    #[error("invalid placeholder directory `{}`: give an absolute path below the root of the file system", .0.escape_debug())]
     Path(String),
 }
 
 impl PlaceholderName {
-    /// The name of the home directory's root, which every machine has.
+    /// Returns the name for the home directory, which every machine has.
     pub fn home() -> Self {
         Self("HOME".to_owned())
     }
 
-    /// The name of the root that a session has for itself: the top of the git working tree that it works in.
+    /// Returns the name for the top of the git working tree of a session.
     pub fn repo() -> Self {
         Self("REPO".to_owned())
     }
 
-    /// Whether it stands for something that no person chooses.
+    /// Returns true for a name that users cannot define.
     pub fn is_reserved(&self) -> bool {
         matches!(self.as_str(), "HOME" | "REPO")
     }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl FromStr for PlaceholderName {
-    type Err = InvalidPlaceholder;
-
-    fn from_str(text: &str) -> Result<Self, InvalidPlaceholder> {
-        let ok = text
-            .bytes()
-            .enumerate()
-            .all(|(at, b)| b.is_ascii_uppercase() || at > 0 && (b.is_ascii_digit() || b == b'_'));
-        if ok && !text.is_empty() && text.len() <= 64 {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidPlaceholder::Name(text.to_owned()))
-        }
-    }
+fn check_name(text: &str) -> Result<(), InvalidPlaceholder> {
+    let is_allowed = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    let is_valid = text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.bytes().all(is_allowed)
+        && text.len() <= MAX_NAME;
+    ensure(is_valid, || InvalidPlaceholder::Name(text.to_owned()))
 }
 
-checked_text!(PlaceholderName, InvalidPlaceholder, |text| text.parse());
+checked_text!(PlaceholderName, InvalidPlaceholder, check_name);
 
 impl System {
-    /// Whether native paths use backslashes and drive letters.
+    /// Returns true if native paths use backslashes and drive letters.
     pub fn is_windows(self) -> bool {
         self == Self::Windows
     }
 
-    /// The separator of native paths.
+    /// Returns the separator of native paths.
     pub fn separator(self) -> char {
         if self.is_windows() { '\\' } else { '/' }
     }
@@ -123,35 +115,34 @@ impl System {
 }
 
 impl Placeholder {
-    /// A root whose paths are checked against the rules of `system`; trailing separators are removed.
+    /// Creates a placeholder; checks its paths by the rules of `system` and removes trailing
+    /// separators.
     ///
     /// # Errors
-    /// [`InvalidPlaceholder::Path`] if a path is relative, the root of the file system, or holds a control character.
+    /// [`InvalidPlaceholder::Path`] if a path is relative, the root of the file system, or has a
+    /// control character.
     pub fn new(
         system: System,
         name: PlaceholderName,
-        path: &str,
+        directory: &str,
         resolved: Option<&str>,
     ) -> Result<Self, InvalidPlaceholder> {
-        let directory = clean(system, path)?;
-        let resolved = resolved
-            .map(|p| clean(system, p))
-            .transpose()?
-            .filter(|p| *p != directory);
+        let directory = clean(system, directory)?;
+        let resolved = resolved.map(|path| clean(system, path)).transpose()?;
         Ok(Self {
             name,
+            resolved: resolved.filter(|path| *path != directory),
             directory,
-            resolved,
         })
     }
 }
 
 impl Placeholders {
-    /// A set of roots sorted by name; of two roots with one name the later wins.
+    /// Creates a set, sorted by name; of two placeholders with one name the later one wins.
     pub fn new(system: System, placeholders: impl IntoIterator<Item = Placeholder>) -> Self {
         let by_name: std::collections::BTreeMap<_, _> = placeholders
             .into_iter()
-            .map(|r| (r.name.clone(), r))
+            .map(|placeholder| (placeholder.name.clone(), placeholder))
             .collect();
         Self {
             system,
@@ -159,23 +150,26 @@ impl Placeholders {
         }
     }
 
-    /// The root of this name.
+    /// Returns the placeholder with this name.
     pub fn get(&self, name: &str) -> Option<&Placeholder> {
-        self.placeholders.iter().find(|r| r.name.as_str() == name)
+        self.placeholders
+            .iter()
+            .find(|placeholder| placeholder.name.as_str() == name)
     }
 
-    /// The root of the session that the set is for, if its working directory lay in a git working tree.
+    /// Returns the placeholder for the session's git working tree, if it has one.
     pub fn repo(&self) -> Option<&Placeholder> {
         self.get(PlaceholderName::repo().as_str())
     }
 
-    /// The same set with this root, in the place of one of its name.
+    /// Returns the set with this placeholder, which replaces one with its name.
     #[must_use]
-    pub fn with(&self, root: Placeholder) -> Self {
-        Self::new(self.system, self.placeholders.iter().cloned().chain([root]))
+    pub fn with(&self, placeholder: Placeholder) -> Self {
+        let all = self.placeholders.iter().cloned().chain([placeholder]);
+        Self::new(self.system, all)
     }
 
-    /// The roots of the machine alone, without that of a session.
+    /// Returns the set without the placeholder of a session.
     #[must_use]
     pub fn without_repo(&self) -> Self {
         let repo = PlaceholderName::repo();
@@ -184,16 +178,17 @@ impl Placeholders {
             placeholders: self
                 .placeholders
                 .iter()
-                .filter(|root| root.name != repo)
+                .filter(|placeholder| placeholder.name != repo)
                 .cloned()
                 .collect(),
         }
     }
 
-    /// Checks what came from outside (a manifest, a machine file) by the rules of [`Placeholder::new`].
+    /// Checks a set from outside (a manifest, a machine file) by the rules of
+    /// [`Placeholder::new`].
     ///
     /// # Errors
-    /// The first root that breaks a rule.
+    /// For the first placeholder that breaks a rule.
     pub fn validated(self) -> Result<Self, InvalidPlaceholder> {
         let system = self.system;
         let placeholders = self
@@ -220,7 +215,7 @@ fn clean(system: System, path: &str) -> Result<String, InvalidPlaceholder> {
     } else {
         trimmed.len() > 1 && trimmed.starts_with('/')
     };
-    if !absolute || trimmed.chars().any(char::is_control) || trimmed.len() > 4096 {
+    if !absolute || trimmed.chars().any(char::is_control) || trimmed.len() > MAX_DIRECTORY {
         return Err(InvalidPlaceholder::Path(path.to_owned()));
     }
     Ok(if system.is_windows() {
@@ -236,12 +231,15 @@ mod tests {
 
     #[test]
     fn placeholder_path_is_absolute_and_not_filesystem_root() {
-        let root = |system, path| {
-            Placeholder::new(system, PlaceholderName::home(), path, None).map(|r| r.directory)
+        let directory = |system, path| {
+            Placeholder::new(system, PlaceholderName::home(), path, None).map(|p| p.directory)
         };
-        assert_eq!(root(System::Linux, "/home/al/").as_deref(), Ok("/home/al"));
         assert_eq!(
-            root(System::Windows, "C:/Users/al/").as_deref(),
+            directory(System::Linux, "/home/al/").as_deref(),
+            Ok("/home/al")
+        );
+        assert_eq!(
+            directory(System::Windows, "C:/Users/al/").as_deref(),
             Ok("C:\\Users\\al")
         );
         for (system, bad) in [
@@ -250,7 +248,7 @@ mod tests {
             (System::Linux, "/a\nb"),
             (System::Windows, "C:\\"),
         ] {
-            assert!(root(system, bad).is_err(), "{bad:?}");
+            assert!(directory(system, bad).is_err(), "{bad:?}");
         }
     }
 }

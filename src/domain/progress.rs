@@ -1,35 +1,35 @@
-//! The trait through which long work reports itself; `ui` draws it, tests and scripts ignore it.
+//! Progress of long work; `ui` draws it, tests and scripts ignore it.
 
-/// Receives the progress of one phase at a time. Implementations must be cheap: they are called for every file.
+/// Receives the progress of one phase at a time. Must be cheap: it is called for every file.
 pub trait Progress {
-    /// A phase begins. `files` and `bytes` are totals where they are known, else 0.
+    /// A phase begins. `files` and `bytes` are totals; 0 if they are unknown.
     fn begin(&self, phase: Phase, files: u64, bytes: u64);
     /// `files` and `bytes` more are done.
     fn advance(&self, files: u64, bytes: u64);
-    /// The phase is over; nothing of it stays on the screen.
+    /// The phase ends; its display is removed.
     fn end(&self);
 }
 
-/// What is being done.
+/// A phase of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Looking for sessions that changed.
     Scan,
-    /// Reading, rewriting, proving and storing sessions.
+    /// Reading, rewriting, checking and storing sessions.
     Store,
     /// Writing the git pack, index and commit.
     Commit,
-    /// Talking to the remote, upward.
+    /// Pushing to the remote.
     Send,
-    /// Talking to the remote, downward.
+    /// Fetching from the remote.
     Fetch,
-    /// Writing sessions where the client looks for them.
+    /// Writing sessions to the client's directory.
     Materialise,
-    /// Reading what is there and checking it.
+    /// Reading and checking stored files.
     Check,
 }
 
-/// Reports to nobody.
+/// Ignores all progress.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Silent;
 

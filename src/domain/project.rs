@@ -1,34 +1,39 @@
-//! What git says of a session's project: pure data, checked where it enters the program.
+//! The git facts of a session's project: pure data, checked when it enters the program.
 //!
-//! Owns the form in which it is recorded (`git` in `docs/dev/format.md`). Must not read a repository.
+//! Owns their stored form (`git` in `docs/dev/format.md`). Must not read a repository.
 
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::checked::checked_text;
+use super::checked::{checked_text, ensure};
 use super::id::CommitId;
 use super::path::{PortablePath, is_safe_path};
 use super::url::{RemoteKind, RemoteUrl, UrlError, has_drive, project_identity};
 
-/// The version of [`ProjectGit`] that this program writes. A newer one is not looked at: it is a help, not a part of the session.
+/// The version of [`ProjectGit`] that this program writes. A newer one is ignored: it helps to find
+/// the project, and is not part of the session.
 pub const FORMAT: u32 = 1;
 
-/// No honest address is longer.
+/// Longest address of a remote, in bytes.
 const MAX_REMOTE_BYTES: usize = 2048;
 
-/// git's own limit is that of a file name for each part of it.
+/// Longest directory in a repository, in bytes.
+const MAX_DIRECTORY_BYTES: usize = 4096;
+
+/// Longest name of a branch, in bytes. Git's limit is that of a file name for each part of it.
 const MAX_BRANCH_BYTES: usize = 1024;
 
-/// Where a session's working directory lies in its git repository, and what was checked out when the session was stored.
+/// The place of a session's working directory in its git repository, and the checkout when the
+/// session was stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectGit {
     /// [`FORMAT`].
     pub format: u32,
-    /// From where the repository can be cloned.
+    /// The address for cloning the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<PortableRemote>,
-    /// What all addresses of that remote have in common.
+    /// The identity of that remote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<ProjectIdentity>,
     /// The working directory below the top of the working tree.
@@ -55,12 +60,13 @@ pub struct PortableRemote(String);
 #[serde(try_from = "String", into = "String")]
 pub struct ProjectIdentity(String);
 
-/// A directory below the top of a working tree, `/`-separated; empty: the top itself. Safe to join to a directory.
+/// A directory below the top of a working tree, `/`-separated; empty for the top itself. It can be
+/// joined to a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SubDirectory(String);
 
-/// The name by which git knows a linked working tree: one component of a path.
+/// Git's name of a linked working tree: one component of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WorktreeName(String);
@@ -70,41 +76,42 @@ pub struct WorktreeName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct BranchName(String);
 
-/// Why something is not recorded, or not believed. None repeats the text, which may hold a password.
+/// The reason why a fact is not stored, or a stored one is refused. The text, which may hold a
+/// password, is not repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProject {
-    /// No address, or one that is never recorded.
-    #[error("the project's remote is not usable")]
+    /// An invalid address, or one that is never stored.
+    #[error("invalid project remote")]
     Remote(#[from] UrlError),
-    /// It holds what only its owner may know.
-    #[error("the address of the project's remote holds a secret")]
+    /// An address with a secret.
+    #[error("the project remote contains a secret")]
     Secret,
-    /// Neither absolute nor below a root, or leading upwards.
-    #[error("the project's remote is not the path of a repository")]
+    /// A path that is neither absolute nor below a placeholder, or leads upwards.
+    #[error("the project remote is not the path of a repository")]
     Path,
-    /// Not an identity.
-    #[error("the project's identity is not one")]
+    /// An invalid identity.
+    #[error("invalid project identity")]
     Identity,
-    /// It would lead elsewhere, or cannot be made on every system.
-    #[error("the project's directory in its repository is not a safe one")]
+    /// A directory outside the working tree, or one that some system cannot create.
+    #[error("unsafe project directory")]
     Directory,
-    /// Not the name of a working tree.
-    #[error("the project's worktree is not one")]
+    /// An invalid name of a working tree.
+    #[error("invalid name of the project's worktree")]
     Worktree,
-    /// Not a branch's name.
-    #[error("the project's branch is not one")]
+    /// An invalid name of a branch.
+    #[error("invalid name of the project's branch")]
     Branch,
-    /// Longer than any honest one.
-    #[error("the project's remote is longer than any address")]
+    /// An address that is too long.
+    #[error("the project remote is too long (limit {MAX_REMOTE_BYTES} bytes)")]
     TooLong,
 }
 
 impl ProjectGit {
-    /// Reads what a manifest says; one of a newer format is as good as absent.
+    /// Deserializes the facts of a manifest; those of a newer format are ignored.
     ///
     /// # Errors
-    /// If it is none of this format.
-    pub fn of_known_format<'de, D: Deserializer<'de>>(
+    /// If they are not of this format.
+    pub fn deserialize_known_format<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Self>, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
@@ -121,159 +128,83 @@ impl ProjectGit {
 }
 
 impl PortableRemote {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidProject`]
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
-        let text = text.into();
-        if text.len() > MAX_REMOTE_BYTES {
-            return Err(InvalidProject::TooLong);
-        }
-        if text.chars().any(char::is_control) {
-            return Err(UrlError::ControlCharacter.into());
-        }
-        if is_path(&text) {
-            let upwards = text.split(['/', '\\']).any(|part| part == "..");
-            return if upwards {
-                Err(InvalidProject::Path)
-            } else {
-                Ok(Self(text))
-            };
-        }
-        let url = RemoteUrl::parse(&text, Path::new(""))?;
-        if matches!(url.kind(), RemoteKind::Local(_)) {
-            return Err(InvalidProject::Path);
-        }
-        if url.without_secrets().is_none_or(|plain| plain != text) {
-            return Err(InvalidProject::Secret);
-        }
-        Ok(Self(text))
-    }
-
-    /// The address as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The path, if it is a repository on a disk.
+    /// Returns the path, if it is a repository on a disk.
     pub fn as_path(&self) -> Option<PortablePath> {
         is_path(&self.0).then(|| PortablePath::new(self.0.as_str()))
     }
 
-    /// What it has in common with all other addresses of the same remote; a path has nothing.
+    /// Returns the identity of the remote; a path has no identity.
     pub fn identity(&self) -> Option<ProjectIdentity> {
         if is_path(&self.0) {
-            None
-        } else {
-            ProjectIdentity::new(project_identity(&self.0)?).ok()
+            return None;
         }
-    }
-}
-
-/// A path, portable or of any system, and no address.
-fn is_path(text: &str) -> bool {
-    text.starts_with("{{") || text.starts_with('/') || text.starts_with("\\\\") || has_drive(text)
-}
-
-impl ProjectIdentity {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidProject::Identity`]
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
-        let text = text.into();
-        let plain =
-            !text.chars().any(|c| c.is_control() || c.is_whitespace()) && !text.starts_with('-');
-        let parts = text.split('/').count() > 1
-            && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        if plain && parts && text.len() <= MAX_REMOTE_BYTES {
-            Ok(Self(text))
-        } else {
-            Err(InvalidProject::Identity)
-        }
-    }
-
-    /// The identity as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+        ProjectIdentity::new(project_identity(&self.0)?).ok()
     }
 }
 
 impl SubDirectory {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidProject::Directory`]
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
-        let text = text.into();
-        let safe = text.is_empty() || text.len() <= 4096 && is_safe_path(&text);
-        if safe {
-            Ok(Self(text))
-        } else {
-            Err(InvalidProject::Directory)
-        }
-    }
-
-    /// The directory as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether it is the top of the working tree.
+    /// Returns true for the top of the working tree.
     pub fn is_top(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-impl WorktreeName {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidProject::Worktree`]
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
-        let text = text.into();
-        if is_safe_path(&text) && !text.contains('/') {
-            Ok(Self(text))
-        } else {
-            Err(InvalidProject::Worktree)
-        }
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// Returns true for a path, portable or of any system; false for an address.
+fn is_path(text: &str) -> bool {
+    text.starts_with("{{") || text.starts_with('/') || text.starts_with("\\\\") || has_drive(text)
 }
 
-impl BranchName {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidProject::Branch`]
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
-        let text = text.into();
-        let forbidden =
-            |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
-        let good = !text.is_empty() && text.len() <= MAX_BRANCH_BYTES && !text.starts_with('-');
-        if good && !text.contains(forbidden) {
-            Ok(Self(text))
-        } else {
-            Err(InvalidProject::Branch)
-        }
+fn check_remote(text: &str) -> Result<(), InvalidProject> {
+    ensure(text.len() <= MAX_REMOTE_BYTES, || InvalidProject::TooLong)?;
+    ensure(!text.chars().any(char::is_control), || {
+        UrlError::ControlCharacter
+    })?;
+    if is_path(text) {
+        let leads_up = text.split(['/', '\\']).any(|part| part == "..");
+        return ensure(!leads_up, || InvalidProject::Path);
     }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    let url = RemoteUrl::parse(text, Path::new(""))?;
+    if matches!(url.kind(), RemoteKind::Local(_)) {
+        return Err(InvalidProject::Path);
     }
+    let is_plain = url.without_secrets().is_some_and(|plain| plain == text);
+    ensure(is_plain, || InvalidProject::Secret)
 }
 
-checked_text!(PortableRemote, InvalidProject, Self::new);
-checked_text!(ProjectIdentity, InvalidProject, Self::new);
-checked_text!(SubDirectory, InvalidProject, Self::new);
-checked_text!(WorktreeName, InvalidProject, Self::new);
-checked_text!(BranchName, InvalidProject, Self::new);
+fn check_identity(text: &str) -> Result<(), InvalidProject> {
+    let is_plain =
+        !text.chars().any(|c| c.is_control() || c.is_whitespace()) && !text.starts_with('-');
+    let has_parts =
+        text.split('/').count() > 1 && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let is_valid = is_plain && has_parts && text.len() <= MAX_REMOTE_BYTES;
+    ensure(is_valid, || InvalidProject::Identity)
+}
+
+fn check_directory(text: &str) -> Result<(), InvalidProject> {
+    let is_safe = text.is_empty() || text.len() <= MAX_DIRECTORY_BYTES && is_safe_path(text);
+    ensure(is_safe, || InvalidProject::Directory)
+}
+
+fn check_worktree(text: &str) -> Result<(), InvalidProject> {
+    let is_component = is_safe_path(text) && !text.contains('/');
+    ensure(is_component, || InvalidProject::Worktree)
+}
+
+fn check_branch(text: &str) -> Result<(), InvalidProject> {
+    let forbidden =
+        |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let is_valid = !text.is_empty()
+        && text.len() <= MAX_BRANCH_BYTES
+        && !text.starts_with('-')
+        && !text.contains(forbidden);
+    ensure(is_valid, || InvalidProject::Branch)
+}
+
+checked_text!(PortableRemote, InvalidProject, check_remote);
+checked_text!(ProjectIdentity, InvalidProject, check_identity);
+checked_text!(SubDirectory, InvalidProject, check_directory);
+checked_text!(WorktreeName, InvalidProject, check_worktree);
+checked_text!(BranchName, InvalidProject, check_branch);
 
 #[cfg(test)]
 mod tests {

@@ -236,7 +236,7 @@ impl BundleMerger<'_, '_> {
             }
             // The remote keeps only the newest plans.
             (StoredVersion::Present { file: mine, .. }, StoredVersion::Absent)
-                if is_base(&mine) && kind.is_some_and(ExtraKind::is_cleared_up) =>
+                if is_base(&mine) && kind.is_some_and(ExtraKind::is_deleted_by_client) =>
             {
                 Ok(())
             }

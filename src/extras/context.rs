@@ -67,7 +67,7 @@ impl<'w> ExtrasContext<'w> {
             if let Some(project) = self.finder.project(&name, &mut self.state) {
                 self.add_owner(ExtrasOwner {
                     name,
-                    bundle: BundleId::of_project(&project.key),
+                    bundle: BundleId::from_project(&project.key),
                     directory,
                     project: Some(project),
                     listing,

@@ -115,7 +115,8 @@ impl TextOwner {
     }
 
     fn bundle_id(&self) -> BundleId {
-        self.key().map_or_else(BundleId::user, BundleId::of_project)
+        self.key()
+            .map_or_else(BundleId::user, BundleId::from_project)
     }
 
     fn new_bundle(&self) -> ExtrasBundle {
@@ -189,7 +190,7 @@ impl TextImporter<'_, '_> {
                     },
                 );
                 if merged.file.text().len() as u64 > MAX_EXTRA_BYTES {
-                    let reason = format!("merged with the stored text it would be {}", TOO_LARGE);
+                    let reason = format!("merged with the stored text it would be {TOO_LARGE}");
                     return Err(ExtraOutcome::Skipped { reason });
                 }
                 let outcome = merged.outcome();
@@ -199,7 +200,7 @@ impl TextImporter<'_, '_> {
 
         // A day in the future would keep a plan for ever.
         let today = self.workspace.ctx.clock.now().date_naive();
-        let day = text.day.filter(|_| kind.is_cleared_up());
+        let day = text.day.filter(|_| kind.is_deleted_by_client());
         let day = day.map(|day| day.min(today)).max(bundle.day(&text.name));
         let stored = bundle.insert(&text.name, &file, writer.id.clone(), day);
         stored.map_err(|e| skipped(&e))?;
@@ -246,7 +247,7 @@ fn to_portable(text: &ForeignText, owner: &TextOwner) -> (TextFile, u64) {
     for writer in &text.writers {
         let project = text.project.as_ref();
         let checkout = project.and_then(|p| expand_path(&p.path, &writer.placeholders));
-        let checkout = checkout.as_ref().map(|path| Path::new(path));
+        let checkout = checkout.as_ref().map(Path::new);
         let rewriter = PathRewriter::new(&writer.placeholders, checkout.zip(owner.key()));
         let file = rewriter.collapse(&text.text);
         let Some((first, _)) = &mut portable else {

@@ -128,8 +128,7 @@ impl<'s> MergeContext<'s> {
 pub(crate) fn merge_too_large(other: &str) -> ExtraOutcome {
     ExtraOutcome::Skipped {
         reason: format!(
-            "merged with the changes of {other} it would be {}; shorten it here or there",
-            TOO_LARGE
+            "merged with the changes of {other} it would be {TOO_LARGE}; shorten it here or there"
         ),
     }
 }

@@ -147,7 +147,9 @@ impl Puller<'_> {
         let directory = &file.owner.name;
         match versions.decide(file) {
             Decision::Unchanged | Decision::Ours => {}
-            Decision::Deleted if file.kind.is_cleared_up() => state.forget(directory, file.name),
+            Decision::Deleted if file.kind.is_deleted_by_client() => {
+                state.forget(directory, file.name)
+            }
             Decision::Deleted => state.record(directory, file.name, None, None)?,
             Decision::InSync => {
                 let base = versions.theirs(file).ok().flatten();

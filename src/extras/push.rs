@@ -181,7 +181,7 @@ impl Pusher<'_> {
         match decision {
             Decision::Unchanged | Decision::Theirs => return,
             // A pull forgets it.
-            Decision::Deleted if file.kind.is_cleared_up() => return,
+            Decision::Deleted if file.kind.is_deleted_by_client() => return,
             Decision::Deleted => return self.record(file, None, None),
             Decision::InSync => {
                 let base = versions.theirs(file).ok().flatten();
@@ -258,7 +258,9 @@ impl Pusher<'_> {
 
     /// Returns the day on which a plan was last written.
     fn plan_day(&self, file: OwnerFile<'_>, versions: &Versions) -> Option<NaiveDate> {
-        let stamp = versions.stamp.filter(|_| file.kind.is_cleared_up())?;
+        let stamp = versions
+            .stamp
+            .filter(|_| file.kind.is_deleted_by_client())?;
         let modified = DateTime::from_timestamp_nanos(stamp.modified_ns);
         // A day in the future would keep it for ever.
         let now = self.merging.workspace.ctx.clock.now();

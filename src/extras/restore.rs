@@ -114,7 +114,9 @@ impl Restorer<'_> {
         // The store keeps only the newest plans.
         let is_stored = stored
             .as_ref()
-            .map_or(file.kind.is_cleared_up(), |stored| stored.local == text);
+            .map_or(file.kind.is_deleted_by_client(), |stored| {
+                stored.local == text
+            });
         if is_here && is_stored {
             return Ok(None);
         }

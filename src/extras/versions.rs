@@ -150,7 +150,7 @@ impl Versions {
             (LocalVersion::Missing, Some(base)) if is_base => {
                 // A missing directory is not a removal of its files, and neither is the
                 // clean-up of the client. A file that the user refused was never here.
-                let is_removal = file.owner.listing.exists && !file.kind.is_cleared_up();
+                let is_removal = file.owner.listing.exists && !file.kind.is_deleted_by_client();
                 if is_removal && base.is_localized {
                     Decision::Ours
                 } else {
@@ -187,7 +187,7 @@ impl Versions {
         match (&self.ours, &self.theirs) {
             (LocalVersion::Missing, _) => Decision::Deleted,
             // The store keeps only the newest plans, but no machine loses one.
-            (LocalVersion::Unchanged, _) if file.kind.is_cleared_up() => Decision::Unchanged,
+            (LocalVersion::Unchanged, _) if file.kind.is_deleted_by_client() => Decision::Unchanged,
             (LocalVersion::Unchanged, StoredVersion::Removed) => Decision::Theirs,
             // A change wins over a removal, and a file that the store lost is pushed again.
             _ => Decision::Ours,

@@ -256,7 +256,7 @@ impl<'a> PullPlanner<'a> {
     /// Returns the outcome of a session without recent activity that the user did not name.
     fn too_old(&self, last_activity: Option<&str>) -> Option<Outcome> {
         let ctx = self.workspace.ctx;
-        let days = self.request.days.unwrap_or(ctx.settings.days);
+        let days = self.request.days.unwrap_or(ctx.settings.sync.pull_max_age);
         let now = ctx.clock.now();
         let last = last_activity.and_then(parse_time);
         if self.request.names_sessions() || last.is_none_or(|last| is_active(last, days, now)) {

@@ -183,8 +183,8 @@ impl SourceExtras {
             let likely = likely_writers(&text, machines);
             let mut project = None;
             if let Some(directory) = &text.directory {
-                let by_likelihood = likely.iter().copied().chain(machines);
-                project = find_project(directory, paths, &self.guesses, by_likelihood);
+                let all: Vec<_> = likely.iter().copied().chain(machines).collect();
+                project = find_project(directory, paths, &self.guesses, &all);
                 if project.is_none() {
                     let path = extra_path(&memory_directory(source, directory), &text.name);
                     source.leave(&path, "nothing says which project it belongs to");
@@ -225,13 +225,13 @@ fn likely_writers<'m>(text: &SourceText, machines: &'m [SourceMachine]) -> Vec<&
 
 /// Finds the project whose memory is in `directory`: at one of the `paths` or above it, else at
 /// the guessed path.
-fn find_project<'m>(
+fn find_project(
     directory: &str,
     paths: &[String],
     guesses: &BTreeMap<String, String>,
-    machines: impl Iterator<Item = &'m SourceMachine> + Clone,
+    machines: &[&SourceMachine],
 ) -> Option<ForeignProject> {
-    let portable = |path: &str| machines.clone().find_map(|machine| machine.portable(path));
+    let portable = |path: &str| machines.iter().find_map(|machine| machine.portable(path));
     let named = paths
         .iter()
         .flat_map(|path| ancestors(path))

@@ -61,7 +61,8 @@ impl SessionList {
                 _ => report_unknown(source, &entry),
             }
         }
-        for entry in source.entries(&source.root().to_owned()) {
+        let root = source.root().to_owned();
+        for entry in source.entries(&root) {
             if !KNOWN_ENTRIES.contains(&entry.name.as_str()) {
                 report_unknown(source, &entry);
             }

@@ -172,7 +172,7 @@ fn localizer_of(
         machine.machine.id.clone(),
         machine.machine.placeholders.clone(),
         std::iter::once(mine.clone()).chain(others).collect(),
-        ctx.settings.paths,
+        ctx.settings.localize,
         Clones::new(ctx.env, mine, ctx.clock),
     ))
 }

@@ -16,7 +16,7 @@ use crate::checkouts::current_placeholders::CurrentPlaceholders;
 use crate::checkouts::locate::{
     Repos, is_below_repo, is_in_repo, name as repo_name, plain_project,
 };
-use crate::config::PathsSetting;
+use crate::config::LocalizeMode;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::Placeholders;
@@ -46,7 +46,7 @@ pub(crate) struct Localizer {
     placeholders: Vec<Placeholders>,
     /// Sets with the repository of a session among them; they are numbered after those above.
     with_repo: Mutex<Vec<Placeholders>>,
-    setting: PathsSetting,
+    setting: LocalizeMode,
     clones: Clones,
     /// What machines were given for placeholders since they wrote.
     since: CurrentPlaceholders,
@@ -79,7 +79,7 @@ impl Localizer {
         me: MachineId,
         present: Placeholders,
         others: Vec<Placeholders>,
-        setting: PathsSetting,
+        setting: LocalizeMode,
         clones: Clones,
     ) -> Self {
         let mut placeholders = vec![present];
@@ -390,10 +390,10 @@ impl Localizer {
 
     fn view_of(&self, manifest: &Manifest) -> View {
         match self.setting {
-            PathsSetting::Local => View::Local,
-            PathsSetting::Original => View::Original,
-            PathsSetting::Auto if manifest.bound => View::Original,
-            PathsSetting::Auto => View::Local,
+            LocalizeMode::Always => View::Local,
+            LocalizeMode::Never => View::Original,
+            LocalizeMode::Auto if manifest.bound => View::Original,
+            LocalizeMode::Auto => View::Local,
         }
     }
 

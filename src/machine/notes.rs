@@ -62,7 +62,7 @@ pub fn leave_note(
         .map(|wanted| machine_called(wanted, &names))
         .transpose()?;
     let now = ctx.clock.now();
-    let id = NoteId::new(now, fastrand::u32(..));
+    let id = NoteId::from_time(now, fastrand::u32(..));
     let note = Note::new(
         id,
         now,

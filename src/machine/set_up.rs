@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{Config, Machine, Settings};
+use crate::config::{Config, Key, MachineIdentity, Settings};
 use crate::domain::id::MachineId;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::progress::Progress;
@@ -216,7 +216,7 @@ fn enter(
                 return report(&workspace, remote);
             }
         }
-        config.set(crate::config::Key::Name, &unused_name(&workspace)?)?;
+        config.set(Key::Name, &unused_name(&workspace)?)?;
         config.save(&config_path(ctx.env))?;
         rounds -= 1;
     }
@@ -253,14 +253,14 @@ pub fn set_up_by_default(
 fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, SyncError> {
     let mut config = match former {
         Some(former) => former.clone(),
-        None => Config::new(Machine {
+        None => Config::new(MachineIdentity {
             id: new_id(),
             name: env.host_name.clone(),
             host: None,
         })?,
     };
     if request.new_id {
-        config.machine = Machine {
+        config.machine = MachineIdentity {
             id: new_id(),
             name: env.host_name.clone(),
             host: None,
@@ -268,10 +268,10 @@ fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, 
     }
     config.machine.host.clone_from(&env.host_mark);
     if let Some(name) = request.name {
-        config.set(crate::config::Key::Name, &name)?;
+        config.set(Key::Name, &name)?;
     }
     if let Some(remote) = request.remote {
-        config.set(crate::config::Key::Remote, remote.as_git_argument())?;
+        config.set(Key::Remote, remote.as_git_argument())?;
     }
     for (name, directory) in request.placeholders {
         config.set_placeholder(name, &directory.to_string_lossy(), env)?;

@@ -1,4 +1,4 @@
-//! How a working tree differs from what a session last saw.
+//! The difference between a working tree and the checkout that a session last saw.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,25 +8,26 @@ use crate::domain::id::CommitId;
 use crate::domain::project::{BranchName, ProjectGit};
 use crate::transport::local_git;
 
-/// A person waits for the answer, and can do without it.
+/// Time limit for `git status`: the user waits for the answer, which is not essential.
 const TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// A working tree beside what a session last saw of it.
+/// A working tree and the checkout that a session last saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkingTree {
-    /// What is checked out.
+pub struct CheckoutDifference {
+    /// The commit that is checked out.
     pub commit: Option<CommitId>,
     /// The branch that is checked out; `None` if the head is detached.
     pub branch: Option<BranchName>,
-    /// What was checked out when the session was stored.
+    /// The commit that was checked out when the session was stored.
     pub last_seen: Option<CommitId>,
-    /// How many files have uncommitted changes, untracked ones included; `None` if git did not say so in time.
+    /// The number of files with uncommitted changes, untracked ones included; `None` if git did
+    /// not answer in time.
     pub uncommitted: Option<usize>,
 }
 
-impl WorkingTree {
-    /// What the session last saw and what is here, where both are known and differ.
-    pub fn commit_differs(&self) -> Option<(&CommitId, &CommitId)> {
+impl CheckoutDifference {
+    /// Returns the commit that the session last saw and the present one, if they differ.
+    pub fn changed_commit(&self) -> Option<(&CommitId, &CommitId)> {
         self.last_seen
             .as_ref()
             .zip(self.commit.as_ref())
@@ -40,7 +41,7 @@ impl WorkingTree {
             .as_ref()
             .map(|branch| format!(" ({branch})"))
             .unwrap_or_default();
-        let commit = self.commit_differs().map(|(then, now)| {
+        let commit = self.changed_commit().map(|(then, now)| {
             format!(
                 "the working tree is at {}{branch}, the session last saw {}",
                 now.short(),
@@ -60,11 +61,11 @@ impl WorkingTree {
     }
 }
 
-/// How the working tree at `directory` differs from what is `recorded`. `None` if there is none or it cannot be read. Takes at
-/// most two seconds.
-pub fn difference(directory: &Path, recorded: &ProjectGit) -> Option<WorkingTree> {
+/// Compares the working tree at `directory` with the `recorded` facts; `None` if it is missing or
+/// unreadable. Takes at most two seconds.
+pub fn difference(directory: &Path, recorded: &ProjectGit) -> Option<CheckoutDifference> {
     let here = read(directory)?;
-    Some(WorkingTree {
+    Some(CheckoutDifference {
         commit: here.commit,
         branch: here.branch,
         last_seen: recorded.commit.clone(),
@@ -85,7 +86,7 @@ fn uncommitted(directory: &Path) -> Option<usize> {
         .args(["-c", "core.fsmonitor="])
         .arg("status")
         .args(options);
-    // It would write the index, which somebody may be waiting for.
+    // Without this, git locks the index, which another program may need.
     let out = git
         .env("GIT_OPTIONAL_LOCKS", "0")
         .silence_limit(TIMEOUT)

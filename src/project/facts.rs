@@ -1,4 +1,4 @@
-//! What can be read of a repository without starting a program.
+//! Facts of a repository that are read without starting a program.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,16 +8,21 @@ use crate::domain::id::CommitId;
 use crate::domain::project::{BranchName, SubDirectory, WorktreeName};
 use crate::domain::url::{RemoteKind, RemoteUrl};
 
-/// What git says of a directory.
+/// Maximum number of linked working trees listed.
+const MAX_WORKTREES: usize = 64;
+
+/// The git facts of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GitFacts {
     /// The top of the working tree, links resolved.
     pub top: PathBuf,
     /// The name of the working tree, if it is linked to another one (`git worktree`).
     pub worktree: Option<WorktreeName>,
-    /// The top of the main checkout that it is linked to; its own if it is linked to none, or to a repository without a checkout.
+    /// The top of the main checkout that it is linked to; its own top if it is not linked, or
+    /// linked to a repository without a checkout.
     pub main: PathBuf,
-    /// The address of `origin`, else of the first remote, after the user's `insteadOf`. A path is absolute.
+    /// The address of `origin`, else of the first remote, after the user's `insteadOf`. A path is
+    /// absolute.
     pub remote: Option<RemoteUrl>,
     /// The directory below the top of the working tree.
     pub directory: SubDirectory,
@@ -27,13 +32,10 @@ pub struct GitFacts {
     pub branch: Option<BranchName>,
 }
 
-/// What git says of `directory`. `None` if it is not there, in no working tree, or in one that cannot be read.
+/// Reads the facts of `directory`. `None` if it does not exist, or is in no readable working tree.
 pub fn read(directory: &Path) -> Option<GitFacts> {
     let directory = directory.canonicalize().ok()?;
-    // Not by the environment: ccsync may have been started from a hook of another repository.
-    let missing_checkout: [&Path; 0] = [];
-    let repo =
-        Repository::open_ext(&directory, RepositoryOpenFlags::empty(), missing_checkout).ok()?;
+    let repo = open(&directory)?;
     let top = repo.workdir()?.canonicalize().ok()?;
     let directory = below(&top, &directory)?;
     Some(GitFacts {
@@ -51,11 +53,16 @@ pub fn read(directory: &Path) -> Option<GitFacts> {
     })
 }
 
-/// The linked working trees of the repository at `top`; not more than a person can have.
+/// Opens the repository of a directory.
+fn open(directory: &Path) -> Option<Repository> {
+    // The environment is ignored: ccsync may be started from a hook of another repository.
+    let ceilings: [&Path; 0] = [];
+    Repository::open_ext(directory, RepositoryOpenFlags::empty(), ceilings).ok()
+}
+
+/// Lists the linked working trees of the repository at `top`, at most [`MAX_WORKTREES`].
 pub fn linked_worktrees(top: &Path) -> Vec<PathBuf> {
-    const MOST: usize = 64;
-    let missing_checkout: [&Path; 0] = [];
-    let Ok(repo) = Repository::open_ext(top, RepositoryOpenFlags::empty(), missing_checkout) else {
+    let Some(repo) = open(top) else {
         return Vec::new();
     };
     let Ok(names) = repo.worktrees() else {
@@ -65,28 +72,26 @@ pub fn linked_worktrees(top: &Path) -> Vec<PathBuf> {
         .iter()
         .flatten()
         .flatten()
-        .take(MOST)
+        .take(MAX_WORKTREES)
         .filter_map(|name| repo.find_worktree(name).ok());
     trees.map(|tree| tree.path().to_owned()).collect()
 }
 
-/// git keeps what belongs to a linked working tree in `worktrees/NAME` of the repository (gitrepository-layout(5)).
+/// Returns the name of a linked working tree. Git keeps its files in `worktrees/NAME` of the
+/// repository (gitrepository-layout(5)).
 fn worktree(repo: &Repository) -> Option<WorktreeName> {
     let name = repo.path().file_name().filter(|_| repo.is_worktree())?;
     WorktreeName::new(name.to_str()?).ok()
 }
 
-/// The top of the main checkout to which `directory` belongs, also from a linked worktree; `directory` itself where there is none. The client
-/// keeps its memory by that directory (client 2.1.329).
+/// Returns the top of the main checkout of `directory`, also from a linked worktree; without a
+/// repository, `directory` itself. The client's memory belongs to that directory (client 2.1.329).
 pub fn main_checkout(directory: &Path) -> PathBuf {
-    let missing_checkout: [&Path; 0] = [];
     let directory = directory
         .canonicalize()
         .unwrap_or_else(|_| directory.to_owned());
-    let repo = Repository::open_ext(&directory, RepositoryOpenFlags::empty(), missing_checkout);
-    repo.ok()
-        .and_then(|repo| main_of(&repo))
-        .unwrap_or(directory)
+    let main = open(&directory).and_then(|repo| main_of(&repo));
+    main.unwrap_or(directory)
 }
 
 fn main_of(repo: &Repository) -> Option<PathBuf> {

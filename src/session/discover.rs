@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::SessionError;
 use super::files::{ExternalDir, projects_dir, transcript_path};
 use super::local::LocalSession;
-use super::scan::{RefusedFile, Scan, list};
+use super::scan::{ProjectScan, RefusedFile, list};
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::sys::parallel::{in_order, useful_threads};
@@ -47,7 +47,7 @@ pub fn find_transcript(claude_dir: &Path, id: &SessionId) -> Option<PathBuf> {
     files.max().map(|(_, path)| path)
 }
 
-/// Finds every session below the client's directory. Without such a directory there is none.
+/// Finds every session below the client's directory. Without that directory, the result is empty.
 ///
 /// # Errors
 /// If `projects/` exists but cannot be listed. [`Discovery::refused`] names what cannot be read
@@ -82,7 +82,7 @@ fn scan_projects(
     projects: &[PathBuf],
     external: &[ExternalSessions],
     wanted: Filter<'_>,
-) -> Vec<Scan> {
+) -> Vec<ProjectScan> {
     let threads = useful_threads(projects.len(), PROJECTS_PER_THREAD);
     let mut scans = Vec::with_capacity(projects.len());
     in_order(
@@ -97,8 +97,8 @@ fn scan_projects(
     scans
 }
 
-fn scan_project(project: &Path, external: &[ExternalSessions], wanted: Filter<'_>) -> Scan {
-    let mut scan = Scan::default();
+fn scan_project(project: &Path, external: &[ExternalSessions], wanted: Filter<'_>) -> ProjectScan {
+    let mut scan = ProjectScan::default();
     scan.add_project(project, wanted);
     let mut sessions = std::mem::take(&mut scan.sessions);
     for session in &mut sessions {
@@ -108,7 +108,7 @@ fn scan_project(project: &Path, external: &[ExternalSessions], wanted: Filter<'_
             }
         }
     }
-    Scan { sessions, ..scan }
+    ProjectScan { sessions, ..scan }
 }
 
 /// Finds the files of a session whose transcript is not in `directory`: a pull was killed, or the
@@ -119,7 +119,7 @@ pub fn files_without_transcript(directory: &Path, id: &SessionId) -> Option<Loca
         directory: directory.to_owned(),
         files: BTreeMap::new(),
     };
-    let mut scan = Scan::default();
+    let mut scan = ProjectScan::default();
     scan.add_named_files(&mut session);
     for external in ExternalDir::ALL {
         scan.add_external(&mut session, external);

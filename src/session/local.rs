@@ -30,7 +30,8 @@ impl LocalSession {
         transcript_path(&self.directory, &self.id)
     }
 
-    /// Returns the name of the project directory; empty if it is not UTF-8 (the client writes ASCII).
+    /// Returns the name of the project directory; empty if it is not UTF-8 (the client writes
+    /// ASCII).
     pub fn directory_name(&self) -> &str {
         self.directory
             .file_name()

@@ -33,12 +33,12 @@ pub struct RefusedFile {
 
 /// The content of one project directory.
 #[derive(Default)]
-pub(super) struct Scan {
+pub(super) struct ProjectScan {
     pub(super) sessions: Vec<LocalSession>,
     pub(super) refused: Vec<RefusedFile>,
 }
 
-impl Scan {
+impl ProjectScan {
     /// Adds the `wanted` sessions of a project directory.
     pub(super) fn add_project(&mut self, directory: &Path, wanted: &dyn Fn(&SessionId) -> bool) {
         let entries = match list(directory) {

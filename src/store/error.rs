@@ -1,4 +1,4 @@
-//! The error of everything in this folder. Must not use anything but the formats' own errors.
+//! The error of everything in this folder, with its hints.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,65 +9,69 @@ use crate::domain::id::{CommitId, SessionId};
 use crate::sys::failure::{is_full, is_of_file_system};
 use crate::sys::fs::{PathError, path_hints};
 
-/// What can go wrong with the store.
+/// Maximum number of files in one comparison of trees. A few small trees that hold each other many
+/// times can stand for more files than fit on a disk.
+pub(super) const MAX_FILES: usize = 1 << 20;
+
+/// The store cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// libgit2 refused.
+    /// libgit2 failed.
     #[error("cannot use the store's git repository")]
     Git(#[from] git2::Error),
-    /// A file of git's is not what it was.
+    /// A file of git is damaged.
     #[error("damaged file `{}` in the store", path.display())]
     Damaged {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
-    /// The file system refused.
+    /// The file system refused an action.
     #[error("cannot {action} `{}`", path.display())]
     Io {
-        /// What was attempted.
+        /// A verb: `read`, `write`, `create`.
         action: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// The store has more files than this program reads.
-    #[error("the store has too many files")]
+    #[error("the store has too many files (limit {MAX_FILES})")]
     TooMany,
-    /// The store was written by a newer ccsync.
+    /// A newer ccsync wrote the store.
     #[error("the store has format {found}; this ccsync reads up to {}", FORMAT)]
     Newer {
         /// Its format version.
         found: u32,
     },
-    /// A file that describes the store or a machine is malformed.
+    /// A JSON file that belongs to no session is malformed.
     #[error("cannot read `{path}` in the store")]
     Malformed {
         /// Path inside the store.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         source: ManifestError,
     },
     /// A session's manifest is malformed, or from a newer ccsync.
     #[error("cannot read session {session} from the store")]
     Session {
-        /// Which session.
+        /// The session.
         session: SessionId,
-        /// What is wrong with it.
+        /// The reason.
         source: ManifestError,
     },
-    /// An object is not what its name says, or not of the kind it should be.
+    /// An object does not match its name, or has the wrong kind.
     #[error("damaged object {name} in the store")]
     Object {
         /// Its name in git.
         name: String,
     },
-    /// What lies on the branch of a lock is none.
+    /// The commit on the branch of a lock is not that of a lock.
     #[error("lock commit {} is invalid: {what}", commit.short())]
     Lock {
         /// The branch's commit.
         commit: CommitId,
-        /// What is wrong with it.
+        /// The reason.
         what: &'static str,
     },
     /// A segment that a manifest names is missing or has another size.
@@ -135,7 +139,7 @@ impl UserError for StoreError {
             Self::Malformed { path, .. } => {
                 format!("in the store's directory, see who wrote it with `git log -p -- {path}`")
             }
-            // The one who knows the store's directory says how it is fetched again.
+            // The caller knows the store's directory and says how to fetch it again.
             Self::Git(_) | Self::Damaged { .. } | Self::Object { .. } => return Vec::new(),
         };
         vec![hint]

@@ -74,22 +74,26 @@ impl Store {
             _ => Err(refused(what)),
         };
         let id = oid(commit)?;
-        require_size(id, MAX_OBJECT_BYTES, "it is missing or too large")?;
+        require_size(id, MAX_OBJECT_BYTES, "missing or too large")?;
         let found = self.repo.find_commit(id);
-        let found = found.map_err(|_| refused("it is no commit"))?;
+        let found = found.map_err(|_| refused("it is not a commit"))?;
         if found.parent_count() != 0 {
-            return Err(refused("it has a history"));
+            return Err(refused("it has a parent"));
         }
 
         let tree = found.tree_id();
-        require_size(tree, MAX_OBJECT_BYTES, "it holds too many files")?;
+        require_size(tree, MAX_OBJECT_BYTES, "it has too many files")?;
         let entries = read_tree(self.objects(), Some(tree))?;
         if entries.len() != 1 {
-            return Err(refused("it does not hold one file"));
+            return Err(refused("it does not have exactly one file"));
         }
         let file = entries.get(FILE_NAME).filter(|entry| entry.is_file());
-        let file = file.ok_or_else(|| refused("it does not hold a lock"))?;
-        require_size(file.oid, MAX_LOCK_BYTES, "its file is missing or too large")?;
+        let file = file.ok_or_else(|| refused("it has no lock file"))?;
+        require_size(
+            file.oid,
+            MAX_LOCK_BYTES,
+            "lock file is missing or too large",
+        )?;
         self.objects().read(ObjectType::Blob, file.oid)
     }
 

@@ -1,4 +1,4 @@
-//! Damaged files and directories are moved aside, so that they can be replaced and nothing of them is lost.
+//! Moving damaged files and directories aside, so that they can be replaced without a loss.
 
 use std::path::{Path, PathBuf};
 

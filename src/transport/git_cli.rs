@@ -15,7 +15,7 @@ use crate::domain::id::CommitId;
 use crate::domain::progress::{Phase, Progress};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::env::GitEnv;
-use crate::sys::process::{Output, ProcessError, Program};
+use crate::sys::process::{ProcessError, Program, ProgramOutput};
 use crate::sys::signal;
 
 use super::caller::{Caller, Command};
@@ -318,7 +318,7 @@ impl GitCli {
         }
     }
 
-    fn fetch_refs(&self, prune: &str, refspecs: &[String]) -> Result<Output, RemoteError> {
+    fn fetch_refs(&self, prune: &str, refspecs: &[String]) -> Result<ProgramOutput, RemoteError> {
         let options = [
             "--no-tags",
             "--no-write-fetch-head",
@@ -353,7 +353,11 @@ impl GitCli {
 
     /// Lists the references to recognise a missing branch. The message does not help:
     /// over ssh it is that of a broken connection.
-    fn why_not_fetched(&self, branch: &str, out: &Output) -> Result<Option<CommitId>, RemoteError> {
+    fn why_not_fetched(
+        &self,
+        branch: &str,
+        out: &ProgramOutput,
+    ) -> Result<Option<CommitId>, RemoteError> {
         let failed = self.failed("fetch", out);
         let worth_asking = matches!(
             failed,
@@ -425,7 +429,7 @@ impl GitCli {
         &self,
         updates: &[RefUpdate],
         bad: &[&PushedRef],
-        out: &Output,
+        out: &ProgramOutput,
     ) -> Result<PushOutcome, RemoteError> {
         // An atomic push also lists the other references, with an empty reason.
         let telling = |r: &&&PushedRef| !r.status.reason().starts_with("atomic ");
@@ -473,11 +477,11 @@ impl GitCli {
             .is_ok_and(|now| updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()))
     }
 
-    fn run(&self, command: &Command) -> Result<Output, RemoteError> {
+    fn run(&self, command: &Command) -> Result<ProgramOutput, RemoteError> {
         self.watch(&self.caller.program(command), command.phase)
     }
 
-    fn watch(&self, program: &Program, phase: Option<Phase>) -> Result<Output, RemoteError> {
+    fn watch(&self, program: &Program, phase: Option<Phase>) -> Result<ProgramOutput, RemoteError> {
         let Some((progress, phase)) = self.progress.as_deref().zip(phase) else {
             return program.run().map_err(|e| self.process_error(e));
         };
@@ -493,7 +497,7 @@ impl GitCli {
         result.map_err(|e| self.process_error(e))
     }
 
-    fn failed(&self, command: &'static str, out: &Output) -> RemoteError {
+    fn failed(&self, command: &'static str, out: &ProgramOutput) -> RemoteError {
         let remote = self.url.to_string();
         let said = self.said(&out.stderr);
         if let RemoteKind::Local(path) = self.url.kind()
@@ -533,7 +537,7 @@ impl GitCli {
     }
 
     fn no_directory(&self, path: &Path) -> RemoteError {
-        let said = GitSaid::new(&format!("there is no directory `{}`", path.display()));
+        let said = GitSaid::new(&format!("no directory `{}`", path.display()));
         RemoteError::Unreachable {
             remote: self.url.to_string(),
             why: Missing::Repository,
@@ -551,7 +555,7 @@ impl GitCli {
         })
     }
 
-    fn garbled(&self, what: &dyn fmt::Display, out: &Output) -> RemoteError {
+    fn garbled(&self, what: &dyn fmt::Display, out: &ProgramOutput) -> RemoteError {
         let what = self.url.redact(&what.to_string());
         RemoteError::Garbled {
             remote: self.url.to_string(),

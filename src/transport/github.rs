@@ -7,10 +7,8 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::domain::url::RemoteUrl;
-use crate::sys::process::{Output, ProcessError, Program};
+use crate::sys::process::{ProcessError, Program, ProgramOutput};
 
 mod answer;
 mod failure;
@@ -138,7 +136,7 @@ impl GitHub {
         Ok(self.run(&self.gh(&args))?.status.success())
     }
 
-    fn query(&self, query: &str, variables: &[(&str, &str)]) -> Result<Output, GitHubError> {
+    fn query(&self, query: &str, variables: &[(&str, &str)]) -> Result<ProgramOutput, GitHubError> {
         let mut program = self.gh(&["api", "graphql", "--raw-field", &format!("query={query}")]);
         for (name, value) in variables {
             program = program.args(["--raw-field", &format!("{name}={value}")]);
@@ -169,7 +167,7 @@ impl GitHub {
         other.into_iter().fold(program, Program::env_remove)
     }
 
-    fn run(&self, program: &Program) -> Result<Output, GitHubError> {
+    fn run(&self, program: &Program) -> Result<ProgramOutput, GitHubError> {
         program.run().map_err(|e| match e {
             ProcessError::NotFound { .. } => GitHubError::Missing,
             ProcessError::Interrupted(e) => e.into(),

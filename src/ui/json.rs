@@ -19,6 +19,12 @@ struct Document<'a, Body> {
     body: &'a Body,
 }
 
+#[derive(Serialize)]
+struct ErrorDocument<'a, Body> {
+    version: u32,
+    error: &'a Body,
+}
+
 /// The document of `command`, in one line. `body` must serialise as a map.
 ///
 /// # Errors
@@ -28,6 +34,18 @@ pub(crate) fn document(command: &str, body: &impl Serialize) -> Result<String, s
         version: VERSION,
         command,
         body,
+    })?;
+    Ok(escaped(&text))
+}
+
+/// The document of an error, in one line.
+///
+/// # Errors
+/// If it cannot be serialised: a mistake of ours.
+pub(crate) fn error(error: &impl Serialize) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(&ErrorDocument {
+        version: VERSION,
+        error,
     })?;
     Ok(escaped(&text))
 }

@@ -3,11 +3,13 @@
 //! Owns every byte this program prints. A reader that goes away (`ccsync list | head`) ends the printing, not the work:
 //! what was done is done, and the exit code still tells.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use serde::Serialize;
 
-use crate::ui::style;
+use crate::domain::error::ErrorKind;
+use crate::ui::{json, style};
 
 /// Where a line leads a width no terminal told.
 const WIDTH_OF_FILES: usize = 120;
@@ -27,6 +29,20 @@ pub(crate) struct OutputOptions {
     pub(crate) rows: Option<usize>,
     /// Leave out what needs nobody's attention.
     pub(crate) quiet: bool,
+    /// Print errors as JSON.
+    pub(crate) json: bool,
+}
+
+/// An error as it is printed.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorText {
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: String,
+    /// The outermost first.
+    pub(crate) causes: Vec<String>,
+    /// What to do, one line each.
+    pub(crate) hints: Vec<String>,
+    pub(crate) exit_code: u8,
 }
 
 /// Room for what is to be seen at a glance.
@@ -86,6 +102,11 @@ impl Output {
         self.options.quiet
     }
 
+    /// Returns true if errors are printed as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.options.json
+    }
+
     /// A line of what the command was asked for.
     ///
     /// # Errors
@@ -115,14 +136,19 @@ impl Output {
         }
     }
 
-    /// What went wrong, why (outermost cause first), and what to do about it. Never left out.
-    pub(crate) fn error(&mut self, message: &str, causes: &[String], hints: &[String]) {
+    /// Prints an error. Never left out.
+    pub(crate) fn error(&mut self, error: &ErrorText) {
+        if self.options.json {
+            let text = json::error(error).unwrap_or_else(|e| e.to_string());
+            return self.message(&text);
+        }
         self.message(&format!(
-            "{} {message}",
-            style::paint(style::ERROR, "error:")
+            "{} {}",
+            style::paint(style::ERROR, "error:"),
+            error.message
         ));
-        for (at, cause) in causes.iter().enumerate() {
-            let number = if causes.len() > 1 {
+        for (at, cause) in error.causes.iter().enumerate() {
+            let number = if error.causes.len() > 1 {
                 format!("{}: ", at + 1)
             } else {
                 "cause: ".to_owned()
@@ -133,7 +159,7 @@ impl Output {
                 cause.replace('\n', &format!("\n{indent}"))
             ));
         }
-        for hint in hints {
+        for hint in &error.hints {
             self.labelled_hint(hint);
         }
     }
@@ -163,7 +189,7 @@ fn put(stream: &mut dyn Write, line: &str) -> io::Result<bool> {
         .and_then(|()| stream.flush())
     {
         Ok(()) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(e) => Err(e),
     }
 }
@@ -199,6 +225,7 @@ pub(crate) mod capture {
             columns: Some(100),
             rows: None,
             quiet: false,
+            json: false,
         };
         let strip = |sink: &Sink| {
             Box::new(anstream::StripStream::new(
@@ -221,7 +248,7 @@ pub(crate) mod capture {
 mod tests {
     use super::*;
 
-    struct Failing(ErrorKind);
+    struct Failing(io::ErrorKind);
 
     impl Write for Failing {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -235,21 +262,28 @@ mod tests {
     #[test]
     fn output_closed_pipe_is_no_error_but_full_disk_is() {
         assert!(matches!(
-            put(&mut Failing(ErrorKind::BrokenPipe), "x"),
+            put(&mut Failing(io::ErrorKind::BrokenPipe), "x"),
             Ok(false)
         ));
-        assert!(put(&mut Failing(ErrorKind::StorageFull), "x").is_err());
+        assert!(put(&mut Failing(io::ErrorKind::StorageFull), "x").is_err());
     }
 
     #[test]
     fn output_error_is_followed_by_causes_and_hints() {
+        let text = |message: &str, causes: &[&str], hints: &[&str]| ErrorText {
+            kind: ErrorKind::Failed,
+            message: message.to_owned(),
+            causes: causes.iter().map(|&cause| cause.to_owned()).collect(),
+            hints: hints.iter().map(|&hint| hint.to_owned()).collect(),
+            exit_code: 1,
+        };
         let (out, err) = capture::captured(|output| {
-            output.error(
+            output.error(&text(
                 "cannot fetch",
-                &["first".to_owned(), "second\nmore".to_owned()],
-                &["type this".to_owned()],
-            );
-            output.error("cannot read", &["denied".to_owned()], &[]);
+                &["first", "second\nmore"],
+                &["type this"],
+            ));
+            output.error(&text("cannot read", &["denied"], &[]));
         });
         assert_eq!(out, "");
         insta::assert_snapshot!(err, @r"

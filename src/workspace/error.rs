@@ -48,20 +48,10 @@ pub enum SyncError {
     /// The user interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// The session was changed in this commit already; the next one adds to that.
-    #[error(transparent)]
-    ChangedAlready(#[from] ChangedAlready),
     /// What only one kind of command can meet.
     #[error(transparent)]
     Operation(Box<dyn UserError>),
 }
-
-/// A session has to wait for the next commit.
-#[derive(Debug, thiserror::Error)]
-#[error("session has to wait for the next commit")]
-pub struct ChangedAlready;
-
-impl UserError for ChangedAlready {}
 
 impl SyncError {
     fn cause(&self) -> &dyn UserError {
@@ -76,7 +66,6 @@ impl SyncError {
             Self::StoredData(e) => e,
             Self::Lookup(e) => e,
             Self::Interrupted(e) => e,
-            Self::ChangedAlready(e) => e,
             Self::Operation(e) => &**e,
         }
     }

@@ -10,9 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::checkouts::identity::portable;
-use crate::config::{Choice, Settings};
+use crate::config::{Settings, SyncRules};
 use crate::domain::id::SessionId;
-use crate::domain::pattern::{Matcher, ProjectNames, ProjectPattern, Subject};
+use crate::domain::pattern::{Matcher, PatternSubject, ProjectNames, ProjectPattern};
 use crate::domain::placeholder::Placeholders;
 use crate::domain::project::ProjectIdentity;
 use crate::domain::size::ByteSize;
@@ -57,7 +57,7 @@ impl fmt::Display for ExcludeReason {
             ),
             Self::OlderThan(days) => write!(
                 f,
-                "not active for {days} days: ccsync config set max_age none, or DAYS"
+                "not active for {days} days: ccsync config set push_max_age none, or DAYS"
             ),
         }
     }
@@ -94,11 +94,12 @@ pub(crate) struct ProjectDecision {
 
 impl ExcludeRules {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let Choice {
+        let SyncRules {
             include,
             exclude,
             max_size,
-            max_age,
+            push_max_age: max_age,
+            pull_max_age: _,
         } = &settings.sync;
         let compile = |pattern: &ProjectPattern| compile(pattern, &settings.placeholders);
         let exclude = exclude.iter();
@@ -157,9 +158,10 @@ impl ExcludeRules {
                 .exclude
                 .iter()
                 .any(|(_, matcher)| matcher.matches(&known_by_remote)),
-            ExcludeReason::NotIncluded => {
-                self.include.iter().all(|matcher| !matcher.asks_for_place())
-            }
+            ExcludeReason::NotIncluded => self
+                .include
+                .iter()
+                .all(|matcher| !matcher.depends_on_directory()),
             ExcludeReason::LargerThan(_) | ExcludeReason::OlderThan(_) => true,
         }
     }
@@ -219,11 +221,11 @@ fn spellings(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<Strin
     let text = pattern.as_str();
     let mut spellings = vec![text.to_owned()];
     let below = match pattern.subject() {
-        Subject::Directory => text.strip_prefix('~').map(|below| ("HOME", below)),
-        Subject::Placeholder => text
+        PatternSubject::Directory => text.strip_prefix('~').map(|below| ("HOME", below)),
+        PatternSubject::Placeholder => text
             .strip_prefix("{{")
             .and_then(|rest| rest.split_once("}}")),
-        Subject::Remote | Subject::Anywhere => None,
+        PatternSubject::Remote | PatternSubject::Anywhere => None,
     };
     if let Some((name, below)) = below
         && let Some(placeholder) = placeholders.get(name)
@@ -232,7 +234,7 @@ fn spellings(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<Strin
         let paths = std::iter::once(placeholder.directory.as_str()).chain(resolved);
         spellings.extend(paths.map(|path| format!("{}{below}", escape(path))));
     }
-    if pattern.subject() == Subject::Directory {
+    if pattern.subject() == PatternSubject::Directory {
         let resolved: Vec<String> = spellings.iter().filter_map(|s| resolve(s)).collect();
         spellings.extend(resolved);
     }

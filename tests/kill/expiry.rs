@@ -284,7 +284,7 @@ fn lock_show_keeps_record_of_lost_lock() {
         let (a, b) = env.pair_with_session();
         let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
         for (args, point) in [
-            (&["resume", ONE] as &[_], "the client has ended"),
+            (&["resume", ONE] as &[_], "Claude Code has ended"),
             (&["recover"], "a claim is written"),
         ] {
             let run = a
@@ -304,10 +304,7 @@ fn lock_show_keeps_record_of_lost_lock() {
             "{look:?}"
         );
         assert!(
-            b.end(child)
-                .success()
-                .stderr
-                .contains("the lock is given back"),
+            b.end(child).success().stderr.contains("lock released"),
             "b keeps its session"
         );
         agree(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);

@@ -75,7 +75,7 @@ fn resume_on_other_machine(world: &mut World, round: usize) {
         // So that the model is told where things are now: a note is written.
         world
             .b
-            .ccsync(["config", "set", "paths", "original"])
+            .ccsync(["config", "set", "localize", "never"])
             .success();
     }
     assert_resumes(world, "a");
@@ -104,7 +104,7 @@ fn crash_other_while_resumed(world: &mut World, _: usize) {
 }
 
 fn die(world: &mut World, machine: &str) {
-    let dies = ("CCSYNC_KILL_AT", "the client has ended".to_owned());
+    let dies = ("CCSYNC_KILL_AT", "Claude Code has ended".to_owned());
     assert_eq!(run(world, machine, &["resume", SESSION], &[dies]), None);
     assert_eq!(locks(world), [id(0)]);
 }

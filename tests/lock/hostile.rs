@@ -63,7 +63,7 @@ fn lock_hostile_branch_is_named_and_removable() {
             "nested",
             vec![("lock.json", blob(&nested), FILE)],
             0,
-            "not the JSON of a lock",
+            "invalid lock record",
         ),
         (
             "other",
@@ -81,25 +81,25 @@ fn lock_hostile_branch_is_named_and_removable() {
             "link",
             vec![("lock.json", blob("/etc/passwd"), 0o120_000)],
             0,
-            "does not hold a lock",
+            "has no lock file",
         ),
         (
             "submodule",
             vec![("lock.json", head, 0o160_000)],
             0,
-            "does not hold a lock",
+            "has no lock file",
         ),
         (
             "directory",
             vec![("lock.json", root, 0o040_000)],
             0,
-            "does not hold a lock",
+            "has no lock file",
         ),
         (
             "misnamed",
             vec![("Lock.json", blob(&good("misnamed")), FILE)],
             0,
-            "does not hold a lock",
+            "has no lock file",
         ),
         (
             "two",
@@ -108,14 +108,14 @@ fn lock_hostile_branch_is_named_and_removable() {
                 ("x", blob(""), FILE),
             ],
             0,
-            "does not hold one file",
+            "not have exactly one file",
         ),
-        ("empty", vec![], 0, "does not hold one file"),
+        ("empty", vec![], 0, "not have exactly one file"),
         (
             "history",
             vec![("lock.json", blob(&good("history")), FILE)],
             1,
-            "has a history",
+            "has a parent",
         ),
     ];
     for (session, entries, parents, _) in &cases {

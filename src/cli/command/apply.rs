@@ -1,4 +1,4 @@
-//! `ccsync apply`: settings and commands of other machines, looked at one by one.
+//! `ccsync apply`: shows settings and commands of other machines, and asks for approval.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
-use crate::extras::approval::{AppliedChanges, ProposedChange};
+use crate::extras::approval::{AppliedChanges, ProposedChange, apply, proposals};
 use crate::ui::format::count;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, paint};
@@ -35,14 +35,14 @@ pub(crate) struct ApplyArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1. With `--json` nothing is asked.
+/// JSON schema, version 1. With `--json`, ccsync does not ask.
 #[derive(Serialize)]
 struct ApplyDocument<'a> {
-    /// What waits for a yes.
+    /// Files that need approval.
     waiting: Vec<Waiting<'a>>,
     /// Files that were changed.
     applied: &'a [String],
-    /// Files that stay as they are here.
+    /// Files that stay as they are on this machine.
     kept: &'a [String],
     skipped: Vec<Skipped<'a>>,
 }
@@ -50,17 +50,17 @@ struct ApplyDocument<'a> {
 #[derive(Serialize)]
 struct Waiting<'a> {
     name: &'a str,
-    /// The machine it comes from.
+    /// The machine that the file comes from.
     from: &'a str,
-    /// What it is here; null: it is not here.
+    /// The text on this machine; null: there is no such file.
     here: Option<&'a str>,
-    /// What it would be; null: it would be removed.
+    /// The new text; null: the file would be removed.
     proposed: Option<&'a str>,
-    /// Its owner may run it here; only files of skills can be such.
+    /// The file on this machine is executable. Only files of skills can be.
     executable_here: bool,
-    /// Its owner could run it then.
+    /// The new file is executable.
     executable: bool,
-    /// This machine's own changes would be replaced.
+    /// Changes of this machine would be replaced.
     replaces_changes: bool,
 }
 
@@ -70,54 +70,31 @@ struct Skipped<'a> {
     reason: &'a str,
 }
 
-/// What is said of a proposal that is another one by the time of the answer.
-const CHANGED: &str = "it has changed since it was shown: look at it again";
+/// Reason for skipping a file that changed while the user was asked.
+const CHANGED: &str = "it changed after it was shown; review it again";
+
+/// The answers of the user.
+#[derive(Default)]
+struct Answers {
+    /// Changes that are approved, by their id.
+    yes: Vec<String>,
+    /// Changes that are rejected, by their id.
+    no: Vec<String>,
+    /// Names of all files in `yes` and `no`.
+    names: Vec<String>,
+    waiting: Vec<ProposedChange>,
+}
 
 pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliError> {
-    let mut proposals = crate::extras::approval::proposals(&app.context()?)?;
+    let mut proposals = proposals(&app.context()?)?;
     proposals.retain(|proposal| args.files.is_empty() || args.files.contains(&proposal.name));
-    let asks = !args.yes && !args.dry_run && !args.json.json && app.is_interactive();
-    let (mut yes, mut no, mut answered) = (Vec::new(), Vec::new(), Vec::new());
-    let mut waiting = Vec::new();
-    for proposal in proposals {
-        if !args.json.json {
-            app.print(&shown(&proposal))?;
-        }
-        let name = proposal.name.clone();
-        match if asks {
-            prompt::confirm("Take it over").map_err(CommandError::Terminal)?
-        } else {
-            None
-        } {
-            _ if args.yes => yes.push(proposal.id),
-            Some(true) => yes.push(proposal.id),
-            Some(false) => no.push(proposal.id),
-            None if asks => return Err(CommandError::Cancelled.into()),
-            None => {
-                waiting.push(proposal);
-                continue;
-            }
-        }
-        answered.push(name);
-    }
-    let mut decided = match (yes.is_empty(), no.is_empty()) {
-        (true, true) => AppliedChanges::default(),
-        _ => crate::extras::approval::apply(&app.context()?, &yes, &no)?,
-    };
-    let is_told = |name: &String| {
-        let mut skipped = decided.skipped.iter().map(|(name, _)| name);
-        decided.applied.contains(name)
-            || decided.kept.contains(name)
-            || skipped.any(|other| other == name)
-    };
-    answered.retain(|name| !is_told(name));
-    decided
-        .skipped
-        .extend(answered.into_iter().map(|name| (name, CHANGED.to_owned())));
+    let answers = collect_answers(args, proposals, app)?;
+    let decided = execute(&answers, app)?;
+
     if args.json.json {
-        app.print_json("apply", &document(&waiting, &decided))?;
+        app.print_json("apply", &document(&answers.waiting, &decided))?;
     } else {
-        let lines = summary(waiting.len() as u64, &decided);
+        let lines = summary(answers.waiting.len() as u64, &decided);
         app.print(&lines)?;
     }
     Ok(if decided.skipped.is_empty() {
@@ -127,8 +104,56 @@ pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliEr
     })
 }
 
+/// Shows each change and asks for approval, if there is a terminal to ask on.
+fn collect_answers(
+    args: &ApplyArgs,
+    proposals: Vec<ProposedChange>,
+    app: &mut App,
+) -> Result<Answers, CliError> {
+    let asks = !args.yes && !args.dry_run && !args.json.json && app.is_interactive();
+    let mut answers = Answers::default();
+    for proposal in proposals {
+        if !args.json.json {
+            app.print(&shown(&proposal))?;
+        }
+        if !args.yes && !asks {
+            answers.waiting.push(proposal);
+            continue;
+        }
+        let is_approved = args.yes || confirm_change()?;
+        answers.names.push(proposal.name);
+        let list = if is_approved {
+            &mut answers.yes
+        } else {
+            &mut answers.no
+        };
+        list.push(proposal.id);
+    }
+    Ok(answers)
+}
+
+fn confirm_change() -> Result<bool, CliError> {
+    let answer = prompt::confirm("Apply this change?").map_err(CommandError::Terminal)?;
+    Ok(answer.ok_or(CommandError::Cancelled)?)
+}
+
+/// Writes the approved changes. A change that is not the one that was shown is skipped.
+fn execute(answers: &Answers, app: &App) -> Result<AppliedChanges, CliError> {
+    if answers.names.is_empty() {
+        return Ok(AppliedChanges::default());
+    }
+    let mut decided = apply(&app.context()?, &answers.yes, &answers.no)?;
+    for name in &answers.names {
+        let is_skipped = decided.skipped.iter().any(|(skipped, _)| skipped == name);
+        if !is_skipped && !decided.applied.contains(name) && !decided.kept.contains(name) {
+            decided.skipped.push((name.clone(), CHANGED.to_owned()));
+        }
+    }
+    Ok(decided)
+}
+
 fn document<'a>(waiting: &'a [ProposedChange], decided: &'a AppliedChanges) -> ApplyDocument<'a> {
-    let waits = |proposal: &'a ProposedChange| Waiting {
+    let waiting = waiting.iter().map(|proposal| Waiting {
         name: &proposal.name,
         from: &proposal.from,
         here: proposal.here.as_deref(),
@@ -136,79 +161,70 @@ fn document<'a>(waiting: &'a [ProposedChange], decided: &'a AppliedChanges) -> A
         executable_here: proposal.executable_here,
         executable: proposal.executable,
         replaces_changes: proposal.replaces_changes,
-    };
+    });
+    let skipped = decided.skipped.iter();
     ApplyDocument {
-        waiting: waiting.iter().map(waits).collect(),
+        waiting: waiting.collect(),
         applied: &decided.applied,
         kept: &decided.kept,
-        skipped: decided
-            .skipped
-            .iter()
+        skipped: skipped
             .map(|(name, reason)| Skipped { name, reason })
             .collect(),
     }
 }
 
-/// A proposal as a person reads it.
+/// Returns the lines that show a change.
 fn shown(proposal: &ProposedChange) -> Vec<String> {
-    let what = match (&proposal.here, &proposal.proposed) {
-        (_, None) => "would be removed",
-        (None, Some(_)) => "would be new here",
-        (Some(_), Some(_)) => "would change",
+    let kind = match (&proposal.here, &proposal.proposed) {
+        (_, None) => "removal",
+        (None, Some(_)) => "new file",
+        (Some(_), Some(_)) => "change",
     };
     let (name, from) = (one_line(&proposal.name), one_line(&proposal.from));
-    let mut lines = vec![paint(HEADING, &format!("{name} of {from} {what}"))];
+    let mut lines = vec![paint(HEADING, &format!("{kind} from {from}: {name}"))];
     if proposal.replaces_changes {
-        lines.push(paint(
-            ATTENTION,
-            "  this machine has changed it as well: a yes replaces that, a no keeps it",
-        ));
+        let warning = "  this machine has changed the file, too: the change here would be replaced";
+        lines.push(paint(ATTENTION, warning));
     }
     match (proposal.executable_here, proposal.executable) {
-        (false, true) => lines.push(paint(ATTENTION, "  would be executable")),
+        (false, true) => lines.push(paint(ATTENTION, "  becomes executable")),
         (true, false) if proposal.proposed.is_some() => {
-            lines.push("  would no longer be executable".to_owned());
+            lines.push("  is no longer executable".to_owned());
         }
         _ => {}
     }
-    let text = |side: &Option<String>| side.clone().unwrap_or_default();
-    lines.extend(difference::lines(
-        &text(&proposal.here),
-        &text(&proposal.proposed),
-    ));
+    let here = proposal.here.as_deref().unwrap_or_default();
+    let proposed = proposal.proposed.as_deref().unwrap_or_default();
+    lines.extend(difference::lines(here, proposed));
     lines
 }
 
 fn summary(waiting: u64, decided: &AppliedChanges) -> Vec<String> {
-    let reason = |(name, reason): &(String, String)| {
-        paint(
-            ATTENTION,
-            &format!("not taken over: {}: {}", one_line(name), one_line(reason)),
-        )
-    };
-    let mut lines: Vec<String> = decided.skipped.iter().map(reason).collect();
+    let mut lines = Vec::new();
+    for (name, reason) in &decided.skipped {
+        let line = format!("{} skipped: {}", one_line(name), one_line(reason));
+        lines.push(paint(ATTENTION, &line));
+    }
     let counts = [
-        (decided.applied.len() as u64, "taken over"),
-        (decided.kept.len() as u64, "kept as here"),
+        (decided.applied.len() as u64, "applied"),
+        (decided.kept.len() as u64, "kept"),
         (decided.skipped.len() as u64, "skipped"),
     ];
-    let mut told: Vec<String> = counts
-        .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, word)| format!("{} {word}", count(*n, "file")))
+    let some = counts.into_iter().filter(|(n, _)| *n > 0);
+    let mut parts: Vec<String> = some
+        .map(|(n, what)| format!("{} {what}", count(n, "file")))
         .collect();
     if waiting > 0 {
-        let waits = if waiting == 1 { "waits" } else { "wait" };
-        told.push(format!(
-            "{} {waits} for a yes: ccsync apply on a terminal, or ccsync apply --yes",
+        let need = if waiting == 1 { "needs" } else { "need" };
+        parts.push(format!(
+            "{} {need} approval: ccsync apply on a terminal, or ccsync apply --yes",
             count(waiting, "file")
         ));
     }
-    lines.push(if told.is_empty() {
-        "apply: nothing to approve".to_owned()
-    } else {
-        format!("apply: {}", told.join(", "))
-    });
+    if parts.is_empty() {
+        parts.push("nothing to approve".to_owned());
+    }
+    lines.push(format!("apply: {}", parts.join(", ")));
     lines
 }
 

@@ -1,4 +1,4 @@
-//! `ccsync doctor`: everything this program needs, one line each, with what mends it.
+//! `ccsync doctor`: one line for everything that ccsync needs, with the fix of a problem.
 
 use serde::Serialize;
 
@@ -27,9 +27,9 @@ pub(crate) struct DoctorArgs {
 /// JSON schema, version 1.
 #[derive(Serialize)]
 struct DoctorDocument<'a> {
-    /// The worst verdict.
+    /// The most severe status.
     verdict: CheckStatus,
-    /// In the order in which they are shown. A name may occur more than once.
+    /// In the order of the output. A name can occur more than once.
     checks: &'a [Check],
 }
 
@@ -74,7 +74,7 @@ fn lines(checks: &[Check], quiet: bool) -> Vec<String> {
         table.row([
             Cell::new(verdict).style(style),
             Cell::new(check.name),
-            Cell::new(words(check)),
+            Cell::new(message(check)),
         ]);
     }
     let mut lines = table.lines(usize::MAX);
@@ -84,7 +84,8 @@ fn lines(checks: &[Check], quiet: bool) -> Vec<String> {
     lines
 }
 
-fn words(check: &Check) -> String {
+/// Returns the message of a check, with the fix.
+fn message(check: &Check) -> String {
     let words = one_line(&check.words);
     match &check.mend {
         Some(mend) => format!("{words}: {}", paint(HINT, &one_line(mend))),
@@ -93,15 +94,9 @@ fn words(check: &Check) -> String {
 }
 
 fn summary(checks: &[Check]) -> String {
-    let of = |verdict| {
-        checks
-            .iter()
-            .filter(|check| check.verdict == verdict)
-            .count() as u64
-    };
-    let (errors, warnings) = (of(CheckStatus::Error), of(CheckStatus::Warning));
-    match (errors, warnings) {
-        (0, 0) => "doctor: all is well".to_owned(),
+    let number = |verdict| checks.iter().filter(|c| c.verdict == verdict).count() as u64;
+    match (number(CheckStatus::Error), number(CheckStatus::Warning)) {
+        (0, 0) => "doctor: no problems".to_owned(),
         (0, n) => format!("doctor: {}", count(n, "warning")),
         (n, 0) => format!("doctor: {}", count(n, "error")),
         (n, m) => format!("doctor: {}, {}", count(n, "error"), count(m, "warning")),
@@ -146,7 +141,7 @@ mod tests {
         insta::assert_snapshot!(shown(&checks, true));
         assert_eq!(
             shown(&checks[..1], false).lines().last(),
-            Some("doctor: all is well")
+            Some("doctor: no problems")
         );
         assert_eq!(shown(&checks[..1], true), "");
     }

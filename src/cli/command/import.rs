@@ -1,4 +1,4 @@
-//! `ccsync import`: what claude-session-sync has stored, or a copy of the client's directory, comes into the store.
+//! `ccsync import`: adds the sessions of claude-session-sync, or of a copy of `~/.claude`.
 
 use clap::ValueHint;
 use serde::Serialize;
@@ -37,7 +37,8 @@ pub(crate) struct ImportArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1: the fields of [`ImportReport`], and the command for each of its proposals.
+/// JSON schema, version 1: the fields of [`ImportReport`], and the command
+/// for each of its proposals.
 #[derive(Serialize)]
 struct ImportDocument<'a> {
     #[serde(flatten)]
@@ -97,7 +98,7 @@ fn heading(report: &ImportReport) -> String {
     let kind = match report.layout {
         Layout::Shared => "a store of claude-session-sync",
         Layout::PerMachine => "a store of claude-session-sync with a copy for each machine",
-        Layout::Client => "a copy of the client's directory",
+        Layout::Client => "a copy of the directory of Claude Code",
     };
     let whose = match report.machines.len() {
         0 => String::new(),
@@ -112,7 +113,7 @@ fn heading(report: &ImportReport) -> String {
 
 fn left(file: &SkippedFile) -> String {
     format!(
-        "left where it is: {}: {}",
+        "not imported: {}: {}",
         one_line(&file.path),
         one_line(&file.reason)
     )
@@ -120,11 +121,11 @@ fn left(file: &SkippedFile) -> String {
 
 fn lock(lock: &ForeignLock) -> String {
     let machine = one_line(&lock.machine);
-    let since = one_line(lock.since.as_deref().unwrap_or("a time it does not say")).into_owned();
+    let since = one_line(lock.since.as_deref().unwrap_or("an unknown time")).into_owned();
     let over = if lock.expired {
         ", expired"
     } else {
-        ": end the session there, then import again"
+        ": exit the session there, then import again"
     };
     let line = format!(
         "locked at the source: {} by {machine} since {since}{over}",
@@ -145,16 +146,16 @@ fn hints(report: &ImportReport, app: &mut App) {
         };
         let name = one_line(&proposal.placeholder);
         app.out.hint(&format!(
-            "{whose} no directory for {name}: {}",
+            "{whose} no directory for {name}; to set it: `{}`",
             command(proposal)
         ));
     }
     if !report.report.dry_run && !report.report.sessions.is_empty() {
-        app.out.hint("to have them here: ccsync pull");
+        app.out.hint("to get them on this machine: `ccsync pull`");
     }
 }
 
-/// What gives the placeholder its directory.
+/// Returns the command that gives the placeholder its directory.
 fn command(proposal: &PlaceholderProposal) -> String {
     let name = one_line(&proposal.placeholder);
     let word = |text: &str| shell_word(Path::new(&*one_line(text)));

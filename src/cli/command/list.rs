@@ -1,4 +1,4 @@
-//! `ccsync list`: the sessions of this machine and of the store.
+//! `ccsync list`: sessions of this machine and of the store.
 
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
@@ -65,14 +65,14 @@ struct Row<'a> {
     project: Option<&'a str>,
     title: Option<&'a str>,
     last_activity: Option<String>,
-    /// The machine that last wrote it.
+    /// The machine that wrote it last.
     machine: Option<&'a str>,
     lines: u64,
     bytes: u64,
     here: bool,
     in_store: bool,
     fork_of: Option<&'a SessionId>,
-    /// Why the settings leave it out; null: they do not.
+    /// Why the settings exclude it; null: they do not.
     left_out: Option<String>,
 }
 
@@ -142,23 +142,23 @@ fn table(rows: &[SessionRow], now: DateTime<Utc>) -> Table {
             Cell::new(row.project.as_deref().map(project).unwrap_or_default()),
             Cell::new(row.last_activity.map(|t| age(t, now)).unwrap_or_default()),
             Cell::new(one_line(row.machine.as_deref().unwrap_or_default())),
-            Cell::new(place(row)).style(QUIET),
+            Cell::new(location(row)).style(QUIET),
             Cell::right(bytes(row.bytes)),
         ]);
     }
     table
 }
 
-fn place(row: &SessionRow) -> String {
-    let place = match (row.here, row.in_store) {
+fn location(row: &SessionRow) -> String {
+    let location = match (row.here, row.in_store) {
         (true, true) => "both",
         (true, false) => "here",
         (false, _) => "store",
     };
     if row.left_out.is_some() {
-        format!("{place}, excluded")
+        format!("{location}, excluded")
     } else {
-        place.to_owned()
+        location.to_owned()
     }
 }
 
@@ -210,12 +210,12 @@ mod tests {
         rows[0].project =
             Some("{{HOME}}/work/customers/a-rather-long-name/website/frontend".to_owned());
         rows[0].title =
-            Some("mend the login form of the shop for customers without a password".to_owned());
+            Some("fix the login form of the shop for customers without a password".to_owned());
         let lines = table(&rows, "2026-03-10T12:00:00Z".parse().unwrap()).lines(80);
         let line = anstream::adapter::strip_str(&lines[1]).to_string();
         assert_eq!(
             line,
-            "11111111  mend the login form o…  ~/wo…/frontend  1 h ago  laptop   both   34 kB"
+            "11111111  fix the login form of…  ~/wo…/frontend  1 h ago  laptop   both   34 kB"
         );
     }
 

@@ -1,4 +1,4 @@
-//! `ccsync log`: what happened to the store, or to one session.
+//! `ccsync log`: history of the store or of one session.
 
 use serde::Serialize;
 
@@ -39,11 +39,11 @@ pub(crate) struct LogArgs {
 }
 
 fn entries(text: &str) -> Result<usize, String> {
-    let number: usize = text.parse().map_err(|_| "it is no number".to_owned())?;
+    let number: usize = text.parse().map_err(|_| "not a number".to_owned())?;
     if number > 0 {
         Ok(number)
     } else {
-        Err("one entry is the least".to_owned())
+        Err("must be at least 1".to_owned())
     }
 }
 
@@ -63,20 +63,20 @@ pub(in crate::cli) fn run(args: &LogArgs, app: &mut App) -> Result<Exit, CliErro
     if args.json.json {
         app.print_json("log", &LogDocument { entries: &entries })?;
     } else if entries.is_empty() {
-        app.out.note("log: nothing is in the store yet");
+        app.out.note("log: the store is empty");
     } else {
         let width = app.out.width();
         let lines = if args.session.is_some() {
-            of_session(&entries, width)
+            session_lines(&entries, width)
         } else {
-            of_store(&entries, width)
+            store_lines(&entries, width)
         };
         app.print(&lines)?;
     }
     Ok(Exit::Done)
 }
 
-fn of_store(entries: &[LogEntry], width: usize) -> Vec<String> {
+fn store_lines(entries: &[LogEntry], width: usize) -> Vec<String> {
     entries
         .iter()
         .flat_map(|entry| commit(entry, width))
@@ -128,7 +128,7 @@ fn session(change: &SessionChange) -> Vec<Cell> {
         Change::Forked => ("added as a fork", GOOD),
         Change::Extended => ("extended", GOOD),
         Change::Removed => ("removed", ATTENTION),
-        Change::Unreadable => ("cannot be read", ATTENTION),
+        Change::Unreadable => ("unreadable", ATTENTION),
     };
     vec![
         Cell::new(short_id(change.session.as_str())).style(QUIET),
@@ -154,8 +154,8 @@ fn lines(added: i64) -> String {
     format!("{sign}{}", count(added.unsigned_abs(), "line"))
 }
 
-/// One line for each state.
-fn of_session(entries: &[LogEntry], width: usize) -> Vec<String> {
+/// Returns one line for each state.
+fn session_lines(entries: &[LogEntry], width: usize) -> Vec<String> {
     let mut rows = Table::new(0, 2);
     let heading = |text: &str| Cell::new(text).style(HEADING);
     let number = |text: &str| Cell::right(text).style(HEADING);
@@ -173,8 +173,8 @@ fn of_session(entries: &[LogEntry], width: usize) -> Vec<String> {
                 Change::Added => "first state".to_owned(),
                 Change::Forked => "first state of a fork".to_owned(),
                 Change::Removed => "removed".to_owned(),
-                Change::Unreadable => "cannot be read".to_owned(),
-                Change::Extended if change.lines_added == 0 => "files beside it".to_owned(),
+                Change::Unreadable => "unreadable".to_owned(),
+                Change::Extended if change.lines_added == 0 => "other files".to_owned(),
                 Change::Extended => lines(change.lines_added),
             };
             rows.row([

@@ -1,4 +1,4 @@
-//! `ccsync machine`: who uses the store, what this machine is called, and forgetting one that is gone.
+//! `ccsync machine`: lists machines, renames this one, removes others.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::ui::style::{HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
 use crate::ui::{json, prompt, sanitize};
 
-/// The column of names, which gives way on narrow screens.
+/// Column of names; it becomes narrower on a narrow screen.
 const NAME: usize = 1;
 
 /// List, rename or remove machines
@@ -71,9 +71,9 @@ enum MachineAction {
 #[derive(Serialize)]
 struct MachineDocument<'a> {
     machines: Vec<Row<'a>>,
-    /// What is wrong with machines that cannot be shown.
+    /// Machines whose file cannot be read, with the reason.
     unreadable: &'a [String],
-    /// Why the remote could not be asked, in which case all this is as it was when it last could.
+    /// Why the remote was not reached; everything is then as of the last fetch.
     unreached: Option<&'a str>,
 }
 
@@ -82,12 +82,12 @@ struct Row<'a> {
     id: &'a MachineId,
     name: &'a str,
     system: System,
-    /// The version that it used last.
+    /// Version of ccsync that it used last.
     ccsync: &'a str,
     last_push: Option<String>,
-    /// How many sessions it was the last to write.
+    /// Number of sessions that it wrote last.
     sessions: u64,
-    /// Sessions whose locks it holds.
+    /// Sessions that it has locked.
     locks: &'a [SessionId],
     this: bool,
 }
@@ -130,12 +130,12 @@ fn list(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
         machines
             .unreadable
             .iter()
-            .map(|why| format!("not read: {}", one_line(why))),
+            .map(|why| format!("cannot read a machine: {}", one_line(why))),
     );
     app.print(&lines)?;
     if let Some(reason) = &machines.unreached {
         app.out.attention(&format!(
-            "as of the last contact; {}",
+            "as of the last fetch: {}",
             sanitize::lines(reason)
         ));
     }
@@ -217,7 +217,7 @@ fn rename(names: &[String], json: &JsonFlag, app: &mut App) -> Result<Exit, CliE
             one_line(name)
         )])?;
     }
-    told(&remote, json, app)
+    remote_exit(&remote, json, app)
 }
 
 fn forget(
@@ -241,7 +241,7 @@ fn forget(
     } else {
         app.print(&[forgotten(&done)])?;
     }
-    told(&done.remote, json, app)
+    remote_exit(&done.remote, json, app)
 }
 
 fn ask(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
@@ -253,13 +253,13 @@ fn ask(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
         .into());
     }
     let live = found.locks.iter().filter(|lock| lock.is_live()).count() as u64;
-    let at_work = if force && live > 0 {
-        format!(", and take {} away", count(live, "live lock"))
+    let and_release = if force && live > 0 {
+        format!(" and release {}", count(live, "live lock"))
     } else {
         String::new()
     };
     let question = format!(
-        "Forget {} ({}){at_work}? Its {} stay",
+        "Forget {} ({}){and_release}? Its {} stay",
         one_line(&found.machine.name),
         short_id(found.machine.id.as_str()),
         count(found.machine.sessions, "session")
@@ -273,16 +273,16 @@ fn ask(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
 fn forgotten(done: &Forgotten) -> String {
     let locks = match done.locks.len() as u64 {
         0 => String::new(),
-        n => format!("; {} given back", count(n, "lock")),
+        n => format!("; {} released", count(n, "lock")),
     };
     format!(
-        "machine forget: {} is forgotten{locks}",
+        "machine forget: {} removed{locks}",
         one_line(&done.machine.name)
     )
 }
 
-/// Whether the others know of it, too.
-fn told(remote: &RemoteState, json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
+/// Says if the remote does not have the change yet, and returns the exit code.
+fn remote_exit(remote: &RemoteState, json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
     let RemoteState::Queued { reason, .. } = remote else {
         return Ok(Exit::Done);
     };

@@ -1,4 +1,4 @@
-//! `ccsync milestone`: names for states of the whole store.
+//! `ccsync milestone`: names states of the whole store.
 
 use serde::Serialize;
 
@@ -55,7 +55,7 @@ fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliErro
     }
     if let Some(reason) = &made.unreached {
         app.out.attention(&format!(
-            "what others have pushed lately may be missing: {}",
+            "the milestone may not include what other machines pushed recently: {}",
             one_line(reason)
         ));
     }
@@ -77,11 +77,11 @@ fn line(made: &MadeMilestone, wanted: &MilestoneName) -> String {
     let other = if name == wanted {
         String::new()
     } else {
-        format!(" (another machine was first with `{wanted}`)")
+        format!(" (another machine has used `{wanted}`)")
     };
     let sessions = count(*sessions, "session");
     format!(
-        "milestone: `{name}`{other} is {} with {sessions}{}",
+        "milestone: `{name}`{other} is commit {} with {sessions}{}",
         commit.short(),
         remote(&made.remote, false)
     )
@@ -92,7 +92,7 @@ fn list(json: bool, app: &mut App) -> Result<Exit, CliError> {
     if json {
         app.print_json("milestone", &MilestoneDocument { milestones })?;
     } else if milestones.is_empty() {
-        app.out.note("milestone: there are none");
+        app.out.note("no milestones");
     } else {
         let lines = table(&milestones).lines(app.out.width());
         app.print(&lines)?;

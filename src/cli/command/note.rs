@@ -1,4 +1,4 @@
-//! `ccsync note`: a person leaves a note for the other machines.
+//! `ccsync note`: leaves a note for the other machines.
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;

@@ -1,4 +1,4 @@
-//! `ccsync notes`: the notes that the store keeps.
+//! `ccsync notes`: lists the notes of the store.
 
 use serde::Serialize;
 
@@ -45,15 +45,11 @@ pub(in crate::cli) fn run(args: &NotesArgs, app: &mut App) -> Result<Exit, CliEr
         return Ok(Exit::Done);
     }
     if kept.is_empty() {
-        app.out.note("notes: there are none");
+        app.out.note("no notes");
     }
     let now = app.clock.now();
     for note in &kept {
-        let marks = if note.own || note.seen {
-            ""
-        } else {
-            " (not shown yet)"
-        };
+        let marks = if note.own || note.seen { "" } else { " (new)" };
         let lines = notes::one(&note.note, marks, now, app.out.width(), None);
         app.print(&lines)?;
     }

@@ -1,4 +1,4 @@
-//! `ccsync pull`: what is new on the remote comes to the store, and to where the client looks for it.
+//! `ccsync pull`: fetches, and writes sessions to where Claude Code looks for them.
 
 use super::init;
 use crate::cli::app::App;

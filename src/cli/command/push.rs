@@ -1,4 +1,4 @@
-//! `ccsync push`: what is new on this machine goes to the store and to the remote.
+//! `ccsync push`: stores what is new on this machine and sends it to the remote.
 
 use super::init;
 use crate::cli::app::App;

@@ -1,4 +1,4 @@
-//! `ccsync repair`: a healed copy of a damaged session.
+//! `ccsync repair`: makes a repaired copy of a damaged session.
 
 use clap::ValueHint;
 use std::path::{Path, PathBuf};
@@ -61,36 +61,33 @@ fn lines(report: &RepairReport) -> Vec<String> {
         lines.extend(file.findings.iter().take(MAX_FINDINGS).map(finding));
         if file.findings.len() > MAX_FINDINGS {
             lines.push(format!(
-                "  … and {} more: --json lists them",
+                "  … and {} more (all of them: --json)",
                 file.findings.len() - MAX_FINDINGS
             ));
         }
     }
     if let Some(pid) = report.running {
         let note = format!(
-            "the session is running here (process {pid}): what its client writes from now on is not looked at"
+            "the session is open in Claude Code (process {pid}): later records are not repaired"
         );
         lines.push(paint(ATTENTION, &note));
     }
     match &report.copy {
-        None => lines.push(format!(
-            "repair: {}: there is nothing to repair",
-            report.session
-        )),
-        Some(copy) => lines.extend(copied(report, copy)),
+        None => lines.push(format!("repair: {}: nothing to repair", report.session)),
+        Some(copy) => lines.extend(copy_lines(report, copy)),
     }
     lines
 }
 
-fn copied(report: &RepairReport, copy: &HealedCopy) -> Vec<String> {
+fn copy_lines(report: &RepairReport, copy: &HealedCopy) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(fragments) = &copy.fragments {
-        lines.push(format!("what is no record is kept in {}", path(fragments)));
+        lines.push(format!("removed fragments are in {}", path(fragments)));
     }
     let made = if copy.was_there {
-        "the healed copy was made before"
+        "the repaired copy of an earlier run"
     } else {
-        "the healed copy"
+        "the repaired copy"
     };
     let size = format!("{}, {}", count(copy.lines, "line"), bytes(copy.bytes));
     let repairs = count(report.repairs(), "repair");
@@ -123,30 +120,28 @@ fn finding(finding: &Finding) -> String {
                 ""
             };
             format!(
-                "a fragment of {} was taken out: {text}{more}",
+                "fragment of {} removed: {text}{more}",
                 count(*bytes, "byte")
             )
         }
-        LineDamage::Glued { records } => format!("{records} records on one line were parted"),
-        LineDamage::Zeros { bytes } => format!("{} taken out", count(*bytes, "zero byte")),
-        LineDamage::Unterminated => "the last line got its line end".to_owned(),
+        LineDamage::Glued { records } => format!("{records} records on one line split"),
+        LineDamage::Zeros { bytes } => format!("{} removed", count(*bytes, "zero byte")),
+        LineDamage::Unterminated => "line end added to the last line".to_owned(),
         LineDamage::Relinked { record, from, to } => {
-            format!("{record}: its parent {from} is missing; it now follows {to}")
+            format!("{record}: its parent {from} is missing; now follows {to}")
         }
         LineDamage::Doubled { record, first } => {
-            format!("{record}: repeats line {first}, taken out")
+            format!("{record}: repeats line {first}; removed")
         }
         LineDamage::Conflicting { record, first } => {
             format!(
-                "{record}: line {first} has this id and other content; both stay, the client goes by the later one"
+                "{record}: line {first} has this id and other content; both kept, the later one counts"
             )
         }
         LineDamage::Rootless { record } => {
-            format!(
-                "{record}: its parent is missing, and nothing of its chain is before it; it stays"
-            )
+            format!("{record}: its parent is missing, and its chain has no record before it; kept")
         }
-        LineDamage::NoUtf8 => "bytes that are no UTF-8; they stay".to_owned(),
+        LineDamage::NoUtf8 => "invalid UTF-8; kept".to_owned(),
     };
     format!("  line {}: {}", finding.line, one_line(&what))
 }
@@ -232,7 +227,7 @@ mod tests {
         };
         assert_eq!(
             shown(&healthy),
-            "repair: 11111111-0000-4000-8000-000000000001: there is nothing to repair"
+            "repair: 11111111-0000-4000-8000-000000000001: nothing to repair"
         );
     }
 

@@ -1,4 +1,4 @@
-//! `ccsync restore`: earlier states of sessions, from the history of the store.
+//! `ccsync restore`: restores earlier states of sessions from the history of the store.
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
@@ -73,7 +73,7 @@ pub(in crate::cli) fn run(args: &RestoreArgs, app: &mut App) -> Result<Exit, Cli
                 ..request.clone()
             },
         )?;
-        if plan.sessions.len() + files_put_back(&plan) > MAX_UNCONFIRMED {
+        if plan.sessions.len() + restored_extras(&plan) > MAX_UNCONFIRMED {
             ask(&plan, app)?;
         }
     }
@@ -122,15 +122,15 @@ fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
     lines(plan, height.saturating_sub(2), app.out.width())
         .iter()
         .for_each(|line| app.out.note(line));
-    let question = format!("Put {} back?", what_changes(plan));
+    let question = format!("Restore {}?", what_changes(plan));
     match prompt::confirm(&question).map_err(CommandError::Terminal)? {
         Some(true) => Ok(()),
         _ => Err(CommandError::Cancelled.into()),
     }
 }
 
-/// How many files beside sessions are put back.
-fn files_put_back(report: &RestoreReport) -> usize {
+/// Returns the number of restored extras.
+fn restored_extras(report: &RestoreReport) -> usize {
     let files = report.extras.iter().flat_map(|bundle| &bundle.files);
     files
         .filter(|file| file.outcome == ExtraOutcome::PutBack)
@@ -138,16 +138,16 @@ fn files_put_back(report: &RestoreReport) -> usize {
 }
 
 fn what_changes(plan: &RestoreReport) -> String {
-    let files = count(files_put_back(plan) as u64, "file");
+    let extras = count(restored_extras(plan) as u64, "extra");
     let sessions = count(plan.sessions.len() as u64, "session");
-    match (plan.sessions.len(), files_put_back(plan)) {
+    match (plan.sessions.len(), restored_extras(plan)) {
         (_, 0) => sessions,
-        (0, _) => format!("{files} beside sessions"),
-        _ => format!("{sessions} and {files} beside sessions"),
+        (0, _) => extras,
+        _ => format!("{sessions} and {extras}"),
     }
 }
 
-/// What was done, in one screen.
+/// Returns the report, which fits one screen.
 fn lines(report: &RestoreReport, height: usize, width: usize) -> Vec<String> {
     let mut table = Table::new(2, 1);
     report
@@ -161,7 +161,7 @@ fn lines(report: &RestoreReport, height: usize, width: usize) -> Vec<String> {
                 at + 1,
                 paint(
                     ATTENTION,
-                    &format!("            what was said only here is kept as {fork}"),
+                    &format!("            what only this machine had is kept as {fork}"),
                 ),
             );
         }
@@ -188,7 +188,7 @@ fn lines(report: &RestoreReport, height: usize, width: usize) -> Vec<String> {
         .iter()
         .flat_map(|bundle| extras::lines(bundle, report.dry_run, false))
         .collect();
-    shown.extend(at_most(files, room, "files beside sessions"));
+    shown.extend(at_most(files, room, "extras"));
     shown.push(summary(report));
     shown
 }
@@ -197,8 +197,8 @@ fn row(session: &RestoredSession, would: bool) -> Vec<Cell> {
     let what = match (&session.fork, would) {
         (Some(fork), false) => format!("is {}", short_id(fork.as_str())),
         (Some(fork), true) => format!("would become {}", short_id(fork.as_str())),
-        (None, false) => "put back".to_owned(),
-        (None, true) => "would be put back".to_owned(),
+        (None, false) => "restored".to_owned(),
+        (None, true) => "would be restored".to_owned(),
     };
     let turns = session
         .turns
@@ -223,20 +223,20 @@ fn row(session: &RestoredSession, would: bool) -> Vec<Cell> {
 fn summary(report: &RestoreReport) -> String {
     let mut counts = Vec::new();
     let what = if report.dry_run {
-        "to be put back"
+        "to be restored"
     } else {
-        "put back"
+        "restored"
     };
     let all = [
         (report.sessions.len() as u64, what),
-        (report.unchanged, "as then already"),
-        (report.newer, "newer, left as they are"),
+        (report.unchanged, "unchanged"),
+        (report.newer, "newer, kept"),
         (
-            files_put_back(report) as u64,
+            restored_extras(report) as u64,
             if report.dry_run {
-                "beside sessions to be put back"
+                "extras to be restored"
             } else {
-                "beside sessions put back"
+                "extras restored"
             },
         ),
         (report.skipped.len() as u64, "skipped"),
@@ -261,11 +261,11 @@ fn summary(report: &RestoreReport) -> String {
     )
 }
 
-/// What may come next.
+/// Suggests the next command.
 fn hint(report: &RestoreReport, app: &mut App) {
-    if !report.dry_run && files_put_back(report) > 0 {
+    if !report.dry_run && restored_extras(report) > 0 {
         app.out.hint(
-            "the next push sends what was put back beside sessions to the other machines; to take it back: ccsync undo",
+            "the next push sends the restored extras to the other machines; to revert: `ccsync undo`",
         );
     }
     match report.sessions.as_slice() {
@@ -274,10 +274,12 @@ fn hint(report: &RestoreReport, app: &mut App) {
             RestoredSession {
                 fork: Some(fork), ..
             },
-        ] => app.out.hint(&format!("ccsync resume {fork}")),
+        ] => app
+            .out
+            .hint(&format!("to continue it: `ccsync resume {fork}`")),
         [one] if one.lines_fewer > 0 => {
             app.out.hint(&format!(
-                "what came later is in the store: ccsync pull {}",
+                "the later state is in the store: `ccsync pull {}`",
                 one.session
             ));
         }

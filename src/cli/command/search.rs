@@ -1,4 +1,4 @@
-//! `ccsync search`: where something was said, on any machine.
+//! `ccsync search`: finds text in the sessions of all machines.
 
 use serde::Serialize;
 
@@ -55,11 +55,11 @@ pub(crate) struct SearchArgs {
 /// JSON schema, version 1.
 #[derive(Serialize)]
 struct SearchDocument<'a> {
-    /// How many sessions were searched.
+    /// Number of sessions that were searched.
     searched: u64,
-    /// Those in which something was found, the most recent first.
+    /// Sessions with hits, the most recent first.
     sessions: Vec<Session>,
-    /// Those that could not be searched, or not all of them.
+    /// Sessions that could not be searched completely.
     unreadable: Vec<UnreadableRow<'a>>,
 }
 
@@ -69,15 +69,15 @@ struct Session {
     /// Portable path.
     project: Option<String>,
     title: Option<String>,
-    /// The machine that last wrote it.
+    /// The machine that wrote it last.
     machine: Option<String>,
     last_activity: Option<String>,
     fork_of: Option<SessionId>,
     /// The first ones.
     hits: Vec<HitRow>,
-    /// How many more there are, up to 100.
+    /// Number of further hits, up to 100.
     more: u64,
-    /// There may be more than that.
+    /// There can be more hits than that.
     truncated: bool,
 }
 
@@ -87,12 +87,12 @@ struct HitRow {
     who: &'static str,
     /// The tool that was called.
     tool: Option<String>,
-    /// Whether it was said to or by a sub-agent.
+    /// In a message to or from a sub-agent.
     agent: bool,
     time: Option<String>,
-    /// The line, or of a long one the part around the first place.
+    /// The line; of a long line, the part around the first match.
     text: String,
-    /// Where in `text`: first byte, byte after the last.
+    /// Matches in `text`: first byte, byte after the last.
     marks: Vec<(usize, usize)>,
 }
 
@@ -105,9 +105,9 @@ struct UnreadableRow<'a> {
 pub(in crate::cli) fn run(args: &SearchArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = request(args);
     let (report, sessions) = if args.json.json {
-        collected(&request, app)?
+        collect(&request, app)?
     } else {
-        (printed(&request, app)?, Vec::new())
+        (print_hits(&request, app)?, Vec::new())
     };
     if args.json.json {
         let row = |one| UnreadableRow::of(one);
@@ -153,7 +153,7 @@ fn request(args: &SearchArgs) -> SearchRequest {
     }
 }
 
-/// Nothing found is 1, as of `grep`; but where something could not be searched, nobody knows.
+/// Nothing found is 1, as in `grep`, but only if every session was searched.
 fn exit(report: &SearchReport) -> Exit {
     match (report.unreadable.is_empty(), report.found) {
         (false, _) => Exit::Skipped,
@@ -162,8 +162,8 @@ fn exit(report: &SearchReport) -> Exit {
     }
 }
 
-/// Prints what is found as it is found.
-fn printed(request: &SearchRequest, app: &mut App) -> Result<SearchReport, CliError> {
+/// Searches, and prints hits at once.
+fn print_hits(request: &SearchRequest, app: &mut App) -> Result<SearchReport, CliError> {
     let now = app.clock.now();
     let ctx = app.context()?;
     let mut out = app.secondary_output();
@@ -180,7 +180,8 @@ fn printed(request: &SearchRequest, app: &mut App) -> Result<SearchReport, CliEr
     failed.map_or(Ok(report), |e| Err(CommandError::Stdout(e).into()))
 }
 
-fn collected(request: &SearchRequest, app: &App) -> Result<(SearchReport, Vec<Session>), CliError> {
+/// Searches, and returns all hits.
+fn collect(request: &SearchRequest, app: &App) -> Result<(SearchReport, Vec<Session>), CliError> {
     let mut sessions = Vec::new();
     let report = crate::browse::search::run::search(&app.context()?, request, &mut |found| {
         sessions.push(Session::of(found));

@@ -1,4 +1,4 @@
-//! `ccsync show`: a session's conversation.
+//! `ccsync show`: prints a conversation.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -45,22 +45,22 @@ enum Format {
     Json,
 }
 
-/// JSON schema, version 1. `turns` follows, a list of [`TurnRow`], one on each line.
+/// JSON schema, version 1. A list `turns` of [`TurnRow`] follows, one on each line.
 #[derive(Serialize)]
 struct ShowDocument<'a> {
     session: &'a SessionId,
     /// Portable path.
     project: Option<&'a str>,
     title: Option<&'a str>,
-    /// The machine that last wrote it.
+    /// The machine that wrote it last.
     machine: Option<&'a str>,
     last_activity: Option<String>,
     fork_of: Option<&'a SessionId>,
     /// `store` or `here`.
     source: &'static str,
-    /// How many sub-agents worked for it.
+    /// Number of sub-agents.
     agents: u64,
-    /// How many turns are left out before the first.
+    /// Number of turns before the first one shown.
     left_out: u64,
 }
 
@@ -99,13 +99,13 @@ pub(in crate::cli) fn run(args: &ShowArgs, app: &mut App) -> Result<Exit, CliErr
     }
 }
 
-/// A conversation on its way to standard output.
+/// Prints a conversation part by part.
 struct Printing {
     out: Output,
     format: Format,
-    /// Of the terminal, if it is one.
+    /// Width of the terminal, if there is one.
     width: Option<usize>,
-    /// Turns still to come.
+    /// Number of turns that are still to be printed.
     left: u64,
 }
 

@@ -1,9 +1,9 @@
-//! `ccsync start`: a new session, locked and backed up from its beginning.
+//! `ccsync start`: starts a new session with a lock and backups.
 
 use clap::ValueHint;
 use std::path::PathBuf;
 
-use super::resume::{ResumeError, RunArgs, begin, run_client, take_or_go_on_alone};
+use super::resume::{ResumeError, RunArgs, begin, run_client, take_if_reachable};
 use crate::cli::app::{App, current_dir};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -17,7 +17,7 @@ use crate::workspace::exclusion::directory_exclude_reason;
 /// they are pushed and the lock is released. The exit code is that of Claude Code.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StartArgs {
-    /// Where to run Claude Code [default: the current directory]
+    /// Directory to run Claude Code in [default: the current directory]
     #[arg(value_hint = ValueHint::DirPath)]
     directory: Option<PathBuf>,
     #[command(flatten)]
@@ -37,12 +37,12 @@ pub(in crate::cli) fn run(args: &StartArgs, app: &mut App) -> Result<Exit, CliEr
     if let Some(why) = directory_exclude_reason(&app.context()?, &directory) {
         return Err(ResumeError::DirectoryLeftOut { directory, why }.into());
     }
-    // The client takes an id that was chosen for it, so that the lock is there before the first turn.
+    // The id is chosen here, so that the lock exists before the first turn.
     let session: SessionId = uuid::Uuid::new_v4()
         .to_string()
         .parse()
         .map_err(CliError::internal)?;
-    let locked = take_or_go_on_alone(&session, args.run.offline, app)?;
+    let locked = take_if_reachable(&session, args.run.offline, app)?;
     let conversation = Conversation::New(&session);
     let launch = Launch {
         conversation,

@@ -1,4 +1,4 @@
-//! `ccsync status`: where this machine stands. Works offline.
+//! `ccsync status`: what is to be pushed or pulled. Works offline.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -30,10 +30,10 @@ pub(crate) struct StatusArgs {
 #[derive(Serialize)]
 struct StatusDocument<'a> {
     machine: &'a str,
-    /// Without its secrets.
+    /// Without passwords and tokens.
     remote: &'a str,
     store: String,
-    /// Head of the store.
+    /// Newest commit of the store.
     head: Option<&'a CommitId>,
     /// Commits that are not on the remote yet.
     queued_commits: u64,
@@ -42,11 +42,11 @@ struct StatusDocument<'a> {
     sessions_in_store: u64,
     to_push: &'a [SessionReport],
     to_pull: &'a [SessionReport],
-    /// What the settings leave out.
+    /// Sessions that the settings exclude.
     excluded: &'a [SessionReport],
     beside_to_push: &'a [BundleReport],
     beside_to_pull: &'a [BundleReport],
-    /// Sessions that a client on this machine has open.
+    /// Sessions that are open in Claude Code on this machine.
     running: &'a [SessionId],
     machines: Vec<Machine<'a>>,
 }
@@ -98,16 +98,16 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     lines.extend(sessions("to pull", &status.to_pull, width));
     lines.extend(excluded(&status.excluded));
     for (heading, bundles) in [
-        ("beside sessions, to push", &status.beside_to_push),
-        ("beside sessions, to pull", &status.beside_to_pull),
+        ("extras to push", &status.beside_to_push),
+        ("extras to pull", &status.beside_to_pull),
     ] {
-        let told: Vec<String> = bundles
+        let files: Vec<String> = bundles
             .iter()
             .flat_map(|bundle| extras::lines(bundle, true, false))
             .collect();
-        if !told.is_empty() {
+        if !files.is_empty() {
             lines.push(paint(HEADING, heading));
-            lines.extend(told.into_iter().map(|line| format!("  {line}")));
+            lines.extend(files.into_iter().map(|line| format!("  {line}")));
         }
     }
     lines.push(summary(status));
@@ -124,11 +124,11 @@ fn facts(status: &Status, now: DateTime<Utc>) -> Table {
     fact("remote", &status.remote);
     fact("store", &status.store.to_string_lossy());
     fact(
-        "head",
+        "commit",
         status
             .head
             .as_ref()
-            .map_or("nothing stored yet", CommitId::short),
+            .map_or("the store is empty", CommitId::short),
     );
     fact("last push", &when(status.last_push));
     fact(
@@ -169,12 +169,12 @@ fn sessions(heading: &str, sessions: &[SessionReport], width: usize) -> Vec<Stri
 
 fn summary(status: &Status) -> String {
     let (push, pull) = (status.to_push.len() as u64, status.to_pull.len() as u64);
-    let mut waits = Vec::new();
+    let mut parts = Vec::new();
     if push > 0 {
-        waits.push(format!("{} to push", count(push, "session")));
+        parts.push(format!("{} to push", count(push, "session")));
     }
     if pull > 0 {
-        waits.push(format!("{} to pull", count(pull, "session")));
+        parts.push(format!("{} to pull", count(pull, "session")));
     }
     for (bundles, what) in [
         (&status.beside_to_push, "push"),
@@ -191,19 +191,16 @@ fn summary(status: &Status) -> String {
         };
         let n = files.filter(|file| moves(&file.outcome)).count() as u64;
         if n > 0 {
-            waits.push(format!("{} beside sessions to {what}", count(n, "file")));
+            parts.push(format!("{} to {what}", count(n, "extra")));
         }
     }
     if status.queued_commits > 0 {
-        waits.push(format!(
-            "{} not on the remote yet",
-            count(status.queued_commits, "commit")
-        ));
+        parts.push(format!("{} queued", count(status.queued_commits, "commit")));
     }
-    if waits.is_empty() {
+    if parts.is_empty() {
         "status: nothing to push or pull".to_owned()
     } else {
-        format!("status: {}", waits.join(", "))
+        format!("status: {}", parts.join(", "))
     }
 }
 

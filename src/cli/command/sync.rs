@@ -25,7 +25,8 @@ pub(crate) struct SyncArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1: each of `pull` and `push` has the fields of [`Report`]; `pull` is null if it failed.
+/// JSON schema, version 1: `pull` and `push` have the fields of [`Report`]. `pull` is null if the
+/// pull failed.
 #[derive(Serialize)]
 struct SyncDocument<'a> {
     pull: Option<&'a Report>,
@@ -51,7 +52,7 @@ pub(in crate::cli) fn run(args: &SyncArgs, app: &mut App) -> Result<Exit, CliErr
     Ok(pulled.max_severity(app.print_report_within("push", &push, false, half(app))?))
 }
 
-/// Both reports together fill one screen at most.
+/// Returns half of the screen, so that both reports fit.
 fn half(app: &App) -> Screen {
     let screen = app.out.screen();
     Screen {
@@ -60,7 +61,7 @@ fn half(app: &App) -> Screen {
     }
 }
 
-/// The pull half. A remote that cannot be reached is told, but does not keep the push from committing.
+/// Pulls. A remote that cannot be reached is reported, and does not prevent the push.
 fn pull(args: &SyncArgs, app: &mut App) -> Result<(Option<Report>, Exit), CliError> {
     let request = PullRequest {
         dry_run: args.dry_run,

@@ -1,4 +1,4 @@
-//! `ccsync undo`: what the last pull replaced comes back.
+//! `ccsync undo`: reverts the last pull or restore.
 
 use std::path::PathBuf;
 
@@ -64,13 +64,13 @@ impl From<Undone> for UndoDocument {
 
 fn lines(undone: Option<&Undone>, now: DateTime<Utc>) -> Vec<String> {
     let Some(undone) = undone else {
-        return vec!["undo: there is no pull to undo".to_owned()];
+        return vec!["undo: nothing to undo".to_owned()];
     };
     let shown = |path: &PathBuf| one_line(&path.to_string_lossy()).into_owned();
     let mut lines: Vec<String> = undone
         .restored
         .iter()
-        .map(|path| format!("  put back  {}", shown(path)))
+        .map(|path| format!("  restored  {}", shown(path)))
         .collect();
     lines.extend(
         undone
@@ -80,19 +80,19 @@ fn lines(undone: Option<&Undone>, now: DateTime<Utc>) -> Vec<String> {
     );
     lines.extend(undone.kept.iter().map(|kept| {
         format!(
-            "  left      {}: {}",
+            "  kept      {}: {}",
             shown(&kept.path),
             one_line(&kept.reason)
         )
     }));
     let counts = [
-        (undone.restored.len(), "put back"),
+        (undone.restored.len(), "restored"),
         (undone.removed.len(), "removed"),
-        (undone.kept.len(), "left as they are"),
+        (undone.kept.len(), "kept"),
     ];
     let mut counts: Vec<(usize, &str)> = counts.into_iter().filter(|(n, _)| *n > 0).collect();
     let (first, what) = if counts.is_empty() {
-        (0, "put back")
+        (0, "restored")
     } else {
         counts.remove(0)
     };
@@ -102,7 +102,7 @@ fn lines(undone: Option<&Undone>, now: DateTime<Utc>) -> Vec<String> {
         .collect();
     let files = count(first as u64, "file");
     lines.push(format!(
-        "undo: {files} {what}{rest}, as before the pull of {}",
+        "undo: {files} {what}{rest}, as before the pull or restore ({})",
         age(undone.pulled_at, now)
     ));
     lines
@@ -125,11 +125,11 @@ mod tests {
             pulled_at,
         };
         insta::assert_snapshot!(lines(Some(&report), pulled_at).join("\n"), @r"
-          put back  /h/a.jsonl
+          restored  /h/a.jsonl
           removed   /h/n.jsonl
           removed   /h/o.jsonl
-          left      /h/b.jsonl: it has grown since
-        undo: 1 file put back, 2 removed, 1 left as they are, as before the pull of just now
+          kept      /h/b.jsonl: it has grown since
+        undo: 1 file restored, 2 removed, 1 kept, as before the pull or restore (just now)
         ");
         let only_new = Undone {
             restored: Vec::new(),
@@ -139,8 +139,8 @@ mod tests {
         let lines_of = lines(Some(&only_new), pulled_at);
         assert_eq!(
             lines_of.last().unwrap(),
-            "undo: 2 files removed, as before the pull of just now"
+            "undo: 2 files removed, as before the pull or restore (just now)"
         );
-        assert_eq!(lines(None, pulled_at), ["undo: there is no pull to undo"]);
+        assert_eq!(lines(None, pulled_at), ["undo: nothing to undo"]);
     }
 }

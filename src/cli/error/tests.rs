@@ -97,7 +97,7 @@ fn error_config_messages_and_hints() {
         ConfigError::UnknownKey {
             key: "x".to_owned(),
         },
-        "x".parse::<crate::config::PathsSetting>().unwrap_err(),
+        "x".parse::<crate::config::LocalizeMode>().unwrap_err(),
         ConfigError::Placeholder {
             name,
             source: invalid.clone(),
@@ -230,7 +230,7 @@ fn error_session_messages_and_hints() {
 #[test]
 fn error_store_messages_and_hints() {
     let errors = [
-        StoreError::Newer { found: 2 },
+        StoreError::Newer { found: 99 },
         StoreError::TooMany,
         StoreError::Lock {
             commit: "1a2b3c4d5e".repeat(4).parse().unwrap(),

@@ -10,7 +10,7 @@ use crate::sys::fs::FileStamp;
 /// A line of a journal without the stamp of the file before the change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
-pub(super) enum Change {
+pub(super) enum JournalChange {
     /// A new file.
     Created { path: PathBuf },
     /// A file that was `from` bytes long.
@@ -25,7 +25,7 @@ pub(super) enum Change {
     Undone,
 }
 
-impl Change {
+impl JournalChange {
     /// Returns the changed file; `Done` and `Undone` change none.
     pub(super) fn changed_path(&self) -> Option<&Path> {
         match self {

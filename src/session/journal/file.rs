@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::change::{Change, JournalLine, to_line};
+use super::change::{JournalChange, JournalLine, to_line};
+use crate::domain::parse::from_json;
 use crate::session::SessionError;
 use crate::sys::fs::{FileStamp, PathError, read, write_atomic};
 
@@ -20,7 +21,7 @@ pub(super) struct JournalDir {
 
 /// One change and everything that a journal records about it.
 pub(super) struct Entry {
-    pub(super) change: Change,
+    pub(super) change: JournalChange,
     pub(super) path: PathBuf,
     /// The file before the change.
     pub(super) was: Option<FileStamp>,
@@ -68,7 +69,7 @@ pub(super) fn read_journal(directory: &Path) -> Result<Option<Entries>, SessionE
     };
     let mut entries = Entries::default();
     for line in text.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice::<JournalLine<Change>>(line) {
+        match from_json::<JournalLine<JournalChange>>(line) {
             Ok(line) => entries.add(line),
             // Its process died while it wrote the line, before it made the change.
             Err(_) if text.last() != Some(&b'\n') => break,
@@ -79,10 +80,10 @@ pub(super) fn read_journal(directory: &Path) -> Result<Option<Entries>, SessionE
 }
 
 impl Entries {
-    fn add(&mut self, JournalLine { change, was }: JournalLine<Change>) {
+    fn add(&mut self, JournalLine { change, was }: JournalLine<JournalChange>) {
         match change {
-            Change::Undone => self.was_undone = true,
-            Change::Done { path, stamp } => {
+            JournalChange::Undone => self.was_undone = true,
+            JournalChange::Done { path, stamp } => {
                 let entry = self.list.iter_mut().rfind(|entry| entry.path == path);
                 if let Some(entry) = entry {
                     entry.left = Some(stamp);
@@ -94,7 +95,7 @@ impl Entries {
 }
 
 impl Entry {
-    fn new(change: Change, was: Option<FileStamp>) -> Option<Self> {
+    fn new(change: JournalChange, was: Option<FileStamp>) -> Option<Self> {
         Some(Self {
             path: change.changed_path()?.to_owned(),
             change,
@@ -108,7 +109,7 @@ impl Entry {
 pub(super) fn write_journal(directory: &Path, entries: &[Entry]) -> Result<(), SessionError> {
     let path = journal_path(directory);
     let fail = |source| PathError::new("write", &path, source);
-    let mut text = to_line(&Change::Undone).map_err(fail)?;
+    let mut text = to_line(&JournalChange::Undone).map_err(fail)?;
     for entry in entries {
         let line = JournalLine {
             change: &entry.change,
@@ -117,7 +118,7 @@ pub(super) fn write_journal(directory: &Path, entries: &[Entry]) -> Result<(), S
         text.extend(to_line(&line).map_err(fail)?);
         if let Some(stamp) = entry.left {
             let path = entry.path.clone();
-            text.extend(to_line(&Change::Done { path, stamp }).map_err(fail)?);
+            text.extend(to_line(&JournalChange::Done { path, stamp }).map_err(fail)?);
         }
     }
     Ok(write_atomic(&path, &text)?)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::change::Change;
+use super::change::JournalChange;
 use super::file::{Entries, Entry, journals, read_journal, write_journal};
 use crate::domain::error::error_chain;
 use crate::session::SessionError;
@@ -70,7 +70,7 @@ struct Undo<'a> {
     continued: Vec<PathBuf>,
 }
 
-/// Undoes the newest pull below `root` that has anything left to undo; `None` if there is none.
+/// Undoes the newest pull below `root` that has anything left to undo, if any.
 ///
 /// A file that changed since the pull stays and is reported, and so does a file for which
 /// `running` returns the process of a client. The contents kept for such a file stay, too, with
@@ -177,7 +177,7 @@ impl Undo<'_> {
         if let Some(pid) = (self.running)(path) {
             return Ok(UndoAction::Blocked(format!("running here (process {pid})")));
         }
-        if let (Change::Removed { .. }, None, Some(kept)) = (&entry.change, now, kept) {
+        if let (JournalChange::Removed { .. }, None, Some(kept)) = (&entry.change, now, kept) {
             restore(kept, path, entry.was)?;
             return Ok(UndoAction::Restored);
         }
@@ -189,7 +189,7 @@ impl Undo<'_> {
             return Ok(UndoAction::Blocked(reason.to_owned()));
         }
         match (&entry.change, kept) {
-            (Change::Extended { from, .. }, _) => shorten(path, *from, entry.was)?,
+            (JournalChange::Extended { from, .. }, _) => shorten(path, *from, entry.was)?,
             (_, Some(kept)) => restore(kept, path, entry.was)?,
             (_, None) => {
                 remove_file_if_exists(path)?;
@@ -223,7 +223,7 @@ fn continued_transcripts(entries: &[Entry]) -> Vec<PathBuf> {
     };
     entries
         .iter()
-        .filter(|entry| matches!(entry.change, Change::Created { .. }))
+        .filter(|entry| matches!(entry.change, JournalChange::Created { .. }))
         .map(|entry| &entry.path)
         .filter(|path| path.extension().is_some_and(|e| e == "jsonl") && is_continued(path))
         .cloned()
@@ -233,12 +233,12 @@ fn continued_transcripts(entries: &[Entry]) -> Vec<PathBuf> {
 /// Returns true if the change was never made, or an undo that crashed has undone it.
 fn is_as_before(entry: &Entry, kept: Option<&Path>, now: Option<&FileStamp>) -> bool {
     let Some(now) = now else {
-        return matches!(entry.change, Change::Created { .. });
+        return matches!(entry.change, JournalChange::Created { .. });
     };
     match entry.change {
-        Change::Extended { .. } => Some(now) == entry.was.as_ref(),
+        JournalChange::Extended { .. } => Some(now) == entry.was.as_ref(),
         // A new file may have the length and the time of the former one, but not its number.
-        Change::Replaced { .. } | Change::Removed { .. } if now.inode != 0 => {
+        JournalChange::Replaced { .. } | JournalChange::Removed { .. } if now.inode != 0 => {
             let kept = kept.and_then(|kept| FileStamp::read(kept).ok());
             [entry.was, kept].contains(&Some(*now))
         }
@@ -312,7 +312,7 @@ mod tests {
         fn enter(&mut self) {
             let kept = self.journal.keep(&self.path).unwrap();
             let path = self.path.clone();
-            let change = Change::Replaced { path, kept };
+            let change = JournalChange::Replaced { path, kept };
             self.journal.enter(&change).unwrap();
         }
 

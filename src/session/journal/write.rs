@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use super::change::{Change, JournalLine, to_line};
+use super::change::{JournalChange, JournalLine, to_line};
 use super::file::journal_path;
 use crate::session::SessionError;
 use crate::sys::fail_point::fail_point;
@@ -92,7 +92,7 @@ impl Journal {
         // An undo recognises by the stamp that an entered change was not made.
         let stamp = match expected {
             None => {
-                self.enter(&Change::Created {
+                self.enter(&JournalChange::Created {
                     path: path.to_owned(),
                 })?;
                 check_unchanged(path, None)?;
@@ -101,7 +101,7 @@ impl Journal {
             }
             Some(expected) => {
                 let kept = self.keep(path)?;
-                self.enter(&Change::Replaced {
+                self.enter(&JournalChange::Replaced {
                     path: path.to_owned(),
                     kept: kept.clone(),
                 })?;
@@ -129,7 +129,7 @@ impl Journal {
     ) -> Result<FileStamp, E> {
         check_unchanged(path, Some(expected))?;
         let from = expected.len;
-        self.enter(&Change::Extended {
+        self.enter(&JournalChange::Extended {
             path: path.to_owned(),
             from,
         })?;
@@ -148,7 +148,7 @@ impl Journal {
     /// As for [`Self::write`].
     pub fn remove(&self, path: &Path, expected: &FileStamp) -> Result<(), SessionError> {
         check_unchanged(path, Some(expected))?;
-        self.enter(&Change::Removed {
+        self.enter(&JournalChange::Removed {
             path: path.to_owned(),
             kept: self.keep(path)?,
         })?;
@@ -201,14 +201,14 @@ impl Journal {
         path: &Path,
         stamp: FileStamp,
     ) -> Result<FileStamp, SessionError> {
-        self.enter(&Change::Done {
+        self.enter(&JournalChange::Done {
             path: path.to_owned(),
             stamp,
         })?;
         Ok(stamp)
     }
 
-    pub(super) fn enter(&self, change: &Change) -> Result<(), SessionError> {
+    pub(super) fn enter(&self, change: &JournalChange) -> Result<(), SessionError> {
         create_private_dir_all(&self.directory)?;
         let path = journal_path(&self.directory);
         let former = change.changed_path().filter(|_| change.has_former_file());
@@ -224,7 +224,7 @@ impl Journal {
         Ok(())
     }
 
-    fn append_line(&self, path: &Path, line: &JournalLine<&Change>) -> std::io::Result<()> {
+    fn append_line(&self, path: &Path, line: &JournalLine<&JournalChange>) -> std::io::Result<()> {
         let line = to_line(line)?;
         let mut file = fs::OpenOptions::new()
             .create(true)

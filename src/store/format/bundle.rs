@@ -117,19 +117,19 @@ impl ExtrasBundle {
         let mut bundle: Self = parse_versioned(json)?;
         bundle.format = FORMAT;
         let owner = bundle.project.as_ref();
-        let owner = owner.map_or_else(BundleId::user, BundleId::of_project);
+        let owner = owner.map_or_else(BundleId::user, BundleId::from_project);
         require(owner == *id, "it belongs to another project")?;
         let key_path = match &bundle.project {
             Some(ProjectKey::Path(path)) => Some(path),
             _ => None,
         };
         let mut paths = bundle.path.iter().chain(key_path);
-        require(paths.all(is_safe_project), "its project leads elsewhere")?;
+        require(paths.all(is_safe_project), "invalid project path")?;
         bundle.check_limits()?;
         for (name, file) in &bundle.files {
             require(
                 conflicting_name(&bundle.files, name).is_none(),
-                "one of its files has the name of a directory of another",
+                "a file has the name of another file's directory",
             )?;
             file.check(&bundle.placeholders)?;
         }
@@ -141,16 +141,16 @@ impl ExtrasBundle {
     fn check_limits(&self) -> Result<(), ManifestError> {
         require(
             self.files.len() <= MAX_FILES && self.removed.len() <= MAX_REMOVED,
-            "it names more files than any shelf has",
+            "it has too many files",
         )?;
         let mut imported = self.imported.values();
         require(
             self.imported.len() <= MAX_FILES && imported.all(|texts| texts.len() <= MAX_IMPORTED),
-            "more was imported than any shelf remembers",
+            "it has too many imported texts",
         )?;
         require(
             self.bytes() <= MAX_BUNDLE_TEXT_BYTES,
-            "it holds more text than any shelf has",
+            "it has too much text",
         )
     }
 
@@ -229,12 +229,12 @@ impl StoredExtra {
     ) -> Result<(), ManifestError> {
         require(
             self.bytes <= MAX_TEXT_BYTES,
-            "one of its files is larger than any text",
+            "one of its files is too large",
         )?;
         let mut keys = self.runs.iter().filter_map(|run| run.placeholders.as_ref());
         require(
             keys.all(|key| placeholders.contains_key(key)),
-            "a run names roots that are not listed",
+            "a run names unknown placeholders",
         )
     }
 }

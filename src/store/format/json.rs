@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::parse::{InvalidData, from_json};
 use crate::domain::placeholder::InvalidPlaceholder;
 
 /// The format version that this program writes. It reads older ones and refuses newer ones.
@@ -15,19 +16,19 @@ pub(crate) const MAX_MANIFEST_BYTES: usize = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Not JSON of the expected shape.
-    #[error("the manifest is malformed")]
-    Malformed(#[source] serde_json::Error),
+    #[error(transparent)]
+    Malformed(#[from] InvalidData),
     /// Written by a newer version of this program.
-    #[error("the manifest has format {0}, this ccsync reads up to {FORMAT}; update ccsync")]
+    #[error("it has format {0}; this ccsync reads up to {FORMAT}")]
     Newer(u32),
     /// Its fields contradict each other, or are out of range.
-    #[error("the manifest is inconsistent: {0}")]
+    #[error("{0}")]
     Inconsistent(&'static str),
     /// It holds an invalid placeholder.
-    #[error("the manifest holds a bad root")]
+    #[error("invalid placeholder")]
     Placeholder(#[from] InvalidPlaceholder),
     /// Larger than such a file may be.
-    #[error("the manifest has {bytes} bytes, the limit is {limit}")]
+    #[error("it is too large ({bytes} bytes, limit {limit})")]
     TooLarge {
         /// Its size.
         bytes: usize,
@@ -48,11 +49,11 @@ pub(crate) fn parse_versioned<T: DeserializeOwned>(json: &[u8]) -> Result<T, Man
     if bytes > limit {
         return Err(ManifestError::TooLarge { bytes, limit });
     }
-    let version: Versioned = serde_json::from_slice(json).map_err(ManifestError::Malformed)?;
+    let version: Versioned = from_json(json)?;
     if version.format > FORMAT {
         return Err(ManifestError::Newer(version.format));
     }
-    serde_json::from_slice(json).map_err(ManifestError::Malformed)
+    Ok(from_json(json)?)
 }
 
 /// Returns an error that names the `problem` if `holds` is false.

@@ -49,7 +49,7 @@ pub struct Manifest {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "ProjectGit::of_known_format"
+        deserialize_with = "ProjectGit::deserialize_known_format"
     )]
     pub git: Option<ProjectGit>,
     /// The placeholders that runs refer to.
@@ -165,12 +165,9 @@ impl Manifest {
         require(manifest.session == *session, "it names another session")?;
         let project = manifest.project.as_ref().map_or("", PortablePath::as_str);
         let longest = project.len().max(manifest.directory.len());
-        require(
-            longest <= MAX_PATH_BYTES,
-            "its place is longer than any path",
-        )?;
+        require(longest <= MAX_PATH_BYTES, "its path is too long")?;
         let leads_upwards = project.split(['/', '\\']).any(|part| part == "..");
-        require(!leads_upwards, "its project leads upwards")?;
+        require(!leads_upwards, "its project path contains `..`")?;
         for (_, file) in manifest.all_files() {
             file.check(&manifest.placeholders)?;
         }
@@ -326,17 +323,17 @@ impl StoredFile {
         let in_runs = checked_sum(runs.iter().map(|run| run.lines));
         require(
             in_segments.is_some() && in_segments == in_runs,
-            "its runs and segments count different lines",
+            "runs and segments have different numbers of lines",
         )?;
         require(
             checked_sum(segments.iter().map(|segment| segment.bytes)).is_some()
                 && checked_sum(segments.iter().map(|segment| segment.local_bytes)).is_some(),
-            "its sizes are impossible",
+            "its sizes are too large",
         )?;
         require(
             runs.iter()
                 .all(|run| placeholders.contains_key(&run.placeholders)),
-            "a run names roots that are not listed",
+            "a run names unknown placeholders",
         )?;
         require(
             runs.iter().all(|run| !run.torn || run.lines == 1),

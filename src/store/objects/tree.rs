@@ -9,7 +9,7 @@ use git2::{ObjectType, Oid};
 
 use super::reader::Objects;
 use super::writer::ObjectWriter;
-use crate::store::error::StoreError;
+use crate::store::error::{MAX_FILES, StoreError};
 
 const DIRECTORY: i32 = 0o040_000;
 const FILE: i32 = 0o100_644;
@@ -20,10 +20,6 @@ const MAX_TREE_BYTES: usize = 64 << 20;
 
 /// Deepest directory that is compared. No path of this program has more parts.
 const MAX_DEPTH: usize = 800;
-
-/// Maximum number of changed files in one comparison. A few small trees that hold each other many
-/// times can stand for more files than fit on a disk.
-const MAX_CHANGED_FILES: usize = 1 << 20;
 
 /// An entry of a tree: a file, a directory, a symbolic link or a submodule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,7 +236,7 @@ fn compare(
     if old == new || depth > MAX_DEPTH {
         return Ok(());
     }
-    if found.len() > MAX_CHANGED_FILES {
+    if found.len() > MAX_FILES {
         return Err(StoreError::TooMany);
     }
     let (old, new) = (read_tree(objects, old)?, read_tree(objects, new)?);

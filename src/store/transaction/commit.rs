@@ -123,7 +123,7 @@ impl<'store> Transaction<'store> {
         Ok(commit)
     }
 
-    /// Writes the files that every store has, or those of an older format anew.
+    /// Writes the files that every store has. Replaces those of an older format.
     fn write_store_files(&mut self) -> Result<(), StoreError> {
         let format = format!("{{\n  \"format\": {FORMAT}\n}}\n");
         self.write_file(FORMAT_FILE.to_owned(), format.into_bytes())?;

@@ -35,7 +35,8 @@ impl Appender {
     /// Opens an existing regular file of exactly `expected` bytes.
     ///
     /// # Errors
-    /// [`PathError`]: missing, a symbolic link, or another length ([`PathError::is_length_changed`]).
+    /// [`PathError`] if it is missing, a symbolic link, or has another length
+    /// ([`PathError::is_length_changed`]).
     pub fn open(path: &Path, expected: u64) -> Result<Self, PathError> {
         let open = || {
             if fs::symlink_metadata(path)?.is_symlink() {

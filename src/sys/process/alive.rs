@@ -3,7 +3,7 @@
 #[cfg(not(unix))]
 use super::program::Program;
 
-/// Returns true if a process of this id runs, whoever owns it; also if the system does not know.
+/// Returns true if a process of this id runs, of any user; also if the system does not know.
 ///
 /// A zombie does not count. In a container whose first process never waits for others, it stays
 /// a zombie for ever.
@@ -29,7 +29,7 @@ fn has_ended(pid: u32) -> bool {
     matches!(state, Some("Z" | "X"))
 }
 
-/// Returns true if a process of this id runs, whoever owns it; also if the system does not know.
+/// Returns true if a process of this id runs, of any user; also if the system does not know.
 #[cfg(not(unix))]
 pub fn pid_is_alive(pid: u32) -> bool {
     let filter = format!("PID eq {pid}");

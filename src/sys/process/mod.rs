@@ -14,6 +14,6 @@ mod tests;
 
 pub use alive::{pid_is_alive, process_start_ticks};
 pub use error::ProcessError;
-pub use program::{Output, Program};
+pub use program::{Program, ProgramOutput};
 pub use running::Running;
 pub use status::shell_code;

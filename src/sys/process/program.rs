@@ -30,7 +30,7 @@ pub struct Program {
 
 /// The result of a finished program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
+pub struct ProgramOutput {
     /// Its exit status.
     pub status: ExitStatus,
     /// Its standard output.
@@ -121,7 +121,7 @@ impl Program {
     ///
     /// # Errors
     /// [`ProcessError`]; an exit status other than 0 is no error here.
-    pub fn run(&self) -> Result<Output, ProcessError> {
+    pub fn run(&self) -> Result<ProgramOutput, ProcessError> {
         self.run_watched(&mut |_| ())
     }
 
@@ -133,7 +133,10 @@ impl Program {
     ///
     /// # Errors
     /// As [`Program::run`].
-    pub fn run_watched(&self, on_line: &mut dyn FnMut(&str)) -> Result<Output, ProcessError> {
+    pub fn run_watched(
+        &self,
+        on_line: &mut dyn FnMut(&str),
+    ) -> Result<ProgramOutput, ProcessError> {
         let signals_before = signal::count();
         let mut command = self.command();
         command.stdin(if self.stdin.is_some() {
@@ -149,7 +152,7 @@ impl Program {
         match end {
             // The terminal sends Ctrl-C to the child, too, which may end before ours is seen.
             Ok(End::Exited(status)) if was_interrupted(status) => Err(Interrupted.into()),
-            Ok(End::Exited(status)) => Ok(Output {
+            Ok(End::Exited(status)) => Ok(ProgramOutput {
                 status,
                 stdout,
                 stderr,

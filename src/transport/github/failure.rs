@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::url::redact;
-use crate::sys::process::{Output, ProcessError};
+use crate::sys::process::{ProcessError, ProgramOutput};
 use crate::sys::signal::Interrupted;
 
 /// `gh help exit-codes`: "If a command encounters an authentication issue".
@@ -111,12 +111,12 @@ pub enum GitHubError {
 }
 
 /// Classifies a finished `gh`.
-pub(super) fn of(out: &Output) -> GitHubError {
+pub(super) fn of(out: &ProgramOutput) -> GitHubError {
     let said = Said::new(&out.stderr);
     match out.status.code() {
         Some(NEEDS_SIGN_IN) => GitHubError::NotSignedIn { said },
         Some(0) => GitHubError::Garbled {
-            what: "it is not what the API is to answer",
+            what: "unknown form",
         },
         _ => of_words("", said),
     }

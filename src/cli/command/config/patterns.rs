@@ -1,15 +1,15 @@
-//! `ccsync config include` and `exclude`: which projects travel.
+//! `ccsync config include` and `exclude`: lists of projects that are synced or not.
 
 use clap::ValueHint;
 
 use crate::cli::app::App;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
-use crate::config::Choice;
+use crate::config::SyncRules;
 use crate::domain::pattern::ProjectPattern;
 use crate::ui::sanitize::one_line;
 
-/// A list of patterns in the settings.
+/// One of the two lists of patterns in the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum List {
     Include,
@@ -28,18 +28,18 @@ pub(super) struct PatternArgs {
 }
 
 impl List {
-    fn of(self, choice: &mut Choice) -> &mut Vec<ProjectPattern> {
+    fn patterns(self, rules: &mut SyncRules) -> &mut Vec<ProjectPattern> {
         match self {
-            Self::Include => &mut choice.include,
-            Self::Exclude => &mut choice.exclude,
+            Self::Include => &mut rules.include,
+            Self::Exclude => &mut rules.exclude,
         }
     }
 }
 
-/// Puts patterns on a list, or takes them off it.
+/// Adds patterns to a list, or removes them.
 pub(super) fn change(list: List, args: &PatternArgs, app: &mut App) -> Result<Exit, CliError> {
     let mut config = app.config()?;
-    let patterns = list.of(&mut config.sync);
+    let patterns = list.patterns(&mut config.sync);
     for pattern in &args.patterns {
         let there = patterns.iter().position(|known| known == pattern);
         match (args.remove, there) {
@@ -52,12 +52,12 @@ pub(super) fn change(list: List, args: &PatternArgs, app: &mut App) -> Result<Ex
     config.save(&app.config_path())?;
     if !args.remove {
         app.out
-            .note("this holds from now on: what the store has already stays there");
+            .note("this applies from now on: what the store already has stays there");
     }
     Ok(Exit::Done)
 }
 
-/// A list as it is shown; `none` stands for an empty one.
+/// Returns a list for the output; `none` stands for an empty one.
 pub(super) fn shown(patterns: &[ProjectPattern], none: &str) -> String {
     match patterns {
         [] => none.to_owned(),

@@ -25,7 +25,7 @@ const MAX_OPEN: Duration = Duration::from_secs(120);
 /// Interval between two looks at a file.
 pub(super) const POLL: Duration = Duration::from_millis(20);
 
-/// What is typed into the stand-in, and what it answers.
+/// A question to the stand-in, and its answer.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Script {
     pub(super) question: String,

@@ -11,7 +11,7 @@ use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
 use crate::session::files::{projects_dir, transcript_path};
 use crate::sys::fs;
-use crate::sys::process::{Output, Program};
+use crate::sys::process::{Program, ProgramOutput};
 
 /// The part of `ccsync status --json` that the demo reads.
 #[derive(Deserialize)]
@@ -46,20 +46,20 @@ impl Machine {
     }
 
     /// Runs this very program on the machine.
-    pub(super) fn ccsync(&self, args: &[&str]) -> Result<Output, CliError> {
+    pub(super) fn ccsync(&self, args: &[&str]) -> Result<ProgramOutput, CliError> {
         let program = std::env::current_exe().map_err(CommandError::Stage)?;
         self.run(Program::new(program), args)
     }
 
     /// Runs the stand-in for Claude Code directly.
-    pub(super) fn claude(&self, args: &[&str]) -> Result<Output, CliError> {
+    pub(super) fn claude(&self, args: &[&str]) -> Result<ProgramOutput, CliError> {
         let directories = std::env::split_paths(&self.search_path);
         let first = directories.into_iter().next().unwrap_or_default();
         self.run(Program::new(first.join("claude")), args)
     }
 
     /// Runs a program with the home of the machine and nothing of our environment.
-    fn run(&self, program: Program, args: &[&str]) -> Result<Output, CliError> {
+    fn run(&self, program: Program, args: &[&str]) -> Result<ProgramOutput, CliError> {
         let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
         let program = program
             .args(args)

@@ -12,7 +12,7 @@ use crate::domain::id::SessionId;
 use crate::domain::shell::shell_word;
 use crate::sys::clock::Clock;
 use crate::sys::fs::{create_private_dir_all, read_to_string, remove_file_if_exists};
-use crate::sys::process::Output;
+use crate::sys::process::ProgramOutput;
 use crate::ui::format::short_id;
 use crate::ui::style::{HEADING, QUIET, paint};
 
@@ -274,7 +274,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Shows both streams, as a terminal does, and checks the exit code.
-    fn show_output(&mut self, output: &Output, expected: Exit) -> Result<(), CliError> {
+    fn show_output(&mut self, output: &ProgramOutput, expected: Exit) -> Result<(), CliError> {
         let printed = String::from_utf8_lossy(&output.stdout);
         for line in printed.lines().chain(output.stderr.lines()) {
             self.say(line)?;

@@ -17,7 +17,7 @@ use clap::ValueHint;
 /// home directory, at the same path, or of the same name in the home directory.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InitArgs {
-    /// Where your sessions go: a private git repository, or a directory on a shared disk
+    /// The remote: a private git repository, or a directory on a shared disk
     #[arg(long, value_name = "URL|PATH", value_hint = ValueHint::AnyPath)]
     pub(super) remote: Option<String>,
     /// Use a repository on GitHub through `gh`: one that has sessions, an empty one, or a

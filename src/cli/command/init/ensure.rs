@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::machine::set_up::set_up_by_default;
 use crate::ui::sanitize::one_line;
 
-/// Sets this machine up with nothing given, if it has not been yet, and says so.
+/// Sets this machine up with the defaults if that was not done yet, and says so.
 pub(in crate::cli) fn ensure(app: &mut App) -> Result<(), CliError> {
     if app.is_set_up()? {
         notice_copy(app);
@@ -15,19 +15,20 @@ pub(in crate::cli) fn ensure(app: &mut App) -> Result<(), CliError> {
     let report = set_up_by_default(&app.env, app.clock(), app.progress(), app.is_interactive())?;
     let remote = one_line(&report.remote_display);
     app.out.note(&format!(
-        "first run: this machine is now `{}`; its sessions go to {remote}",
+        "first run: this machine is called `{}`; its sessions go to {remote}",
         one_line(&report.machine_name)
     ));
     if report.embedded {
         app.out
-            .hint("that is on this disk only; to reach other machines: ccsync init");
+            .hint("saved on this disk only; to sync with other machines: `ccsync init`");
     }
     Ok(())
 }
 
-/// Says so if the configuration was copied from another host: two machines with one id take each other's locks for their own.
+/// Warns if the configuration was copied from another host. Two machines with one id would use
+/// each other's locks.
 pub(in crate::cli) fn notice_copy(app: &mut App) {
-    // What is wrong with the configuration is said by whoever needs it.
+    // A command that needs the configuration reports what is wrong with it.
     let Ok(Config { machine, .. }) = app.config() else {
         return;
     };
@@ -36,11 +37,11 @@ pub(in crate::cli) fn notice_copy(app: &mut App) {
     {
         let name = one_line(&machine.name);
         app.out.attention(&format!(
-            "the configuration of `{name}` was made on another host than this one"
+            "the configuration of `{name}` was created on another host"
         ));
         app.out.hint(
-            "if that one is still in use, make this one a machine of its own: ccsync init --new-id",
+            "if that machine is still in use, give this one a new id: `ccsync init --new-id`",
         );
-        app.out.hint("if it is not, keep the id: ccsync init");
+        app.out.hint("if not, keep the id: `ccsync init`");
     }
 }

@@ -13,7 +13,7 @@ pub(in crate::cli) enum InitError {
     },
     #[error("{name} is not empty and not a store of ccsync")]
     NotAStore { name: String, address: String },
-    #[error("cannot write to {0}: it is archived, or your account lacks the right")]
+    #[error("cannot write to {0}: it is archived, or your account may not push")]
     ReadOnly(String),
     #[error("more than one of your repositories has sessions: {}", .0.join(", "))]
     Several(Vec<String>),

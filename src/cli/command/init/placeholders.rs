@@ -1,4 +1,5 @@
-//! Asks for the directories of placeholders that other machines have and this one lacks. What was found is proposed: enter accepts it.
+//! Asks for the directories of placeholders that only other machines have. A directory that was
+//! found is proposed; Enter accepts it.
 
 use crate::cli::app::{App, current_dir};
 use crate::cli::args::PlaceholderArg;
@@ -11,18 +12,18 @@ use crate::ui::format::count;
 use crate::ui::prompt;
 use crate::ui::sanitize::one_line;
 
-/// What a person types who wants none.
+/// Answer for no directory.
 const NONE: &str = "-";
 
-/// Asks for each placeholder that is missing, writes down what was said, and brings the report up to date.
+/// Asks for each missing placeholder, saves the answers, and updates the report.
 ///
 /// # Errors
-/// If what was said cannot be a placeholder's directory, or the terminal fails.
+/// If an answer cannot be the directory of a placeholder, or the terminal fails.
 pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
     let cwd = current_dir()?;
     let mut paths = Vec::new();
     for placeholder in &mut report.unmapped {
-        // Who cancels wants to be asked nothing more; the machine is set up all the same.
+        // The machine is set up already, so a cancelled question is the last one.
         let Some(answer) = ask_for(placeholder)? else {
             break;
         };
@@ -57,10 +58,11 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Says what becomes of sessions that were stored below the directories of these placeholders before they had them. `is_sent`: other machines
-/// can know of the placeholders already.
+/// Explains what happens to sessions that were stored before these placeholders were set.
+///
+/// `is_sent`: the other machines can know the placeholders already.
 pub(in crate::cli) fn tell_of_stored(names: &[PlaceholderName], is_sent: bool, app: &mut App) {
-    // Whoever cannot read the store learns of it from the next command.
+    // If the store cannot be read, the next command reports it.
     let stored = app
         .context()
         .ok()
@@ -76,18 +78,18 @@ pub(in crate::cli) fn tell_of_stored(names: &[PlaceholderName], is_sent: bool, a
         .map(PlaceholderName::as_str)
         .collect::<Vec<_>>()
         .join(", ");
-    let (are, its, them) = if stored == 1 {
-        ("is", "its", "it")
-    } else {
-        ("are", "their", "them")
-    };
     let sessions = count(stored, "session");
+    let keep = if stored == 1 {
+        "keeps its"
+    } else {
+        "keep their"
+    };
     app.out.hint(&format!(
-        "{sessions} below {names} {are} stored already: {its} text stays as it is, new turns use {names}"
+        "{sessions} below {names} {keep} stored text; new turns use {names}"
     ));
     if !is_sent {
         app.out.hint(&format!(
-            "other machines place {them} by {names} once they know of it: ccsync push"
+            "to place them by {names} on other machines, too: `ccsync push`"
         ));
     }
 }
@@ -102,7 +104,7 @@ fn ask_for(placeholder: &ForeignPlaceholder) -> Result<Option<String>, CliError>
     let (machine, there) = (one_line(machine), one_line(there));
     let here = here.as_deref().and_then(|path| path.to_str());
     let none = if here.is_some() { NONE } else { "empty" };
-    let question = format!("Directory for {name}, on {machine} {there} ({none}: none)");
+    let question = format!("Directory for {name}, on {machine} {there} ({none}: no directory)");
     let answer = match here {
         Some(here) => prompt::line_or(&question, here),
         None => prompt::line(&question),

@@ -1,6 +1,7 @@
-//! Where the sessions go: an address that was given, a repository on GitHub, or what a person says.
+//! Chooses the remote: an address that was given, a repository on GitHub, or an answer.
 //!
-//! A repository is taken only if it holds sessions already or is empty, and one that others can read only if the person says so twice.
+//! A repository is used only if it has sessions or is empty. One that others can read needs two
+//! confirmations.
 
 use super::args::InitArgs;
 use super::error::InitError;
@@ -15,31 +16,32 @@ use crate::ui::prompt;
 use crate::ui::sanitize::one_line;
 use crate::workspace::error::SyncError;
 
-/// What was chosen.
+/// The chosen remote.
 #[derive(Default)]
 pub(super) struct Chosen {
-    /// `None`: as it is, or on this disk.
+    /// `None`: the configured one, or the repository on this disk.
     pub(super) remote: Option<RemoteUrl>,
-    /// Git has to get in by itself. Of an address that `gh` gave, nobody knows the password that git would ask for.
+    /// Git must connect without questions: for an address from `gh`, the user does not know the
+    /// password that git would ask for.
     pub(super) without_questions: bool,
-    /// The repository, where `gh` told of it.
-    pub(super) repository: Option<Taken>,
+    /// The repository, if `gh` knows it.
+    pub(super) repository: Option<ChosenRepository>,
 }
 
 /// A repository on GitHub.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct ChosenRepository {
     /// `OWNER/NAME`; unsanitised.
     pub(super) name: String,
     pub(super) host: String,
     pub(super) visibility: Visibility,
-    /// It was made by this command.
+    /// This command created it.
     pub(super) created: bool,
     is_https: bool,
 }
 
 impl Chosen {
-    /// What helps where git has no way to a repository that `gh` knows.
+    /// Adds hints to the error of a git that cannot reach a repository that `gh` knows.
     pub(super) fn explain(&self, error: SyncError) -> CliError {
         let no_way_in = matches!(
             error,
@@ -56,25 +58,25 @@ impl Chosen {
         };
         let host = one_line(&repository.host);
         let mut hints = if repository.is_https {
-            vec!["git has to know of the account of gh: gh auth setup-git".to_owned()]
+            vec!["let git use the account of `gh`: `gh auth setup-git`".to_owned()]
         } else {
             vec![
-                format!("git has to get in by ssh: ssh -T git@{host}"),
+                format!("git must be able to connect by ssh: `ssh -T git@{host}`"),
                 format!(
-                    "or, over https: gh config set --host {host} git_protocol https && gh auth setup-git"
+                    "or use https: `gh config set --host {host} git_protocol https && gh auth setup-git`"
                 ),
             ]
         };
         let name = one_line(&repository.name);
-        hints.push(format!("then: ccsync init --github {host}/{name}"));
+        hints.push(format!("then run `ccsync init --github {host}/{name}`"));
         CliError::from(error).with_hints(hints)
     }
 }
 
-/// Where the sessions go.
+/// Chooses the remote by the arguments, or asks for it.
 ///
 /// # Errors
-/// [`InitError`]; those of `gh` only if it was asked for.
+/// [`InitError`]; errors of `gh` only if `--github` was given.
 pub(super) fn choose(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError> {
     if let Some(remote) = &args.remote {
         return given(parse_remote(remote)?, args, app);
@@ -82,21 +84,21 @@ pub(super) fn choose(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError>
     if let Some(name) = &args.github {
         return on_github(name.as_ref(), args, app);
     }
-    if args.may_ask(app) && is_open(args, app)? {
+    if args.may_ask(app) && is_missing(args, app)? {
         ask(args, app)
     } else {
         Ok(Chosen::default())
     }
 }
 
-/// Whether nobody has named a remote yet. It is all that cannot be found out, and it is asked for until there is one; but not of whoever has
-/// something else to change on a machine that is set up.
-fn is_open(args: &InitArgs, app: &App) -> Result<bool, CliError> {
+/// Returns true if the remote must be asked for: none is configured, and no other change was
+/// requested.
+fn is_missing(args: &InitArgs, app: &App) -> Result<bool, CliError> {
     let changes = args.name.is_some() || !args.add_placeholder.is_empty() || args.new_id;
     Ok(!app.is_set_up()? || (!changes && app.config()?.remote.is_none()))
 }
 
-/// An address, which may be that of a repository that `gh` knows.
+/// Uses an address, which may be the address of a repository that `gh` knows.
 fn given(remote: RemoteUrl, args: &InitArgs, app: &App) -> Result<Chosen, CliError> {
     let found = if args.no_github {
         None
@@ -107,7 +109,7 @@ fn given(remote: RemoteUrl, args: &InitArgs, app: &App) -> Result<Chosen, CliErr
         None => None,
         Some(repository) => {
             permit(&repository, args, app)?;
-            Some(Taken::of(&repository, &remote, false))
+            Some(ChosenRepository::new(&repository, &remote, false))
         }
     };
     Ok(Chosen {
@@ -117,7 +119,8 @@ fn given(remote: RemoteUrl, args: &InitArgs, app: &App) -> Result<Chosen, CliErr
     })
 }
 
-/// The repository of this name, found or made. Without a name also the one that holds sessions, whatever it is called.
+/// Finds or creates the repository with this name. Without a name, a repository that has
+/// sessions is used, whatever its name is.
 fn on_github(
     wanted: Option<&RepositoryName>,
     args: &InitArgs,
@@ -179,16 +182,16 @@ fn take(
 
 fn chosen(github: &GitHub, repository: &Repository, created: bool) -> Chosen {
     let remote = github.address(repository).clone();
-    let taken = Taken::of(repository, &remote, created);
+    let chosen = ChosenRepository::new(repository, &remote, created);
     Chosen {
-        without_questions: taken.is_https,
-        repository: Some(taken),
+        without_questions: chosen.is_https,
+        repository: Some(chosen),
         remote: Some(remote),
     }
 }
 
-impl Taken {
-    fn of(repository: &Repository, remote: &RemoteUrl, created: bool) -> Self {
+impl ChosenRepository {
+    fn new(repository: &Repository, remote: &RemoteUrl, created: bool) -> Self {
         Self {
             name: repository.name.clone(),
             host: repository.host.clone(),
@@ -199,7 +202,7 @@ impl Taken {
     }
 }
 
-/// What others can read is refused unless the person says twice that they mean it.
+/// Refuses a repository that others can read, unless the user confirms it twice.
 fn permit(repository: &Repository, args: &InitArgs, app: &App) -> Result<(), CliError> {
     let refused = || InitError::Open {
         name: repository.name.clone(),
@@ -212,7 +215,7 @@ fn permit(repository: &Repository, args: &InitArgs, app: &App) -> Result<(), Cli
         return Err(refused().into());
     }
     let question = format!(
-        "{} is {}: others can read every session in it. Use it all the same? Type yes",
+        "{} is {}: others can read every session in it. To use it, type yes",
         one_line(&repository.name),
         repository.visibility
     );
@@ -222,7 +225,10 @@ fn permit(repository: &Repository, args: &InitArgs, app: &App) -> Result<(), Cli
     }
 }
 
-/// As for an address that is given without `--allow-public`.
+/// Refuses an address if `gh` says that others can read the repository.
+///
+/// # Errors
+/// [`InitError::Open`].
 pub(in crate::cli) fn refuse_open(remote: &RemoteUrl) -> Result<(), CliError> {
     match GitHub::look_up(remote) {
         Some(Repository {
@@ -232,7 +238,7 @@ pub(in crate::cli) fn refuse_open(remote: &RemoteUrl) -> Result<(), CliError> {
     }
 }
 
-/// What a person can choose.
+/// One of the offered answers.
 enum Choice<'a> {
     Take(&'a Repository),
     Make,
@@ -255,7 +261,7 @@ fn ask(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError> {
             match &error {
                 GitHubError::Missing => {}
                 GitHubError::NotSignedIn { .. } => {
-                    app.out.hint("to have the repository found or made on GitHub: gh auth login, then: ccsync init");
+                    app.out.hint("to find or create the repository on GitHub: `gh auth login`, then `ccsync init`");
                 }
                 error => app
                     .out
@@ -286,7 +292,8 @@ fn ask_with(
     }
 }
 
-/// The likeliest first: a store of the usual name, other stores, a new repository.
+/// Returns the answers, the most likely first: a store with the usual name, other stores, a new
+/// repository.
 fn choices(account: &Account) -> Vec<Choice<'_>> {
     let named = account.named.as_ref();
     let mut choices: Vec<Choice<'_>> = named
@@ -313,7 +320,7 @@ impl Choice<'_> {
         match self {
             Self::Take(repository) => {
                 let state = if repository.is_store {
-                    "holds sessions"
+                    "has sessions"
                 } else {
                     "empty"
                 };
@@ -336,7 +343,7 @@ impl Choice<'_> {
 }
 
 fn ask_name() -> Result<RepositoryName, CliError> {
-    let answer = prompt::line("Its name")
+    let answer = prompt::line("Name of the repository")
         .map_err(CommandError::Terminal)?
         .ok_or(CommandError::Cancelled)?;
     Ok(answer.parse().map_err(InitError::Name)?)
@@ -363,8 +370,8 @@ fn parse_remote(text: &str) -> Result<RemoteUrl, CliError> {
 pub(super) mod tests {
     use super::*;
 
-    pub(in super::super) fn taken() -> Taken {
-        Taken {
+    pub(in super::super) fn chosen_repository() -> ChosenRepository {
+        ChosenRepository {
             name: "al/claude-sessions".to_owned(),
             host: "github.com".to_owned(),
             visibility: Visibility::Private,

@@ -1,8 +1,8 @@
-//! What `ccsync init` found and made, for people and for scripts.
+//! Output of `ccsync init`: what it found and set up.
 
 use serde::Serialize;
 
-use super::remote::Taken;
+use super::remote::ChosenRepository;
 use crate::cli::app::App;
 use crate::domain::shell::shell_word;
 use crate::domain::url::redact;
@@ -12,32 +12,31 @@ use crate::report::transfer::RemoteState;
 use crate::ui::format::count;
 use crate::ui::sanitize;
 use crate::ui::sanitize::one_line;
-use crate::ui::style::{HINT, paint};
 use crate::ui::table::{Cell, Table};
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
 pub(super) struct InitDocument<'a> {
     machine: &'a str,
-    /// The name it would have, if no other machine had it.
+    /// The name that was wanted, if another machine has it.
     wished_name: Option<&'a str>,
-    /// Without its secrets.
+    /// Without passwords and tokens.
     remote: &'a str,
-    /// Whether the remote is the repository on this disk that stands in for a real one.
+    /// The remote is the repository on this disk that is used until another one is configured.
     embedded: bool,
-    /// What GitHub says of the remote, if `gh` could tell.
+    /// Facts from GitHub, if `gh` knows the remote.
     github: Option<Repository<'a>>,
     first_time: bool,
     other_machines: &'a [String],
-    /// Sessions taken over from the embedded repository.
+    /// Sessions sent from the repository on this disk.
     carried_over: u64,
     #[serde(rename = "roots")]
     placeholders: Vec<PlaceholderRow<'a>>,
     /// Those of `roots` that were taken over from other machines now.
     learnt: Vec<&'a str>,
-    /// Placeholders that other machines have and this one lacks.
+    /// Placeholders that only other machines have.
     unmapped: Vec<&'a str>,
-    /// The same, with what is known of them.
+    /// The same, with details.
     missing: Vec<Missing<'a>>,
     remote_state: &'a RemoteState,
 }
@@ -48,7 +47,7 @@ struct Repository<'a> {
     name: &'a str,
     /// `private`, `internal` or `public`.
     visibility: String,
-    /// It was made by this command.
+    /// This command created it.
     created: bool,
 }
 
@@ -61,27 +60,27 @@ struct PlaceholderRow<'a> {
 #[derive(Serialize)]
 struct Missing<'a> {
     name: &'a str,
-    /// A machine that has it, and its directory there.
+    /// A machine that has it; `path_there` is its directory there.
     machine: &'a str,
     path_there: &'a str,
-    /// A directory here that could be meant.
+    /// A directory here that matches.
     proposed: Option<std::borrow::Cow<'a, str>>,
 }
 
 pub(super) fn document<'a>(
     report: &'a SetUpReport,
-    repository: Option<&'a Taken>,
+    repository: Option<&'a ChosenRepository>,
 ) -> InitDocument<'a> {
     InitDocument {
         machine: &report.machine_name,
         wished_name: report.wished_name.as_deref(),
         remote: &report.remote_display,
         embedded: report.embedded,
-        github: repository.map(|taken| Repository {
-            host: &taken.host,
-            name: &taken.name,
-            visibility: taken.visibility.to_string(),
-            created: taken.created,
+        github: repository.map(|chosen| Repository {
+            host: &chosen.host,
+            name: &chosen.name,
+            visibility: chosen.visibility.to_string(),
+            created: chosen.created,
         }),
         first_time: report.first_time,
         other_machines: &report.other_machines,
@@ -118,16 +117,16 @@ fn missing(placeholder: &ForeignPlaceholder) -> Missing<'_> {
     }
 }
 
-pub(super) fn lines(report: &SetUpReport, repository: Option<&Taken>) -> Vec<String> {
+pub(super) fn lines(report: &SetUpReport, repository: Option<&ChosenRepository>) -> Vec<String> {
     let mut facts = Table::new(2, 1);
     let mut fact =
         |name: &str, value: &str| facts.row([Cell::new(name), Cell::new(one_line(value))]);
     fact("machine", &report.machine_name);
     if let Some(wished) = &report.wished_name {
-        fact("", &format!("another one is called {wished}"));
+        fact("", &format!("another machine is called {wished}"));
     }
     fact("remote", &redact(&report.remote_display));
-    if let Some(Taken {
+    if let Some(ChosenRepository {
         name,
         host,
         visibility,
@@ -135,7 +134,7 @@ pub(super) fn lines(report: &SetUpReport, repository: Option<&Taken>) -> Vec<Str
         ..
     }) = repository
     {
-        let made = if *created { ", just made" } else { "" };
+        let made = if *created { ", created now" } else { "" };
         fact("", &format!("{name} on {host}, {visibility}{made}"));
     }
     if !report.other_machines.is_empty() {
@@ -147,7 +146,7 @@ pub(super) fn lines(report: &SetUpReport, repository: Option<&Taken>) -> Vec<Str
             .iter()
             .find(|placeholder| placeholder.name.as_str() == name);
         let from = learnt
-            .map(|placeholder| format!("  (learnt from {})", placeholder.machine))
+            .map(|placeholder| format!("  (as on {})", placeholder.machine))
             .unwrap_or_default();
         fact(name, &format!("{path}{from}"));
     }
@@ -182,11 +181,11 @@ fn summary(report: &SetUpReport) -> String {
     };
     let carried = match report.carried {
         0 => String::new(),
-        n => format!("; {} carried over from this disk", count(n, "session")),
+        n => format!("; {} sent from this disk", count(n, "session")),
     };
     let learnt = match report.learnt.len() as u64 {
         0 => String::new(),
-        n => format!("; {} learnt", count(n, "placeholder")),
+        n => format!("; {} added", count(n, "placeholder")),
     };
     let missing = match report.unmapped.len() {
         0 => String::new(),
@@ -203,17 +202,14 @@ pub(super) fn hints(report: &SetUpReport, app: &mut App) {
             || "PATH".to_owned(),
             |path| sanitize::lines(&shell_word(path)),
         );
-        let command = paint(
-            HINT,
-            &format!("ccsync config add-placeholder {name}={path}"),
-        );
         app.out.hint(&format!(
-            "other machines have a placeholder {name}; to give it a directory here: {command}"
+            "other machines have the placeholder {name}; to set its directory here: \
+             `ccsync config add-placeholder {name}={path}`"
         ));
     }
     if report.embedded {
         app.out.hint(
-            "the sessions stay on this disk; to reach other machines: ccsync init --remote URL",
+            "saved on this disk only; to sync with other machines: `ccsync init --remote URL`",
         );
     }
     if report.first_time {
@@ -222,7 +218,7 @@ pub(super) fn hints(report: &SetUpReport, app: &mut App) {
         } else {
             "ccsync resume"
         };
-        app.out.hint(&format!("next: {next}"));
+        app.out.hint(&format!("next: `{next}`"));
     }
 }
 
@@ -265,13 +261,13 @@ mod tests {
 
     #[test]
     fn init_text_names_everything_found_and_created() {
-        let repository = super::super::remote::tests::taken();
+        let repository = super::super::remote::tests::chosen_repository();
         insta::assert_snapshot!(lines(&report(), Some(&repository)).join("\n"));
     }
 
     #[test]
     fn init_json_has_every_field() {
-        let repository = super::super::remote::tests::taken();
+        let repository = super::super::remote::tests::chosen_repository();
         insta::assert_snapshot!(
             serde_json::to_string_pretty(&document(&report(), Some(&repository))).unwrap()
         );

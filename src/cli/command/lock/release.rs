@@ -28,9 +28,9 @@ pub(super) enum Wanted<'a> {
 #[derive(Serialize)]
 struct ReleaseDocument<'a> {
     released: Vec<LockRow<'a>>,
-    /// Those whose holders may be at work.
+    /// Locks whose holders may still be working.
     kept: Vec<LockRow<'a>>,
-    /// What was asked for and is not locked.
+    /// Named sessions that are not locked.
     not_locked: Vec<&'a SessionId>,
 }
 
@@ -38,7 +38,7 @@ struct ReleaseDocument<'a> {
 #[derive(Serialize)]
 struct CleanupDocument<'a> {
     removed: Vec<LockRow<'a>>,
-    /// Those whose holders may be at work.
+    /// Locks whose holders may still be working.
     kept: Vec<LockRow<'a>>,
 }
 
@@ -52,10 +52,8 @@ pub(super) fn run(
     let survey = crate::leasing::lock_table::survey(&app.context()?)?;
     let chosen = choose(&survey, wanted)?;
     if force && !yes {
-        chosen
-            .iter()
-            .filter(|lock| lock.is_live())
-            .try_for_each(|lock| ask(lock, app))?;
+        let mut live = chosen.iter().filter(|lock| lock.is_live());
+        live.try_for_each(|lock| confirm(lock, app))?;
     }
     let take_over = if force {
         TakeOver::Live
@@ -75,7 +73,7 @@ pub(super) fn run(
         app.print(&lines(&released))?;
         if kept {
             app.out
-                .hint("if nobody is at work there: ccsync lock release SESSION --force");
+                .hint("if its holder has stopped working: `ccsync lock release SESSION --force`");
         }
     }
     Ok(if kept { Exit::Locked } else { Exit::Done })
@@ -94,8 +92,8 @@ fn choose(survey: &Survey, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError
     })
 }
 
-/// One answer for each lock: they are different people's work.
-fn ask(lock: &LockView, app: &App) -> Result<(), CliError> {
+/// Asks about one lock. Each lock needs an answer of its own.
+fn confirm(lock: &LockView, app: &App) -> Result<(), CliError> {
     if !app.is_interactive() {
         return Err(CommandError::ConfirmationNeeded {
             action: "releasing the lock of another machine".to_owned(),
@@ -104,7 +102,7 @@ fn ask(lock: &LockView, app: &App) -> Result<(), CliError> {
         .into());
     }
     let question = format!(
-        "{} may be at work on {}; release it? Type yes",
+        "{} may still be working on {}. To release the lock, type yes",
         holder(lock),
         named(lock)
     );
@@ -142,20 +140,32 @@ fn lines(released: &[Released]) -> Vec<String> {
     let line = |one: &Released| match one {
         Released::Done(lock) => format!("  released    {}, held by {}", named(lock), holder(lock)),
         Released::HeldBy(lock) => {
-            format!("  left        {}, held by {}", named(lock), holder(lock))
+            format!("  kept        {}, held by {}", named(lock), holder(lock))
         }
         Released::NotLocked(session) => format!("  not locked  {}", short_id(session.as_str())),
     };
     let mut lines: Vec<String> = released.iter().map(line).collect();
     let number =
         |kind: fn(&Released) -> bool| released.iter().filter(|one| kind(one)).count() as u64;
-    let done = count(number(|one| matches!(one, Released::Done(_))), "lock");
-    let left = match number(|one| matches!(one, Released::HeldBy(_))) {
-        0 => String::new(),
-        left => format!(", {left} left whose holders may be at work"),
-    };
-    lines.push(format!("lock release: {done} released{left}"));
+    let done = number(|one| matches!(one, Released::Done(_)));
+    let kept = number(|one| matches!(one, Released::HeldBy(_)));
+    lines.push(format!("lock release: {}", summary(done, "released", kept)));
     lines
+}
+
+/// Returns what was done to how many locks, and how many were kept.
+fn summary(done: u64, verb: &str, kept: u64) -> String {
+    let mut text = match done {
+        0 => format!("nothing {verb}"),
+        n => format!("{} {verb}", count(n, "lock")),
+    };
+    if kept > 0 {
+        let holders = if kept == 1 { "holder" } else { "holders" };
+        let locks = count(kept, "lock");
+        let gap = if done == 0 { ":" } else { ";" };
+        text += &format!("{gap} the {holders} of {locks} may still be working");
+    }
+    text
 }
 
 pub(super) fn clean_up(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
@@ -175,13 +185,9 @@ fn cleanup_lines(done: &Cleanup) -> Vec<String> {
         .removed
         .iter()
         .map(|lock| format!("  removed  {}, held by {}", named(lock), holder(lock)));
-    let kept = match done.kept.len() {
-        0 => String::new(),
-        kept => format!(", {kept} left whose holders may be at work"),
-    };
-    let total = count(done.removed.len() as u64, "lock");
+    let (done, kept) = (done.removed.len() as u64, done.kept.len() as u64);
     removed
-        .chain([format!("lock cleanup: {total} removed{kept}")])
+        .chain([format!("lock cleanup: {}", summary(done, "removed", kept))])
         .collect()
 }
 
@@ -206,6 +212,6 @@ mod tests {
             kept: vec![next()],
         };
         insta::assert_snapshot!(cleanup_lines(&done).join("\n"));
-        assert_eq!(lines(&[]), ["lock release: 0 locks released"]);
+        assert_eq!(lines(&[]), ["lock release: nothing released"]);
     }
 }

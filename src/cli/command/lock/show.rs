@@ -1,4 +1,4 @@
-//! `ccsync lock show`.
+//! `ccsync lock show`: the locks on the remote.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -20,22 +20,22 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
 
-/// The column of titles, which gives way on narrow screens.
+/// Column of titles; it becomes narrower on a narrow screen.
 const TITLE: usize = 1;
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
 struct LockDocument<'a> {
     locks: Vec<LockRow<'a>>,
-    /// Sessions whose lock this machine held until somebody else took it.
+    /// Sessions whose lock another machine took over from this one.
     lost: Vec<&'a SessionId>,
-    /// Branches between those of locks that are none.
+    /// Refs among the locks that are not locks.
     strangers: &'a [String],
-    /// What cannot be read of this machine's own files.
+    /// Files of this machine that cannot be read.
     damaged: &'a [String],
 }
 
-/// A lock. What is null cannot be read, or does not apply.
+/// A lock. A value that cannot be read or does not apply is null.
 #[derive(Serialize)]
 pub(super) struct LockRow<'a> {
     session: &'a SessionId,
@@ -50,12 +50,12 @@ pub(super) struct LockRow<'a> {
     pid: Option<u32>,
     acquired: Option<String>,
     renewed: Option<String>,
-    /// By this machine's clock, if its holder gives no sign of life before.
+    /// By this machine's clock, unless the holder renews it before.
     expires: Option<String>,
     generation: Option<u64>,
-    /// The process of this machine that holds it.
+    /// The process of this machine that holds the lock.
     running: Option<u32>,
-    /// Why it cannot be read.
+    /// Why the lock cannot be read.
     unreadable: Option<&'a str>,
 }
 
@@ -79,10 +79,10 @@ pub(super) fn run(
         return Ok(Exit::Done);
     }
     if survey.locks.is_empty() {
-        app.out.note("lock show: nobody holds a session");
+        app.out.note("lock show: no locks");
     }
     let mut lines = table(&survey.locks, app.clock.now()).lines(app.out.width());
-    lines.extend(remarks(&survey));
+    lines.extend(warnings(&survey));
     app.print(&lines)?;
     Ok(Exit::Done)
 }
@@ -96,7 +96,7 @@ fn document(survey: &Survey) -> LockDocument<'_> {
     }
 }
 
-/// A lock as scripts get it.
+/// Returns a lock for the JSON document.
 pub(super) fn row(lock: &LockView) -> LockRow<'_> {
     let record = lock.record();
     let (standing, expired_by, expires) = match lock.standing() {
@@ -166,7 +166,7 @@ fn table(locks: &[LockView], now: DateTime<Utc>) -> Table {
     table
 }
 
-/// Who holds it, for people.
+/// Returns the name of the holder.
 pub(super) fn holder(lock: &LockView) -> String {
     match lock.record() {
         Some(_) if lock.is_own() => "this machine".to_owned(),
@@ -185,7 +185,7 @@ fn expiry(lock: &LockView, now: DateTime<Utc>) -> String {
     match (&lock.content, lock.running) {
         (Content::Unreadable { reason }, _) => format!("never: {}", one_line(reason)),
         (Content::Lock { own: true, .. }, Some(pid)) => format!("when process {pid} ends"),
-        (Content::Lock { own: true, .. }, None) => "its process is dead".to_owned(),
+        (Content::Lock { own: true, .. }, None) => "its process has ended".to_owned(),
         (
             Content::Lock {
                 standing: Standing::Held { expires, .. },
@@ -219,24 +219,20 @@ fn expiry(lock: &LockView, now: DateTime<Utc>) -> String {
     }
 }
 
-fn remarks(survey: &Survey) -> Vec<String> {
+fn warnings(survey: &Survey) -> Vec<String> {
     let lost = survey.lost.iter().map(|claim| {
         format!(
-            "{}: another machine has taken it; what was written here is kept",
+            "{}: taken over by another machine; what this machine added is kept",
             short_id(claim.session.as_str())
         )
     });
     let damaged = survey
         .damaged
         .iter()
-        .map(|why| format!("not read: {}", one_line(why)));
+        .map(|why| format!("cannot read a lock file: {}", one_line(why)));
     let strangers = survey.strangers.len() as u64;
-    let strangers = (strangers > 0).then(|| {
-        format!(
-            "{} between the locks that are none",
-            count(strangers, "branch")
-        )
-    });
+    let strangers =
+        (strangers > 0).then(|| format!("{} among the locks", count(strangers, "unknown ref")));
     lost.chain(damaged).chain(strangers).collect()
 }
 
@@ -252,7 +248,7 @@ pub(super) mod tests {
         NOW.parse().unwrap()
     }
 
-    /// One of each kind.
+    /// Returns one lock of each kind.
     pub(in super::super) fn localizer() -> Vec<LockView> {
         let record = |n: u32, minutes: i64| {
             let by = Identity {

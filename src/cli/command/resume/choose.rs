@@ -1,4 +1,4 @@
-//! Which session: by its id, the newest, or from the list.
+//! Chooses the session: by its id, the most recent one, or from the list.
 
 use std::path::Path;
 
@@ -22,43 +22,42 @@ use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
 use crate::workspace::context::Context;
 use crate::workspace::exclusion::ExcludeReason;
 
-/// The session that the arguments or the person choose.
+/// Returns the session that the arguments name, or that the user chooses.
 pub(super) fn session(
     args: &ResumeArgs,
     candidates: Candidates,
     app: &mut App,
 ) -> Result<SessionId, CliError> {
     if let Some(wanted) = &args.session {
-        return refuse_left_out(candidates.named(wanted)?, &candidates);
+        return refuse_excluded(candidates.named(wanted)?, &candidates);
     }
+
     let ctx = app.context()?;
-    let recent = |candidate: &Candidate| args.all || is_recent(candidate, &ctx);
-    let travels = candidates
-        .sessions
-        .into_iter()
-        .filter(|candidate| left_out(candidate).is_none());
-    let recent: Vec<Candidate> = travels.filter(recent).collect();
-    match recent.first() {
+    let mut offered = candidates.sessions;
+    offered.retain(|candidate| {
+        exclude_reason(candidate).is_none() && (args.all || is_recent(candidate, &ctx))
+    });
+    match offered.first() {
         None => Err(ResumeError::Nothing.into()),
         Some(newest) if args.latest => Ok(newest.row.session.clone()),
         Some(_) if !app.is_interactive() => Err(ResumeError::NoTerminal.into()),
-        Some(_) => ask(&recent, &ctx, app),
+        Some(_) => ask(&offered, &ctx, app),
     }
 }
 
-/// Nobody else could go on with a session that does not travel, so that its lock would mean nothing.
-fn refuse_left_out(session: SessionId, candidates: &Candidates) -> Result<SessionId, CliError> {
+/// Refuses an excluded session: no other machine could continue it, so a lock would mean nothing.
+fn refuse_excluded(session: SessionId, candidates: &Candidates) -> Result<SessionId, CliError> {
     let candidate = candidates
         .sessions
         .iter()
         .find(|candidate| candidate.row.session == session);
-    match candidate.and_then(left_out).cloned() {
+    match candidate.and_then(exclude_reason).cloned() {
         Some(why) => Err(ResumeError::Excluded { session, why }.into()),
         None => Ok(session),
     }
 }
 
-fn left_out(candidate: &Candidate) -> Option<&ExcludeReason> {
+fn exclude_reason(candidate: &Candidate) -> Option<&ExcludeReason> {
     candidate
         .row
         .left_out
@@ -67,7 +66,7 @@ fn left_out(candidate: &Candidate) -> Option<&ExcludeReason> {
 }
 
 fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {
-    let days = chrono::TimeDelta::days(i64::from(ctx.settings.days));
+    let days = chrono::TimeDelta::days(i64::from(ctx.settings.sync.pull_max_age));
     candidate.row.here
         || candidate
             .row
@@ -77,11 +76,11 @@ fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {
 
 fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<SessionId, CliError> {
     let now = ctx.clock.now();
-    let here = Here::of(ctx);
+    let current = CurrentProject::new(ctx);
     let placeholders = &ctx.settings.placeholders;
     let items = candidates
         .iter()
-        .map(|candidate| item(candidate, &here, placeholders, now))
+        .map(|candidate| item(candidate, &current, placeholders, now))
         .collect();
     let screen = Screen {
         colors: app.stderr_colors,
@@ -94,16 +93,16 @@ fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<Session
     }
 }
 
-/// Where the person is.
-struct Here {
+/// The place that the user is in.
+struct CurrentProject {
     /// The current directory, portable.
     directory: Option<PortablePath>,
-    /// The remote of the clone that it lies in.
+    /// The identity of the clone that contains it.
     identity: Option<String>,
 }
 
-impl Here {
-    fn of(ctx: &Context<'_>) -> Self {
+impl CurrentProject {
+    fn new(ctx: &Context<'_>) -> Self {
         let directory = ctx.env.directory.as_deref();
         Self {
             identity: directory
@@ -114,8 +113,8 @@ impl Here {
         }
     }
 
-    /// Whether the session is of the project at hand, in whichever clone of it.
-    fn has(&self, row: &SessionRow) -> bool {
+    /// Returns true if the session belongs to this project, in any clone of it.
+    fn contains(&self, row: &SessionRow) -> bool {
         let is_below = |here: &PortablePath| {
             row.project
                 .as_deref()
@@ -128,19 +127,19 @@ impl Here {
 
 fn item(
     candidate: &Candidate,
-    here: &Here,
+    current: &CurrentProject,
     placeholders: &Placeholders,
     now: DateTime<Utc>,
 ) -> Item {
     let row = &candidate.row;
     Item {
         session: row.session.clone(),
-        is_of_this_project: here.has(row),
+        is_of_this_project: current.contains(row),
         last_activity: row.last_activity,
         project: row
             .project
             .as_deref()
-            .map(|project| place(project, placeholders))
+            .map(|project| project_path(project, placeholders))
             .unwrap_or_default(),
         title: row.title.clone().unwrap_or_default(),
         first_words: row.first_prompt.clone().unwrap_or_default(),
@@ -152,9 +151,9 @@ fn item(
     }
 }
 
-/// Where a project is on this machine, as the picker takes it: only the home directory has a short form. One that has no place here stays as the
-/// store has it.
-fn place(portable: &str, placeholders: &Placeholders) -> String {
+/// Returns the path of a project on this machine, with `~` for the home directory. A project that
+/// has no place here keeps its portable path.
+fn project_path(portable: &str, placeholders: &Placeholders) -> String {
     let home = placeholders.get(PlaceholderName::home().as_str()).cloned();
     let native = expand_path(&PortablePath::new(portable), placeholders);
     native.map_or_else(
@@ -163,7 +162,7 @@ fn place(portable: &str, placeholders: &Placeholders) -> String {
     )
 }
 
-/// Portable paths have `/` between their parts.
+/// Returns true if a portable path is `directory` or below it.
 fn is_same_or_below(path: &str, directory: &str) -> bool {
     Path::new(path).starts_with(Path::new(directory))
 }
@@ -178,15 +177,15 @@ fn holder(lock: &LockView, now: DateTime<Utc>) -> String {
     }
 }
 
-/// Looks into a session for the picker.
+/// Shows the last turns of a session in the picker.
 struct LastTurns<'a> {
     ctx: &'a Context<'a>,
 }
 
 impl Preview for LastTurns<'_> {
     fn turns(&mut self, session: &SessionId) -> Result<Vec<Turn>, String> {
-        const TURNS: usize = 20;
-        crate::browse::preview::last_turns(self.ctx, session, TURNS)
+        const MAX_TURNS: usize = 20;
+        crate::browse::preview::last_turns(self.ctx, session, MAX_TURNS)
             .map_err(|e| CliError::from(e).message())
     }
 }

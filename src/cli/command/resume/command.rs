@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::ResumeArgs;
 use super::error::ResumeError;
-use super::run::{give_back, run_client};
+use super::run::{release, run_client};
 use super::{choose, lease, place};
 use crate::browse::list::ListFilter;
 use crate::cli::app::App;
@@ -13,7 +13,11 @@ use crate::cli::command::init;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
+use crate::flows::pull::pull;
 use crate::flows::pull_request::PullRequest;
+use crate::flows::push::push;
+use crate::handoff::path_notice::path_notice;
+use crate::handoff::resume::candidates;
 use crate::lock::record::RENEWAL;
 use crate::project::difference;
 use crate::report::transfer::{Outcome, Report};
@@ -31,34 +35,29 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
         from: args.from.clone(),
         ..ListFilter::default()
     };
-    let candidates = crate::handoff::resume::candidates(&app.context()?, &filter)?;
+    let candidates = candidates(&app.context()?, &filter)?;
     let offline = candidates.unreached.is_some();
     if let Some(reason) = &candidates.unreached {
-        lease::agree_to_go_on_alone(reason, args.run.offline, app)?;
+        lease::confirm_no_lock(reason, args.run.offline, app)?;
     }
     let session = choose::session(args, candidates, app)?;
     lease::refuse_if_open_here(&session, app)?;
     if !offline {
         lease::take(&session, args.take_over, app)?;
     }
+
     let prepared = prepare(&session, offline, app);
-    let (directory, note) = match prepared {
-        Ok(prepared) => prepared,
-        Err(e) => {
-            give_back(&session, app);
-            return Err(e);
-        }
-    };
+    let prepared = prepared.inspect_err(|_| release(&session, app))?;
     let launch = Launch {
         conversation: Conversation::Resumed(&session),
-        directory: &directory,
-        path_notice: note.as_deref(),
+        directory: &prepared.directory,
+        path_notice: prepared.path_notice.as_deref(),
         args: &args.run.client,
     };
     run_client(&launch, &session, !offline, app)
 }
 
-/// Before anything else: the session is chosen here and not by the client, and this machine is set up.
+/// Refuses arguments that let Claude Code choose the session, and sets this machine up.
 pub(in crate::cli) fn begin(for_client: &[OsString], app: &mut App) -> Result<(), CliError> {
     match session_option(for_client) {
         Some(option) => Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into()),
@@ -66,61 +65,72 @@ pub(in crate::cli) fn begin(for_client: &[OsString], app: &mut App) -> Result<()
     }
 }
 
-/// Brings the session here. Gives the directory in which the client runs, and the file with what the model is told.
-fn prepare(
-    session: &SessionId,
-    offline: bool,
-    app: &mut App,
-) -> Result<(PathBuf, Option<PathBuf>), CliError> {
-    // What was never pushed is pushed first: the store knows where a session belongs, and the other machines should know of it.
-    crate::flows::push::push(&app.context()?, &Selection::default(), false)?;
-    let asked = app.clock.now();
-    let (directory, git) = place::directory(session, app)?;
-    if !offline {
-        if app.clock.now() - asked >= RENEWAL {
-            // A question was open, or a clone took its time, and nobody has given a sign of life.
-            lease::take(session, false, app)?;
-        }
-        // What was put back to an earlier state is continued from there.
-        let request = PullRequest {
-            sessions: vec![session.clone()],
-            keep_pinned: true,
-            ..PullRequest::default()
-        };
-        let report = crate::flows::pull::pull(&app.context()?, &request)?;
-        app.show_notes(&report);
-        refuse_unless_here(&report)?;
-    }
-    if let Some(words) = git
-        .and_then(|git| difference(&directory, &git))
-        .and_then(|tree| tree.describe())
-    {
-        app.out.note(&sanitize::one_line(&words));
-    }
-    let note = tell(session, &directory, app)?;
-    Ok((directory, note))
+/// A session that can be continued on this machine.
+struct PreparedSession {
+    /// The directory in which Claude Code runs.
+    directory: PathBuf,
+    /// The file with the path notice for the model.
+    path_notice: Option<PathBuf>,
 }
 
-/// A session that could not be brought up to date is not continued: its newest turns would become a fork.
-fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
-    let refused = report
-        .sessions
-        .iter()
-        .find_map(|session| match &session.outcome {
-            Outcome::Skipped { reason }
-            | Outcome::NotPulled { reason }
-            | Outcome::Excluded { reason, .. } => Some((session.session.clone(), reason.clone())),
-            _ => None,
-        });
-    refused.map_or(Ok(()), |(session, reason)| {
-        Err(ResumeError::NotBrought { session, reason }.into())
+/// Pulls the session and finds its directory.
+fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<PreparedSession, CliError> {
+    // Sessions that were never pushed come first: the store knows where a session belongs, and
+    // the other machines have to know it.
+    push(&app.context()?, &Selection::default(), false)?;
+    let begin = app.clock.now();
+    let (directory, git) = place::directory(session, app)?;
+    if !offline {
+        if app.clock.now() - begin >= RENEWAL {
+            // An open question or a clone has delayed the renewal of the lock.
+            lease::take(session, false, app)?;
+        }
+        pull_session(session, app)?;
+    }
+
+    let difference = git.and_then(|git| difference(&directory, &git));
+    if let Some(text) = difference.and_then(|tree| tree.describe()) {
+        app.out.note(&sanitize::one_line(&text));
+    }
+    Ok(PreparedSession {
+        path_notice: write_path_notice(session, &directory, app)?,
+        directory,
     })
 }
 
-/// Writes down what the model is told, for the hook that prints it.
-fn tell(session: &SessionId, directory: &Path, app: &App) -> Result<Option<PathBuf>, CliError> {
-    let Some(text) = crate::handoff::path_notice::path_notice(&app.context()?, session, directory)?
-    else {
+/// Pulls one session. A session that was restored to an earlier state stays in it.
+fn pull_session(session: &SessionId, app: &mut App) -> Result<(), CliError> {
+    let request = PullRequest {
+        sessions: vec![session.clone()],
+        keep_pinned: true,
+        ..PullRequest::default()
+    };
+    let report = pull(&app.context()?, &request)?;
+    app.show_notes(&report);
+    refuse_unless_here(&report)
+}
+
+/// Refuses a session that could not be pulled: its newest turns would become a fork.
+fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
+    for session in &report.sessions {
+        if let Outcome::Skipped { reason }
+        | Outcome::NotPulled { reason }
+        | Outcome::Excluded { reason, .. } = &session.outcome
+        {
+            let (session, reason) = (session.session.clone(), reason.clone());
+            return Err(ResumeError::NotBrought { session, reason }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Writes the path notice, if the model needs one, for the hook that prints it.
+fn write_path_notice(
+    session: &SessionId,
+    directory: &Path,
+    app: &App,
+) -> Result<Option<PathBuf>, CliError> {
+    let Some(text) = path_notice(&app.context()?, session, directory)? else {
         return Ok(None);
     };
     let path = app

@@ -15,7 +15,7 @@ use crate::workspace::exclusion::ExcludeReason;
 pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may continue the session too; \
      then both versions are kept, yours as a fork";
 
-/// What goes wrong before Claude Code runs. Texts from elsewhere are sanitised where the error is shown.
+/// An error before Claude Code runs. Texts from elsewhere are sanitised when it is shown.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum ResumeError {
     #[error("do not pass `{0}`: ccsync chooses the session")]

@@ -1,4 +1,4 @@
-//! Taking the lock of a session, and what is asked of the person about it.
+//! Takes the lock of a session, and asks the user about it if necessary.
 
 use super::error::{ResumeError, WITHOUT_LOCK};
 use crate::cli::app::App;
@@ -8,44 +8,43 @@ use crate::leasing::acquire::Acquired;
 use crate::leasing::view::LockView;
 use crate::lock::state::{Standing, TakeOver};
 use crate::session::live::live_sessions;
+use crate::sys::clock::Clock;
 use crate::ui::format::age;
 use crate::ui::{prompt, sanitize};
 
-/// Without the remote there is no lock: goes on only if the person wants that.
-pub(super) fn agree_to_go_on_alone(
-    reason: &str,
-    offline: bool,
-    app: &mut App,
-) -> Result<(), CliError> {
+/// Continues without a lock, because the remote cannot be reached, if the user agrees.
+pub(super) fn confirm_no_lock(reason: &str, offline: bool, app: &mut App) -> Result<(), CliError> {
     if !offline && !app.is_interactive() {
         return Err(ResumeError::Offline(reason.to_owned()).into());
     }
     app.out.note(&sanitize::one_line(reason));
     app.out.note(WITHOUT_LOCK);
     if offline
-        || prompt::confirm("Go on without a lock?").map_err(CommandError::Terminal)? == Some(true)
+        || prompt::confirm("Continue without a lock?").map_err(CommandError::Terminal)?
+            == Some(true)
     {
         return Ok(());
     }
     Err(CommandError::Cancelled.into())
 }
 
-/// Makes a new session this process's; where the remote cannot be reached, goes on without if the person wants that. Says whether there is
-/// a lock.
-pub(in crate::cli) fn take_or_go_on_alone(
+/// Takes the lock of a new session. If the remote cannot be reached, continues without a lock if
+/// the user agrees. Returns true if there is a lock.
+pub(in crate::cli) fn take_if_reachable(
     session: &SessionId,
     offline: bool,
     app: &mut App,
 ) -> Result<bool, CliError> {
     match take(session, false, app) {
         Err(e) if e.is_remote_trouble() => {
-            agree_to_go_on_alone(&e.message(), offline, app).map(|()| false)
+            confirm_no_lock(&e.message(), offline, app).map(|()| false)
         }
         taken => taken.map(|()| true),
     }
 }
 
-/// A session that a client of this machine has open is not opened twice, whatever the locks say: two clients write into one file.
+/// Refuses a session that is open in Claude Code on this machine, whatever the locks say: two
+/// processes would write into one file.
 pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), CliError> {
     match live_sessions(&app.env.claude_dir).get(session) {
         Some(pid) => Err(ResumeError::HeldHere {
@@ -57,9 +56,9 @@ pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), 
     }
 }
 
-/// Makes the session this process's, asking where another machine has it.
+/// Takes the lock of a session. Asks if another machine holds it.
 pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Result<(), CliError> {
-    let Some(held) = in_the_way(crate::leasing::acquire::acquire(
+    let Some(held) = holder_of(crate::leasing::acquire::acquire(
         &app.context()?,
         session,
         TakeOver::Expired,
@@ -76,15 +75,15 @@ pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Resul
     if !take_over && !agrees_to_take_over(&held, app)? {
         return Err(held_by(session, &held, app));
     }
-    match in_the_way(crate::leasing::acquire::take_over(&app.context()?, &held)?) {
+    match holder_of(crate::leasing::acquire::take_over(&app.context()?, &held)?) {
         None => Ok(()),
         Some(held) => Err(held_by(session, &held, app)),
     }
 }
 
-/// Who has the lock, if it was not to be had.
-fn in_the_way(asked: Acquired) -> Option<LockView> {
-    match asked {
+/// Returns the lock of another holder, if the lock was not acquired.
+fn holder_of(acquired: Acquired) -> Option<LockView> {
+    match acquired {
         Acquired::Yes(_) => None,
         Acquired::HeldBy(lock) => Some(lock),
     }
@@ -94,10 +93,10 @@ fn agrees_to_take_over(held: &LockView, app: &mut App) -> Result<bool, CliError>
     if !app.is_interactive() {
         return Ok(false);
     }
-    app.out.note(&format!(
-        "{} has this session open; what is said there from now on would become a fork",
-        holder(held, app)
-    ));
+    let holder = holder(held, app);
+    app.out.note(&format!("this session is open on {holder}"));
+    app.out
+        .note("if you take it over, what that machine adds from now on becomes a fork");
     Ok(prompt::confirm("Take it over?").map_err(CommandError::Terminal)? == Some(true))
 }
 
@@ -109,19 +108,18 @@ fn held_by(session: &SessionId, held: &LockView, app: &App) -> CliError {
     .into()
 }
 
-/// Who has it, in a person's words.
+/// Returns the name of the holder, and when it last renewed the lock.
 fn holder(lock: &LockView, app: &App) -> String {
-    use crate::sys::clock::Clock;
     let now = app.clock.now();
     match (lock.record(), lock.standing()) {
         (Some(record), Some(Standing::Held { .. })) => {
             format!(
-                "{} (last heard of {})",
+                "{} (seen {})",
                 sanitize::one_line(&record.host),
                 age(record.renewed, now)
             )
         }
         (Some(record), _) => sanitize::one_line(&record.host).into_owned(),
-        (None, _) => "somebody (the lock cannot be read)".to_owned(),
+        (None, _) => "an unknown machine (the lock is unreadable)".to_owned(),
     }
 }

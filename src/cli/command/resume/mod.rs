@@ -7,9 +7,10 @@ mod error;
 mod lease;
 mod place;
 mod run;
+mod summary;
 
 pub(in crate::cli) use args::{ResumeArgs, RunArgs};
 pub(in crate::cli) use command::{begin, run};
 pub(in crate::cli) use error::ResumeError;
-pub(in crate::cli) use lease::take_or_go_on_alone;
+pub(in crate::cli) use lease::take_if_reachable;
 pub(in crate::cli) use run::run_client;

@@ -1,6 +1,6 @@
-//! Where the project of a session is, and what to do if it is not on this machine. Nothing is done that the person did not choose.
+//! Finds the project of a session, and asks what to do if it is not on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::ResumeError;
 use crate::cli::app::App;
@@ -8,18 +8,20 @@ use crate::cli::error::{CliError, CommandError};
 use crate::domain::id::SessionId;
 use crate::domain::project::ProjectGit;
 use crate::handoff::project_here::{
-    MissingProject, ProjectHere, ProposedClone, UnmappedPlaceholder,
+    MissingProject, ProjectHere, ProposedClone, UnmappedPlaceholder, clone_project, project_here,
 };
+use crate::machine::set_path::set_path;
 use crate::ui::format::project;
 use crate::ui::{prompt, sanitize};
 
-/// The session's working directory here, and what was checked out there when it was stored.
+/// Returns the session's directory on this machine, and what was checked out there when the
+/// session was stored.
 pub(super) fn directory(
     session: &SessionId,
     app: &mut App,
 ) -> Result<(PathBuf, Option<ProjectGit>), CliError> {
     loop {
-        match crate::handoff::project_here::project_here(&app.context()?, session)? {
+        match project_here(&app.context()?, session)? {
             ProjectHere::Present {
                 directory,
                 clones,
@@ -27,63 +29,41 @@ pub(super) fn directory(
             } => {
                 if clones > 1 {
                     app.out.note(&format!(
-                        "{clones} clones of the project are here; this one: {}",
+                        "{clones} clones of the project are on this machine; using {}",
                         shown(&directory)
                     ));
                 }
                 return Ok((directory, git));
             }
             ProjectHere::Unknown => return Err(ResumeError::NoProject(session.clone()).into()),
-            ProjectHere::Missing(missing) => mend(session, &missing, app)?,
+            ProjectHere::Missing(missing) => fix(session, &missing, app)?,
         }
     }
 }
 
-/// Asks what to do, and does it.
-fn mend(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<(), CliError> {
+/// Asks how the project gets to this machine, and does it.
+fn fix(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<(), CliError> {
     let refusal = || {
-        let missing = Box::new(missing.clone());
         CliError::from(ResumeError::ProjectMissing {
             session: session.clone(),
-            missing,
+            missing: Box::new(missing.clone()),
         })
     };
-    if !app.is_interactive() {
-        return Err(refusal());
-    }
-    let project = project(missing.project.as_str());
-    app.out
-        .note(&format!("the project {project} is not on this machine"));
-    let mut choices: Vec<(String, Choice<'_>)> = Vec::new();
-    if let Some(proposed) = &missing.clone {
-        let from = sanitize::one_line(&proposed.remote.to_string()).into_owned();
-        choices.push((
-            format!("clone {from} into {}", shown(&proposed.into)),
-            Choice::Clone(proposed),
-        ));
-    }
-    if let Some(root) = &missing.unmapped {
-        choices.push((
-            format!("say where {} is on this machine", root.name),
-            Choice::Map(root),
-        ));
-    }
-    if choices.is_empty() {
+    let mut choices = choices(missing);
+    if !app.is_interactive() || choices.is_empty() {
         return Err(refusal());
     }
     choices.push(("stop".to_owned(), Choice::Stop));
+
+    let project = project(missing.project.as_str());
+    app.out
+        .note(&format!("the project {project} is not on this machine"));
     let texts: Vec<&str> = choices.iter().map(|(text, _)| text.as_str()).collect();
-    let chosen = prompt::choose("What now", &texts).map_err(CommandError::Terminal)?;
-    match chosen
-        .and_then(|at| choices.get(at))
-        .map(|(_, choice)| choice)
-    {
-        Some(Choice::Clone(proposed)) => Ok(crate::handoff::project_here::clone_project(
-            &app.context()?,
-            proposed,
-        )?),
-        Some(Choice::Map(root)) => map(root, app),
-        Some(Choice::Stop) | None => Err(refusal()),
+    let chosen = prompt::choose("What to do", &texts).map_err(CommandError::Terminal)?;
+    match chosen.and_then(|at| choices.get(at)) {
+        Some((_, Choice::Clone(proposed))) => Ok(clone_project(&app.context()?, proposed)?),
+        Some((_, Choice::Map(placeholder))) => set_directory(placeholder, app),
+        Some((_, Choice::Stop)) | None => Err(refusal()),
     }
 }
 
@@ -93,9 +73,23 @@ enum Choice<'a> {
     Stop,
 }
 
-/// Gives a root its directory on this machine.
-fn map(root: &UnmappedPlaceholder, app: &App) -> Result<(), CliError> {
-    let question = format!("Directory of {} on this machine", root.name);
+/// Returns the ways to get the project, with their texts.
+fn choices(missing: &MissingProject) -> Vec<(String, Choice<'_>)> {
+    let clone = missing.clone.as_ref().map(|proposed| {
+        let from = sanitize::one_line(&proposed.remote.to_string()).into_owned();
+        let text = format!("clone {from} into {}", shown(&proposed.into));
+        (text, Choice::Clone(proposed))
+    });
+    let map = missing.unmapped.as_ref().map(|placeholder| {
+        let text = format!("set the directory of {} on this machine", placeholder.name);
+        (text, Choice::Map(placeholder))
+    });
+    clone.into_iter().chain(map).collect()
+}
+
+/// Asks for the directory of a placeholder on this machine, and saves it.
+fn set_directory(placeholder: &UnmappedPlaceholder, app: &App) -> Result<(), CliError> {
+    let question = format!("Directory of {} on this machine", placeholder.name);
     let answer = prompt::line(&question)
         .map_err(CommandError::Terminal)?
         .ok_or(CommandError::Cancelled)?;
@@ -103,15 +97,11 @@ fn map(root: &UnmappedPlaceholder, app: &App) -> Result<(), CliError> {
         .env
         .home
         .join(answer.strip_prefix("~/").unwrap_or(&answer));
-    crate::machine::set_path::set_path(
-        &app.context()?,
-        root.name.clone(),
-        "this",
-        &path.to_string_lossy(),
-    )?;
+    let (name, path) = (placeholder.name.clone(), path.to_string_lossy());
+    set_path(&app.context()?, name, "this", &path)?;
     Ok(())
 }
 
-fn shown(path: &std::path::Path) -> String {
+fn shown(path: &Path) -> String {
     sanitize::one_line(&path.display().to_string()).into_owned()
 }

@@ -1,12 +1,6 @@
-//! `ccsync verify`: whether this machine, the store and the remote agree.
+//! The report of `ccsync verify`: totals, differences, and the commands that settle them.
 
-use crate::check::verify::VerifyRequest;
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::id::CommitId;
 use crate::report::verification::{
     Damage, RemoteStanding, SessionCheck, Standing, Total, Verification,
 };
@@ -16,47 +10,8 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, HINT, QUIET, paint};
 use crate::ui::table::{Cell, Table};
 
-/// Check that this machine, the store and the remote agree
-///
-/// Without --full, unchanged files are trusted, sizes and counts come from the manifests,
-/// and the remote is asked for its newest commit. With --full, every byte is read: each
-/// object and each line of the store, each file here, and the objects of a remote that is
-/// a directory. Changes nothing. A session that is not on this machine, or that is
-/// excluded, is not a difference.
-///
-/// Exits with 0 if everything agrees, 1 if something is damaged or the remote lost data,
-/// 6 if commits are queued, 3 if something else is to be pushed or pulled or could not be
-/// compared, and 5 if a session has diverged.
-#[derive(Debug, clap::Args)]
-pub(crate) struct VerifyArgs {
-    /// Only these sessions: IDs or unique prefixes
-    #[arg(value_name = "SESSION", add = complete::session())]
-    sessions: Vec<SessionId>,
-    /// Read every byte
-    #[arg(long)]
-    full: bool,
-    #[command(flatten)]
-    json: JsonFlag,
-}
-
-/// JSON schema, version 1: the fields of [`Verification`], every session included.
-pub(in crate::cli) fn run(args: &VerifyArgs, app: &mut App) -> Result<Exit, CliError> {
-    let request = VerifyRequest {
-        sessions: args.sessions.clone(),
-        full: args.full,
-    };
-    let found = crate::check::verify::verify(&app.context()?, &request)?;
-    let exit = Exit::of_verification(&found);
-    if args.json.json {
-        app.print_json("verify", &found)?;
-    } else if !app.out.is_quiet() || exit != Exit::Done {
-        let lines = lines(&found, app.out.width());
-        app.print(&lines)?;
-    }
-    Ok(exit)
-}
-
-fn lines(found: &Verification, width: usize) -> Vec<String> {
+/// Returns the report for a terminal of this width.
+pub(super) fn lines(found: &Verification, width: usize) -> Vec<String> {
     let mut lines = totals(found).lines(width);
     let differing: Vec<&SessionCheck> = found
         .sessions
@@ -66,14 +21,14 @@ fn lines(found: &Verification, width: usize) -> Vec<String> {
     lines.extend(sessions(&differing, width));
     for file in &found.skipped_files {
         lines.push(attention(&format!(
-            "not taken: {}: {}",
+            "skipped: {}: {}",
             file.path, file.reason
         )));
     }
     if let Some(extras) = &found.extras {
         if extras.files > 0 {
             lines.push(format!(
-                "beside sessions: {} in the store, {}",
+                "extras: {} in the store, {}",
                 count(extras.files, "file"),
                 bytes(extras.bytes)
             ));
@@ -94,14 +49,14 @@ fn lines(found: &Verification, width: usize) -> Vec<String> {
         );
         if !objects.damaged.is_empty() {
             lines.push(next(
-                "move the directory that `ccsync status` calls store away, then ccsync push: it is fetched anew",
+                "move the store away (`ccsync status` prints its path), then ccsync sync",
             ));
         }
     }
     if let Some(damage) = &found.remote_damage {
         lines.push(attention(&format!("the remote is damaged: {damage}")));
         lines.push(next(
-            "ccsync init --remote URL, with an empty repository: all that is here goes there",
+            "ccsync init --remote URL with an empty repository, then ccsync push",
         ));
     }
     lines.extend(remote(&found.remote));
@@ -151,7 +106,7 @@ fn read(found: &Verification) -> String {
         return String::new();
     };
     let left = if objects.skipped_files > 0 {
-        format!(", {} too large to be ours", objects.skipped_files)
+        format!(", {} skipped because of their size", objects.skipped_files)
     } else {
         String::new()
     };
@@ -178,7 +133,7 @@ fn sessions(differing: &[&SessionCheck], width: usize) -> Vec<String> {
     }
     let mut lines = Vec::new();
     if !differing.is_empty() {
-        lines.push(paint(HEADING, "to look at"));
+        lines.push(paint(HEADING, "differences"));
     }
     for (check, line) in differing.iter().zip(table.lines(width)) {
         lines.push(line);
@@ -208,7 +163,7 @@ fn described(damage: &Damage) -> String {
     }
 }
 
-/// What is the matter with a session, and the command that settles it.
+/// Returns the difference of a session, and the command that settles it.
 fn difference(check: &SessionCheck) -> (String, String) {
     let of = |what: &str, command: &str| (what.to_owned(), command.to_owned());
     if !check.damage.is_empty() {
@@ -218,30 +173,21 @@ fn difference(check: &SessionCheck) -> (String, String) {
         );
     }
     if check.damaged_lines > 0 {
-        let lines = count(check.damaged_lines, "line");
         let repair = format!("ccsync repair {}", short_id(check.session.as_str()));
         return (
-            format!(
-                "{lines} here {} no record",
-                if check.damaged_lines == 1 {
-                    "is"
-                } else {
-                    "are"
-                }
-            ),
+            format!("{} here", count(check.damaged_lines, "invalid line")),
             repair,
         );
     }
     match (&check.here_to_store, &check.store_to_remote) {
-        (Standing::Diverged, _) => of("here and the store went on differently", "ccsync sync"),
+        (Standing::Diverged, _) => of("diverged: here and the store", "ccsync sync"),
         (Standing::Unknown { .. }, _) => of("could not be compared", ""),
         (Standing::AheadAndBehind, _) => of("here and the store each have more", "ccsync sync"),
         (Standing::Ahead, _) => of("more here than in the store", "ccsync push"),
         (Standing::Behind, _) => of("more in the store than here", &pull(check)),
-        (Standing::Same, Standing::Diverged) => of(
-            "the store and the remote went on differently",
-            "ccsync sync",
-        ),
+        (Standing::Same, Standing::Diverged) => {
+            of("diverged: the store and the remote", "ccsync sync")
+        }
         (Standing::Same, Standing::Ahead) => {
             of("more in the store than on the remote", "ccsync push")
         }
@@ -254,7 +200,7 @@ fn difference(check: &SessionCheck) -> (String, String) {
 
 fn pull(check: &SessionCheck) -> String {
     if check.running {
-        "ccsync pull, once its client has ended".to_owned()
+        "ccsync pull, after you exit Claude Code".to_owned()
     } else {
         "ccsync pull".to_owned()
     }
@@ -265,27 +211,30 @@ fn remote(standing: &RemoteStanding) -> Vec<String> {
         RemoteStanding::UpToDate { .. } => return Vec::new(),
         RemoteStanding::Behind { commits, .. } => (
             format!(
-                "the remote lacks {} of the store",
+                "the remote is missing {} of the store",
                 count(*commits, "commit")
             ),
             "ccsync push",
         ),
         RemoteStanding::Ahead { commit, commits: 0 } => (
-            format!("the remote is at {}, which is not here", commit.short()),
+            format!(
+                "the remote is at {}, which is not fetched yet",
+                commit.short()
+            ),
             "ccsync pull",
         ),
         RemoteStanding::Ahead { commit, commits } => {
-            let lacks = count(*commits, "commit");
+            let missing = count(*commits, "commit");
             (
                 format!(
-                    "the remote is at {}, which is not here, and lacks {lacks} of the store",
+                    "the remote is at {}, which is not fetched yet, and is missing {missing}",
                     commit.short()
                 ),
                 "ccsync sync",
             )
         }
         RemoteStanding::Lost { commit, commits } => {
-            let lacks = count(*commits, "commit");
+            let missing = count(*commits, "commit");
             let at = commit.as_ref().map_or("is empty", CommitId::short);
             let at = if commit.is_some() {
                 format!("went back to {at}")
@@ -293,12 +242,12 @@ fn remote(standing: &RemoteStanding) -> Vec<String> {
                 at.to_owned()
             };
             (
-                format!("the remote {at}: it lacks {lacks}, some of which it had"),
+                format!("the remote {at}: it has lost commits, {missing} missing"),
                 "ccsync push",
             )
         }
         RemoteStanding::NotReached { reason, .. } => {
-            (format!("the remote could not be asked: {reason}"), "")
+            (format!("cannot reach the remote: {reason}"), "")
         }
     };
     let mut lines = vec![attention(&what)];
@@ -328,14 +277,14 @@ fn summary(found: &Verification) -> String {
         .count()
     {
         0 => what,
-        excluded => format!("{what}, {excluded} excluded by the settings"),
+        left_out => format!("{what}, {left_out} excluded"),
     };
     let remote = match &found.remote {
         RemoteStanding::UpToDate {
             commit: Some(commit),
         } => format!("on the remote as {}", commit.short()),
         RemoteStanding::UpToDate { commit: None } => "the remote is empty".to_owned(),
-        RemoteStanding::NotReached { .. } => "the remote was not asked".to_owned(),
+        RemoteStanding::NotReached { .. } => "the remote was not reached".to_owned(),
         _ => "the remote differs".to_owned(),
     };
     format!("verify: {what} ({how}); {remote}")
@@ -344,6 +293,7 @@ fn summary(found: &Verification) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::exit::Exit;
     use crate::report::verification::{Amount, ExtrasCheck};
     use crate::store::{DamagedObject, ObjectCheck};
 
@@ -498,10 +448,7 @@ mod tests {
             ..Verification::default()
         };
         assert_eq!(Exit::of_verification(&found), Exit::Done);
-        assert!(
-            summary(&found)
-                .starts_with("verify: 2 sessions, all agree, 2 excluded by the settings (")
-        );
+        assert!(summary(&found).starts_with("verify: 2 sessions, all agree, 2 excluded ("));
     }
 
     #[test]

@@ -1,0 +1,135 @@
+//! The lines after Claude Code has ended: usually one, more only for problems.
+
+use std::collections::BTreeSet;
+
+use crate::domain::id::SessionId;
+use crate::handoff::resume::Finished;
+use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport};
+use crate::ui::extras;
+use crate::ui::format::{count, short_id};
+use crate::ui::output::Output;
+use crate::ui::sanitize::one_line;
+
+/// A run of Claude Code, after the last push.
+pub(super) struct FinishedRun<'a> {
+    pub(super) finished: &'a Finished,
+    /// The session that was started or continued.
+    pub(super) session: &'a SessionId,
+    /// That session, and those that Claude Code began meanwhile.
+    pub(super) sessions: &'a BTreeSet<SessionId>,
+    /// Number of turns that were pushed.
+    pub(super) turns: u64,
+    /// This process held the lock of the session.
+    pub(super) locked: bool,
+}
+
+/// Returns the number of turns of `sessions` that were pushed.
+pub(super) fn pushed_turns(report: &Report, sessions: &BTreeSet<SessionId>) -> u64 {
+    let own = report
+        .sessions
+        .iter()
+        .filter(|s| sessions.contains(&s.session));
+    own.filter_map(|session| session.turns).sum()
+}
+
+impl FinishedRun<'_> {
+    /// Prints what became of the sessions, the extras, the lock and the remote.
+    pub(super) fn summarize(&self, out: &mut Output) {
+        let report = &self.finished.report;
+        let own = || {
+            report
+                .sessions
+                .iter()
+                .filter(|s| self.sessions.contains(&s.session))
+        };
+        own().for_each(|session| explain_session(session, out));
+        for line in report
+            .extras
+            .iter()
+            .flat_map(|bundle| extras::lines(bundle, false, true))
+        {
+            out.attention(&line);
+        }
+        if self.is_lost() && !own().any(|s| matches!(s.outcome, Outcome::Forked { .. })) {
+            // Another command on this machine noticed it first and made the fork.
+            out.attention(
+                "another machine took the lock over while Claude Code ran; \
+                 what was added after that, if anything, is a fork",
+            );
+            out.hint("to see both: `ccsync list`");
+        }
+
+        match &report.remote {
+            RemoteState::Queued { reason, .. } => {
+                out.attention(&format!("not on the remote yet: {}", one_line(reason)));
+                out.hint("nothing is lost; when the remote is back: `ccsync recover`");
+            }
+            _ if own().any(is_left) => {}
+            RemoteState::UpToDate { commit } => {
+                out.note(&self.success(commit.as_ref().map(|commit| commit.short())));
+            }
+            RemoteState::NotContacted => out.note(&self.success(None)),
+        }
+    }
+
+    /// The lock was taken over by another machine.
+    fn is_lost(&self) -> bool {
+        !self.finished.lost.is_disjoint(self.sessions)
+    }
+
+    fn success(&self, commit: Option<&str>) -> String {
+        let what = match self.turns {
+            0 => "everything is on".to_owned(),
+            turns => format!("{} saved to", count(turns, "turn")),
+        };
+        let commit = commit.map(|id| format!(" ({id})")).unwrap_or_default();
+        let mut text = format!("{what} the remote{commit}");
+        if self.locked && !self.is_lost() {
+            let id = short_id(self.session.as_str());
+            text += &format!("; lock released. Continue anywhere: ccsync resume {id}");
+        }
+        text
+    }
+}
+
+/// Returns true if turns of the session are only on this machine.
+fn is_left(session: &SessionReport) -> bool {
+    match &session.outcome {
+        Outcome::Skipped { .. } => true,
+        Outcome::Excluded { .. } => !session.notes.is_empty(),
+        _ => false,
+    }
+}
+
+/// Explains a session that is not simply on the remote now.
+fn explain_session(session: &SessionReport, out: &mut Output) {
+    let id = &session.session;
+    match &session.outcome {
+        Outcome::Forked { fork, lines } => {
+            let notes = session
+                .notes
+                .iter()
+                .map(|note| format!("{}; ", one_line(note)));
+            let notes: String = notes.collect();
+            let lines = count(*lines, "line");
+            out.attention(&format!(
+                "{notes}what this machine added ({lines}) is now a fork: {fork}"
+            ));
+            out.hint(&format!("to continue it: `ccsync resume {fork}`"));
+        }
+        Outcome::Skipped { reason } => {
+            out.attention(&format!("{id} was not pushed: {}", one_line(reason)));
+            out.hint(&format!(
+                "nothing is lost; check it with `ccsync verify {id}`"
+            ));
+        }
+        Outcome::Excluded { reason, .. } if !session.notes.is_empty() => {
+            out.attention(&format!("{id} was not pushed: {}", one_line(reason)));
+            session
+                .notes
+                .iter()
+                .for_each(|note| out.hint(&one_line(note)));
+        }
+        _ => {}
+    }
+}

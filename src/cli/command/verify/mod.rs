@@ -1,0 +1,6 @@
+//! `ccsync verify`: checks that this machine, the store and the remote agree.
+
+mod command;
+mod text;
+
+pub(in crate::cli) use command::{VerifyArgs, run};
