@@ -29,7 +29,7 @@ fn pair(env: &TestEnv) -> (Machine, Machine) {
             .ccsync([
                 "config",
                 "set",
-                "beside",
+                "extras",
                 "memory,claude-md,settings,commands,agents,skills",
             ])
             .success();
@@ -69,7 +69,7 @@ fn settings_are_pushed_only_when_enabled() {
     a.ccsync([
         "config",
         "set",
-        "beside",
+        "extras",
         "memory,settings,commands,agents,skills",
     ])
     .success();
@@ -646,7 +646,7 @@ mod programs {
         [&a, &b].into_iter().for_each(assert_silent);
         let c = env.machine("c");
         c.init(&env.remote_of_pair());
-        c.ccsync(["config", "set", "beside", "skills"]).success();
+        c.ccsync(["config", "set", "extras", "skills"]).success();
         c.ccsync(["pull"]).success();
         c.ccsync(["apply", "--yes"]).success();
         assert_eq!((mode(&c, RUN), mode(&a, RUN)), (0o700, 0o755));

@@ -29,8 +29,8 @@ fn error_wrong_usage_exits_2() {
         &["pull", "--days", "0"],
         &["pull", "--force"],
         &["config", "set", "colour", "red"],
-        &["config", "set", "days", "many"],
-        &["config", "set", "paths", "both"],
+        &["config", "set", "pull_max_age", "many"],
+        &["config", "set", "localize", "both"],
         &["config", "set", "name", ""],
         &["config", "set", "remote", "ext::sh -c x"],
         &["config", "add-placeholder", "work=/x"],
@@ -80,9 +80,9 @@ fn error_invalid_config_names_line() {
     let good = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("colour = \"red\"\n{good}")).unwrap();
     insta::assert_snapshot!("unknown_key", a.ccsync(["push"]));
-    fs::write(&file, "days = \n").unwrap();
+    fs::write(&file, "localize = \n").unwrap();
     insta::assert_snapshot!("not_toml", a.ccsync(["status"]));
-    fs::write(&file, good.replace("days = 30", "days = 0")).unwrap();
+    fs::write(&file, good.replace("pull_max_age = 30", "pull_max_age = 0")).unwrap();
     insta::assert_snapshot!("bad_value", a.ccsync(["pull"]));
 }
 

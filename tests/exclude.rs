@@ -294,7 +294,7 @@ fn exclude_sessions_by_size_and_age() {
     a.session(THREE).turn("old").write();
     set_age(&a, THREE, 50);
     a.ccsync(["config", "set", "max_size", "100kB"]).success();
-    a.ccsync(["config", "set", "max_age", "40"]).success();
+    a.ccsync(["config", "set", "push_max_age", "40"]).success();
     let run = a.ccsync(["push", "--json"]).success();
     assert!(
         outcome(&run, TWO)["reason"]
@@ -317,7 +317,7 @@ fn exclude_sessions_by_size_and_age() {
     b.ccsync(["pull"]).success();
     assert_eq!(b.sessions(), [ONE, THREE]);
     assert_eq!(
-        a.ccsync(["config", "get", "max_age"]).success().stdout,
+        a.ccsync(["config", "get", "push_max_age"]).success().stdout,
         "40\n"
     );
     a.ccsync(["config", "set", "max_size", "much"]).code(2);
@@ -435,7 +435,7 @@ fn exclude_project_refuses_start_and_resume() {
     assert_eq!(stored(&a), [""; 0]);
     b.session(TWO).turn("one").write();
     set_age(&b, TWO, 9);
-    b.ccsync(["config", "set", "max_age", "3"]).success();
+    b.ccsync(["config", "set", "push_max_age", "3"]).success();
     at_b.run(&["resume", TWO], "two").success();
     assert_eq!(stored(&b), [TWO], "going on with it makes it new");
 }
@@ -486,7 +486,7 @@ fn crash_excluded_session_releases_lock_with_note() {
         a.ccsync(["config", "exclude", "~/work"]).success();
         let run = a.ccsync(["push"]).success();
         assert_eq!(
-            run.stdout.contains("note: its lock is given back"),
+            run.stdout.contains("note: its lock is released"),
             !pushed,
             "{run}"
         );
@@ -511,7 +511,7 @@ fn push_unreleased_lock_omits_release_note() {
     let run = a.ended(child).success();
     assert!(
         run.stderr.contains(
-            "its lock goes back with the next push, and what was not pushed before stays"
+            "its lock is released with the next push, and what was not pushed before stays"
         ),
         "{run}"
     );
@@ -520,7 +520,7 @@ fn push_unreleased_lock_omits_release_note() {
     let run = a.ccsync(["push"]).success();
     assert!(
         run.stdout
-            .contains("its lock is given back, and what was not pushed before stays here"),
+            .contains("its lock is released, and what was not pushed before stays here"),
         "{run}"
     );
     assert_eq!(held(&remote, &a), [""; 0]);

@@ -633,20 +633,20 @@ fn undo_reverts_sessions_and_extras_together() {
 fn extras_disabled_by_config() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
-    a.ccsync(["config", "set", "beside", "none"]).success();
+    a.ccsync(["config", "set", "extras", "none"]).success();
     assert_eq!(
-        a.ccsync(["config", "get", "beside"]).success().stdout,
+        a.ccsync(["config", "get", "extras"]).success().stdout,
         "none\n"
     );
     a.write_note("MEMORY.md", "y\n");
     a.ccsync(["sync"]).success();
     b.ccsync(["sync"]).success();
     assert_eq!(b.read_note("MEMORY.md"), "x\n");
-    a.ccsync(["config", "set", "beside", "memory,claude-md"])
+    a.ccsync(["config", "set", "extras", "memory,claude-md"])
         .success();
     settle(&[&a, &b]);
     assert_eq!(b.read_note("MEMORY.md"), "y\n");
-    a.ccsync(["config", "set", "beside", "memory,secrets"])
+    a.ccsync(["config", "set", "extras", "memory,secrets"])
         .code(2);
 }
 

@@ -356,7 +356,7 @@ fn import_excluded_extras_are_named() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "shared");
-    here.ccsync(["config", "set", "beside", "memory"]).success();
+    here.ccsync(["config", "set", "extras", "memory"]).success();
     let report = import_json(&here, &source);
     let expected = [
         ("user/CLAUDE.md", "left"),
@@ -367,7 +367,7 @@ fn import_excluded_extras_are_named() {
         extras(&report),
         expected.map(|(name, outcome)| (name.to_owned(), outcome.to_owned()))
     );
-    here.ccsync(["config", "set", "beside", "claude-md"])
+    here.ccsync(["config", "set", "extras", "claude-md"])
         .success();
     let report = import_json(&here, &source);
     assert_eq!(
@@ -541,11 +541,11 @@ fn import_obeys_exclude_settings() {
         ),
         (&["config", "set", "max_size", "none"][..], "", 0),
         (
-            &["config", "set", "max_age", "30"][..],
+            &["config", "set", "push_max_age", "30"][..],
             "not active for 30 days",
             3,
         ),
-        (&["config", "set", "max_age", "none"][..], "", 0),
+        (&["config", "set", "push_max_age", "none"][..], "", 0),
         (
             &["config", "include", "{{NOTES}}/**"][..],
             "not included",
@@ -607,7 +607,7 @@ fn import_obeys_exclude_settings() {
 fn import_session_age_is_that_of_newest_record() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    a.ccsync(["config", "set", "max_age", "30"]).success();
+    a.ccsync(["config", "set", "push_max_age", "30"]).success();
     let copy = env.root().join("backup");
     let directory = copy.join("projects/-x");
     fs::create_dir_all(&directory).unwrap();
@@ -618,7 +618,8 @@ fn import_session_age_is_that_of_newest_record() {
     .unwrap();
     let report = import_json(&a, &copy);
     assert_eq!(report["sessions"][0]["outcome"], "excluded", "{report}");
-    a.ccsync(["config", "set", "max_age", "none"]).success();
+    a.ccsync(["config", "set", "push_max_age", "none"])
+        .success();
     assert_eq!(import_json(&a, &copy)["sessions"][0]["outcome"], "added");
 }
 

@@ -122,23 +122,29 @@ fn push_dry_run_before_init_creates_nothing() {
 fn config_get_and_set_settings() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    assert_eq!(a.ccsync(["config", "get", "days"]).success().stdout, "30\n");
-    a.ccsync(["config", "set", "days", "7"]).success();
-    assert_eq!(a.ccsync(["config", "get", "days"]).success().stdout, "7\n");
+    assert_eq!(
+        a.ccsync(["config", "get", "pull_max_age"]).success().stdout,
+        "30\n"
+    );
+    a.ccsync(["config", "set", "pull_max_age", "7"]).success();
+    assert_eq!(
+        a.ccsync(["config", "get", "pull_max_age"]).success().stdout,
+        "7\n"
+    );
     a.ccsync(["config", "set", "name", "my laptop"]).success();
-    a.ccsync(["config", "set", "paths", "original"]).success();
+    a.ccsync(["config", "set", "localize", "never"]).success();
     insta::assert_snapshot!(a.ccsync(["config", "show"]).success(), @r"
-    file      $ROOT/a/home/al/.config/ccsync/config.toml
-    id        $MACHINE
-    name      my laptop
-    remote    $ROOT/remote-1.git
-    paths     original
-    days      7
-    beside    memory,claude-md,plans
-    include   every project
-    exclude   none
-    max_size  none
-    max_age   none
+    file          $ROOT/a/home/al/.config/ccsync/config.toml
+    id            $MACHINE
+    name          my laptop
+    remote        $ROOT/remote-1.git
+    localize      never
+    extras        memory,claude-md,plans
+    include       every project
+    exclude       none
+    max_size      none
+    pull_max_age  7
+    push_max_age  none
     --- exit 0
     ");
 }

@@ -434,7 +434,7 @@ fn github_every_refusal_shows_message_and_command() {
         (
             200,
             json!({"data": 5}),
-            ["cannot parse", "it is not what the API", "gh api user"],
+            ["cannot parse", "unknown form", "gh api user"],
         ),
     ] {
         github.answer_everything_with(status, &body);

@@ -75,3 +75,4 @@ mod transport;
 #[cfg(unix)]
 mod troubleshooting;
 mod verify;
+mod wrong_types;

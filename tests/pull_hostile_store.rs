@@ -389,14 +389,14 @@ fn pull_placeholder_bomb_is_bounded() {
         b"{{HOME}}{{HOME}}{{HOME}}{{HOME}}\n",
     ] {
         write_session(&clone, &good, &line.repeat(200_000 / line.len()), &long);
-        for paths in ["local", "original"] {
+        for mode in ["always", "never"] {
             scene
                 .victim
-                .ccsync(["config", "set", "paths", paths])
+                .ccsync(["config", "set", "localize", mode])
                 .success();
             let run = scene.victim.ccsync(["pull"]);
             // Where it reads with the paths of this machine there is nothing to refuse.
-            if paths == "original" {
+            if mode == "never" {
                 assert!(run.stdout.contains("far longer"), "{run}");
                 assert_eq!((run.code, scene.victim.sessions().len()), (Some(3), 0));
             }

@@ -315,6 +315,26 @@ fn push_session_moved_to_other_project_is_followed() {
     assert_eq!(a.transcript_path(ONE), moved);
 }
 
+/// A session that no command has missed yet is remembered when settings change.
+#[test]
+fn pull_deleted_session_stays_deleted_when_settings_change() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let work = b.home.join("work").display().to_string();
+    let by_another_machine = ["set-path", "WORK", "b", &work];
+    for (machine, change) in [
+        (&a, &by_another_machine[..]),
+        (&b, &["set", "localize", "never"]),
+    ] {
+        fs::remove_file(b.transcript_path(ONE)).unwrap();
+        machine.ccsync([&["config"], change].concat()).success();
+        b.ccsync(["pull"]).success();
+        assert_eq!(b.sessions(), [] as [&str; 0]);
+        b.ccsync(["pull", ONE]).success();
+        assert_eq!(b.sessions(), [ONE]);
+    }
+}
+
 #[test]
 fn pull_cleaned_up_session_is_restored_on_request() {
     let env = TestEnv::new();

@@ -68,7 +68,7 @@ fn push_pull_every_fixture_round_trips() {
         fs::create_dir_all(&directory).unwrap();
         let path = directory.join(format!("{ONE}.jsonl"));
         fs::write(&path, &text).unwrap();
-        b.ccsync(["config", "set", "paths", "local"]).success();
+        b.ccsync(["config", "set", "localize", "always"]).success();
         a.ccsync(["push"]).success();
         b.ccsync(["pull"]).success();
         for machine in [&a, &b] {

@@ -479,7 +479,7 @@ fn resume_original_paths_sends_path_notice_once() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
-    b.ccsync(["config", "set", "paths", "original"]).success();
+    b.ccsync(["config", "set", "localize", "never"]).success();
     at_a.run(&["resume", ONE], "from a").success();
     assert_eq!(at_a.settings(), None, "nothing has moved");
     // A look leaves lines, too, but no word reaches the model.

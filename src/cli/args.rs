@@ -64,7 +64,7 @@ pub(crate) struct PlaceholderArg {
     path: PathBuf,
 }
 
-/// Why a placeholder argument is invalid.
+/// Reason why a text is not `NAME=PATH`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlaceholderArgError {
     #[error("give NAME=PATH, for example PROJECTS=~/work")]

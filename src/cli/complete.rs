@@ -152,11 +152,11 @@ fn setting_help(key: &str) -> &'static str {
     match key {
         "remote" => "where your sessions go",
         "name" => "name of this machine",
-        "localize" | "paths" => "whether paths become those of this machine",
-        "pull_max_age" | "days" => "oldest session that a pull gets, in days",
-        "push_max_age" | "max_age" => "oldest session that a push sends, in days",
+        "localize" => "whether paths become those of this machine",
+        "pull_max_age" => "oldest session that a pull gets, in days",
+        "push_max_age" => "oldest session that a push sends, in days",
         "max_size" => "largest session that is synced",
-        "extras" | "beside" => "extras that are synced",
+        "extras" => "extras that are synced",
         _ => "",
     }
 }

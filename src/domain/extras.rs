@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::checked::checked_text;
+use super::checked::{checked_text, ensure};
 use super::path::PortablePath;
 use super::project::ProjectIdentity;
 
@@ -132,7 +132,7 @@ pub struct BundleId(String);
 
 /// The reason why a text is not a [`BundleId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a bundle of the store", .0.escape_debug())]
+#[error("invalid bundle id `{}`", .0.escape_debug())]
 pub struct InvalidBundle(String);
 
 const USER: &str = "user";
@@ -170,34 +170,21 @@ impl BundleId {
         Self(format!("{MEMORY}{}-{hash}", readable.trim_matches('-')))
     }
 
-    /// Returns its directory in the store.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Returns true for the user's own files.
     pub fn is_user(&self) -> bool {
         self.0 == USER
     }
 }
 
-checked_text!(BundleId, InvalidBundle, Self::checked);
-
-impl BundleId {
-    fn checked(text: String) -> Result<Self, InvalidBundle> {
-        let plain =
-            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
-        let name = text.strip_prefix(MEMORY);
-        let is_memory = name.is_some_and(|name| {
-            (17..=MAX_READABLE + 17).contains(&name.len()) && name.chars().all(plain)
-        });
-        if text == USER || is_memory {
-            Ok(Self(text))
-        } else {
-            Err(InvalidBundle(text))
-        }
-    }
+fn check_bundle_id(text: &str) -> Result<(), InvalidBundle> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    let is_memory = text.strip_prefix(MEMORY).is_some_and(|name| {
+        (17..=MAX_READABLE + 17).contains(&name.len()) && name.chars().all(is_plain)
+    });
+    ensure(text == USER || is_memory, || InvalidBundle(text.to_owned()))
 }
+
+checked_text!(BundleId, InvalidBundle, check_bundle_id);
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,8 @@
 //! Identifiers. Each is checked once, when it enters the program, and trusted afterwards.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use super::checked::checked_text;
+use super::checked::{checked_text, ensure};
 
 /// The reason why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +11,16 @@ pub struct InvalidId {
     kind: &'static str,
     text: String,
 }
+
+impl InvalidId {
+    fn new(kind: &'static str, text: &str) -> Self {
+        let text = text.to_owned();
+        Self { kind, text }
+    }
+}
+
+/// Longest id of a session, in bytes.
+const MAX_SESSION_ID: usize = 64;
 
 /// The id of a session: the file name of its transcript without `.jsonl` (client 2.1.329 ignores
 /// the id in the records).
@@ -37,11 +45,6 @@ impl CommitId {
     /// Number of digits of an id.
     pub const DIGITS: usize = 40;
 
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The first ten digits, for display.
     pub fn short(&self) -> &str {
         &self.0[..10]
@@ -49,11 +52,6 @@ impl CommitId {
 }
 
 impl SessionId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The store's shard for this session: the first two bytes of the id in lower case, padded
     /// with `_`.
     pub fn shard(&self) -> String {
@@ -70,60 +68,20 @@ impl SessionId {
     }
 }
 
-impl MachineId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+fn check_session_id(text: &str) -> Result<(), InvalidId> {
+    let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let is_valid = begins_well
+        && text.bytes().all(is_allowed)
+        && text.len() <= MAX_SESSION_ID
+        && !is_reserved_device_name(text);
+    ensure(is_valid, || InvalidId::new("session id", text))
 }
 
-impl FromStr for SessionId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let first_ok = text
-            .bytes()
-            .next()
-            .is_some_and(|b| b.is_ascii_alphanumeric());
-        let all_ok = text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if first_ok && all_ok && text.len() <= 64 && !is_reserved_device_name(text) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidId {
-                kind: "session id",
-                text: text.to_owned(),
-            })
-        }
-    }
-}
-
-impl FromStr for MachineId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        lower_hex(text, 32, "machine id").map(Self)
-    }
-}
-
-impl FromStr for CommitId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        lower_hex(text, Self::DIGITS, "commit id").map(Self)
-    }
-}
-
-fn lower_hex(text: &str, digits: usize, kind: &'static str) -> Result<String, InvalidId> {
-    if text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-        Ok(text.to_owned())
-    } else {
-        Err(InvalidId {
-            kind,
-            text: text.to_owned(),
-        })
-    }
+fn check_lower_hex(text: &str, digits: usize, kind: &'static str) -> Result<(), InvalidId> {
+    let is_digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    let is_valid = text.len() == digits && text.bytes().all(is_digit);
+    ensure(is_valid, || InvalidId::new(kind, text))
 }
 
 /// Returns true if Windows opens a device instead of a file of this name (Microsoft, "Naming
@@ -146,9 +104,17 @@ pub fn is_reserved_device_name(component: &str) -> bool {
         || numbered("lpt")
 }
 
-checked_text!(SessionId, InvalidId, |text| text.parse());
-checked_text!(MachineId, InvalidId, |text| text.parse());
-checked_text!(CommitId, InvalidId, |text| text.parse());
+checked_text!(SessionId, InvalidId, check_session_id);
+checked_text!(MachineId, InvalidId, |text| check_lower_hex(
+    text,
+    32,
+    "machine id"
+));
+checked_text!(CommitId, InvalidId, |text| check_lower_hex(
+    text,
+    CommitId::DIGITS,
+    "commit id"
+));
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ pub mod extras;
 pub mod history_point;
 pub mod hit;
 pub mod id;
+pub mod parse;
 pub mod path;
 pub mod pattern;
 pub mod placeholder;

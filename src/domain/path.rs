@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::checked::checked_text;
+use super::checked::{checked_text, ensure};
 
 /// An absolute path with a placeholder: `{{HOME}}/work/app`; always `/`-separated below it.
 ///
@@ -36,7 +36,7 @@ const MAX_NAME: usize = 1024;
 
 /// The reason why a text is not a [`RelativeName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a safe file name", .0.escape_debug())]
+#[error("unsafe file name `{}`", .0.escape_debug())]
 pub struct UnsafeName(String);
 
 impl PortablePath {
@@ -57,29 +57,13 @@ impl fmt::Display for PortablePath {
     }
 }
 
-impl RelativeName {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`UnsafeName`] if joining the name to a directory could leave it or fail on some system.
-    pub fn new(text: impl Into<String>) -> Result<Self, UnsafeName> {
-        let text = text.into();
-        let fits = |component: &str| {
-            component.len() <= MAX_COMPONENT - SEGMENTS_SUFFIX.len()
-                && !is_segments_directory(component)
-        };
-        let safe = text.len() <= MAX_NAME && is_safe_path(&text) && text.split('/').all(fits);
-        if safe {
-            Ok(Self(text))
-        } else {
-            Err(UnsafeName(text))
-        }
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+fn check_relative_name(text: &str) -> Result<(), UnsafeName> {
+    let fits = |component: &str| {
+        component.len() <= MAX_COMPONENT - SEGMENTS_SUFFIX.len()
+            && !is_segments_directory(component)
+    };
+    let is_safe = text.len() <= MAX_NAME && is_safe_path(text) && text.split('/').all(fits);
+    ensure(is_safe, || UnsafeName(text.to_owned()))
 }
 
 /// Returns true if joining `path` to a directory stays below it on every system.
@@ -106,7 +90,7 @@ fn is_safe_component(component: &str) -> bool {
         && !super::id::is_reserved_device_name(component)
 }
 
-checked_text!(RelativeName, UnsafeName, Self::new);
+checked_text!(RelativeName, UnsafeName, check_relative_name);
 
 #[cfg(test)]
 mod tests {

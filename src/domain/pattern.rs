@@ -3,8 +3,6 @@
 //! Owns their grammar (`docs/what-is-synced.md`) and matching. Must not read the disk: the caller
 //! of [`ProjectPattern::compile`] passes the forms of a directory on this machine.
 
-use std::str::FromStr;
-
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +22,10 @@ pub struct ProjectPattern(String);
 
 /// The reason why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a pattern: {why}", text.escape_debug())]
+#[error("invalid pattern `{}`: {reason}", text.escape_debug())]
 pub struct InvalidPattern {
     text: String,
-    why: String,
+    reason: String,
 }
 
 /// The kind of paths that a pattern is compared with.
@@ -63,41 +61,6 @@ pub struct Matcher {
 }
 
 impl ProjectPattern {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidPattern`] with the reason.
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidPattern> {
-        let text = text.into();
-        let fault = |why: &str| {
-            Err(InvalidPattern {
-                text: text.chars().take(200).collect(),
-                why: why.to_owned(),
-            })
-        };
-        if text.trim().is_empty() {
-            return fault("it is empty");
-        }
-        if text.len() > MAX_BYTES || text.chars().any(char::is_control) {
-            return fault("it is too long or holds control characters");
-        }
-        if text == "." || text.starts_with("./") || text.split('/').any(|part| part == "..") {
-            return fault(
-                "begin with `/`, `~/` or a placeholder for a directory, else give its name or a git remote",
-            );
-        }
-        let pattern = Self(text.clone());
-        match pattern.compile(std::slice::from_ref(&pattern.0), System::Linux) {
-            Ok(_) => Ok(pattern),
-            Err(e) => fault(&e.kind().to_string()),
-        }
-    }
-
-    /// Returns the pattern as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Returns the kind of paths that it is compared with.
     pub fn subject(&self) -> PatternSubject {
         let has_drive = || self.0.as_bytes().get(1) == Some(&b':');
@@ -203,15 +166,32 @@ fn escape_placeholder(text: &str) -> String {
     }
 }
 
-impl FromStr for ProjectPattern {
-    type Err = InvalidPattern;
-
-    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
-        Self::new(text)
+fn check_pattern(text: &str) -> Result<(), InvalidPattern> {
+    let fault = |reason: &str| {
+        Err(InvalidPattern {
+            text: text.chars().take(200).collect(),
+            reason: reason.to_owned(),
+        })
+    };
+    if text.trim().is_empty() {
+        return fault("it is empty");
+    }
+    if text.len() > MAX_BYTES || text.chars().any(char::is_control) {
+        return fault("it is too long or contains control characters");
+    }
+    if text == "." || text.starts_with("./") || text.split('/').any(|part| part == "..") {
+        return fault(
+            "begin with `/`, `~/` or a placeholder for a directory, else give its name or a git remote",
+        );
+    }
+    let pattern = ProjectPattern(text.to_owned());
+    match pattern.compile(std::slice::from_ref(&pattern.0), System::Linux) {
+        Ok(_) => Ok(()),
+        Err(e) => fault(&e.kind().to_string()),
     }
 }
 
-checked_text!(ProjectPattern, InvalidPattern, Self::new);
+checked_text!(ProjectPattern, InvalidPattern, check_pattern);
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,14 @@
 //! Placeholders: named directories, and the system whose path rules they follow.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use super::checked::checked_text;
+use super::checked::{checked_text, ensure};
+
+/// Longest name of a placeholder, in bytes.
+const MAX_NAME: usize = 64;
+
+/// Longest directory of a placeholder, in bytes.
+const MAX_DIRECTORY: usize = 4096;
 
 /// The operating system whose rules a machine's paths follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,10 +57,10 @@ pub struct Placeholders {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPlaceholder {
     /// The name does not follow the rule of [`PlaceholderName`].
-    #[error("`{}` is not a placeholder name: use upper-case letters, digits and `_`, beginning with a letter", .0.escape_debug())]
+    #[error("invalid placeholder name `{}`: use upper-case letters, digits and `_`, beginning with a letter", .0.escape_debug())]
     Name(String),
     /// The path is not absolute on its system, is a file-system root, or has a control character.
-    #[error("`{}` cannot be a placeholder's directory: give an absolute path below the file-system root", .0.escape_debug())]
+    #[error("invalid placeholder directory `{}`: give an absolute path below the root of the file system", .0.escape_debug())]
     Path(String),
 }
 
@@ -75,30 +79,17 @@ impl PlaceholderName {
     pub fn is_reserved(&self) -> bool {
         matches!(self.as_str(), "HOME" | "REPO")
     }
-
-    /// Returns the name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl FromStr for PlaceholderName {
-    type Err = InvalidPlaceholder;
-
-    fn from_str(text: &str) -> Result<Self, InvalidPlaceholder> {
-        let ok = text
-            .bytes()
-            .enumerate()
-            .all(|(at, b)| b.is_ascii_uppercase() || at > 0 && (b.is_ascii_digit() || b == b'_'));
-        if ok && !text.is_empty() && text.len() <= 64 {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidPlaceholder::Name(text.to_owned()))
-        }
-    }
+fn check_name(text: &str) -> Result<(), InvalidPlaceholder> {
+    let is_allowed = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    let is_valid = text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.bytes().all(is_allowed)
+        && text.len() <= MAX_NAME;
+    ensure(is_valid, || InvalidPlaceholder::Name(text.to_owned()))
 }
 
-checked_text!(PlaceholderName, InvalidPlaceholder, |text| text.parse());
+checked_text!(PlaceholderName, InvalidPlaceholder, check_name);
 
 impl System {
     /// Returns true if native paths use backslashes and drive letters.
@@ -224,7 +215,7 @@ fn clean(system: System, path: &str) -> Result<String, InvalidPlaceholder> {
     } else {
         trimmed.len() > 1 && trimmed.starts_with('/')
     };
-    if !absolute || trimmed.chars().any(char::is_control) || trimmed.len() > 4096 {
+    if !absolute || trimmed.chars().any(char::is_control) || trimmed.len() > MAX_DIRECTORY {
         return Err(InvalidPlaceholder::Path(path.to_owned()));
     }
     Ok(if system.is_windows() {

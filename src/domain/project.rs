@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::checked::checked_text;
+use super::checked::{checked_text, ensure};
 use super::id::CommitId;
 use super::path::{PortablePath, is_safe_path};
 use super::url::{RemoteKind, RemoteUrl, UrlError, has_drive, project_identity};
@@ -17,6 +17,9 @@ pub const FORMAT: u32 = 1;
 
 /// Longest address of a remote, in bytes.
 const MAX_REMOTE_BYTES: usize = 2048;
+
+/// Longest directory in a repository, in bytes.
+const MAX_DIRECTORY_BYTES: usize = 4096;
 
 /// Longest name of a branch, in bytes. Git's limit is that of a file name for each part of it.
 const MAX_BRANCH_BYTES: usize = 1024;
@@ -125,41 +128,6 @@ impl ProjectGit {
 }
 
 impl PortableRemote {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidProject`]
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
-        let text = text.into();
-        if text.len() > MAX_REMOTE_BYTES {
-            return Err(InvalidProject::TooLong);
-        }
-        if text.chars().any(char::is_control) {
-            return Err(UrlError::ControlCharacter.into());
-        }
-        if is_path(&text) {
-            let leads_up = text.split(['/', '\\']).any(|part| part == "..");
-            return if leads_up {
-                Err(InvalidProject::Path)
-            } else {
-                Ok(Self(text))
-            };
-        }
-        let url = RemoteUrl::parse(&text, Path::new(""))?;
-        if matches!(url.kind(), RemoteKind::Local(_)) {
-            return Err(InvalidProject::Path);
-        }
-        if url.without_secrets().is_none_or(|plain| plain != text) {
-            return Err(InvalidProject::Secret);
-        }
-        Ok(Self(text))
-    }
-
-    /// Returns the address as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Returns the path, if it is a repository on a disk.
     pub fn as_path(&self) -> Option<PortablePath> {
         is_path(&self.0).then(|| PortablePath::new(self.0.as_str()))
@@ -168,10 +136,16 @@ impl PortableRemote {
     /// Returns the identity of the remote; a path has no identity.
     pub fn identity(&self) -> Option<ProjectIdentity> {
         if is_path(&self.0) {
-            None
-        } else {
-            ProjectIdentity::new(project_identity(&self.0)?).ok()
+            return None;
         }
+        ProjectIdentity::new(project_identity(&self.0)?).ok()
+    }
+}
+
+impl SubDirectory {
+    /// Returns true for the top of the working tree.
+    pub fn is_top(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -180,104 +154,57 @@ fn is_path(text: &str) -> bool {
     text.starts_with("{{") || text.starts_with('/') || text.starts_with("\\\\") || has_drive(text)
 }
 
-impl ProjectIdentity {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidProject::Identity`]
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
-        let text = text.into();
-        let plain =
-            !text.chars().any(|c| c.is_control() || c.is_whitespace()) && !text.starts_with('-');
-        let parts = text.split('/').count() > 1
-            && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        if plain && parts && text.len() <= MAX_REMOTE_BYTES {
-            Ok(Self(text))
-        } else {
-            Err(InvalidProject::Identity)
-        }
+fn check_remote(text: &str) -> Result<(), InvalidProject> {
+    ensure(text.len() <= MAX_REMOTE_BYTES, || InvalidProject::TooLong)?;
+    ensure(!text.chars().any(char::is_control), || {
+        UrlError::ControlCharacter
+    })?;
+    if is_path(text) {
+        let leads_up = text.split(['/', '\\']).any(|part| part == "..");
+        return ensure(!leads_up, || InvalidProject::Path);
     }
-
-    /// The identity as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    let url = RemoteUrl::parse(text, Path::new(""))?;
+    if matches!(url.kind(), RemoteKind::Local(_)) {
+        return Err(InvalidProject::Path);
     }
+    let is_plain = url.without_secrets().is_some_and(|plain| plain == text);
+    ensure(is_plain, || InvalidProject::Secret)
 }
 
-impl SubDirectory {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidProject::Directory`]
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
-        let text = text.into();
-        let safe = text.is_empty() || text.len() <= 4096 && is_safe_path(&text);
-        if safe {
-            Ok(Self(text))
-        } else {
-            Err(InvalidProject::Directory)
-        }
-    }
-
-    /// The directory as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Returns true for the top of the working tree.
-    pub fn is_top(&self) -> bool {
-        self.0.is_empty()
-    }
+fn check_identity(text: &str) -> Result<(), InvalidProject> {
+    let is_plain =
+        !text.chars().any(|c| c.is_control() || c.is_whitespace()) && !text.starts_with('-');
+    let has_parts =
+        text.split('/').count() > 1 && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let is_valid = is_plain && has_parts && text.len() <= MAX_REMOTE_BYTES;
+    ensure(is_valid, || InvalidProject::Identity)
 }
 
-impl WorktreeName {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidProject::Worktree`]
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
-        let text = text.into();
-        if is_safe_path(&text) && !text.contains('/') {
-            Ok(Self(text))
-        } else {
-            Err(InvalidProject::Worktree)
-        }
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+fn check_directory(text: &str) -> Result<(), InvalidProject> {
+    let is_safe = text.is_empty() || text.len() <= MAX_DIRECTORY_BYTES && is_safe_path(text);
+    ensure(is_safe, || InvalidProject::Directory)
 }
 
-impl BranchName {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// [`InvalidProject::Branch`]
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
-        let text = text.into();
-        let forbidden =
-            |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
-        let good = !text.is_empty() && text.len() <= MAX_BRANCH_BYTES && !text.starts_with('-');
-        if good && !text.contains(forbidden) {
-            Ok(Self(text))
-        } else {
-            Err(InvalidProject::Branch)
-        }
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+fn check_worktree(text: &str) -> Result<(), InvalidProject> {
+    let is_component = is_safe_path(text) && !text.contains('/');
+    ensure(is_component, || InvalidProject::Worktree)
 }
 
-checked_text!(PortableRemote, InvalidProject, Self::new);
-checked_text!(ProjectIdentity, InvalidProject, Self::new);
-checked_text!(SubDirectory, InvalidProject, Self::new);
-checked_text!(WorktreeName, InvalidProject, Self::new);
-checked_text!(BranchName, InvalidProject, Self::new);
+fn check_branch(text: &str) -> Result<(), InvalidProject> {
+    let forbidden =
+        |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let is_valid = !text.is_empty()
+        && text.len() <= MAX_BRANCH_BYTES
+        && !text.starts_with('-')
+        && !text.contains(forbidden);
+    ensure(is_valid, || InvalidProject::Branch)
+}
+
+checked_text!(PortableRemote, InvalidProject, check_remote);
+checked_text!(ProjectIdentity, InvalidProject, check_identity);
+checked_text!(SubDirectory, InvalidProject, check_directory);
+checked_text!(WorktreeName, InvalidProject, check_worktree);
+checked_text!(BranchName, InvalidProject, check_branch);
 
 #[cfg(test)]
 mod tests {

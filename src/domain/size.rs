@@ -13,7 +13,7 @@ pub struct ByteSize(u64);
 
 /// The reason why a text is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a size: give a whole number above 0 and B, kB, MB or GB, for instance 200MB", .0.escape_debug())]
+#[error("invalid size `{}`: give a whole number above 0 and B, kB, MB or GB, for example 200MB", .0.escape_debug())]
 pub struct InvalidSize(String);
 
 impl ByteSize {

@@ -34,17 +34,17 @@ pub(crate) enum StoredVersion {
 pub(crate) enum BundleError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the stored text is refused")]
+    #[error("cannot use the stored text")]
     Text(#[from] InvalidText),
-    #[error("the store holds `{0}`, which is in its way")]
+    #[error("`{0}` in the store has the same path")]
     InTheWay(RelativeName),
-    #[error("the store holds {MAX_FILES} files beside it already")]
+    #[error("its bundle has too many files (limit {MAX_FILES})")]
     Full,
-    #[error("the store holds as much text beside it as it may")]
+    #[error("its bundle has too much text")]
     Heavy,
-    #[error("what the store says of the files beside it is as long as it may be")]
+    #[error("bundle metadata is too large")]
     Crowded,
-    #[error("with its paths made portable it is larger than any text")]
+    #[error("it is too large with portable paths")]
     Large,
 }
 

@@ -45,11 +45,11 @@ pub(crate) struct TextFile {
 /// Why a stored text is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidText {
-    #[error("its lines are not those that the store describes")]
+    #[error("its lines differ from their description in the store")]
     Lines,
-    #[error("it would become many times longer here than it is in the store")]
+    #[error("its text would become far longer than it is in the store")]
     Oversized,
-    #[error("it would not be text here")]
+    #[error("it would not be text on this machine")]
     NoText,
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use walkdir::WalkDir;
 
+use crate::domain::parse::from_json;
 use crate::report::transfer::SkippedFile;
 
 /// Largest JSON file that is read, in bytes.
@@ -151,8 +152,8 @@ impl SourceDirectory {
 
     /// Reads a JSON file. Skips it if that fails.
     pub(crate) fn read_json(&mut self, path: &Path) -> Option<Value> {
-        let json = read_bounded(path)
-            .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| e.to_string()));
+        let json =
+            read_bounded(path).and_then(|bytes| from_json(&bytes).map_err(|e| e.to_string()));
         json.map_err(|reason| self.skip(path, reason)).ok()
     }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::record::RecordError;
 use super::state::Holding;
 use crate::domain::id::SessionId;
+use crate::domain::parse::{InvalidData, from_json};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{PathError, remove_file_if_exists, write_atomic};
 use crate::sys::process::{pid_is_alive, process_start_ticks};
@@ -49,15 +50,15 @@ pub enum ClaimError {
     #[error(transparent)]
     Path(#[from] PathError),
     /// Not the JSON of a lease.
-    #[error("`{}` is not the JSON of a lock of this machine", path.display())]
+    #[error("cannot parse lock file `{}`", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: serde_json::Error,
+        source: InvalidData,
     },
-    /// The lock in it is none.
-    #[error("the lock in `{}` is none", path.display())]
+    /// Its lock record is invalid.
+    #[error("cannot use lock file `{}`", path.display())]
     Record {
         /// The file.
         path: PathBuf,
@@ -177,7 +178,7 @@ fn parse(path: &Path, session: &SessionId, json: &[u8]) -> Result<Claim, ClaimEr
         path: path.to_owned(),
         source,
     };
-    let claim: Claim = serde_json::from_slice(json).map_err(malformed)?;
+    let claim: Claim = from_json(json).map_err(malformed)?;
     // Values used in calculations are checked, even in files of this program.
     let checked = super::record::LockRecord::parse(session, &claim.holding.record.to_json());
     let wrong = |source| ClaimError::Record {

@@ -3,6 +3,7 @@
 //! Owns its format and validation. Pure. An accepted record has plausible times and
 //! durations; its `host` stays untrusted text.
 
+use crate::domain::parse::{InvalidData, from_json};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -85,16 +86,16 @@ pub struct Stamp {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// Written by a newer ccsync.
-    #[error("it has format {0}, this ccsync reads up to {FORMAT}")]
+    #[error("lock record has format {0}; this ccsync reads up to {FORMAT}")]
     Newer(u32),
     /// Larger than `MAX_BYTES`.
-    #[error("it has {0} bytes, more than any lock")]
+    #[error("lock record is too large: {0} bytes (limit {MAX_LOCK_BYTES})")]
     TooLarge(usize),
     /// Not the JSON of a lock record.
-    #[error("it is not the JSON of a lock")]
-    Malformed(#[source] serde_json::Error),
+    #[error("invalid lock record")]
+    Malformed(#[from] InvalidData),
     /// An implausible value.
-    #[error("{0}")]
+    #[error("invalid lock record: {0}")]
     Inconsistent(&'static str),
 }
 
@@ -123,11 +124,11 @@ impl LockRecord {
         if json.len() > MAX_LOCK_BYTES {
             return Err(RecordError::TooLarge(json.len()));
         }
-        let version: Versioned = serde_json::from_slice(json).map_err(RecordError::Malformed)?;
+        let version: Versioned = from_json(json)?;
         if version.format > FORMAT {
             return Err(RecordError::Newer(version.format));
         }
-        let record: Self = serde_json::from_slice(json).map_err(RecordError::Malformed)?;
+        let record: Self = from_json(json)?;
         record
             .check(session)
             .map_or(Ok(record), |wrong| Err(RecordError::Inconsistent(wrong)))
@@ -137,27 +138,24 @@ impl LockRecord {
         let is_plain =
             |nonce: &str| !nonce.is_empty() && nonce.bytes().all(|b| b.is_ascii_alphanumeric());
         let checks = [
-            (self.format == FORMAT, "no ccsync wrote this format"),
+            (self.format == FORMAT, "unknown format"),
             (self.session == *session, "it names another session"),
-            (
-                self.host.len() <= MAX_HOST_BYTES,
-                "the machine's name is longer than any",
-            ),
+            (self.host.len() <= MAX_HOST_BYTES, "host name is too long"),
             (
                 (1..=LONGEST_TTL_SECONDS).contains(&self.ttl_seconds),
-                "it would hold for longer than any lock, or not at all",
+                "ttl_seconds out of range",
             ),
             (
                 (1..=LAST_GENERATION).contains(&self.generation),
-                "its generation is none",
+                "generation out of range",
             ),
             (
                 self.nonce.len() <= MAX_NONCE_BYTES && is_plain(&self.nonce),
-                "its nonce is none",
+                "invalid nonce",
             ),
             (
                 is_plausible(self.acquired) && is_plausible(self.renewed),
-                "its times are beyond every calendar",
+                "time out of range",
             ),
         ];
         checks
@@ -263,9 +261,8 @@ mod tests {
     fn refused(change: impl Fn(&mut serde_json::Value)) -> String {
         let mut json = serde_json::to_value(record()).unwrap();
         change(&mut json);
-        LockRecord::parse(&record().session, json.to_string().as_bytes())
-            .unwrap_err()
-            .to_string()
+        let error = LockRecord::parse(&record().session, json.to_string().as_bytes());
+        crate::domain::error::error_chain(&error.unwrap_err())
     }
 
     #[test]
@@ -331,18 +328,18 @@ mod tests {
             refused(|json| json["pid"] = (-1).into()),
             refused(|json| json["extra"] = 1.into()),
         ].join("\n"), @r"
-        no ccsync wrote this format
-        it names another session
-        it is not the JSON of a lock
-        the machine's name is longer than any
-        it would hold for longer than any lock, or not at all
-        it would hold for longer than any lock, or not at all
-        its generation is none
-        its generation is none
-        its nonce is none
-        its times are beyond every calendar
-        it is not the JSON of a lock
-        it is not the JSON of a lock
+        invalid lock record: unknown format
+        invalid lock record: it names another session
+        invalid lock record: `session`: `../x` is not a valid session id
+        invalid lock record: host name is too long
+        invalid lock record: ttl_seconds out of range
+        invalid lock record: ttl_seconds out of range
+        invalid lock record: generation out of range
+        invalid lock record: generation out of range
+        invalid lock record: invalid nonce
+        invalid lock record: time out of range
+        invalid lock record: `pid` must be a whole number, 0 or more
+        invalid lock record: unknown key `extra` (one of: format, session, machine, host, pid, acquired, renewed, ttl_seconds, generation, nonce)
         ");
     }
 

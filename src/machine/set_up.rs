@@ -6,12 +6,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{Config, MachineSettings, Settings};
+use crate::config::{Config, Key, MachineIdentity, Settings};
 use crate::domain::id::MachineId;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::progress::Progress;
 use crate::domain::url::RemoteUrl;
-use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs};
+use crate::flows::remote_sync::{FetchMode, RemoteSync};
 use crate::machine::names::{free_name, taken_names};
 use crate::machine::suggested_placeholders::{ForeignPlaceholder, foreign_placeholders};
 use crate::report::transfer::RemoteState;
@@ -147,7 +147,7 @@ fn join(
         workspace.store.set_remote_head(None)?;
     }
     let sessions_before = workspace.store.head_snapshot()?.sessions()?;
-    if let Err(e) = fetch(&mut workspace, FetchMode::Sessions) {
+    if let Err(e) = RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions) {
         // The former remote stays.
         workspace.store.set_remote_head(before.as_ref())?;
         return Err(e);
@@ -211,12 +211,12 @@ fn enter(
         let mut workspace = Workspace::open(&ctx)?;
         if rounds == 0 || unused_name(&workspace)? == workspace.machine.name {
             workspace.register_machine()?;
-            let (remote, _) = push_remaining_refs(&mut workspace)?;
+            let remote = RemoteSync::new(&mut workspace).push_remaining()?.state;
             if rounds == 0 || unused_name(&workspace)? == workspace.machine.name {
                 return report(&workspace, remote);
             }
         }
-        config.set(crate::config::Key::Name, &unused_name(&workspace)?)?;
+        config.set(Key::Name, &unused_name(&workspace)?)?;
         config.save(&config_path(ctx.env))?;
         rounds -= 1;
     }
@@ -253,14 +253,14 @@ pub fn set_up_by_default(
 fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, SyncError> {
     let mut config = match former {
         Some(former) => former.clone(),
-        None => Config::new(MachineSettings {
+        None => Config::new(MachineIdentity {
             id: new_id(),
             name: env.host_name.clone(),
             host: None,
         })?,
     };
     if request.new_id {
-        config.machine = MachineSettings {
+        config.machine = MachineIdentity {
             id: new_id(),
             name: env.host_name.clone(),
             host: None,
@@ -268,10 +268,10 @@ fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, 
     }
     config.machine.host.clone_from(&env.host_mark);
     if let Some(name) = request.name {
-        config.set(crate::config::Key::Name, &name)?;
+        config.set(Key::Name, &name)?;
     }
     if let Some(remote) = request.remote {
-        config.set(crate::config::Key::Remote, remote.as_git_argument())?;
+        config.set(Key::Remote, remote.as_git_argument())?;
     }
     for (name, directory) in request.placeholders {
         config.set_placeholder(name, &directory.to_string_lossy(), env)?;

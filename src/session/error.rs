@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::domain::error::{UPDATE_CCSYNC, UserError};
 use crate::domain::id::SessionId;
+use crate::domain::parse::InvalidData;
 use crate::domain::path::RelativeName;
 use crate::domain::shell::shell_word;
 use crate::sys::fs::PathError;
@@ -20,7 +21,7 @@ pub enum SessionError {
         /// The journal.
         path: PathBuf,
         /// The reason.
-        source: serde_json::Error,
+        source: InvalidData,
     },
     /// The session is in use by a running client.
     #[error("session {session} is running on this machine (process {pid})")]

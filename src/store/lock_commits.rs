@@ -74,7 +74,7 @@ impl Store {
             _ => Err(refused(what)),
         };
         let id = oid(commit)?;
-        require_size(id, MAX_OBJECT_BYTES, "it is missing or too large")?;
+        require_size(id, MAX_OBJECT_BYTES, "missing or too large")?;
         let found = self.repo.find_commit(id);
         let found = found.map_err(|_| refused("it is not a commit"))?;
         if found.parent_count() != 0 {
@@ -89,7 +89,11 @@ impl Store {
         }
         let file = entries.get(FILE_NAME).filter(|entry| entry.is_file());
         let file = file.ok_or_else(|| refused("it has no lock file"))?;
-        require_size(file.oid, MAX_LOCK_BYTES, "its file is missing or too large")?;
+        require_size(
+            file.oid,
+            MAX_LOCK_BYTES,
+            "lock file is missing or too large",
+        )?;
         self.objects().read(ObjectType::Blob, file.oid)
     }
 

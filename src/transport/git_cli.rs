@@ -537,7 +537,7 @@ impl GitCli {
     }
 
     fn no_directory(&self, path: &Path) -> RemoteError {
-        let said = GitSaid::new(&format!("there is no directory `{}`", path.display()));
+        let said = GitSaid::new(&format!("no directory `{}`", path.display()));
         RemoteError::Unreachable {
             remote: self.url.to_string(),
             why: Missing::Repository,

@@ -7,8 +7,6 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::domain::url::RemoteUrl;
 use crate::sys::process::{ProcessError, Program, ProgramOutput};
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::checkouts::identity::portable;
-use crate::config::{Choice, Settings};
+use crate::config::{Settings, SyncRules};
 use crate::domain::id::SessionId;
 use crate::domain::pattern::{Matcher, PatternSubject, ProjectNames, ProjectPattern};
 use crate::domain::placeholder::Placeholders;
@@ -57,7 +57,7 @@ impl fmt::Display for ExcludeReason {
             ),
             Self::OlderThan(days) => write!(
                 f,
-                "not active for {days} days: ccsync config set max_age none, or DAYS"
+                "not active for {days} days: ccsync config set push_max_age none, or DAYS"
             ),
         }
     }
@@ -94,11 +94,12 @@ pub(crate) struct ProjectDecision {
 
 impl ExcludeRules {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let Choice {
+        let SyncRules {
             include,
             exclude,
             max_size,
-            max_age,
+            push_max_age: max_age,
+            pull_max_age: _,
         } = &settings.sync;
         let compile = |pattern: &ProjectPattern| compile(pattern, &settings.placeholders);
         let exclude = exclude.iter();

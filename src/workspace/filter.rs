@@ -152,7 +152,7 @@ impl<'w> SessionFilter<'w> {
         }
         let Some(ProjectLocation {
             path,
-            trees: Some(trees),
+            worktrees: Some(trees),
         }) = &known.location
         else {
             return true;
@@ -177,7 +177,7 @@ impl<'w> SessionFilter<'w> {
         let remote = identity(manifest).filter(|_| is_below_repo(manifest));
         Some(ProjectLocation {
             path,
-            trees: remote.map(|remote| tops(self.localizer.clones().present(remote))),
+            worktrees: remote.map(|remote| tops(self.localizer.clones().present(remote))),
         })
     }
 

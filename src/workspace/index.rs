@@ -22,7 +22,7 @@ use crate::store::{SessionState, Store, StoreError};
 use crate::sys::fs::{FileStamp, PathError, write_cache};
 use crate::workspace::session_map::FileStamps;
 
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Number of bytes at the end of a transcript that the tail hash covers.
 const TAIL: u64 = 16 << 10;
@@ -31,12 +31,11 @@ const TAIL: u64 = 16 << 10;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Index {
     version: u32,
-    /// Key of the settings these entries were computed with. Entries are discarded when it changes.
-    settings: String,
+    #[serde(flatten)]
+    key: IndexKey,
     /// The head of the store that the entries describe.
     head: Option<CommitId>,
     sessions: BTreeMap<SessionId, IndexEntry>,
-    #[serde(rename = "elsewhere")]
     store_only: BTreeMap<SessionId, StoreOnlySession>,
     /// Only if the settings name projects.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -44,6 +43,28 @@ pub(crate) struct Index {
     /// The file on the disk is older.
     #[serde(skip)]
     changed: bool,
+}
+
+/// What the entries depend on besides files and store. They are discarded when it changes.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IndexKey {
+    /// Id of the machine.
+    pub(crate) machine: String,
+    /// Claude Code's directory.
+    pub(crate) claude_dir: PathBuf,
+    /// Key of the settings these entries were computed with.
+    pub(crate) settings: String,
+}
+
+/// The part of an index that stays valid if settings change. Also in indexes of version 3.
+#[derive(Deserialize)]
+struct FormerIndex {
+    version: u32,
+    settings: String,
+    machine: Option<String>,
+    claude_dir: Option<PathBuf>,
+    head: Option<CommitId>,
+    sessions: BTreeMap<SessionId, IndexEntry>,
 }
 
 /// A session that only the store has, so that it can be named without opening its manifest.
@@ -55,7 +76,7 @@ pub(crate) struct StoreOnlySession {
     /// Portable path of its project.
     pub(crate) project: Option<String>,
     /// Only if the settings name projects.
-    #[serde(default, rename = "lies_at")]
+    #[serde(default)]
     pub(crate) location: Option<ProjectLocation>,
     /// Its title as Claude Code would show it; unsanitised.
     pub(crate) title: Option<String>,
@@ -75,7 +96,7 @@ pub(crate) struct ProjectLocation {
     /// The tops of the working trees of its remote that were here: a new one may be another
     /// location. `None`: only the path counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) trees: Option<Vec<String>>,
+    pub(crate) worktrees: Option<Vec<String>>,
 }
 
 /// A session that a pull leaves in the store.
@@ -111,7 +132,7 @@ impl NotPulledSession {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProjectOfSession {
     /// The directory under `projects/` that the session is in.
-    place: PathBuf,
+    project_dir: PathBuf,
     transcript: FileStamp,
     /// The working directory.
     pub(crate) directory: Option<String>,
@@ -126,7 +147,7 @@ impl ProjectOfSession {
         remote: Option<String>,
     ) -> Self {
         Self {
-            place: session.directory.clone(),
+            project_dir: session.directory.clone(),
             transcript: session.files[&SessionFile::Transcript],
             directory,
             remote,
@@ -135,7 +156,7 @@ impl ProjectOfSession {
 
     fn describes(&self, session: &LocalSession) -> bool {
         let transcript = session.files.get(&SessionFile::Transcript);
-        self.place == session.directory && transcript == Some(&self.transcript)
+        self.project_dir == session.directory && transcript == Some(&self.transcript)
     }
 }
 
@@ -153,16 +174,31 @@ pub(crate) struct IndexEntry {
 }
 
 impl Index {
-    /// Reads the index. One that is missing, damaged, or made with other `settings` is empty.
-    pub(crate) fn load(path: &Path, settings: &str) -> Self {
-        let json = std::fs::read(path).ok();
-        let read = json.and_then(|json| serde_json::from_slice::<Self>(&json).ok());
-        read.filter(|index| index.version == VERSION && index.settings == settings)
-            .unwrap_or_else(|| Self {
-                version: VERSION,
-                settings: settings.to_owned(),
-                ..Self::default()
-            })
+    /// Reads the index. One that is missing or damaged is empty.
+    ///
+    /// If settings have changed, it only keeps which sessions were here in which state: those that
+    /// are missing now were deleted.
+    pub(crate) fn load(path: &Path, key: IndexKey) -> Self {
+        let json = std::fs::read(path).unwrap_or_default();
+        let index: Option<Self> = serde_json::from_slice(&json).ok();
+        if let Some(index) = index.filter(|index| index.version == VERSION && index.key == key) {
+            return index;
+        }
+
+        let former: Option<FormerIndex> = serde_json::from_slice(&json).ok();
+        let former = former.filter(|former| former.is_for(&key));
+        let former = former.map(|former| (former.head, former.sessions));
+        let (head, mut sessions) = former.unwrap_or_default();
+        for entry in sessions.values_mut() {
+            entry.files = FileStamps::default();
+        }
+        Self {
+            version: VERSION,
+            key,
+            head,
+            sessions,
+            ..Self::default()
+        }
     }
 
     /// Writes the index if it changed since it was read.
@@ -301,6 +337,20 @@ impl Index {
     /// Forgets that `session` is up to date.
     pub(crate) fn forget(&mut self, session: &SessionId) {
         self.changed |= self.sessions.remove(session).is_some();
+    }
+}
+
+impl FormerIndex {
+    /// Returns true if it is for the same machine and directory.
+    fn is_for(&self, key: &IndexKey) -> bool {
+        if self.version == 3 {
+            let (machine, claude_dir) = (&key.machine, key.claude_dir.display());
+            return self.settings.starts_with(&format!("{machine} "))
+                && self.settings.ends_with(&format!(" {claude_dir}"));
+        }
+        self.version == VERSION
+            && self.machine.as_ref() == Some(&key.machine)
+            && self.claude_dir.as_ref() == Some(&key.claude_dir)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::workspace::context::{Context, LOCK_WAIT};
 use crate::workspace::error::SyncError;
 use crate::workspace::exclusion::ExcludeRules;
 use crate::workspace::filter::SessionFilter;
+use crate::workspace::index::IndexKey;
 use crate::workspace::leases::Leases;
 use crate::workspace::paths::{claims_path, remote_url, store_path};
 use crate::workspace::records::SessionRecords;
@@ -69,7 +70,7 @@ impl<'a> Workspace<'a> {
         let store = Store::open_or_create(&store_path(ctx.env))?;
         fail_point("the store is open");
         let machine = this_machine(ctx, &store)?;
-        let records = SessionRecords::load(ctx.env, &settings_key(ctx), &store)?;
+        let records = SessionRecords::load(ctx.env, index_key(ctx), &store)?;
         Ok(Self {
             ctx,
             localizer: localizer(ctx, &store, &machine)?,
@@ -205,7 +206,7 @@ fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Loca
             .cloned()
             .chain(others)
             .collect(),
-        ctx.settings.paths,
+        ctx.settings.localize,
         Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );
     Ok(localizer.with_placeholders(current))
@@ -238,14 +239,13 @@ fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<Machine, SyncError> 
     ))
 }
 
-/// Returns the key of the settings that the entries of the index depend on.
-fn settings_key(ctx: &Context<'_>) -> String {
+/// Returns what the entries of the index depend on besides files and store.
+fn index_key(ctx: &Context<'_>) -> IndexKey {
     let placeholders = PlaceholdersKey::new(&ctx.settings.placeholders);
     let placeholders = serde_json::to_string(&placeholders).unwrap_or_default();
-    let machine = &ctx.settings.machine.id;
-    let claude_dir = ctx.env.claude_dir.display();
-    format!(
-        "{machine} {placeholders} {:?} {claude_dir}",
-        ctx.settings.paths
-    )
+    IndexKey {
+        machine: ctx.settings.machine.id.to_string(),
+        claude_dir: ctx.env.claude_dir.clone(),
+        settings: format!("{placeholders} {}", ctx.settings.localize),
+    }
 }

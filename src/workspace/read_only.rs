@@ -63,7 +63,7 @@ pub(crate) fn localizer(ctx: &Context<'_>) -> Localizer {
         settings.machine.id.clone(),
         settings.placeholders.clone(),
         Vec::new(),
-        settings.paths,
+        settings.localize,
         Clones::new(ctx.env, &settings.placeholders, ctx.clock),
     )
 }

@@ -14,7 +14,7 @@ use crate::store::{SessionState, Store};
 use crate::sys::env::Env;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
-use crate::workspace::index::{Index, NotPulledSession, ProjectOfSession};
+use crate::workspace::index::{Index, IndexKey, NotPulledSession, ProjectOfSession};
 use crate::workspace::paths::index_path;
 use crate::workspace::pinned::PinnedSessions;
 use crate::workspace::session_map::SessionMap;
@@ -29,8 +29,8 @@ pub(crate) struct SessionRecords {
 
 impl SessionRecords {
     /// Reads the records for these settings, and brings them to the head of `store`.
-    pub(crate) fn load(env: &Env, settings: &str, store: &Store) -> Result<Self, SyncError> {
-        let mut index = Index::load(&index_path(env), settings);
+    pub(crate) fn load(env: &Env, key: IndexKey, store: &Store) -> Result<Self, SyncError> {
+        let mut index = Index::load(&index_path(env), key);
         index.follow(store)?;
         Ok(Self {
             index,

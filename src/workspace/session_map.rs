@@ -70,7 +70,7 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
 }
 
 /// The stamps that the files of a session had at one time, by [`SessionFile::key`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct FileStamps(BTreeMap<String, FileStamp>);
 

@@ -46,8 +46,8 @@ fn write_client_projects(machine: &Machine, directories: &[PathBuf]) {
 #[test]
 fn client_finds_session_in_local_clone() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("local"));
-    pair.a.paths("local");
+    let pair = Pair::new(Some("always"));
+    pair.a.paths("always");
     let outside = pair.a.home.join("out of/the way");
     let long = ["a-directory-whose-name-is-rather-long"; 6].join("/");
     let longer = ["один-довольно-длинный-каталог"; 5].join("/");
@@ -164,7 +164,7 @@ fn client_finds_session_in_local_clone() {
 fn resume_worktree_session_in_other_clone() {
     let stage = Stage::new(client_or_skip!());
     for has_worktree in [true, false] {
-        let pair = Pair::new(Some("original"));
+        let pair = Pair::new(Some("never"));
         let there = clone(
             &pair.a,
             &pair.a.home.join("work/demo"),
@@ -232,8 +232,8 @@ fn resume_worktree_session_in_other_clone() {
 #[test]
 fn resume_external_worktree_session_in_other_clone() {
     let stage = Stage::new(client_or_skip!());
-    for (paths, has_worktree) in [("original", true), ("original", false), ("local", false)] {
-        let pair = Pair::new(Some(paths));
+    for (mode, has_worktree) in [("never", true), ("never", false), ("always", false)] {
+        let pair = Pair::new(Some(mode));
         let there = clone(
             &pair.a,
             &pair.a.home.join("work/demo"),

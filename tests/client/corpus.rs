@@ -176,7 +176,7 @@ fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
     }
     fs::remove_dir_all("/home/alice").expect("remove the origin");
 
-    for (user, mode) in [("bob", "local"), ("carol", "original")] {
+    for (user, mode) in [("bob", "always"), ("carol", "never")] {
         let home = Path::new("/home").join(user);
         for (index, root) in case.placeholders.iter().enumerate() {
             copy_tree(&projects.join(index.to_string()), &case.moved(root, &home));
@@ -186,7 +186,7 @@ fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
         machine.ccsync(0, &["pull", "--days", "36500"]);
         for (id, here) in &resume(&machine, &|project| case.moved(project, &home)) {
             let mark = format!("{name}-{id}");
-            if mode == "local" {
+            if mode == "always" {
                 assert_no_trace(here, Path::new("/home/alice"));
                 assert_same_prompts(&origin[id], here);
                 assert_outputs_are_here(&machine, id);

@@ -106,7 +106,7 @@ fn file_history_rewind_on_other_machine_restores_files() {
 #[test]
 fn tasks_are_read_by_client_on_other_machine() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("local"));
+    let pair = Pair::new(Some("always"));
     let there = pair.a.project("demo");
     let task =
         json!({"subject": "look at the build", "description": format!("in {}", there.display())});

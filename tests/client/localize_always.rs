@@ -1,4 +1,4 @@
-//! `paths = local`: everything reads as if the session had been made here.
+//! `localize = always`: everything reads as if the session had been made here.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use crate::story::Stage;
 #[test]
 fn localized_session_has_no_trace_of_origin() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("local"));
+    let pair = Pair::new(Some("always"));
     let id = stage.moved_session(&pair);
 
     let here = pair.b.project("demo");
@@ -46,7 +46,7 @@ fn localized_session_has_no_trace_of_origin() {
 #[test]
 fn localized_tool_output_path_is_readable() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("local"));
+    let pair = Pair::new(Some("always"));
     let id = stage.moved_session(&pair);
 
     let whole = pair.b.records(&id).iter().find_map(|record| {
@@ -93,7 +93,7 @@ fn localized_tool_output_path_is_readable() {
 #[test]
 fn localized_agent_transcripts_are_pulled() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("local"));
+    let pair = Pair::new(Some("always"));
     let id = stage.moved_session(&pair);
 
     let helpers = |machine: &crate::machine::Machine| {
@@ -127,8 +127,8 @@ fn localized_agent_transcripts_are_pulled() {
 #[test]
 fn localized_turn_of_other_machine_returns_to_origin() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("local"));
-    pair.a.paths("local");
+    let pair = Pair::new(Some("always"));
+    pair.a.paths("always");
     let (id, _) = stage.round_trip_session(&pair);
 
     let request = stage.resume(&pair.a, &pair.a.project("demo"), &id, "fourth", &[]);

@@ -1,4 +1,4 @@
-//! `paths = original`: what the model has seen stays as its origin wrote it, to the last byte.
+//! `localize = never`: what the model has seen stays as its origin wrote it, to the last byte.
 
 use std::fs;
 
@@ -39,7 +39,7 @@ fn same_request_on_both(stage: &Stage, pair: &Pair) {
 #[test]
 fn original_paths_request_history_is_unchanged() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("original"));
+    let pair = Pair::new(Some("never"));
     same_request_on_both(&stage, &pair);
 }
 
@@ -89,8 +89,8 @@ fn default_paths_without_signed_thoughts_are_localized() {
 #[test]
 fn original_paths_turn_of_other_machine_returns_to_origin() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("original"));
-    pair.a.paths("original");
+    let pair = Pair::new(Some("never"));
+    pair.a.paths("never");
     let (id, at_b) = stage.round_trip_session(&pair);
 
     let request = stage.resume(&pair.a, &pair.a.project("demo"), &id, "fourth", &[]);

@@ -105,7 +105,7 @@ fn client_config_dir_is_honoured() {
 #[test]
 fn resume_worktree_session_in_local_worktree() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("original"));
+    let pair = Pair::new(Some("never"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| {
         let project = machine.project("demo");
         machine.git(&project, &["init", "--quiet", "--initial-branch=main"]);

@@ -136,7 +136,7 @@ impl Machine {
 
     /// Choose what pull localises.
     pub fn paths(&self, mode: &str) {
-        self.ccsync(exit::DONE, &["config", "set", "paths", mode]);
+        self.ccsync(exit::DONE, &["config", "set", "localize", mode]);
     }
 
     /// Push everything.

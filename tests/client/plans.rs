@@ -38,7 +38,7 @@ fn named_plan(machine: &Machine, request: &str) -> PathBuf {
 #[test]
 fn plans_plan_mode_session_continues_on_other_machine() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("local"));
+    let pair = Pair::new(Some("always"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
 
     let seat = Seat::take(

@@ -70,7 +70,7 @@ fn resume_session_moves_to_other_machine_and_back() {
 #[test]
 fn path_notice_is_sent_once_and_history_unchanged() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("original"));
+    let pair = Pair::new(Some("never"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     let seat = Seat::take(&stage, &pair.a, &there, &["start", "--", NO_QUESTIONS]);
     seat.ask(
@@ -128,7 +128,7 @@ fn path_notice_is_sent_once_and_history_unchanged() {
 #[test]
 fn path_notice_waits_for_first_prompt() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("original"));
+    let pair = Pair::new(Some("never"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     let id = stage.begin(&pair.a, &there, "first", &[]);
     pair.a.push();
@@ -153,7 +153,7 @@ fn path_notice_waits_for_first_prompt() {
 #[test]
 fn path_notice_is_sent_after_trust_prompt() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(Some("original"));
+    let pair = Pair::new(Some("never"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     let id = stage.begin(&pair.a, &there, "first", &[]);
     pair.a.push();

@@ -75,7 +75,7 @@ fn resume_on_other_machine(world: &mut World, round: usize) {
         // So that the model is told where things are now: a note is written.
         world
             .b
-            .ccsync(["config", "set", "paths", "original"])
+            .ccsync(["config", "set", "localize", "never"])
             .success();
     }
     assert_resumes(world, "a");

@@ -63,7 +63,7 @@ fn lock_hostile_branch_is_named_and_removable() {
             "nested",
             vec![("lock.json", blob(&nested), FILE)],
             0,
-            "not the JSON of a lock",
+            "invalid lock record",
         ),
         (
             "other",

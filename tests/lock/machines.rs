@@ -432,7 +432,7 @@ fn lock_damaged_lease_is_named_and_does_not_block() {
     fs::write(a.claim_file(ONE), "{").unwrap();
     let survey = a.survey();
     assert!(
-        survey.damaged[0].contains("is not the JSON of a lock of this machine"),
+        survey.damaged[0].contains("cannot parse lock file"),
         "{survey:?}"
     );
     assert!(survey.locks[0].is_own(), "it names this machine");

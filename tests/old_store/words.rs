@@ -25,7 +25,7 @@ pub(super) const NAME: &str = "name";
 pub(super) const NOTES_KEY: &str = "notes";
 pub(super) const PLACEHOLDERS: &str = "placeholders";
 /// The setting that says how old a session may be that is pulled.
-pub(super) const PULL_DAYS: &str = "days";
+pub(super) const PULL_DAYS: &str = "pull_max_age";
 pub(super) const QUEUED_COMMITS: &str = "queued_commits";
 pub(super) const SEEN: &str = "seen";
 pub(super) const SESSION: &str = "session";
@@ -41,9 +41,9 @@ pub(super) fn settings(machine: &str) -> Value {
     if machine == "laptop" {
         json!({
             "name": "laptop", "remote": "/tmp/ccsync-fixture/remote.git",
-            "paths": "local", "days": 36500,
-            "beside": ["memory", "claude-md", "plans", "settings", "commands"],
-            "include": [], "exclude": ["~/private"], "max_size": null, "max_age": null,
+            "localize": "always", "pull_max_age": 36500,
+            "extras": ["memory", "claude-md", "plans", "settings", "commands"],
+            "include": [], "exclude": ["~/private"], "max_size": null, "push_max_age": null,
             "placeholders": {
                 "NOTES": "~/notes", "WORK": "/tmp/ccsync-fixture/laptop/home/al/projects/clients",
             },
@@ -51,9 +51,9 @@ pub(super) fn settings(machine: &str) -> Value {
     } else {
         json!({
             "name": "desk", "remote": "/tmp/ccsync-fixture/remote.git",
-            "paths": "original", "days": 36000,
-            "beside": ["memory", "claude-md", "plans", "settings", "commands", "agents", "skills"],
-            "include": ["~", "{{DATA}}"], "exclude": [], "max_size": 200_000_000, "max_age": 35000,
+            "localize": "never", "pull_max_age": 36000,
+            "extras": ["memory", "claude-md", "plans", "settings", "commands", "agents", "skills"],
+            "include": ["~", "{{DATA}}"], "exclude": [], "max_size": 200_000_000, "push_max_age": 35000,
             "placeholders": {
                 "DATA": "/tmp/ccsync-fixture/desk/data",
                 "NOTES": "/tmp/ccsync-fixture/desk/home/alex/papers",

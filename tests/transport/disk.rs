@@ -179,7 +179,7 @@ fn transport_missing_repository_is_named() {
         );
         assert_eq!(
             shown(&error, &world),
-            "repository not found or access denied: $WORLD/usb/r.git / there is no directory `$WORLD/usb/r.git`"
+            "repository not found or access denied: $WORLD/usb/r.git / no directory `$WORLD/usb/r.git`"
         );
     }
     std::fs::create_dir_all(world.path("usb/r.git")).unwrap();

@@ -97,7 +97,7 @@ fn error_config_messages_and_hints() {
         ConfigError::UnknownKey {
             key: "x".to_owned(),
         },
-        "x".parse::<crate::config::PathsSetting>().unwrap_err(),
+        "x".parse::<crate::config::LocalizeMode>().unwrap_err(),
         ConfigError::Placeholder {
             name,
             source: invalid.clone(),

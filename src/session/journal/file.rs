@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::change::{JournalChange, JournalLine, to_line};
+use crate::domain::parse::from_json;
 use crate::session::SessionError;
 use crate::sys::fs::{FileStamp, PathError, read, write_atomic};
 
@@ -68,7 +69,7 @@ pub(super) fn read_journal(directory: &Path) -> Result<Option<Entries>, SessionE
     };
     let mut entries = Entries::default();
     for line in text.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice::<JournalLine<JournalChange>>(line) {
+        match from_json::<JournalLine<JournalChange>>(line) {
             Ok(line) => entries.add(line),
             // Its process died while it wrote the line, before it made the change.
             Err(_) if text.last() != Some(&b'\n') => break,

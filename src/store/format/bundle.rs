@@ -129,7 +129,7 @@ impl ExtrasBundle {
         for (name, file) in &bundle.files {
             require(
                 conflicting_name(&bundle.files, name).is_none(),
-                "one of its files has the name of a directory of another",
+                "a file has the name of another file's directory",
             )?;
             file.check(&bundle.placeholders)?;
         }

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::parse::{InvalidData, from_json};
 use crate::domain::placeholder::InvalidPlaceholder;
 
 /// The format version that this program writes. It reads older ones and refuses newer ones.
@@ -15,13 +16,13 @@ pub(crate) const MAX_MANIFEST_BYTES: usize = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Not JSON of the expected shape.
-    #[error("malformed JSON")]
-    Malformed(#[source] serde_json::Error),
+    #[error(transparent)]
+    Malformed(#[from] InvalidData),
     /// Written by a newer version of this program.
     #[error("it has format {0}; this ccsync reads up to {FORMAT}")]
     Newer(u32),
     /// Its fields contradict each other, or are out of range.
-    #[error("invalid content: {0}")]
+    #[error("{0}")]
     Inconsistent(&'static str),
     /// It holds an invalid placeholder.
     #[error("invalid placeholder")]
@@ -48,11 +49,11 @@ pub(crate) fn parse_versioned<T: DeserializeOwned>(json: &[u8]) -> Result<T, Man
     if bytes > limit {
         return Err(ManifestError::TooLarge { bytes, limit });
     }
-    let version: Versioned = serde_json::from_slice(json).map_err(ManifestError::Malformed)?;
+    let version: Versioned = from_json(json)?;
     if version.format > FORMAT {
         return Err(ManifestError::Newer(version.format));
     }
-    serde_json::from_slice(json).map_err(ManifestError::Malformed)
+    Ok(from_json(json)?)
 }
 
 /// Returns an error that names the `problem` if `holds` is false.

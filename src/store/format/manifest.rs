@@ -323,7 +323,7 @@ impl StoredFile {
         let in_runs = checked_sum(runs.iter().map(|run| run.lines));
         require(
             in_segments.is_some() && in_segments == in_runs,
-            "its runs and segments count different lines",
+            "runs and segments have different numbers of lines",
         )?;
         require(
             checked_sum(segments.iter().map(|segment| segment.bytes)).is_some()

@@ -2,13 +2,11 @@
 //!
 //! Owns the format of `milestones/<name in lower case>.json` (`docs/dev/format.md`).
 
-use std::str::FromStr;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
-use crate::domain::checked::checked_text;
+use crate::domain::checked::{checked_text, ensure};
 use crate::domain::id::{CommitId, MachineId, is_reserved_device_name};
 
 /// Largest file of a milestone that is read.
@@ -49,11 +47,6 @@ pub struct Milestone {
 }
 
 impl MilestoneName {
-    /// Returns the name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Returns the name of its file without `.json`.
     pub fn file_stem(&self) -> String {
         self.0.to_ascii_lowercase()
@@ -67,25 +60,17 @@ impl MilestoneName {
     }
 }
 
-impl FromStr for MilestoneName {
-    type Err = InvalidMilestoneName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidMilestoneName> {
-        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-        let is_valid = text.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && text.bytes().all(is_allowed)
-            && text.len() <= MAX_NAME_BYTES
-            && !text.ends_with('.')
-            && !is_reserved_device_name(text);
-        if is_valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidMilestoneName(text.to_owned()))
-        }
-    }
+fn check_name(text: &str) -> Result<(), InvalidMilestoneName> {
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    let is_valid = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(is_allowed)
+        && text.len() <= MAX_NAME_BYTES
+        && !text.ends_with('.')
+        && !is_reserved_device_name(text);
+    ensure(is_valid, || InvalidMilestoneName(text.to_owned()))
 }
 
-checked_text!(MilestoneName, InvalidMilestoneName, |text| text.parse());
+checked_text!(MilestoneName, InvalidMilestoneName, check_name);
 
 impl PartialEq for MilestoneName {
     fn eq(&self, other: &Self) -> bool {

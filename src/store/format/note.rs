@@ -2,14 +2,12 @@
 //!
 //! Owns the format of `notes/<id>.json` (`docs/dev/format.md`).
 
-use std::str::FromStr;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
 use super::machine::Machine;
-use crate::domain::checked::checked_text;
+use crate::domain::checked::{checked_text, ensure};
 use crate::domain::id::MachineId;
 
 /// Longest text of a note, in bytes.
@@ -55,15 +53,10 @@ pub struct Note {
 
 impl NoteId {
     /// Returns the id of a note written at `time`. `random` makes it unique.
-    pub fn new(time: DateTime<Utc>, random: u32) -> Self {
+    pub fn from_time(time: DateTime<Utc>, random: u32) -> Self {
         // Only a broken clock gives times that an id cannot hold.
         let time = time.clamp(DateTime::UNIX_EPOCH, MAX_TIME);
         Self(format!("{}-{random:08x}", time.format("%Y%m%dT%H%M%S%3fZ")))
-    }
-
-    /// Returns the id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -73,25 +66,18 @@ const MAX_TIME: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 
     None => DateTime::UNIX_EPOCH,
 };
 
-impl FromStr for NoteId {
-    type Err = InvalidNoteId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidNoteId> {
-        const SHAPE: &[u8] = b"00000000T000000000Z-xxxxxxxx";
-        let is_allowed = |(byte, shape): (u8, &u8)| match shape {
-            b'0' => byte.is_ascii_digit(),
-            b'x' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-            other => byte == *other,
-        };
-        if text.len() == SHAPE.len() && text.bytes().zip(SHAPE).all(is_allowed) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidNoteId)
-        }
-    }
+fn check_id(text: &str) -> Result<(), InvalidNoteId> {
+    const SHAPE: &[u8] = b"00000000T000000000Z-xxxxxxxx";
+    let is_allowed = |(byte, shape): (u8, &u8)| match shape {
+        b'0' => byte.is_ascii_digit(),
+        b'x' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        other => byte == *other,
+    };
+    let is_valid = text.len() == SHAPE.len() && text.bytes().zip(SHAPE).all(is_allowed);
+    ensure(is_valid, || InvalidNoteId)
 }
 
-checked_text!(NoteId, InvalidNoteId, |text| text.parse());
+checked_text!(NoteId, InvalidNoteId, check_id);
 
 impl Note {
     /// Returns a note in the current format.
@@ -136,13 +122,16 @@ mod tests {
     #[test]
     fn note_ids_sort_by_time_and_are_safe_components() {
         let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        let early = NoteId::new(time("2026-11-20T14:03:00.123Z"), u32::MAX);
-        let late = NoteId::new(time("2026-11-20T14:03:00.124Z"), 0);
+        let early = NoteId::from_time(time("2026-11-20T14:03:00.123Z"), u32::MAX);
+        let late = NoteId::from_time(time("2026-11-20T14:03:00.124Z"), 0);
         assert_eq!(early.as_str(), "20261120T140300123Z-ffffffff");
         assert!(early < late);
         for broken in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
             assert!(
-                NoteId::new(broken, 7).as_str().parse::<NoteId>().is_ok(),
+                NoteId::from_time(broken, 7)
+                    .as_str()
+                    .parse::<NoteId>()
+                    .is_ok(),
                 "{broken}"
             );
         }

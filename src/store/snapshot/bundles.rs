@@ -46,7 +46,7 @@ impl Snapshot<'_> {
         let bundle = self.parse_file(&path, MAX_BUNDLE_BYTES, parse)?;
         let former = self.parse_file(&layout::former_bundle(id), MAX_BUNDLE_BYTES, parse)?;
         if bundle.is_some() && former.is_some() {
-            let source = ManifestError::Inconsistent("there is another one, of format 1");
+            let source = ManifestError::Inconsistent("a bundle of format 1 exists, too");
             return Err(StoreError::Malformed { path, source });
         }
         Ok(bundle.or(former))

@@ -130,7 +130,7 @@ impl Viewer {
 impl Facts {
     fn repository(self) -> Result<Repository, GitHubError> {
         let garbled = |_| GitHubError::Garbled {
-            what: "the address of a repository is none",
+            what: "invalid repository address",
         };
         let https = address(&format!("{}.git", self.url.trim_end_matches('/'))).map_err(garbled)?;
         let ssh = address(&self.ssh_url).map_err(garbled)?;

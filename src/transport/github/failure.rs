@@ -116,7 +116,7 @@ pub(super) fn of(out: &ProgramOutput) -> GitHubError {
     match out.status.code() {
         Some(NEEDS_SIGN_IN) => GitHubError::NotSignedIn { said },
         Some(0) => GitHubError::Garbled {
-            what: "it is not what the API is to answer",
+            what: "unknown form",
         },
         _ => of_words("", said),
     }

@@ -72,7 +72,7 @@ pub struct RepositoryName {
 
 /// Error: invalid repository name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("write it as NAME, OWNER/NAME or HOST/OWNER/NAME, with letters, digits, `.`, `-` and `_`")]
+#[error("give NAME, OWNER/NAME or HOST/OWNER/NAME, with letters, digits, `.`, `-` and `_`")]
 pub struct InvalidRepositoryName;
 
 impl std::str::FromStr for RepositoryName {

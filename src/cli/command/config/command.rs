@@ -81,10 +81,8 @@ struct ConfigDocument<'a> {
     name: &'a str,
     /// Without passwords and tokens.
     remote: Option<String>,
-    paths: String,
-    days: u32,
+    localize: String,
     /// Kinds of extras that are synced.
-    #[serde(rename = "beside")]
     extras: Vec<&'static str>,
     /// Patterns; empty: every project.
     include: &'a [ProjectPattern],
@@ -93,7 +91,9 @@ struct ConfigDocument<'a> {
     /// In bytes.
     max_size: Option<u64>,
     /// In days.
-    max_age: Option<u32>,
+    pull_max_age: u32,
+    /// In days.
+    push_max_age: Option<u32>,
     placeholders: BTreeMap<&'a str, &'a str>,
 }
 
@@ -131,13 +131,13 @@ fn document(config: &Config, file: String) -> ConfigDocument<'_> {
         id: config.machine.id.as_str(),
         name: &config.machine.name,
         remote: config.get(Key::Remote).map(|remote| redact(&remote)),
-        paths: config.paths.to_string(),
-        days: config.days,
+        localize: config.localize.to_string(),
         extras: config.extras.iter().map(|kind| kind.name()).collect(),
         include: &config.sync.include,
         exclude: &config.sync.exclude,
         max_size: config.sync.max_size.map(ByteSize::bytes),
-        max_age: config.sync.max_age,
+        pull_max_age: config.sync.pull_max_age,
+        push_max_age: config.sync.push_max_age,
         placeholders: config
             .placeholders
             .iter()
@@ -154,15 +154,10 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
     fact("id", document.id);
     fact("name", document.name);
     fact("remote", document.remote.as_deref().unwrap_or("none"));
-    fact("paths", &document.paths);
-    fact("days", &document.days.to_string());
+    fact("localize", &document.localize);
     fact(
-        "beside",
-        &if document.extras.is_empty() {
-            "none".to_owned()
-        } else {
-            document.extras.join(",")
-        },
+        "extras",
+        config.get(Key::Extras).as_deref().unwrap_or("none"),
     );
     fact(
         "include",
@@ -173,9 +168,10 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
         "max_size",
         config.get(Key::MaxSize).as_deref().unwrap_or("none"),
     );
+    fact("pull_max_age", &document.pull_max_age.to_string());
     fact(
-        "max_age",
-        config.get(Key::MaxAge).as_deref().unwrap_or("none"),
+        "push_max_age",
+        config.get(Key::PushMaxAge).as_deref().unwrap_or("none"),
     );
     for (name, dir) in &document.placeholders {
         fact(&format!("{{{{{name}}}}}"), dir);
@@ -251,10 +247,10 @@ fn set_path(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::MachineSettings;
+    use crate::config::MachineIdentity;
 
     fn config() -> Config {
-        let machine = MachineSettings {
+        let machine = MachineIdentity {
             id: "0123456789abcdef".repeat(2).parse().unwrap(),
             name: "laptop".to_owned(),
             host: None,

@@ -5,7 +5,7 @@ use clap::ValueHint;
 use crate::cli::app::App;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
-use crate::config::Choice;
+use crate::config::SyncRules;
 use crate::domain::pattern::ProjectPattern;
 use crate::ui::sanitize::one_line;
 
@@ -28,10 +28,10 @@ pub(super) struct PatternArgs {
 }
 
 impl List {
-    fn patterns(self, choice: &mut Choice) -> &mut Vec<ProjectPattern> {
+    fn patterns(self, rules: &mut SyncRules) -> &mut Vec<ProjectPattern> {
         match self {
-            Self::Include => &mut choice.include,
-            Self::Exclude => &mut choice.exclude,
+            Self::Include => &mut rules.include,
+            Self::Exclude => &mut rules.exclude,
         }
     }
 }

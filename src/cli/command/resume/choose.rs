@@ -66,7 +66,7 @@ fn exclude_reason(candidate: &Candidate) -> Option<&ExcludeReason> {
 }
 
 fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {
-    let days = chrono::TimeDelta::days(i64::from(ctx.settings.days));
+    let days = chrono::TimeDelta::days(i64::from(ctx.settings.sync.pull_max_age));
     candidate.row.here
         || candidate
             .row

@@ -1,0 +1,176 @@
+//! Everything that can be wrong with the configuration.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::names::{FORMAT, KEY_NAMES, TABLE_NAMES};
+use crate::domain::error::{ErrorKind, UPDATE_CCSYNC, UserError, please_report};
+use crate::domain::pattern::InvalidPattern;
+use crate::domain::placeholder::{InvalidPlaceholder, PlaceholderName};
+use crate::sys::fs::PathError;
+use crate::sys::set_aside::move_aside_command;
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read or written.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A newer ccsync wrote the file.
+    #[error(
+        "the configuration `{}` has format {found}; this ccsync reads up to {FORMAT}",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format version.
+        found: String,
+    },
+    /// The file is not TOML.
+    #[error("invalid configuration `{}`, line {line}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// A setting in the file is invalid.
+    #[error("invalid configuration `{}`, line {line}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The reason.
+        source: Box<ConfigError>,
+    },
+    /// There is no such key to get or set.
+    #[error("unknown setting `{}` (one of: {})", key.escape_debug(), KEY_NAMES.join(", "))]
+    UnknownKey {
+        /// The name that was given.
+        key: String,
+    },
+    /// There is no such table in the file.
+    #[error("unknown table `{}` (one of: {})", table.escape_debug(), TABLE_NAMES.join(", "))]
+    UnknownTable {
+        /// The name that was given.
+        table: String,
+    },
+    /// The file has a setting under its name and under the one that it had in format 1.
+    #[error("`{former}` is the former name of `{name}`: remove one of them")]
+    BothNames {
+        /// The present name.
+        name: &'static str,
+        /// The former one.
+        former: String,
+    },
+    /// The file lacks what `ccsync init` has written.
+    #[error("missing setting `{0}` in [machine]")]
+    Missing(&'static str),
+    /// The value does not fit the key.
+    #[error("invalid value `{}` for {key}: {rule}", value.escape_debug())]
+    InvalidValue {
+        /// The key.
+        key: &'static str,
+        /// The value given; for the remote with its secrets left out.
+        value: String,
+        /// What would fit.
+        rule: &'static str,
+    },
+    /// An element of `include` or `exclude` is not a pattern.
+    #[error(transparent)]
+    Pattern(#[from] InvalidPattern),
+    /// A placeholder cannot stand for its directory.
+    #[error("cannot set placeholder {name}")]
+    Placeholder {
+        /// Its name.
+        name: PlaceholderName,
+        /// The reason.
+        #[source]
+        source: InvalidPlaceholder,
+    },
+    /// The name of a placeholder is invalid.
+    #[error(transparent)]
+    PlaceholderName(#[from] InvalidPlaceholder),
+    /// `HOME` is always the home directory, `REPO` the repository that a session works in.
+    #[error("cannot set placeholders HOME and REPO: the names are reserved")]
+    ReservedPlaceholder,
+    /// The home directory cannot have a placeholder.
+    #[error("cannot use home directory `{}`", path.display())]
+    Home {
+        /// The directory.
+        path: PathBuf,
+        /// The reason; `None` for a path that is not Unicode.
+        #[source]
+        source: Option<InvalidPlaceholder>,
+    },
+    /// The configuration could not be put into TOML.
+    #[error("cannot write the configuration as TOML")]
+    Serialise(#[source] toml::ser::Error),
+}
+
+impl UserError for ConfigError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Path(_)
+            | Self::Newer { .. }
+            | Self::Syntax { .. }
+            | Self::InFile { .. }
+            | Self::Missing(_)
+            | Self::Home { .. } => ErrorKind::Failed,
+            Self::UnknownKey { .. }
+            | Self::UnknownTable { .. }
+            | Self::BothNames { .. }
+            | Self::InvalidValue { .. }
+            | Self::Pattern(_)
+            | Self::Placeholder { .. }
+            | Self::PlaceholderName(_)
+            | Self::ReservedPlaceholder => ErrorKind::Usage,
+            Self::Serialise(_) => ErrorKind::Internal,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Path(e)
+                if matches!(
+                    e.source.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory
+                ) =>
+            {
+                return replace_file(&e.path);
+            }
+            Self::Path(e) => return e.hints(),
+            Self::Newer { .. } => UPDATE_CCSYNC.to_owned(),
+            Self::Syntax { path, .. } => return replace_file(path),
+            Self::InFile { path, .. } => format!("correct it in {}", path.display()),
+            Self::UnknownKey { .. } | Self::UnknownTable { .. } | Self::BothNames { .. } => {
+                "list the settings with `ccsync config show`".to_owned()
+            }
+            Self::Missing(_) => "set this machine up with `ccsync init`".to_owned(),
+            Self::InvalidValue { .. } | Self::Pattern(_) => "see `ccsync config --help`".to_owned(),
+            Self::Placeholder { .. } | Self::PlaceholderName(_) | Self::ReservedPlaceholder => {
+                "give a name and an absolute path: `ccsync config add-placeholder PROJECTS=/a/path`"
+                    .to_owned()
+            }
+            Self::Home { .. } => "set the variable HOME to your own directory".to_owned(),
+            Self::Serialise(_) => please_report(),
+        };
+        vec![hint]
+    }
+}
+
+/// Returns what helps if the file cannot be read. The machine gets a new id; nothing depends on
+/// the former one.
+fn replace_file(path: &Path) -> Vec<String> {
+    vec![
+        format!(
+            "correct the file, or move it away with `{}`",
+            move_aside_command(path)
+        ),
+        "then set this machine up again with `ccsync init --remote URL`".to_owned(),
+    ]
+}

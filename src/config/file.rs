@@ -1,0 +1,153 @@
+//! The configuration of this machine, and its file.
+//!
+//! `ccsync config set` rewrites the file: comments in it are lost, which its first line says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::error::ConfigError;
+use super::keys::Key;
+use super::names::FORMAT;
+use super::placeholders::{home_placeholder, placeholder};
+use super::values::{
+    LocalizeMode, MachineIdentity, NONE, SyncRules, checked_name, checked_remote, extras_text,
+    invalid, parse_age, parse_extras,
+};
+use crate::domain::extras::ExtraKind;
+use crate::domain::placeholder::{PlaceholderName, Placeholders};
+use crate::sys::env::Env;
+use crate::sys::fs::write_atomic;
+
+const HEADER: &str =
+    "# ccsync configuration; `ccsync config set` rewrites this file and drops comments.\n";
+
+/// Content of the configuration file.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// Address of the remote, if one is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+    /// How much of a pulled session is localized.
+    pub localize: LocalizeMode,
+    /// Kinds of extras that are synced.
+    pub extras: BTreeSet<ExtraKind>,
+    /// This machine.
+    pub machine: MachineIdentity,
+    /// Which sessions are synced.
+    pub sync: SyncRules,
+    /// The user's placeholders and their directories on this machine; a leading `~/` stands for
+    /// the home directory.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub placeholders: BTreeMap<PlaceholderName, String>,
+}
+
+impl Config {
+    /// Returns the configuration of a new machine: defaults only.
+    ///
+    /// # Errors
+    /// [`ConfigError::InvalidValue`] for a name that is empty, too long or holds control characters.
+    pub fn new(machine: MachineIdentity) -> Result<Self, ConfigError> {
+        checked_name(&machine.name)?;
+        Ok(Self {
+            remote: None,
+            localize: LocalizeMode::default(),
+            extras: BTreeSet::from(ExtraKind::DEFAULT),
+            machine,
+            sync: SyncRules::default(),
+            placeholders: BTreeMap::new(),
+        })
+    }
+
+    /// Writes the file, durably and readable by its owner only. A symbolic link stays one.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn save(&self, path: &Path) -> Result<(), ConfigError> {
+        let text = toml::to_string(self).map_err(ConfigError::Serialise)?;
+        let text = format!("{HEADER}\nformat = {FORMAT}\n{text}");
+        // Users keep their configuration in a repository of its own and link to it.
+        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        Ok(write_atomic(&target, text.as_bytes())?)
+    }
+
+    /// Returns the value of a key as the user writes it, if it has one.
+    pub fn get(&self, key: Key) -> Option<String> {
+        match key {
+            Key::Remote => self.remote.clone(),
+            Key::Name => Some(self.machine.name.clone()),
+            Key::Localize => Some(self.localize.to_string()),
+            Key::Extras => Some(extras_text(&self.extras)),
+            Key::MaxSize => self.sync.max_size.map(|size| size.to_string()),
+            Key::PullMaxAge => Some(self.sync.pull_max_age.to_string()),
+            Key::PushMaxAge => self.sync.push_max_age.map(|days| days.to_string()),
+        }
+    }
+
+    /// Sets a key.
+    ///
+    /// # Errors
+    /// [`ConfigError::InvalidValue`]; the configuration is then unchanged.
+    pub fn set(&mut self, key: Key, value: &str) -> Result<(), ConfigError> {
+        let limit = Some(value).filter(|value| *value != NONE);
+        match key {
+            Key::Remote => self.remote = Some(checked_remote(value)?.to_owned()),
+            Key::Name => self.machine.name = checked_name(value)?.to_owned(),
+            Key::Localize => self.localize = value.parse()?,
+            Key::Extras => self.extras = parse_extras(value)?,
+            Key::MaxSize => {
+                let size = limit.map(str::parse).transpose();
+                self.sync.max_size = size.map_err(|_| invalid(key, value))?;
+            }
+            Key::PullMaxAge => self.sync.pull_max_age = parse_age(key, value)?,
+            Key::PushMaxAge => {
+                let days = limit.map(|days| parse_age(key, days)).transpose()?;
+                self.sync.push_max_age = days;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a placeholder its directory on this machine.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for `HOME`, `REPO` and for a directory that cannot have a placeholder; the
+    /// configuration is then unchanged.
+    pub fn set_placeholder(
+        &mut self,
+        name: PlaceholderName,
+        dir: &str,
+        env: &Env,
+    ) -> Result<(), ConfigError> {
+        placeholder(&name, dir, env)?;
+        self.placeholders.insert(name, dir.to_owned());
+        Ok(())
+    }
+
+    /// Returns all placeholders of this machine: `HOME` and the user's.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if a directory cannot have a placeholder.
+    pub fn placeholder_set(&self, env: &Env) -> Result<Placeholders, ConfigError> {
+        let mut placeholders = vec![home_placeholder(env)?];
+        for (name, dir) in &self.placeholders {
+            placeholders.push(placeholder(name, dir, env)?);
+        }
+        Ok(Placeholders::new(env.system, placeholders))
+    }
+}
+
+/// Without the remote, which may hold a password.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("localize", &self.localize)
+            .field("extras", &self.extras)
+            .field("machine", &self.machine)
+            .field("sync", &self.sync)
+            .field("placeholders", &self.placeholders)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,62 @@
+//! The settings that have a key, and the names that their keys have and had.
+
+use std::str::FromStr;
+
+use super::error::ConfigError;
+use super::names::KEY_NAMES;
+
+/// A setting that `ccsync config get` and `set` know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// Address of the remote.
+    Remote,
+    /// Name of the machine.
+    Name,
+    /// How much of a pulled session is localized.
+    Localize,
+    /// Kinds of extras that are synced.
+    Extras,
+    /// Largest size of a session that is synced.
+    MaxSize,
+    /// Highest age of a session that is pulled.
+    PullMaxAge,
+    /// Highest age of a session that is pushed.
+    PushMaxAge,
+}
+
+impl Key {
+    /// The names of all keys, as the user writes them.
+    pub const NAMES: [&str; 7] = KEY_NAMES;
+
+    /// The name, as the user writes it.
+    pub fn name(self) -> &'static str {
+        KEY_NAMES[self as usize]
+    }
+
+    /// Returns the key with this name in a table of the file. Accepts the names of format 1.
+    pub(super) fn in_table(table: &str, name: &str) -> Option<Self> {
+        match (table, name) {
+            ("", "remote") => Some(Self::Remote),
+            ("machine", "name") => Some(Self::Name),
+            ("", "localize" | "paths") => Some(Self::Localize),
+            ("", "extras" | "beside") => Some(Self::Extras),
+            ("sync", "max_size") => Some(Self::MaxSize),
+            ("sync", "pull_max_age") | ("", "days") => Some(Self::PullMaxAge),
+            ("sync", "push_max_age" | "max_age") => Some(Self::PushMaxAge),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for Key {
+    type Err = ConfigError;
+
+    fn from_str(key: &str) -> Result<Self, ConfigError> {
+        ["", "machine", "sync"]
+            .into_iter()
+            .find_map(|table| Self::in_table(table, key))
+            .ok_or_else(|| ConfigError::UnknownKey {
+                key: key.to_owned(),
+            })
+    }
+}

@@ -1,0 +1,59 @@
+//! Placeholders of this machine, with their directories as they are on the disk.
+
+use std::path::Path;
+
+use super::error::ConfigError;
+use crate::domain::placeholder::{InvalidPlaceholder, Placeholder, PlaceholderName};
+use crate::sys::env::Env;
+
+/// Returns the placeholder of the home directory.
+pub(super) fn home_placeholder(env: &Env) -> Result<Placeholder, ConfigError> {
+    let home = |source| ConfigError::Home {
+        path: env.home.clone(),
+        source,
+    };
+    let directory = env.home.to_str().ok_or_else(|| home(None))?;
+    resolved(PlaceholderName::home(), directory, env).map_err(|e| home(Some(e)))
+}
+
+/// Returns a placeholder of the user; a leading `~/` of its directory stands for the home.
+pub(super) fn placeholder(
+    name: &PlaceholderName,
+    dir: &str,
+    env: &Env,
+) -> Result<Placeholder, ConfigError> {
+    if name.is_reserved() {
+        return Err(ConfigError::ReservedPlaceholder);
+    }
+    let dir = match (dir.strip_prefix("~/"), env.home.to_str()) {
+        (Some(below), Some(home)) => format!("{home}/{below}"),
+        _ => dir.to_owned(),
+    };
+    resolved(name.clone(), &dir, env).map_err(|source| ConfigError::Placeholder {
+        name: name.clone(),
+        source,
+    })
+}
+
+/// Adds the resolved directory: the client writes resolved paths, users the others.
+fn resolved(
+    name: PlaceholderName,
+    directory: &str,
+    env: &Env,
+) -> Result<Placeholder, InvalidPlaceholder> {
+    let resolved = Path::new(directory).canonicalize().ok();
+    let resolved = resolved.as_deref().and_then(Path::to_str);
+    let resolved = resolved.map(without_verbatim_prefix);
+    match Placeholder::new(env.system, name.clone(), directory, resolved) {
+        // A link to the root of a file system resolves to a directory that is refused.
+        Err(InvalidPlaceholder::Path(_)) if resolved.is_some() => {
+            Placeholder::new(env.system, name, directory, None)
+        }
+        result => result,
+    }
+}
+
+/// Windows resolves `C:\x` to `\\?\C:\x`, which nobody writes.
+fn without_verbatim_prefix(path: &str) -> &str {
+    path.strip_prefix(r"\\?\").unwrap_or(path)
+}

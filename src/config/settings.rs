@@ -1,0 +1,58 @@
+//! The settings that commands work with: file, environment and defaults together.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::error::ConfigError;
+use super::file::Config;
+use super::values::{LocalizeMode, MachineIdentity, SyncRules};
+use crate::domain::extras::ExtraKind;
+use crate::domain::placeholder::Placeholders;
+use crate::sys::env::Env;
+
+/// The settings of this machine.
+#[derive(Clone)]
+pub struct Settings {
+    /// This machine.
+    pub machine: MachineIdentity,
+    /// Address of the remote, if one is configured.
+    pub remote: Option<String>,
+    /// How much of a pulled session is localized.
+    pub localize: LocalizeMode,
+    /// Kinds of extras that are synced.
+    pub extras: BTreeSet<ExtraKind>,
+    /// Which sessions are synced.
+    pub sync: SyncRules,
+    /// All placeholders of this machine.
+    pub placeholders: Placeholders,
+}
+
+impl Settings {
+    /// Resolves the configuration in an environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if a placeholder cannot be used.
+    pub fn resolve(config: &Config, env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self {
+            machine: config.machine.clone(),
+            remote: config.remote.clone(),
+            localize: config.localize,
+            extras: config.extras.clone(),
+            sync: config.sync.clone(),
+            placeholders: config.placeholder_set(env)?,
+        })
+    }
+}
+
+/// Without the remote, which may hold a password.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("machine", &self.machine)
+            .field("localize", &self.localize)
+            .field("extras", &self.extras)
+            .field("sync", &self.sync)
+            .field("placeholders", &self.placeholders)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,177 @@
+//! The values of settings, and the rules for them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::error::ConfigError;
+use super::keys::Key;
+use crate::domain::extras::ExtraKind;
+use crate::domain::id::MachineId;
+use crate::domain::pattern::ProjectPattern;
+use crate::domain::size::ByteSize;
+
+/// The value of a setting that is a list without elements, or a limit that is not set.
+pub(super) const NONE: &str = "none";
+
+/// Age in days up to which sessions are pulled if nothing is configured.
+const DEFAULT_PULL_MAX_AGE: u32 = 30;
+
+/// Highest age that can be set, in days.
+const MAX_AGE_DAYS: u32 = 36_500;
+
+/// Longest name of a machine, in characters.
+const MAX_NAME_CHARS: usize = 64;
+
+/// This machine, as `ccsync init` set it up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MachineIdentity {
+    /// Random and never changed.
+    pub id: MachineId,
+    /// For display.
+    pub name: String,
+    /// The host that it was set up on. On another one, the file is a copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
+/// Which sessions are synced. An excluded session stays where it is, even if it is included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SyncRules {
+    /// Only projects that match one of these. Empty: all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<ProjectPattern>,
+    /// No project that matches one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<ProjectPattern>,
+    /// No session that is larger, with all its files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<ByteSize>,
+    /// A pull leaves sessions in the store that were not active for so many days.
+    pub pull_max_age: u32,
+    /// No session is pushed that was not active for so many days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push_max_age: Option<u32>,
+}
+
+impl Default for SyncRules {
+    fn default() -> Self {
+        Self {
+            include: Vec::new(),
+            exclude: Vec::new(),
+            max_size: None,
+            pull_max_age: DEFAULT_PULL_MAX_AGE,
+            push_max_age: None,
+        }
+    }
+}
+
+/// How much of a pulled session is rewritten to this machine's paths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalizeMode {
+    /// `Never` for sessions whose text is signed, `Always` for the others.
+    #[default]
+    Auto,
+    /// Every placeholder becomes this machine's path.
+    Always,
+    /// Only fields that the client itself reads become this machine's paths.
+    Never,
+}
+
+impl FromStr for LocalizeMode {
+    type Err = ConfigError;
+
+    /// Accepts the words of format 1.
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "always" | "local" => Ok(Self::Always),
+            "never" | "original" => Ok(Self::Never),
+            _ => Err(invalid(Key::Localize, text)),
+        }
+    }
+}
+
+impl fmt::Display for LocalizeMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        })
+    }
+}
+
+/// Returns the error for a value that does not fit its key.
+pub(super) fn invalid(key: Key, value: &str) -> ConfigError {
+    // A remote may hold a password, so only its beginning is repeated.
+    let shown = if key == Key::Remote { 8 } else { usize::MAX };
+    ConfigError::InvalidValue {
+        key: key.name(),
+        value: value.chars().take(shown).collect(),
+        rule: rule(key),
+    }
+}
+
+fn rule(key: Key) -> &'static str {
+    match key {
+        Key::Remote => {
+            "give a URL or a path, without control characters and not beginning with `-`"
+        }
+        Key::Name => "give 1 to 64 characters, none of them a control character",
+        Key::Localize => "give auto, always or never",
+        Key::Extras => {
+            "give none, or some of memory, claude-md, plans, settings, commands, agents, skills, \
+             separated by commas"
+        }
+        Key::MaxSize => "give a size such as 200MB, or none",
+        Key::PullMaxAge => "give a number of days from 1 to 36500",
+        Key::PushMaxAge => "give a number of days from 1 to 36500, or none",
+    }
+}
+
+/// Returns `remote` if it can be an argument of git. Whether it can be used, `transport` checks.
+pub(super) fn checked_remote(remote: &str) -> Result<&str, ConfigError> {
+    let is_bad =
+        remote.trim().is_empty() || remote.starts_with('-') || remote.chars().any(char::is_control);
+    if is_bad {
+        return Err(invalid(Key::Remote, remote));
+    }
+    Ok(remote)
+}
+
+pub(super) fn checked_name(name: &str) -> Result<&str, ConfigError> {
+    let is_good = !name.trim().is_empty()
+        && name.chars().count() <= MAX_NAME_CHARS
+        && !name.chars().any(char::is_control);
+    if is_good {
+        Ok(name)
+    } else {
+        Err(invalid(Key::Name, name))
+    }
+}
+
+pub(super) fn parse_age(key: Key, text: &str) -> Result<u32, ConfigError> {
+    let days = text.parse().ok();
+    days.filter(|days| (1..=MAX_AGE_DAYS).contains(days))
+        .ok_or_else(|| invalid(key, text))
+}
+
+pub(super) fn parse_extras(text: &str) -> Result<BTreeSet<ExtraKind>, ConfigError> {
+    if text.trim() == NONE {
+        return Ok(BTreeSet::new());
+    }
+    let kinds: Result<_, _> = text.split(',').map(|kind| kind.trim().parse()).collect();
+    kinds.map_err(|_| invalid(Key::Extras, text))
+}
+
+pub(super) fn extras_text(kinds: &BTreeSet<ExtraKind>) -> String {
+    if kinds.is_empty() {
+        return NONE.to_owned();
+    }
+    let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+    names.join(",")
+}
