@@ -487,7 +487,7 @@ fn crash_excluded_session_releases_lock_with_note() {
         a.ccsync(["config", "exclude", "~/work"]).success();
         let run = a.ccsync(["push"]).success();
         assert_eq!(
-            run.stdout.contains("note: its lock is given back"),
+            run.stdout.contains("note: its lock is released"),
             !pushed,
             "{run}"
         );
@@ -512,7 +512,7 @@ fn push_unreleased_lock_omits_release_note() {
     let run = a.ended(child).success();
     assert!(
         run.stderr.contains(
-            "its lock goes back with the next push, and what was not pushed before stays"
+            "its lock is released with the next push, and what was not pushed before stays"
         ),
         "{run}"
     );
@@ -521,7 +521,7 @@ fn push_unreleased_lock_omits_release_note() {
     let run = a.ccsync(["push"]).success();
     assert!(
         run.stdout
-            .contains("its lock is given back, and what was not pushed before stays here"),
+            .contains("its lock is released, and what was not pushed before stays here"),
         "{run}"
     );
     assert_eq!(held(&remote, &a), [""; 0]);

@@ -154,7 +154,7 @@ fn restore_session_stays_pinned_until_pulled() {
         let pulled = b.ccsync(["pull"]).success().stdout;
         assert!(
             pulled.contains(
-                "put back to an earlier state here; ccsync pull SESSION brings what came later"
+                "restored to an earlier state here; to get what came later: ccsync pull SESSION"
             ),
             "{pulled}"
         );
@@ -272,7 +272,7 @@ fn undo_reverts_restore() {
         a.ccsync(["pull"])
             .success()
             .stdout
-            .contains("put back to an earlier state")
+            .contains("restored to an earlier state")
     );
     a.ccsync(["undo"]).success();
     assert_eq!(files_of(&a, ONE), before);

@@ -15,7 +15,8 @@ use ccsync::check::verify::{VerifyRequest, verify};
 use ccsync::config::{Config, Settings};
 use ccsync::domain::progress::Silent;
 use ccsync::domain::url::RemoteUrl;
-use ccsync::flows::pull::{PullRequest, pull};
+use ccsync::flows::pull::pull;
+use ccsync::flows::pull_request::PullRequest;
 use ccsync::flows::push::push;
 use ccsync::history::undo::undo;
 use ccsync::machine::set_up::{SetUp, set_up};
@@ -25,6 +26,7 @@ use ccsync::sys::clock::SystemClock;
 use ccsync::sys::env::{Dirs, Env};
 use ccsync::workspace::context::Context;
 use ccsync::workspace::error::SyncError;
+use ccsync::workspace::filter::Selection;
 use ccsync::workspace::paths::config_path;
 use proptest::prelude::*;
 
@@ -273,7 +275,7 @@ impl Machine {
     }
 
     fn push(&self) {
-        let report = push(&self.context(), false).unwrap();
+        let report = push(&self.context(), &Selection::default(), false).unwrap();
         let offline = matches!(report.remote, RemoteState::Queued { .. });
         assert!(offline || is_clean(&report), "{report:#?}");
     }
@@ -333,10 +335,12 @@ impl Machine {
 static CLOCK: std::sync::LazyLock<SystemClock> = std::sync::LazyLock::new(SystemClock::default);
 
 fn is_clean(report: &Report) -> bool {
-    !report
-        .sessions
-        .iter()
-        .any(|s| matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Listed { .. }))
+    !report.sessions.iter().any(|s| {
+        matches!(
+            s.outcome,
+            Outcome::Skipped { .. } | Outcome::NotPulled { .. }
+        )
+    })
 }
 
 proptest! {

@@ -67,7 +67,7 @@ fn pull_after_merge_still_skips_running_session() {
     assert!(run.stdout.contains("pull again when it has ended"), "{run}");
     assert!(
         run.stdout
-            .contains("note: what was said here, 4 lines, is a session of its own: "),
+            .contains("note: what only this machine has (4 lines) is a fork: "),
         "{run}"
     );
     assert_eq!(questions(&b.text(ONE)), ["hello", "by b"]);

@@ -10,7 +10,7 @@ use crate::domain::hit::SessionName;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::placeholder::Placeholders;
 use crate::domain::session_file::SessionFile;
-use crate::flows::remote_sync::{FetchMode, fetch};
+use crate::flows::remote_sync::{FetchMode, RemoteSync};
 use crate::localize::stored_text::LocalText;
 use crate::rewrite::collapse_path;
 use crate::session::LocalSession;
@@ -75,7 +75,7 @@ pub struct SessionRow {
 pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if filter.remote {
-        fetch(&mut workspace, FetchMode::Sessions)?;
+        RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
     }
     rows(&mut workspace, filter)
 }

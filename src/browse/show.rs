@@ -24,7 +24,7 @@ use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
-use crate::workspace::lookup::session_named;
+use crate::workspace::lookup::find_session;
 use crate::workspace::read_only::{Stored, machine_names, session_name};
 
 /// Source of a conversation.
@@ -87,7 +87,7 @@ pub fn show(
     })?;
     let ids: BTreeSet<&SessionId> = here.sessions.keys().chain(states.keys()).collect();
     let id =
-        session_named(session, ids)?.ok_or_else(|| LookupScope::Anywhere.no_session(session))?;
+        find_session(session, ids)?.ok_or_else(|| LookupScope::Anywhere.no_session(session))?;
     let local = here.sessions.get(&id);
     let manifest = match snapshot
         .as_ref()

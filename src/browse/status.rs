@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use crate::domain::id::{CommitId, SessionId};
-use crate::flows::push::Plan;
+use crate::flows::push_plan::PushPlan;
 use crate::report::transfer::{BundleReport, ExtraOutcome, Outcome, SessionReport};
 use crate::session::live::live_sessions;
 use crate::session::time::parse_time;
@@ -66,9 +66,8 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
     });
     beside_to_pull.retain(|bundle| !bundle.files.is_empty() || bundle.listed.is_some());
     let snapshot = workspace.store.head_snapshot()?;
-    let mut to_push = Plan::make(&workspace, &found, &Selection::default())?
-        .as_report(&workspace)?
-        .sessions;
+    let plan = PushPlan::new(&workspace, &found, &Selection::default())?;
+    let mut to_push = plan.preview(&workspace)?.sessions;
     let to_pull: Vec<_> = to_push
         .extract_if(.., |session| matches!(session.outcome, Outcome::Behind))
         .collect();

@@ -23,7 +23,7 @@ use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
-use crate::workspace::lookup::session_named;
+use crate::workspace::lookup::find_session;
 use crate::workspace::open::Workspace;
 
 /// Input of a repair.
@@ -94,7 +94,7 @@ impl RepairReport {
 pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let found = workspace.discover()?;
-    let id = session_named(&request.session, found.sessions.keys())?;
+    let id = find_session(&request.session, found.sessions.keys())?;
     let here = id.and_then(|id| found.sessions.get(&id));
     let here = here.ok_or_else(|| LookupScope::Here.no_session(&request.session))?;
     let running = live_sessions(&ctx.env.claude_dir).get(&here.id).copied();

@@ -10,11 +10,11 @@ use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
-use crate::flows::plan::{Differences, compare_session, compare_with};
-use crate::flows::push::passed_over;
+use crate::flows::compare::{Differences, SessionComparer};
+use crate::flows::push_plan::skipped_files;
 use crate::flows::remote_sync::in_one_line;
 use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::Reader;
+use crate::localize::localizer::StoredLineReader;
 use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::verification::{
     Amount, Damage, RemoteStanding, SessionCheck, Standing, Verification,
@@ -30,7 +30,7 @@ use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
-use crate::workspace::lookup::session_named;
+use crate::workspace::lookup::find_session;
 use crate::workspace::open::Workspace;
 
 /// Input of a verification.
@@ -72,8 +72,8 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
         full: request.full,
         head: workspace.store.head()?,
         remote: remote.standing,
-        passed_over: if request.sessions.is_empty() {
-            passed_over(&found)
+        skipped_files: if request.sessions.is_empty() {
+            skipped_files(&found)
         } else {
             Vec::new()
         },
@@ -212,7 +212,7 @@ fn wanted<'a>(
     }
     let mut wanted = BTreeSet::new();
     for name in named {
-        let id = session_named(name, all.iter().copied())?;
+        let id = find_session(name, all.iter().copied())?;
         let id = id.and_then(|id| all.get(&id).copied());
         wanted.insert(id.ok_or_else(|| LookupScope::Anywhere.no_session(name))?);
     }
@@ -303,7 +303,7 @@ impl Verifying<'_> {
             }
         }
         if let Some(session) = self.found.sessions.get(id) {
-            check.left_out = self
+            check.excluded = self
                 .workspace
                 .filter()
                 .push_exclude_reason(session)
@@ -353,13 +353,8 @@ impl Verifying<'_> {
             None if local.limit(&SessionFile::Transcript)? == 0 => Standing::Same,
             None => Standing::Ahead,
             Some(manifest) if self.full => {
-                match standing(&compare_with(
-                    self.workspace,
-                    &self.store,
-                    manifest,
-                    local,
-                    None,
-                )?) {
+                let comparer = SessionComparer::new(self.workspace, &self.store);
+                match standing(&comparer.compare_with(manifest, local, None)?) {
                     Standing::Behind
                         if self.workspace.records.pinned.has(session, &self.store)? =>
                     {
@@ -370,7 +365,7 @@ impl Verifying<'_> {
             }
             // It is pinned to an earlier state on purpose.
             Some(_) if self.workspace.records.pinned.has(session, &self.store)? => Standing::Same,
-            Some(_) => standing(&compare_session(self.workspace, &self.store, local)?),
+            Some(_) => standing(&SessionComparer::new(self.workspace, &self.store).compare(local)?),
         };
         Ok(())
     }
@@ -441,7 +436,7 @@ impl Verifying<'_> {
                 let kind = text_kind(stored.name);
                 sums.add(
                     lines,
-                    &Reader::as_written(
+                    &StoredLineReader::as_written(
                         &self.workspace.localizer,
                         stored.manifest,
                         piece.run,
@@ -554,9 +549,9 @@ fn count_here(local: &LocalCopy<'_>) -> Result<(u64, u64), SyncError> {
 
 fn standing(found: &Differences) -> Standing {
     match (
-        found.parted.is_some(),
-        found.up.is_empty(),
-        found.down.is_empty(),
+        found.divergence.is_some(),
+        found.to_push.is_empty(),
+        found.to_pull.is_empty(),
     ) {
         (true, ..) => Standing::Diverged,
         (false, true, true) => Standing::Same,

@@ -231,7 +231,7 @@ impl Clones {
     }
 
     /// Forgets where the repositories of sessions were that are not in `present`.
-    pub(crate) fn keep_only(&self, present: &BTreeSet<&SessionId>) {
+    pub(crate) fn retain_used(&self, present: &BTreeSet<&SessionId>) {
         let mut state = self.state();
         // What was not needed so far is not read for this.
         let Some(memory) = &mut state.memory else {
@@ -396,7 +396,7 @@ mod tests {
             known.save().unwrap();
             let again = clones(dir.path());
             assert_eq!(again.used(&session).as_deref(), Some("/a"));
-            again.keep_only(&BTreeSet::new());
+            again.retain_used(&BTreeSet::new());
             assert_eq!(again.used(&session), None);
         }
     }
@@ -405,7 +405,7 @@ mod tests {
     pub(crate) fn clones_unused_cache_is_not_read_or_written() {
         let dir = tempfile::tempdir().unwrap();
         let known = clones(dir.path());
-        known.keep_only(&BTreeSet::new());
+        known.retain_used(&BTreeSet::new());
         known.save().unwrap();
         assert!(known.state().memory.is_none() && !known.path.exists());
     }

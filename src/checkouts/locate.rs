@@ -335,7 +335,7 @@ pub(crate) fn identity(manifest: &Manifest) -> Option<&ProjectIdentity> {
 }
 
 /// Returns true if git says of both the same remote.
-pub(crate) fn is_of(manifest: &Manifest, facts: &GitFacts) -> bool {
+pub(crate) fn matches_remote(manifest: &Manifest, facts: &GitFacts) -> bool {
     let there = identity(manifest);
     there.is_some() && identity_of(facts).as_ref() == there
 }

@@ -99,10 +99,10 @@ impl Exit {
         let any = |kind: fn(&Outcome) -> bool| report.sessions.iter().any(|s| kind(&s.outcome));
         let remote = Self::of_remote(&report.remote);
         let left_out = any(|o| matches!(o, Outcome::Skipped { .. }))
-            || !report.passed_over.is_empty()
-            || report.any_beside(|o| matches!(o, ExtraOutcome::Skipped { .. }));
+            || !report.skipped_files.is_empty()
+            || report.any_extra(|o| matches!(o, ExtraOutcome::Skipped { .. }));
         let skipped = if left_out { Self::Skipped } else { Self::Done };
-        let both_kept = report.any_beside(|o| matches!(o, ExtraOutcome::BothKept));
+        let both_kept = report.any_extra(|o| matches!(o, ExtraOutcome::BothKept));
         let forked = if both_kept || any(|o| matches!(o, Outcome::Forked { .. })) {
             Self::Diverged
         } else {
@@ -150,7 +150,7 @@ impl Exit {
         when(damaged || lost, Self::Failed)
             .max_severity(when(waiting > 0, Self::Queued))
             .max_severity(when(
-                open || unseen || !found.passed_over.is_empty(),
+                open || unseen || !found.skipped_files.is_empty(),
                 Self::Skipped,
             ))
             .max_severity(when(diverged, Self::Diverged))
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn exit_success_is_0() {
-        let listed = Outcome::Listed {
+        let listed = Outcome::NotPulled {
             reason: String::new(),
         };
         assert_eq!(code(&[], RemoteState::NotContacted), 0);

@@ -75,14 +75,14 @@ pub(crate) fn import_texts(
         };
         let warning = owner.warning();
         report
-            .remarks
-            .extend(warning.filter(|warning| !report.remarks.contains(warning)));
+            .warnings
+            .extend(warning.filter(|warning| !report.warnings.contains(warning)));
         let file = ExtraReport {
             verbatim,
             ..ExtraReport::new(text.name.as_str(), outcome)
         };
         let project = owner.key().map(|key| key.as_str().to_owned());
-        report.add_beside(vec![BundleReport::single(project, file)]);
+        report.add_extras(vec![BundleReport::single(project, file)]);
     }
     let TextImporter { open, writers, .. } = importer;
     for mut bundle in open.into_values().filter(OpenBundle::is_changed) {

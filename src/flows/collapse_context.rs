@@ -1,113 +1,126 @@
-//! On which ground the new lines of a session stand: the roots of this machine, and the
-//! git working tree that the session works in.
+//! Path mappings and git working tree used to store new lines of a session.
 
-use crate::checkouts::locate::is_of;
+use crate::checkouts::locate::matches_remote;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::placeholder::{Placeholder, Placeholders};
 use crate::domain::session_file::SessionFile;
-use crate::flows::plan::{FileStep, Files};
+use crate::flows::compare::{FilePush, FilePushes};
 use crate::localize::local_copy::LocalCopy;
+use crate::localize::localizer::Localizer;
 use crate::rewrite::expand_path;
 use crate::session::facts::working_directories;
 use crate::store::manifest::Manifest;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
 
 /// What new lines are collapsed with.
 pub(crate) struct CollapseContext {
-    /// The roots of this machine, with the session's repository.
+    /// The placeholders of this machine, with the session's repository.
     pub(crate) placeholders: Placeholders,
     /// Working directories that the lines are known to name.
     pub(crate) directories: Vec<String>,
 }
 
 impl CollapseContext {
-    /// The ground of what `files` have more than the session `of`; without one, of a new session.
-    pub(crate) fn of(
-        workspace: &Workspace<'_>,
+    /// The context of a session that the store does not have.
+    pub(crate) fn new(localizer: &Localizer, local: &LocalCopy<'_>) -> Result<Self, SyncError> {
+        // The first records name the working directory, by which the names of Claude Code's
+        // directories in the text are recognised.
+        let found = NewDirectories::read(local, 0)?;
+        let mut directories = found.named;
+        if directories.is_empty() {
+            directories.extend(found.others.into_iter().next());
+        }
+        let at = |directory: &String| repo_at(localizer, directory, None);
+        let repo = directories.iter().find_map(at);
+        Ok(Self::with_repo(localizer, local, directories, repo))
+    }
+
+    /// The context of the lines that `files` add to the session or fork of `manifest`.
+    pub(crate) fn continuing(
+        localizer: &Localizer,
         local: &LocalCopy<'_>,
-        of: Option<&Manifest>,
-        files: &Files,
+        manifest: &Manifest,
+        files: &FilePushes,
     ) -> Result<Self, SyncError> {
-        let new = new_directories(local, of.is_some(), files)?;
-        let name = local.session.directory_name();
-        let (named, others): (Vec<String>, Vec<String>) = new
-            .into_iter()
-            .partition(|cwd| client_dir_name(cwd) == name);
-        let mut directories = named;
-        let repos = workspace.localizer.repos();
-        let repo = if let Some(manifest) = of {
-            let project = manifest.project.as_ref();
-            directories.extend(
-                project.and_then(|p| expand_path(p, &workspace.localizer.roots_of(manifest))),
-            );
-            let present = repos.of(manifest, &local.session.id);
-            let at = |directory: &str, of| repo_at(workspace, directory, present.as_ref(), of);
-            let here = directories.iter().find_map(|directory| at(directory, None));
-            // The session may have gone on in another clone than the one that its
-            // directory is called after.
-            here.or_else(|| {
-                let (root, cwd) = others
-                    .into_iter()
-                    .find_map(|cwd| Some((at(&cwd, Some(manifest))?, cwd)))?;
-                directories.push(cwd);
-                Some(root)
-            })
-            .or_else(|| repos.usable_checkout(present.clone()?))
-        } else {
-            directories.extend(others.into_iter().take(usize::from(directories.is_empty())));
-            directories
-                .iter()
-                .find_map(|directory| repo_at(workspace, directory, None, None))
+        let found = match files.get(&SessionFile::Transcript) {
+            Some(FilePush::Continue(from)) => NewDirectories::read(local, from.offset)?,
+            Some(FilePush::Whole) => NewDirectories::read(local, 0)?,
+            None => NewDirectories::default(),
         };
+        let mut directories = found.named;
+        let placeholders = localizer.roots_of(manifest);
+        let project = manifest.project.as_ref();
+        directories.extend(project.and_then(|project| expand_path(project, &placeholders)));
+
+        let repos = localizer.repos();
+        let present = repos.of(manifest, &local.session.id);
+        let at = |directory: &String| repo_at(localizer, directory, present.as_ref());
+        let mut repo = directories.iter().find_map(at);
+        if repo.is_none() {
+            // The session may have been continued in another clone than the one that its directory
+            // is named after.
+            let is_clone = |directory: &&String| {
+                let facts = localizer.clones().facts(directory.as_ref());
+                facts.is_some_and(|facts| matches_remote(manifest, &facts))
+            };
+            let mut clones = found.others.iter().filter(is_clone);
+            if let Some((clone, directory)) = clones.find_map(|other| Some((at(other)?, other))) {
+                directories.push(directory.clone());
+                repo = Some(clone);
+            }
+        }
+        let repo = repo.or_else(|| repos.usable_checkout(present.clone()?));
+        Ok(Self::with_repo(localizer, local, directories, repo))
+    }
+
+    fn with_repo(
+        localizer: &Localizer,
+        local: &LocalCopy<'_>,
+        mut directories: Vec<String>,
+        repo: Option<Placeholder>,
+    ) -> Self {
         directories.dedup();
-        let clones = workspace.localizer.clones();
-        if let Some(repo) = repo
-            .as_ref()
-            .filter(|_| clones.used(&local.session.id).is_some())
+        let id = &local.session.id;
+        let clones = localizer.clones();
+        if let Some(repo) = &repo
+            && clones.used(id).is_some()
         {
             // From now on the session is continued there.
-            clones.use_for(&local.session.id, Some(&repo.directory));
+            clones.use_for(id, Some(&repo.directory));
         }
-        let here = workspace.localizer.placeholders();
-        Ok(Self {
+        let here = localizer.placeholders();
+        Self {
             placeholders: repo.map_or_else(|| here.clone(), |repo| here.with(repo)),
             directories,
-        })
+        }
     }
 }
 
-/// The repository that `directory` lies in, if `present` is not what it was so far; with
-/// `of`, only one of the same remote.
+/// The working directories that new lines of a transcript name.
+#[derive(Default)]
+struct NewDirectories {
+    /// Those that the project directory is named after.
+    named: Vec<String>,
+    others: Vec<String>,
+}
+
+impl NewDirectories {
+    /// Reads the first new lines, from `offset`.
+    fn read(local: &LocalCopy<'_>, offset: u64) -> Result<Self, SyncError> {
+        let lines = local.open(&SessionFile::Transcript, offset)?.next_lines()?;
+        let name = local.session.directory_name();
+        let is_named = |directory: &String| client_dir_name(directory) == name;
+        let (named, others) = working_directories(&lines).into_iter().partition(is_named);
+        Ok(Self { named, others })
+    }
+}
+
+/// Returns the repository that contains `directory`. `present` is that of the session so far.
 fn repo_at(
-    workspace: &Workspace<'_>,
+    localizer: &Localizer,
     directory: &str,
     present: Option<&Placeholder>,
-    of: Option<&Manifest>,
 ) -> Option<Placeholder> {
-    let facts = workspace.localizer.clones().facts(directory.as_ref())?;
-    if of.is_some_and(|manifest| !is_of(manifest, &facts)) {
-        return None;
-    }
-    workspace
-        .localizer
-        .repos()
-        .working_tree(&facts, present.cloned())
-}
-
-/// The working directories that the new lines of the transcript name; of a new session
-/// the beginning of it.
-fn new_directories(
-    local: &LocalCopy<'_>,
-    is_known: bool,
-    files: &Files,
-) -> Result<Vec<String>, SyncError> {
-    let offset = match files.get(&SessionFile::Transcript) {
-        Some(FileStep::Continue(from)) => from.offset,
-        None if is_known => return Ok(Vec::new()),
-        _ => 0,
-    };
-    Ok(working_directories(
-        &local.open(&SessionFile::Transcript, offset)?.next_lines()?,
-    ))
+    let facts = localizer.clones().facts(directory.as_ref())?;
+    localizer.repos().working_tree(&facts, present.cloned())
 }

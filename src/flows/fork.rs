@@ -1,18 +1,26 @@
-//! Forks: the tail that lost its session's id goes on under an id of its own.
+//! Forks: the tail of a session that lost its id is continued under an id of its own.
 //!
-//! The id depends on nothing but what diverged from what, so every machine that makes the
-//! fork makes the same one, and a tail that grows stays the same fork.
+//! The id depends only on what diverged from what. So every machine that makes the fork gives it
+//! the same id, and a tail that grows stays the same fork.
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::localize::stored_text::StoredText;
-use crate::store::SessionState;
-use crate::store::manifest::{ForkOf, Manifest, Run, StoredFile};
-use crate::store::{Snapshot, Transaction};
+use crate::store::manifest::{ForkOf, Manifest, StoredFile};
+use crate::store::{SessionState, Snapshot, Transaction};
 use crate::workspace::error::SyncError;
 
-/// The id of the fork that leaves `session` after `lines` lines of `file` with `line`
-/// (portable, without its line end).
+/// A fork that is to be stored.
+pub(crate) struct NewFork<'a> {
+    /// The session that it leaves.
+    pub(crate) from: &'a SessionId,
+    pub(crate) id: &'a SessionId,
+    /// Lines of the transcript in common.
+    pub(crate) lines: u64,
+}
+
+/// Returns the id of the fork that leaves `session` after `lines` lines of `file`, and goes on
+/// with the portable `line`.
 ///
 /// A version 8 UUID (RFC 9562) made of a BLAKE3 hash.
 pub(crate) fn fork_id(
@@ -22,80 +30,62 @@ pub(crate) fn fork_id(
     line: &[u8],
 ) -> SessionId {
     let mut hasher = blake3::Hasher::new_derive_key("ccsync fork id, version 1");
-    hasher.update(format!("{session}\n{}\n{lines}\n", file.key()).as_bytes());
+    let file = file.key();
+    hasher.update(format!("{session}\n{file}\n{lines}\n").as_bytes());
     hasher.update(line.strip_suffix(b"\n").unwrap_or(line));
-    uuid_of(&hasher)
+    uuid_from(&hasher)
 }
 
-fn uuid_of(hasher: &blake3::Hasher) -> SessionId {
+/// Returns the id of the repaired copy of `session` whose transcript, before its ids are renamed,
+/// has this hash. The same damage, repaired again, gives the same id.
+pub(crate) fn repaired_id(session: &SessionId, repaired: &blake3::Hash) -> SessionId {
+    let mut hasher = blake3::Hasher::new_derive_key("ccsync repaired id, version 1");
+    hasher.update(format!("{session}\n{repaired}").as_bytes());
+    uuid_from(&hasher)
+}
+
+/// Returns the id of the fork that restores `state` of `session`: the same on every machine.
+pub(crate) fn restored_id(session: &SessionId, state: &SessionState) -> SessionId {
+    let mut hasher = blake3::Hasher::new_derive_key("ccsync restored id, version 1");
+    hasher.update(format!("{session}\n{state}").as_bytes());
+    uuid_from(&hasher)
+}
+
+fn uuid_from(hasher: &blake3::Hasher) -> SessionId {
     let mut bytes = [0; 16];
     hasher.finalize_xof().fill(&mut bytes);
     let uuid = uuid::Builder::from_custom_bytes(bytes).into_uuid();
     uuid.to_string().parse().expect("a UUID is a session id")
 }
 
-/// The id of the healed copy of `session` whose transcript, before its ids are renamed,
-/// has the hash `healed`.
-///
-/// A version 8 UUID too: the same damage healed again is the same copy.
-pub(crate) fn repaired_id(session: &SessionId, healed: &blake3::Hash) -> SessionId {
-    let mut hasher = blake3::Hasher::new_derive_key("ccsync repaired id, version 1");
-    hasher.update(format!("{session}\n{healed}").as_bytes());
-    uuid_of(&hasher)
-}
-
-/// The id of the session that the state `state` of `session` becomes when it is restored
-/// beside it: that of one state is the same everywhere.
-///
-/// A version 8 UUID too.
-pub(crate) fn restored_id(session: &SessionId, state: &SessionState) -> SessionId {
-    let mut hasher = blake3::Hasher::new_derive_key("ccsync restored id, version 1");
-    hasher.update(format!("{session}\n{state}").as_bytes());
-    uuid_of(&hasher)
-}
-
-/// The manifest of the fork `fork` that has the contents of `of` and leaves `from` after
-/// `lines` lines.
-pub(crate) fn fork_manifest(
-    of: &Manifest,
-    from: &SessionId,
-    fork: &SessionId,
-    lines: u64,
-) -> Manifest {
-    let mut manifest = of.clone();
-    manifest.session = fork.clone();
+/// Returns the manifest of a fork that has the contents of `contents`.
+pub(crate) fn fork_manifest(contents: &Manifest, fork: &NewFork<'_>) -> Manifest {
+    let mut manifest = contents.clone();
+    manifest.session = fork.id.clone();
     manifest.fork_of = Some(ForkOf {
-        session: from.clone(),
-        lines,
+        session: fork.from.clone(),
+        lines: fork.lines,
     });
-    for run in all_runs(&mut manifest) {
-        run.written_as.get_or_insert_with(|| of.session.clone());
+    mark_written_as(&mut manifest.transcript, &contents.session);
+    for file in manifest.files.values_mut() {
+        mark_written_as(file, &contents.session);
     }
     manifest
 }
 
-/// Adds `ours`, whole, as a fork that leaves `from`; the segments are shared with the
-/// session it was.
+/// Adds a fork with all of `contents`. It shares the segments.
 pub(crate) fn add_fork(
     tx: &mut Transaction<'_>,
     snapshot: &Snapshot<'_>,
-    ours: &Manifest,
-    (from, fork): (&SessionId, &SessionId),
-    lines: u64,
+    contents: &Manifest,
+    fork: &NewFork<'_>,
 ) -> Result<(), SyncError> {
-    for (name, file) in ours.all_files() {
-        share_file(
-            tx,
-            &StoredText {
-                snapshot,
-                manifest: ours,
-                name: &name,
-                file,
-            },
-            fork,
-        )?;
+    for (file, _) in contents.all_files() {
+        if let Some(stored) = StoredText::of(snapshot, contents, &file) {
+            share_file(tx, &stored, fork.id)?;
+        }
     }
-    Ok(tx.write_manifest(&fork_manifest(ours, from, fork, lines))?)
+    Ok(tx.write_manifest(&fork_manifest(contents, fork))?)
 }
 
 /// Gives `session` every segment of one file.
@@ -116,21 +106,17 @@ pub(crate) fn share_file(
     Ok(())
 }
 
-/// `file` with its runs marked as written under the id `session`, where they name no other.
-pub(crate) fn written_as(mut file: StoredFile, session: &SessionId) -> StoredFile {
+/// Marks the runs of a file as written under the id `session`, unless they name another one.
+pub(crate) fn mark_written_as(file: &mut StoredFile, session: &SessionId) {
     for run in &mut file.runs {
         run.written_as.get_or_insert_with(|| session.clone());
     }
-    file
 }
 
-fn all_runs(manifest: &mut Manifest) -> impl Iterator<Item = &mut Run> {
-    manifest.transcript.runs.iter_mut().chain(
-        manifest
-            .files
-            .values_mut()
-            .flat_map(|file| file.runs.iter_mut()),
-    )
+/// Returns the number of transcript lines of a fork that the session it left does not have.
+pub(crate) fn own_lines(fork: &Manifest) -> u64 {
+    let common = fork.fork_of.as_ref().map_or(0, |fork| fork.lines);
+    fork.transcript.lines().saturating_sub(common)
 }
 
 #[cfg(test)]

@@ -1,13 +1,28 @@
-//! Push and pull: the only code that moves sessions between machine, store and remote.
+//! Push and pull: the only code that moves sessions between this machine, the store and the remote.
+//!
+//! Must not print, and must not decide which commands exist: commands above call it.
 
+pub mod attempt;
 pub mod collapse_context;
+pub mod compare;
+pub mod describe;
 pub mod fork;
 pub mod merge;
+pub mod merge_notes;
+pub mod merge_session;
 pub mod parallel;
-pub mod plan;
 pub mod pull;
+pub mod pull_forks;
+pub mod pull_plan;
+pub mod pull_planner;
+pub mod pull_request;
+pub mod pull_step;
+pub mod pull_write;
 pub mod push;
+pub mod push_plan;
+pub mod relate_stored;
 pub mod remote_sync;
-pub mod store_outcome;
+pub mod session_draft;
 pub mod store_session;
+pub mod store_sessions;
 pub mod write_session;

@@ -1,145 +1,123 @@
-//! Upward: local sessions -> collapse -> store -> remote.
+//! Pushes the sessions of this machine.
 //!
-//! `plan` finds what differs; here it is carried out (`storing`), session after session,
-//! into one commit. A session that fails is taken back whole and named; the others go on.
+//! Files of Claude Code -> compare with the store -> collapse and commit -> remote. A session that
+//! fails is left out of the commit whole and named; the others go on.
 
 use std::collections::BTreeSet;
 
-use crate::domain::error::{UserError, error_chain};
-use crate::domain::id::{CommitId, SessionId};
-use crate::domain::progress::Phase;
-use crate::flows::merge::Merged;
-use crate::flows::plan::{Differences, compare_session, described};
-use crate::flows::remote_sync::{fetch_before_push, send};
-use crate::flows::store_outcome::{StoreOutcome, store_or_skip};
-use crate::flows::store_session::{SessionWriter, is_stored};
-use crate::localize::local_copy::LocalCopy;
-use crate::report::transfer::{Outcome, Report, SessionReport, SkippedFile};
-use crate::session::LocalSession;
+use crate::domain::id::SessionId;
+use crate::extras::push::push as push_extras;
+use crate::flows::merge_notes::add_merge_notes;
+use crate::flows::push_plan::PushPlan;
+use crate::flows::remote_sync::RemoteSync;
+use crate::flows::store_session::is_stored;
+use crate::flows::store_sessions::store_sessions;
+use crate::report::transfer::{Outcome, Report};
 use crate::session::discover::Discovery;
 use crate::session::live::live_sessions;
-use crate::store::machine::Machine;
-use crate::store::{Author, RenamedMilestone, Transaction};
 use crate::sys::fail_point::fail_point;
-use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::exclusion::ExcludeReason;
 use crate::workspace::filter::Selection;
 use crate::workspace::open::Workspace;
 
-/// Brings every session of this machine to the remote.
-///
-/// # Errors
-/// What concerns the whole command; what concerns one session is in the report.
-pub fn push(ctx: &Context<'_>, dry_run: bool) -> Result<Report, SyncError> {
-    push_selected(ctx, dry_run, &Selection::default())
-}
+/// Added to the note about a released lock of a session that stays on this machine.
+const STAYS: &str =
+    "what was not pushed before stays here; if another machine continues it, both sides are kept";
 
-/// As [`push`], but looks only at the sessions of the selection.
-///
-/// # Errors
-/// As for [`push`].
-pub fn push_selected(
-    ctx: &Context<'_>,
-    dry_run: bool,
-    selection: &Selection,
-) -> Result<Report, SyncError> {
-    let purpose = if dry_run {
-        PushReason::Plan
-    } else {
-        PushReason::Push
-    };
-    push_for(ctx, purpose, selection).map(|(report, _)| report)
-}
-
-/// Said of a session whose lock goes back while not all of it may be sent.
-const STAYS: &str = "what was not pushed before stays here; if another machine goes on with it, both sides are kept";
-
-/// For what everything is pushed.
+/// Why everything is pushed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum PushReason<'a> {
-    /// To see what would be done.
-    Plan,
-    /// Because somebody asked for it.
+    /// The user asked for it.
     Push,
-    /// As a sign of life: every lock that is held is renewed.
+    /// As a sign of life: every lock of this machine is renewed.
     BackUp,
-    /// Because a client has ended: the locks of these sessions go back together with the
-    /// last of their data.
+    /// Claude Code has ended: the locks of these sessions are released with the last of their data.
     Finish(&'a BTreeSet<SessionId>),
 }
 
-/// Pushes everything; the locks that a killed process left are given back. Also returns
-/// the sessions whose lock was lost and whose holder has ended, or is this process: a
-/// pull makes this machine's turns a session of their own.
+/// A push, and what is left to do after it.
+pub(crate) struct Pushed {
+    pub(crate) report: Report,
+    /// Sessions whose lock was lost and whose holder has ended, or is this process. A pull makes
+    /// forks of this machine's turns.
+    pub(crate) lost: Vec<SessionId>,
+}
+
+/// Pushes the selected sessions of this machine to the remote.
+///
+/// # Errors
+/// Fails for what concerns the whole command. The report has what concerns one session.
+pub fn push(ctx: &Context<'_>, selection: &Selection, dry_run: bool) -> Result<Report, SyncError> {
+    if !dry_run {
+        return push_for(ctx, PushReason::Push, selection).map(|pushed| pushed.report);
+    }
+    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
+    let plan = PushPlan::new(&workspace, &found, selection)?;
+    let mut report = plan.preview(&workspace)?;
+    report.extras = push_extras(&mut workspace, true)?;
+    Ok(report)
+}
+
+/// Pushes the selected sessions. Releases the locks that a killed process left.
 pub(crate) fn push_for(
     ctx: &Context<'_>,
-    purpose: PushReason<'_>,
+    reason: PushReason<'_>,
     selection: &Selection,
-) -> Result<(Report, Vec<SessionId>), SyncError> {
-    let dry_run = matches!(purpose, PushReason::Plan);
+) -> Result<Pushed, SyncError> {
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
-    if !dry_run {
-        fetch_before_push(&mut workspace)?;
-    }
+    RemoteSync::new(&mut workspace).fetch_before_push()?;
     fail_point("the sessions are found");
-    let plan = Plan::make(&workspace, &found, selection)?;
+    let plan = PushPlan::new(&workspace, &found, selection)?;
     fail_point("the push is planned");
-    if dry_run {
-        let mut report = plan.as_report(&workspace)?;
-        report.extras = crate::extras::push::push(&mut workspace, true)?;
-        return Ok((report, Vec::new()));
-    }
-    let not_looked_at = plan.not_looked_at.clone();
-    let mut report = plan.execute(&mut workspace)?;
-    report.extras = crate::extras::push::push(&mut workspace, false)?;
-    prepare_locks(&mut workspace, purpose, &report, &not_looked_at);
-    let staying = excluded_but_local(&workspace, &found, &report)?;
-    let (remote, merged) = send(&mut workspace)?;
-    add_merge_notes(&mut report, &workspace, merged)?;
-    note_excluded_sessions(&workspace, &staying, &mut report)?;
-    report.remote = remote;
+    let not_selected = plan.not_selected.clone();
+    let mut report = store_sessions(&mut workspace, plan)?;
+    report.extras = push_extras(&mut workspace, false)?;
+
+    select_leases(&mut workspace, reason, &report, &not_selected);
+    let staying = released_but_not_stored(&workspace, &found, &report)?;
+    let pushed = RemoteSync::new(&mut workspace).push()?;
+
+    add_merge_notes(&mut report, &workspace, pushed.merged)?;
+    add_release_notes(&mut report, &workspace, &staying)?;
+    report.remote = pushed.state;
     workspace.save()?;
-    Ok((report, workspace.leases.lost_without_holder()))
+    Ok(Pushed {
+        report,
+        lost: workspace.leases.lost_without_holder(),
+    })
 }
 
-/// Which locks go with what is sent. That of a session which could not be stored stays:
-/// its turns are only here.
-fn prepare_locks(
+/// Selects the leases that are renewed or released with the push. A session that was not stored
+/// keeps its lock: its turns are only here.
+fn select_leases(
     workspace: &mut Workspace<'_>,
-    purpose: PushReason<'_>,
+    reason: PushReason<'_>,
     report: &Report,
-    not_looked_at: &BTreeSet<SessionId>,
+    not_selected: &BTreeSet<SessionId>,
 ) {
     let live = live_sessions(&workspace.ctx.env.claude_dir);
-    let skipped = report
-        .sessions
-        .iter()
-        .filter(|session| matches!(session.outcome, Outcome::Skipped { .. }));
-    let skipped: BTreeSet<&SessionId> = skipped
-        .map(|session| &session.session)
-        .chain(not_looked_at)
-        .collect();
+    let is_skipped = |outcome: &Outcome| matches!(outcome, Outcome::Skipped { .. });
+    let skipped = report.sessions.iter().filter(|s| is_skipped(&s.outcome));
+    let skipped = skipped.map(|report| &report.session);
+    let unstored: BTreeSet<&SessionId> = skipped.chain(not_selected).collect();
     let none = BTreeSet::new();
-    let done = if let PushReason::Finish(sessions) = purpose {
-        sessions
-    } else {
-        &none
+    let finished = match reason {
+        PushReason::Finish(sessions) => sessions,
+        PushReason::Push | PushReason::BackUp => &none,
     };
-    workspace.leases.end(
-        done,
+    workspace.leases.select_for_release(
+        finished,
         |session| live.contains_key(session),
-        |session| skipped.contains(session),
+        |session| unstored.contains(session),
     );
-    if matches!(purpose, PushReason::BackUp) {
-        workspace.leases.renew();
+    if matches!(reason, PushReason::BackUp) {
+        workspace.leases.renew_all();
     }
 }
 
-/// A session that the settings leave out gives its lock back: nobody is at work on it any
-/// more, and nothing of it may be sent. Those of which something stays here.
-fn excluded_but_local(
+/// Finds excluded sessions with local data whose lock is being released.
+fn released_but_not_stored(
     workspace: &Workspace<'_>,
     found: &Discovery,
     report: &Report,
@@ -147,7 +125,7 @@ fn excluded_but_local(
     let mut staying = BTreeSet::new();
     for session in &report.sessions {
         if matches!(session.outcome, Outcome::Excluded { .. })
-            && workspace.leases.ends(&session.session)
+            && workspace.leases.is_releasing(&session.session)
             && let Some(here) = found.sessions.get(&session.session)
             && !is_stored(workspace, here)?
         {
@@ -157,417 +135,25 @@ fn excluded_but_local(
     Ok(staying)
 }
 
-/// That something stays here is said, because another machine may go on without it now;
-/// and what has become of the lock.
-fn note_excluded_sessions(
+/// Notes for excluded sessions that data stays here, because another machine may continue without
+/// it now, and what has become of the lock.
+fn add_release_notes(
+    report: &mut Report,
     workspace: &Workspace<'_>,
     staying: &BTreeSet<SessionId>,
-    report: &mut Report,
 ) -> Result<(), SyncError> {
-    let is_left_out =
-        |session: &&mut SessionReport| matches!(session.outcome, Outcome::Excluded { .. });
-    for session in report
-        .sessions
-        .iter_mut()
-        .filter(is_left_out)
-        .filter(|left| staying.contains(&left.session))
-    {
-        let lock = match workspace.leases.note(&workspace.store, &session.session)? {
+    for session in staying {
+        let leases = &workspace.leases;
+        let lock = match leases.lost_note(&workspace.store, session)? {
             Some(lost) => lost,
-            None if workspace.leases.claim(&session.session).is_some() => {
-                "its lock goes back with the next push".to_owned()
+            None if leases.claim(session).is_some() => {
+                "its lock is released with the next push".to_owned()
             }
-            None => "its lock is given back".to_owned(),
+            None => "its lock is released".to_owned(),
         };
-        session.notes.push(format!("{lock}, and {STAYS}"));
-    }
-    Ok(())
-}
-
-/// What a push is going to do.
-#[derive(Default)]
-pub(crate) struct Plan<'a> {
-    passed_over: Vec<SkippedFile>,
-    steps: Vec<(LocalCopy<'a>, Differences)>,
-    /// Sessions that cannot be handled, with the reason.
-    skipped: Vec<(SessionId, String)>,
-    /// Sessions that the settings leave out.
-    left_out: Vec<SessionReport>,
-    /// Sessions that were not asked for.
-    not_looked_at: BTreeSet<SessionId>,
-    unchanged: Vec<LocalCopy<'a>>,
-    /// How many are to stay at an earlier state: there is nothing to send of them.
-    held: u64,
-}
-
-/// Stores what of these sessions is only here; nothing is sent.
-pub(crate) fn store_sessions(
-    workspace: &mut Workspace<'_>,
-    sessions: &[&LocalSession],
-) -> Result<Report, SyncError> {
-    Plan::compare(
-        workspace,
-        sessions.iter().map(|session| LocalCopy::closed(session)),
-    )?
-    .execute(workspace)
-}
-
-impl<'a> Plan<'a> {
-    /// Compares every session of this machine with the store that is selected, and that
-    /// the settings let travel.
-    pub(crate) fn make(
-        workspace: &Workspace<'_>,
-        found: &'a Discovery,
-        selection: &Selection,
-    ) -> Result<Self, SyncError> {
-        let live = live_sessions(&workspace.ctx.env.claude_dir);
-        let is_selected = workspace.filter().selected(selection);
-        let (mut not_looked_at, mut left_out, mut chosen) =
-            (BTreeSet::new(), Vec::new(), Vec::new());
-        for session in found.sessions.values() {
-            if !is_selected(session) {
-                not_looked_at.insert(session.id.clone());
-            } else if let Some(reason) = workspace.filter().push_exclude_reason(session) {
-                left_out.push(left_out_report(workspace, session, &reason)?);
-            } else {
-                chosen.push(LocalCopy {
-                    session,
-                    live: live.contains_key(&session.id),
-                });
-            }
-        }
-        Ok(Self {
-            passed_over: passed_over(found),
-            left_out,
-            not_looked_at,
-            ..Self::compare(workspace, chosen)?
-        })
-    }
-
-    fn compare(
-        workspace: &Workspace<'_>,
-        sessions: impl IntoIterator<Item = LocalCopy<'a>>,
-    ) -> Result<Self, SyncError> {
-        let snapshot = workspace.store.head_snapshot()?;
-        let mut plan = Self::default();
-        for local in sessions {
-            if workspace.records.pinned.has(local.session, &snapshot)? {
-                plan.held += 1;
-                continue;
-            }
-            match compare_session(workspace, &snapshot, &local) {
-                Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
-                Ok(differences) => plan.steps.push((local, differences)),
-                Err(e) if e.is_about_one_session() => {
-                    plan.skipped
-                        .push((local.session.id.clone(), error_chain(&e)));
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(plan)
-    }
-
-    /// The report of a push that does nothing.
-    pub(crate) fn as_report(&self, workspace: &Workspace<'_>) -> Result<Report, SyncError> {
-        let snapshot = workspace.store.head_snapshot()?;
-        let mut report = self.begin_report(workspace);
-        report.dry_run = true;
-        for (local, differences) in &self.steps {
-            let outcome = SessionWriter {
-                workspace,
-                snapshot: &snapshot,
-                local,
-            }
-            .preview_outcome(differences)?;
-            let manifest = snapshot.manifest(&local.session.id)?;
-            report.sessions.push(described(
-                &workspace.localizer,
-                &local.session.id,
-                manifest.as_ref(),
-                outcome,
-            ));
-        }
-        report.sort();
-        Ok(report)
-    }
-
-    /// Stores everything, in one commit but for rare cases, and reports it.
-    pub(crate) fn execute(mut self, workspace: &mut Workspace<'_>) -> Result<Report, SyncError> {
-        let compared_at = workspace.store.head()?;
-        let mut report = self.begin_report(workspace);
-        let mut steps = std::mem::take(&mut self.steps);
-        let bytes = steps.iter().map(|(local, _)| local.session.bytes()).sum();
-        workspace
-            .ctx
-            .progress
-            .begin(Phase::Store, steps.len() as u64, bytes);
-        loop {
-            let stored = store_together(workspace, steps)?;
-            report.sessions.extend(stored.reports);
-            if stored.later.is_empty() {
-                break;
-            }
-            let again = Self::compare(workspace, stored.later)?;
-            report.sessions.extend(
-                again
-                    .skipped
-                    .iter()
-                    .map(|(id, reason)| skipped(workspace, id, reason.clone())),
-            );
-            report.unchanged += again.unchanged.len() as u64 + again.held;
-            steps = again.steps;
-        }
-        workspace.ctx.progress.end();
-        // Of a running session only whole lines were compared.
-        let whole = self
-            .unchanged
-            .iter()
-            .filter(|local| !local.live)
-            .map(|local| local.session);
-        workspace
-            .records
-            .record_up_to_date(&workspace.store, whole, compared_at.as_ref())?;
-        report.sort();
-        Ok(report)
-    }
-
-    fn begin_report(&self, workspace: &Workspace<'_>) -> Report {
-        let skipped = self
-            .skipped
-            .iter()
-            .map(|(id, reason)| skipped(workspace, id, reason.clone()));
-        Report {
-            sessions: skipped.chain(self.left_out.iter().cloned()).collect(),
-            unchanged: self.unchanged.len() as u64 + self.held,
-            passed_over: self.passed_over.clone(),
-            ..Report::default()
+        if let Some(session) = report.session_mut(session) {
+            session.notes.push(format!("{lock}, and {STAYS}"));
         }
     }
-}
-
-/// What became of one commit.
-struct Stored<'a> {
-    reports: Vec<SessionReport>,
-    /// Sessions that have to be compared again: another one of this commit, which became
-    /// a fork, has changed what they belong to.
-    later: Vec<LocalCopy<'a>>,
-}
-
-/// Stores these sessions in one commit.
-fn store_together<'a>(
-    workspace: &mut Workspace<'_>,
-    steps: Vec<(LocalCopy<'a>, Differences)>,
-) -> Result<Stored<'a>, SyncError> {
-    let base = workspace.store.head()?;
-    let mut tx = workspace.store.begin(base.as_ref())?;
-    let mut stored = Stored {
-        reports: Vec::new(),
-        later: Vec::new(),
-    };
-    let (mut in_step, mut others, mut held) = (Vec::new(), Vec::new(), Vec::new());
-    for (local, differences) in steps {
-        let is_held = workspace
-            .records
-            .pinned
-            .has_transcript(local.session, &workspace.store.head_snapshot()?)?;
-        let done = store_one(workspace, &mut tx, &local, &differences)?;
-        workspace.ctx.progress.advance(1, local.session.bytes());
-        match done {
-            None => stored.later.push(local),
-            Some((report, complete)) => {
-                if is_held && !complete && matches!(report.outcome, Outcome::Extended { .. }) {
-                    held.push(local.session);
-                }
-                stored.reports.push(report);
-                if complete {
-                    in_step.push(local.session);
-                } else {
-                    others.push(&local.session.id);
-                }
-            }
-        }
-    }
-    commit(
-        workspace.ctx,
-        &mut workspace.machine,
-        tx,
-        base.as_ref(),
-        &stored.reports,
-    )?;
-    others
-        .into_iter()
-        .for_each(|id| workspace.records.index.forget(id));
-    in_step
-        .iter()
-        .for_each(|session| workspace.records.index.forget(&session.id));
-    let head = workspace.store.head()?;
-    workspace
-        .records
-        .record_up_to_date(&workspace.store, in_step, head.as_ref())?;
-    for session in held {
-        // What changed beside it is this machine's own doing, and brings no later turns back.
-        if let Some(state) = workspace.store.head_snapshot()?.state(&session.id)? {
-            workspace.records.pinned.pin(session, state);
-        }
-    }
-    Ok(stored)
-}
-
-/// Stores one session, and says whether it is in step then. `None`: it has to wait for
-/// the next commit.
-fn store_one(
-    workspace: &Workspace<'_>,
-    tx: &mut Transaction<'_>,
-    local: &LocalCopy<'_>,
-    differences: &Differences,
-) -> Result<Option<(SessionReport, bool)>, SyncError> {
-    signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
-    let snapshot = workspace.store.head_snapshot()?;
-    let writer = SessionWriter {
-        workspace,
-        snapshot: &snapshot,
-        local,
-    };
-    Ok(
-        match store_or_skip(tx, |tx| writer.store(tx, differences))? {
-            StoreOutcome::Stored(report) => Some((
-                report,
-                differences.down.is_empty() && differences.parted.is_none() && !local.live,
-            )),
-            StoreOutcome::Retry => None,
-            StoreOutcome::Skipped(reason) => {
-                Some((skipped(workspace, &local.session.id, reason), false))
-            }
-        },
-    )
-}
-
-/// Files that look like parts of sessions and cannot be taken.
-pub(crate) fn passed_over(found: &Discovery) -> Vec<SkippedFile> {
-    let refused = found.refused.iter();
-    refused
-        .map(|r| SkippedFile {
-            path: r.path.display().to_string(),
-            reason: r.reason.clone(),
-        })
-        .collect()
-}
-
-/// How a session is reported that the settings keep here.
-pub(crate) fn left_out_report(
-    workspace: &Workspace<'_>,
-    session: &LocalSession,
-    why: &ExcludeReason,
-) -> Result<SessionReport, SyncError> {
-    let stored = workspace
-        .store
-        .head_snapshot()?
-        .state(&session.id)?
-        .is_some();
-    let outcome = Outcome::Excluded {
-        reason: why.to_string(),
-        stored,
-    };
-    let project = workspace.filter().project(session);
-    Ok(SessionReport {
-        project,
-        ..described(&workspace.localizer, &session.id, None, outcome)
-    })
-}
-
-fn skipped(workspace: &Workspace<'_>, session: &SessionId, reason: String) -> SessionReport {
-    described(
-        &workspace.localizer,
-        session,
-        None,
-        Outcome::Skipped { reason },
-    )
-}
-
-/// Commits what the transaction holds, and this machine's file with the time of the push.
-fn commit(
-    ctx: &Context<'_>,
-    machine: &mut Machine,
-    mut tx: Transaction<'_>,
-    base: Option<&CommitId>,
-    reports: &[SessionReport],
-) -> Result<(), SyncError> {
-    if tx.is_empty() && tx.has_machine(machine)? {
-        return Ok(());
-    }
-    ctx.progress.begin(Phase::Commit, 0, 0);
-    let time = ctx.clock.now();
-    machine.record_push(time);
-    tx.write_machine(machine)?;
-    let stored = |o: &Outcome| {
-        matches!(
-            o,
-            Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Forked { .. }
-        )
-    };
-    let sessions = reports
-        .iter()
-        .filter(|report| stored(&report.outcome))
-        .count();
-    let message = format!(
-        "push from {}: {sessions} session{}",
-        machine.name,
-        if sessions == 1 { "" } else { "s" }
-    );
-    let result = tx.commit(
-        &Author { machine, time },
-        &message,
-        base.cloned().as_slice(),
-    );
-    ctx.progress.end();
-    result?;
-    Ok(())
-}
-
-/// Merging may have made a fork of what this very push had stored as an extension, or met
-/// a session that cannot be read.
-pub(crate) fn add_merge_notes(
-    report: &mut Report,
-    workspace: &Workspace<'_>,
-    merged: Merged,
-) -> Result<(), SyncError> {
-    let snapshot = workspace.store.head_snapshot()?;
-    for (session, (fork, lines)) in merged.forks {
-        let there = snapshot.manifest(&fork)?;
-        report.replace(described(
-            &workspace.localizer,
-            &session,
-            there.as_ref(),
-            Outcome::Forked { fork, lines },
-        ));
-    }
-    let renamed = |RenamedMilestone { from, to }| {
-        format!(
-            "another machine was first with the milestone `{from}`; this one's is called `{to}`"
-        )
-    };
-    report
-        .remarks
-        .extend(merged.renamed.into_iter().map(renamed));
-    report.add_beside(merged.extras);
-    for (session, reason) in merged.skipped {
-        report.replace(described(
-            &workspace.localizer,
-            &session,
-            None,
-            Outcome::Skipped { reason },
-        ));
-    }
-    for session in report
-        .sessions
-        .iter_mut()
-        .filter(|s| matches!(s.outcome, Outcome::Forked { .. }))
-    {
-        session
-            .notes
-            .extend(workspace.leases.note(&workspace.store, &session.session)?);
-    }
-    report.sort();
     Ok(())
 }

@@ -1,53 +1,85 @@
-//! Writing one session where the client looks for it: expand, journal, stamp.
+//! Writes one session where Claude Code looks for it: expand, journal, stamp.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::domain::id::{MachineId, SessionId};
+use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::flows::plan::{FilePull, described};
-use crate::localize::compare::completing_reading;
+use crate::flows::compare::{FilePull, SessionComparer};
+use crate::flows::describe::describe_session;
+use crate::localize::compare::completing_choice;
 use crate::localize::error::StoredDataError;
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::report::transfer::{MachineName, Outcome, SessionReport};
-use crate::session::LocalSession;
-use crate::session::SessionError;
+use crate::session::discover::files_without_transcript;
 use crate::session::files::{file_path, first_link, is_known};
 use crate::session::journal::{Journal, WriteBytes};
 use crate::session::live::live_sessions;
 use crate::session::time::parse_time;
 use crate::session::turns::count_user_turns;
+use crate::session::{LocalSession, SessionError};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
 use crate::store::segment::offset_after_lines;
 use crate::sys::fs::FileStamp;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
+use crate::workspace::open::Workspace;
+use crate::workspace::read_only::MachineNames;
 
-/// What writing needs besides the store; may be shared by threads.
+/// What writing needs in addition to the store. Threads may share it.
 #[derive(Clone, Copy)]
-pub(crate) struct Writer<'a> {
+pub(crate) struct LocalWriter<'a> {
     pub(crate) localizer: &'a Localizer,
-    pub(crate) claude_dir: &'a Path,
-    pub(crate) journal: &'a Journal,
-    /// How machines are called.
-    pub(crate) names: &'a BTreeMap<MachineId, String>,
+    claude_dir: &'a Path,
+    journal: &'a Journal,
+    names: &'a MachineNames,
 }
 
-/// Files of one session to be written.
-pub(crate) struct Writing {
+impl<'a> LocalWriter<'a> {
+    pub(crate) fn new(
+        workspace: &'a Workspace<'_>,
+        journal: &'a Journal,
+        names: &'a MachineNames,
+    ) -> Self {
+        Self {
+            localizer: &workspace.localizer,
+            claude_dir: &workspace.ctx.env.claude_dir,
+            journal,
+            names,
+        }
+    }
+}
+
+/// Files of one session that are to be written.
+pub(crate) struct SessionUpdate {
     pub(crate) directory: PathBuf,
     pub(crate) files: BTreeMap<SessionFile, FilePull>,
-    /// What of the session lies here, as it was when the plan was made.
+    /// The session on this machine, as it was when the update was planned.
     pub(crate) here: Option<LocalSession>,
-    /// This machine has more of other files, so the session is not in step afterwards.
+    /// This machine has more in other files, so the session is not in sync afterwards.
     pub(crate) ahead: bool,
-    /// What a person should know besides.
+    /// For the report.
     pub(crate) note: Option<String>,
 }
 
-impl Writing {
+/// How a session is pulled that has no transcript here.
+pub(crate) enum UpdatePlan {
+    Write(SessionUpdate),
+    /// Another file is in its place.
+    Blocked(String),
+}
+
+/// A session that was written.
+pub(crate) struct WrittenSession {
+    pub(crate) report: SessionReport,
+    /// The session, if it is in sync now.
+    pub(crate) in_sync: Option<LocalSession>,
+}
+
+impl SessionUpdate {
     /// All of a session that is not here.
     pub(crate) fn new(directory: PathBuf, manifest: &Manifest) -> Self {
         Self {
@@ -59,79 +91,110 @@ impl Writing {
         }
     }
 
-    /// How it is reported.
+    /// Returns how the update is reported.
     pub(crate) fn outcome(&self, lines: u64, bytes: u64) -> Outcome {
-        let was_here = self
-            .here
-            .as_ref()
-            .is_some_and(|here| here.files.contains_key(&SessionFile::Transcript));
-        if was_here {
+        let here = self.here.as_ref();
+        let is_here = |here: &LocalSession| here.files.contains_key(&SessionFile::Transcript);
+        if here.is_some_and(is_here) {
             Outcome::Extended { lines, bytes }
         } else {
             Outcome::Added { lines, bytes }
         }
     }
 
-    /// Writes the files. Returns the report, and the session if it is in step now.
-    pub(crate) fn carry_out(
+    /// Returns the outcome that [`Self::write`] would report.
+    pub(crate) fn preview(&self, manifest: Option<&Manifest>) -> Outcome {
+        let stored = |file| manifest.and_then(|manifest| manifest.file(file));
+        let files = self.files.keys().filter_map(stored);
+        let bytes = files.map(StoredFile::local_bytes).sum();
+        let total = manifest.map_or(0, |manifest| manifest.transcript.lines());
+        let lines = match self.files.get(&SessionFile::Transcript) {
+            None => 0,
+            Some(FilePull::Whole) => total,
+            Some(FilePull::Extend { lines, .. }) => total - lines,
+        };
+        self.outcome(lines, bytes)
+    }
+
+    /// Writes the files.
+    pub(crate) fn write(
         &self,
-        writer: &Writer<'_>,
+        writer: &LocalWriter<'_>,
         snapshot: &Snapshot<'_>,
         id: &SessionId,
-    ) -> Result<(SessionReport, Option<LocalSession>), SyncError> {
-        let manifest = snapshot
-            .manifest(id)?
-            .ok_or_else(|| LookupScope::Store.no_session(id))?;
-        // The plan may be seconds old: a client may have been started since.
-        if let Some(pid) = live_sessions(writer.claude_dir).get(id) {
-            return Err(SessionError::Running {
-                session: id.clone(),
-                pid: *pid,
-            }
-            .into());
-        }
+    ) -> Result<WrittenSession, SyncError> {
+        let manifest = snapshot.manifest(id)?;
+        let manifest = manifest.ok_or_else(|| LookupScope::Store.no_session(id))?;
+        refuse_running(writer.claude_dir, id)?;
+
         let mut all = Count::default();
         let mut now = self.here.clone().unwrap_or_else(|| LocalSession {
             id: id.clone(),
             directory: self.directory.clone(),
             files: BTreeMap::new(),
         });
-        // The transcript comes last: a session that the client can see has everything beside it.
-        for (name, pull) in self.files.iter().rev() {
-            let expected = now.files.get(name).copied();
-            let stored = StoredText::of(snapshot, &manifest, name);
+        // The transcript comes last: a session that Claude Code can see has all its other files.
+        for (file, pull) in self.files.iter().rev() {
+            let stored = StoredText::of(snapshot, &manifest, file);
             let stored = stored.ok_or_else(|| StoredDataError::Inconsistent {
                 session: id.clone(),
             })?;
-            let (stamp, count) =
-                write_file(writer, &stored, &self.directory, *pull, expected.as_ref())?;
-            now.files.insert(name.clone(), stamp);
+            let expected = now.files.get(file).copied();
+            let write = FileWrite::new(writer, &stored, &self.directory)?;
+            let (stamp, count) = write.write(*pull, expected.as_ref())?;
+            now.files.insert(file.clone(), stamp);
             all.bytes += count.bytes;
-            if name.is_transcript() {
+            if file.is_transcript() {
                 (all.lines, all.turns) = (count.lines, count.turns);
             }
         }
-        let mut report = described(
-            writer.localizer,
-            id,
-            Some(&manifest),
-            self.outcome(all.lines, all.bytes),
-        );
+
+        let outcome = self.outcome(all.lines, all.bytes);
+        let mut report = describe_session(writer.localizer, id, Some(&manifest), outcome);
         if let Some(pull) = self.files.get(&SessionFile::Transcript) {
             report.turns = Some(all.turns);
             report.machines = writers(&manifest.transcript, *pull, writer.names);
         }
         report.notes.extend(self.note.clone());
         if self.ahead {
-            report
-                .notes
-                .push("this machine has more of it: ccsync push".to_owned());
+            let note = "this machine has more of it: ccsync push";
+            report.notes.push(note.to_owned());
         }
-        Ok((report, (!self.ahead).then_some(now)))
+        Ok(WrittenSession {
+            report,
+            in_sync: (!self.ahead).then_some(now),
+        })
     }
 }
 
-/// Every file of a session that has a place here, to be written whole.
+/// Plans to write a session without a local transcript into `directory`. Other files of it that are
+/// there are only replaced by a version that they are a part of.
+pub(crate) fn plan_update(
+    comparer: &SessionComparer<'_>,
+    manifest: &Manifest,
+    directory: PathBuf,
+) -> Result<UpdatePlan, SyncError> {
+    let Some(here) = files_without_transcript(&directory, &manifest.session) else {
+        return Ok(UpdatePlan::Write(SessionUpdate::new(directory, manifest)));
+    };
+    let found = comparer.compare_with(manifest, &LocalCopy::closed(&here), None)?;
+    let mut local_files = found.to_push.keys();
+    if let Some(other) = local_files.find(|file| manifest.file(file).is_some()) {
+        return Ok(UpdatePlan::Blocked(format!(
+            "`{}` differs from the store: move it to another directory, then pull again",
+            here.path(other).display()
+        )));
+    }
+    Ok(UpdatePlan::Write(SessionUpdate {
+        directory,
+        files: found.to_pull,
+        ahead: !found.to_push.is_empty(),
+        here: Some(here),
+        note: None,
+    }))
+}
+
+/// Returns every file of a session that this program knows, to be written whole.
 pub(crate) fn all_files(manifest: &Manifest) -> BTreeMap<SessionFile, FilePull> {
     let files = manifest.all_files().map(|(file, _)| file);
     files
@@ -140,25 +203,22 @@ pub(crate) fn all_files(manifest: &Manifest) -> BTreeMap<SessionFile, FilePull> 
         .collect()
 }
 
-/// What was written of a file.
-#[derive(Default)]
-struct Count {
-    lines: u64,
-    bytes: u64,
-    /// Turns of a person.
-    turns: u64,
+/// A plan may be seconds old: Claude Code may have been started since.
+fn refuse_running(claude_dir: &Path, id: &SessionId) -> Result<(), SessionError> {
+    match live_sessions(claude_dir).get(id) {
+        Some(pid) => Err(SessionError::Running {
+            session: id.clone(),
+            pid: *pid,
+        }),
+        None => Ok(()),
+    }
 }
 
-/// Who wrote the lines of `file` that are brought here.
-fn writers(
-    file: &StoredFile,
-    pull: FilePull,
-    names: &BTreeMap<MachineId, String>,
-) -> Vec<MachineName> {
-    let from = if let FilePull::Extend { lines, .. } = pull {
-        lines
-    } else {
-        0
+/// Returns the machines that wrote the pulled lines of `file`.
+fn writers(file: &StoredFile, pull: FilePull, names: &MachineNames) -> Vec<MachineName> {
+    let from = match pull {
+        FilePull::Extend { lines, .. } => lines,
+        FilePull::Whole => 0,
     };
     let (mut end, mut writers) = (0, Vec::new());
     for run in &file.runs {
@@ -174,108 +234,134 @@ fn writers(
     writers
 }
 
-/// Writes one file; returns it as written, and how much was.
-fn write_file(
-    writer: &Writer<'_>,
-    stored: &StoredText<'_>,
-    directory: &Path,
-    pull: FilePull,
-    expected: Option<&FileStamp>,
-) -> Result<(FileStamp, Count), StoredDataError> {
-    let path = target(directory, &stored.manifest.session, stored.name)?;
-    let modified = stored
-        .manifest
-        .last_activity
-        .as_deref()
-        .and_then(parse_time);
-    let mut count = Count::default();
-    let stamp = match (pull, expected) {
-        (FilePull::Extend { lines, offset }, Some(expected)) => {
-            let part = LocalText::open(&path, offset, expected.len)?.next_lines()?;
-            let put = |put: &mut WriteBytes<'_>| {
-                expand(writer.localizer, stored, lines, &part, put, &mut count)
-            };
-            writer.journal.extend(&path, expected, modified, put)?
-        }
-        _ => writer.journal.write(&path, expected, modified, |put| {
-            expand(writer.localizer, stored, 0, &[], put, &mut count)
-        })?,
-    };
-    Ok((stamp, count))
+/// How much of a file was written.
+#[derive(Default)]
+struct Count {
+    lines: u64,
+    bytes: u64,
+    /// The user's turns.
+    turns: u64,
 }
 
-/// Where a file is written. A transcript that is a link stays one, as the client leaves
-/// it; what lies beside it may be none.
-fn target(directory: &Path, id: &SessionId, file: &SessionFile) -> Result<PathBuf, SessionError> {
-    let path = file_path(directory, id, file);
-    match file {
-        SessionFile::Transcript => Ok(std::fs::canonicalize(&path).unwrap_or(path)),
-        SessionFile::Named(name) if !is_known(file) => {
-            Err(SessionError::NoPlace { name: name.clone() })
-        }
-        SessionFile::Named(name) => match first_link(directory, id, name) {
-            Some(path) => Err(SessionError::Link { path }),
-            None => Ok(path),
-        },
+/// One file that is being written.
+struct FileWrite<'a> {
+    writer: &'a LocalWriter<'a>,
+    stored: &'a StoredText<'a>,
+    path: PathBuf,
+}
+
+impl<'a> FileWrite<'a> {
+    /// A transcript that is a link stays one, because Claude Code leaves it so; other files may not
+    /// be links.
+    fn new(
+        writer: &'a LocalWriter<'a>,
+        stored: &'a StoredText<'a>,
+        directory: &Path,
+    ) -> Result<Self, SessionError> {
+        let (id, file) = (&stored.manifest.session, stored.name);
+        let path = file_path(directory, id, file);
+        let path = match file {
+            SessionFile::Transcript => std::fs::canonicalize(&path).unwrap_or(path),
+            SessionFile::Named(name) => {
+                if !is_known(file) {
+                    return Err(SessionError::NoPlace { name: name.clone() });
+                }
+                if let Some(path) = first_link(directory, id, name) {
+                    return Err(SessionError::Link { path });
+                }
+                path
+            }
+        };
+        Ok(Self {
+            writer,
+            stored,
+            path,
+        })
+    }
+
+    /// Writes the file, which has the stamp `expected` now. Returns its new stamp.
+    fn write(
+        &self,
+        pull: FilePull,
+        expected: Option<&FileStamp>,
+    ) -> Result<(FileStamp, Count), StoredDataError> {
+        let modified = self.stored.manifest.last_activity.as_deref();
+        let modified = modified.and_then(parse_time);
+        let journal = self.writer.journal;
+        let mut count = Count::default();
+        let stamp = match (pull, expected) {
+            (FilePull::Extend { lines, offset }, Some(expected)) => {
+                let mut rest = LocalText::open(&self.path, offset, expected.len)?;
+                let part = rest.next_lines()?;
+                let write = |write: &mut WriteBytes<'_>| {
+                    self.expand(lines, &part, &mut Counted::new(write, &mut count))
+                };
+                journal.extend(&self.path, expected, modified, write)?
+            }
+            _ => journal.write(&self.path, expected, modified, |write| {
+                self.expand(0, &[], &mut Counted::new(write, &mut count))
+            })?,
+        };
+        Ok((stamp, count))
+    }
+
+    /// Expands the lines after the first `lines`. The local file has `part` of the next one.
+    fn expand(
+        &self,
+        lines: u64,
+        mut part: &[u8],
+        out: &mut Counted<'_, '_>,
+    ) -> Result<(), StoredDataError> {
+        let (manifest, file) = (self.stored.manifest, self.stored.name);
+        let id = &manifest.session;
+        let reader = self.writer.localizer.reader(manifest, id, text_kind(file));
+        let lines_only = file.is_append_only();
+        self.stored.walk(lines, &mut |piece| {
+            if part.is_empty() && piece.run.torn && lines_only {
+                // No Claude Code can use it, and old ones append their next record to it.
+                return Ok(true);
+            }
+            let mut text = piece.text;
+            if !part.is_empty() {
+                let line = &text[..offset_after_lines(text, 1)];
+                // Otherwise Claude Code has written to the file since the update was planned.
+                let choice = completing_choice(&reader, piece.run, line, part)?;
+                let choice = choice.ok_or_else(|| StoredDataError::Inconsistent {
+                    session: id.clone(),
+                })?;
+                let read = reader.read(piece.run, choice, line)?;
+                out.count.turns += count_user_turns(&read);
+                out.write(&read[part.len()..])?;
+                text = &text[line.len()..];
+                part = &[];
+            }
+            let read = reader.read_preferred(piece.run, text)?;
+            if file.is_transcript() {
+                out.count.turns += count_user_turns(&read);
+            }
+            out.write(&read)?;
+            if lines_only && piece.text.last() != Some(&b'\n') {
+                (out.write)(b"\n")?;
+            }
+            out.count.lines += piece.lines;
+            Ok(true)
+        })
     }
 }
 
-/// Expands the lines after the first `lines` into `put`; `part` is what the local file
-/// has of the next one.
-fn expand(
-    localizer: &Localizer,
-    stored: &StoredText<'_>,
-    lines: u64,
-    part: &[u8],
-    put: &mut WriteBytes<'_>,
-    count: &mut Count,
-) -> Result<(), StoredDataError> {
-    let reader = localizer.reader(
-        stored.manifest,
-        &stored.manifest.session,
-        text_kind(stored.name),
-    );
-    let lines_only = stored.name.is_append_only();
-    let mut part = part;
-    let changed = || StoredDataError::Inconsistent {
-        session: stored.manifest.session.clone(),
-    };
-    stored.walk(lines, &mut |piece| {
-        if part.is_empty() && piece.run.torn && lines_only {
-            // Of no use to any client, and old ones glue their next record to it.
-            return Ok(true);
-        }
-        let mut text = piece.text;
-        if !part.is_empty() {
-            let line = &text[..offset_after_lines(text, 1)];
-            // The part was of this line when the plan was made; if it is not, a client
-            // has written since.
-            let reading =
-                completing_reading(&reader, piece.run, line, part)?.ok_or_else(changed)?;
-            let read = reader.read(piece.run, reading, line)?;
-            count.turns += count_user_turns(&read);
-            put_counted(&read[part.len()..], put, count)?;
-            text = &text[line.len()..];
-            part = &[];
-        }
-        let read = reader.read_preferred(piece.run, text)?;
-        if stored.name.is_transcript() {
-            count.turns += count_user_turns(&read);
-        }
-        put_counted(&read, put, count)?;
-        if lines_only && piece.text.last() != Some(&b'\n') {
-            put(b"\n")?;
-        }
-        count.lines += piece.lines;
-        Ok(true)
-    })
+/// Counts the bytes that are written.
+struct Counted<'a, 'w> {
+    write: &'a mut WriteBytes<'w>,
+    count: &'a mut Count,
 }
 
-fn put_counted(
-    text: &[u8],
-    put: &mut WriteBytes<'_>,
-    count: &mut Count,
-) -> Result<(), StoredDataError> {
-    count.bytes += text.len() as u64;
-    Ok(put(text)?)
+impl<'a, 'w> Counted<'a, 'w> {
+    fn new(write: &'a mut WriteBytes<'w>, count: &'a mut Count) -> Self {
+        Self { write, count }
+    }
+
+    fn write(&mut self, text: &[u8]) -> Result<(), SessionError> {
+        self.count.bytes += text.len() as u64;
+        (self.write)(text)
+    }
 }

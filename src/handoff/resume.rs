@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::browse::list::{ListFilter, SessionRow, rows};
 use crate::domain::id::SessionId;
-use crate::flows::pull::{PullRequest, pull};
+use crate::flows::pull::pull;
+use crate::flows::pull_request::PullRequest;
 use crate::flows::push::{PushReason, push_for};
-use crate::flows::remote_sync::{FetchMode, FetchResult, fetch_if_reached};
+use crate::flows::remote_sync::{FetchMode, FetchResult, RemoteSync};
 use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::view::LockView;
 use crate::report::transfer::{Outcome, Report};
@@ -18,7 +19,7 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter::Selection;
 use crate::workspace::lookup::LookupScope;
-use crate::workspace::lookup::session_named;
+use crate::workspace::lookup::find_session;
 use crate::workspace::open::Workspace;
 
 /// Sessions that can be continued here.
@@ -56,7 +57,7 @@ impl Candidates {
     /// # Errors
     /// [`LookupError`](crate::workspace::lookup::LookupError).
     pub fn named(&self, name: &SessionId) -> Result<SessionId, SyncError> {
-        let found = session_named(
+        let found = find_session(
             name,
             self.sessions.iter().map(|candidate| &candidate.row.session),
         )?;
@@ -71,7 +72,7 @@ impl Candidates {
 pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let FetchResult { unreached, .. } =
-        fetch_if_reached(&mut workspace, FetchMode::SessionsAndLocks)?;
+        RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::SessionsAndLocks)?;
     let mut locks: BTreeMap<SessionId, LockView> = match unreached {
         None => fetched_lock_table(&workspace)?
             .locks
@@ -108,7 +109,7 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
 /// Errors of the whole command. An unreachable remote or a lost lock is in
 /// the report.
 pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
-    push_for(ctx, PushReason::BackUp, &Selection::default()).map(|(report, _)| report)
+    push_for(ctx, PushReason::BackUp, &Selection::default()).map(|pushed| pushed.report)
 }
 
 /// After a client has ended: pushes, and gives the locks of `sessions` back together with
@@ -118,7 +119,8 @@ pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
 /// # Errors
 /// What concerns the whole command.
 pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finished, SyncError> {
-    let (mut report, lost) = push_for(ctx, PushReason::Finish(sessions), &Selection::default())?;
+    let pushed = push_for(ctx, PushReason::Finish(sessions), &Selection::default())?;
+    let (mut report, lost) = (pushed.report, pushed.lost);
     if !lost.is_empty() {
         match pull(
             ctx,

@@ -10,14 +10,14 @@ use serde::Serialize;
 
 use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::domain::progress::Phase;
-use crate::flows::remote_sync::{FetchMode, fetch};
+use crate::flows::remote_sync::{FetchMode, RemoteSync};
 use crate::report::transfer::MachineName;
 use crate::store::manifest::Manifest;
 use crate::store::{ChangedSession, Commit, CommitChanges, Steps};
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::lookup::{session_named, stored_named};
+use crate::workspace::lookup::{find_session, find_stored_session};
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
@@ -95,7 +95,7 @@ pub enum Change {
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if request.remote {
-        fetch(&mut workspace, FetchMode::Sessions)?;
+        RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
         workspace.save()?;
     }
     ctx.progress.begin(Phase::Check, 0, 0);
@@ -117,12 +117,12 @@ pub(crate) fn stored_session_named(
     name: &SessionId,
 ) -> Result<SessionId, SyncError> {
     let now = workspace.store.head_snapshot()?.sessions()?;
-    if let Some(id) = session_named(name, now.keys())? {
+    if let Some(id) = find_session(name, now.keys())? {
         return Ok(id);
     }
     let history = workspace.store.history();
     let former = history.sessions_with_prefix(name.as_str(), || go_on(workspace))?;
-    Ok(stored_named(name, &former)?)
+    Ok(find_stored_session(name, &former)?)
 }
 
 /// Reports progress of a walk through the history, and ends it if the user interrupts it.

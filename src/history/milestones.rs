@@ -9,10 +9,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::domain::id::CommitId;
-use crate::flows::push::{Plan, add_merge_notes};
-use crate::flows::remote_sync::{
-    FetchMode, FetchResult, fetch_before_push, fetch_if_reached, send,
-};
+use crate::flows::merge_notes::add_merge_notes;
+use crate::flows::push_plan::PushPlan;
+use crate::flows::remote_sync::{FetchMode, FetchResult, RemoteSync};
+use crate::flows::store_sessions::store_sessions;
 use crate::report::transfer::{MachineName, RemoteState, Report};
 use crate::store::milestone::{Milestone, MilestoneName};
 use crate::sys::fail_point::fail_point;
@@ -59,19 +59,20 @@ pub struct MadeMilestone {
 /// [`MilestoneError`]; what concerns the whole command.
 pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMilestone, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    fetch_before_push(&mut workspace)?;
+    let mut sync = RemoteSync::new(&mut workspace);
+    sync.fetch_before_push()?;
     let FetchResult {
         mut merged,
         unreached,
-    } = fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
+    } = sync.fetch_if_reached(FetchMode::Sessions)?;
     if workspace.store.milestones()?.is_taken(name)? {
         return Err(MilestoneError::Exists { name: name.clone() }.into());
     }
     let found = workspace.discover()?;
-    let mut pushed =
-        Plan::make(&workspace, &found, &Selection::default())?.execute(&mut workspace)?;
-    pushed.add_beside(std::mem::take(&mut merged.extras));
-    pushed.add_beside(crate::extras::push::push(&mut workspace, false)?);
+    let plan = PushPlan::new(&workspace, &found, &Selection::default())?;
+    let mut pushed = store_sessions(&mut workspace, plan)?;
+    pushed.add_extras(std::mem::take(&mut merged.extras));
+    pushed.add_extras(crate::extras::push::push(&mut workspace, false)?);
     add_merge_notes(&mut pushed, &workspace, merged)?;
     fail_point("before a milestone is created");
     let head = workspace.store.head()?.ok_or(MilestoneError::Empty)?;
@@ -84,13 +85,14 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     let mut tx = workspace.store.begin(Some(&head))?;
     tx.write_milestone(&milestone)?;
     tx.commit(&workspace.author(), &format!("milestone {name}"), &[head])?;
-    let (remote, merged) = send(&mut workspace)?;
-    let renamed = merged
+    let sent = RemoteSync::new(&mut workspace).push()?;
+    let renamed = sent
+        .merged
         .renamed
         .iter()
         .find(|renamed| renamed.from == *name)
         .map(|renamed| renamed.to.clone());
-    add_merge_notes(&mut pushed, &workspace, merged)?;
+    add_merge_notes(&mut pushed, &workspace, sent.merged)?;
     workspace.save()?;
     let milestone = Milestone {
         name: renamed.unwrap_or_else(|| name.clone()),
@@ -100,7 +102,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
         milestone: row(&workspace, milestone)?,
         unreached,
         pushed,
-        remote,
+        remote: sent.state,
     })
 }
 

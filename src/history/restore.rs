@@ -8,7 +8,7 @@
 
 use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
-use crate::flows::remote_sync::send;
+use crate::flows::remote_sync::RemoteSync;
 use crate::history::milestones::commit_of;
 use crate::report::transfer::BundleReport;
 use crate::session::journal;
@@ -69,7 +69,7 @@ pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreRep
     }
     if !request.dry_run {
         journal::prune(&undo_path(ctx.env), ctx.clock.now());
-        report.remote = send(&mut workspace)?.0;
+        report.remote = RemoteSync::new(&mut workspace).push()?.state;
         workspace.save()?;
     }
     Ok(report)

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::flows::fork::{add_fork, restored_id};
-use crate::flows::pull::{Brought, apply_pull};
-use crate::flows::write_session::Writer;
+use crate::flows::compare::SessionComparer;
+use crate::flows::fork::{NewFork, add_fork, restored_id};
+use crate::flows::write_session::{LocalWriter, UpdatePlan, plan_update};
 use crate::history::error::HistoryError;
 use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
 use crate::localize::stored_text::{LocalText, StoredText};
@@ -126,18 +126,14 @@ impl AsFork {
             return Ok(());
         }
         let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
-        let writer = Writer {
-            localizer: &workspace.localizer,
-            claude_dir: &workspace.ctx.env.claude_dir,
-            journal,
-            names: &names,
-        };
+        let writer = LocalWriter::new(workspace, journal, &names);
         let head = workspace.store.head_snapshot()?;
         let manifest = head.manifest(&self.fork)?;
         let manifest = manifest.ok_or_else(|| LookupScope::Store.no_session(&self.fork))?;
-        let writing = match apply_pull(workspace, &head, &manifest, self.directory.clone())? {
-            Brought::Write(writing) => writing,
-            Brought::Refused(reason) => {
+        let comparer = SessionComparer::new(workspace, &head);
+        let update = match plan_update(&comparer, &manifest, self.directory.clone())? {
+            UpdatePlan::Write(update) => update,
+            UpdatePlan::Blocked(reason) => {
                 return Err(HistoryError::NotRestored {
                     session: self.fork.clone(),
                     reason,
@@ -145,7 +141,7 @@ impl AsFork {
                 .into());
             }
         };
-        let (_, now) = writing.carry_out(&writer, &head, &self.fork)?;
+        let now = update.write(&writer, &head, &self.fork)?.in_sync;
         let commit = workspace.store.head()?;
         workspace
             .records
@@ -179,14 +175,12 @@ fn store_forks(workspace: &mut Workspace<'_>, plans: &[AsFork]) -> Result<(), Sy
             continue;
         }
         let then: Snapshot<'_> = workspace.store.snapshot(Some(&plan.target.commit))?;
-        let lines = plan.manifest.transcript.lines();
-        add_fork(
-            &mut tx,
-            &then,
-            &plan.manifest,
-            (&plan.target.id, &plan.fork),
-            lines,
-        )?;
+        let fork = NewFork {
+            from: &plan.target.id,
+            id: &plan.fork,
+            lines: plan.manifest.transcript.lines(),
+        };
+        add_fork(&mut tx, &then, &plan.manifest, &fork)?;
     }
     if tx.is_empty() {
         return Ok(());

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::flows::plan::{Differences, FilePull, compare_with};
-use crate::flows::push::store_sessions;
+use crate::flows::compare::{Differences, FilePull, SessionComparer};
+use crate::flows::push_plan::PushPlan;
 use crate::flows::store_session::is_stored;
-use crate::flows::write_session::{Writer, Writing};
+use crate::flows::store_sessions::store_sessions;
+use crate::flows::write_session::{LocalWriter, SessionUpdate};
 use crate::history::error::HistoryError;
 use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
 use crate::localize::local_copy::LocalCopy;
@@ -35,7 +36,7 @@ pub(crate) struct InPlace {
     pub(crate) target: Target,
     manifest: Manifest,
     /// Files to write; includes the transcript if it differs.
-    writing: Writing,
+    writing: SessionUpdate,
     /// Files that did not exist at that time.
     excess: Names,
     /// Such files that stay, because there is no other copy; the next push stores them.
@@ -78,8 +79,11 @@ impl Restoring<'_> {
             workspace.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
         // Files that Claude Code's clean-up removed from a session in sync do not count.
         let known = workspace.records.index.entry(here).filter(|_| is_head);
-        let differences =
-            compare_with(workspace, &then, &manifest, &LocalCopy::closed(here), known)?;
+        let differences = SessionComparer::new(workspace, &then).compare_with(
+            &manifest,
+            &LocalCopy::closed(here),
+            known,
+        )?;
         if differences.is_empty() && is_head {
             return Ok(None);
         }
@@ -101,7 +105,7 @@ impl Restoring<'_> {
             &StoredText::transcript(then, &manifest),
         )?;
         let Some(here) = files_without_transcript(&directory, &target.id) else {
-            let writing = Writing::new(directory, &manifest);
+            let writing = SessionUpdate::new(directory, &manifest);
             return Ok(InPlace {
                 target,
                 manifest,
@@ -112,11 +116,12 @@ impl Restoring<'_> {
             });
         };
         let local = LocalCopy::closed(&here);
-        let differences = compare_with(workspace, then, &manifest, &local, None)?;
+        let differences =
+            SessionComparer::new(workspace, then).compare_with(&manifest, &local, None)?;
         let only_here = not_stored(workspace, &local)?;
         let is_replaced =
             |name: &&SessionFile| manifest.file(name).is_some() && only_here.contains(*name);
-        if let Some(name) = differences.up.keys().find(is_replaced) {
+        if let Some(name) = differences.to_push.keys().find(is_replaced) {
             let path = here.path(name);
             let reason = format!(
                 "`{}` is not in the store: move it away, then restore again",
@@ -146,7 +151,7 @@ impl Restoring<'_> {
             .iter()
             .filter_map(|step| self.found.sessions.get(&step.target.id))
             .collect();
-        let stored = store_sessions(workspace, &here)?;
+        let stored = store_sessions(workspace, PushPlan::for_sessions(workspace, &here)?)?;
         for session in stored.sessions {
             match session.outcome {
                 Outcome::Forked { fork, .. } => {
@@ -187,16 +192,16 @@ impl InPlace {
         differences: Differences,
     ) -> Self {
         let differing = differences
-            .up
+            .to_push
             .into_keys()
-            .chain(differences.down.into_keys());
+            .chain(differences.to_pull.into_keys());
         let (written, excess): (Names, Names) =
             differing.partition(|name| manifest.file(name).is_some());
         let files = written
             .into_iter()
             .map(|name| (name, FilePull::Whole))
             .collect();
-        let writing = Writing {
+        let writing = SessionUpdate {
             directory: here.directory.clone(),
             files,
             here: Some(here.clone()),
@@ -246,14 +251,9 @@ impl InPlace {
     ) -> Result<(), SyncError> {
         let id = &self.target.id;
         let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
-        let writer = Writer {
-            localizer: &workspace.localizer,
-            claude_dir: &workspace.ctx.env.claude_dir,
-            journal,
-            names: &names,
-        };
+        let writer = LocalWriter::new(workspace, journal, &names);
         let then = workspace.store.snapshot(Some(&self.target.commit))?;
-        let (_, now) = self.writing.carry_out(&writer, &then, id)?;
+        let now = self.writing.write(&writer, &then, id)?.in_sync;
         fail_point("a session is restored");
         let Some(mut now) = now else { return Ok(()) };
         for name in &self.excess {
@@ -282,8 +282,9 @@ impl InPlace {
 fn not_stored(workspace: &Workspace<'_>, local: &LocalCopy<'_>) -> Result<Names, SyncError> {
     let head = workspace.store.head_snapshot()?;
     Ok(match head.manifest(&local.session.id)? {
-        Some(manifest) => compare_with(workspace, &head, &manifest, local, None)?
-            .up
+        Some(manifest) => SessionComparer::new(workspace, &head)
+            .compare_with(&manifest, local, None)?
+            .to_push
             .into_keys()
             .collect(),
         None => local.session.files.keys().cloned().collect(),

@@ -9,11 +9,11 @@ use crate::domain::error::UserError;
 use crate::domain::error::error_chain;
 use crate::domain::history_point::HistoryPoint;
 use crate::domain::id::{CommitId, SessionId};
-use crate::flows::plan::described;
+use crate::flows::describe::describe_session;
 use crate::history::error::HistoryError;
 use crate::history::log::{go_on, stored_session_named};
 use crate::history::milestones::commit_of;
-use crate::localize::location::place;
+use crate::localize::location::SessionLocation;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{BundleReport, Outcome, RemoteState};
 use crate::session::discover::Discovery;
@@ -253,16 +253,15 @@ impl Restoring<'_> {
         manifest: &Manifest,
         transcript: &StoredText<'_>,
     ) -> Result<PathBuf, SyncError> {
-        workspace.localizer.resolve_location(manifest, transcript)?;
-        let found = place(
-            &workspace.localizer.with_current_project(manifest),
-            &workspace.localizer.roots_of(manifest),
-            &workspace.ctx.env.claude_dir,
-        )?;
-        found.map_err(|reason| {
-            let session = manifest.session.clone();
-            HistoryError::NotRestored { session, reason }.into()
-        })
+        let claude_dir = &workspace.ctx.env.claude_dir;
+        let localizer = &workspace.localizer;
+        match localizer.resolve_location(manifest, transcript, claude_dir)? {
+            SessionLocation::Directory { path, .. } => Ok(path),
+            SessionLocation::Missing(reason) => {
+                let session = manifest.session.clone();
+                Err(HistoryError::NotRestored { session, reason }.into())
+            }
+        }
     }
 
     /// Reports an error of one session of many; returns it if only one was requested.
@@ -293,7 +292,7 @@ impl RestoredSession {
         directory: &Path,
         session: &SessionId,
     ) -> Self {
-        let named = described(
+        let named = describe_session(
             &workspace.localizer,
             &target.id,
             Some(manifest),

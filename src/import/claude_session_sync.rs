@@ -10,9 +10,10 @@ use crate::import::metadata::SourceMetadata;
 use crate::import::session_list::SessionList;
 use crate::import::source::OpenedSource;
 use crate::import::source_machine::SourceMachine;
-use crate::import::store::{commit, empty_report, skipped_session};
+use crate::import::store::{commit, empty_report};
 use crate::import::store_jobs::store_jobs;
 use crate::report::import::ImportReport;
+use crate::report::transfer::SessionReport;
 use crate::report::transfer::{ExtraOutcome, Report};
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -58,12 +59,12 @@ pub(crate) fn import_claude_session_sync(
     report.machines = list_machines(&machines, &plan.jobs);
     add_outcomes(&mut report.report, plan.jobs);
     for skipped in plan.skipped {
-        let session = skipped_session(workspace, &skipped.session, skipped.reason);
+        let session = SessionReport::skipped(skipped.session, skipped.reason);
         report.report.sessions.push(session);
     }
     report.locks = metadata.locks;
     report.edits = metadata.edits.into_values().collect();
-    (report.left, report.report.passed_over) = source.into_lists();
+    (report.left, report.report.skipped_files) = source.into_lists();
     Ok(report)
 }
 

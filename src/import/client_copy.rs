@@ -3,14 +3,12 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::flows::push::left_out_report;
+use crate::flows::describe::excluded_session;
 use crate::import::lines::LineReader;
 use crate::import::source::OpenedSource;
-use crate::import::store::{
-    commit, commit_message, empty_report, skipped_session, store_or_skip, store_session,
-};
+use crate::import::store::{commit, commit_message, empty_report, store_or_skip, store_session};
 use crate::report::import::ImportReport;
-use crate::report::transfer::SkippedFile;
+use crate::report::transfer::{SessionReport, SkippedFile};
 use crate::session::LocalSession;
 use crate::session::discover::discover;
 use crate::session::facts::Facts;
@@ -27,7 +25,7 @@ pub(crate) fn import_client_copy(
     let mut report = empty_report(&source.name, source.layout);
     report.found = found.sessions.len() as u64;
     for refused in &found.refused {
-        report.report.passed_over.push(SkippedFile {
+        report.report.skipped_files.push(SkippedFile {
             path: refused.path.display().to_string(),
             reason: refused.reason.clone(),
         });
@@ -44,9 +42,12 @@ pub(crate) fn import_client_copy(
         };
         let result = if is_linked {
             let reason = "not a plain file (links are not followed)".to_owned();
-            Some(skipped_session(workspace, id, reason))
+            Some(SessionReport::skipped(id.clone(), reason))
         } else if let Some(reason) = excluded() {
-            Some(left_out_report(workspace, session, &reason)?)
+            Some({
+                let project = workspace.filter().project(session);
+                excluded_session(&workspace.store, id, project, &reason)?
+            })
         } else {
             let clones = workspace.localizer.clones();
             let used = clones.used(id);

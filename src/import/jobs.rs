@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::error::error_chain;
 use crate::domain::id::SessionId;
-use crate::flows::plan::described;
+use crate::flows::describe::excluded_session;
 use crate::import::agents::{AgentFile, AgentFiles};
 use crate::import::directory::SourceDirectory;
 use crate::import::inventory::ImportInventory;
@@ -16,7 +16,7 @@ use crate::import::metadata::SourceMetadata;
 use crate::import::session_list::{SessionCopy, SessionList, UnreadableSession};
 use crate::import::source_machine::{SourceMachine, find_by_path, find_writer};
 use crate::import::text::{PlaceholderPaths, local_line};
-use crate::report::transfer::{Outcome, SessionReport};
+use crate::report::transfer::SessionReport;
 use crate::session::facts::Facts;
 use crate::session::time::parse_time;
 use crate::store::Snapshot;
@@ -334,15 +334,9 @@ fn excluded_outcome(
     let Some(reason) = workspace.filter().foreign_exclude_reason(&foreign) else {
         return Ok(None);
     };
-    let state = workspace.store.head_snapshot()?.state(&job.session)?;
-    let outcome = Outcome::Excluded {
-        reason: reason.to_string(),
-        stored: state.is_some(),
-    };
-    Ok(Some(SessionReport {
-        project: foreign.project.map(|project| project.to_string()),
-        ..described(&workspace.localizer, &job.session, None, outcome)
-    }))
+    let project = foreign.project.map(|project| project.to_string());
+    let report = excluded_session(&workspace.store, &job.session, project, &reason)?;
+    Ok(Some(report))
 }
 
 /// Returns the client's directory for a session whose records name no working directory.

@@ -1,9 +1,7 @@
 //! Runs an import: fetches, imports the source by its layout, and pushes.
 
-use crate::flows::push::add_merge_notes;
-use crate::flows::remote_sync::{
-    FetchMode, FetchResult, fetch_if_reached, push_remaining_refs, send,
-};
+use crate::flows::merge_notes::add_merge_notes;
+use crate::flows::remote_sync::{FetchMode, FetchResult, RemoteSync};
 use crate::import::claude_session_sync::import_claude_session_sync;
 use crate::import::client_copy::import_client_copy;
 use crate::import::source::ImportSource;
@@ -30,7 +28,7 @@ pub fn import(
         workspace.store = workspace.store.create_scratch(&scratch)?;
     } else {
         // Without the newest state, sessions would become forks needlessly.
-        fetched = fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
+        fetched = RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::Sessions)?;
     }
 
     let mut report = match opened.layout {
@@ -40,14 +38,15 @@ pub fn import(
     report.report.dry_run = dry_run;
 
     if !dry_run {
-        let (remote, mut merged) = if fetched.unreached.is_none() {
-            push_remaining_refs(&mut workspace)?
+        let mut sync = RemoteSync::new(&mut workspace);
+        let mut pushed = if fetched.unreached.is_none() {
+            sync.push_remaining()?
         } else {
-            send(&mut workspace)?
+            sync.push()?
         };
-        merged.add(fetched.merged);
-        add_merge_notes(&mut report.report, &workspace, merged)?;
-        report.report.remote = remote;
+        pushed.merged.add(fetched.merged);
+        add_merge_notes(&mut report.report, &workspace, pushed.merged)?;
+        report.report.remote = pushed.state;
         workspace.save()?;
     }
     report.report.sort();

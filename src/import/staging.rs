@@ -15,7 +15,7 @@ use crate::import::metadata::MAX_TEXT_BYTES;
 use crate::import::source_machine::SourceMachine;
 use crate::import::text::{compact, is_json, local_line, portable_line};
 use crate::localize::error::StoredDataError;
-use crate::localize::localizer::{Localizer, Reader};
+use crate::localize::localizer::{Localizer, StoredLineReader};
 use crate::localize::stored_text::StoredText;
 use crate::session::LocalSession;
 use crate::session::discover::discover;
@@ -259,13 +259,13 @@ fn write_stored_lines(
 /// Returns the stored line, without its line end, in the reading that equals `next`; or in any
 /// reading that is not a record.
 fn find_reading(
-    reader: &Reader<'_>,
+    reader: &StoredLineReader<'_>,
     run: &Run,
     line: &[u8],
     next: &SourceLine,
     machines: &[SourceMachine],
 ) -> Result<Option<Vec<u8>>, StoredDataError> {
-    for reading in reader.readings(run) {
+    for reading in reader.choices(run) {
         let text = reader.read(run, reading, line)?;
         let text = text.strip_suffix(b"\n").unwrap_or(&text);
         if run.torn || !is_json(text) || next.is_same(text, machines) {

@@ -2,12 +2,13 @@
 //! or a fork.
 
 use crate::domain::id::{CommitId, SessionId};
-use crate::flows::plan::{Differences, FileStep, compare_with, described};
-use crate::flows::store_outcome::{self, NotStored, StoreOutcome};
-use crate::flows::store_session::SessionWriter;
+use crate::flows::attempt::Attempt;
+use crate::flows::compare::{Differences, SessionComparer};
+use crate::flows::store_session::{SessionWriter, StoreOutcome};
 use crate::localize::local_copy::LocalCopy;
+use crate::report::count::count;
 use crate::report::import::{ImportReport, Layout};
-use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport};
+use crate::report::transfer::{RemoteState, Report, SessionReport};
 use crate::session::LocalSession;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
@@ -33,20 +34,23 @@ pub(crate) fn empty_report(source: &str, layout: Layout) -> ImportReport {
 }
 
 /// Stores one session with `store`. If that fails for a reason that concerns only this session,
-/// rolls it back and reports it as skipped.
+/// reports it as skipped. `None`: the store has all of it.
 pub(crate) fn store_or_skip(
     workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
     session: &SessionId,
-    store: impl FnOnce(&mut Transaction<'_>) -> Result<Option<SessionReport>, NotStored>,
+    store: impl FnOnce(&mut Transaction<'_>) -> Result<Option<StoreOutcome>, SyncError>,
 ) -> Result<Option<SessionReport>, SyncError> {
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
-    let reason = match store_outcome::store_or_skip(tx, store)? {
-        StoreOutcome::Stored(report) => return Ok(report),
-        StoreOutcome::Retry => "another copy of the session was imported: import again".to_owned(),
-        StoreOutcome::Skipped(reason) => reason,
+    let reason = match Attempt::in_transaction(tx, store)? {
+        Attempt::Done(None) => return Ok(None),
+        Attempt::Done(Some(StoreOutcome::Stored(report))) => return Ok(Some(report)),
+        Attempt::Done(Some(StoreOutcome::Retry)) => {
+            "another copy of the session was imported: import again".to_owned()
+        }
+        Attempt::Skipped(reason) => reason,
     };
-    Ok(Some(skipped_session(workspace, session, reason)))
+    Ok(Some(SessionReport::skipped(session.clone(), reason)))
 }
 
 /// Adds to `tx` what `session` has and the store has not; `None`: nothing.
@@ -54,29 +58,18 @@ pub(crate) fn store_session(
     workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
     session: &LocalSession,
-) -> Result<Option<SessionReport>, NotStored> {
+) -> Result<Option<StoreOutcome>, SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
     let local = LocalCopy::closed(session);
-    let writer = SessionWriter {
-        workspace,
-        snapshot: &snapshot,
-        local: &local,
-    };
+    let writer = SessionWriter::new(workspace, &snapshot, &local);
     let (differences, is_stored) = match snapshot.manifest(&session.id)? {
         Some(manifest) => {
-            let differences = compare_with(workspace, &snapshot, &manifest, &local, None)?;
+            let comparer = SessionComparer::new(workspace, &snapshot);
+            let differences = comparer.compare_with(&manifest, &local, None)?;
             let is_stored = writer.is_stored(&manifest, &differences)?;
             (differences, is_stored)
         }
-        None => {
-            let names = session.files.keys();
-            let differences = Differences {
-                up: names.map(|name| (name.clone(), FileStep::Whole)).collect(),
-                ..Differences::default()
-            };
-            let is_stored = differences.up.is_empty();
-            (differences, is_stored)
-        }
+        None => (Differences::all_new(session), session.files.is_empty()),
     };
     if is_stored {
         return Ok(None);
@@ -114,23 +107,8 @@ pub(crate) fn commit(
 
 /// Returns the message of a commit with these sessions, of another machine if it has a name.
 pub(crate) fn commit_message(machine: Option<&str>, reports: &[SessionReport]) -> String {
-    let is_stored = |report: &&SessionReport| {
-        matches!(
-            report.outcome,
-            Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Forked { .. }
-        )
-    };
-    let sessions = reports.iter().filter(is_stored).count();
+    let stored = reports.iter().filter(|report| report.outcome.is_stored());
+    let sessions = count(stored.count() as u64, "session");
     let of_machine = machine.map_or_else(String::new, |name| format!(" of {name}"));
-    let plural = if sessions == 1 { "" } else { "s" };
-    format!("import{of_machine}: {sessions} session{plural}")
-}
-
-pub(crate) fn skipped_session(
-    workspace: &Workspace<'_>,
-    session: &SessionId,
-    reason: String,
-) -> SessionReport {
-    let outcome = Outcome::Skipped { reason };
-    described(&workspace.localizer, session, None, outcome)
+    format!("import{of_machine}: {sessions}")
 }

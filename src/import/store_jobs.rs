@@ -10,11 +10,11 @@ use crate::checkouts::clones::Clones;
 use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
-use crate::flows::store_outcome::NotStored;
+use crate::flows::store_session::StoreOutcome;
 use crate::import::jobs::{ImportJob, JobPart};
 use crate::import::source_machine::SourceMachine;
 use crate::import::staging::{SourceTranscript, Staged, StagedLines, stage, stage_agents};
-use crate::import::store::{commit, commit_message, skipped_session, store_or_skip, store_session};
+use crate::import::store::{commit, commit_message, store_or_skip, store_session};
 use crate::localize::localizer::Localizer;
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::store::Transaction;
@@ -112,7 +112,7 @@ fn store_part(
     part: JobPart,
     machines: &[SourceMachine],
     staging_dir: &Path,
-) -> Result<Option<SessionReport>, NotStored> {
+) -> Result<Option<StoreOutcome>, SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
     match (part, &job.copy) {
         (JobPart::Lines(last), Some(copy)) => {
@@ -129,11 +129,11 @@ fn store_part(
             };
             match stage(&source, staging_dir, &workspace.localizer, &snapshot)? {
                 Staged::Session(session) => store_session(workspace, tx, &session),
-                Staged::Refused(reason) => Ok(Some(skipped_session(
-                    workspace,
-                    &job.session,
-                    reason.to_owned(),
-                ))),
+                Staged::Refused(reason) => {
+                    let session = job.session.clone();
+                    let report = SessionReport::skipped(session, reason.to_owned());
+                    Ok(Some(StoreOutcome::Stored(report)))
+                }
             }
         }
         (JobPart::Agents(at), _) => {

@@ -155,7 +155,7 @@ fn take(
         update(session, change.expected.as_ref(), Some(commit)),
     )?;
     if !done {
-        workspace.leases.refused(former)?;
+        workspace.leases.rejected(former)?;
     }
     Ok(done)
 }

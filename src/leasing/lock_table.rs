@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
-use crate::flows::remote_sync::{FetchMode, fetch_refs};
+use crate::flows::remote_sync::RemoteSync;
 use crate::lock::claim::Claim;
 use crate::lock::observations::LockObservations;
 use crate::lock::record::{Identity, LockRecord};
@@ -23,7 +23,7 @@ use crate::sys::process::pid_is_alive;
 use crate::transport::remote::{PushOutcome, RefUpdate};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::lookup::session_named;
+use crate::workspace::lookup::find_session;
 use crate::workspace::open::Workspace;
 
 use crate::leasing::view::{Content, LockView};
@@ -51,7 +51,7 @@ impl Survey {
     /// [`LookupError::AmbiguousSession`](crate::workspace::lookup::LookupError) if
     /// several begin so.
     pub fn named(&self, name: &SessionId) -> Result<Option<&LockView>, SyncError> {
-        let session = session_named(name, self.locks.iter().map(|lock| &lock.session))?;
+        let session = find_session(name, self.locks.iter().map(|lock| &lock.session))?;
         Ok(session.and_then(|session| self.locks.iter().find(|lock| lock.session == session)))
     }
 }
@@ -80,8 +80,7 @@ pub(crate) struct FetchedLocks {
 impl FetchedLocks {
     /// Fetches, and settles this machine's claims.
     pub(crate) fn fetch(workspace: &mut Workspace<'_>) -> Result<Self, SyncError> {
-        let remote = workspace.remote()?;
-        fetch_refs(workspace, &remote, FetchMode::SessionsAndLocks)?;
+        RemoteSync::new(workspace).fetch_locks()?;
         Self::read(workspace)
     }
 
@@ -216,7 +215,7 @@ pub(crate) fn push(
     if done {
         fail_point("a lock has moved on the remote");
         workspace.store.set_lock(session, new.as_ref())?;
-        workspace.leases.done(&workspace.store)?;
+        workspace.leases.record_sent(&workspace.store)?;
     }
     Ok(done)
 }

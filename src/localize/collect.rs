@@ -10,7 +10,7 @@ use crate::domain::id::SessionId;
 use crate::domain::placeholder::Placeholders;
 use crate::domain::session_file::SessionFile;
 use crate::localize::error::StoredDataError;
-use crate::localize::localizer::{Localizer, Reader};
+use crate::localize::localizer::{Localizer, StoredLineReader};
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::rewrite::{Collapser, Expander, TextKind};
 use crate::session::facts::Facts;
@@ -223,8 +223,13 @@ pub(crate) fn resume(
             let take = left.min(piece.lines);
             let text = &piece.text[..offset_after_lines(piece.text, take as usize)];
             open.extend_from_slice(text);
-            let written =
-                Reader::as_written(localizer, stored.manifest, piece.run, stored.kind(), text)?;
+            let written = StoredLineReader::as_written(
+                localizer,
+                stored.manifest,
+                piece.run,
+                stored.kind(),
+                text,
+            )?;
             open_local.extend_from_slice(&written);
             left -= take;
             Ok(left > 0)

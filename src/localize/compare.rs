@@ -5,7 +5,7 @@
 //! last line is special: it is of no use elsewhere, and old clients glue to it.
 
 use crate::localize::error::StoredDataError;
-use crate::localize::localizer::{Reader, Reading};
+use crate::localize::localizer::{PlaceholderChoice, StoredLineReader};
 use crate::localize::stored_text::{LocalText, Piece, StoredText};
 use crate::store::manifest::Run;
 use crate::store::segment::offset_after_lines;
@@ -33,7 +33,7 @@ pub(crate) enum Relation {
 pub(crate) fn relate(
     local: &mut LocalText,
     stored: &StoredText<'_>,
-    reader: &Reader<'_>,
+    reader: &StoredLineReader<'_>,
 ) -> Result<Relation, StoredDataError> {
     let mut walk = Walk {
         local,
@@ -49,7 +49,7 @@ pub(crate) fn relate(
 
 struct Walk<'a, 'b> {
     local: &'a mut LocalText,
-    reader: &'a Reader<'b>,
+    reader: &'a StoredLineReader<'b>,
     lines: u64,
     total: u64,
     close: bool,
@@ -79,11 +79,11 @@ impl Walk<'_, '_> {
         Ok(true)
     }
 
-    /// The common case: all lines of the piece are there under one reading.
+    /// The common case: all lines of the piece are there under one choice.
     fn matches_whole(&mut self, piece: &Piece<'_>) -> Result<bool, StoredDataError> {
-        for reading in self.reader.readings(piece.run) {
-            if self.consume_if_next(&self.reader.read(piece.run, reading, piece.text)?)? {
-                self.reader.found(piece.run, reading);
+        for choice in self.reader.choices(piece.run) {
+            if self.consume_if_next(&self.reader.read(piece.run, choice, piece.text)?)? {
+                self.reader.found(piece.run, choice);
                 self.lines += piece.lines;
                 return Ok(true);
             }
@@ -93,9 +93,9 @@ impl Walk<'_, '_> {
 
     /// One line that ends with a line end.
     fn line(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
-        for reading in self.reader.readings(run) {
-            if self.consume_if_next(&self.reader.read(run, reading, line)?)? {
-                self.reader.found(run, reading);
+        for choice in self.reader.choices(run) {
+            if self.consume_if_next(&self.reader.read(run, choice, line)?)? {
+                self.reader.found(run, choice);
                 self.lines += 1;
                 return Ok(true);
             }
@@ -111,8 +111,8 @@ impl Walk<'_, '_> {
 
     /// The last line of the stored file, which has no line end.
     fn last_line(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
-        for reading in self.reader.readings(run) {
-            let text = self.reader.read(run, reading, line)?;
+        for choice in self.reader.choices(run) {
+            let text = self.reader.read(run, choice, line)?;
             if !self.starts_with(&text)? {
                 continue;
             }
@@ -150,8 +150,8 @@ impl Walk<'_, '_> {
 
     /// Returns true if the local file ends inside `line`, with at least a byte of it.
     fn ends_inside(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
-        for reading in self.reader.readings(run) {
-            let text = self.reader.read(run, reading, line)?;
+        for choice in self.reader.choices(run) {
+            let text = self.reader.read(run, choice, line)?;
             let left = self.local.peek(text.len())?;
             if !left.is_empty() && left.len() < text.len() && text.starts_with(left) {
                 return Ok(true);
@@ -160,12 +160,12 @@ impl Walk<'_, '_> {
         Ok(false)
     }
 
-    /// No reading of `line` is next in the local file: does the file end in it, or say
+    /// No choice of `line` is next in the local file: does the file end in it, or say
     /// something else?
     fn end_here(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
         let offset = self.local.offset();
-        for reading in self.reader.readings(run) {
-            let text = self.reader.read(run, reading, line)?;
+        for choice in self.reader.choices(run) {
+            let text = self.reader.read(run, choice, line)?;
             let left = self.local.peek(text.len() + 1)?;
             if left.len() < text.len() && text.starts_with(left) {
                 self.found = Some(Relation::Behind {
@@ -213,17 +213,17 @@ impl Walk<'_, '_> {
     }
 }
 
-/// The reading of `line` that begins with `part`, the last bytes of a local file that
-/// ends inside it.
-pub(crate) fn completing_reading(
-    reader: &Reader<'_>,
+/// The choice of `line` that begins with `part`, the last bytes of a local file that ends
+/// inside it.
+pub(crate) fn completing_choice(
+    reader: &StoredLineReader<'_>,
     run: &Run,
     line: &[u8],
     part: &[u8],
-) -> Result<Option<Reading>, StoredDataError> {
-    for reading in reader.readings(run) {
-        if reader.read(run, reading, line)?.starts_with(part) {
-            return Ok(Some(reading));
+) -> Result<Option<PlaceholderChoice>, StoredDataError> {
+    for choice in reader.choices(run) {
+        if reader.read(run, choice, line)?.starts_with(part) {
+            return Ok(Some(choice));
         }
     }
     Ok(None)

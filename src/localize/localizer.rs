@@ -3,7 +3,7 @@
 //! A line that this machine wrote reads as it wrote it; a foreign one reads by the
 //! `paths` setting. A file on the disk may have been written under earlier settings or
 //! roots, or be a raw copy: whether it *is* the stored session is decided by trying each
-//! reading.
+//! choice.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -28,9 +28,9 @@ use crate::store::manifest::{Manifest, PlaceholdersKey, Run};
 
 /// One way to read a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Reading {
+pub(crate) enum PlaceholderChoice {
     /// As its machine wrote it.
-    Exact,
+    AsWritten,
     /// With the `n`-th root set that is known here (0 is the present one of this machine).
     With(View, usize),
 }
@@ -53,7 +53,7 @@ pub(crate) struct Localizer {
     clones: Clones,
     /// What machines were given for placeholders since they wrote.
     since: CurrentPlaceholders,
-    expanders: Mutex<HashMap<(PlaceholdersKey, Reading), Arc<Expander>>>,
+    expanders: Mutex<HashMap<(PlaceholdersKey, PlaceholderChoice), Arc<Expander>>>,
     collapsers: Mutex<Collapsers>,
     /// For those who only read: where the repository of a session is does not change for them.
     presents: Mutex<HashMap<SessionId, usize>>,
@@ -63,7 +63,7 @@ pub(crate) struct Localizer {
 type Collapsers = HashMap<(PlaceholdersKey, Vec<String>), Arc<Collapser>>;
 
 /// Which session a text is read as.
-pub(crate) struct Reader<'a> {
+pub(crate) struct StoredLineReader<'a> {
     localizer: &'a Localizer,
     manifest: &'a Manifest,
     /// The id that the local file has; a fork's lines are read under it.
@@ -236,7 +236,10 @@ impl Localizer {
 
     /// What proves that text collapsed with `roots` comes back.
     pub(crate) fn prover(&self, placeholders: &Placeholders) -> Arc<Expander> {
-        let key = (PlaceholdersKey::new(placeholders), Reading::Exact);
+        let key = (
+            PlaceholdersKey::new(placeholders),
+            PlaceholderChoice::AsWritten,
+        );
         let mut expanders = self
             .expanders
             .lock()
@@ -285,9 +288,9 @@ impl Localizer {
         manifest: &'a Manifest,
         session: &'a SessionId,
         kind: TextKind,
-    ) -> Reader<'a> {
+    ) -> StoredLineReader<'a> {
         let (learned, present, ever) = Default::default();
-        Reader {
+        StoredLineReader {
             localizer: self,
             manifest,
             session,
@@ -311,7 +314,7 @@ impl Localizer {
     fn words(&self, manifest: &Manifest, portable: &str) -> Option<String> {
         // What this program wrote has 200 characters before its paths are collapsed.
         let title: String = portable.chars().take(LONGEST_TITLE).collect();
-        let reading = Reading::With(View::Local, self.number(self.roots_of(manifest)));
+        let choice = PlaceholderChoice::With(View::Local, self.number(self.roots_of(manifest)));
         // Whose words it is, it does not say: a first prompt is of whoever began, most
         // titles are of whoever wrote last.
         let (mut tried, mut likeliest) = (BTreeSet::new(), None);
@@ -322,7 +325,7 @@ impl Localizer {
             .rev()
             .filter(|run| tried.insert(&run.placeholders))
         {
-            let Some(expander) = self.expander(manifest, run, reading) else {
+            let Some(expander) = self.expander(manifest, run, choice) else {
                 continue;
             };
             let mut shown = Vec::new();
@@ -358,7 +361,7 @@ impl Localizer {
             .is_some_and(|origin| origin.repo().is_some());
         let present = if in_repo { self.present(manifest) } else { 0 };
         reader
-            .read(run, Reading::With(View::Local, present), portable)
+            .read(run, PlaceholderChoice::With(View::Local, present), portable)
             .map(Cow::Owned)
     }
 
@@ -405,8 +408,13 @@ impl Localizer {
         }
     }
 
-    fn expander(&self, manifest: &Manifest, run: &Run, reading: Reading) -> Option<Arc<Expander>> {
-        let key = (run.placeholders.clone(), reading);
+    fn expander(
+        &self,
+        manifest: &Manifest,
+        run: &Run,
+        choice: PlaceholderChoice,
+    ) -> Option<Arc<Expander>> {
+        let key = (run.placeholders.clone(), choice);
         // What another thread has entered is whole, whatever became of that thread.
         let mut expanders = self
             .expanders
@@ -416,16 +424,16 @@ impl Localizer {
             return Some(Arc::clone(expander));
         }
         let origin = manifest.placeholders.get(&run.placeholders)?;
-        let expander = Arc::new(match reading {
-            Reading::Exact => Expander::exact(origin),
-            Reading::With(view, n) => Expander::new(origin, &self.set(n), view),
+        let expander = Arc::new(match choice {
+            PlaceholderChoice::AsWritten => Expander::exact(origin),
+            PlaceholderChoice::With(view, n) => Expander::new(origin, &self.set(n), view),
         });
         expanders.insert(key, Arc::clone(&expander));
         Some(expander)
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> StoredLineReader<'a> {
     /// Returns true if this machine wrote the run.
     pub(crate) fn is_mine(&self, run: &Run) -> bool {
         run.machine == self.localizer.me
@@ -447,14 +455,14 @@ impl<'a> Reader<'a> {
 
     /// How the run is written to this machine's disk now. What this machine wrote stays,
     /// wherever its repository is now.
-    pub(crate) fn preferred(&self, run: &Run) -> Reading {
+    pub(crate) fn preferred(&self, run: &Run) -> PlaceholderChoice {
         let origin = self.manifest.placeholders.get(&run.placeholders);
         let as_written = self.is_mine(run)
             && origin.is_some_and(|origin| origin.without_repo() == *self.localizer.placeholders());
         if as_written {
-            Reading::Exact
+            PlaceholderChoice::AsWritten
         } else {
-            Reading::With(self.localizer.view_of(self.manifest), self.present())
+            PlaceholderChoice::With(self.localizer.view_of(self.manifest), self.present())
         }
     }
 
@@ -480,10 +488,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes note that the local file has `run` in this reading: what comes after it is
+    /// Takes note that the local file has `run` in this choice: what comes after it is
     /// written with the same repository.
-    pub(crate) fn found(&self, run: &Run, reading: Reading) {
-        if let Reading::With(_, n) = reading
+    pub(crate) fn found(&self, run: &Run, choice: PlaceholderChoice) {
+        if let PlaceholderChoice::With(_, n) = choice
             && n != self.present()
             && self
                 .manifest
@@ -500,7 +508,7 @@ impl<'a> Reader<'a> {
 
     /// Every way in which the run may lie on this machine's disk, the likeliest first.
     /// The others are put together only if they are asked for.
-    pub(crate) fn readings(&self, run: &Run) -> impl Iterator<Item = Reading> {
+    pub(crate) fn choices(&self, run: &Run) -> impl Iterator<Item = PlaceholderChoice> {
         let preferred = self.preferred(run);
         let others = move || {
             let numbers = self
@@ -510,16 +518,18 @@ impl<'a> Reader<'a> {
                 .chain(0..self.localizer.placeholders.len());
             let with = numbers.flat_map(|n| {
                 [
-                    Reading::With(View::Original, n),
-                    Reading::With(View::Local, n),
+                    PlaceholderChoice::With(View::Original, n),
+                    PlaceholderChoice::With(View::Local, n),
                 ]
             });
             let mut seen = vec![preferred];
-            let all: Vec<Reading> = std::iter::once(Reading::Exact).chain(with).collect();
-            all.into_iter().filter(move |reading| {
-                let is_new = !seen.contains(reading);
+            let all: Vec<PlaceholderChoice> = std::iter::once(PlaceholderChoice::AsWritten)
+                .chain(with)
+                .collect();
+            all.into_iter().filter(move |choice| {
+                let is_new = !seen.contains(choice);
                 if is_new {
-                    seen.push(*reading);
+                    seen.push(*choice);
                 }
                 is_new
             })
@@ -527,20 +537,20 @@ impl<'a> Reader<'a> {
         std::iter::once(preferred).chain(std::iter::once_with(others).flatten())
     }
 
-    /// The text of `run` under one reading.
+    /// The text of `run` under one choice.
     ///
     /// # Errors
     /// [`StoredDataError::Oversized`]
     pub(crate) fn read(
         &self,
         run: &Run,
-        reading: Reading,
+        choice: PlaceholderChoice,
         portable: &[u8],
     ) -> Result<Vec<u8>, StoredDataError> {
         let mut text = Vec::with_capacity(portable.len() + portable.len() / 8);
         match self
             .localizer
-            .expander(self.manifest, run, reading)
+            .expander(self.manifest, run, choice)
             .filter(|_| !run.verbatim)
         {
             Some(expander) => {
@@ -567,7 +577,7 @@ impl<'a> Reader<'a> {
         let session = run.written_as.as_ref().unwrap_or(&manifest.session);
         localizer
             .reader(manifest, session, kind)
-            .read(run, Reading::Exact, portable)
+            .read(run, PlaceholderChoice::AsWritten, portable)
     }
 
     /// The text as it is written to this machine's disk now.

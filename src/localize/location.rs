@@ -1,8 +1,8 @@
-//! Where a pulled session belongs on this machine.
+//! The directory of a pulled session on this machine.
 //!
-//! A session that is here already stays where it is, whatever its project is called now.
-//! Otherwise the client's directory for the project decides; a project under a root that
-//! this machine has not mapped has no place, and none is guessed.
+//! A session that is here stays where it is, whatever its project is called now. Otherwise Claude
+//! Code's directory for the project decides. A project below a placeholder that this machine has
+//! not mapped has no directory, and none is guessed.
 
 use std::path::{Path, PathBuf};
 
@@ -13,29 +13,52 @@ use crate::domain::placeholder::Placeholders;
 use crate::localize::error::StoredDataError;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::StoredText;
-use crate::rewrite::{Expander, TextKind};
+use crate::rewrite::{Expander, TextKind, View};
 use crate::session::facts::{WorktreeRecord, last_worktree_record};
 use crate::session::files::projects_dir;
 use crate::store::manifest::Manifest;
 use crate::sys::fs::canonicalize_existing;
 
-/// A place, or the reason why there is none.
-pub(crate) type Place = Result<PathBuf, String>;
+/// Where a session is written that is not on this machine yet.
+pub(crate) enum SessionLocation {
+    /// A project directory, with a note for the user.
+    Directory { path: PathBuf, note: Option<String> },
+    /// There is none, for this reason.
+    Missing(String),
+}
 
 impl Localizer {
-    /// Decides where the repository of a session is that is not on this machine yet.
-    ///
-    /// Claude Code refuses a session that it took into a working tree beside its checkout
-    /// (`EnterWorktree`) if another checkout has that tree's place. So if the tree is missing, its
-    /// place stays empty, and Claude Code leaves it for the checkout in which it is started.
-    ///
-    /// Returns a note for the user in that case.
+    /// Decides where a session is written, and where its repository is. `transcript` is that of the
+    /// session.
     pub(crate) fn resolve_location(
         &self,
         manifest: &Manifest,
         transcript: &StoredText<'_>,
-    ) -> Result<Option<String>, StoredDataError> {
+        claude_dir: &Path,
+    ) -> Result<SessionLocation, StoredDataError> {
         self.settle(manifest);
+        let note = self.leave_missing_worktree(manifest, transcript)?;
+        let current = self.with_current_project(manifest);
+        let name = directory_name(&current, &self.roots_of(manifest));
+        Ok(match name {
+            Ok(name) => SessionLocation::Directory {
+                path: projects_dir(claude_dir).join(name),
+                note,
+            },
+            Err(reason) => SessionLocation::Missing(reason),
+        })
+    }
+
+    /// Keeps the place of an entered working tree empty if the tree is not here.
+    ///
+    /// Claude Code refuses a session that it took into a working tree beside its checkout
+    /// (`EnterWorktree`) if another checkout has that tree's place. If the place is empty, it
+    /// leaves the tree for the checkout in which it is started.
+    fn leave_missing_worktree(
+        &self,
+        manifest: &Manifest,
+        transcript: &StoredText<'_>,
+    ) -> Result<Option<String>, StoredDataError> {
         let repos = self.repos();
         if !repos.replaces_worktree(manifest) || !is_in_entered_worktree(transcript)? {
             return Ok(None);
@@ -46,115 +69,86 @@ impl Localizer {
         let goes_on = match repos.missing_checkout(manifest) {
             Some(missing) => {
                 self.clones().use_for(id, Some(&missing.directory));
-                format!("ccsync resume {id} goes on in the checkout; or")
+                format!("ccsync resume {id} continues in the checkout; or")
             }
-            None => "before the client goes on with it,".to_owned(),
+            None => "before Claude Code continues it,".to_owned(),
         };
         Ok(Some(format!(
-            "its working tree{name} is not here: {goes_on} make one with git worktree add, remove the transcript, and ccsync pull {id}"
+            "its working tree{name} is not here: {goes_on} create one with git worktree add, remove the transcript, and ccsync pull {id}"
         )))
     }
 }
 
-/// Returns true if the client is in a working tree that it has entered, which is the
-/// session's repository.
+/// Returns true if Claude Code is in a working tree that it entered, which is the session's
+/// repository.
 fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, StoredDataError> {
-    let mut entered = None;
+    let mut last = None;
     transcript.walk(0, &mut |piece| {
-        entered = last_worktree_record(piece.text).or(entered.take());
+        last = last_worktree_record(piece.text).or(last.take());
         Ok(true)
     })?;
-    Ok(entered.is_some_and(
-        |record| matches!(record, WorktreeRecord::Entered(path) if path == PLACEHOLDER),
-    ))
+    Ok(matches!(last, Some(WorktreeRecord::Entered(path)) if path == PLACEHOLDER))
 }
 
-/// The project directory for `manifest` below `claude_dir`.
-pub(crate) fn place(
-    manifest: &Manifest,
-    placeholders: &Placeholders,
-    claude_dir: &Path,
-) -> Result<Place, StoredDataError> {
+/// Returns the name of Claude Code's directory for the project, or why there is none.
+fn directory_name(manifest: &Manifest, placeholders: &Placeholders) -> Result<String, String> {
     let name = match &manifest.project {
-        Some(project) => match Repos::directory(manifest, placeholders) {
-            Some(path) => client_dir_name(&canonicalize_existing(&path)),
-            None => return Ok(Err(no_place(manifest, project.as_str()))),
-        },
-        None => match expand_name(manifest, placeholders) {
-            Some(name) => name,
-            None => return Ok(Err("no record says which project it belongs to".to_owned())),
-        },
+        Some(project) => {
+            let path = Repos::directory(manifest, placeholders);
+            let path = path.ok_or_else(|| missing_directory(manifest, project))?;
+            client_dir_name(&canonicalize_existing(&path))
+        }
+        None => expand_name(manifest, placeholders)
+            .ok_or("no record says which project it belongs to")?,
     };
-    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if !plain {
-        return Ok(Err(
-            "its directory in the store is not one the client makes".to_owned(),
-        ));
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if name.is_empty() || !name.bytes().all(is_valid) {
+        return Err("its directory in the store is not a valid one of Claude Code".to_owned());
     }
-    Ok(Ok(projects_dir(claude_dir).join(name)))
+    Ok(name)
 }
 
 fn expand_name(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
     let origin = manifest.placeholders.values().next()?;
+    let expander = Expander::new(origin, placeholders, View::Local);
     let mut name = Vec::new();
-    Expander::new(origin, placeholders, crate::rewrite::View::Local).expand(
-        manifest.directory.as_bytes(),
-        TextKind::Plain,
-        &mut name,
-    );
+    expander.expand(manifest.directory.as_bytes(), TextKind::Plain, &mut name);
     String::from_utf8(name).ok()
 }
 
-fn no_place(manifest: &Manifest, project: &str) -> String {
+fn missing_directory(manifest: &Manifest, project: &PortablePath) -> String {
     let plain = plain_project(manifest).filter(|_| is_below_repo(manifest));
     if let (Some(name), Some(plain)) = (name(manifest), &plain) {
-        let remote = manifest
-            .git
-            .as_ref()
-            .and_then(|git| git.remote.as_ref())
-            .filter(|r| is_plain_word(r.as_str()));
+        let git = manifest.git.as_ref();
+        let remote = git.and_then(|git| git.remote.as_ref());
+        let remote = remote.filter(|remote| is_plain_word(remote.as_str()));
         let remote = remote.map_or_else(|| "its repository".to_owned(), ToString::to_string);
-        let root = placeholder_name(plain.as_str());
-        let root = root
-            .map(|root| format!(", or: ccsync config add-placeholder {root}=PATH"))
+        let placeholder = placeholder_name(plain.as_str())
+            .map(|name| format!(", or: ccsync config add-placeholder {name}=PATH"))
             .unwrap_or_default();
         return format!(
-            "no clone of {name} here: git clone {remote}, then ccsync pull in it{root}"
+            "no clone of {name} here: git clone {remote}, then ccsync pull in it{placeholder}"
         );
     }
-    let project = plain.as_ref().map_or(project, PortablePath::as_str);
-    match placeholder_name(project) {
-        Some(root) => {
-            format!("no place for `{project}` here: ccsync config add-placeholder {root}=PATH")
+    let project = plain.as_ref().unwrap_or(project);
+    match placeholder_name(project.as_str()) {
+        Some(name) => {
+            format!("no place for `{project}` here: ccsync config add-placeholder {name}=PATH")
         }
-        None => {
-            format!(
-                "`{project}` is no path of this system: ccsync config add-placeholder NAME=PATH on its machine"
-            )
-        }
+        None => format!(
+            "`{project}` is not a path of this system: ccsync config add-placeholder NAME=PATH on its machine"
+        ),
     }
 }
 
-/// Returns true if it is for a shell what it is for a person. It was written by somebody
-/// else, and may be copied into one.
+/// Returns true if a shell takes the text as one plain word. It is untrusted, and the user may copy
+/// it into one.
 fn is_plain_word(text: &str) -> bool {
     text.bytes()
         .all(|b| b.is_ascii_alphanumeric() || b"@:/._~+-".contains(&b))
 }
 
 fn placeholder_name(project: &str) -> Option<&str> {
-    project
-        .strip_prefix("{{")
-        .and_then(|rest| rest.split_once("}}"))
-        .map(|(name, _)| name)
-}
-
-/// Returns true if the session is recent enough to be brought here unasked.
-pub(crate) fn is_recent(
-    last_activity: Option<&str>,
-    now: chrono::DateTime<chrono::Utc>,
-    days: u32,
-) -> bool {
-    let time = last_activity.and_then(crate::session::time::parse_time);
-    time.is_none_or(|time| (now - time).num_days() < i64::from(days))
+    let (name, _) = project.strip_prefix("{{")?.split_once("}}")?;
+    Some(name)
 }

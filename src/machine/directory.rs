@@ -11,7 +11,7 @@ use crate::config::Key;
 use crate::domain::error::error_chain;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::placeholder::System;
-use crate::flows::remote_sync::{FetchMode, fetch, fetch_if_reached, push_remaining_refs};
+use crate::flows::remote_sync::{FetchMode, RemoteSync};
 use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::release;
 use crate::leasing::release::Released;
@@ -80,7 +80,7 @@ pub struct Forgotten {
 /// Errors of the whole command. An unreachable remote is no error.
 pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    let fetched = fetch_if_reached(&mut workspace, FetchMode::SessionsAndLocks)?;
+    let fetched = RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::SessionsAndLocks)?;
     let snapshot = workspace.store.head_snapshot()?;
     let machines = snapshot.machines()?;
     let bad = snapshot.unreadable_machines()?;
@@ -107,7 +107,7 @@ pub fn rename_machine(
     {
         let mut workspace = Workspace::open(ctx)?;
         // Offline, the names of the last fetch count.
-        fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
+        RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::Sessions)?;
         let found = machine
             .map(|machine| named(&workspace, machine))
             .transpose()?;
@@ -131,7 +131,7 @@ pub fn rename_machine(
 /// be reached.
 pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    fetch(&mut workspace, FetchMode::SessionsAndLocks)?;
+    RemoteSync::new(&mut workspace).fetch(FetchMode::SessionsAndLocks)?;
     let found = named(&workspace, machine)?;
     if found.id == workspace.machine.id {
         return Err(MachineError::ThisMachine { name: found.name }.into());
@@ -190,7 +190,7 @@ pub fn forget_machine(
 
 fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    fetch(&mut workspace, FetchMode::Sessions)?;
+    RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
     if let Some(machine) = tx.base().machine(id)? {
@@ -201,7 +201,7 @@ fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, Sync
             head.as_slice(),
         )?;
     }
-    Ok(push_remaining_refs(&mut workspace)?.0)
+    Ok(RemoteSync::new(&mut workspace).push_remaining()?.state)
 }
 
 /// The one machine that is called so, or whose id begins so.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::id::MachineId;
-use crate::flows::remote_sync::{fetch_before_push, send};
+use crate::flows::remote_sync::RemoteSync;
 use crate::report::transfer::{MachineName, RemoteState};
 use crate::store::note::{MAX_NOTE_BYTES, Note, NoteId};
 use crate::workspace::context::Context;
@@ -56,7 +56,7 @@ pub fn leave_note(
         _ => {}
     }
     let mut workspace = Workspace::open(ctx)?;
-    fetch_before_push(&mut workspace)?;
+    RemoteSync::new(&mut workspace).fetch_before_push()?;
     let names = present_machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
     let addressee = for_machine
         .map(|wanted| machine_called(wanted, &names))
@@ -82,7 +82,7 @@ pub fn leave_note(
         &format!("note from {}", workspace.machine.name),
         head.as_slice(),
     )?;
-    let (remote, _) = send(&mut workspace)?;
+    let remote = RemoteSync::new(&mut workspace).push()?.state;
     workspace.save()?;
     Ok(LeftNote {
         id: note.id.to_string(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::config::{Config, ConfigError, Settings};
 use crate::domain::placeholder::{Placeholder, PlaceholderName};
-use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs, send};
+use crate::flows::remote_sync::{FetchMode, RemoteSync};
 use crate::report::transfer::RemoteState;
 use crate::store::StoreError;
 use crate::store::machine::ProposedPaths;
@@ -36,9 +36,9 @@ pub fn set_path(
         return set_path_here(ctx, name, path);
     }
     let mut workspace = Workspace::open(ctx)?;
-    fetch(&mut workspace, FetchMode::Sessions)?;
+    RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
     propose_path(&workspace, name, machine, path)?;
-    Ok(push_remaining_refs(&mut workspace)?.0)
+    Ok(RemoteSync::new(&mut workspace).push_remaining()?.state)
 }
 
 fn propose_path(
@@ -123,5 +123,5 @@ pub(crate) fn change_here(
     let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env)?);
     let mut workspace = Workspace::open(&ctx)?;
     workspace.register_machine()?;
-    Ok(send(&mut workspace)?.0)
+    Ok(RemoteSync::new(&mut workspace).push()?.state)
 }

@@ -11,7 +11,7 @@ use crate::domain::id::MachineId;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::progress::Progress;
 use crate::domain::url::RemoteUrl;
-use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs};
+use crate::flows::remote_sync::{FetchMode, RemoteSync};
 use crate::machine::names::{free_name, taken_names};
 use crate::machine::suggested_placeholders::{ForeignPlaceholder, foreign_placeholders};
 use crate::report::transfer::RemoteState;
@@ -147,7 +147,7 @@ fn join(
         workspace.store.set_remote_head(None)?;
     }
     let sessions_before = workspace.store.head_snapshot()?.sessions()?;
-    if let Err(e) = fetch(&mut workspace, FetchMode::Sessions) {
+    if let Err(e) = RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions) {
         // The former remote stays.
         workspace.store.set_remote_head(before.as_ref())?;
         return Err(e);
@@ -211,7 +211,7 @@ fn enter(
         let mut workspace = Workspace::open(&ctx)?;
         if rounds == 0 || unused_name(&workspace)? == workspace.machine.name {
             workspace.register_machine()?;
-            let (remote, _) = push_remaining_refs(&mut workspace)?;
+            let remote = RemoteSync::new(&mut workspace).push_remaining()?.state;
             if rounds == 0 || unused_name(&workspace)? == workspace.machine.name {
                 return report(&workspace, remote);
             }

@@ -15,13 +15,13 @@ pub struct Report {
     /// Sessions for which nothing had to be done.
     pub unchanged: u64,
     /// Files that look like parts of sessions and were not taken.
-    pub passed_over: Vec<SkippedFile>,
+    pub skipped_files: Vec<SkippedFile>,
     /// pull: notes from other machines that were not shown here yet, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<ReceivedNote>,
     /// What else a person should know, about no session in particular. May hold untrusted text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub remarks: Vec<String>,
+    pub warnings: Vec<String>,
     /// What happened to prose and settings beside sessions, by their owner; owners for
     /// whom nothing had to be done are not named.
     #[serde(rename = "beside")]
@@ -105,6 +105,11 @@ impl SessionReport {
             notes: Vec::new(),
         }
     }
+
+    /// A report of a session that could not be handled.
+    pub fn skipped(session: SessionId, reason: String) -> Self {
+        Self::new(session, Outcome::Skipped { reason })
+    }
 }
 
 /// What was done with one session.
@@ -138,7 +143,7 @@ pub enum Outcome {
     /// push: the store has more than this machine; `ccsync pull` brings it.
     Behind,
     /// pull: in the store, deliberately not brought here (too old, or no place for its project).
-    Listed {
+    NotPulled {
         /// Why, with the command that brings it.
         reason: String,
     },
@@ -154,6 +159,16 @@ pub enum Outcome {
         /// Why, with the command that helps where there is one.
         reason: String,
     },
+}
+
+impl Outcome {
+    /// Returns true if the session was stored, or written here.
+    pub fn is_stored(&self) -> bool {
+        matches!(
+            self,
+            Self::Added { .. } | Self::Extended { .. } | Self::Forked { .. }
+        )
+    }
 }
 
 /// What happened to the prose and the settings of one owner.
@@ -284,13 +299,16 @@ impl Report {
         self.sessions.iter().filter(|s| kind(&s.outcome)).count() as u64
     }
 
+    /// Returns the report of a session, if it is named.
+    pub(crate) fn session_mut(&mut self, id: &SessionId) -> Option<&mut SessionReport> {
+        self.sessions
+            .iter_mut()
+            .find(|report| report.session == *id)
+    }
+
     /// Reports a session otherwise than it was reported so far.
     pub(crate) fn replace(&mut self, session: SessionReport) {
-        match self
-            .sessions
-            .iter_mut()
-            .find(|there| there.session == session.session)
-        {
+        match self.session_mut(&session.session) {
             Some(there) => there.outcome = session.outcome,
             None => {
                 self.unchanged = self.unchanged.saturating_sub(1);
@@ -301,7 +319,7 @@ impl Report {
 
     /// Adds what happened next to files beside sessions. An owner may have several
     /// directories here, each with a report of its own.
-    pub(crate) fn add_beside(&mut self, mut next: Vec<BundleReport>) {
+    pub(crate) fn add_extras(&mut self, mut next: Vec<BundleReport>) {
         let mut former = std::mem::take(&mut self.extras);
         for bundle in &mut former {
             let later = next
@@ -334,7 +352,7 @@ impl Report {
     }
 
     /// Returns true if any file beside sessions had this kind of outcome.
-    pub fn any_beside(&self, kind: impl Fn(&ExtraOutcome) -> bool) -> bool {
+    pub fn any_extra(&self, kind: impl Fn(&ExtraOutcome) -> bool) -> bool {
         self.extras
             .iter()
             .flat_map(|bundle| &bundle.files)
@@ -391,7 +409,7 @@ mod tests {
                 ..Report::default()
             };
             // Two directories of one owner.
-            report.add_beside(vec![bundle(&[("a", next)]), bundle(&[("a", skipped())])]);
+            report.add_extras(vec![bundle(&[("a", next)]), bundle(&[("a", skipped())])]);
             assert_eq!(
                 report.extras,
                 [
@@ -414,7 +432,7 @@ mod tests {
             extras: both(),
             ..Report::default()
         };
-        report.add_beside(Vec::new());
+        report.add_extras(Vec::new());
         assert_eq!(report.extras, both());
     }
 }

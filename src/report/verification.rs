@@ -33,7 +33,7 @@ pub struct Verification {
     /// Every session that was looked at, by id.
     pub sessions: Vec<SessionCheck>,
     /// Files that look like parts of sessions and are not taken.
-    pub passed_over: Vec<SkippedFile>,
+    pub skipped_files: Vec<SkippedFile>,
 }
 
 /// What one place holds.
@@ -95,7 +95,7 @@ pub struct SessionCheck {
     pub damaged_lines: u64,
     /// Why the settings leave the session out, if they do: then it is no difference that
     /// more is here than in the store, or less.
-    pub left_out: Option<String>,
+    pub excluded: Option<String>,
 }
 
 /// How one place stands to the next.
@@ -211,7 +211,7 @@ impl SessionCheck {
             store_to_remote: Standing::Same,
             damage: Vec::new(),
             damaged_lines: 0,
-            left_out: None,
+            excluded: None,
         }
     }
 
@@ -225,7 +225,7 @@ impl SessionCheck {
 
     /// How the places stand to each other that should agree.
     pub fn standings(&self) -> Vec<&Standing> {
-        let here = (self.left_out.is_none()).then_some(&self.here_to_store);
+        let here = (self.excluded.is_none()).then_some(&self.here_to_store);
         here.into_iter().chain([&self.store_to_remote]).collect()
     }
 }

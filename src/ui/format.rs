@@ -3,17 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::placeholder::System;
+pub(crate) use crate::report::count::count;
 use crate::sys::clock::local;
 use crate::ui::sanitize;
-
-/// `1 session`, `2 sessions`.
-pub(crate) fn count(n: u64, noun: &str) -> String {
-    if n == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{n} {noun}s")
-    }
-}
 
 /// A size with at most three digits and a decimal unit: `412 B`, `4.2 kB`, `118 MB`.
 pub(crate) fn bytes(n: u64) -> String {

@@ -84,6 +84,16 @@ impl Leases {
         self.claims.get(session).is_some_and(|claim| claim.lost)
     }
 
+    /// Returns true if another machine has the lock of one of `sessions` now. They are
+    /// only computed if any lock was lost, which is rare.
+    pub(crate) fn lost_any<E>(
+        &self,
+        sessions: impl FnOnce() -> Result<BTreeSet<SessionId>, E>,
+    ) -> Result<bool, E> {
+        let has_lost = self.lost_claims().next().is_some();
+        Ok(has_lost && sessions()?.iter().any(|session| self.is_lost(session)))
+    }
+
     /// Returns true if what was sent earlier has no answer yet: before anything else is
     /// sent, the remote is looked at.
     pub(crate) fn are_unsettled(&self) -> bool {
@@ -93,7 +103,7 @@ impl Leases {
     /// The locks of `done`, and those whose process has ended without giving them back,
     /// go with what is sent next; not where turns are `unstored`, nor after a death where
     /// a client still has the session `open` and continues it.
-    pub(crate) fn end(
+    pub(crate) fn select_for_release(
         &mut self,
         done: &BTreeSet<SessionId>,
         open: impl Fn(&SessionId) -> bool,
@@ -110,17 +120,17 @@ impl Leases {
     }
 
     /// Returns true if the lock of a session goes back with what is sent next.
-    pub(crate) fn ends(&self, session: &SessionId) -> bool {
+    pub(crate) fn is_releasing(&self, session: &SessionId) -> bool {
         self.ending.contains(session)
     }
 
     /// Every lock that is held is renewed by the next push.
-    pub(crate) fn renew(&mut self) {
+    pub(crate) fn renew_all(&mut self) {
         self.renewing = true;
     }
 
     /// Returns true if there is something to send even without data.
-    pub(crate) fn wait_to_be_sent(&self) -> bool {
+    pub(crate) fn are_waiting(&self) -> bool {
         !self.ending.is_empty() || self.renewing && self.held().next().is_some()
     }
 
@@ -176,7 +186,7 @@ impl Leases {
 
     /// What was begun has been refused. That a lock was lost before is not forgotten
     /// before this machine's turns are safe.
-    pub(crate) fn refused(&mut self, former: Option<Claim>) -> Result<(), SyncError> {
+    pub(crate) fn rejected(&mut self, former: Option<Claim>) -> Result<(), SyncError> {
         let Some(lost) = former.filter(|former| former.lost) else {
             return Ok(());
         };
@@ -186,7 +196,7 @@ impl Leases {
     }
 
     /// The remote has done all of what was sent last.
-    pub(crate) fn done(&mut self, store: &Store) -> Result<(), SyncError> {
+    pub(crate) fn record_sent(&mut self, store: &Store) -> Result<(), SyncError> {
         self.renewing = false;
         for session in std::mem::take(&mut self.sent) {
             let Some(claim) = self.claims.get_mut(&session) else {
@@ -259,7 +269,7 @@ impl Leases {
 
     /// Who has a lock that this machine has lost, as a note for a person; the name is
     /// untrusted text.
-    pub(crate) fn note(
+    pub(crate) fn lost_note(
         &self,
         store: &Store,
         session: &SessionId,

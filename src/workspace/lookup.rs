@@ -108,7 +108,7 @@ impl UserError for LookupError {
 ///
 /// # Errors
 /// [`LookupError::AmbiguousSession`] if several begin with it and none is it.
-pub(crate) fn session_named<'a>(
+pub(crate) fn find_session<'a>(
     name: &SessionId,
     all: impl IntoIterator<Item = &'a SessionId>,
 ) -> Result<Option<SessionId>, LookupError> {
@@ -131,11 +131,11 @@ pub(crate) fn session_named<'a>(
 ///
 /// # Errors
 /// [`LookupError`] if there is none, or more than one.
-pub(crate) fn stored_named<'a>(
+pub(crate) fn find_stored_session<'a>(
     name: &SessionId,
     all: impl IntoIterator<Item = &'a SessionId>,
 ) -> Result<SessionId, LookupError> {
-    session_named(name, all)?.ok_or_else(|| LookupScope::Store.no_session(name))
+    find_session(name, all)?.ok_or_else(|| LookupScope::Store.no_session(name))
 }
 
 /// Returns the error for a machine name that `count` machines have, which is not one.

@@ -68,7 +68,7 @@ impl<'a> Workspace<'a> {
     }
 
     /// Scans this machine's sessions on one thread while `step` runs, which mostly waits for the
-    /// remote. The caller records what the scan found with [`Self::note_gone`].
+    /// remote. The caller records what the scan found with `SessionRecords::record_discovery`.
     pub(crate) fn scan_during<T>(
         &mut self,
         step: impl FnOnce(&mut Self) -> Result<T, SyncError>,

@@ -37,6 +37,6 @@ pub(in crate::cli) fn run(args: &PushArgs, app: &mut App) -> Result<Exit, CliErr
         projects: args.project.clone(),
         days: args.days,
     };
-    let report = crate::flows::push::push_selected(&app.context()?, args.dry_run, &selection)?;
+    let report = crate::flows::push::push(&app.context()?, &selection, args.dry_run)?;
     app.print_report("push", &report, args.json.json)
 }

@@ -7,9 +7,10 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::flows::pull::PullRequest;
+use crate::flows::pull_request::PullRequest;
 use crate::report::transfer::Report;
 use crate::ui::output::Screen;
+use crate::workspace::filter::Selection;
 
 /// Pull, then push
 ///
@@ -37,7 +38,7 @@ pub(in crate::cli) fn run(args: &SyncArgs, app: &mut App) -> Result<Exit, CliErr
         init::ensure(app)?;
     }
     let (pull, pulled) = pull(args, app)?;
-    let push = crate::flows::push::push(&app.context()?, args.dry_run)?;
+    let push = crate::flows::push::push(&app.context()?, &Selection::default(), args.dry_run)?;
     if args.json.json {
         app.print_json(
             "sync",

@@ -11,8 +11,12 @@ use crate::ui::style::{ATTENTION, paint};
 
 /// Returns the lines of a report of `command`. If `quiet`, only those that need attention.
 pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool) -> Vec<String> {
-    let is_listed =
-        |s: &SessionReport| matches!(s.outcome, Outcome::Listed { .. } | Outcome::Excluded { .. });
+    let is_listed = |s: &SessionReport| {
+        matches!(
+            s.outcome,
+            Outcome::NotPulled { .. } | Outcome::Excluded { .. }
+        )
+    };
     let by_reason = |s: &SessionReport| is_listed(s) && s.notes.is_empty();
     let shown = |s: &&SessionReport| !by_reason(s) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
@@ -30,7 +34,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
         .flat_map(|bundle| extras::lines(bundle, report.dry_run, quiet))
         .collect();
     after.extend(fit::at_most(extras, screen.height / 3, "lines on extras"));
-    let skipped_files = report.passed_over.iter().map(skipped_file).collect();
+    let skipped_files = report.skipped_files.iter().map(skipped_file).collect();
     after.extend(fit::at_most(
         skipped_files,
         screen.height / 4,
@@ -38,7 +42,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
     ));
     after.extend(
         report
-            .remarks
+            .warnings
             .iter()
             .map(|remark| paint(ATTENTION, &sanitize::one_line(remark))),
     );
@@ -143,7 +147,7 @@ mod tests {
                     "66666666-a",
                     None,
                     "old",
-                    Outcome::Listed {
+                    Outcome::NotPulled {
                         reason: "older than 30 days".to_owned(),
                     },
                 ),
@@ -151,7 +155,7 @@ mod tests {
                     "77777777-a",
                     None,
                     "older",
-                    Outcome::Listed {
+                    Outcome::NotPulled {
                         reason: "older than 30 days".to_owned(),
                     },
                 ),

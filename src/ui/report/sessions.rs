@@ -131,7 +131,7 @@ pub(crate) fn outcome(outcome: &Outcome, would: bool) -> (&'static str, Style) {
         (Outcome::Forked { .. }, true) => ("would be forked", ATTENTION),
         (Outcome::Ahead, _) => ("ahead", QUIET),
         (Outcome::Behind, _) => ("behind", QUIET),
-        (Outcome::Listed { .. }, _) => ("not pulled", QUIET),
+        (Outcome::NotPulled { .. }, _) => ("not pulled", QUIET),
         (Outcome::Excluded { .. }, _) => ("excluded", QUIET),
         (Outcome::Skipped { .. }, false) => ("skipped", ATTENTION),
         (Outcome::Skipped { .. }, true) => ("would be skipped", ATTENTION),
@@ -159,7 +159,7 @@ pub(super) fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
         Outcome::Behind => vec!["run `ccsync pull` to pull the rest".to_owned()],
         Outcome::Added { .. }
         | Outcome::Extended { .. }
-        | Outcome::Listed { .. }
+        | Outcome::NotPulled { .. }
         | Outcome::Excluded { .. } => Vec::new(),
     };
     details.extend(

@@ -12,7 +12,7 @@ pub(super) fn listed(report: &Report) -> Vec<String> {
     let mut by_reason: BTreeMap<(&str, &str), Vec<&SessionReport>> = BTreeMap::new();
     for session in &report.sessions {
         let key = match &session.outcome {
-            Outcome::Listed { reason } => ("not pulled", reason.as_str()),
+            Outcome::NotPulled { reason } => ("not pulled", reason.as_str()),
             Outcome::Excluded { reason, .. } => ("excluded", reason.as_str()),
             _ => continue,
         };
@@ -63,7 +63,7 @@ pub(super) fn summary(command: &str, report: &Report) -> String {
         (report.count(|o| matches!(o, Outcome::Ahead)), "ahead"),
         (report.count(|o| matches!(o, Outcome::Behind)), "behind"),
         (
-            report.count(|o| matches!(o, Outcome::Listed { .. })),
+            report.count(|o| matches!(o, Outcome::NotPulled { .. })),
             "not pulled",
         ),
         (

@@ -13,7 +13,8 @@ use crate::cli::command::init;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::flows::pull::{PullRequest, pull};
+use crate::flows::pull::pull;
+use crate::flows::pull_request::PullRequest;
 use crate::flows::push::push;
 use crate::handoff::path_notice::path_notice;
 use crate::handoff::resume::candidates;
@@ -25,6 +26,7 @@ use crate::sys::clock::Clock;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::write_atomic;
 use crate::ui::sanitize;
+use crate::workspace::filter::Selection;
 
 pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliError> {
     begin(&args.run.client, app)?;
@@ -75,7 +77,7 @@ struct PreparedSession {
 fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<PreparedSession, CliError> {
     // Sessions that were never pushed come first: the store knows where a session belongs, and
     // the other machines have to know it.
-    push(&app.context()?, false)?;
+    push(&app.context()?, &Selection::default(), false)?;
     let begin = app.clock.now();
     let (directory, git) = place::directory(session, app)?;
     if !offline {
@@ -100,7 +102,7 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<Prepared
 fn pull_session(session: &SessionId, app: &mut App) -> Result<(), CliError> {
     let request = PullRequest {
         sessions: vec![session.clone()],
-        keep_held: true,
+        keep_pinned: true,
         ..PullRequest::default()
     };
     let report = pull(&app.context()?, &request)?;
@@ -112,7 +114,7 @@ fn pull_session(session: &SessionId, app: &mut App) -> Result<(), CliError> {
 fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
     for session in &report.sessions {
         if let Outcome::Skipped { reason }
-        | Outcome::Listed { reason }
+        | Outcome::NotPulled { reason }
         | Outcome::Excluded { reason, .. } = &session.outcome
         {
             let (session, reason) = (session.session.clone(), reason.clone());

@@ -19,7 +19,7 @@ pub(super) fn lines(found: &Verification, width: usize) -> Vec<String> {
         .filter(|s| !s.agrees() || s.damaged_lines > 0)
         .collect();
     lines.extend(sessions(&differing, width));
-    for file in &found.passed_over {
+    for file in &found.skipped_files {
         lines.push(attention(&format!(
             "skipped: {}: {}",
             file.path, file.reason
@@ -273,7 +273,7 @@ fn summary(found: &Verification) -> String {
     let what = match found
         .sessions
         .iter()
-        .filter(|s| s.left_out.is_some())
+        .filter(|s| s.excluded.is_some())
         .count()
     {
         0 => what,
@@ -314,7 +314,7 @@ mod tests {
             store_to_remote,
             damage: Vec::new(),
             damaged_lines: 0,
-            left_out: None,
+            excluded: None,
         }
     }
 
@@ -395,7 +395,7 @@ mod tests {
                     ..check("88888888-a", Standing::Behind, same())
                 },
             ],
-            passed_over: Vec::new(),
+            skipped_files: Vec::new(),
         }
     }
 
@@ -439,7 +439,7 @@ mod tests {
     fn verify_excluded_session_is_not_a_difference() {
         let left_out = Some("`~/x` is excluded".to_owned());
         let check = |standing| SessionCheck {
-            left_out: left_out.clone(),
+            excluded: left_out.clone(),
             ..check("11111111-a", standing, Standing::Same)
         };
         let sessions = vec![check(Standing::Ahead), check(Standing::Diverged)];

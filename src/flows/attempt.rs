@@ -1,0 +1,35 @@
+//! Handling one session of many: what concerns only this session is a reason to skip it.
+
+use crate::domain::error::{UserError, error_chain};
+use crate::store::Transaction;
+use crate::workspace::error::SyncError;
+
+/// The result of handling one session of many.
+pub(crate) enum Attempt<T> {
+    Done(T),
+    /// It could not be handled, for this reason. The others go on.
+    Skipped(String),
+}
+
+impl<T> Attempt<T> {
+    /// Turns an error that concerns only one session into the reason to skip it.
+    pub(crate) fn new(result: Result<T, SyncError>) -> Result<Self, SyncError> {
+        match result {
+            Ok(value) => Ok(Self::Done(value)),
+            Err(e) if e.is_about_one_session() => Ok(Self::Skipped(error_chain(&e))),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Stores one session in `tx`. If it is skipped, nothing of it stays there.
+    pub(crate) fn in_transaction(
+        tx: &mut Transaction<'_>,
+        store: impl FnOnce(&mut Transaction<'_>) -> Result<T, SyncError>,
+    ) -> Result<Self, SyncError> {
+        let attempt = Self::new(store(tx))?;
+        if let Self::Skipped(_) = attempt {
+            tx.discard_incomplete_sessions()?;
+        }
+        Ok(attempt)
+    }
+}

@@ -1,0 +1,44 @@
+//! How reports name sessions.
+
+use crate::domain::id::SessionId;
+use crate::localize::localizer::Localizer;
+use crate::report::transfer::{Outcome, SessionReport};
+use crate::store::manifest::Manifest;
+use crate::store::{Store, StoreError};
+use crate::workspace::exclusion::ExcludeReason;
+
+/// Describes a session by what `manifest` says of it.
+pub(crate) fn describe_session(
+    localizer: &Localizer,
+    session: &SessionId,
+    manifest: Option<&Manifest>,
+    outcome: Outcome,
+) -> SessionReport {
+    let report = SessionReport::new(session.clone(), outcome);
+    let Some(manifest) = manifest else {
+        return report;
+    };
+    SessionReport {
+        project: localizer.project(manifest),
+        title: localizer.title(manifest),
+        last_activity: manifest.last_activity.clone(),
+        ..report
+    }
+}
+
+/// Describes a session of this machine, or of an import, that the settings exclude.
+pub(crate) fn excluded_session(
+    store: &Store,
+    session: &SessionId,
+    project: Option<String>,
+    reason: &ExcludeReason,
+) -> Result<SessionReport, StoreError> {
+    let outcome = Outcome::Excluded {
+        reason: reason.to_string(),
+        stored: store.head_snapshot()?.state(session)?.is_some(),
+    };
+    Ok(SessionReport {
+        project,
+        ..SessionReport::new(session.clone(), outcome)
+    })
+}

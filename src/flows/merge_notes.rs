@@ -1,0 +1,68 @@
+//! Adds what merges did to the report of a command.
+
+use crate::flows::describe::describe_session;
+use crate::flows::merge::Merged;
+use crate::report::count::count;
+use crate::report::transfer::{Outcome, Report, SessionReport};
+use crate::workspace::error::SyncError;
+use crate::workspace::open::Workspace;
+
+/// Adds what merges did. A merge may have made a fork of what this very push stored as an
+/// extension, or met a session that cannot be read.
+pub(crate) fn add_merge_notes(
+    report: &mut Report,
+    workspace: &Workspace<'_>,
+    merged: Merged,
+) -> Result<(), SyncError> {
+    let snapshot = workspace.store.head_snapshot()?;
+    for (session, tail) in merged.forks {
+        let manifest = snapshot.manifest(&tail.fork)?;
+        let outcome = Outcome::Forked {
+            fork: tail.fork,
+            lines: tail.lines,
+        };
+        let localizer = &workspace.localizer;
+        report.replace(describe_session(
+            localizer,
+            &session,
+            manifest.as_ref(),
+            outcome,
+        ));
+    }
+    for renamed in merged.renamed {
+        report.warnings.push(format!(
+            "another machine was first with the milestone `{}`; this one's is called `{}`",
+            renamed.from, renamed.to
+        ));
+    }
+    report.add_extras(merged.extras);
+    for (session, reason) in merged.skipped {
+        report.replace(SessionReport::skipped(session, reason));
+    }
+    for session in &mut report.sessions {
+        if matches!(session.outcome, Outcome::Forked { .. }) {
+            let lost = workspace
+                .leases
+                .lost_note(&workspace.store, &session.session)?;
+            session.notes.extend(lost);
+        }
+    }
+    report.sort();
+    Ok(())
+}
+
+/// Notes the forks of skipped sessions, so that the fork does not replace the reason why the
+/// session itself was not pulled.
+pub(crate) fn note_forks_of_skipped(report: &mut Report, merged: &mut Merged) {
+    for session in &mut report.sessions {
+        if matches!(session.outcome, Outcome::Skipped { .. })
+            && let Some(tail) = merged.forks.remove(&session.session)
+        {
+            session.notes.push(format!(
+                "what only this machine has ({}) is a fork: {}",
+                count(tail.lines, "line"),
+                tail.fork
+            ));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The sessions that a pull handles, and what it does with each.
+
+use std::collections::BTreeSet;
+
+use crate::domain::id::{CommitId, SessionId};
+use crate::flows::attempt::Attempt;
+use crate::flows::describe::describe_session;
+use crate::flows::pull_planner::PullPlanner;
+use crate::flows::pull_request::PullRequest;
+use crate::flows::pull_step::PullStep;
+use crate::flows::push_plan::skipped_files;
+use crate::flows::store_session::SessionWriter;
+use crate::localize::local_copy::LocalCopy;
+use crate::report::transfer::Report;
+use crate::session::discover::Discovery;
+use crate::workspace::error::SyncError;
+use crate::workspace::lookup::find_stored_session;
+use crate::workspace::open::Workspace;
+
+/// What a pull does with each session.
+pub(crate) struct PullPlan<'a> {
+    pub(super) found: &'a Discovery,
+    pub(super) request: &'a PullRequest,
+    /// The head with which the sessions here were compared.
+    pub(super) compared_at: Option<CommitId>,
+    /// Sessions of which only whole lines were compared, because Claude Code had them open.
+    pub(super) live: BTreeSet<SessionId>,
+    pub(super) steps: Vec<PlannedSession>,
+    pub(super) forks: Vec<CreatedFork>,
+}
+
+/// A session, and what a pull does with it.
+pub(super) struct PlannedSession {
+    pub(super) id: SessionId,
+    pub(super) step: PullStep,
+}
+
+/// A fork that this pull stored.
+pub(super) struct CreatedFork {
+    /// The session that it left.
+    pub(super) session: SessionId,
+    pub(super) fork: SessionId,
+    /// Lines that only the fork has.
+    pub(super) lines: u64,
+    /// The user's turns that were stored with it now.
+    pub(super) turns: Option<u64>,
+}
+
+impl<'a> PullPlan<'a> {
+    /// Compares the sessions here with the store.
+    pub(super) fn new(
+        workspace: &Workspace<'_>,
+        found: &'a Discovery,
+        request: &'a PullRequest,
+    ) -> Result<Self, SyncError> {
+        let snapshot = workspace.store.head_snapshot()?;
+        let states = snapshot.sessions()?;
+        let planner = PullPlanner::new(workspace, &snapshot, found, request);
+        let mut plan = Self {
+            found,
+            request,
+            compared_at: workspace.store.head()?,
+            live: planner.live.keys().cloned().collect(),
+            steps: Vec::new(),
+            forks: Vec::new(),
+        };
+        let mut wanted: BTreeSet<SessionId> = BTreeSet::new();
+        if !request.names_sessions() {
+            let is_wanted = |id: &&SessionId| {
+                found.sessions.contains_key(*id) || !workspace.records.was_deleted(id, &states[*id])
+            };
+            wanted.extend(states.keys().filter(is_wanted).cloned());
+        }
+        for name in &request.sessions {
+            match find_stored_session(name, states.keys()) {
+                Ok(id) => drop(wanted.insert(id)),
+                Err(_) if found.sessions.contains_key(name) => drop(wanted.insert(name.clone())),
+                // Nothing else was asked for, so there is nothing to report.
+                Err(e) if request.sessions.len() == 1 => return Err(e.into()),
+                Err(e) => {
+                    if let Attempt::Skipped(reason) = Attempt::<()>::new(Err(e.into()))? {
+                        plan.set_step(name.clone(), PullStep::Skip(reason));
+                    }
+                }
+            }
+        }
+        for id in wanted {
+            let step = planner.plan(&id)?;
+            plan.set_step(id, step);
+        }
+        Ok(plan)
+    }
+
+    /// The sessions that the pull handles.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &SessionId> {
+        self.steps.iter().map(|planned| &planned.id)
+    }
+
+    /// Adds a step, which replaces an earlier one of the same session.
+    pub(super) fn set_step(&mut self, id: SessionId, step: PullStep) {
+        self.steps.retain(|planned| planned.id != id);
+        self.steps.push(PlannedSession { id, step });
+    }
+
+    /// Returns the report of a pull that changes nothing.
+    pub(super) fn preview(&self, workspace: &Workspace<'_>) -> Result<Report, SyncError> {
+        let snapshot = workspace.store.head_snapshot()?;
+        let mut report = Report {
+            dry_run: true,
+            skipped_files: skipped_files(self.found),
+            ..Report::default()
+        };
+        for PlannedSession { id, step } in &self.steps {
+            if let Some(session) = step.report() {
+                report.sessions.push(session.clone());
+                continue;
+            }
+            if matches!(step, PullStep::Nothing | PullStep::Pinned(None)) {
+                report.unchanged += 1;
+                continue;
+            }
+            let manifest = snapshot.manifest(id).ok().flatten();
+            let outcome = match (step, self.found.sessions.get(id)) {
+                (PullStep::Fork(found), Some(session)) => {
+                    let local = LocalCopy::closed(session);
+                    SessionWriter::new(workspace, &snapshot, &local).preview(found)?
+                }
+                _ => step.preview(manifest.as_ref()),
+            };
+            let localizer = &workspace.localizer;
+            let session = describe_session(localizer, id, manifest.as_ref(), outcome);
+            report.sessions.push(session);
+        }
+        report.sort();
+        Ok(report)
+    }
+}

@@ -1,0 +1,26 @@
+//! What a pull is asked for.
+
+use crate::domain::id::SessionId;
+
+/// What a pull is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct PullRequest {
+    /// Only these sessions (ids, or prefixes that only one has), whatever their age; empty: all
+    /// that are recent or here already.
+    pub sessions: Vec<SessionId>,
+    /// Change nothing, and report what would be done.
+    pub dry_run: bool,
+    /// Write sessions again even if they are in sync.
+    pub force: bool,
+    /// Keep pinned sessions as they are, even if they are asked for.
+    pub keep_pinned: bool,
+    /// Pull sessions with activity in the last days; `None`: as configured.
+    pub days: Option<u32>,
+}
+
+impl PullRequest {
+    /// Returns true if the user named sessions: then the settings and the age do not count.
+    pub(crate) fn names_sessions(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+}

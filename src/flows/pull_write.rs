@@ -1,0 +1,191 @@
+//! Writes the sessions of a pull plan.
+
+use crate::domain::id::SessionId;
+use crate::domain::progress::{Phase, Progress};
+use crate::flows::attempt::Attempt;
+use crate::flows::describe::describe_session;
+use crate::flows::parallel::on_all_cores;
+use crate::flows::pull_plan::{CreatedFork, PlannedSession, PullPlan};
+use crate::flows::pull_step::PullStep;
+use crate::flows::push_plan::skipped_files;
+use crate::flows::write_session::{LocalWriter, WrittenSession};
+use crate::report::transfer::{Outcome, Report, SessionReport};
+use crate::session::LocalSession;
+use crate::session::journal::{self, Journal};
+use crate::store::Snapshot;
+use crate::sys::signal;
+use crate::workspace::error::SyncError;
+use crate::workspace::open::Workspace;
+use crate::workspace::paths::undo_path;
+use crate::workspace::read_only::{MachineNames, machine_names};
+
+impl PullPlan<'_> {
+    /// Writes what is planned, and reports it.
+    pub(super) fn execute(
+        self,
+        workspace: &mut Workspace<'_>,
+        journal: &Journal,
+    ) -> Result<Report, SyncError> {
+        let ctx = workspace.ctx;
+        ctx.progress
+            .begin(Phase::Materialise, self.steps.len() as u64, 0);
+        let results = self.write_all(workspace, journal);
+        ctx.progress.end();
+
+        let mut report = Report {
+            skipped_files: skipped_files(self.found),
+            ..Report::default()
+        };
+        let mut written = Vec::new();
+        for result in results? {
+            match result {
+                StepResult::Nothing => report.unchanged += 1,
+                StepResult::Reported(session) => report.sessions.push(*session),
+                StepResult::Written(session) => {
+                    report.sessions.push(session.report);
+                    written.extend(session.in_sync);
+                }
+            }
+        }
+        journal::prune(&undo_path(ctx.env), ctx.clock.now());
+
+        // Stamps are those of what was compared or written: if Claude Code has written to a file
+        // since, the next command compares it.
+        let in_sync = self.in_sync();
+        let (records, store) = (&mut workspace.records, &workspace.store);
+        records.record_up_to_date(store, in_sync, self.compared_at.as_ref())?;
+        records.record_up_to_date(store, &written, store.head()?.as_ref())?;
+        self.report_forks(workspace, &mut report)?;
+        let not_pulled = self.steps.into_iter().filter_map(|planned| {
+            if let PullStep::NotPulled(not_pulled) = planned.step {
+                not_pulled.record
+            } else {
+                None
+            }
+        });
+        let not_pulled = not_pulled.collect();
+        workspace
+            .records
+            .record_not_pulled(&workspace.store, not_pulled)?;
+        report.sort();
+        Ok(report)
+    }
+
+    /// Writes new sessions first, forks among them: what is replaced afterwards is in a fork by
+    /// then.
+    fn write_all(
+        &self,
+        workspace: &Workspace<'_>,
+        journal: &Journal,
+    ) -> Result<Vec<StepResult>, SyncError> {
+        let writes = |planned: &PlannedSession| matches!(planned.step, PullStep::Write(_));
+        let snapshot = workspace.store.head_snapshot()?;
+        let names = if self.steps.iter().any(writes) {
+            machine_names(workspace.ctx, Some(&snapshot))?
+        } else {
+            MachineNames::new()
+        };
+        let writer = LocalWriter::new(workspace, journal, &names);
+        let progress = &*workspace.ctx.progress;
+        let (new, others): (Vec<&PlannedSession>, Vec<_>) = self
+            .steps
+            .iter()
+            .partition(|planned| planned.step.writes_new_session());
+        let mut results = on_all_cores(&workspace.store, &new, &|snapshot, planned| {
+            execute_step(&writer, snapshot, planned, progress)
+        })?;
+        for planned in others {
+            results.push(execute_step(&writer, &snapshot, planned, progress)?);
+        }
+        Ok(results)
+    }
+
+    /// Returns the sessions that were in sync already.
+    fn in_sync(&self) -> Vec<&LocalSession> {
+        let unchanged = self.steps.iter().filter(|planned| {
+            matches!(planned.step, PullStep::Nothing) && !self.live.contains(&planned.id)
+        });
+        unchanged
+            .filter_map(|planned| self.found.sessions.get(&planned.id))
+            .collect()
+    }
+
+    /// Reports the session that lost a tail as forked, and the fork itself not again.
+    fn report_forks(
+        &self,
+        workspace: &Workspace<'_>,
+        report: &mut Report,
+    ) -> Result<(), SyncError> {
+        let snapshot = workspace.store.head_snapshot()?;
+        for CreatedFork {
+            session: id,
+            fork,
+            lines,
+            turns,
+        } in &self.forks
+        {
+            report.sessions.retain(|session| {
+                let is_other = session.session != *fork && session.session != *id;
+                is_other || matches!(session.outcome, Outcome::Skipped { .. })
+            });
+            if report.session_mut(id).is_none() {
+                let outcome = Outcome::Forked {
+                    fork: fork.clone(),
+                    lines: *lines,
+                };
+                let manifest = snapshot.manifest(id)?;
+                let localizer = &workspace.localizer;
+                let mut session = describe_session(localizer, id, manifest.as_ref(), outcome);
+                session.turns = *turns;
+                report.sessions.push(session);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The result of one step.
+enum StepResult {
+    Nothing,
+    Reported(Box<SessionReport>),
+    Written(Box<WrittenSession>),
+}
+
+/// Executes one step. What concerns only one session is in its report.
+fn execute_step(
+    writer: &LocalWriter<'_>,
+    snapshot: &Snapshot<'_>,
+    planned: &PlannedSession,
+    progress: &dyn Progress,
+) -> Result<StepResult, SyncError> {
+    signal::check()?;
+    let (id, step) = (&planned.id, &planned.step);
+    let result = match step {
+        PullStep::Nothing | PullStep::Pinned(None) => StepResult::Nothing,
+        PullStep::Write(update) => match Attempt::new(update.write(writer, snapshot, id))? {
+            Attempt::Done(written) => StepResult::Written(Box::new(written)),
+            Attempt::Skipped(reason) => reported(SessionReport::skipped(id.clone(), reason)),
+        },
+        _ => match step.report() {
+            Some(report) => reported(report.clone()),
+            None => reported(preview(writer, snapshot, id, step)),
+        },
+    };
+    progress.advance(1, 0);
+    Ok(result)
+}
+
+fn reported(report: SessionReport) -> StepResult {
+    StepResult::Reported(Box::new(report))
+}
+
+fn preview(
+    writer: &LocalWriter<'_>,
+    snapshot: &Snapshot<'_>,
+    id: &SessionId,
+    step: &PullStep,
+) -> SessionReport {
+    let manifest = snapshot.manifest(id).ok().flatten();
+    let outcome = step.preview(manifest.as_ref());
+    describe_session(writer.localizer, id, manifest.as_ref(), outcome)
+}

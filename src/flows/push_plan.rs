@@ -1,0 +1,151 @@
+//! What a push is going to store: each session is compared with the store.
+
+use std::collections::BTreeSet;
+
+use crate::domain::id::SessionId;
+use crate::flows::attempt::Attempt;
+use crate::flows::compare::{Differences, SessionComparer};
+use crate::flows::describe::{describe_session, excluded_session};
+use crate::flows::store_session::SessionWriter;
+use crate::localize::local_copy::LocalCopy;
+use crate::report::transfer::{Report, SessionReport, SkippedFile};
+use crate::session::LocalSession;
+use crate::session::discover::Discovery;
+use crate::session::live::live_sessions;
+use crate::workspace::error::SyncError;
+use crate::workspace::filter::Selection;
+use crate::workspace::open::Workspace;
+
+/// The sessions of this machine, by what a push does with them.
+#[derive(Default)]
+pub(crate) struct PushPlan<'a> {
+    pub(super) steps: Vec<PushStep<'a>>,
+    pub(super) up_to_date: Vec<LocalCopy<'a>>,
+    /// Number of sessions that are pinned: there is nothing to push of them.
+    pub(super) pinned: u64,
+    /// Sessions that cannot be compared.
+    pub(super) skipped: Vec<SessionReport>,
+    /// Sessions that the settings exclude.
+    excluded: Vec<SessionReport>,
+    /// Sessions outside of the selection.
+    pub(crate) not_selected: BTreeSet<SessionId>,
+    skipped_files: Vec<SkippedFile>,
+}
+
+/// A session that is to be stored.
+pub(crate) struct PushStep<'a> {
+    pub(super) local: LocalCopy<'a>,
+    pub(super) differences: Differences,
+}
+
+impl<'a> PushPlan<'a> {
+    /// Plans to store the sessions that are selected and not excluded.
+    pub(crate) fn new(
+        workspace: &Workspace<'_>,
+        found: &'a Discovery,
+        selection: &Selection,
+    ) -> Result<Self, SyncError> {
+        let live = live_sessions(&workspace.ctx.env.claude_dir);
+        let filter = workspace.filter();
+        let is_selected = filter.selected(selection);
+        let mut plan = Self {
+            skipped_files: skipped_files(found),
+            ..Self::default()
+        };
+        let mut chosen = Vec::new();
+        for session in found.sessions.values() {
+            if !is_selected(session) {
+                plan.not_selected.insert(session.id.clone());
+            } else if let Some(reason) = filter.push_exclude_reason(session) {
+                let project = filter.project(session);
+                let report = excluded_session(&workspace.store, &session.id, project, &reason)?;
+                plan.excluded.push(report);
+            } else {
+                chosen.push(LocalCopy {
+                    session,
+                    live: live.contains_key(&session.id),
+                });
+            }
+        }
+        plan.compare(workspace, chosen)?;
+        Ok(plan)
+    }
+
+    /// Plans to store these sessions.
+    pub(crate) fn for_sessions(
+        workspace: &Workspace<'_>,
+        sessions: &[&'a LocalSession],
+    ) -> Result<Self, SyncError> {
+        let mut plan = Self::default();
+        let copies = sessions.iter().map(|session| LocalCopy::closed(session));
+        plan.compare(workspace, copies)?;
+        Ok(plan)
+    }
+
+    /// Adds sessions to the plan.
+    pub(super) fn compare(
+        &mut self,
+        workspace: &Workspace<'_>,
+        sessions: impl IntoIterator<Item = LocalCopy<'a>>,
+    ) -> Result<(), SyncError> {
+        let snapshot = workspace.store.head_snapshot()?;
+        let comparer = SessionComparer::new(workspace, &snapshot);
+        let pinned = &workspace.records.pinned;
+        for local in sessions {
+            if pinned.has(local.session, &snapshot)? {
+                self.pinned += 1;
+                continue;
+            }
+            match Attempt::new(comparer.compare(&local))? {
+                Attempt::Done(differences) if differences.is_empty() => {
+                    self.up_to_date.push(local);
+                }
+                Attempt::Done(differences) => self.steps.push(PushStep { local, differences }),
+                Attempt::Skipped(reason) => {
+                    let id = local.session.id.clone();
+                    self.skipped.push(SessionReport::skipped(id, reason));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the report of a push that changes nothing.
+    pub(crate) fn preview(self, workspace: &Workspace<'_>) -> Result<Report, SyncError> {
+        let snapshot = workspace.store.head_snapshot()?;
+        let mut sessions = Vec::new();
+        for PushStep { local, differences } in &self.steps {
+            let outcome = SessionWriter::new(workspace, &snapshot, local).preview(differences)?;
+            let id = &local.session.id;
+            let manifest = snapshot.manifest(id)?;
+            let report = describe_session(&workspace.localizer, id, manifest.as_ref(), outcome);
+            sessions.push(report);
+        }
+        let mut report = self.into_report();
+        report.dry_run = true;
+        report.sessions.extend(sessions);
+        report.sort();
+        Ok(report)
+    }
+
+    /// Returns the report without the sessions that are to be stored.
+    pub(super) fn into_report(self) -> Report {
+        let sessions = self.skipped.into_iter().chain(self.excluded);
+        Report {
+            sessions: sessions.collect(),
+            unchanged: self.up_to_date.len() as u64 + self.pinned,
+            skipped_files: self.skipped_files,
+            ..Report::default()
+        }
+    }
+}
+
+/// Returns the files that look like parts of sessions and are not synced.
+pub(crate) fn skipped_files(found: &Discovery) -> Vec<SkippedFile> {
+    let refused = found.refused.iter();
+    let skipped = refused.map(|refused| SkippedFile {
+        path: refused.path.display().to_string(),
+        reason: refused.reason.clone(),
+    });
+    skipped.collect()
+}
