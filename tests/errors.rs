@@ -318,7 +318,7 @@ fn json_every_document_has_version_and_command() {
         let document = run.json();
         assert_eq!(
             (&document["version"], &document["command"]),
-            (&1.into(), &command.into()),
+            (&2.into(), &command.into()),
             "{args:?}"
         );
     }

@@ -370,7 +370,7 @@ fn external_files_unknown_names_are_preserved() {
         b.ccsync(["pull"])
             .success()
             .summary()
-            .starts_with("pull: nothing to do")
+            .starts_with("pull: up to date")
     );
     b.ccsync(["verify", "--full"]).success();
     b.append(ONE, "more");
@@ -425,12 +425,7 @@ fn restore_cleaned_up_external_files_are_no_change() {
             .join("0123456789abcdef@v2")
             .exists()
     );
-    assert!(
-        a.ccsync(["sync"])
-            .success()
-            .stdout
-            .contains("nothing to do")
-    );
+    assert!(a.ccsync(["sync"]).success().stdout.contains("up to date"));
     a.ccsync(["verify", "--full"]).success();
     a.ccsync(["pull", ONE]).success();
     assert!(
@@ -442,6 +437,6 @@ fn restore_cleaned_up_external_files_are_no_change() {
         a.ccsync(["push"])
             .success()
             .summary()
-            .starts_with("push: nothing to do")
+            .starts_with("push: up to date")
     );
 }

@@ -164,12 +164,7 @@ fn restore_session_stays_pinned_until_pulled() {
                 .stdout
                 .contains("up to date (1 session)")
         );
-        assert!(
-            b.ccsync(["sync"])
-                .success()
-                .stdout
-                .contains("nothing to do")
-        );
+        assert!(b.ccsync(["sync"]).success().stdout.contains("up to date"));
     }
     assert_eq!(
         b.ccsync(["status", "--json"]).success().json()["to_push"]
@@ -187,12 +182,7 @@ fn restore_session_stays_pinned_until_pulled() {
     );
     b.ccsync(["pull", ONE]).success();
     assert_eq!(b.transcript(ONE), whole);
-    assert!(
-        b.ccsync(["pull"])
-            .success()
-            .stdout
-            .contains("nothing to do")
-    );
+    assert!(b.ccsync(["pull"]).success().stdout.contains("up to date"));
 }
 
 #[test]
@@ -247,7 +237,7 @@ fn restore_then_new_turn_becomes_fork_on_both_machines() {
                 .ccsync(["sync"])
                 .success()
                 .stdout
-                .contains("nothing to do")
+                .contains("up to date")
         );
     }
 }
@@ -276,12 +266,7 @@ fn undo_reverts_restore() {
     );
     a.ccsync(["undo"]).success();
     assert_eq!(files_of(&a, ONE), before);
-    assert!(
-        a.ccsync(["sync"])
-            .success()
-            .stdout
-            .contains("nothing to do")
-    );
+    assert!(a.ccsync(["sync"]).success().stdout.contains("up to date"));
 }
 
 #[test]
@@ -531,10 +516,7 @@ fn restore_time_selects_newest_state_before() {
     a.ccsync(["restore", ONE, "--at", "2999-01-01"]).success();
     assert_eq!(questions(&a.text(ONE)), ["first", "second"]);
     assert!(
-        a.ccsync(["pull"])
-            .success()
-            .stdout
-            .contains("nothing to do"),
+        a.ccsync(["pull"]).success().stdout.contains("up to date"),
         "the newest state is not held"
     );
     let early = a
@@ -1031,7 +1013,7 @@ fn restore_time_after_merge_selects_merged_state() {
                 .ccsync(["sync"])
                 .success()
                 .stdout
-                .contains("nothing to do")
+                .contains("up to date")
         );
     }
 }

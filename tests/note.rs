@@ -100,7 +100,11 @@ fn note_offline_is_queued() {
     let (remote, away) = (env.remote_of_pair(), env.root().join("away"));
     fs::rename(&remote, &away).unwrap();
     let run = a.ccsync(["note", "from the train"]).code(6);
-    assert!(run.stdout.contains("queued: 1 commit here"), "{run}");
+    assert!(
+        run.stdout
+            .contains("queued: 1 commit not on the remote yet"),
+        "{run}"
+    );
     fs::rename(&away, &remote).unwrap();
     b.ccsync(["note", "from home"]).success();
     a.ccsync(["push"]).success();

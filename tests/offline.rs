@@ -15,7 +15,7 @@ fn push_offline_is_queued_and_sent_by_next_command() {
     let queued = a.ccsync(["push"]).code(6);
     assert_eq!(
         queued.stdout.lines().nth(2).unwrap(),
-        "push: 1 session: 1 added; queued: 1 commit here, the next command sends it"
+        "push: 1 session: 1 added; queued: 1 commit not on the remote yet, the next command pushes it"
     );
     assert!(queued.stdout.contains("not on the remote: "), "{queued}");
     assert_eq!(

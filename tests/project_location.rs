@@ -64,7 +64,7 @@ pub(crate) fn assert_settled(machine: &Machine, sessions: &[&str]) {
             let forks = machine.sessions();
             assert_eq!(forks, sessions, "{command} on {}\n{run}", machine.name);
             assert!(
-                run.stdout.contains("nothing to do"),
+                run.stdout.contains("up to date"),
                 "{command} on {}\n{run}",
                 machine.name
             );

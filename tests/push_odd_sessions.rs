@@ -151,7 +151,7 @@ fn push_pull_odd_bytes_round_trip() {
             b.ccsync(["push"])
                 .success()
                 .summary()
-                .starts_with("push: nothing to do"),
+                .starts_with("push: up to date"),
             "{what}"
         );
         assert!(released(&a) == content, "{what}: as it was written");
@@ -248,12 +248,7 @@ fn push_rewritten_transcript_keeps_both_versions() {
     assert_eq!(all(&b), both);
     a.ccsync(["pull"]);
     assert_eq!(all(&a), both);
-    assert!(
-        a.ccsync(["sync"])
-            .success()
-            .stdout
-            .contains("nothing to do")
-    );
+    assert!(a.ccsync(["sync"]).success().stdout.contains("up to date"));
 }
 
 /// A client writes while this program reads: whatever was seen of the file, the next
@@ -299,12 +294,7 @@ fn push_session_moved_to_other_project_is_followed() {
     fs::create_dir_all(&worktree).unwrap();
     let moved = worktree.join(format!("{ONE}.jsonl"));
     fs::rename(a.transcript_path(ONE), &moved).unwrap();
-    assert!(
-        a.ccsync(["push"])
-            .success()
-            .stdout
-            .contains("nothing to do")
-    );
+    assert!(a.ccsync(["push"]).success().stdout.contains("up to date"));
     a.append(ONE, "after the move");
     a.ccsync(["sync"]).success();
     b.ccsync(["pull"]).success();

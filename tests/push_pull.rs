@@ -198,7 +198,7 @@ fn list_names_location_of_sessions() {
     let row = &rows["sessions"][0];
     assert_eq!(
         (&rows["version"], &row["session"]),
-        (&1.into(), &ONE.into())
+        (&2.into(), &ONE.into())
     );
     assert_eq!(
         (&row["here"], &row["in_store"], &row["machine"]),

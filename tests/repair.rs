@@ -497,7 +497,7 @@ fn push_damaged_session_hints_at_repair() {
     let hint = format!("ccsync repair {ONE}");
     let push = a.ccsync(["push"]).success();
     assert!(
-        push.stdout.contains("a line is no record") && push.stdout.contains(&hint),
+        push.stdout.contains("1 record not valid") && push.stdout.contains(&hint),
         "{push}"
     );
     assert!(

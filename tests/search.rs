@@ -168,7 +168,7 @@ fn search_json_has_every_field() {
         .json();
     assert_eq!(
         (&document["version"], &document["command"]),
-        (&json!(1), &json!("search"))
+        (&json!(2), &json!("search"))
     );
     assert_eq!(
         (&document["searched"], &document["unreadable"]),
@@ -700,7 +700,7 @@ fn show_session_as_text_markdown_and_json() {
             &document["command"],
             &document["left_out"]
         ),
-        (&json!(1), &json!("show"), &json!(5))
+        (&json!(2), &json!("show"), &json!(5))
     );
     assert_eq!(document["turns"].as_array().unwrap().len(), 1);
     let turn = &document["turns"][0];

@@ -30,7 +30,7 @@ fn assert_plain(case: &str, error: &(dyn Error + 'static)) {
 /// Returns documents in which one value has another type or is missing, each with its pointer.
 fn variants(good: &Value) -> Vec<(String, Value)> {
     let mut pointers = Vec::new();
-    collect(good, String::new(), &mut pointers);
+    collect(good, "", &mut pointers);
     let values = [
         json!(7),
         json!(-1),
@@ -59,16 +59,16 @@ fn variants(good: &Value) -> Vec<(String, Value)> {
     found
 }
 
-fn collect(value: &Value, pointer: String, found: &mut Vec<String>) {
-    found.push(pointer.clone());
+fn collect(value: &Value, pointer: &str, found: &mut Vec<String>) {
+    found.push(pointer.to_owned());
     match value {
         Value::Object(map) => map
             .iter()
-            .for_each(|(key, value)| collect(value, format!("{pointer}/{key}"), found)),
+            .for_each(|(key, value)| collect(value, &format!("{pointer}/{key}"), found)),
         Value::Array(list) => list
             .iter()
             .enumerate()
-            .for_each(|(at, value)| collect(value, format!("{pointer}/{at}"), found)),
+            .for_each(|(at, value)| collect(value, &format!("{pointer}/{at}"), found)),
         _ => {}
     }
 }

@@ -111,7 +111,7 @@ impl App {
 
     fn load(&self) -> Result<Option<Config>, CliError> {
         let path = self.config_path();
-        Config::load(&path).map_err(|e| CliError::from(e))
+        Ok(Config::load(&path)?)
     }
 
     /// Prints lines of data.

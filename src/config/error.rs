@@ -45,7 +45,7 @@ pub enum ConfigError {
         /// Counted from 1.
         line: usize,
         /// The reason.
-        source: Box<ConfigError>,
+        source: Box<Self>,
     },
     /// There is no such key to get or set.
     #[error("unknown setting `{}` (one of: {})", key.escape_debug(), KEY_NAMES.join(", "))]

@@ -23,9 +23,8 @@ pub fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, InvalidDat
     parsed.map_err(|_: serde_json::Error| {
         // The second, slower run is only for the error: it finds the key.
         let mut json = serde_json::Deserializer::from_slice(json);
-        let error = match serde_path_to_error::deserialize::<_, T>(&mut json) {
-            Err(error) => error,
-            Ok(_) => return InvalidData::new("text follows the JSON value".to_owned()),
+        let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut json) else {
+            return InvalidData::new("text follows the JSON value".to_owned());
         };
         let key = error.path().to_string();
         let error = error.into_inner();

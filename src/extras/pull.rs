@@ -148,7 +148,7 @@ impl Puller<'_> {
         match versions.decide(file) {
             Decision::Unchanged | Decision::Ours => {}
             Decision::Deleted if file.kind.is_deleted_by_client() => {
-                state.forget(directory, file.name)
+                state.forget(directory, file.name);
             }
             Decision::Deleted => state.record(directory, file.name, None, None)?,
             Decision::InSync => {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::ui::sanitize;
 
 /// The version of every document that this program writes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a, Body> {
@@ -106,7 +106,7 @@ mod tests {
         let text = document("push", &Report::default()).expect("a map");
         assert_eq!(
             text,
-            r#"{"version":1,"command":"push","sessions":[],"unchanged":0,"passed_over":[],"beside":[],"dry_run":false,"remote":{"state":"not-contacted"}}"#
+            r#"{"version":2,"command":"push","sessions":[],"unchanged":0,"skipped_files":[],"beside":[],"dry_run":false,"remote":{"state":"not-contacted"}}"#
         );
     }
 

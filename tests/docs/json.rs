@@ -285,7 +285,9 @@ fn documents() -> Vec<(&'static str, Value)> {
         "machine-forget",
         a.ccsync(["machine", "forget", "bb", "--yes", "--json"]),
     );
-    add("errors", b.ccsync(["show", "ffff", "--json"]));
+    // An error is a document on standard error.
+    let refused = b.ccsync(["show", "ffff", "--json"]);
+    documents.push(("errors", serde_json::from_str(&refused.stderr).unwrap()));
     documents
 }
 

@@ -6,10 +6,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::transcript::append_turn;
+use super::transcript::{Script, append_turn};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::client_dir::client_dir_name;
@@ -24,15 +23,6 @@ const MAX_OPEN: Duration = Duration::from_secs(120);
 
 /// Interval between two looks at a file.
 pub(super) const POLL: Duration = Duration::from_millis(20);
-
-/// A question to the stand-in, and its answer.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Script {
-    pub(super) question: String,
-    pub(super) answer: String,
-    /// Stay open until the file [`StageFiles::hold`] is removed.
-    pub(super) stays_open: bool,
-}
 
 /// Files by which the demo directs the stand-in of one machine.
 pub(super) struct StageFiles {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::client::{Script, StageFiles};
+use super::client::StageFiles;
+use super::transcript::Script;
 use crate::cli::error::{CliError, CommandError};
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::client::{POLL, Script};
+use super::client::POLL;
 use super::machine::Machine;
+use super::transcript::Script;
 use crate::cli::app::App;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;

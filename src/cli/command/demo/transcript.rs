@@ -6,9 +6,19 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::client::Script;
+use serde::{Deserialize, Serialize};
+
 use crate::domain::id::SessionId;
 use crate::sys::fs::{self, PathError};
+
+/// A question to the stand-in, and its answer.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Script {
+    pub(super) question: String,
+    pub(super) answer: String,
+    /// Stay open until the file [`StageFiles::hold`] is removed.
+    pub(super) stays_open: bool,
+}
 
 /// Time between two records of a turn.
 const STEP: TimeDelta = TimeDelta::seconds(2);
