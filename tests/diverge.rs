@@ -68,7 +68,7 @@ fn diverge_second_push_becomes_fork() {
     insta::assert_snapshot!(b.ccsync(["push"]).code(5), @r"
     ~/work/app
       11111111  shared  forked
-                11111111-0000-4000-8000-000000000001 keeps what the store has
+                11111111-0000-4000-8000-000000000001 keeps the stored turns
                 $FORK1 has this machine's 4 lines, 1 new turn
     push: 1 session: 1 forked; on the remote as $COMMIT
     --- exit 5

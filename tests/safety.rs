@@ -470,7 +470,10 @@ fn pull_missing_transcript_with_files_is_completed_or_skipped() {
             assert_eq!(fs::read_to_string(here.join("toolu_2.txt")).unwrap(), "y");
             assert_eq!(questions(&b.text(ONE)), ["hello"]);
         } else {
-            assert!(pull.stdout.contains("move it away"), "{pull}");
+            assert!(
+                pull.stdout.contains("move it to another directory"),
+                "{pull}"
+            );
         }
     }
 }

@@ -66,7 +66,7 @@ fn session_not_visible(reader: &Reader) {
     reader.types(&a, "ccsync push").success();
     assert_run_and_page_contain(
         &reader.types(&b, "ccsync pull"),
-        &["not pulled", "no activity for 30 days"],
+        &["not pulled", "not active for 30 days"],
     );
     let all = reader.types(&b, "ccsync list --remote").success();
     assert!(all.stdout.contains(&ONE[..8]), "{all}");
@@ -248,7 +248,7 @@ fn refused(reader: &Reader) {
             .types(&a, "ccsync status")
             .success()
             .stdout
-            .contains("1 commit not on the remote yet")
+            .contains("1 commit queued")
     );
     // A host with a size limit: another remote gets everything.
     refusing(

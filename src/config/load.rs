@@ -10,6 +10,7 @@ use super::file::Config;
 use super::keys::Key;
 use super::names::{FORMAT, TABLE_NAMES};
 use super::values::{MachineIdentity, invalid};
+use crate::domain::parse::first_clause;
 use crate::domain::pattern::ProjectPattern;
 use crate::domain::placeholder::PlaceholderName;
 use crate::sys::fs::read_to_string;
@@ -32,7 +33,7 @@ impl Config {
         let file = DeTable::parse(text).map_err(|e| ConfigError::Syntax {
             path: path.to_owned(),
             line: line_at(e.span().map_or(0, |span| span.start)),
-            message: e.message().to_owned(),
+            message: first_clause(e.message()).to_owned(),
         })?;
         let file = file.into_inner();
         refuse_newer(&file, path)?;

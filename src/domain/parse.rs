@@ -163,7 +163,7 @@ fn in_words<'a>(rule: &'a str, map: &'a str) -> &'a str {
 }
 
 /// Returns a syntax error of TOML without the parser's list of what could follow.
-fn first_clause(text: &str) -> &str {
+pub(crate) fn first_clause(text: &str) -> &str {
     let text = text.lines().next().unwrap_or_default();
     let clause = text.split(", expected").next().unwrap_or_default();
     if clause.is_empty() || clause.starts_with("expected") {
