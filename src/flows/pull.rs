@@ -85,7 +85,7 @@ fn write(
     merged.add(pushed.merged);
     add_merge_notes(&mut report, workspace, merged)?;
     report.remote = pushed.state;
-    forget_lost_leases(workspace, &report, &planned, &found)?;
+    forget_lost_leases(workspace, &report, &planned, found)?;
     match unseen(workspace) {
         Ok(notes) => report.notes = notes,
         // A notes error must not fail a pull that already succeeded.
