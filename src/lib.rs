@@ -1,30 +1,40 @@
-//! `ccsync` keeps Claude Code sessions in a private git repository, so that a
-//! conversation begun on one machine continues on another.
+//! `ccsync` keeps Claude Code sessions in a private git repository, so that a conversation started
+//! on one machine continues on another.
 //!
 //! ```text
 //! push:  session::discover -> rewrite::collapse -> store (segments, commit) -> transport::push
-//! pull:  transport::fetch  -> store (merge)     -> rewrite::expand          -> session::materialise
-//! resume: pull -> lock (acquire) -> the client, beside it push with renewals -> push with the release
+//! pull:  transport::fetch  -> store (merge)     -> rewrite::expand          -> session::journal
 //! ```
 //!
-//! The modules, bottom-up; each may use only those above it in this list
-//! (`tests/layers.rs` checks it):
+//! The folders, bottom-up; each may use only folders above it in this table (`tests/layers.rs`
+//! checks this, and that no files use each other in a circle):
 //!
-//! | module        | what it owns                                                                          |
-//! |---------------|---------------------------------------------------------------------------------------|
-//! | [`domain`]    | vocabulary: ids, local and portable paths, roots, progress. No I/O                      |
-//! | [`sys`]       | the outside world, narrow: clock, environment, files, processes, signals                |
-//! | [`rewrite`]   | local bytes to portable bytes and back. Pure                                          |
-//! | [`config`]    | the configuration file, environment and flags resolved into [`config::Settings`]      |
-//! | [`session`]   | what the client leaves on disk: where sessions lie, how they are found and written    |
-//! | [`store`]     | this machine's clone: segments, manifests, commits, merging. The main user of `git2`  |
-//! | [`transport`] | the only place that runs `git` against a network, and `gh`                            |
-//! | [`lock`]      | leases: what a lock says, when it has expired, what this machine believes to hold       |
-//! | [`project`]   | the user's git repository that a session works in: read, compared. Uses `git2`, too   |
-//! | [`sync`]      | puts the pieces in order: plan, then push or pull, then report. Also what travels      |
-//! |               | beside sessions, history, search, import, and the checks                              |
-//! | `ui`          | everything a person sees: tables, the picker, progress, colours, JSON                 |
-//! | [`cli`]       | arguments in, exit code out; one file per command                                     |
+//! | folder | owns |
+//! |---|---|
+//! | [`domain`] | ids, paths, placeholders, sizes, times, progress. No I/O |
+//! | [`sys`] | clock, environment, files, processes, signals, worker pool |
+//! | [`rewrite`] | local text to portable text and back. Pure |
+//! | [`config`] | configuration file and environment, resolved into settings |
+//! | [`session`] | Claude Code's files: discover, read, write, repair, undo |
+//! | [`store`] | the git repository with all sessions: segments, manifests, commits |
+//! | [`transport`] | `git` and `gh` over a network |
+//! | [`lock`] | lock records, their expiry and changes |
+//! | [`project`] | the user's repositories, read with `git2` |
+//! | [`report`] | what a command did, as data: the JSON documents |
+//! | [`checkouts`] | working trees on this machine, and which session belongs to which |
+//! | [`localize`] | stored lines to local text and back; where a session belongs |
+//! | [`workspace`] | the opened state of one run: store, records, leases, rules |
+//! | [`extras`] | memory, CLAUDE.md, plans, settings: compare, merge, approve |
+//! | [`flows`] | push and pull |
+//! | [`leasing`] | acquire, take over, release and show locks |
+//! | [`history`] | log, restore, milestones, undo |
+//! | [`browse`] | list, show, status, search; read-only |
+//! | [`check`] | verify, repair, doctor |
+//! | [`import`] | sessions from other tools |
+//! | [`machine`] | set-up, names, placeholders and notes of machines |
+//! | [`handoff`] | one session for one run of Claude Code |
+//! | `ui` | tables, picker, progress, colours, JSON |
+//! | [`cli`] | arguments in, exit code out; one file per command |
 
 pub mod browse;
 pub mod check;

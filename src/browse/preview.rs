@@ -31,7 +31,7 @@ const ENDS: [u64; 3] = [256 << 10, 2 << 20, 16 << 20];
 /// fewer turns if they are very far from the end.
 ///
 /// # Errors
-/// [`LookupError::NoSession`]; what cannot be read.
+/// `LookupError::NoSession`; what cannot be read.
 pub fn last_turns(
     ctx: &Context<'_>,
     session: &SessionId,

@@ -215,7 +215,7 @@ impl Repos<'_> {
         (!is_taken && !holds_home).then_some(root)
     }
 
-    /// The working trees among which [`Self::anew`] chooses.
+    /// The working trees among which `Self::anew` chooses.
     pub(crate) fn clones_of(self, manifest: &Manifest) -> Vec<WorkingTree> {
         identity(manifest)
             .map(|identity| self.clones.present(identity))

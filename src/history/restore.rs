@@ -30,8 +30,8 @@ use crate::history::restoring::{
 /// Restores sessions.
 ///
 /// # Errors
-/// For one session: [`LookupError`], [`HistoryError`]. For a milestone:
-/// [`MilestoneError`]; what concerns one session is in the report.
+/// For one session: `LookupError`, `HistoryError`. For a milestone:
+/// `MilestoneError`; what concerns one session is in the report.
 pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreReport, SyncError> {
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     let mut report = RestoreReport {

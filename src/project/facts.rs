@@ -60,7 +60,7 @@ fn open(directory: &Path) -> Option<Repository> {
     Repository::open_ext(directory, RepositoryOpenFlags::empty(), ceilings).ok()
 }
 
-/// Lists the linked working trees of the repository at `top`, at most [`MAX_WORKTREES`].
+/// Lists the linked working trees of the repository at `top`, at most `MAX_WORKTREES`.
 pub fn linked_worktrees(top: &Path) -> Vec<PathBuf> {
     let Some(repo) = open(top) else {
         return Vec::new();

@@ -85,7 +85,7 @@ impl Expander {
     /// of seven bytes may stand for thousands.
     ///
     /// # Errors
-    /// [`Oversized`] if `out` would become longer than [`max_expansion`] allows.
+    /// [`Oversized`] if `out` would become longer than `max_expansion` allows.
     pub fn expand_bounded(
         &self,
         portable: &[u8],

@@ -2,10 +2,10 @@
 //!
 //! Owns the order of the results and the bounds. Takes no lock and changes nothing.
 //!
-//! * [`pattern`]: what is searched for, also as it stands in the store: [`parts`],
-//!   [`written`], [`fragment`], [`sketch`]
-//! * [`targets`]: which sessions, the newest first
-//! * [`scan`]: one session; [`hits`]: one text
+//! * `pattern`: what is searched for, also as it stands in the store: `parts`,
+//!   `written`, `fragment`, `sketch`
+//! * `targets`: which sessions, the newest first
+//! * `scan`: one session; `hits`: one text
 
 use std::collections::BTreeSet;
 

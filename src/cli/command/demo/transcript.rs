@@ -16,7 +16,7 @@ use crate::sys::fs::{self, PathError};
 pub(super) struct Script {
     pub(super) question: String,
     pub(super) answer: String,
-    /// Stay open until the file [`StageFiles::hold`] is removed.
+    /// Stay open until the file `StageFiles::hold` is removed.
     pub(super) stays_open: bool,
 }
 
