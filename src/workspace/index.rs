@@ -2,7 +2,7 @@
 //!
 //! It is only a cache: everything in it can be found out again by comparing bytes. An entry is
 //! valid while the session's files and its state in the store are unchanged. The index knows the
-//! head of the store that it describes, and [follows](Index::follow) it from there, so that only
+//! head of the store that it describes, and follows it from there, so that only
 //! the sessions that changed are looked up in the store.
 
 use std::collections::BTreeMap;
