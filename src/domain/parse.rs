@@ -1,11 +1,10 @@
-//! Parses JSON and TOML, with errors in the user's words: the parsers speak of Rust's types.
+//! Parses JSON, with errors in the user's words: the parser speaks of Rust's types.
 //!
 //! Must not know what the values mean.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-/// Error: a text is not JSON or TOML of the required form.
+/// Error: a text is not JSON of the required form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidData {
@@ -39,29 +38,6 @@ pub fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, InvalidDat
             text.trim_end_matches(&position),
             "an object",
         ))
-    })
-}
-
-/// Parses TOML.
-///
-/// # Errors
-/// [`InvalidData`]
-pub fn from_toml<T: DeserializeOwned>(toml: &str) -> Result<T, InvalidData> {
-    let line = |error: &toml::de::Error| {
-        let start = error.span().map_or(0, |span| span.start);
-        Some(1 + toml[..start].matches('\n').count())
-    };
-    let parser = toml::Deserializer::parse(toml).map_err(|error| InvalidData {
-        message: first_clause(error.message()).to_owned(),
-        line: line(&error),
-    })?;
-    serde_path_to_error::deserialize(parser).map_err(|error| {
-        let key = error.path().to_string();
-        let error = error.into_inner();
-        InvalidData {
-            message: describe(&key, error.message(), "a table"),
-            line: line(&error),
-        }
     })
 }
 
@@ -111,7 +87,7 @@ fn describe(key: &str, text: &str, map: &str) -> String {
             _ => format!("{value} must be {}", in_words(rule, map)),
         }
     } else if text.contains("untagged enum") {
-        format!("{value} has an invalid value")
+        format!("{value} is invalid")
     } else if key.is_empty() {
         text.to_owned()
     } else {
@@ -159,17 +135,6 @@ fn in_words<'a>(rule: &'a str, map: &'a str) -> &'a str {
         "text"
     } else {
         "of another type"
-    }
-}
-
-/// Returns a syntax error of TOML without the parser's list of what could follow.
-pub(crate) fn first_clause(text: &str) -> &str {
-    let text = text.lines().next().unwrap_or_default();
-    let clause = text.split(", expected").next().unwrap_or_default();
-    if clause.is_empty() || clause.starts_with("expected") {
-        "not valid TOML"
-    } else {
-        clause
     }
 }
 
@@ -246,36 +211,6 @@ mod tests {
             ("", "not valid JSON at line 1, column 0"),
         ] {
             assert_eq!(message(json), expected, "{json}");
-        }
-    }
-
-    #[test]
-    fn parse_toml_errors_name_line_key_and_form() {
-        let error = |toml: &str| {
-            let error = from_toml::<Outer>(toml).unwrap_err();
-            (error.line.unwrap(), error.to_string())
-        };
-        for (toml, line, expected) in [
-            (
-                "\nnumber = 'x'",
-                2,
-                "`number` must be a whole number, 0 or more",
-            ),
-            (
-                "number = 1\n[inner.a]\nword = 7",
-                3,
-                "`inner.a.word` must be text",
-            ),
-            ("number = 1\n[inner]\na = 7", 3, "`inner.a` must be a table"),
-            (
-                "number = 1\ncolour = 7",
-                2,
-                "unknown key `colour` (one of: number, list, inner, is, kind)",
-            ),
-            ("number = x", 1, "string values must be quoted"),
-            ("number", 1, "key with no value"),
-        ] {
-            assert_eq!(error(toml), (line, expected.to_owned()), "{toml}");
         }
     }
 }

@@ -19,14 +19,14 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
 
-/// Column of titles, and that of projects: both become narrower on a narrow screen.
+/// Columns of titles and of projects, which shrink on a narrow screen.
 const TITLE: usize = 1;
 const PROJECT: usize = 2;
 
 /// List sessions, the most recent first
 ///
-/// The start of an id that is shown is enough wherever a command takes a session.
-/// `--json` has the whole ids.
+/// Every command accepts the start of an ID that is shown here. `--json` has the full
+/// IDs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
     /// Include sessions only in the store (fetches first)
@@ -52,7 +52,7 @@ enum Format {
     Json,
 }
 
-/// JSON schema, version 1.
+/// JSON document.
 #[derive(Serialize)]
 struct ListDocument<'a> {
     sessions: Vec<Row<'a>>,
@@ -72,7 +72,7 @@ struct Row<'a> {
     here: bool,
     in_store: bool,
     fork_of: Option<&'a SessionId>,
-    /// Why the settings exclude it; null: they do not.
+    /// Reason why the settings exclude it; null if they do not.
     left_out: Option<String>,
 }
 

@@ -19,7 +19,7 @@ use crate::ui::style::{HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
 use crate::ui::{json, prompt, sanitize};
 
-/// Column of names; it becomes narrower on a narrow screen.
+/// Column of names, which shrinks on a narrow screen.
 const NAME: usize = 1;
 
 /// List, rename or remove machines
@@ -67,13 +67,13 @@ enum MachineAction {
     },
 }
 
-/// JSON schema, version 1.
+/// JSON document.
 #[derive(Serialize)]
 struct MachineDocument<'a> {
     machines: Vec<Row<'a>>,
     /// Machines whose file cannot be read, with the reason.
     unreadable: &'a [String],
-    /// Why the remote was not reached; everything is then as of the last fetch.
+    /// Reason why the remote was not reached. The data is then that of the last fetch.
     unreached: Option<&'a str>,
 }
 
@@ -92,14 +92,14 @@ struct Row<'a> {
     this: bool,
 }
 
-/// JSON schema, version 1.
+/// JSON document.
 #[derive(Serialize)]
 struct Renamed<'a> {
     name: &'a str,
     remote_state: &'a RemoteState,
 }
 
-/// JSON schema, version 1.
+/// JSON document.
 #[derive(Serialize)]
 struct ForgottenDocument<'a> {
     forgotten: Row<'a>,
@@ -281,7 +281,7 @@ fn forgotten(done: &Forgotten) -> String {
     )
 }
 
-/// Says if the remote does not have the change yet, and returns the exit code.
+/// Reports a change that is not on the remote yet, and returns the exit code.
 fn remote_exit(remote: &RemoteState, json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
     let RemoteState::Queued { reason, .. } = remote else {
         return Ok(Exit::Done);

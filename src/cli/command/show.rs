@@ -17,9 +17,9 @@ use crate::ui::turns::{self, Head};
 
 /// Show a conversation
 ///
-/// Prints who said what and which tools were used, with the paths of this machine. Reads
-/// the store as of the last fetch, or the file on this machine if that is longer.
-/// Branches that you left by going back are omitted.
+/// Prints the messages and the names of used tools, with the paths of this machine. Reads
+/// the store as of the last fetch, or the file on this machine if it is longer. Branches
+/// that you left by going back are omitted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
     /// Session ID or unique prefix
@@ -45,7 +45,7 @@ enum Format {
     Json,
 }
 
-/// JSON schema, version 1. A list `turns` of [`TurnRow`] follows, one on each line.
+/// JSON document. A list `turns` of [`TurnRow`] follows, one on each line.
 #[derive(Serialize)]
 struct ShowDocument<'a> {
     session: &'a SessionId,
@@ -127,7 +127,7 @@ impl Printing {
     fn head(&self, session: &ShownSession) -> Result<String, CliError> {
         let head = Head {
             name: &session.name,
-            left_out: session.left_out,
+            omitted: session.left_out,
             agents: session.agents,
         };
         Ok(match self.format {

@@ -57,7 +57,7 @@ pub(super) fn change(list: List, args: &PatternArgs, app: &mut App) -> Result<Ex
     Ok(Exit::Done)
 }
 
-/// Returns a list for the output; `none` stands for an empty one.
+/// Returns a list for the output. `none` is the text for an empty one.
 pub(super) fn shown(patterns: &[ProjectPattern], none: &str) -> String {
     match patterns {
         [] => none.to_owned(),

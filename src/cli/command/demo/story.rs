@@ -1,4 +1,4 @@
-//! The story of the demo, with checks that every step did what the text says.
+//! The story of the demo. Checks that every step has the described effect.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -192,7 +192,7 @@ impl<'a> Stage<'a> {
         self.show_output(&output, expected)
     }
 
-    /// Shows a command that runs Claude Code, with what the user asks there.
+    /// Shows a command that runs Claude Code, with the user's question.
     fn converse(
         &mut self,
         name: Name,
@@ -207,7 +207,7 @@ impl<'a> Stage<'a> {
         self.show_output(&output, Exit::Done)
     }
 
-    /// Shows a conversation on the desk, and what the laptop sees while it is open.
+    /// Shows a conversation on the desk, and `status` on the laptop while it is open.
     fn converse_while_laptop_looks(
         &mut self,
         args: &[&str],

@@ -21,8 +21,8 @@ use crate::workspace::error::SyncError;
 pub(super) struct Chosen {
     /// `None`: the configured one, or the repository on this disk.
     pub(super) remote: Option<RemoteUrl>,
-    /// Git must connect without questions: for an address from `gh`, the user does not know the
-    /// password that git would ask for.
+    /// Git must connect without a prompt: if `gh` gave the address, the user does not
+    /// know the password that git would ask for.
     pub(super) without_questions: bool,
     /// The repository, if `gh` knows it.
     pub(super) repository: Option<ChosenRepository>,
@@ -31,7 +31,7 @@ pub(super) struct Chosen {
 /// A repository on GitHub.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ChosenRepository {
-    /// `OWNER/NAME`; unsanitised.
+    /// `OWNER/NAME`, not sanitized.
     pub(super) name: String,
     pub(super) host: String,
     pub(super) visibility: Visibility,

@@ -14,11 +14,11 @@ use crate::ui::sanitize;
 use crate::ui::sanitize::one_line;
 use crate::ui::table::{Cell, Table};
 
-/// JSON schema, version 1.
+/// JSON document.
 #[derive(Serialize)]
 pub(super) struct InitDocument<'a> {
     machine: &'a str,
-    /// The name that was wanted, if another machine has it.
+    /// The requested name, if another machine has it.
     wished_name: Option<&'a str>,
     /// Without passwords and tokens.
     remote: &'a str,
@@ -32,7 +32,7 @@ pub(super) struct InitDocument<'a> {
     carried_over: u64,
     #[serde(rename = "roots")]
     placeholders: Vec<PlaceholderRow<'a>>,
-    /// Those of `roots` that were taken over from other machines now.
+    /// Those of `roots` that were suggested by other machines and are set now.
     learnt: Vec<&'a str>,
     /// Placeholders that only other machines have.
     unmapped: Vec<&'a str>,

@@ -16,7 +16,7 @@ use crate::ui::format::{count, short_id};
 use crate::ui::prompt;
 use crate::ui::report::title;
 
-/// Which locks are to be released.
+/// The locks to release.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wanted<'a> {
     Session(&'a SessionId),
@@ -24,7 +24,7 @@ pub(super) enum Wanted<'a> {
     All,
 }
 
-/// JSON schema, version 1.
+/// JSON document.
 #[derive(Serialize)]
 struct ReleaseDocument<'a> {
     released: Vec<LockRow<'a>>,
@@ -34,7 +34,7 @@ struct ReleaseDocument<'a> {
     not_locked: Vec<&'a SessionId>,
 }
 
-/// JSON schema, version 1.
+/// JSON document.
 #[derive(Serialize)]
 struct CleanupDocument<'a> {
     removed: Vec<LockRow<'a>>,
@@ -92,7 +92,7 @@ fn choose(survey: &Survey, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError
     })
 }
 
-/// Asks about one lock. Each lock needs an answer of its own.
+/// Asks about one lock. Each lock is confirmed separately.
 fn confirm(lock: &LockView, app: &App) -> Result<(), CliError> {
     if !app.is_interactive() {
         return Err(CommandError::ConfirmationNeeded {
@@ -153,7 +153,7 @@ fn lines(released: &[Released]) -> Vec<String> {
     lines
 }
 
-/// Returns what was done to how many locks, and how many were kept.
+/// Returns the numbers of released and kept locks.
 fn summary(done: u64, verb: &str, kept: u64) -> String {
     let mut text = match done {
         0 => format!("nothing {verb}"),

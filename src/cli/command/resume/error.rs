@@ -1,4 +1,4 @@
-//! Why a session is not continued, and what to do about it.
+//! The errors of `ccsync resume`, with their hints.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,12 @@ use crate::ui::picker::PickError;
 use crate::ui::sanitize;
 use crate::workspace::exclusion::ExcludeReason;
 
-/// Why a session without a lock is not exclusive.
+/// Warning about a session without a lock.
 pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may continue the session too; \
      then both versions are kept, yours as a fork";
 
-/// An error before Claude Code runs. Texts from elsewhere are sanitised when it is shown.
+/// An error before Claude Code runs. Texts from other machines are sanitized when the
+/// error is shown.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum ResumeError {
     #[error("do not pass `{0}`: ccsync chooses the session")]
@@ -98,7 +99,7 @@ impl UserError for ResumeError {
     }
 }
 
-/// Returns the commands that bring the project to this machine.
+/// Returns the commands that get the project to this machine.
 fn ways_out(session: &SessionId, missing: &MissingProject) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(root) = &missing.unmapped {

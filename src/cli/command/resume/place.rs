@@ -41,7 +41,7 @@ pub(super) fn directory(
     }
 }
 
-/// Asks how the project gets to this machine, and does it.
+/// Asks how to get the project to this machine, and does it.
 fn fix(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<(), CliError> {
     let refusal = || {
         CliError::from(ResumeError::ProjectMissing {
@@ -73,7 +73,7 @@ enum Choice<'a> {
     Stop,
 }
 
-/// Returns the ways to get the project, with their texts.
+/// Returns the ways to get the project, with their labels.
 fn choices(missing: &MissingProject) -> Vec<(String, Choice<'_>)> {
     let clone = missing.clone.as_ref().map(|proposed| {
         let from = sanitize::one_line(&proposed.remote.to_string()).into_owned();
