@@ -5,23 +5,23 @@ use std::fmt;
 use crate::domain::error::UserError;
 use crate::domain::id::SessionId;
 
-/// Why no session or machine is meant.
+/// Error: a name selects no session or machine, or more than one.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
-    /// No session has this id.
+    /// No session has this id or prefix.
     #[error("no session {session}{scope}")]
     NoSession {
         /// What was asked for.
         session: SessionId,
-        /// Where.
+        /// Where the session was looked for.
         scope: LookupScope,
     },
-    /// More than one session id begins with what was asked for.
+    /// More than one session has this prefix.
     #[error("more than one session begins with {prefix}: {}", shown(candidates))]
     AmbiguousSession {
         /// What was asked for.
         prefix: SessionId,
-        /// Those that begin with it.
+        /// Sessions with this prefix.
         candidates: Vec<SessionId>,
     },
     /// No machine has this name or id.
@@ -30,12 +30,12 @@ pub enum LookupError {
         /// What was asked for.
         name: String,
     },
-    /// More than one machine has this name, or an id that begins with it.
+    /// More than one machine has this name or id prefix.
     #[error("{count} machines in the store are named `{name}`")]
     AmbiguousMachine {
         /// What was asked for.
         name: String,
-        /// How many there are.
+        /// Number of such machines.
         count: usize,
     },
 }
@@ -62,7 +62,7 @@ impl fmt::Display for LookupScope {
 }
 
 impl LookupScope {
-    /// The error for a session that is not there.
+    /// Returns the error for a session that is not found here.
     pub(crate) fn no_session(self, session: &SessionId) -> LookupError {
         LookupError::NoSession {
             session: session.clone(),
@@ -71,7 +71,7 @@ impl LookupScope {
     }
 }
 
-/// Most candidates that a message names.
+/// Maximum number of candidates that a message names.
 const MAX_SHOWN: usize = 4;
 
 fn shown(candidates: &[SessionId]) -> String {
@@ -104,10 +104,11 @@ impl UserError for LookupError {
     }
 }
 
-/// Returns the one of `all` that `name` means, if any.
+/// Finds the session with this id or unique prefix among `all`.
 ///
 /// # Errors
-/// [`LookupError::AmbiguousSession`] if several begin with it and none is it.
+/// [`LookupError::AmbiguousSession`] if several have the prefix and none has exactly this
+/// id.
 pub(crate) fn find_session<'a>(
     name: &SessionId,
     all: impl IntoIterator<Item = &'a SessionId>,
@@ -127,7 +128,7 @@ pub(crate) fn find_session<'a>(
     }
 }
 
-/// Returns the one of the stored sessions `all` that `name` means.
+/// Finds the stored session with this id or unique prefix among `all`.
 ///
 /// # Errors
 /// [`LookupError`] if there is none, or more than one.
@@ -138,7 +139,7 @@ pub(crate) fn find_stored_session<'a>(
     find_session(name, all)?.ok_or_else(|| LookupScope::Store.no_session(name))
 }
 
-/// Returns the error for a machine name that `count` machines have, which is not one.
+/// Returns the error for a machine name that `count` machines have; `count` is not 1.
 pub(crate) fn machine_error(name: &str, count: usize) -> LookupError {
     let name = name.to_owned();
     if count == 0 {
