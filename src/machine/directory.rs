@@ -1,7 +1,7 @@
 //! Lists, renames and forgets the machines of a store.
 //!
-//! Each machine writes its own file; another one can only remove it. The sessions
-//! stay: they carry their placeholders.
+//! Each machine writes its own file; another one can only remove it. The sessions of a
+//! forgotten machine stay, because they carry their placeholders.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ use crate::workspace::lookup::find_machine;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::present_machine_names;
 
-/// A machine.
+/// A machine, as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineRow {
     /// Its id.
@@ -42,7 +42,7 @@ pub struct MachineRow {
     pub ccsync: String,
     /// Time of its last push.
     pub last_push: Option<DateTime<Utc>>,
-    /// Number of sessions that it wrote last.
+    /// Number of sessions whose last line it wrote.
     pub sessions: u64,
     /// Sessions that it has locked.
     pub locks: Vec<SessionId>,
@@ -96,7 +96,7 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
 /// Renames this machine. `machine`, if given, must be this one.
 ///
 /// # Errors
-/// [`MachineError`], and if `name` cannot be one.
+/// [`MachineError`], and if `name` is invalid.
 pub fn rename_machine(
     ctx: &Context<'_>,
     machine: Option<&str>,
@@ -122,11 +122,10 @@ pub fn rename_machine(
     change_here(ctx, |config| config.set(Key::Name, name))
 }
 
-/// Finds the machine by name or id prefix, with its locks.
+/// Finds a machine by name or id prefix, with its locks.
 ///
 /// # Errors
-/// [`MachineError::ThisMachine`], that there is no such machine, and if the remote cannot
-/// be reached.
+/// [`MachineError::ThisMachine`]; an unknown machine; an unreachable remote.
 pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     RemoteSync::new(&mut workspace).fetch(FetchMode::SessionsAndLocks)?;
@@ -146,8 +145,9 @@ pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, 
     })
 }
 
-/// Forgets a machine that [`machine_to_forget`] has found, and releases its locks. If it
-/// is still in use, its next push registers it again.
+/// Forgets a machine that [`machine_to_forget`] found, and releases its locks.
+///
+/// If the machine is still in use, its next push registers it again.
 ///
 /// # Errors
 /// [`MachineError::Busy`] if it holds a lock that has not expired, unless `force`; then

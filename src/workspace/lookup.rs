@@ -9,18 +9,18 @@ use crate::domain::error::UserError;
 use crate::domain::id::{MachineId, SessionId};
 use crate::workspace::read_only::{MachineNames, name_of_label};
 
-/// Why no session or machine is meant.
+/// Error: a name selects no session or machine, or more than one.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
-    /// No session has this id.
+    /// No session has this id or prefix.
     #[error("no session {session}{scope}")]
     NoSession {
         /// What was asked for.
         session: SessionId,
-        /// Where.
+        /// Where the session was looked for.
         scope: LookupScope,
     },
-    /// More than one session id begins with what was asked for.
+    /// More than one session has this prefix.
     #[error("more than one session begins with {prefix}: {}", shown(candidates))]
     AmbiguousSession {
         /// What was asked for.
@@ -66,7 +66,7 @@ impl fmt::Display for LookupScope {
 }
 
 impl LookupScope {
-    /// The error for a session that is not there.
+    /// Returns the error for a session that is not found here.
     pub(crate) fn no_session(self, session: &SessionId) -> LookupError {
         LookupError::NoSession {
             session: session.clone(),
@@ -111,10 +111,11 @@ impl UserError for LookupError {
     }
 }
 
-/// Returns the one of `all` that `name` means, if any.
+/// Finds the session with this id or unique prefix among `all`.
 ///
 /// # Errors
-/// [`LookupError::AmbiguousSession`] if several begin with it and none is it.
+/// [`LookupError::AmbiguousSession`] if several have the prefix and none has exactly this
+/// id.
 pub(crate) fn find_session<'a>(
     name: &SessionId,
     all: impl IntoIterator<Item = &'a SessionId>,
@@ -136,7 +137,7 @@ pub(crate) fn find_session<'a>(
     }
 }
 
-/// Returns the one of the stored sessions `all` that `name` means.
+/// Finds the stored session with this id or unique prefix among `all`.
 ///
 /// # Errors
 /// [`LookupError`] if there is none, or more than one.
