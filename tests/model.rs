@@ -21,7 +21,7 @@ use ccsync::flows::push::push;
 use ccsync::history::undo::undo;
 use ccsync::machine::set_up::{SetUp, set_up};
 use ccsync::report::transfer::{Outcome, RemoteState, Report};
-use ccsync::report::verification::{RemoteStanding, SessionCheck};
+use ccsync::report::verification::{RemoteStatus, SessionCheck};
 use ccsync::sys::clock::SystemClock;
 use ccsync::sys::env::{Dirs, Env};
 use ccsync::workspace::context::Context;
@@ -307,7 +307,7 @@ impl Machine {
             .objects
             .as_ref()
             .is_some_and(|objects| objects.damaged.is_empty());
-        let up_to_date = matches!(found.remote, RemoteStanding::UpToDate { .. });
+        let up_to_date = matches!(found.remote, RemoteStatus::UpToDate { .. });
         let agree = found.sessions.iter().all(SessionCheck::agrees);
         assert!(
             whole && up_to_date && agree && found.remote_damage.is_none(),

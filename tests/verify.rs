@@ -117,7 +117,7 @@ fn verify_agreement_reports_counts_and_changes_nothing() {
                 "{found}"
             );
             assert_eq!(found["here"]["bytes"], bytes);
-            assert_eq!(found["store"], found["remote_holds"]);
+            assert_eq!(found["store"], found["remote_total"]);
             assert_eq!(found["store"]["lines"], 12);
             assert_eq!(found["objects"].is_null(), args != ["--full"]);
         }

@@ -55,7 +55,7 @@ pub(crate) fn import_claude_session_sync(
     import_extras(workspace, &texts, &mut report.report)?;
 
     report.found = (plan.jobs.len() + plan.skipped.len()) as u64;
-    report.proposals = propose_placeholders(workspace, &machines)?;
+    report.suggested_placeholders = propose_placeholders(workspace, &machines)?;
     report.machines = list_machines(&machines, &plan.jobs);
     add_outcomes(&mut report.report, plan.jobs);
     for skipped in plan.skipped {
@@ -81,7 +81,7 @@ fn import_extras(
     let is_stored = |outcome: &ExtraOutcome| {
         matches!(
             outcome,
-            ExtraOutcome::Sent | ExtraOutcome::Merged | ExtraOutcome::BothKept
+            ExtraOutcome::Pushed | ExtraOutcome::Merged | ExtraOutcome::Conflict
         )
     };
     let files = files.filter(|file| is_stored(&file.outcome)).count();

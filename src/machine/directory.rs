@@ -60,7 +60,7 @@ pub struct Machines {
     /// Errors of unreadable machine files, not sanitized.
     pub unreadable: Vec<String>,
     /// Reason why the remote was not reached; then the list is as of the last contact.
-    pub unreached: Option<String>,
+    pub remote_error: Option<String>,
 }
 
 /// A machine that can be forgotten.
@@ -91,7 +91,7 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     Ok(Machines {
         machines,
         unreadable: bad.iter().map(|e| error_chain(e)).collect(),
-        unreached: fetched.unreached,
+        remote_error: fetched.remote_error,
     })
 }
 

@@ -131,7 +131,7 @@ fn lock_hostile_branch_is_named_and_removable() {
     put(&remote, "deep/er", &[("lock.json", blob("{}"), FILE)], 0);
     put(&remote, ONE, &[("lock.json", blob(&good(ONE)), FILE)], 0);
     let survey = a.survey();
-    assert_eq!(survey.strangers, ["deep/er", "not.a.session"]);
+    assert_eq!(survey.unknown_refs, ["deep/er", "not.a.session"]);
     for (session, _, _, wrong) in &cases {
         let view = survey
             .locks

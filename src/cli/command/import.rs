@@ -11,7 +11,7 @@ use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::shell::shell_word;
 use crate::import::source::{ImportSource, usual_source};
-use crate::report::import::{ForeignLock, ImportReport, Layout, PlaceholderProposal};
+use crate::report::import::{ForeignLock, ImportReport, Layout, SuggestedPlaceholder};
 use crate::report::transfer::SkippedFile;
 use crate::ui::format::{count, short_id};
 use crate::ui::output::Screen;
@@ -38,7 +38,7 @@ pub(crate) struct ImportArgs {
 }
 
 /// JSON schema, version 1: the fields of [`ImportReport`], and the command
-/// for each of its proposals.
+/// for each of its suggested_placeholders.
 #[derive(Serialize)]
 struct ImportDocument<'a> {
     #[serde(flatten)]
@@ -53,7 +53,7 @@ pub(in crate::cli) fn run(args: &ImportArgs, app: &mut App) -> Result<Exit, CliE
     let source = source(args, app)?;
     let report = crate::import::run::import(&app.context()?, &source, args.dry_run)?;
     if args.json.json {
-        let commands = report.proposals.iter().map(command).collect();
+        let commands = report.suggested_placeholders.iter().map(command).collect();
         app.print_json(
             "import",
             &ImportDocument {
@@ -139,7 +139,7 @@ fn lock(lock: &ForeignLock) -> String {
 }
 
 fn hints(report: &ImportReport, app: &mut App) {
-    for proposal in &report.proposals {
+    for proposal in &report.suggested_placeholders {
         let whose = match &proposal.machine {
             Some(machine) => format!("{} has", one_line(machine)),
             None => "this machine has".to_owned(),
@@ -156,7 +156,7 @@ fn hints(report: &ImportReport, app: &mut App) {
 }
 
 /// Returns the command that gives the placeholder its directory.
-fn command(proposal: &PlaceholderProposal) -> String {
+fn command(proposal: &SuggestedPlaceholder) -> String {
     let name = one_line(&proposal.placeholder);
     let word = |text: &str| shell_word(Path::new(&*one_line(text)));
     match (&proposal.machine, &proposal.path) {

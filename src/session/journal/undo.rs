@@ -23,7 +23,7 @@ use crate::sys::fs::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Undone {
     /// The time at which the undone pull began.
-    pub pulled_at: DateTime<Utc>,
+    pub command_time: DateTime<Utc>,
     /// Files that are again as they were before.
     pub restored: Vec<PathBuf>,
     /// Removed files, which did not exist before.
@@ -94,7 +94,7 @@ pub fn undo(
             continued: continued_transcripts(&entries.list),
         };
         let (mut undone, is_blocked) = undo.all(entries)?;
-        undone.pulled_at = journal.time;
+        undone.command_time = journal.time;
         if !was_undone || undone.changed_files().next().is_some() {
             return Ok(Some(undone));
         }
@@ -325,7 +325,7 @@ mod tests {
         fn undo(&self) -> Option<Undone> {
             let undone = undo(&self.home.path().join("undo"), &|_| None).unwrap();
             undone.map(|undone| Undone {
-                pulled_at: DateTime::default(),
+                command_time: DateTime::default(),
                 ..undone
             })
         }

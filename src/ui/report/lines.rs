@@ -5,7 +5,7 @@ use crate::ui::extras;
 use crate::ui::output::Screen;
 use crate::ui::report::fit::{self, fitting};
 use crate::ui::report::sessions::needs_attention;
-use crate::ui::report::summary::{listed, queue_reason, summary};
+use crate::ui::report::summary::{not_pulled, queue_reason, summary};
 use crate::ui::sanitize;
 use crate::ui::style::{ATTENTION, paint};
 
@@ -23,7 +23,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
     let mut after = Vec::new();
     if !quiet {
         after.extend(fit::at_most(
-            listed(report),
+            not_pulled(report),
             screen.height / 4,
             "reasons why sessions are not pulled",
         ));
