@@ -410,12 +410,12 @@ impl Verifying<'_> {
                 Ok(segments) => damage.extend(segments.into_iter().map(|segment| Damage {
                     file: name.name().cloned(),
                     segment: Some(segment),
-                    what: "it is not what its manifest says".to_owned(),
+                    message: "its content differs from its manifest".to_owned(),
                 })),
                 Err(e) => damage.push(Damage {
                     file: name.name().cloned(),
                     segment: None,
-                    what: error_chain(&e),
+                    message: error_chain(&e),
                 }),
             }
         }

@@ -71,7 +71,7 @@ impl ExtrasOwner {
     }
 
     fn kind(&self, name: &RelativeName) -> Option<ExtraKind> {
-        // Hidden files are never not_pulled, so they must not be written either.
+        // Hidden files are never listed, so they must not be written either.
         if name.as_str().split('/').any(|part| part.starts_with('.')) {
             None
         } else if self.bundle.is_user() {
@@ -103,8 +103,8 @@ impl ExtrasOwner {
 
     /// Returns true if no file has changed since the last scan.
     pub(crate) fn is_unchanged(&self, state: &ExtrasState) -> bool {
-        let mut not_pulled = self.listing.files.keys();
-        not_pulled.all(|name| state.file(&self.name, name).is_some())
+        let mut listed = self.listing.files.keys();
+        listed.all(|name| state.file(&self.name, name).is_some())
             && state.files(&self.name).all(|(name, file)| {
                 self.listing.stamp(name) == file.stamp
                     && self.listing.executable.contains(name) == file.executable

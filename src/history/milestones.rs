@@ -63,7 +63,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     sync.fetch_before_push()?;
     let FetchResult {
         mut merged,
-        remote_error,
+        unreached: remote_error,
     } = sync.fetch_if_reached(FetchMode::Sessions)?;
     if workspace.store.milestones()?.is_taken(name)? {
         return Err(MilestoneError::Exists { name: name.clone() }.into());

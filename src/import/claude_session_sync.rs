@@ -64,7 +64,7 @@ pub(crate) fn import_claude_session_sync(
     }
     report.locks = metadata.locks;
     report.edits = metadata.edits.into_values().collect();
-    (report.left, report.report.skipped_files) = source.into_lists();
+    (report.not_imported, report.report.skipped_files) = source.into_lists();
     Ok(report)
 }
 
@@ -94,7 +94,7 @@ fn add_outcomes(report: &mut Report, jobs: Vec<ImportJob>) {
     for job in jobs {
         match job.outcome {
             Some(mut session) => {
-                session.notes.extend(job.notes);
+                session.warnings.extend(job.notes);
                 report.sessions.push(session);
             }
             None => report.unchanged += 1,

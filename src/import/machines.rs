@@ -65,10 +65,10 @@ pub(crate) fn propose_placeholders(
     }
     let suggested_placeholders = paths.into_iter();
     Ok(suggested_placeholders
-        .map(|((machine, placeholder), path)| SuggestedPlaceholder {
+        .map(|((machine, placeholder), directory)| SuggestedPlaceholder {
             placeholder,
             machine,
-            path,
+            directory,
         })
         .collect())
 }

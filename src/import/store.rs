@@ -29,7 +29,7 @@ pub(crate) fn empty_report(source: &str, layout: Layout) -> ImportReport {
         suggested_placeholders: Vec::new(),
         locks: Vec::new(),
         edits: Vec::new(),
-        left: Vec::new(),
+        not_imported: Vec::new(),
     }
 }
 

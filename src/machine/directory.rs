@@ -91,7 +91,7 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     Ok(Machines {
         machines,
         unreadable: bad.iter().map(|e| error_chain(e)).collect(),
-        remote_error: fetched.remote_error,
+        remote_error: fetched.unreached,
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::id::SessionId;
-use crate::report::transfer::Report;
+use crate::report::transfer::{Report, SkippedFile};
 
 /// Layout of the source of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -43,6 +43,8 @@ pub struct ImportReport {
     pub locks: Vec<ForeignLock>,
     /// Last edits of sessions, which this store has no place for.
     pub edits: Vec<ForeignEdit>,
+    /// Files that have no place in this store, with the reason.
+    pub not_imported: Vec<SkippedFile>,
 }
 
 /// A machine of the source. All text is unsanitised.

@@ -62,7 +62,7 @@ pub struct SessionReport {
     pub last_activity: Option<String>,
     /// Things a person should know though the session travelled: a piece stored verbatim,
     /// a conflict kept in history.
-    pub notes: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// A note that somebody left on a machine. All text in it is untrusted.
@@ -101,7 +101,7 @@ impl SessionReport {
             turns: None,
             machines: Vec::new(),
             last_activity: None,
-            notes: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 

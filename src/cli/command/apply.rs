@@ -252,7 +252,7 @@ mod tests {
     fn apply_summary_counts_every_decision() {
         let decided = AppliedChanges {
             applied: vec!["a".to_owned()],
-            kept: vec!["b".to_owned(), "c".to_owned()],
+            rejected: vec!["b".to_owned(), "c".to_owned()],
             skipped: vec![("d".to_owned(), "it changed".to_owned())],
         };
         let text = summary(1, &decided).join("\n");

@@ -83,7 +83,7 @@ fn lines(report: &ImportReport, screen: Screen, quiet: bool) -> Vec<String> {
     let mut lines = Vec::new();
     if !quiet {
         lines.push(heading(report));
-        lines.extend(report.left.iter().map(left));
+        lines.extend(report.not_imported.iter().map(not_imported));
     }
     lines.extend(report.locks.iter().map(lock));
     let rest = Screen {
@@ -98,7 +98,7 @@ fn heading(report: &ImportReport) -> String {
     let kind = match report.layout {
         Layout::Shared => "a store of claude-session-sync",
         Layout::PerMachine => "a store of claude-session-sync with a copy for each machine",
-        Layout::Client => "a copy of the directory of Claude Code",
+        Layout::ClaudeDir => "a copy of the directory of Claude Code",
     };
     let whose = match report.machines.len() {
         0 => String::new(),
@@ -111,7 +111,7 @@ fn heading(report: &ImportReport) -> String {
     )
 }
 
-fn left(file: &SkippedFile) -> String {
+fn not_imported(file: &SkippedFile) -> String {
     format!(
         "not imported: {}: {}",
         one_line(&file.path),
@@ -159,7 +159,7 @@ fn hints(report: &ImportReport, app: &mut App) {
 fn command(proposal: &SuggestedPlaceholder) -> String {
     let name = one_line(&proposal.placeholder);
     let word = |text: &str| shell_word(Path::new(&*one_line(text)));
-    match (&proposal.machine, &proposal.path) {
+    match (&proposal.machine, &proposal.directory) {
         (Some(machine), Some(path)) => format!(
             "ccsync config set-path {name} {} {}",
             word(machine),

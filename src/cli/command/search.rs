@@ -195,7 +195,7 @@ impl Session {
         let SessionHits {
             name,
             hits,
-            more,
+            more: more_hits,
             truncated,
         } = found;
         Self {
@@ -206,7 +206,7 @@ impl Session {
             last_activity: name.last_activity.map(json::time),
             fork_of: name.fork_of,
             hits: hits.into_iter().map(HitRow::of).collect(),
-            more,
+            more_hits,
             truncated,
         }
     }
@@ -222,7 +222,7 @@ impl HitRow {
             Speaker::Output => ("output", None),
         };
         let matches = hit
-            .matches
+            .marks
             .into_iter()
             .map(|mark| (mark.start, mark.end))
             .collect();

@@ -9,7 +9,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::session::journal::{KeptFile, Undone};
+use crate::session::journal::{SkippedUndo, Undone};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count};
 use crate::ui::json;
@@ -32,7 +32,7 @@ struct UndoDocument {
     command_time: Option<String>,
     restored: Vec<PathBuf>,
     removed: Vec<PathBuf>,
-    skipped: Vec<SkippedFile>,
+    skipped: Vec<SkippedUndo>,
 }
 
 pub(in crate::cli) fn run(args: &UndoArgs, app: &mut App) -> Result<Exit, CliError> {
@@ -118,7 +118,7 @@ mod tests {
         let report = Undone {
             restored: vec!["/h/a.jsonl".into()],
             removed: vec!["/h/n.jsonl".into(), "/h/o.jsonl".into()],
-            kept: vec![KeptFile {
+            skipped: vec![SkippedUndo {
                 path: "/h/b.jsonl".into(),
                 reason: "it has grown since".to_owned(),
             }],
@@ -133,7 +133,7 @@ mod tests {
         ");
         let only_new = Undone {
             restored: Vec::new(),
-            kept: Vec::new(),
+            skipped: Vec::new(),
             ..report
         };
         let lines_of = lines(Some(&only_new), command_time);

@@ -29,12 +29,12 @@ pub struct Undone {
     /// Removed files, which did not exist before.
     pub removed: Vec<PathBuf>,
     /// Files that were not undone.
-    pub kept: Vec<KeptFile>,
+    pub skipped: Vec<SkippedUndo>,
 }
 
 /// A file that an undo did not change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeptFile {
+pub struct SkippedUndo {
     /// The file.
     pub path: PathBuf,
     /// The reason, unsanitised.
@@ -131,7 +131,7 @@ impl Undo<'_> {
                     reason
                 }
             };
-            undone.kept.push(self.kept_file(&entry, reason));
+            undone.skipped.push(self.skipped(&entry, reason));
             left.push(entry);
         }
         left.reverse();
@@ -149,11 +149,11 @@ impl Undo<'_> {
         Ok(removed.map_err(|source| PathError::new("remove", self.directory, source))?)
     }
 
-    fn kept_file(&self, entry: &Entry, mut reason: String) -> KeptFile {
+    fn skipped(&self, entry: &Entry, mut reason: String) -> SkippedUndo {
         if let Some(kept) = self.kept_path(entry) {
             reason += &format!("; the former file is kept in `{}`", kept.display());
         }
-        KeptFile {
+        SkippedUndo {
             path: entry.path.clone(),
             reason,
         }
@@ -373,7 +373,7 @@ mod tests {
         let root = pull.home.path().join("undo");
         for _ in 0..2 {
             let undone = undo(&root, &|_| Some(7)).unwrap().unwrap();
-            let reason = &undone.kept[0].reason;
+            let reason = &undone.skipped[0].reason;
             let expected = "running here (process 7); the former file is kept in `";
             assert!(reason.starts_with(expected), "{reason}");
             assert_eq!(read(&pull.path).unwrap(), b"new");

@@ -17,7 +17,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
             Outcome::NotPulled { .. } | Outcome::Excluded { .. }
         )
     };
-    let by_reason = |s: &SessionReport| is_listed(s) && s.notes.is_empty();
+    let by_reason = |s: &SessionReport| is_listed(s) && s.warnings.is_empty();
     let shown = |s: &&SessionReport| !by_reason(s) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
     let mut after = Vec::new();
@@ -110,7 +110,7 @@ mod tests {
                 bytes: 1200,
             },
         );
-        noted.notes.push("one line is stored verbatim".to_owned());
+        noted.warnings.push("one line is stored verbatim".to_owned());
         Report {
             sessions: vec![
                 session(

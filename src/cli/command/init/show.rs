@@ -34,8 +34,6 @@ pub(super) struct InitDocument<'a> {
     /// Placeholders of other machines that were added now.
     adopted: Vec<&'a str>,
     /// Placeholders that only other machines have.
-    missing_placeholders: Vec<&'a str>,
-    /// The same, with details.
     missing: Vec<Missing<'a>>,
     remote_state: &'a RemoteState,
 }
@@ -91,11 +89,6 @@ pub(super) fn document<'a>(
             .collect(),
         adopted: report
             .adopted
-            .iter()
-            .map(|placeholder| placeholder.name.as_str())
-            .collect(),
-        missing_placeholders: report
-            .missing_placeholders
             .iter()
             .map(|placeholder| placeholder.name.as_str())
             .collect(),

@@ -213,7 +213,7 @@ mod tests {
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&released)).unwrap());
         let done = Cleanup {
             removed: vec![next(), next()],
-            kept: vec![next()],
+            not_removed: vec![next()],
         };
         insta::assert_snapshot!(cleanup_lines(&done).join("\n"));
         assert_eq!(lines(&[]), ["lock release: nothing released"]);

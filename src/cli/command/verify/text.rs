@@ -158,8 +158,8 @@ fn described(damage: &Damage) -> String {
         .as_ref()
         .map_or_else(|| "transcript".to_owned(), ToString::to_string);
     match damage.segment {
-        Some(segment) => format!("{file}, segment {segment}: {}", damage.what),
-        None => format!("{file}: {}", damage.what),
+        Some(segment) => format!("{file}, segment {segment}: {}", damage.message),
+        None => format!("{file}: {}", damage.message),
     }
 }
 
@@ -324,7 +324,7 @@ mod tests {
         let damage = vec![Damage {
             file: None,
             segment: Some(3),
-            what,
+            message: what,
         }];
         let commit: CommitId = "0123456789".repeat(4).parse().unwrap();
         Verification {
