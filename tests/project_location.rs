@@ -1183,7 +1183,7 @@ fn exclude_and_include_match_local_clone_path() {
         }
         let rows = b.ccsync(["list", "--remote", "--json"]).success().json();
         assert_eq!(
-            rows["sessions"][0]["left_out"].is_null(),
+            rows["sessions"][0]["excluded"].is_null(),
             comes,
             "{args:?} {rows}"
         );

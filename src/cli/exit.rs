@@ -101,7 +101,11 @@ impl Exit {
         let is_incomplete = any(|o| matches!(o, Outcome::Skipped { .. }))
             || !report.skipped_files.is_empty()
             || report.any_extra(|o| matches!(o, ExtraOutcome::Skipped { .. }));
-        let skipped = if is_incomplete { Self::Skipped } else { Self::Done };
+        let skipped = if is_incomplete {
+            Self::Skipped
+        } else {
+            Self::Done
+        };
         let has_conflict = report.any_extra(|o| matches!(o, ExtraOutcome::Conflict));
         let forked = if has_conflict || any(|o| matches!(o, Outcome::Forked { .. })) {
             Self::Diverged

@@ -166,7 +166,10 @@ impl<'o> OwnerReport<'o> {
     pub(crate) fn new(owner: &'o ExtrasOwner) -> Self {
         let left = owner.listing.skipped.iter().map(|(path, reason)| {
             let reason = reason.clone();
-            ExtraReport::new(path.display().to_string(), ExtraOutcome::Excluded { reason })
+            ExtraReport::new(
+                path.display().to_string(),
+                ExtraOutcome::Excluded { reason },
+            )
         });
         Self {
             owner,

@@ -220,7 +220,7 @@ impl ExtraReport {
     /// What is said last of a file holds; that two versions met in it is still so when it
     /// has travelled on.
     fn follow(&mut self, former: &Self) {
-        use ExtraOutcome::{Conflict, Pulled, Merged, Pushed};
+        use ExtraOutcome::{Conflict, Merged, Pulled, Pushed};
         if let (Conflict, Pushed | Pulled | Merged) | (Merged, Pushed | Pulled) =
             (&former.outcome, &self.outcome)
         {
@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn report_keeps_latest_outcome_and_merge_status() {
-        use ExtraOutcome::{Conflict, Pulled, Merged, Pushed};
+        use ExtraOutcome::{Conflict, Merged, Pulled, Pushed};
         let skipped = || ExtraOutcome::Skipped {
             reason: "no room".to_owned(),
         };

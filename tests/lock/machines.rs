@@ -468,7 +468,7 @@ fn lock_show_and_release_commands() {
         .success()
         .json();
     assert_eq!(
-        (&shown["locks"][0]["standing"], &shown["locks"][0]["host"]),
+        (&shown["locks"][0]["status"], &shown["locks"][0]["host"]),
         (&"held".into(), &"a".into())
     );
     // The process that holds it, this test, is alive: from whichever machine, it takes
@@ -491,7 +491,7 @@ fn lock_show_and_release_commands() {
     assert_eq!(
         (
             kept["removed"].as_array().unwrap().len(),
-            kept["kept"].as_array().unwrap().len()
+            kept["not_removed"].as_array().unwrap().len()
         ),
         (0, 1)
     );

@@ -82,8 +82,7 @@ fn visibility(url: &RemoteUrl) -> Option<Check> {
     };
     // Not `gh repo edit`: newer versions refuse it without an option that older ones
     // (2.23) do not have.
-    let fix =
-        format!("gh api --hostname {host} --method PATCH repos/{name} -f visibility=private");
+    let fix = format!("gh api --hostname {host} --method PATCH repos/{name} -f visibility=private");
     Some(match visibility {
         Visibility::Private => Check::ok(VISIBILITY, "the repository is private"),
         Visibility::Internal => Check::warning(
@@ -142,7 +141,11 @@ fn unreached(url: &RemoteUrl, error: &RemoteError) -> Check {
             ask,
         ),
         RemoteError::Unreachable { .. } if matches!(url.kind(), RemoteKind::Local(path) if !path.exists()) => {
-            Check::error(REMOTE, message, "if it has moved: ccsync init --remote PATH")
+            Check::error(
+                REMOTE,
+                message,
+                "if it has moved: ccsync init --remote PATH",
+            )
         }
         _ => Check::error(REMOTE, message, ask),
     }

@@ -155,7 +155,11 @@ fn clock(context: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError
         None => Check::ok(CLOCK, "no other machine to compare with"),
         Some((time, whose)) if time - now > ALLOWED_SKEW => {
             let message = format!("{whose} lies {} in the future", amount(time - now));
-            Check::warning(CLOCK, message, "compare the clocks of both machines: date -u")
+            Check::warning(
+                CLOCK,
+                message,
+                "compare the clocks of both machines: date -u",
+            )
         }
         Some(_) => Check::ok(CLOCK, "nothing of other machines lies in the future"),
     })

@@ -110,7 +110,9 @@ mod tests {
                 bytes: 1200,
             },
         );
-        noted.warnings.push("one line is stored verbatim".to_owned());
+        noted
+            .warnings
+            .push("one line is stored verbatim".to_owned());
         Report {
             sessions: vec![
                 session(

@@ -76,7 +76,11 @@ pub(super) fn run(
                 .hint("if its holder has stopped working: `ccsync lock release SESSION --force`");
         }
     }
-    Ok(if is_incomplete { Exit::Locked } else { Exit::Done })
+    Ok(if is_incomplete {
+        Exit::Locked
+    } else {
+        Exit::Done
+    })
 }
 
 fn choose(survey: &Survey, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError> {
@@ -138,7 +142,9 @@ fn document(released: &[Released]) -> ReleaseDocument<'_> {
 
 fn lines(released: &[Released]) -> Vec<String> {
     let line = |one: &Released| match one {
-        Released::Done(lock) => format!("  released      {}, held by {}", named(lock), holder(lock)),
+        Released::Done(lock) => {
+            format!("  released      {}, held by {}", named(lock), holder(lock))
+        }
         Released::HeldBy(lock) => {
             format!("  not released  {}, held by {}", named(lock), holder(lock))
         }
@@ -149,7 +155,10 @@ fn lines(released: &[Released]) -> Vec<String> {
         |kind: fn(&Released) -> bool| released.iter().filter(|one| kind(one)).count() as u64;
     let done = number(|one| matches!(one, Released::Done(_)));
     let not_released = number(|one| matches!(one, Released::HeldBy(_)));
-    lines.push(format!("lock release: {}", summary(done, "released", not_released)));
+    lines.push(format!(
+        "lock release: {}",
+        summary(done, "released", not_released)
+    ));
     lines
 }
 

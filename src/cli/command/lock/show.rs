@@ -231,8 +231,8 @@ fn warnings(survey: &Survey) -> Vec<String> {
         .iter()
         .map(|why| format!("cannot read a lock file: {}", one_line(why)));
     let unknown_refs = survey.unknown_refs.len() as u64;
-    let unknown_refs =
-        (unknown_refs > 0).then(|| format!("{} among the locks", count(unknown_refs, "unknown ref")));
+    let unknown_refs = (unknown_refs > 0)
+        .then(|| format!("{} among the locks", count(unknown_refs, "unknown ref")));
     lost.chain(damaged).chain(unknown_refs).collect()
 }
 

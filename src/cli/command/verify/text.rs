@@ -476,7 +476,11 @@ mod tests {
         };
         let session = |status: SyncStatus| vec![check("11111111-a", status, SyncStatus::Same)];
         assert_eq!(code(up_to_date(), session(SyncStatus::Same)), 0);
-        for status in [SyncStatus::Ahead, SyncStatus::Behind, SyncStatus::AheadAndBehind] {
+        for status in [
+            SyncStatus::Ahead,
+            SyncStatus::Behind,
+            SyncStatus::AheadAndBehind,
+        ] {
             assert_eq!(code(up_to_date(), session(status)), 3);
         }
         assert_eq!(code(up_to_date(), session(SyncStatus::Diverged)), 5);
