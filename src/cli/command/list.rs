@@ -181,14 +181,14 @@ mod tests {
             here: true,
             in_store: true,
             fork_of: None,
-            excluded: None,
+            exclude_reason: None,
         };
         let fork = SessionRow {
             session: "22222222-0000-4000-8000-000000000002".parse().unwrap(),
             title: None,
             here: false,
             fork_of: Some(row.session.clone()),
-            excluded: Some(ExcludeReason::NotIncluded),
+            exclude_reason: Some(ExcludeReason::NotIncluded),
             machine: None,
             ..row.clone()
         };

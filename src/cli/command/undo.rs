@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn undo_text_names_restored_and_kept_files() {
+    fn undo_text_names_restored_and_skipped_files() {
         let command_time: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().unwrap();
         let report = Undone {
             restored: vec!["/h/a.jsonl".into()],
@@ -128,8 +128,8 @@ mod tests {
           restored  /h/a.jsonl
           removed   /h/n.jsonl
           removed   /h/o.jsonl
-          kept      /h/b.jsonl: it has grown since
-        undo: 1 file restored, 2 removed, 1 kept, as before the pull or restore (just now)
+          skipped   /h/b.jsonl: it has grown since
+        undo: 1 file restored, 2 removed, 1 skipped, as before the pull or restore (just now)
         ");
         let only_new = Undone {
             restored: Vec::new(),

@@ -282,7 +282,7 @@ pub(super) mod tests {
                 }),
                 own,
             },
-            running,
+            running: local_pid,
         };
         vec![
             view(
