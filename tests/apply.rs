@@ -178,7 +178,8 @@ fn apply_decision_holds_until_content_changes() {
         "a no changes nothing elsewhere"
     );
 
-    // An approved content is pulled without a question.
+    // The user has approved this content before, so the pull writes it without a
+    // question.
     write(&a, "commands/go.md", "one\n");
     a.ccsync(["push"]).success();
     let run = b.ccsync(["sync"]).success();
@@ -551,7 +552,7 @@ mod programs {
         [&a, &b].into_iter().for_each(assert_silent);
         assert_eq!(mode(&a, RUN), 0o755, "the rest of the mode stays");
 
-        // A change of only the executable bit needs approval, too.
+        // A change of the executable bit alone needs approval, too.
         for (from, to, program, what) in [
             (&a, &b, false, "is no longer executable"),
             (&b, &a, true, "becomes executable"),

@@ -1,5 +1,5 @@
-//! `ccsync doctor`: each check where all is well and where it is not, and nothing is
-//! changed by looking.
+//! `ccsync doctor`: each check on a healthy and on a faulty machine. The checks change
+//! nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::harness::{Clone, Machine, ONE, Run, TestEnv, tree};
 
-/// What a check says: its status, and its words with what mends it.
+/// Returns the status of a check, and its message with the fix.
 fn said(run: &Run, name: &str) -> (String, String) {
     let report = run.json();
     let checks = report["checks"].as_array().unwrap();
-    // Of several under one name the worst.
+    // If several checks have this name, the worst one counts.
     let rank = |check: &&Value| {
         ["ok", "warning", "error"]
             .iter()
@@ -35,7 +35,7 @@ fn doctor(machine: &Machine) -> Run {
     machine.ccsync(["doctor", "--json"])
 }
 
-/// Fails unless the check `name` has this status and says each of `words`.
+/// Fails unless the check `name` has this status and its text contains each of `words`.
 #[track_caller]
 fn expect(run: &Run, name: &str, status: &str, words: &[&str]) {
     let (found, text) = said(run, name);
@@ -300,7 +300,7 @@ fn doctor_missing_remote_names_reason() {
         &["repository not found", "ccsync init --remote"],
     );
     expect(&run, "lock branches", "warning", &["not tried"]);
-    // Offline is no fault: what is pushed waits.
+    // Offline is not an error: pushes are queued.
     let offline = "case \"$*\" in *ls-remote*) echo 'ssh: Could not resolve hostname host: Name or service not known' >&2; exit 128;; \
                    *version*) echo 'git version 2.47.3';; esac";
     set_remote(&a, "git@host.invalid:al/sessions.git");
@@ -378,7 +378,7 @@ fn doctor_remote_rejecting_locks_is_found() {
         1,
         "the one that is named"
     );
-    // It says whose it is, and goes away like any lock.
+    // The lock names its holder and can be released like any other.
     assert!(a.ccsync(["lock", "show"]).success().stdout.contains('a'));
 }
 
@@ -553,7 +553,7 @@ fn doctor_damaged_store_is_error() {
     );
     fs::write(store.join(".git/refs/heads/main"), head).unwrap();
     expect(&doctor(&a), "store", "ok", &["1 session"]);
-    // Committed and not sent.
+    // The commit is queued.
     fs::rename(env.remote_of_pair(), env.root().join("away.git")).unwrap();
     a.append(ONE, "more");
     a.ccsync(["push"]).code(6);

@@ -20,7 +20,7 @@ fn left(report: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The outcome of each extra, by `<project>/<name>`.
+/// Returns the outcome of each extra, by `<project>/<name>`.
 fn extras(report: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for bundle in report["extras"].as_array().unwrap() {
@@ -33,14 +33,14 @@ fn extras(report: &Value) -> Vec<(String, String)> {
     found
 }
 
-/// The store of the fixture, with sub-agents.
+/// Unpacks the store of the fixture, with sub-agents.
 fn store_with_agents(env: &TestEnv, machine: &Machine) -> PathBuf {
     let (source, agents) = (store(env, machine, "shared"), store(env, machine, "agents"));
     fs::rename(agents.join("subagents"), source.join("subagents")).unwrap();
     source
 }
 
-/// A machine that has the project of the fixture's memory.
+/// Writes the project of the fixture's memory to a machine.
 fn with_project(machine: &Machine) {
     fs::create_dir_all(machine.home.join("code/app")).unwrap();
     let code = machine.home.join("code");
@@ -301,7 +301,8 @@ fn import_memory_is_matched_to_known_project() {
     let source = store(&env, &here, "shared");
     with_project(&here);
     let shared = source.join("shared_config/memory");
-    // That program derived paths from directory names, in which a `-` is a `-` or a `/`.
+    // The other program derived paths from directory names, in which a `-` is a `-` or a
+    // `/`.
     for name in [
         "--PROJECTS---my-lib",
         "--PROJECTS---my-tool",
@@ -314,7 +315,8 @@ fn import_memory_is_matched_to_known_project() {
     }
     let paths = "{\"--PROJECTS---my-lib\": \"{{PROJECTS}}/my/lib\", \"--PROJECTS---my-tool\": \"{{PROJECTS}}/my/tool\"}";
     fs::write(shared.join("_paths.json"), paths).unwrap();
-    // A session names the directory of one of them; the other is here, as a clone of a remote.
+    // A session names the directory of one of them; the other one is here as a clone of a
+    // remote.
     let sessions = source.join("sessions/_paths.json");
     let known = serde_json::json!({ "--PROJECTS---my-lib-src": "{{PROJECTS}}/my-lib/src" });
     fs::write(&sessions, known.to_string()).unwrap();
@@ -385,7 +387,7 @@ fn import_sub_agents_join_their_session() {
     with_project(&here);
     let report = import_json(&here, &source);
     let unknown = (
-        "subagents/agent-nobody.jsonl".to_owned(),
+        "subagents/agent-unknown.jsonl".to_owned(),
         "it does not say which session it belongs to".to_owned(),
     );
     assert_eq!(

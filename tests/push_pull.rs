@@ -1,4 +1,4 @@
-//! A session goes from one machine to another and back.
+//! A session is pushed from one machine, pulled on another, and pulled back.
 
 use std::fs;
 

@@ -220,7 +220,7 @@ impl MachineLabels {
 
     pub(crate) fn one(&self, id: &MachineId) -> String {
         let name = self.0.get(id).cloned();
-        name.unwrap_or_else(|| id.as_str()[..8].to_owned())
+        name.unwrap_or_else(|| id.short().to_owned())
     }
 
     /// Returns two names that differ, and that do not depend on the order of `a` and `b`.
@@ -230,8 +230,8 @@ impl MachineLabels {
             return (name_a, name_b);
         }
         (
-            format!("{name_a} {}", &a.as_str()[..8]),
-            format!("{name_b} {}", &b.as_str()[..8]),
+            format!("{name_a} {}", a.short()),
+            format!("{name_b} {}", b.short()),
         )
     }
 }

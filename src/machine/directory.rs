@@ -1,7 +1,7 @@
 //! Lists, renames and forgets the machines of a store.
 //!
-//! Each machine writes its own file; another one can only remove it. The sessions
-//! stay: they carry their placeholders.
+//! Each machine writes its own file; another one can only remove it. The sessions of a
+//! forgotten machine stay, because they carry their placeholders.
 
 use std::collections::BTreeMap;
 
@@ -25,13 +25,11 @@ use crate::session::time::parse_time;
 use crate::store::machine::Machine;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::lookup::machine_error;
+use crate::workspace::lookup::find_machine;
 use crate::workspace::open::Workspace;
+use crate::workspace::read_only::present_machine_names;
 
-/// The shortest beginning of an id that stands for a machine.
-const SHORTEST_ID: usize = 4;
-
-/// A machine.
+/// A machine, as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineRow {
     /// Its id.
@@ -44,7 +42,7 @@ pub struct MachineRow {
     pub ccsync: String,
     /// Time of its last push.
     pub last_push: Option<DateTime<Utc>>,
-    /// Number of sessions that it wrote last.
+    /// Number of sessions whose last line it wrote.
     pub sessions: u64,
     /// Sessions that it has locked.
     pub locks: Vec<SessionId>,
@@ -98,7 +96,7 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
 /// Renames this machine. `machine`, if given, must be this one.
 ///
 /// # Errors
-/// [`MachineError`], and if `name` cannot be one.
+/// [`MachineError`], and if `name` is invalid.
 pub fn rename_machine(
     ctx: &Context<'_>,
     machine: Option<&str>,
@@ -124,11 +122,10 @@ pub fn rename_machine(
     change_here(ctx, |config| config.set(Key::Name, name))
 }
 
-/// Finds the machine by name or id prefix, with its locks.
+/// Finds a machine by name or id prefix, with its locks.
 ///
 /// # Errors
-/// [`MachineError::ThisMachine`], that there is no such machine, and if the remote cannot
-/// be reached.
+/// [`MachineError::ThisMachine`]; an unknown machine; an unreachable remote.
 pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     RemoteSync::new(&mut workspace).fetch(FetchMode::SessionsAndLocks)?;
@@ -148,8 +145,9 @@ pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, 
     })
 }
 
-/// Forgets a machine that [`machine_to_forget`] has found, and releases its locks. If it
-/// is still in use, its next push registers it again.
+/// Forgets a machine that [`machine_to_forget`] found, and releases its locks.
+///
+/// If the machine is still in use, its next push registers it again.
 ///
 /// # Errors
 /// [`MachineError::Busy`] if it holds a lock that has not expired, unless `force`; then
@@ -204,23 +202,14 @@ fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, Sync
     Ok(RemoteSync::new(&mut workspace).push_remaining()?.state)
 }
 
-/// The one machine that is called so, or whose id begins so.
+/// Returns the machine that `name` means.
 fn named(workspace: &Workspace<'_>, name: &str) -> Result<Machine, SyncError> {
-    let machines = workspace.store.head_snapshot()?.machines()?;
-    let is_id =
-        |machine: &Machine| name.len() >= SHORTEST_ID && machine.id.as_str().starts_with(name);
-    let mut found: Vec<Machine> = machines
-        .iter()
-        .filter(|machine| machine.name == name)
-        .cloned()
-        .collect();
-    if found.is_empty() {
-        found = machines.into_iter().filter(is_id).collect();
-    }
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        count => Err(machine_error(name, count).into()),
-    }
+    let snapshot = workspace.store.head_snapshot()?;
+    let names = present_machine_names(workspace.ctx, Some(&snapshot))?;
+    let id = find_machine(name, &names, &workspace.machine.id)?;
+    Ok(snapshot
+        .machine(&id)?
+        .unwrap_or_else(|| workspace.machine.clone()))
 }
 
 fn rows(

@@ -1,4 +1,4 @@
-//! Where the files of this machine lie.
+//! Paths of ccsync's files on this machine.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,18 @@ use crate::domain::url::RemoteUrl;
 use crate::sys::env::Env;
 use crate::workspace::error::SyncError;
 
-/// Where this machine's clone lies.
+/// Returns the path of this machine's store.
 pub fn store_path(env: &Env) -> PathBuf {
     env.dirs.data.join("store")
 }
 
-/// Where the bare repository lies that serves as remote until the user names one.
+/// Returns the path of the bare repository that is used until the user configures a
+/// remote.
 pub fn embedded_remote_path(env: &Env) -> PathBuf {
     env.dirs.data.join("remote.git")
 }
 
-/// The address of the remote: the user's, or that of the embedded default.
+/// Returns the configured URL of the remote, or that of the embedded one.
 pub(crate) fn remote_url(env: &Env, configured: Option<&str>) -> Result<RemoteUrl, SyncError> {
     let embedded = embedded_remote_path(env);
     Ok(match configured {
@@ -25,12 +26,12 @@ pub(crate) fn remote_url(env: &Env, configured: Option<&str>) -> Result<RemoteUr
     })
 }
 
-/// Where replaced files are kept.
+/// Returns the directory that keeps replaced files.
 pub(crate) fn undo_path(env: &Env) -> PathBuf {
     env.dirs.state.join("undo")
 }
 
-/// What this machine believes to hold.
+/// Returns the directory of this machine's leases.
 pub(crate) fn claims_path(env: &Env) -> PathBuf {
     env.dirs.state.join("locks")
 }
@@ -39,7 +40,7 @@ pub(crate) fn index_path(env: &Env) -> PathBuf {
     env.dirs.state.join("index.json")
 }
 
-/// Where the configuration lies.
+/// Returns the path of the configuration file.
 pub fn config_path(env: &Env) -> PathBuf {
     env.dirs.config.join(crate::config::FILE_NAME)
 }
