@@ -164,7 +164,7 @@ pub(crate) struct OwnerReport<'o> {
 impl<'o> OwnerReport<'o> {
     /// Begins with the files that never travel.
     pub(crate) fn new(owner: &'o ExtrasOwner) -> Self {
-        let left = owner.listing.skipped.iter().map(|(path, reason)| {
+        let excluded = owner.listing.skipped.iter().map(|(path, reason)| {
             let reason = reason.clone();
             ExtraReport::new(
                 path.display().to_string(),
@@ -173,7 +173,7 @@ impl<'o> OwnerReport<'o> {
         });
         Self {
             owner,
-            files: left.collect(),
+            files: excluded.collect(),
             is_unsettled: false,
         }
     }
@@ -189,7 +189,7 @@ impl<'o> OwnerReport<'o> {
     /// Adds the files that did not travel at the last scan.
     pub(crate) fn add_left(&mut self, state: &ExtrasState) {
         for (name, file) in state.files(&self.owner.name) {
-            if let Some(reason) = file.left.clone() {
+            if let Some(reason) = file.exclude_reason.clone() {
                 self.add(name.as_str(), ExtraOutcome::Excluded { reason });
             }
         }

@@ -116,7 +116,7 @@ impl<'a> ProjectFinder<'a> {
         state: &mut ExtrasState,
     ) -> Option<KnownProject> {
         let key = bundle.project.as_ref()?;
-        let searched = state.unplaced.get(id) == Some(self.stamp()) && !self.has_clone(key);
+        let searched = state.without_checkout.get(id) == Some(self.stamp()) && !self.has_clone(key);
         let mut found = self.at_stored_path(bundle, key);
         if !searched {
             found = found
@@ -124,12 +124,14 @@ impl<'a> ProjectFinder<'a> {
                 .or_else(|| self.among_clones(key));
             match &found {
                 Some(project) => {
-                    state.unplaced.remove(id);
+                    state.without_checkout.remove(id);
                     let name = project.directory_name();
                     state.projects.insert(name, project.clone());
                 }
                 None => {
-                    state.unplaced.insert(id.clone(), self.stamp().clone());
+                    state
+                        .without_checkout
+                        .insert(id.clone(), self.stamp().clone());
                 }
             }
         }

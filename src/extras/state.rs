@@ -35,15 +35,15 @@ pub(crate) struct ExtrasState {
     /// The project whose memory each directory holds.
     pub(crate) projects: BTreeMap<DirectoryName, KnownProject>,
     /// Bundles without a directory here, and the stamp of the known working directories then.
-    #[serde(rename = "without_place")]
-    pub(crate) unplaced: BTreeMap<BundleId, String>,
+    #[serde(alias = "without_place")]
+    pub(crate) without_checkout: BTreeMap<BundleId, String>,
     /// Directories whose project is unknown, and the stamp of the known working directories
     /// then.
     #[serde(default)]
     pub(crate) unknown: BTreeMap<DirectoryName, String>,
     /// Keys of approved contents.
-    #[serde(rename = "accepted")]
-    approvals: BTreeSet<String>,
+    #[serde(alias = "accepted")]
+    approved: BTreeSet<String>,
     /// A commit of the history that this record is about.
     #[serde(default)]
     commit: Option<CommitId>,
@@ -61,7 +61,7 @@ pub(crate) struct ExtrasState {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DirectoryState {
     /// The bundle of its files.
-    #[serde(rename = "shelf")]
+    #[serde(alias = "shelf")]
     pub(crate) bundle: Option<BundleId>,
     #[serde(default)]
     mark: Option<DirectoryMark>,
@@ -84,7 +84,7 @@ pub(crate) struct FileState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base: Option<String>,
     /// The base before the last pull, for an undo.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "before")]
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "before")]
     previous_base: Option<String>,
     /// Its owner could execute it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -93,12 +93,12 @@ pub(crate) struct FileState {
     #[serde(
         default,
         skip_serializing_if = "std::ops::Not::not",
-        rename = "put_back"
+        alias = "put_back"
     )]
-    is_restored: bool,
-    /// Reason why it does not travel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) left: Option<String>,
+    restored: bool,
+    /// Reason why it is not synced.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "left")]
+    pub(crate) exclude_reason: Option<String>,
 }
 
 /// A file as a scan found it.
@@ -108,8 +108,8 @@ pub(crate) struct ScannedFile {
     pub(crate) stamp: Option<FileStamp>,
     pub(crate) hash: Option<String>,
     pub(crate) executable: bool,
-    /// Reason why it does not travel.
-    pub(crate) left: Option<String>,
+    /// Reason why it is not synced.
+    pub(crate) exclude_reason: Option<String>,
 }
 
 /// A project whose memory is on this machine.
@@ -286,7 +286,7 @@ impl ExtrasState {
             stamp: scanned.stamp,
             hash: scanned.hash,
             executable: scanned.executable,
-            left: scanned.left,
+            exclude_reason: scanned.exclude_reason,
             ..file.clone()
         };
         if *file != now {
@@ -305,6 +305,7 @@ impl ExtrasState {
         base: Option<&FileVersion>,
     ) -> Result<(), PathError> {
         let written = self.write_version(base)?;
+        let versions = self.versions();
         let files = self.changed_files(directory);
         let former = files.remove(name);
         let Some(base) = base else {
@@ -320,18 +321,23 @@ impl ExtrasState {
             return Ok(());
         };
         let former = former.unwrap_or_default();
+        // An older ccsync may have written the same version under another name.
+        let is_same = former.base == written
+            || former.base.as_ref().is_some_and(|name| {
+                FileVersion::read(&versions, name).is_some_and(|former| former == *base)
+            });
         let state = FileState {
             stamp,
             hash: stamp.map(|_| hash(&base.local)),
-            previous_base: if former.base == written {
+            previous_base: if is_same {
                 former.previous_base
             } else {
                 former.base
             },
             base: written,
             executable: stamp.is_some() && base.executable,
-            is_restored: false,
-            left: None,
+            restored: false,
+            exclude_reason: None,
         };
         files.insert(name.clone(), state);
         Ok(())
@@ -346,9 +352,7 @@ impl ExtrasState {
         stamp: Option<FileStamp>,
         base: Option<&FileVersion>,
     ) -> Result<(), PathError> {
-        let was_restored = self
-            .file(directory, name)
-            .is_some_and(|file| file.is_restored);
+        let was_restored = self.file(directory, name).is_some_and(|file| file.restored);
         self.record(directory, name, stamp, base)?;
         if was_restored && let Some(file) = self.changed_files(directory).get_mut(name) {
             file.previous_base = file.base.clone();
@@ -372,7 +376,7 @@ impl ExtrasState {
         *file = FileState {
             base,
             previous_base: file.base.take(),
-            is_restored: true,
+            restored: true,
             ..FileState::default()
         };
         Ok(())
@@ -427,19 +431,19 @@ impl ExtrasState {
     }
 
     pub(crate) fn is_approved(&self, approval: &str) -> bool {
-        self.approvals.contains(approval)
+        self.approved.contains(approval)
     }
 
     /// Forgets the approvals that begin with `prefix`.
     pub(crate) fn revoke_approvals(&mut self, prefix: &str) {
-        self.approvals
+        self.approved
             .retain(|approval| !approval.starts_with(prefix));
     }
 
     pub(crate) fn approve(&mut self, approval: &str) {
-        while self.approvals.len() >= MAX_APPROVALS {
-            self.approvals.pop_first();
+        while self.approved.len() >= MAX_APPROVALS {
+            self.approved.pop_first();
         }
-        self.approvals.insert(approval.to_owned());
+        self.approved.insert(approval.to_owned());
     }
 }

@@ -249,8 +249,15 @@ impl LocalVersion {
             ExtraText::Text(local) => local,
             ExtraText::Unsuitable(reason) => {
                 let reason = reason.to_owned();
-                let left = Some(reason.clone());
-                state.record_scan(directory, file.name, ScannedFile { left, ..scanned });
+                let exclude_reason = Some(reason.clone());
+                state.record_scan(
+                    directory,
+                    file.name,
+                    ScannedFile {
+                        exclude_reason,
+                        ..scanned
+                    },
+                );
                 return Err(ExtraOutcome::Excluded { reason });
             }
         };
