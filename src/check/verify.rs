@@ -176,7 +176,7 @@ impl Verifier<'_> {
             Err(e) => {
                 check
                     .damage
-                    .push(Damage::of_session(error_chain(&SyncError::from(e))));
+                    .push(Damage::for_session(error_chain(&SyncError::from(e))));
                 None
             }
         };
