@@ -25,7 +25,7 @@ use crate::workspace::exclusion::ExcludeRules;
 use crate::workspace::filter::SessionFilter;
 use crate::workspace::index::IndexKey;
 use crate::workspace::leases::Leases;
-use crate::workspace::paths::{claims_path, remote_url, store_path};
+use crate::workspace::paths::{leases_path, remote_url, store_path};
 use crate::workspace::records::SessionRecords;
 use crate::workspace::recovery::recover;
 
@@ -101,7 +101,7 @@ impl<'a> Workspace<'a> {
             store,
             machine,
             records,
-            leases: Leases::load(&claims_path(ctx.env))?,
+            leases: Leases::load(&leases_path(ctx.env))?,
             rules: ExcludeRules::new(&ctx.settings),
             _locks: locks,
         })

@@ -117,7 +117,7 @@ pub(crate) fn account(world: &mut World, name: &str, turn: &str) {
 
 /// Where locks are at stake.
 fn concerns_locks(point: &str) -> bool {
-    ["claim", "lock has", "client", "push to the remote"]
+    ["lease", "lock has", "client", "push to the remote"]
         .iter()
         .any(|word| point.contains(word))
 }

@@ -10,12 +10,12 @@ use crate::domain::error::UserError;
 use crate::domain::error::error_chain;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::PlaceholderName;
-use crate::lock::claim::load_all;
+use crate::lock::lease::load_leases;
 use crate::lock::record::{ALLOWED_SKEW, LockRecord};
 use crate::session::time::parse_time;
 use crate::store::{Store, StoreError};
 use crate::sys::set_aside::move_aside_command;
-use crate::workspace::paths::{claims_path, store_path};
+use crate::workspace::paths::{leases_path, store_path};
 
 const STORE: &str = "store";
 const CLOCK: &str = "clock";
@@ -233,18 +233,18 @@ fn placeholder_of(project: &PortablePath) -> Option<&str> {
 
 /// Checks for leases without a running process.
 fn left_behind(patient: &DoctorContext<'_>) -> Check {
-    let (claims, unreadable) = match load_all(&claims_path(patient.env)) {
+    let (leases, unreadable) = match load_leases(&leases_path(patient.env)) {
         Ok(loaded) => loaded,
         Err(e) => return Check::error(LEFT, error_chain(&e), "ccsync lock show"),
     };
     if let Some(first) = unreadable.first() {
         return Check::warning(LEFT, error_chain(first), "ccsync lock show");
     }
-    let dead = claims
+    let dead = leases
         .iter()
-        .filter(|claim| !claim.holder_is_alive())
+        .filter(|lease| !lease.holder_is_alive())
         .count();
-    match (claims.len(), dead) {
+    match (leases.len(), dead) {
         (0, _) => Check::ok(LEFT, "this machine holds none"),
         (_, 0) => Check::ok(LEFT, "held by clients that are running"),
         (_, dead) => Check::warning(
