@@ -251,7 +251,7 @@ impl LocalVersion {
                 let reason = reason.to_owned();
                 let left = Some(reason.clone());
                 state.record_scan(directory, file.name, ScannedFile { left, ..scanned });
-                return Err(ExtraOutcome::Left { reason });
+                return Err(ExtraOutcome::Excluded { reason });
             }
         };
         let hash = Some(hash(&local));

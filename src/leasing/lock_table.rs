@@ -85,7 +85,7 @@ impl FetchedLocks {
     pub(crate) fn read(workspace: &Workspace<'_>) -> Result<Self, SyncError> {
         let found = workspace.store.locks()?;
         let mut observations =
-            LockObservations::load(&workspace.ctx.env.dirs.state.join("lock-sightings.json"));
+            LockObservations::load(&workspace.ctx.env.dirs.state.join("lock-observations.json"));
         observations.record(found.locks.values(), workspace.ctx.clock.now());
         // It is a cache: without it, locks expire later.
         let _ = observations.save();

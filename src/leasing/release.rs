@@ -26,7 +26,7 @@ pub struct Cleanup {
     /// Released locks: expired, or held by a dead process of this machine.
     pub removed: Vec<LockView>,
     /// Locks whose holders may be working.
-    pub kept: Vec<LockView>,
+    pub not_removed: Vec<LockView>,
 }
 
 /// Releases `locks`, which were read earlier. Keeps those that another holder has taken
@@ -35,7 +35,7 @@ pub struct Cleanup {
 /// # Errors
 /// [`SyncError::Remote`] if the remote cannot be reached; the next command finds out what
 /// was released. [`LeaseError::Contended`](crate::leasing::error::LeaseError) if a lock
-/// kept changing.
+/// not_removed changing.
 pub fn release(
     ctx: &Context<'_>,
     locks: &[LockView],
@@ -100,7 +100,7 @@ pub fn cleanup(ctx: &Context<'_>) -> Result<Cleanup, SyncError> {
         match release_in(&mut workspace, &mut fetched, &view, TakeOver::Expired)? {
             ReleaseOutcome::Released(view) => done.removed.push(view),
             ReleaseOutcome::NotLocked(_) => {}
-            ReleaseOutcome::HeldBy(view) => done.kept.push(view),
+            ReleaseOutcome::HeldBy(view) => done.not_removed.push(view),
         }
     }
     Ok(done)

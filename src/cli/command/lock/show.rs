@@ -29,8 +29,8 @@ struct LockDocument<'a> {
     locks: Vec<LockRow<'a>>,
     /// Sessions whose lock another machine took over from this one.
     lost: Vec<&'a SessionId>,
-    /// Refs among the locks that are not locks.
-    strangers: &'a [String],
+    /// Branches among the locks that belong to no session.
+    unknown_refs: &'a [String],
     /// Files of this machine that cannot be read.
     damaged: &'a [String],
 }
@@ -42,8 +42,8 @@ pub(super) struct LockRow<'a> {
     title: Option<&'a str>,
     commit: &'a CommitId,
     /// `mine`, `held`, `expired` or `unreadable`.
-    standing: &'static str,
-    /// `no_heartbeat` or `by_clock`.
+    status: &'static str,
+    /// `no-heartbeat` or `clock`.
     expired_by: Option<&'static str>,
     machine: Option<&'a MachineId>,
     host: Option<&'a str>,
@@ -54,7 +54,7 @@ pub(super) struct LockRow<'a> {
     expires: Option<String>,
     generation: Option<u64>,
     /// The process of this machine that holds the lock.
-    running: Option<u32>,
+    local_pid: Option<u32>,
     /// Why the lock cannot be read.
     unreadable: Option<&'a str>,
 }
@@ -91,7 +91,7 @@ fn document(lock_table: &LockTable) -> LockDocument<'_> {
     LockDocument {
         locks: lock_table.locks.iter().map(row).collect(),
         lost: lock_table.lost.iter().map(|lease| &lease.session).collect(),
-        strangers: &lock_table.unknown_refs,
+        unknown_refs: &lock_table.unknown_refs,
         damaged: &lock_table.damaged,
     }
 }
@@ -99,7 +99,7 @@ fn document(lock_table: &LockTable) -> LockDocument<'_> {
 /// Returns a lock for the JSON document.
 pub(super) fn row(lock: &LockView) -> LockRow<'_> {
     let record = lock.record();
-    let (standing, expired_by, expires) = match lock.status() {
+    let (status, expired_by, expires) = match lock.status() {
         None => ("unreadable", None, None),
         Some(LockStatus::Free | LockStatus::Mine) => {
             ("mine", None, record.map(LockRecord::expires))
@@ -108,17 +108,17 @@ pub(super) fn row(lock: &LockView) -> LockRow<'_> {
         Some(LockStatus::Expired {
             why: Expiry::NoHeartbeat,
             ..
-        }) => ("expired", Some("no_heartbeat"), None),
+        }) => ("expired", Some("no-heartbeat"), None),
         Some(LockStatus::Expired {
             why: Expiry::ByClock,
             ..
-        }) => ("expired", Some("by_clock"), None),
+        }) => ("expired", Some("clock"), None),
     };
     LockRow {
         session: &lock.session,
         title: lock.title.as_deref(),
         commit: &lock.commit,
-        standing,
+        status,
         expired_by,
         machine: record.map(|record| &record.machine),
         host: record.map(|record| record.host.as_str()),
@@ -127,7 +127,7 @@ pub(super) fn row(lock: &LockView) -> LockRow<'_> {
         renewed: record.map(|record| json::time(record.renewed)),
         expires: expires.map(json::time),
         generation: record.map(|record| record.generation),
-        running: lock.running,
+        local_pid: lock.running,
         unreadable: match &lock.content {
             LockContent::Lock { .. } => None,
             LockContent::Unreadable { reason } => Some(reason),
@@ -232,10 +232,10 @@ fn warnings(lock_table: &LockTable) -> Vec<String> {
         .damaged
         .iter()
         .map(|why| format!("cannot read a lock file: {}", one_line(why)));
-    let strangers = lock_table.unknown_refs.len() as u64;
-    let strangers =
-        (strangers > 0).then(|| format!("{} among the locks", count(strangers, "unknown ref")));
-    lost.chain(damaged).chain(strangers).collect()
+    let unknown_refs = lock_table.unknown_refs.len() as u64;
+    let unknown_refs = (unknown_refs > 0)
+        .then(|| format!("{} among the locks", count(unknown_refs, "unknown ref")));
+    lost.chain(damaged).chain(unknown_refs).collect()
 }
 
 #[cfg(test)]
@@ -271,7 +271,7 @@ pub(super) mod tests {
         let view = |record: LockRecord,
                     standing: fn(Box<LockRecord>) -> LockStatus,
                     own: bool,
-                    running: Option<u32>| LockView {
+                    local_pid: Option<u32>| LockView {
             session: record.session.clone(),
             title: Some("fix the login form\u{1b}[2J".to_owned()),
             commit: "c".repeat(40).parse().unwrap(),
@@ -284,7 +284,7 @@ pub(super) mod tests {
                 }),
                 own,
             },
-            running,
+            running: local_pid,
         };
         vec![
             view(
@@ -336,10 +336,10 @@ pub(super) mod tests {
 
     #[test]
     fn lock_json_has_every_field() {
-        let strangers = vec!["x/y".to_owned()];
+        let unknown_refs = vec!["x/y".to_owned()];
         let lock_table = LockTable {
             locks: localizer(),
-            unknown_refs: strangers,
+            unknown_refs,
             ..LockTable::default()
         };
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&lock_table)).unwrap());
