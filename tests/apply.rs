@@ -123,8 +123,8 @@ fn apply_without_terminal_lists_pending_changes() {
     "#);
     assert_eq!(read(&b, "settings.json"), None);
     let json = b.ccsync(["apply", "--json"]).success().json();
-    assert_eq!(json["waiting"][0]["name"], "settings.json");
-    assert_eq!(json["waiting"][0]["here"], serde_json::Value::Null);
+    assert_eq!(json["pending"][0]["name"], "settings.json");
+    assert_eq!(json["pending"][0]["here"], serde_json::Value::Null);
 
     b.ccsync(["apply", "--yes", "commands/other.md"]).success();
     assert_eq!(read(&b, "settings.json"), None);
@@ -178,7 +178,8 @@ fn apply_decision_holds_until_content_changes() {
         "a no changes nothing elsewhere"
     );
 
-    // An approved content is pulled without a question.
+    // The user has approved this content before, so the pull writes it without a
+    // question.
     write(&a, "commands/go.md", "one\n");
     a.ccsync(["push"]).success();
     let run = b.ccsync(["sync"]).success();
@@ -551,7 +552,7 @@ mod programs {
         [&a, &b].into_iter().for_each(assert_silent);
         assert_eq!(mode(&a, RUN), 0o755, "the rest of the mode stays");
 
-        // A change of only the executable bit needs approval, too.
+        // A change of the executable bit alone needs approval, too.
         for (from, to, program, what) in [
             (&a, &b, false, "is no longer executable"),
             (&b, &a, true, "becomes executable"),
@@ -569,8 +570,8 @@ mod programs {
             assert_eq!(mode(to, RUN), before);
             let json = to.ccsync(["apply", "--json"]).success().json();
             let shown = (
-                &json["waiting"][0]["executable_here"],
-                &json["waiting"][0]["executable"],
+                &json["pending"][0]["executable_here"],
+                &json["pending"][0]["executable"],
             );
             assert_eq!(shown, (&(!program).into(), &program.into()));
             let run = to.ccsync(["apply", "--yes"]).success();

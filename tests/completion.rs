@@ -19,7 +19,7 @@ fn candidates(machine: &Machine, words: &[&str]) -> Vec<String> {
     run.stdout.lines().map(str::to_owned).collect()
 }
 
-/// The same as bash does after a second TAB.
+/// Completes as bash does after a second TAB.
 fn bash_candidates(machine: &Machine, words: &[&str]) -> String {
     let mut command = machine.command(["--", "ccsync"].iter().chain(words));
     command

@@ -1,8 +1,8 @@
-//! Eight at once: on each of two machines somebody pushes, somebody pulls, somebody
-//! synchronises, and clients write, some of them known to be running and some not. Then
+//! Eight threads at once: on each of two machines one pushes, one pulls, one syncs, and
+//! one writes as a client, sometimes marked as running and sometimes not. At the end
 //! every line is accounted for.
 //!
-//! `CCSYNC_CROWD_SECONDS` asks for a longer bustle than the default.
+//! `CCSYNC_CROWD_SECONDS` sets how long they run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,30 +27,30 @@ fn concurrent_commands_lose_no_line() {
     (0..SHARED).for_each(|session| world.write("a", session, 1));
     world.check("before");
     let World { env, a, b, ledger } = world;
-    let bustle = Bustle {
+    let crowd = Crowd {
         ledger: Mutex::new(ledger),
         next: AtomicU32::new(0),
         over: AtomicBool::new(false),
     };
     thread::scope(|scope| {
-        let bustle = &bustle;
+        let crowd = &crowd;
         for machine in [&a, &b] {
             for command in ["push", "pull", "sync"] {
-                scope.spawn(move || bustle.run(machine, command));
+                scope.spawn(move || crowd.run(machine, command));
             }
-            scope.spawn(move || bustle.client(machine));
+            scope.spawn(move || crowd.write_as_client(machine));
         }
         let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(seconds) && !bustle.is_over() {
+        while began.elapsed() < Duration::from_secs(seconds) && !crowd.is_over() {
             thread::sleep(Duration::from_millis(20));
         }
-        bustle.over.store(true, Ordering::SeqCst);
+        crowd.over.store(true, Ordering::SeqCst);
     });
     let world = World {
         env,
         a,
         b,
-        ledger: bustle.ledger.into_inner().unwrap(),
+        ledger: crowd.ledger.into_inner().unwrap(),
     };
     world.check("both machines in the end");
     let remote = world.env.remote_of_pair();
@@ -65,20 +65,20 @@ fn concurrent_commands_lose_no_line() {
     assert_remote_in_order(&remote, "in the end");
 }
 
-struct Bustle {
+struct Crowd {
     ledger: Mutex<Ledger>,
     next: AtomicU32,
     over: AtomicBool,
 }
 
-impl Bustle {
+impl Crowd {
     fn is_over(&self) -> bool {
         self.over.load(Ordering::SeqCst)
     }
 
-    /// Runs one command again and again.
+    /// Runs one command repeatedly.
     fn run(&self, machine: &Machine, command: &str) {
-        let _end = EndsWithMe(self);
+        let _end = EndOnDrop(self);
         while !self.is_over() {
             let run = machine.ccsync([command]);
             // Skipped: a session is running or has just changed. Queued: the others were faster.
@@ -86,10 +86,10 @@ impl Bustle {
         }
     }
 
-    /// Writes into sessions, one after the other; in turn as a client that is known to
-    /// run, and as one that is not.
-    fn client(&self, machine: &Machine) {
-        let _end = EndsWithMe(self);
+    /// Writes to the sessions in turn, as a client that is marked as running and as one
+    /// that is not.
+    fn write_as_client(&self, machine: &Machine) {
+        let _end = EndOnDrop(self);
         for turn in 0.. {
             if self.is_over() {
                 return;
@@ -105,16 +105,16 @@ impl Bustle {
             if turn % 2 == 0 {
                 self.write_as_running_client(machine, &session, &path);
             } else {
-                self.unknown(machine, &path);
+                self.write_as_unmarked_client(machine, &path);
             }
         }
     }
 
-    /// Nobody else writes while the client is known to run.
+    /// No other process writes while the client is marked as running.
     fn write_as_running_client(&self, machine: &Machine, session: &str, path: &Path) {
         machine.mark_running(session, std::process::id());
-        // Whoever looked before that has finished when the lock is free; a client takes
-        // longer to start.
+        // A command that read the session before the mark has finished when the lock is
+        // free; a real client takes longer to start.
         wait_for_lock(machine);
         let mut known = fs::read(path).unwrap_or_default();
         for _ in 0..3 {
@@ -124,14 +124,14 @@ impl Bustle {
             let now = fs::read(path).unwrap();
             assert!(
                 now.starts_with(&known) && now.len() < known.len() + 1000,
-                "somebody wrote into a running session"
+                "another process wrote to a running session"
             );
             known = now;
             machine.ccsync(["status"]).success();
             assert_eq!(
                 fs::read(path).unwrap().len(),
                 known.len(),
-                "somebody wrote into a running session"
+                "another process wrote to a running session"
             );
         }
         fs::remove_file(
@@ -142,13 +142,13 @@ impl Bustle {
         .unwrap();
     }
 
-    /// A client that leaves no mark writes whenever it likes.
-    fn unknown(&self, machine: &Machine, path: &Path) {
+    /// A client without a mark writes at any time.
+    fn write_as_unmarked_client(&self, machine: &Machine, path: &Path) {
         for _ in 0..3 {
             let marker = self.marker();
             append(&machine.home, path, &marker);
-            // It stands where it came to stand.
-            let lines = anywhere(machine, &marker, path);
+            // The line stays at its position.
+            let lines = find_conversation(machine, &marker, path);
             let at = lines.iter().position(|line| *line == marker).unwrap();
             self.ledger.lock().unwrap().enter(&marker, &lines[..at]);
         }
@@ -159,18 +159,18 @@ impl Bustle {
     }
 }
 
-/// If one fails, the others need not go on.
-struct EndsWithMe<'a>(&'a Bustle);
+/// Ends the other threads when this one fails.
+struct EndOnDrop<'a>(&'a Crowd);
 
-impl Drop for EndsWithMe<'_> {
+impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
         self.0.over.store(true, Ordering::SeqCst);
     }
 }
 
-/// The conversation with this line: the file it was written into or, where that was
-/// replaced at once, a fork that has it.
-fn anywhere(machine: &Machine, marker: &str, path: &Path) -> Vec<String> {
+/// Returns the conversation with this line: the file it was written to or, if a pull
+/// replaced that file, the fork that has it.
+fn find_conversation(machine: &Machine, marker: &str, path: &Path) -> Vec<String> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let here = fs::read(path)
@@ -185,7 +185,7 @@ fn anywhere(machine: &Machine, marker: &str, path: &Path) -> Vec<String> {
         }
         assert!(
             Instant::now() < deadline,
-            "{marker} is nowhere on {}",
+            "{marker} is missing on {}",
             machine.name
         );
         machine.ccsync(["sync"]);

@@ -1,4 +1,4 @@
-//! Many processes at once, on one machine and on two: the sum arrives.
+//! Many processes push at once, on one machine and on two, and every session arrives.
 
 use std::thread;
 
@@ -65,7 +65,7 @@ fn concurrent_processes_of_one_machine_wait() {
     assert_eq!(b.sessions().len(), N);
 }
 
-/// Both machines push their continuation of one session in the same moment: one keeps the
+/// Both machines push their continuation of one session at the same moment: one keeps the
 /// id, the other becomes the fork.
 #[test]
 fn concurrent_divergence_keeps_both_versions() {

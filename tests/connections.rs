@@ -1,4 +1,5 @@
-//! How many connections and git processes a command takes. `docs/dev/performance.md` has the list.
+//! The connections and git processes that a command takes. `docs/dev/performance.md` has
+//! the list.
 
 use crate::harness::{Machine, ONE, TWO, TestEnv};
 use crate::servers::http::{Manner, Server};

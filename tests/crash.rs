@@ -1,4 +1,4 @@
-//! A process that is killed at any moment leaves nothing that the next run does not put right.
+//! After a process is killed at any moment, the next run repairs what it left.
 
 use std::fs;
 use std::process::{Child, Stdio};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::harness::{Machine, ONE, TestEnv, questions};
 
-/// How many moments are tried, spread over the time that an undisturbed run takes.
+/// How many moments are tried, spread over the duration of an undisturbed run.
 const MOMENTS: u32 = 12;
 
 #[test]
@@ -153,7 +153,7 @@ fn push_temporary_files_of_killed_process_are_removed() {
         fs::create_dir_all(place.parent().unwrap()).unwrap();
         fs::write(place, "").unwrap();
     }
-    // The holder of the lock that died.
+    // The process that held the lock is dead.
     fs::write(state.join("lock"), "999999\n").unwrap();
     a.append(ONE, "second");
     a.ccsync(["push"]).success();
@@ -182,7 +182,7 @@ fn push_store_without_head_or_index_is_restored() {
         }
         a.append(ONE, &format!("turn {turn}"));
         if damage == "an empty index" {
-            // Noticed by the first command, put right by the second.
+            // The first command notices it, the second repairs it.
             a.ccsync(["push"]);
         }
         a.ccsync(["push"]).success();
@@ -192,14 +192,14 @@ fn push_store_without_head_or_index_is_restored() {
     assert_eq!(questions(&b.text(ONE)).len(), 5);
 }
 
-/// How long the command takes when nothing happens to it.
+/// Returns the duration of an undisturbed run.
 fn undisturbed(machine: &Machine, command: &str) -> Duration {
     let start = Instant::now();
     machine.ccsync([command]).success();
     start.elapsed()
 }
 
-/// Starts the command and kills it, with whatever it has started, after `wait`.
+/// Starts the command and kills it, with every process it has started, after `wait`.
 fn kill_after(machine: &Machine, command: &str, wait: Duration) {
     let mut child = machine
         .command([command])
@@ -212,7 +212,7 @@ fn kill_after(machine: &Machine, command: &str, wait: Duration) {
 }
 
 fn end(child: &mut Child) {
-    // It may have finished already; that is one of the moments.
+    // The process may have finished already; that is one of the moments.
     let _ = child.kill();
     child.wait().unwrap();
 }

@@ -1,6 +1,6 @@
 //! Any file of the store, of the state and of the configuration may be damaged: the next
-//! command recovers, or says in one error what to type, and what it says to type mends
-//! it. No line is lost either way.
+//! command recovers, or its one error names the command that fixes it. No line is lost
+//! either way.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,18 +11,17 @@ use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
 
 const THREE: &str = "33333333-0000-4000-8000-000000000003";
 
-/// What is done to a file. A directory in its place is one that nobody can read, also for root.
+/// Ways to damage a file. A directory in its place cannot be read, even by root.
 const DAMAGES: [&str; 5] = ["deleted", "emptied", "truncated", "garbage", "a directory"];
 
-/// A run takes each so-manieth case; `CCSYNC_DAMAGE_CASES=all` takes all. Shares no
+/// Only every `STEP`-th case is run; `CCSYNC_DAMAGE_CASES=all` runs all. Shares no
 /// divisor with the numbers of damages and commands.
 const STEP: usize = 37;
 
 const COMMANDS: [&str; 6] = ["push", "pull", "status", "list", "sync", "undo"];
 
-/// Two machines with something of everything: packed and loose objects, work that waits
-/// to be sent, work that waits to be pulled, a pull that can be undone, and lines that
-/// nobody has stored yet.
+/// Two machines with packed and loose objects, queued commits, something to pull, a pull
+/// to undo, and lines that are in no commit.
 struct Scene {
     env: TestEnv,
     a: Machine,
@@ -51,7 +50,7 @@ impl Scene {
         scene
     }
 
-    /// Everything as it was.
+    /// Restores the state from before the damage.
     fn restore(&self) {
         for entry in fs::read_dir(self.env.root()).unwrap() {
             fs::remove_dir_all(entry.unwrap().path()).unwrap();
@@ -59,7 +58,7 @@ impl Scene {
         copy_tree(&self.copy.path().join("root"), self.env.root());
     }
 
-    /// The files that can be damaged, relative to the home directory.
+    /// Returns the files that can be damaged, relative to the home directory.
     fn files(&self) -> Vec<PathBuf> {
         let bases = [
             ".config/ccsync",
@@ -116,7 +115,7 @@ fn local_questions(machine: &Machine) -> BTreeSet<String> {
         .collect()
 }
 
-/// The program; one that has not ended after some time never will.
+/// Runs the program with a time limit; a run that exceeds it hangs.
 fn limited(a: &Machine, command: &str) -> Run {
     a.run(
         a.program("timeout")
@@ -124,7 +123,7 @@ fn limited(a: &Machine, command: &str) -> Run {
     )
 }
 
-/// Types what the hints say, as a person would.
+/// Runs the commands of the hints, as a user would.
 fn follow_hints(scene: &Scene, stderr: &str) {
     let remote = scene.env.remote_of_pair();
     let program = Path::new(env!("CARGO_BIN_EXE_ccsync")).parent().unwrap();
@@ -212,7 +211,7 @@ fn check_case(scene: &Scene, command: &str, what: &str) {
         follow_hints(scene, &last.stderr);
         last = limited(&scene.a, "sync");
     }
-    assert_eq!(last.code, Some(0), "{what}: not mended\n{run}\n{last}");
+    assert_eq!(last.code, Some(0), "{what}: not fixed\n{run}\n{last}");
     let here = local_questions(&scene.a);
     assert!(
         here.is_superset(&after) && here.contains("waits to be pulled"),
@@ -233,7 +232,7 @@ fn damage_new_store_keeps_sessions_of_damaged_one() {
         .filter(|path| path.extension().is_some_and(|e| e == "pack"))
         .collect();
     packs.sort_by_key(|pack| fs::metadata(pack).unwrap().modified().unwrap());
-    // The newest is that of the commit which nobody has sent.
+    // The newest pack has the commit that is not on the remote.
     packs
         .iter()
         .rev()

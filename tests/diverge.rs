@@ -17,8 +17,8 @@ fn diverged(env: &TestEnv) -> (Machine, Machine) {
     (a, b)
 }
 
-/// The ids of both sessions; each machine has both, each tail stands in exactly one, and
-/// the stored one kept `ONE`.
+/// Returns the ids of both sessions. Each machine has both, each tail is in exactly one,
+/// and the stored one kept `ONE`.
 #[track_caller]
 fn assert_settled(a: &Machine, b: &Machine, context: &str) -> Vec<String> {
     let ids = a.sessions();
@@ -99,7 +99,7 @@ fn diverge_pull_before_push_creates_fork() {
     assert!(ids.contains(&fork), "{ids:?} {fork}");
 }
 
-/// Each order of the four commands, then everybody syncs twice.
+/// Runs the four commands in each order, then syncs both machines twice.
 #[test]
 fn diverge_every_command_order_ends_equal() {
     let orders = permutations(&[("a", "push"), ("a", "pull"), ("b", "push"), ("b", "pull")]);
@@ -199,8 +199,8 @@ fn fork_continues_like_any_session() {
     assert_eq!(b.sessions().len(), 2);
 }
 
-/// The fork lies here while the session goes on under a client that nobody may write
-/// under; then the fork grows.
+/// The fork is here while the session continues in a running client, whose files must not
+/// be written; then the fork grows.
 #[cfg(target_os = "linux")]
 #[test]
 fn fork_extended_by_pull_is_extended_locally() {

@@ -214,8 +214,8 @@ fn docs_configuration_names_every_variable() {
     let name = Regex::new(r#""([A-Z][A-Z_]{3,})""#).unwrap();
     let page = Page::read("docs/configuration.md").text;
     let documented: BTreeSet<&str> = code(section(&page, "Environment variables")).collect();
-    // Git's variables are passed on, which the page says of all of them; the other is the
-    // host name.
+    // The page describes git's variables, which are passed on, as a group; the other one
+    // is the host name.
     let is_special = |name: &str| name.starts_with("GIT_") || name == "COMPUTERNAME";
     for found in name.captures_iter(source) {
         let name = found.get(1).unwrap().as_str();

@@ -1,5 +1,5 @@
-//! `ccsync doctor`: each check where all is well and where it is not, and nothing is
-//! changed by looking.
+//! `ccsync doctor`: each check on a healthy and on a faulty machine. The checks change
+//! nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use serde_json::Value;
 
 use crate::harness::{Clone, Machine, ONE, Run, TestEnv, tree};
 
-/// What a check says: its verdict, and its words with what mends it.
+/// Returns the status of a check, and its message with the fix.
 fn said(run: &Run, name: &str) -> (String, String) {
     let report = run.json();
     let checks = report["checks"].as_array().unwrap();
-    // Of several under one name the worst.
+    // If several checks have this name, the worst one counts.
     let rank = |check: &&Value| {
         ["ok", "warning", "error"]
             .iter()
-            .position(|v| check["verdict"] == *v)
+            .position(|v| check["status"] == *v)
     };
     let check = checks
         .iter()
@@ -26,8 +26,8 @@ fn said(run: &Run, name: &str) -> (String, String) {
     let check = check.unwrap_or_else(|| panic!("no check {name}\n{run}"));
     let text = |field: &str| check[field].as_str().unwrap_or_default().to_owned();
     (
-        text("verdict"),
-        format!("{}: {}", text("words"), text("mend")),
+        text("status"),
+        format!("{}: {}", text("message"), text("fix")),
     )
 }
 
@@ -35,11 +35,11 @@ fn doctor(machine: &Machine) -> Run {
     machine.ccsync(["doctor", "--json"])
 }
 
-/// Fails unless the check `name` has this verdict and says each of `words`.
+/// Fails unless the check `name` has this status and its text contains each of `words`.
 #[track_caller]
-fn expect(run: &Run, name: &str, verdict: &str, words: &[&str]) {
+fn expect(run: &Run, name: &str, status: &str, words: &[&str]) {
     let (found, text) = said(run, name);
-    assert_eq!(found, verdict, "{name}: {text}\n{run}");
+    assert_eq!(found, status, "{name}: {text}\n{run}");
     for word in words {
         assert!(
             text.contains(word),
@@ -48,7 +48,7 @@ fn expect(run: &Run, name: &str, verdict: &str, words: &[&str]) {
     }
     assert_eq!(
         run.code,
-        Some(i32::from(run.json()["verdict"] == "error")),
+        Some(i32::from(run.json()["status"] == "error")),
         "{run}"
     );
 }
@@ -105,7 +105,7 @@ fn doctor_healthy_machine_is_ok_and_unchanged() {
     let before = (a.tree(), refs(&env.remote_of_pair()));
     let run = doctor_with(&a, &bin).success();
     let report = run.json();
-    assert_eq!(report["verdict"], "ok", "{run}");
+    assert_eq!(report["status"], "ok", "{run}");
     assert_eq!((a.tree(), refs(&env.remote_of_pair())), before);
     let names: Vec<&str> = report["checks"]
         .as_array()
@@ -197,7 +197,7 @@ fn doctor_missing_or_old_git_is_error() {
 fn doctor_client_version_is_checked() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    for (script, verdict, words) in [
+    for (script, status, words) in [
         ("echo '2.1.329 (Claude Code)'", "ok", "version 2.1.329"),
         (
             "echo '9.0.0 (Claude Code)'",
@@ -211,7 +211,7 @@ fn doctor_client_version_is_checked() {
         expect(
             &doctor_with(&a, &programs(&env, &[("claude", script)])),
             "client",
-            verdict,
+            status,
             &[words],
         );
     }
@@ -251,7 +251,7 @@ fn doctor_public_repository_is_error() {
              \"sshUrl\":\"git@github.com:al/sessions.git\",\"visibility\":\"{visibility}\",\"isEmpty\":false}}}}}}'"
         )
     };
-    for (said, verdict, words) in [
+    for (said, status, words) in [
         (
             answer("PUBLIC"),
             "error",
@@ -267,7 +267,7 @@ fn doctor_public_repository_is_error() {
         expect(
             &doctor_with(&a, &programs(&env, &[("gh", &gh), ("ssh", "exit 255")])),
             "visibility",
-            verdict,
+            status,
             &[words],
         );
     }
@@ -300,7 +300,7 @@ fn doctor_missing_remote_names_reason() {
         &["repository not found", "ccsync init --remote"],
     );
     expect(&run, "lock branches", "warning", &["not tried"]);
-    // Offline is no fault: what is pushed waits.
+    // Offline is not an error: pushes are queued.
     let offline = "case \"$*\" in *ls-remote*) echo 'ssh: Could not resolve hostname host: Name or service not known' >&2; exit 128;; \
                    *version*) echo 'git version 2.47.3';; esac";
     set_remote(&a, "git@host.invalid:al/sessions.git");
@@ -378,7 +378,7 @@ fn doctor_remote_rejecting_locks_is_found() {
         1,
         "the one that is named"
     );
-    // It says whose it is, and goes away like any lock.
+    // The lock names its holder and can be released like any other.
     assert!(a.ccsync(["lock", "show"]).success().stdout.contains('a'));
 }
 
@@ -553,7 +553,7 @@ fn doctor_damaged_store_is_error() {
     );
     fs::write(store.join(".git/refs/heads/main"), head).unwrap();
     expect(&doctor(&a), "store", "ok", &["1 session"]);
-    // Committed and not sent.
+    // The commit is queued.
     fs::rename(env.remote_of_pair(), env.root().join("away.git")).unwrap();
     a.append(ONE, "more");
     a.ccsync(["push"]).code(6);

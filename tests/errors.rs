@@ -1,4 +1,4 @@
-//! What a person reads when something is wrong, and the exit code that a script gets.
+//! The messages and exit codes of errors.
 
 use std::fs;
 use std::process::Stdio;
@@ -103,7 +103,7 @@ fn error_unknown_session_is_same_in_pull_and_log() {
     let both = a.ccsync(["pull", "9999", "1111"]).code(3);
     assert!(
         both.stdout.contains("no session 9999 in the store"),
-        "the other is brought all the same\n{both}"
+        "the other session is pulled all the same\n{both}"
     );
 }
 
@@ -118,7 +118,7 @@ fn error_unknown_setting_lists_settings() {
 fn error_set_path_for_unknown_machine() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    insta::assert_snapshot!(a.ccsync(["config", "set-path", "WORK", "nobody", "/x"]));
+    insta::assert_snapshot!(a.ccsync(["config", "set-path", "WORK", "laptop", "/x"]));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn error_newer_store_format_is_refused_and_unchanged() {
     assert_eq!(after, head, "the remote is untouched");
 }
 
-/// The file at the top of the store that names its format.
+/// Returns the file at the top of the store that names its format.
 fn format_file(clone: &std::path::Path) -> std::path::PathBuf {
     let files = fs::read_dir(clone).unwrap().map(|e| e.unwrap().path());
     let names_format = |path: &std::path::PathBuf| {
@@ -372,7 +372,7 @@ fn error_interrupted_command_exits_130() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();
-    // A `git` that never answers, so that the signal arrives in the middle of the work.
+    // This `git` never answers, so that the signal arrives while the command runs.
     let bin = env.root().join("bin");
     fs::create_dir(&bin).unwrap();
     let git = bin.join("git");

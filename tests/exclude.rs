@@ -1,5 +1,5 @@
-//! What the settings leave out stays where it is, and is named with the reason; nothing
-//! that was stored before is lost.
+//! Excluded sessions and files stay where they are and are named with the reason. Nothing
+//! that the store already has is lost.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,8 @@ use crate::project_repository::repository;
 
 const THREE: &str = "33333333-0000-4000-8000-000000000003";
 
-/// Sessions in `work/app` and `secret/app`, and one in a clone of `github.com/acme/app`.
+/// Writes sessions in `work/app` and `secret/app`, and one in a clone of
+/// `github.com/acme/app`.
 fn three_projects(machine: &Machine) {
     machine
         .session(ONE)
@@ -44,7 +45,7 @@ fn git(machine: &Machine, directory: &Path, args: &[&str]) {
         .success();
 }
 
-/// What the report says of a session.
+/// Returns a session's row of the report.
 #[track_caller]
 fn outcome(run: &Run, session: &str) -> Value {
     let report = run.json();
@@ -56,7 +57,7 @@ fn outcome(run: &Run, session: &str) -> Value {
         .clone()
 }
 
-/// The sessions in the store.
+/// Returns the sessions in the store.
 fn stored(machine: &Machine) -> Vec<String> {
     let list = machine
         .ccsync(["list", "--remote", "--json"])
@@ -90,18 +91,18 @@ fn exclude_project_is_not_pushed_and_is_named() {
     three_projects(&a);
     a.ccsync(["config", "exclude", "~/secret/**", "github.com/acme/*"])
         .success();
-    // How many bytes depends on the length of the home directory's path.
+    // The number of bytes depends on the length of the home directory's path.
     insta::with_settings!({filters => [(r"[0-9.]+ kB", "$$SIZE")]}, {
         insta::assert_snapshot!(a.ccsync(["push"]).success());
     });
     let again = a.ccsync(["push", "--json"]).success();
     assert_eq!(again.json()["unchanged"], 1);
-    let left_out = outcome(&again, TWO);
+    let excluded = outcome(&again, TWO);
     assert_eq!(
-        (&left_out["outcome"], &left_out["stored"]),
+        (&excluded["outcome"], &excluded["stored"]),
         (&json!("excluded"), &json!(false))
     );
-    assert_eq!(left_out["project"], "{{HOME}}/secret/app");
+    assert_eq!(excluded["project"], "{{HOME}}/secret/app");
     assert!(
         outcome(&again, THREE)["reason"]
             .as_str()
@@ -123,10 +124,10 @@ fn exclude_project_is_not_pushed_and_is_named() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| row["left_out"].is_string())
+        .map(|row| row["excluded"].is_string())
         .collect();
     assert_eq!(
-        reasons.iter().filter(|left_out| **left_out).count(),
+        reasons.iter().filter(|excluded| **excluded).count(),
         2,
         "{list}"
     );
@@ -215,7 +216,7 @@ fn exclude_session_is_pulled_only_on_request() {
         .find(|row| row["session"] == TWO)
         .unwrap();
     assert!(
-        row["left_out"]
+        row["excluded"]
             .as_str()
             .unwrap()
             .starts_with("`~/secret` is excluded"),
@@ -363,7 +364,8 @@ fn exclude_reads_project_of_session_once() {
     a.ccsync(["config", "exclude", "~/secret", "~/nowhere"])
         .success();
     a.ccsync(["push"]).success();
-    // Another text in a file that looks the same: whoever opened it would find another project.
+    // A file with the same metadata and other content: if the program opened it, it would
+    // find another project.
     let path = a.transcript_path(TWO);
     let before = fs::metadata(&path).unwrap();
     let text = a.text(TWO).replace("/secret/", "/nowher/");
@@ -377,7 +379,7 @@ fn exclude_reads_project_of_session_once() {
         .unwrap();
     let run = a.ccsync(["push", "--json"]).success();
     assert_eq!(outcome(&run, TWO)["project"], "{{HOME}}/secret/app");
-    // What has changed is looked at again.
+    // A changed file is read again.
     a.append(TWO, "more");
     assert_eq!(
         outcome(&a.ccsync(["push", "--json"]).success(), TWO)["outcome"],

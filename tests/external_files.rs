@@ -1,5 +1,5 @@
-//! What the client keeps of a session outside its project directory travels with it: the
-//! file history to which it rewinds, byte for byte, and the task list.
+//! Files that the client keeps for a session outside its project directory are synced
+//! with it: the file history to which it rewinds, byte for byte, and the task list.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::harness::{Clone, Machine, ONE, TestEnv};
 
 const BACKUP: &str = "@file-history/0123456789abcdef@v1";
 
-/// Where the client keeps such files of the session `ONE`.
+/// Returns the directory where the client keeps such files of the session `ONE`.
 fn apart(machine: &Machine, what: &str) -> PathBuf {
     external_dir_of(machine, what, ONE)
 }
@@ -26,8 +26,8 @@ fn put(machine: &Machine, what: &str, name: &str, content: impl AsRef<[u8]>) -> 
     path
 }
 
-/// A file of the user's in which a path and a placeholder mean what they say, with bytes
-/// that are no text.
+/// Returns a file of the user's in which a path and a placeholder must stay as they are,
+/// with bytes that are not UTF-8.
 fn code(machine: &Machine) -> Vec<u8> {
     let home = machine.home.display();
     [
@@ -44,7 +44,7 @@ fn task(machine: &Machine, status: &str) -> String {
     )
 }
 
-/// A machine with a session, a backup of a file, and a task.
+/// Writes a session, a backup of a file, and a task.
 fn write_session_with_external_files(a: &Machine) -> Vec<u8> {
     a.session(ONE).turn("hello").write();
     let code = code(a);
@@ -213,7 +213,7 @@ fn external_files_return_with_deleted_session() {
     a.ccsync(["push"]).success();
     fs::remove_file(a.transcript_path(ONE)).unwrap();
     fs::remove_dir_all(a.home.join(".claude/file-history")).unwrap();
-    // The client keeps the tasks (2.1.329), and so they do not stand in the way.
+    // The client keeps the tasks (2.1.329), so they do not prevent the removal.
     assert!(
         a.ccsync(["push"])
             .success()
@@ -341,8 +341,8 @@ fn external_files_unknown_names_are_preserved() {
     let (a, b) = env.pair();
     write_session_with_external_files(&a);
     a.ccsync(["push"]).success();
-    let somebody = env.machine("somebody");
-    let clone = Clone::of(&env.remote_of_pair(), &somebody);
+    let attacker = env.machine("attacker");
+    let clone = Clone::of(&env.remote_of_pair(), &attacker);
     let directory = format!("sessions/{}/{ONE}", &ONE[..2]);
     let path = format!("{directory}/manifest.json");
     let mut manifest: serde_json::Value =
@@ -410,7 +410,8 @@ fn restore_cleaned_up_external_files_are_no_change() {
         (&plan["sessions"], &plan["unchanged"]),
         (&json!([]), &json!(1))
     );
-    // It comes back with a state in which something else was, too, and what came later goes.
+    // The session returns with a state that had another file, too; later files are
+    // removed.
     a.append(ONE, "more");
     put(&a, "file-history", "0123456789abcdef@v2", "later\n");
     a.ccsync(["push"]).success();

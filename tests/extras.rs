@@ -51,7 +51,7 @@ fn settle(machines: &[&Machine]) {
     for machine in machines {
         let run = machine.ccsync(["sync", "--json"]).success().json();
         assert_eq!(
-            (&run["pull"]["beside"], &run["push"]["beside"]),
+            (&run["pull"]["extras"], &run["push"]["extras"]),
             (&serde_json::json!([]), &serde_json::json!([]))
         );
     }
@@ -432,7 +432,7 @@ fn memory_of_missing_project_is_not_pulled_until_it_appears() {
     );
     assert!(!b.has_note("MEMORY.md"));
     let json = b.ccsync(["pull", "--json"]).success().json();
-    assert_eq!(json["beside"][0]["project"], "{{WORK}}/app");
+    assert_eq!(json["extras"][0]["project"], "{{WORK}}/app");
     b.ccsync(["config", "add-placeholder", &placeholder(&b)])
         .success();
     fs::create_dir_all(b.home.join("work/app")).unwrap();

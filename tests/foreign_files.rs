@@ -1,4 +1,5 @@
-//! The remote holds what this program did not write: it is left alone, and it stops nothing.
+//! The remote holds files that ccsync did not write: they stay unchanged and stop no
+//! command.
 
 use std::fs;
 
@@ -94,8 +95,8 @@ fn foreign_files_special_entries_are_not_checked_out() {
     for line in before.lines().filter(|line| !line.contains("machines/")) {
         assert!(after.contains(line), "lost: {line}\n{after}");
     }
-    // What is replaced by a file is one from then on, and the other way round; what is
-    // removed is gone.
+    // A file replaces a directory and a directory replaces a file; removed entries
+    // disappear.
     clone.git(&[
         "rm",
         "--quiet",
@@ -153,7 +154,7 @@ fn foreign_files_become_directories_and_back() {
         a.ccsync(["pull"]).success();
         assert_clean(&a);
         assert!(a.store().join("thing").is_file(), "turn {turn}");
-        // Somebody's own file keeps the directory from being empty.
+        // A file of the user's keeps the directory from being empty.
         fs::write(a.store().join("other/deep/mine"), "").unwrap();
         clone.git(&["rm", "--quiet", "-r", "thing", "other"]);
         clone.write("thing/below", "a file");
@@ -217,7 +218,7 @@ fn store_damaged_machine_file_is_rewritten() {
         assert_eq!(machine["name"], "a", "{damage:?}");
     }
     assert_eq!(questions(&a.text(ONE)), ["hello", "more", "more", "more"]);
-    // A newer version's file is not damaged.
+    // A file of a newer format is not damaged.
     clone.write(&path, "{\"format\": 3}");
     clone.push();
     a.ccsync(["pull"]);

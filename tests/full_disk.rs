@@ -1,5 +1,5 @@
-//! A disk without room, and a remote that dies: one clear error or a queue, and once the
-//! cause is gone a plain re-run converges.
+//! A full disk or a remote that fails gives one clear error or a queued push; once the
+//! cause is fixed, a second run completes the work.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,14 @@ use std::process::Command;
 
 use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
 
-/// A small disk of its own at a directory; gone when dropped.
+/// A small disk of its own, mounted at a directory. Unmounted when dropped.
 struct Disk {
     path: PathBuf,
 }
 
 impl Disk {
-    /// `None`, with the reason printed, where nothing can be mounted.
+    /// Mounts the disk. Returns `None`, with the reason printed, if nothing can be
+    /// mounted.
     fn at(path: &Path) -> Option<Self> {
         fs::create_dir_all(path).unwrap();
         let mount = Command::new("mount")
@@ -56,7 +57,7 @@ impl Drop for Disk {
     }
 }
 
-/// About 300 KB of conversation.
+/// Returns about 300 KB of conversation.
 fn long_question() -> String {
     (0..30_000_u64)
         .map(|n| format!("{:x} ", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32))
@@ -121,7 +122,7 @@ fn full_disk_is_named_and_recovers_with_space() {
             ("pull", pull),
         ] {
             let run = a.ccsync([command]);
-            // What was done before may leave nothing to write.
+            // Earlier work may leave nothing to write.
             if run.code != Some(0) {
                 assert_eq!(run.code, Some(code), "{place} {command}\n{run}");
                 assert_names_full_disk(&run);
@@ -166,7 +167,7 @@ fn full_remote_queues_push() {
 #[test]
 fn push_killed_remote_queues_and_next_push_converges() {
     use std::os::unix::fs::PermissionsExt;
-    // After the references have moved there is nothing to queue: only the answer was lost.
+    // After the references have moved there is nothing to queue: only the answer is lost.
     for (hook, code) in [("pre-receive", 6), ("update", 6), ("post-receive", 0)] {
         let env = TestEnv::new();
         let (a, b) = env.pair_with_session();

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::harness::{Clone, Machine, ONE, TWO, TestEnv, chain_is_whole, questions};
 
-/// The entries of a log, the newest first.
+/// Returns the entries of a log, newest first.
 fn log(machine: &Machine, args: &[&str]) -> Vec<Value> {
     let run = machine
         .ccsync(["log", "--json"].iter().chain(args))
@@ -20,7 +20,7 @@ fn log(machine: &Machine, args: &[&str]) -> Vec<Value> {
     run["entries"].as_array().unwrap().clone()
 }
 
-/// The commits that made the states of a session, the oldest first.
+/// Returns the commits that made the states of a session, oldest first.
 fn states(machine: &Machine, id: &str) -> Vec<String> {
     let mut commits: Vec<String> = log(machine, &[id, "-n", "1000"])
         .iter()
@@ -30,7 +30,7 @@ fn states(machine: &Machine, id: &str) -> Vec<String> {
     commits
 }
 
-/// Two machines with a session of three states: one turn, two, three.
+/// Sets up two machines with a session of three states: one turn, two, three.
 fn three_states(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair();
     a.session(ONE).turn("first").write();
@@ -43,7 +43,7 @@ fn three_states(env: &TestEnv) -> (Machine, Machine) {
     (a, b)
 }
 
-/// All files of a session on a machine, by path.
+/// Returns all files of a session on a machine, by path.
 fn files_of(machine: &Machine, id: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let transcript = machine.transcript_path(id);
     let extras = walkdir::WalkDir::new(transcript.with_extension(""))
@@ -364,7 +364,7 @@ fn restore_as_fork_is_identical_on_every_machine() {
         .unwrap()
         .clone();
     assert_eq!(row["fork_of"], ONE);
-    // Restored once more, it is there already, and its newer turns stay.
+    // A second restore finds the fork and keeps its newer turns.
     a.append(&fork, "not pushed");
     let again = a
         .ccsync(["restore", ONE, "--at", second, "--as-fork", "--json"])
@@ -470,7 +470,7 @@ fn restore_session_with_only_extra_files() {
         .with_extension("")
         .join("tool-results");
     assert!(there.join("only-here.txt").exists() && there.join("later.txt").exists());
-    // With a file next to it that the restore did not write, the transcript would stay.
+    // A file next to it that the restore did not write would keep the transcript.
     fs::remove_file(extras.join("tool-results/only-here.txt")).unwrap();
     a.ccsync(["undo"]).success();
     assert_eq!(a.client_tree(), before);
@@ -802,7 +802,7 @@ enum Event {
     Agent,
     Title(u8),
     Result(u8),
-    /// The other machine continues it, and this one pulls.
+    /// The other machine continues the session, and this one pulls.
     StoreOnlySession,
 }
 
@@ -889,7 +889,7 @@ fn restore_every_state_is_exact() {
                     files_of(&a, ONE),
                 ));
             }
-            // From any state to any other.
+            // From each state to each other.
             for (commit, files) in lay.iter().chain(lay.iter().rev()) {
                 a.ccsync(["restore", ONE, "--at", commit]).success();
                 prop_assert_eq!(&files_of(&a, ONE), files, "{}", commit);
@@ -1049,7 +1049,7 @@ fn restore_task_change_of_pinned_session_makes_no_fork() {
     );
 }
 
-/// A memory and a `CLAUDE.md` of a machine; `work/app` is there.
+/// Returns the path of a memory file in `work/app`, which exists.
 fn note(machine: &Machine, name: &str) -> std::path::PathBuf {
     match name {
         "CLAUDE.md" => machine.home.join(".claude/CLAUDE.md"),
@@ -1067,8 +1067,8 @@ fn read_note(machine: &Machine, name: &str) -> String {
         .unwrap_or_else(|e| panic!("{} has no {name}: {e}", machine.name))
 }
 
-/// Two machines with a milestone `then`. After it B has pushed other text, and A has pulled it and
-/// written more.
+/// Sets up two machines with a milestone `then`. After it, B has pushed other text, and A
+/// has pulled that and written more.
 fn pair_with_text_after_milestone(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair_with_session();
     for machine in [&a, &b] {
@@ -1142,7 +1142,7 @@ fn restore_milestone_restores_memory_as_local_change() {
         "what was only here is in the history"
     );
 
-    // No pull brings the later text back, and the next push reports what it pushes.
+    // No pull restores the later text, and the next push reports what it pushes.
     let run = a.ccsync(["pull"]).success();
     assert!(!run.stdout.contains("MEMORY"), "{run}");
     let run = a.ccsync(["push"]).success();
@@ -1167,10 +1167,10 @@ fn restore_milestone_restores_memory_as_local_change() {
         .success()
         .json();
     assert_eq!(
-        again["beside"][0]["files"][0]["outcome"], "left",
-        "only what is never put back: {again}"
+        again["extras"][0]["files"][0]["outcome"], "excluded",
+        "only lines that are never restored: {again}"
     );
-    assert_eq!(again["beside"].as_array().unwrap().len(), 1, "{again}");
+    assert_eq!(again["extras"].as_array().unwrap().len(), 1, "{again}");
 }
 
 /// Asserts that after any number of syncs, both machines have the text from before the restore of
@@ -1215,7 +1215,7 @@ fn restore_memory_into_deleted_directory_then_merges() {
     let (a, b) = pair_with_text_after_milestone(&env);
     a.ccsync(["push"]).success();
     fs::remove_dir_all(note(&a, "MEMORY.md").parent().unwrap()).unwrap();
-    // A restore does not concern text that this machine has not fetched yet.
+    // A restore does not affect text that this machine has not fetched yet.
     b.ccsync(["pull"]).success();
     write_note(&b, "MEMORY.md", "added by b\n\ntop\nlater\nonly on a\n");
     b.ccsync(["push"]).success();

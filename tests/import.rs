@@ -21,7 +21,8 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The store `name` of claude-session-sync, in which the machine `here` is `machine`.
+/// Unpacks the store `name` of claude-session-sync, in which the machine `here` is
+/// `machine`.
 pub(crate) fn store(env: &TestEnv, machine: &Machine, name: &str) -> PathBuf {
     let place = env.root().join(format!("source-{name}"));
     for entry in walkdir::WalkDir::new(fixture(name))
@@ -44,20 +45,20 @@ pub(crate) fn store(env: &TestEnv, machine: &Machine, name: &str) -> PathBuf {
     place
 }
 
-/// A session as the client wrote it on `machine`.
+/// Returns a session as the client wrote it on `machine`.
 pub(crate) fn written(machine: &Machine, id: &str) -> String {
     let text = fs::read_to_string(fixture("client").join(format!("{id}.jsonl"))).unwrap();
     text.replace("@HOME@", machine.home.to_str().unwrap())
 }
 
-/// A machine with its own remote, and with the name that the source has for it.
+/// Sets up a machine with its own remote and with the name that the source has for it.
 pub(crate) fn here(env: &TestEnv) -> Machine {
     let here = env.machine("here");
     here.init(&env.bare_remote());
     here
 }
 
-/// All paths below a directory, with their modification times.
+/// Returns all paths below a directory, with their modification times.
 fn with_times(path: &Path) -> Vec<(PathBuf, Option<SystemTime>)> {
     let all = walkdir::WalkDir::new(path)
         .sort_by_file_name()
@@ -90,7 +91,7 @@ fn outcome<'a>(report: &'a Value, id: &str) -> &'a Value {
         .unwrap_or(&Value::Null)
 }
 
-/// Writes a session where the client would have it.
+/// Writes a session to where the client would have it.
 pub(crate) fn place(machine: &Machine, project: &str, id: &str, text: &str) {
     let directory = machine.project_dir(project);
     fs::create_dir_all(&directory).unwrap();
@@ -117,7 +118,7 @@ fn import_store_is_exact_and_idempotent() {
         serde_json::json!([])
     );
     let run = import(&here, &source).success();
-    // The path of the temporary directory decides how much of a title fits.
+    // The length of the temporary directory's path decides how much of a title fits.
     insta::with_settings!({filters => vec![("Look at .*…", "Look at …")]}, { insta::assert_snapshot!(run) });
     let head = here.git(&["rev-parse", "HEAD"]);
     let again = import(&here, &source).success();
@@ -222,7 +223,7 @@ fn import_report_names_what_is_not_imported() {
             .any(|edit| edit["session"] == SITE && edit["machine"] == "win"),
         "{report}"
     );
-    let left: Vec<&str> = report["left"]
+    let left: Vec<&str> = report["not_imported"]
         .as_array()
         .unwrap()
         .iter()
@@ -315,7 +316,8 @@ fn import_diverged_copies_are_both_kept() {
 fn import_existing_session_is_recognized() {
     let env = TestEnv::new();
     let source_of = |machine: &Machine| store(&env, machine, "shared");
-    // The same, a part, and more; in the spelling of the client and of the other program.
+    // The same turns, a part of them, and more of them; in the form of the client and of
+    // the other program.
     let spaced = |text: &str| text.replace("\":", "\": ").replace(",\"", ", \"");
     for (n, (text, expected)) in [
         (
@@ -434,7 +436,8 @@ fn import_git_source_is_cloned_and_unchanged() {
         here.ccsync(["import", &address]).success();
     }
     assert_eq!((tree(&source), with_times(&source)), before);
-    // A clone with a working tree is read in place, and found in that program's usual directory.
+    // A clone with a working tree is read in place, and found in the other program's
+    // usual directory.
     let usual = here.home.join(".claude-session-sync/repo");
     fs::create_dir_all(usual.parent().unwrap()).unwrap();
     fs::rename(&clone.path, &usual).unwrap();

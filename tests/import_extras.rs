@@ -12,7 +12,7 @@ const AGENT: &str = "subagents/agent-a1b2c3.jsonl";
 
 fn left(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    report["left"]
+    report["not_imported"]
         .as_array()
         .unwrap()
         .iter()
@@ -20,10 +20,10 @@ fn left(report: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The outcome of each extra, by `<project>/<name>`.
+/// Returns the outcome of each extra, by `<project>/<name>`.
 fn extras(report: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for bundle in report["beside"].as_array().unwrap() {
+    for bundle in report["extras"].as_array().unwrap() {
         for file in bundle["files"].as_array().unwrap() {
             let project = bundle["project"].as_str().unwrap_or("user");
             let name = format!("{project}/{}", file["name"].as_str().unwrap());
@@ -33,14 +33,14 @@ fn extras(report: &Value) -> Vec<(String, String)> {
     found
 }
 
-/// The store of the fixture, with sub-agents.
+/// Unpacks the store of the fixture, with sub-agents.
 fn store_with_agents(env: &TestEnv, machine: &Machine) -> PathBuf {
     let (source, agents) = (store(env, machine, "shared"), store(env, machine, "agents"));
     fs::rename(agents.join("subagents"), source.join("subagents")).unwrap();
     source
 }
 
-/// A machine that has the project of the fixture's memory.
+/// Writes the project of the fixture's memory to a machine.
 fn with_project(machine: &Machine) {
     fs::create_dir_all(machine.home.join("code/app")).unwrap();
     let code = machine.home.join("code");
@@ -93,7 +93,7 @@ fn import_extras_have_local_paths_on_every_machine() {
     let before = tree(&source);
     with_project(&here);
     let report = import_json(&here, &source);
-    let sent = |name: &str| (name.to_owned(), "sent".to_owned());
+    let sent = |name: &str| (name.to_owned(), "pushed".to_owned());
     let user = ["user/CLAUDE.md", "user/plans/calm-fox.md"].map(sent);
     assert_eq!(
         extras(&report),
@@ -186,9 +186,9 @@ fn import_extras_merge_with_existing_ones() {
         ),
         (
             "The build needs make 3.\nSee @/code/app/Makefile.\n",
-            &["both-kept"][..],
+            &["conflict"][..],
         ),
-        ("", &["sent"][..]),
+        ("", &["pushed"][..]),
     ]
     .into_iter()
     .enumerate()
@@ -235,7 +235,7 @@ fn import_extras_merge_with_existing_ones() {
         }
         assert_eq!(
             kept.contains("laptop (imported):]"),
-            expected == ["both-kept"],
+            expected == ["conflict"],
             "case {n}: {kept}"
         );
         assert_nothing_new(&here, &source);
@@ -301,7 +301,8 @@ fn import_memory_is_matched_to_known_project() {
     let source = store(&env, &here, "shared");
     with_project(&here);
     let shared = source.join("shared_config/memory");
-    // That program derived paths from directory names, in which a `-` is a `-` or a `/`.
+    // The other program derived paths from directory names, in which a `-` is a `-` or a
+    // `/`.
     for name in [
         "--PROJECTS---my-lib",
         "--PROJECTS---my-tool",
@@ -314,7 +315,8 @@ fn import_memory_is_matched_to_known_project() {
     }
     let paths = "{\"--PROJECTS---my-lib\": \"{{PROJECTS}}/my/lib\", \"--PROJECTS---my-tool\": \"{{PROJECTS}}/my/tool\"}";
     fs::write(shared.join("_paths.json"), paths).unwrap();
-    // A session names the directory of one of them; the other is here, as a clone of a remote.
+    // A session names the directory of one of them; the other one is here as a clone of a
+    // remote.
     let sessions = source.join("sessions/_paths.json");
     let known = serde_json::json!({ "--PROJECTS---my-lib-src": "{{PROJECTS}}/my-lib/src" });
     fs::write(&sessions, known.to_string()).unwrap();
@@ -359,9 +361,9 @@ fn import_excluded_extras_are_named() {
     here.ccsync(["config", "set", "extras", "memory"]).success();
     let report = import_json(&here, &source);
     let expected = [
-        ("user/CLAUDE.md", "left"),
-        ("user/plans/calm-fox.md", "left"),
-        ("{{PROJECTS}}/app/MEMORY.md", "sent"),
+        ("user/CLAUDE.md", "excluded"),
+        ("user/plans/calm-fox.md", "excluded"),
+        ("{{PROJECTS}}/app/MEMORY.md", "pushed"),
     ];
     assert_eq!(
         extras(&report),
@@ -372,7 +374,7 @@ fn import_excluded_extras_are_named() {
     let report = import_json(&here, &source);
     assert_eq!(
         extras(&report)[0],
-        ("user/CLAUDE.md".to_owned(), "sent".to_owned()),
+        ("user/CLAUDE.md".to_owned(), "pushed".to_owned()),
         "once it may travel, it comes"
     );
 }
@@ -385,7 +387,7 @@ fn import_sub_agents_join_their_session() {
     with_project(&here);
     let report = import_json(&here, &source);
     let unknown = (
-        "subagents/agent-nobody.jsonl".to_owned(),
+        "subagents/agent-unknown.jsonl".to_owned(),
         "it does not say which session it belongs to".to_owned(),
     );
     assert_eq!(
@@ -784,7 +786,7 @@ fn import_plans_over_limit_keeps_newest_and_lists_rest() {
     let outcomes = extras(&report);
     let left: Vec<_> = outcomes
         .iter()
-        .filter(|(_, outcome)| outcome == "left")
+        .filter(|(_, outcome)| outcome == "excluded")
         .map(|(name, _)| name.as_str())
         .collect();
     let old = [
@@ -796,7 +798,7 @@ fn import_plans_over_limit_keeps_newest_and_lists_rest() {
     ];
     assert_eq!(left, old);
     assert!(
-        outcomes.contains(&("user/plans/p000.md".to_owned(), "sent".to_owned())),
+        outcomes.contains(&("user/plans/p000.md".to_owned(), "pushed".to_owned())),
         "{report}"
     );
 }

@@ -1,4 +1,4 @@
-//! `init` and `config`: one machine after another, again and again.
+//! `init` and `config` on one machine after another, and repeatedly.
 
 use std::fs;
 use std::path::Path;
@@ -101,7 +101,7 @@ fn init_remote_later_pushes_local_sessions() {
         .success()
         .json();
     assert_eq!(
-        (&report["carried_over"], &report["embedded"]),
+        (&report["sessions_moved"], &report["embedded"]),
         (&1.into(), &false.into())
     );
     b.init(&remote);
@@ -178,7 +178,8 @@ fn config_never_shows_remote_secret() {
     }
 }
 
-/// `a` with the placeholders `WORK` (`~/my/work`) and `FAR`, and a session in the one; pushed.
+/// Sets up `a` with the placeholders `WORK` (`~/my/work`) and `FAR`, and a pushed session
+/// in `WORK`.
 fn machine_with_placeholders(env: &TestEnv, remote: &Path) -> Machine {
     let a = env.machine("a");
     a.init(remote);
@@ -230,9 +231,9 @@ fn init_second_machine_adopts_existing_placeholders() {
         ])
         .success()
         .json();
-    assert_eq!(report["learnt"], serde_json::json!(["WORK"]));
-    assert_eq!(report["unmapped"], serde_json::json!(["FAR"]));
-    assert_eq!(report["missing"][0]["path_there"], "/far/away");
+    assert_eq!(report["adopted"], serde_json::json!(["WORK"]));
+    assert_eq!(report["missing"][0]["name"], "FAR");
+    assert_eq!(report["missing"][0]["directory_there"], "/far/away");
     let config = c.ccsync(["config", "show", "--json"]).success().json();
     assert_eq!(
         config["placeholders"]["WORK"],
@@ -288,7 +289,7 @@ fn init_never_adopts_placeholder_at_unsafe_path() {
             .success()
             .json();
         assert_eq!(
-            (&report["learnt"], &report["missing"][0]["proposed"]),
+            (&report["adopted"], &report["missing"][0]["suggested"]),
             (&serde_json::json!([]), &serde_json::Value::Null)
         );
     }
@@ -329,7 +330,7 @@ fn init_taken_machine_name_gets_number() {
         machines.each_ref().map(name),
         ["Laptop\n", "Laptop-2\n", "Laptop-3\n"]
     );
-    // Once it has its name, it keeps it.
+    // A machine keeps the name that it has.
     machines[1].ccsync(["init", "--yes"]).success();
     assert_eq!(name(&machines[1]), "Laptop-2\n");
     let run = machines[1]
@@ -379,8 +380,8 @@ fn init_concurrent_machines_get_distinct_names() {
     assert_eq!(names, ["laptop", "laptop-2", "laptop-3", "laptop-4"]);
 }
 
-/// Makes of the configuration of `machine` one that was written on another host, if hosts
-/// can be told apart here.
+/// Changes the configuration of `machine` to that of another host. Returns `None` if
+/// hosts cannot be distinguished here.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn mark_config_as_copied(machine: &Machine) -> Option<()> {
     let file = machine.home.join(".config/ccsync/config.toml");
@@ -428,7 +429,7 @@ fn init_copied_config_gets_new_machine_id() {
         .collect();
     names.sort_unstable();
     assert_eq!(names, ["a", "b", "copy"]);
-    // Its sessions are those that it had.
+    // The machine has the same sessions as before.
     let push = a.ccsync(["push"]).success();
     assert!(!push.stderr.contains("another host"), "{push}");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! `ccsync init` with the real `gh`, signed in to a service on the loopback.
+//! `ccsync init` with the real `gh`, signed in to a server on the loopback.
 
 use std::fs;
 
@@ -8,8 +8,8 @@ use crate::harness::{
     CTRL_C, DOWN, ENTER, GitHub, Machine, ONE, Run, Terminal, TestEnv, questions,
 };
 
-/// A repository that holds sessions of a machine of its own, the session [`ONE`] with the
-/// turn `hello`.
+/// Creates a repository with the session [`ONE`] of another machine, with the turn
+/// `hello`.
 fn store(github: &GitHub, env: &TestEnv, name: &str, visibility: &'static str) {
     let path = github.repository(name, visibility);
     let machine = env.machine(&format!("writer-of-{}", name.replace('/', "-")));
@@ -27,7 +27,7 @@ fn remote_of(machine: &Machine) -> String {
         .to_owned()
 }
 
-/// The run must have failed, have set nothing up, and say all of this.
+/// Asserts that the run failed, set nothing up, and printed each of `words`.
 #[track_caller]
 fn assert_refused(machine: &Machine, run: &Run, words: &[&str]) {
     assert_eq!(run.code, Some(1), "{run}");
@@ -201,21 +201,21 @@ fn github_init_finds_store_of_any_name() {
     };
     let (a, b) = (env.machine("a"), env.machine("b"));
     store(&github, &env, "al/talks", "PRIVATE");
-    store(&github, &env, "somebody/claude-sessions", "PRIVATE");
+    store(&github, &env, "other/claude-sessions", "PRIVATE");
     github.used_repository("al/project", &a);
     github.sign_in(&a, "ssh");
     github.ccsync(&a, &["init", "--github"]).success();
     assert_eq!(remote_of(&a), "git@github.localhost:al/talks.git");
-    // A name that was given counts, and so does an owner.
+    // A given name is used, also one with an owner.
     github.sign_in(&b, "ssh");
     github.ccsync(&b, &["init", "--github", "mine"]).success();
     assert_eq!(remote_of(&b), "git@github.localhost:al/mine.git");
     github
-        .ccsync(&b, &["init", "--github", "somebody/claude-sessions"])
+        .ccsync(&b, &["init", "--github", "other/claude-sessions"])
         .success();
     assert_eq!(
         remote_of(&b),
-        "git@github.localhost:somebody/claude-sessions.git"
+        "git@github.localhost:other/claude-sessions.git"
     );
     github
         .ccsync(&b, &["init", "--github", "github.localhost/al/talks"])
@@ -320,7 +320,7 @@ fn github_init_repository_with_other_content_is_refused() {
         ];
         assert_refused(&a, &github.ccsync(&a, args), &words);
     }
-    // On a terminal another name is asked for.
+    // In a terminal, init asks for another name.
     let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
     terminal.wait_for("> a new private repository on GitHub");
     terminal.wait_for_raw();
@@ -446,7 +446,7 @@ fn github_every_refusal_shows_message_and_command() {
             "{run}"
         );
     }
-    // Who has a terminal is asked for an address.
+    // In a terminal, init asks for an address.
     let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
     terminal.wait_for("GitHub skipped");
     terminal.wait_for("Private git repository for your sessions");

@@ -71,7 +71,7 @@ fn init_in_terminal_suggests_placeholder_directories() {
         placeholders,
         serde_json::json!({"FAR": here("near"), "WORK": here("my/work")})
     );
-    // Once is enough.
+    // The second `init` does not ask.
     let again = Terminal::start(b.command(["init"]), 200, 20);
     again.wait_for("init: this machine is up to date; 1 placeholder missing");
     again.end().released().code(0);

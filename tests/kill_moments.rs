@@ -1,8 +1,8 @@
-//! Killed at any moment, alone or with every program it has started, in a story in which
-//! all commands have their turn.
+//! Commands are killed at any moment, alone or with every program they have started, in a
+//! story that uses all commands.
 //!
-//! `CCSYNC_KILLS` asks for more kills than the default; `CCSYNC_KILL_SEED` repeats a
-//! story as far as moments can be repeated.
+//! `CCSYNC_KILLS` sets the number of kills; `CCSYNC_KILL_SEED` repeats a story as far as
+//! moments can be repeated.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::harness::Machine;
 use crate::harness::world::{World, start};
 
-/// A world lasts for so many kills; then the next one begins.
+/// Kills in one world; then the next one begins.
 const KILLS_PER_WORLD: u32 = 25;
 
 const COMMANDS: [&str; 6] = ["push", "push", "pull", "sync", "undo", "init"];
@@ -30,7 +30,7 @@ fn kill_at_random_moments_loses_no_line() {
         (0..KILLS_PER_WORLD.min(kills - begun)).for_each(|_| story.kill_once());
         story.world.pull_everything_to("a");
         story.world.pull_everything_to("b");
-        story.world.check(&story.told());
+        story.world.check(&story.context());
     }
 }
 
@@ -38,7 +38,7 @@ struct Story {
     world: World,
     rng: Rng,
     seed: u64,
-    /// How long each command takes at most when nothing happens to it.
+    /// The longest undisturbed run of each command.
     whole: BTreeMap<&'static str, Duration>,
     steps: Vec<String>,
 }
@@ -54,7 +54,7 @@ impl Story {
         }
     }
 
-    /// Something is written, a command is killed, perhaps twice, and then runs to its end.
+    /// Writes something, kills a command, perhaps twice, and then runs it to its end.
     fn kill_once(&mut self) {
         let name = *self.rng.choice(&["a", "b"]).unwrap();
         let command = *self.rng.choice(&COMMANDS).unwrap();
@@ -75,16 +75,16 @@ impl Story {
             .push(format!("{command} on {name}: {:?}", run.code));
         let whole = self.whole.entry(command).or_default();
         *whole = began.elapsed().max(*whole).min(Duration::from_millis(300));
-        let told = self.told();
+        let context = self.context();
         assert!(
             matches!(run.code, Some(0 | 5)) || command == "undo" && run.code == Some(3),
-            "{told}\n{run}"
+            "{context}\n{run}"
         );
         let machine: &Machine = self.world.machine(name);
-        machine.assert_in_order(&told);
+        machine.assert_in_order(&context);
         self.world
             .ledger
-            .check_some(&machine.conversations(), &told);
+            .check_some(&machine.conversations(), &context);
     }
 
     fn write_something(&mut self) {
@@ -123,7 +123,7 @@ impl Story {
         let mut child = start(prepared(&self.world, name, command));
         thread::sleep(wait);
         if group {
-            // It may have finished already; that is one of the moments.
+            // The process may have finished already; that is one of the moments.
             let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
         } else {
             let _ = child.kill();
@@ -131,7 +131,7 @@ impl Story {
         child.wait().unwrap();
     }
 
-    fn told(&self) -> String {
+    fn context(&self) -> String {
         format!("CCSYNC_KILL_SEED={}\n{}", self.seed, self.steps.join("\n"))
     }
 }

@@ -1,4 +1,4 @@
-//! The one integration binary; each module is a file beside this one.
+//! The one integration binary; each module is a file next to this one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(
     clippy::disallowed_methods,
@@ -41,6 +41,7 @@ mod init_terminal;
 mod kill_moments;
 mod layers;
 mod lock;
+mod lookup;
 mod machine;
 mod model;
 mod note;

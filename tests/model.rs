@@ -1,9 +1,9 @@
-//! Machines that write, push, pull, undo, delete, rewrite, lose caches, the network and
-//! half a line, in any order: no line is lost, doubled or reordered, and every line keeps
-//! the conversation it was written into.
+//! Machines write, push, pull, undo, delete, rewrite, and lose caches, the network and
+//! half a line, in any order: no line is lost, doubled or reordered, and every line stays
+//! in the conversation it was written to.
 //!
-//! The library runs in this process, over real git and real files; what was written is
-//! kept in a ledger.
+//! The library runs in this process, with real git and real files; a ledger has every
+//! written line.
 
 use std::fs;
 use std::io::Write;
@@ -21,7 +21,7 @@ use ccsync::flows::push::push;
 use ccsync::history::undo::undo;
 use ccsync::machine::set_up::{SetUp, set_up};
 use ccsync::report::transfer::{Outcome, RemoteState, Report};
-use ccsync::report::verification::{RemoteStanding, SessionCheck};
+use ccsync::report::verification::{RemoteStatus, SessionCheck};
 use ccsync::sys::clock::SystemClock;
 use ccsync::sys::env::{Dirs, Env};
 use ccsync::workspace::context::Context;
@@ -35,37 +35,37 @@ use crate::harness::{Conversations, Ledger, conversations};
 
 #[derive(Debug, Clone)]
 enum Act {
-    /// A record at the end of the `n`-th session.
+    /// Appends a record to the `n`-th session.
     Append(usize),
-    /// A session of this number, which others may have begun too.
+    /// Begins the session of this number, which another machine may have begun, too.
     Begin(usize),
-    /// A record at the end of a sub-agent's transcript.
+    /// Appends a record to a sub-agent's transcript.
     Agent(usize),
-    /// A title, which is a record without an identity.
+    /// Appends a title, which is a record without an id.
     Title(usize),
-    /// A client dies in the middle of a line; the next one puts a line end first, as
+    /// A client dies in the middle of a line; the next one writes a line end first, as
     /// client 2.1.329 does.
     Tear(usize),
-    /// What is stored already is cut off, and the session goes on from there, or not.
+    /// Cuts off stored lines; the session continues from there, or not.
     Rewind {
         session: usize,
         kept: usize,
         goes_on: bool,
     },
-    /// The client's own clean-up removes what is stored already.
+    /// The client's own clean-up removes a stored session.
     Delete(usize),
     Push,
     Pull,
     Undo,
-    /// The remote goes away, or comes back.
+    /// The remote becomes unreachable, or reachable again.
     Network,
-    /// A cache is lost.
+    /// Removes a cache.
     DropIndex,
-    /// The list of what was here is lost.
+    /// Removes the list of checkouts.
     DropCheckouts,
 }
 
-/// A machine does something.
+/// An action of one machine.
 type Op = (usize, Act);
 
 fn op() -> impl Strategy<Value = Op> {
@@ -104,7 +104,7 @@ impl World {
         let root = tempfile::tempdir().unwrap();
         let remote = root.path().join("remote.git");
         ccsync::store::create_embedded_remote(&remote).unwrap();
-        let homes = ["one/home/al", "two/Users/bo", "three/srv/people/cy"];
+        let homes = ["one/home/al", "two/Users/bo", "three/srv/users/cy"];
         let machines = homes.map(|home| Machine::new(&root.path().join(home), &remote));
         let mut world = Self {
             root,
@@ -170,7 +170,7 @@ impl World {
         }
     }
 
-    /// Everybody comes home and synchronises until nothing changes; what was removed is asked for.
+    /// Syncs every machine until nothing changes, and pulls deleted sessions by id.
     fn settle(&self) {
         if !self.root.path().join("remote.git").exists() {
             self.toggle_network();
@@ -295,7 +295,7 @@ impl Machine {
         }
     }
 
-    /// Every byte here, in the store and on the remote is what it is said to be.
+    /// Checks that the files here, the store and the remote agree in every byte.
     fn verify(&self) {
         let found = verify(
             &self.context(),
@@ -309,7 +309,7 @@ impl Machine {
             .objects
             .as_ref()
             .is_some_and(|objects| objects.damaged.is_empty());
-        let up_to_date = matches!(found.remote, RemoteStanding::UpToDate { .. });
+        let up_to_date = matches!(found.remote, RemoteStatus::UpToDate { .. });
         let agree = found.sessions.iter().all(SessionCheck::agrees);
         assert!(
             whole && up_to_date && agree && found.remote_damage.is_none(),
@@ -359,7 +359,7 @@ proptest! {
     }
 }
 
-/// `CCSYNC_MODEL_CASES` asks for more than the default, for a long run.
+/// Returns the number of cases; `CCSYNC_MODEL_CASES` asks for a longer run.
 fn cases() -> u32 {
     std::env::var("CCSYNC_MODEL_CASES")
         .ok()

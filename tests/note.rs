@@ -1,10 +1,10 @@
-//! Notes for people on other machines: shown once, kept, never obeyed.
+//! Notes for other machines: each is shown once and kept, and the model never reads it.
 
 use std::fs;
 
 use crate::harness::{Clone, Machine, ONE, TestEnv};
 
-/// The texts of the notes that a machine keeps, the newest first.
+/// Returns the texts of the notes that a machine keeps, newest first.
 fn kept(machine: &Machine) -> Vec<String> {
     let notes = machine
         .ccsync(["notes", "--all", "--json"])
@@ -65,7 +65,7 @@ fn note_for_one_machine_is_shown_there_only() {
             .contains("note from a for b, ")
     );
     assert_eq!(kept(&c), ["for b"]);
-    // Two machines of one name are told apart by their ids.
+    // Two machines with the same name are distinguished by their ids.
     c.ccsync(["config", "set", "name", "b"]).success();
     c.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
@@ -80,7 +80,7 @@ fn note_for_one_machine_is_shown_there_only() {
     a.ccsync(["note", "for c", "--for", &id]).success();
     assert!(!b.ccsync(["pull"]).success().stdout.contains("note from"));
     assert!(c.ccsync(["pull"]).success().stdout.contains("for c"));
-    assert_eq!(a.ccsync(["note", "x", "--for", "nobody"]).code, Some(1));
+    assert_eq!(a.ccsync(["note", "x", "--for", "laptop"]).code, Some(1));
 }
 
 #[test]
@@ -187,6 +187,9 @@ fn resume_shows_notes_before_client_starts() {
         .run(&mut Client::install(&b).command(&["resume", ONE], "a turn"))
         .success();
     assert!(run.stderr.contains("mind the gap"), "{run}");
-    assert!(!b.text(ONE).contains("mind the gap"), "no model is told");
+    assert!(
+        !b.text(ONE).contains("mind the gap"),
+        "the model never reads a note"
+    );
     assert!(!b.ccsync(["pull"]).success().stdout.contains("mind the gap"));
 }

@@ -1,4 +1,4 @@
-//! The remote cannot be reached: work is committed here and sent by a later command.
+//! Without the remote, a command commits locally and a later one pushes.
 
 use std::fs;
 

@@ -16,26 +16,27 @@ use self::machines::*;
 use crate::harness::{Machine, TestEnv, markers};
 
 const LOGIN: &str = "11111111-0000-4000-8000-000000000001";
-/// Stands for the id of the fork that has the laptop's turn; it follows from the text.
+/// Replaces the id of the fork that has the laptop's turn; the id follows from the text.
 const FORK: &str = "fork";
-/// Where both machines went on: the desk's turn is in it.
+/// Both machines continued it; the desk's turn is in it.
 const DIVERGED: &str = "22222222-0000-4000-8000-000000000002";
 /// At its first of two states on the laptop.
 const PINNED: &str = "44444444-0000-4000-8000-000000000004";
-/// Removed on the laptop: of one a command has taken note, of the other none has yet.
+/// Deleted on the laptop: a command has recorded the first one as deleted, and not yet
+/// the second.
 const DELETED: [&str; 2] = [
     "55555555-0000-4000-8000-000000000005",
     "66666666-0000-4000-8000-000000000006",
 ];
 /// Locked by the desk, whose last turn is in no commit.
 const LOCKED: &str = "77777777-0000-4000-8000-000000000007";
-/// Without a place on the laptop.
+/// Its project is not on the laptop.
 const PLACELESS: &str = "88888888-0000-4000-8000-000000000008";
 const EXCLUDED: &str = "99999999-0000-4000-8000-000000000009";
 /// Committed on the laptop, and not on the remote.
 const QUEUED: &str = "bbbbbbbb-0000-4000-8000-00000000000b";
 
-/// Every session, and what was asked in it.
+/// Every session, and the questions in it.
 const ASKED: [(&str, &[&str]); 12] = [
     (FORK, &["draw the window", "draw it in red"]),
     (
@@ -166,8 +167,8 @@ fn check_history(machine: &Machine) {
     assert_eq!(names, set(["laptop", "desk"].map(str::to_owned)));
 }
 
-/// Checks what only the laptop has: the note that it has shown, commits that the remote
-/// lacks, and a turn that is in no commit.
+/// Checks the laptop's own data: the note that it has shown, commits that are not on the
+/// remote, and a turn that is in no commit.
 #[track_caller]
 fn check_laptop(laptop: &Machine) {
     let notes = rows(&laptop.ccsync(words::NOTES).success(), words::NOTES_KEY);
@@ -287,7 +288,7 @@ fn check_same_sessions(old: &OldMachines) {
             assert!(on_laptop.get(name) == Some(text), "{name}");
         }
     }
-    // Its last line was never finished, and does not leave its machine.
+    // Its last line is unfinished and stays on its machine.
     let [queued, there] = [laptop, desk].map(|machine| old.portable(&machine.transcript(QUEUED)));
     assert!(queued.starts_with(&there) && there.lines().count() == 3);
     assert!(queued.ends_with("never finis"));
@@ -356,8 +357,8 @@ fn check_extras(old: &OldMachines) {
     );
 }
 
-/// Checks that the store has the present format and names, and that no more of it was
-/// written anew than had to be.
+/// Checks that the store has the present format and names, and that only the necessary
+/// part of it was rewritten.
 #[track_caller]
 fn check_converted(store: &Path) {
     let format = fs::read_to_string(store.join("ccsync.json")).unwrap();
@@ -388,8 +389,8 @@ fn check_converted(store: &Path) {
 fn old_machines_sync_laptop_first_keeps_everything() {
     let old = OldMachines::unpack();
     check_sync(&old, &old.laptop, &old.desk);
-    // A deleted session comes back when it is asked for by id, a pinned one when it
-    // changes on another machine.
+    // A pull by id restores a deleted session; a change on another machine updates a
+    // pinned one.
     let mut pull = vec!["pull"];
     pull.extend(DELETED);
     old.laptop.ccsync(pull).success();
@@ -411,12 +412,12 @@ fn old_machines_sync_laptop_first_keeps_everything() {
 #[test]
 fn old_machines_sync_desk_first_keeps_everything() {
     let old = OldMachines::unpack();
-    // The laptop's queued commits meet a remote that the desk has written to meanwhile.
+    // The laptop's queued commits meet a remote to which the desk has pushed meanwhile.
     check_sync(&old, &old.desk, &old.laptop);
 }
 
-/// The description of a bundle has another name than in format 1, in which the laptop has
-/// a commit queued that changes it.
+/// In format 1 the description of a bundle has another name, and the laptop has a queued
+/// commit that changes it.
 #[test]
 fn old_bundle_changed_on_both_machines_is_merged() {
     for is_remote_converted in [true, false] {
@@ -483,7 +484,7 @@ fn old_sessions_come_back_byte_for_byte() {
     }
 }
 
-/// Changes the laptop's files to what the store has of them.
+/// Changes the laptop's files to those in the store.
 fn as_stored(files: &mut Files) {
     let pinned = expected("pinned");
     let file = |session: &str| {
@@ -493,7 +494,7 @@ fn as_stored(files: &mut Files) {
     let (restored, unfinished) = (file(PINNED), file(QUEUED));
     let newest = pinned[Path::new("newest.jsonl")].clone();
     assert!(files.insert(restored, newest).unwrap() == pinned[Path::new("first.jsonl")]);
-    // A line that was never finished is on its own machine only, and lost with its file.
+    // An unfinished line is on its own machine only, and lost with its file.
     let text = files.get_mut(&unfinished).unwrap();
     let end = text.iter().rposition(|b| *b == b'\n').unwrap() + 1;
     text.truncate(end);
@@ -565,7 +566,7 @@ fn old_states_can_be_restored() {
         markers(&laptop.transcript(PINNED))
     );
 
-    // All but the one that has no place here.
+    // All but the one whose project is not here.
     laptop
         .ccsync(["restore", "--milestone", "before-the-move", "--yes"])
         .code(3);
@@ -575,7 +576,7 @@ fn old_states_can_be_restored() {
     for (name, text) in then {
         assert!(now[&name] == text, "{}", name.display());
     }
-    // What came after the milestone is still in the store.
+    // Text from after the milestone is still in the store.
     assert!(!laptop.text(LOGIN).contains("not pushed yet"));
     laptop.ccsync(["pull", LOGIN]).success();
     assert!(laptop.text(LOGIN).contains("not pushed yet"));

@@ -1,4 +1,4 @@
-//! A placeholder that is given after sessions were stored below its directory.
+//! A placeholder that the user adds after sessions were stored below its directory.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
 use crate::project_location::{assert_lies_in, assert_settled};
 use crate::project_repository::here;
 
-/// Gives the placeholder `LAB` to a directory relative to the home directory.
+/// Sets the placeholder `LAB` to a directory relative to the home directory.
 fn give(machine: &Machine, directory: &str) -> Run {
     machine
         .ccsync([
@@ -21,8 +21,8 @@ fn give(machine: &Machine, directory: &str) -> Run {
         .success()
 }
 
-/// `a` has pushed a session in `lab/x`, and given `lab` a placeholder since; `b` has the
-/// place in `science`.
+/// `a` has pushed a session in `lab/x`, and added a placeholder for `lab` since; `b` has
+/// the directory in `science`.
 fn pair_with_later_placeholder(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair();
     a.session(ONE).project("lab/x").turn("hello").write();
@@ -91,7 +91,7 @@ fn pull_earlier_session_uses_placeholder_added_later() {
         "as it was stored"
     );
     assert_settled(&b, &[ONE]);
-    // From here on both use it.
+    // From here on both use the placeholder.
     b.append(ONE, "on b");
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
@@ -138,7 +138,8 @@ fn placeholder_of_storing_time_decides_location() {
     give(&a, "lab");
     a.session(ONE).project("lab/x").turn("hello").write();
     a.ccsync(["push"]).success();
-    // The placeholder has moved: what was stored below it is none of what lies in the new place.
+    // The placeholder has another directory now, and sessions stored below the former one
+    // do not belong to it.
     let other = format!("OTHER={}", a.home.join("lab").display());
     a.ccsync([
         "config",
@@ -187,7 +188,7 @@ fn path_notice_names_placeholder_added_later() {
     give(&b, "science");
     b.ccsync(["pull"]).success();
     let directory = b.home.join("science/x");
-    let told = with_context(&b, |ctx| {
+    let notice = with_context(&b, |ctx| {
         path_notice(ctx, &ONE.parse().unwrap(), &directory)
     })
     .unwrap()
@@ -197,5 +198,5 @@ fn path_notice_names_placeholder_added_later() {
         a.home.join("lab").display(),
         b.home.join("science").display()
     );
-    assert!(told.contains(&line), "{told}");
+    assert!(notice.contains(&line), "{notice}");
 }

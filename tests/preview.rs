@@ -1,4 +1,4 @@
-//! The end of a conversation is seen where it lies: here, or only in the store.
+//! The preview shows the end of a conversation that is here or only in the store.
 
 use ccsync::browse::preview::last_turns;
 use ccsync::domain::turn::{Turn, TurnSpeaker};
@@ -99,7 +99,7 @@ fn preview_reads_only_end_of_long_session() {
             firsts[1..],
             ["question 119 xxxxxxxxxx", "", "Answer to: question 119"]
         );
-        // More than the first reading holds.
+        // The limit is larger than the first read.
         let turns = look(machine, ONE, 200).unwrap();
         assert_eq!(turns.len(), 200);
         assert!(

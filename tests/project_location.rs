@@ -1,5 +1,5 @@
-//! Projects find themselves: a session lands in the clone of its project, wherever that
-//! lies, and is exact where it came from.
+//! A pulled session is in the clone of its project, wherever that is, and is exact on its
+//! origin.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,8 @@ use crate::project_repository::{commit, git, here, manifest, repository};
 const SSH: &str = "git@github.com:al/app.git";
 const HTTPS: &str = "https://GitHub.com/al/app";
 
-/// The client's own list of projects names these directories, relative to the home directory.
+/// Writes the client's own list of projects with these directories, relative to the home
+/// directory.
 fn known(machine: &Machine, directories: &[&str]) {
     let names = directories
         .iter()
@@ -31,7 +32,7 @@ fn known(machine: &Machine, directories: &[&str]) {
     .unwrap();
 }
 
-/// The directory of the client in which a session lies.
+/// Asserts that a session is in the client's directory of `project`.
 #[track_caller]
 pub(crate) fn assert_lies_in(machine: &Machine, session: &str, project: &str) {
     let directory = machine
@@ -47,15 +48,15 @@ pub(crate) fn assert_lies_in(machine: &Machine, session: &str, project: &str) {
     );
 }
 
-/// Forgets everything that can be found out again.
+/// Removes everything that ccsync can discover again.
 fn forget(machine: &Machine) {
     for file in ["index.json", "checkouts.json"] {
         let _ = fs::remove_file(machine.home.join(".local/state/ccsync").join(file));
     }
 }
 
-/// Neither command has anything to do, whether or not something is remembered, and no
-/// session has come up.
+/// Asserts that neither command has anything to do, with and without the cache, and that
+/// no session was added.
 #[track_caller]
 pub(crate) fn assert_settled(machine: &Machine, sessions: &[&str]) {
     for _ in 0..2 {
@@ -77,7 +78,7 @@ fn remove(machine: &Machine, session: &str) {
     fs::remove_file(machine.transcript_path(session)).unwrap();
 }
 
-/// A on `there`, B on `here`, each a clone of one remote; the session has gone to B.
+/// A on `there`, B on `here`, each a clone of one remote; B has pulled the session.
 fn moved(env: &TestEnv, there: &str, here: &str) -> (Machine, Machine) {
     let (a, b) = env.pair();
     repository(&a, there, SSH);
@@ -169,7 +170,7 @@ fn list_shows_project_directory_or_name() {
     );
     a.append(ONE, "more");
     assert!(a.ccsync(["push"]).success().stdout.contains("~/work/app"));
-    // On a machine that has no clone and no place.
+    // This machine has no clone and no directory for the project.
     fs::remove_dir_all(b.home.join("code")).unwrap();
     let list = b.ccsync(["list"]).success().stdout;
     assert!(list.contains("github.com/al/app"), "{list}");
@@ -193,7 +194,8 @@ fn clones_and_worktree_of_one_remote_stay_separate() {
         .for_each(|(id, place)| drop(a.session(id).project(place).turn(place).write()));
     a.ccsync(["push"]).success();
     assert_eq!(manifest(&a, three)["git"]["worktree"], "side");
-    // B has the main checkout and a worktree of that name somewhere else, and no second clone.
+    // B has the main checkout and a worktree of that name in another directory, and no
+    // second clone.
     repository(&b, "code/main", SSH);
     git(
         &b,
@@ -225,7 +227,7 @@ fn clones_and_worktree_of_one_remote_stay_separate() {
     let all: Vec<_> = places.iter().map(|(id, _)| *id).collect();
     assert_settled(&a, &all);
     assert_settled(&b, &all);
-    // Removed and brought back, each lies where it lay.
+    // Deleted and restored, each session is where it was.
     let before: Vec<_> = all
         .iter()
         .map(|id| (a.transcript_path(id), a.text(id)))
@@ -311,7 +313,7 @@ fn worktree_outside_checkout_path_is_not_reused() {
             .write();
     }
     state(ONE, true);
-    // The second has left it again, and the third was begun there.
+    // The second one has left the worktree again, and the third one began there.
     state(TWO, true);
     state(TWO, false);
     a.ccsync(["push"]).success();
@@ -350,7 +352,7 @@ fn worktree_outside_checkout_path_is_not_reused() {
     a.ccsync(["pull"]).success();
     assert!(a.text(ONE).starts_with(&before) && a.text(ONE).len() > before.len());
     assert_settled(&a, &[ONE, TWO, three]);
-    // With such a tree, a session that is brought anew is in it.
+    // With such a worktree, a restored session is in it.
     git(
         &b,
         "code/app",
@@ -426,7 +428,7 @@ fn session_location_is_stable_when_clone_appears() {
     assert_lies_in(&b, ONE, "work/app");
     assert!(b.text(ONE).starts_with(&before));
     assert_settled(&b, &[ONE]);
-    // Who resumes it is told of the clone; a session that is new here lands there.
+    // Resuming the session names the clone; a session that is new here is written there.
     let ProjectHere::Present { directory, .. } = here(&b, ONE) else {
         panic!()
     };
@@ -435,7 +437,8 @@ fn session_location_is_stable_when_clone_appears() {
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     assert_lies_in(&b, TWO, "code/app");
-    // Continued in the clone, though the session's directory is called after another place.
+    // Continued in the clone, though the session's directory has another path as its
+    // name.
     let place = |from: &str| b.home.join(from).to_str().unwrap().to_owned();
     let now = b.text(ONE).replace(&place("work/app"), &place("code/app"));
     let last = now
@@ -480,7 +483,7 @@ fn clone_moved_or_deleted_makes_no_fork() {
         assert_lies_in(&b, ONE, "code/app");
         assert_settled(&b, &[ONE]);
     }
-    // What is said where no clone is any more is stored as if there were one.
+    // New turns in the directory of a removed clone are stored as if the clone existed.
     b.append(ONE, "last");
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
@@ -745,19 +748,19 @@ fn home_and_placeholder_directories_are_no_repository() {
     assert!(run.code != Some(0) && run.stderr.contains("REPO"), "{run}");
 }
 
-/// What somebody who can write to the store would like to happen.
+/// Values that an attacker with write access to the store would choose.
 #[test]
 fn pull_hostile_repository_in_manifest_is_harmless() {
     use crate::harness::Clone;
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let somebody = env.machine("somebody");
+    let attacker = env.machine("attacker");
     repository(&a, "work/app", SSH);
     repository(&b, "code/app", HTTPS);
     known(&b, &["code/app"]);
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let clone = Clone::of(&env.remote_of_pair(), &somebody);
+    let clone = Clone::of(&env.remote_of_pair(), &attacker);
     let path = format!("sessions/11/{ONE}/manifest.json");
     let good = manifest(&a, ONE);
     let key = good["placeholders"]
@@ -808,7 +811,7 @@ fn pull_hostile_repository_in_manifest_is_harmless() {
     assert!(new.is_empty() && run.code == Some(3), "{new:?}\n{run}");
     let (run, new) = with(&|manifest| manifest["git"]["remote"] = json!("ext::sh -c touch% x"));
     assert!(new.is_empty() && run.code == Some(3), "{new:?}\n{run}");
-    // Its own idea of where the repository lies is a name of the client's and text, no more.
+    // Its recorded location of the repository is only a name of the client's and text.
     for place in ["/etc", "/x/../../y"] {
         with(&|manifest| {
             let placeholders = manifest["placeholders"][&key]["placeholders"]
@@ -833,7 +836,7 @@ fn pull_hostile_repository_in_manifest_is_harmless() {
         repo["directory"] = json!("/");
     });
     assert!(new.is_empty() && run.code == Some(3), "{new:?}\n{run}");
-    // Many, none of which is used.
+    // Many placeholders, none of them used.
     with(&|manifest| {
         let set = manifest["placeholders"][&key].clone();
         for n in 0..5000 {
@@ -855,7 +858,8 @@ fn clone_with_foreign_git_file_is_ignored() {
     repository(&a, "work/app", SSH);
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    // Its working tree is said to be another directory; another one's git directory does not exist.
+    // The manifest names another directory as its working tree; the git directory of
+    // another one does not exist.
     repository(&b, "real", HTTPS);
     fs::create_dir_all(b.home.join("secret")).unwrap();
     git(
@@ -894,7 +898,7 @@ fn path_notice_names_local_repository() {
         .raw(b"\n")
         .write();
     a.ccsync(["push"]).success();
-    let told = |directory: &str| {
+    let notice = |directory: &str| {
         let directory = b.home.join(directory);
         let session = ONE.parse().unwrap();
         with_context(&b, |ctx| path_notice(ctx, &session, &directory))
@@ -910,15 +914,15 @@ fn path_notice_names_local_repository() {
     };
     b.ccsync(["pull"]).success();
     let home = format!("- `{}` is now `{}`", a.home.display(), b.home.display());
-    let text = told("work/app/src");
+    let text = notice("work/app/src");
     assert!(
         text.contains(&home) && !text.contains("work/app` is now"),
         "{text}"
     );
-    // A clone elsewhere, in which the client is to run.
+    // A clone in another directory, in which the client is to run.
     repository(&b, "code/app", HTTPS);
     fs::create_dir_all(b.home.join("code/app/src")).unwrap();
-    let text = told("code/app/src");
+    let text = notice("code/app/src");
     assert!(
         text.contains(&home) && text.contains(&line("code/app")),
         "{text}"
@@ -947,14 +951,15 @@ fn clone_commits_change_no_session() {
     assert_eq!(a.git(&["rev-parse", "HEAD"]), head);
 }
 
-/// What happens on one machine, one turn after another.
+/// One turn on one machine.
 #[derive(Debug, Clone)]
 struct Step {
     at_b: bool,
-    /// Its clone has another place from now on; beyond the list: none.
+    /// The machine's clone moves to the directory of this index; past the end of the
+    /// list: no clone.
     moves_to: Option<usize>,
     forgets: bool,
-    /// The session is removed before it is pulled.
+    /// The session is deleted before it is pulled.
     locate_checkout: bool,
 }
 
@@ -984,7 +989,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..6)
 }
 
-/// A clone that is at `from` is at `to` from now on.
+/// Moves a clone from `from` to `to`.
 fn put_clone(machine: &Machine, from: &mut Option<usize>, to: usize) {
     if let Some(from) = from.take() {
         fs::rename(machine.home.join(PLACES[from]), machine.home.join("moving")).unwrap();
@@ -1103,7 +1108,7 @@ fn restore_session_into_local_clone() {
     assert!(whole.starts_with(&b.text(ONE)));
     b.ccsync(["sync"]).success();
     assert_eq!(questions(&b.text(ONE)), ["hello"], "it stays so");
-    // Beside it, and where nothing of it is.
+    // Next to the project, and where nothing of it exists.
     for gone in [false, true] {
         if gone {
             b.sessions().iter().for_each(|id| remove(&b, id));
@@ -1132,7 +1137,7 @@ fn restore_as_fork_uses_directory_of_session() {
     a.append(ONE, "later");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    // Another clone, which any new session would be put in.
+    // Another clone, in which any new session would be written.
     repository(&b, "work/app", SSH);
     b.ccsync(["pull"]).success();
     assert_lies_in(&b, ONE, "code/app");
@@ -1183,7 +1188,7 @@ fn exclude_and_include_match_local_clone_path() {
         }
         let rows = b.ccsync(["list", "--remote", "--json"]).success().json();
         assert_eq!(
-            rows["sessions"][0]["left_out"].is_null(),
+            rows["sessions"][0]["excluded"].is_null(),
             comes,
             "{args:?} {rows}"
         );
@@ -1260,7 +1265,7 @@ fn import_copy_from_other_clone_is_recognized() {
         (here, true),
         "where the copy was at home is not where the session is"
     );
-    // It went on there before it was copied.
+    // The session continued there before it was copied.
     a.append(ONE, "never pushed");
     import().success();
     b.ccsync(["pull"]).success();
@@ -1314,7 +1319,7 @@ fn machine_forgotten_repositories_stay_readable() {
     b.ccsync(["push"]).success();
     b.ccsync(["machine", "forget", "a", "--yes"]).success();
     assert_settled(&b, &[ONE]);
-    // A raw copy of what that machine had, with nothing known.
+    // A raw copy of that machine's sessions, without any recorded state.
     a.ccsync(["pull"]).success();
     let copy = a.text(ONE);
     remove(&b, ONE);

@@ -1,5 +1,5 @@
-//! What is recorded of the git repository that a session works in, what becomes of it on
-//! other machines, and what it may lead to.
+//! The recorded git repository of a session's project: what is recorded, what other
+//! machines do with it, and what it must not cause.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::harness::library::with_context;
 use crate::harness::{Clone, Machine, ONE, TWO, TestEnv, questions};
 
-/// A git command in a directory below the machine's home.
+/// Runs a git command in a directory below the machine's home.
 #[track_caller]
 pub(crate) fn git(machine: &Machine, directory: &str, args: &[&str]) -> String {
     let mut git = machine.program("git");
@@ -26,7 +26,7 @@ pub(crate) fn git(machine: &Machine, directory: &str, args: &[&str]) -> String {
     machine.run(&mut git).success().stdout.trim().to_owned()
 }
 
-/// A repository with one commit and this remote; the commit.
+/// Creates a repository with one commit and this remote; returns the commit.
 pub(crate) fn repository(machine: &Machine, directory: &str, remote: &str) -> String {
     fs::create_dir_all(machine.home.join(directory)).unwrap();
     git(machine, directory, &["init", "--quiet"]);
@@ -70,7 +70,7 @@ fn missing(machine: &Machine, session: &str) -> MissingProject {
     }
 }
 
-/// A bare repository on the disk with a file in `crates/app`.
+/// Creates a bare repository on the disk with a file in `crates/app`.
 pub(crate) fn project_remote(env: &TestEnv, machine: &Machine) -> PathBuf {
     let bare = env.bare_remote();
     let workspace = "seed";
@@ -125,7 +125,7 @@ fn push_records_repository_once() {
         "a detached head is on none"
     );
 
-    // The other machine goes on in a clone of its own, over another protocol.
+    // The other machine continues in its own clone, over another protocol.
     b.ccsync(["pull"]).success();
     let third = repository(&b, "work", "git@github.com:al/App");
     fs::create_dir_all(b.home.join("work/crates/app")).unwrap();
@@ -134,7 +134,7 @@ fn push_records_repository_once() {
     assert_eq!(recorded(&b, ONE)["identity"], "github.com/al/App");
     assert_eq!(recorded(&b, ONE)["commit"], third.as_str());
 
-    // Nowhere but in the configuration of the project.
+    // The address is only in the project's own git configuration.
     let files = walkdir::WalkDir::new(env.root())
         .into_iter()
         .map(Result::unwrap)
@@ -291,7 +291,7 @@ fn push_without_repository_keeps_recorded_one() {
     b.append(ONE, "without git");
     b.ccsync(["push"]).success();
     assert_eq!(recorded(&b, ONE), there);
-    // A copy without a remote is still one of that project.
+    // A copy without a remote still belongs to the project.
     git(&b, "work/app", &["init", "--quiet"]);
     let commit = commit(&b, "work/app", "here");
     b.append(ONE, "with git");
@@ -300,8 +300,8 @@ fn push_without_repository_keeps_recorded_one() {
     assert_eq!(recorded(&b, ONE)["remote"], there["remote"]);
 }
 
-/// One more turn, said in this hour of a day that is yet to come: which turn is the later
-/// one is not left to the clock.
+/// Appends a turn with a time in this hour of a future day, so that the order does not
+/// depend on the clock.
 fn append_at(machine: &Machine, hour: u32, question: &str) {
     let before = machine.transcript(ONE).len();
     machine.append(ONE, question);
@@ -320,8 +320,8 @@ fn merge_later_active_side_sets_checkout() {
     let (a, b) = env.pair_with_session();
     let [there, here] =
         [&a, &b].map(|machine| repository(machine, "work/app", "https://example.org/al/app"));
-    // Both push from the same state of the store; what one has is the beginning of what
-    // the other has.
+    // Both push from the same state of the store; the turns of one are the beginning of
+    // the turns of the other.
     let copy = |questions: &[(u32, &str)]| {
         let text = a
             .text(ONE)
@@ -357,10 +357,10 @@ fn merge_later_active_side_sets_checkout() {
 fn manifest_with_missing_or_newer_repository_is_read() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let somebody = env.machine("somebody");
+    let attacker = env.machine("attacker");
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let clone = Clone::of(&env.remote_of_pair(), &somebody);
+    let clone = Clone::of(&env.remote_of_pair(), &attacker);
     let path = format!("sessions/11/{ONE}/manifest.json");
     let good: Value = serde_json::from_slice(&fs::read(clone.path.join(&path)).unwrap()).unwrap();
     assert!(good.get("git").is_none());
@@ -479,7 +479,7 @@ fn resume_missing_project_is_cloned_to_expected_path() {
         difference(&directory, &git.unwrap()).unwrap().describe(),
         None
     );
-    // Once it is there, nothing is cloned over it.
+    // ccsync clones nothing over an existing clone.
     let again = with_context(&b, |ctx| clone_project(ctx, &proposed)).unwrap_err();
     assert!(
         again.to_string().contains("the directory is not empty"),
@@ -522,11 +522,11 @@ fn resume_missing_placeholder_suggests_directory() {
 fn resume_clone_is_not_proposed_at_unsafe_path() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let somebody = env.machine("somebody");
+    let attacker = env.machine("attacker");
     repository(&a, "work/app", "https://example.org/al/app");
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let clone = Clone::of(&env.remote_of_pair(), &somebody);
+    let clone = Clone::of(&env.remote_of_pair(), &attacker);
     let path = format!("sessions/11/{ONE}/manifest.json");
     for (project, directory) in [
         ("{{HOME}}/.ssh", ""),

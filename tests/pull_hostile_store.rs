@@ -1,6 +1,6 @@
-//! Somebody else writes into the remote what this program never would. Nothing of it
-//! leaves the client's directory for sessions, nothing runs, the session is refused and
-//! named, and the others go on.
+//! An attacker writes to the remote what ccsync never would. Pull writes nothing outside
+//! the client's directory for sessions, runs nothing, refuses and names the session, and
+//! continues with the others.
 
 use std::fs;
 use std::io::Write;
@@ -12,20 +12,20 @@ use crate::harness::{Clone, Machine, ONE, TWO, TestEnv, Tree};
 
 const THREE: &str = "33333333-0000-4000-8000-000000000003";
 
-/// A machine that pulls, one that pushes what is good, and somebody with a clone in which
-/// session `ONE` is whole.
+/// A machine that pulls, one that pushes valid sessions, and an attacker with a clone in
+/// which session `ONE` is valid.
 struct Scene {
     env: TestEnv,
     good: Machine,
     victim: Machine,
-    somebody: Machine,
+    attacker: Machine,
 }
 
 impl Scene {
     fn new() -> Self {
         let env = TestEnv::new();
         let remote = env.bare_remote();
-        let [good, victim, somebody] = ["a", "b", "somebody"].map(|name| env.machine(name));
+        let [good, victim, attacker] = ["a", "b", "attacker"].map(|name| env.machine(name));
         good.init(&remote);
         victim.init(&remote);
         good.session(ONE).turn("hello").write();
@@ -39,12 +39,12 @@ impl Scene {
             env,
             good,
             victim,
-            somebody,
+            attacker,
         }
     }
 
     fn clone(&self) -> Clone<'_> {
-        Clone::of(&self.env.remote_of_pair(), &self.somebody)
+        Clone::of(&self.env.remote_of_pair(), &self.attacker)
     }
 }
 
@@ -57,7 +57,7 @@ fn manifest(clone: &Clone<'_>) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Everything of a home that is neither this program's own nor a session's.
+/// Returns everything in a home that is neither ccsync's own nor a session's.
 fn outside(machine: &Machine) -> Tree {
     let own = [".local", ".config/ccsync", ".claude/projects", ".cache"];
     let mut tree = machine.tree();
@@ -67,7 +67,7 @@ fn outside(machine: &Machine) -> Tree {
     tree
 }
 
-/// A file named `name` of the session, which has the lines of the transcript.
+/// Returns a manifest with a file `name` that has the lines of the transcript.
 fn with_file(mut manifest: Value, name: &str) -> Value {
     let transcript = manifest["transcript"].clone();
     manifest["files"][name] = transcript;
@@ -81,7 +81,7 @@ fn with(mut manifest: Value, pointer: &str, value: Value) -> Value {
     manifest
 }
 
-/// Manifests that are refused, each with what is wrong.
+/// Returns manifests that are refused, each with its fault.
 fn bad_manifests(good: &Value) -> Vec<(&'static str, String)> {
     let names = [
         "../../x",
@@ -167,14 +167,14 @@ fn bad_manifests(good: &Value) -> Vec<(&'static str, String)> {
             json!({"format": 1, "commit": "--output=x"}),
         ),
         (
-            "an identity that is none",
+            "an invalid identity",
             json!({"format": 1, "identity": "../x"}),
         ),
         (
             "a project without a format",
             json!({"remote": "https://host/x"}),
         ),
-        ("a project that is none", json!("https://host/x")),
+        ("an invalid project", json!("https://host/x")),
     ];
     cases.extend(bad_project.into_iter().map(|(what, git)| {
         let mut manifest = good.clone();
@@ -185,7 +185,7 @@ fn bad_manifests(good: &Value) -> Vec<(&'static str, String)> {
         ("no manifest", String::new()),
         ("not JSON", "garbage".to_owned()),
         ("deep", format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))),
-        ("deep in a field nobody knows", format!("{{\"format\":1,\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000))),
+        ("deep in an unknown field", format!("{{\"format\":1,\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000))),
         ("huge", format!("{good}{}", " ".repeat(17 << 20))),
         ("numbers that do not fit", good.to_string().replace("\"lines\":4", "\"lines\":99999999999999999999999")),
         ("negative", good.to_string().replace("\"lines\":4", "\"lines\":-4")),
@@ -193,7 +193,7 @@ fn bad_manifests(good: &Value) -> Vec<(&'static str, String)> {
         ("upwards", changed("/project", json!("{{HOME}}/../../etc"))),
         ("upwards from a root", changed("/project", json!("/tmp/../etc"))),
         ("an endless project", changed("/project", json!(format!("{{{{HOME}}}}{}", "/x".repeat(1 << 20))))),
-        ("a root that is none", changed("/placeholders", json!({run["placeholders"].as_str().unwrap(): {"system": "linux", "placeholders": [{"name": "HOME", "directory": "../x"}]}}))),
+        ("an invalid placeholder", changed("/placeholders", json!({run["placeholders"].as_str().unwrap(): {"system": "linux", "placeholders": [{"name": "HOME", "directory": "../x"}]}}))),
         ("names of two formats", good.to_string().replacen("\"placeholders\":", "\"roots\":{},\"placeholders\":", 1)),
         ("no roots", changed("/placeholders", json!({}))),
         ("a billion lines", transcript(vec![segment(first, 1_000_000_000)], vec![run_of(1_000_000_000)])),
@@ -351,7 +351,7 @@ fn pull_odd_manifest_values_are_harmless() {
     }
 }
 
-/// No text that was shown holds a character that steers a terminal.
+/// Asserts that the printed text contains no character that controls a terminal.
 fn assert_harmless(shown: &str) {
     let steers = |c: char| {
         c.is_control() && c != '\n'
@@ -360,7 +360,7 @@ fn assert_harmless(shown: &str) {
     assert!(!shown.contains(steers), "{}", shown.escape_debug());
 }
 
-/// Replaces the transcript of `ONE` by `text`, which has `roots`.
+/// Replaces the transcript of `ONE` by `text`, with these placeholders.
 fn write_session(clone: &Clone<'_>, good: &Value, text: &[u8], placeholders: &Value) {
     let lines = text.iter().filter(|b| **b == b'\n').count();
     let key = good["transcript"]["runs"][0]["placeholders"]
@@ -397,7 +397,7 @@ fn pull_placeholder_bomb_is_bounded() {
                 .ccsync(["config", "set", "localize", mode])
                 .success();
             let run = scene.victim.ccsync(["pull"]);
-            // Where it reads with the paths of this machine there is nothing to refuse.
+            // With the paths of this machine the name is harmless and is not refused.
             if mode == "never" {
                 assert!(run.stdout.contains("far longer"), "{run}");
                 assert_eq!((run.code, scene.victim.sessions().len()), (Some(3), 0));
@@ -474,7 +474,7 @@ fn pull_hostile_file_names_and_filters_are_ignored() {
     for levels in [700, 1900] {
         import += &format!("M 100644 inline {}x\ndata 1\nx\n", "d/".repeat(levels));
     }
-    fast_import(&scene.somebody, &clone, &import);
+    fast_import(&scene.attacker, &clone, &import);
     clone.git(&["push", "--quiet", "origin", "main"]);
 
     for command in ["pull", "status", "list", "sync", "pull"] {
@@ -491,7 +491,7 @@ fn pull_hostile_file_names_and_filters_are_ignored() {
         "no link is written"
     );
     assert_eq!(victim.sessions(), [ONE]);
-    // What it did not understand it carries on, too.
+    // An older version keeps entries that it does not know, too.
     let again = Clone::of(&scene.env.remote_of_pair(), &scene.good);
     assert!(
         again
@@ -522,12 +522,12 @@ fn pull_tree_with_too_many_files_is_refused() {
     let mut inner = format!("100644 blob {}\tf\n", clone.blob("x"));
     for _ in 0..6 {
         fs::write(clone.path.join("tree"), &inner).unwrap();
-        let mut git = scene.somebody.program("git");
+        let mut git = scene.attacker.program("git");
         git.arg("-C")
             .arg(&clone.path)
             .arg("mktree")
             .stdin(fs::File::open(clone.path.join("tree")).unwrap());
-        let tree = scene.somebody.run(&mut git).success().stdout;
+        let tree = scene.attacker.run(&mut git).success().stdout;
         inner = (0..20)
             .map(|n| format!("040000 tree {}\td{n}\n", tree.trim()))
             .collect();
@@ -539,12 +539,12 @@ fn pull_tree_with_too_many_files_is_refused() {
         clone.git(&["ls-tree", "HEAD"])
     );
     fs::write(clone.path.join("tree"), both).unwrap();
-    let mut git = scene.somebody.program("git");
+    let mut git = scene.attacker.program("git");
     git.arg("-C")
         .arg(&clone.path)
         .arg("mktree")
         .stdin(fs::File::open(clone.path.join("tree")).unwrap());
-    let tree = scene.somebody.run(&mut git).success().stdout;
+    let tree = scene.attacker.run(&mut git).success().stdout;
     let commit = clone.git(&["commit-tree", "-m", "bomb", "-p", head.trim(), tree.trim()]);
     clone.git(&[
         "push",
@@ -577,7 +577,8 @@ fn output_of_every_command_escapes_stored_text() {
         &format!("{}/manifest.json", session_dir(ONE)),
         with(titled, "/project", json!(format!("{{{{HOME}}}}/{EVIL}"))).to_string(),
     );
-    // A session that is refused with its own words, and one whose place is unknown.
+    // A session that is refused with a text of its own, and one whose project is unknown
+    // here.
     let other = |id: &str, project: &str| {
         let mut other = with(good.clone(), "/session", json!(id));
         other["project"] = json!(project);

@@ -1,5 +1,5 @@
-//! Transcripts that no client of good will writes. Each comes back byte for byte where it
-//! was written, arrives elsewhere as the documentation says, and the counts add up.
+//! Transcripts that a correct client never writes. Each returns byte for byte on its
+//! origin, is localized on other machines as documented, and the counts are right.
 
 use std::fs;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use crate::harness::{Machine, ONE, TWO, TestEnv, questions};
 
-/// A user record of this machine that says `text`, which must need no escape.
+/// Returns a user record of this machine with `text`, which must need no escape.
 fn record(machine: &Machine, text: &str) -> Vec<u8> {
     let cwd = machine.home.join("work/app");
     let line = format!(
@@ -26,7 +26,8 @@ fn write(machine: &Machine, id: &str, content: &[u8]) {
     fs::write(dir.join(format!("{id}.jsonl")), content).unwrap();
 }
 
-/// What another machine has of a text: its own home in place of `a`'s, up to the last whole line.
+/// Returns the text as another machine has it: its own home in place of `a`'s, up to the
+/// last complete line.
 fn elsewhere(text: &[u8], from: &Machine, to: &Machine) -> Vec<u8> {
     let (from, to) = (
         from.home.to_str().unwrap().as_bytes(),
@@ -43,8 +44,8 @@ fn elsewhere(text: &[u8], from: &Machine, to: &Machine) -> Vec<u8> {
     out
 }
 
-/// Pulls `ONE` on a machine under the name and home of `a` that has lost everything but
-/// its configuration.
+/// Pulls `ONE` on a machine with the name and home of `a` that has only its
+/// configuration.
 fn released(a: &Machine) -> Vec<u8> {
     for lost in [".claude/projects", ".local"] {
         fs::remove_dir_all(a.home.join(lost)).unwrap();
@@ -54,7 +55,7 @@ fn released(a: &Machine) -> Vec<u8> {
     a.transcript(ONE)
 }
 
-/// Contents with a name.
+/// Returns contents with names.
 fn contents(a: &Machine) -> Vec<(&'static str, Vec<u8>)> {
     let good = record(a, "good");
     let with = |bytes: &[u8]| [good.as_slice(), bytes, good.as_slice()].concat();
@@ -138,7 +139,7 @@ fn push_pull_odd_bytes_round_trip() {
             pull.summary().starts_with("pull: 1 session: 1 added"),
             "{what}\n{pull}"
         );
-        // The line end of a last line that has none.
+        // The last line has no line end.
         let mut there = elsewhere(&content, &a, &b);
         if !there.ends_with(b"\n") {
             there.push(b'\n');
@@ -251,8 +252,7 @@ fn push_rewritten_transcript_keeps_both_versions() {
     assert!(a.ccsync(["sync"]).success().stdout.contains("up to date"));
 }
 
-/// A client writes while this program reads: whatever was seen of the file, the next
-/// command sees the rest.
+/// A client writes while ccsync reads: the next command reads the rest of the file.
 #[test]
 fn push_growing_transcript_is_complete_after_next_push() {
     let env = TestEnv::new();
@@ -307,7 +307,8 @@ fn push_session_moved_to_other_project_is_followed() {
     assert_eq!(a.transcript_path(ONE), moved);
 }
 
-/// A session that no command has missed yet is remembered when settings change.
+/// A deleted session that no command has recorded as deleted is remembered when settings
+/// change.
 #[test]
 fn pull_deleted_session_stays_deleted_when_settings_change() {
     let env = TestEnv::new();
@@ -341,8 +342,8 @@ fn pull_cleaned_up_session_is_restored_on_request() {
     assert_eq!(a.transcript(ONE), whole);
 }
 
-/// Memory is bounded by pieces, not by the transcript. `CCSYNC_LARGE=1` takes 150 MB in
-/// place of 24.
+/// Memory is bounded by pieces, not by the size of the transcript. `CCSYNC_LARGE=1` takes
+/// 150 MB instead of 24.
 #[cfg(target_os = "linux")]
 #[test]
 #[allow(clippy::print_stderr)]
@@ -358,7 +359,7 @@ fn push_pull_large_transcript_memory_is_bounded() {
     let mut content = Vec::with_capacity((megabytes + 1) << 20);
     let mut number = 0_u64;
     while content.len() < megabytes << 20 {
-        // Text that compresses about as prose does.
+        // Text that compresses about as well as natural language.
         let words: String = (0..400)
             .map(|n| {
                 format!(
@@ -380,8 +381,8 @@ fn push_pull_large_transcript_memory_is_bounded() {
     assert!(b.transcript(ONE) == elsewhere(&content, &a, &b));
 }
 
-/// Runs a command that may be run again, and says how many kilobytes it had at most; a
-/// shell's `ulimit` would not say how far it was.
+/// Runs a command that may be repeated, and returns its peak memory in kilobytes; a
+/// shell's `ulimit` would not report it.
 #[cfg(target_os = "linux")]
 fn with_peak(machine: &Machine, command: &str) -> (crate::harness::Run, u64) {
     loop {
@@ -391,19 +392,20 @@ fn with_peak(machine: &Machine, command: &str) -> (crate::harness::Run, u64) {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let child = program.spawn().unwrap();
-        // Until somebody waits for it, it is there; but one that has ended has no memory any more.
+        // The status file exists until the process is waited for, but an ended process
+        // has no memory.
         let status = format!("/proc/{}/status", child.id());
         let peak = std::iter::from_fn(|| memory(&fs::read_to_string(&status).unwrap())).max();
         let run = machine.ended(child);
         match peak {
             Some(peak) => return (run, peak),
-            // On a busy machine it may have ended before it was looked at.
+            // On a busy machine the process may have ended before its status was read.
             None => drop(run.success()),
         }
     }
 }
 
-/// Kilobytes at the highest point, by what Linux says of a process.
+/// Returns the peak in kilobytes from Linux's status of a process.
 #[cfg(target_os = "linux")]
 fn memory(status: &str) -> Option<u64> {
     let line = status

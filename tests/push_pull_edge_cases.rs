@@ -1,11 +1,11 @@
-//! What nobody expected: interrupted merges, odd files, lost clones, hostile stores. Each
-//! must end with every line accounted for.
+//! Rare cases: interrupted merges, odd files, lost clones, hostile stores. In each one
+//! every line must be accounted for at the end.
 
 use std::fs;
 
 use crate::harness::{Machine, ONE, TWO, TestEnv, questions};
 
-/// The questions that the store's own copy of `id` holds, read by a machine that has nothing yet.
+/// Returns the questions in the stored copy of `id`, read by a new machine.
 fn stored_questions(env: &TestEnv, name: &str, id: &str) -> Vec<String> {
     let reader = env.machine(name);
     reader.init(&env.remote_of_pair()).success();
@@ -29,8 +29,8 @@ fn push_after_unmerged_fetch_does_not_overwrite_remote() {
     let (a, b) = env.pair_with_session();
     b.session(TWO).turn("only on b").write();
     b.ccsync(["push"]).success();
-    // A has a commit of its own, and knows the remote's newest, as after a kill between
-    // fetch and merge.
+    // A has its own commit and has fetched the newest commit of the remote, as after a
+    // kill between fetch and merge.
     let remote = env.remote_of_pair();
     let away = env.root().join("away.git");
     a.append(ONE, "more on a");
@@ -218,7 +218,7 @@ fn pull_symlinked_session_directory_is_not_written() {
 fn pull_damaged_stored_session_does_not_block_others() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    // B, by hand or by malice, pushes a manifest that promises another size.
+    // B, by hand or as an attacker, pushes a manifest with a wrong size.
     let store = b.store();
     let shard = store.join("sessions").join(&ONE[..2]).join(ONE);
     fs::write(shard.join("transcript/000000.jsonl"), "{}\n").unwrap();
@@ -292,8 +292,8 @@ fn push_unterminated_line_is_pushed_after_client_exits() {
     assert_eq!(rows["sessions"][0]["lines"], lines, "{rows}");
 }
 
-/// The clone of a machine that went on with a fork is lost while the remote cannot be
-/// reached: what it stores anew is still that fork.
+/// A machine continued a fork and lost its store while the remote is unreachable: its
+/// next push still stores that fork.
 #[test]
 fn push_fork_after_lost_store_makes_no_second_fork() {
     let env = TestEnv::new();
@@ -334,8 +334,8 @@ fn push_fork_after_lost_store_makes_no_second_fork() {
     }
 }
 
-/// One object of a remote on this disk ends too early. Whoever comes new is told so at
-/// once, and gets everything when it is whole again.
+/// One object of a remote on this disk is truncated. Init on a new machine names it at
+/// once, and pulls everything once it is repaired.
 #[test]
 fn init_damaged_local_remote_is_named_and_not_copied() {
     let env = TestEnv::new();

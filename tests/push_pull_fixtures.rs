@@ -1,11 +1,12 @@
-//! Each fixture travels from one machine to another and back, and is exact where it was written.
+//! Each fixture is pushed from one machine, pulled on another and pulled back, and is
+//! exact on its origin.
 
 use std::fs;
 use std::path::Path;
 
 use crate::harness::{Machine, ONE, TestEnv};
 
-/// Every fixture with `@HOME@` and `@SESSION@` filled in for `machine`.
+/// Returns every fixture with `@HOME@` and `@SESSION@` filled in for `machine`.
 fn fixtures(machine: &Machine) -> Vec<(String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let files = fs::read_dir(directory)
@@ -74,8 +75,8 @@ fn push_pull_every_fixture_round_trips() {
         for machine in [&a, &b] {
             machine.ccsync(["verify", "--full"]).success();
         }
-        // What the other machine has reads as if it had been written there, but for what
-        // may not be touched.
+        // The other machine has the text as if it had been written there, except for
+        // protected strings.
         let there = fs::read(b.transcript_path(ONE)).unwrap();
         let (_, as_if) = fixtures(&b).into_iter().find(|(n, _)| *n == name).unwrap();
         if name != "thinking.jsonl" && name != "odd-lines.jsonl" {
@@ -85,7 +86,7 @@ fn push_pull_every_fixture_round_trips() {
                 "{name}"
             );
         }
-        // On its origin, a lost file comes back to the byte, but for a line that was
+        // On its origin, a lost file is restored to the byte, except for a line that was
         // never finished.
         fs::remove_file(&path).unwrap();
         a.ccsync(["pull", ONE]).success();

@@ -1,14 +1,14 @@
 //! Runs what the pages show.
 //!
-//! Each fenced block that begins with three backticks and `console` is a story of its
-//! own. Its commands run in order and must succeed; the lines below each are its output,
-//! in which a line `…` stands for any lines. Other blocks (they install something, or
-//! need an account) have another language.
+//! Each fenced block that begins with three backticks and `console` is one story. Its
+//! commands run in order and must succeed; the lines below each are its output, in which
+//! a line `…` stands for any lines. Other blocks (they install something, or need an
+//! account) have another language.
 //!
 //! * `$ ccsync …` runs on a new machine with one session. The page on projects has a
 //!   clone of that session's project, and another machine has pushed the session.
 //! * `laptop$ ccsync …` and `desk$ ccsync …` run on two machines that share a remote and
-//!   a session. A stand-in for Claude Code says what `(you ask: …)` contains. It runs
+//!   a session. A stand-in for Claude Code writes the turn of `(you ask: …)`. It runs
 //!   until `(you leave Claude Code)` if `(Claude Code stays open)` follows the command.
 
 use std::fs;
@@ -20,9 +20,9 @@ use crate::project_repository::repository;
 /// A command and the output that the page shows for it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Step {
-    /// `laptop` or `desk`; empty: the only machine.
+    /// `laptop` or `desk`; empty for the only machine.
     machine: String,
-    /// `ccsync` or `claude`; empty: Claude Code is left.
+    /// `ccsync` or `claude`; empty if Claude Code ends.
     program: String,
     args: Vec<String>,
     /// The text that the user types into Claude Code.

@@ -1,5 +1,5 @@
-//! The store looks after itself: many small packs become few, in the background, and
-//! nothing is missing afterwards.
+//! The store repacks itself: many small packs become few, in the background, without any
+//! loss.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn repack_many_packs_unless_gc_auto_is_disabled() {
     a.append(ONE, "one more");
     a.ccsync(["push"]).success();
     let deadline = Instant::now() + Duration::from_secs(60);
-    // Until the last of it is done: git removes this file at the end.
+    // Waits until the repack is finished: git removes this file at the end.
     let at_work =
         |repository: &PathBuf| packs(repository) > PUSHES / 2 || repository.join("gc.pid").exists();
     while repositories.iter().any(at_work) {

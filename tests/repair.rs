@@ -1,5 +1,5 @@
-//! A damaged transcript is healed into a copy: nothing of a record is lost, nothing that
-//! is whole is touched.
+//! A repaired copy of a damaged transcript has every byte of each record, and complete
+//! records are unchanged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::harness::{ONE, TWO, TestEnv, chain_is_whole, questions};
 
-/// Heals `text` in pieces of whole lines, as a command does.
+/// Repairs `text` in pieces of complete lines, as a command does.
 fn heal(text: &[u8]) -> (RepairedText, Vec<Finding>) {
     let pieces: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
     let mut ids = RecordIds::default();
@@ -38,8 +38,8 @@ fn lines(text: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// Records of one chain, with state records between them and text that looks like records
-/// inside of strings.
+/// Returns records of one chain, with state records between them and text that looks like
+/// records inside of strings.
 fn transcript(texts: &[String]) -> Vec<String> {
     let mut last = "null".to_owned();
     let mut records = Vec::new();
@@ -70,7 +70,7 @@ fn any_transcript() -> impl Strategy<Value = Vec<String>> {
     proptest::collection::vec(text, 2..9).prop_map(|texts| transcript(&texts))
 }
 
-/// One kind of damage, at a place given by the two numbers.
+/// One kind of damage, at a position given by the two numbers.
 #[derive(Debug, Clone, Copy)]
 enum Injury {
     /// The beginning of another record, glued to this one.
@@ -108,7 +108,7 @@ const INJURIES: [Injury; 9] = [
 fn injure(records: &[String], injury: Injury, at: usize, cut: usize) -> Vec<u8> {
     let mut damaged: Vec<Vec<u8>> = records.iter().map(|r| r.clone().into_bytes()).collect();
     let at = at % records.len();
-    // A proper beginning of a record that is not in the file.
+    // A valid beginning of a record that is not in the file.
     let other = &transcript(&["one".to_owned(), "two\u{e9}{\"".to_owned()])[1]
         .replace("uuid-", "other-")
         .into_bytes();
@@ -153,8 +153,8 @@ proptest! {
         for injury in INJURIES {
             let damaged = injure(&records, injury, at, cut);
             let (healed, findings) = heal(&damaged);
-            // A record twice stays once; a state record, which has no id, stays twice,
-            // and the client goes by the last one.
+            // A doubled record is kept once; a doubled state record, which has no id, is
+            // kept twice, and the client uses the last one.
             let mut expected = records.clone();
             let again: &[String] = match injury {
                 Injury::Doubled => &records[at % records.len()..=at % records.len()],
@@ -165,8 +165,8 @@ proptest! {
             prop_assert_eq!(lines(&healed.text), expected, "{:?}", injury);
             let doubled_state = matches!(injury, Injury::Doubled) && !records[at % records.len()].starts_with("{\"parentUuid\"");
             prop_assert_eq!(repairs(&findings).is_empty(), doubled_state, "{:?} {:?}", injury, findings);
-            // A push looks cheaply: it may miss a fragment that ends like a record, and
-            // never sees damage where there is none.
+            // A push checks quickly: it may miss a fragment that ends like a record, and
+            // never reports damage in a healthy file.
             let noticed = damaged_lines(&damaged);
             match injury {
                 Injury::Glued | Injury::ZerosBefore => prop_assert_eq!(noticed, 1, "{:?}", injury),
@@ -184,13 +184,13 @@ proptest! {
         let (again, more) = heal(&healed.text);
         prop_assert_eq!(lines(&again.text), lines(&healed.text), "{:?}", findings);
         prop_assert_eq!(repairs(&more), Vec::<&LineDamage>::new());
-        if !findings.iter().any(|f| matches!(f.damage, LineDamage::Doubled { .. } | LineDamage::Relinked { .. })) {
+        if !findings.iter().any(|f| matches!(f.damage, LineDamage::Duplicate { .. } | LineDamage::Relinked { .. })) {
             prop_assert_eq!(solid(&healed.text) + solid(&healed.fragments), solid(&text));
         }
     }
 }
 
-/// Pieces that damaged transcripts are made of.
+/// Parts of damaged transcripts.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let record = (0..5u8, 0..7u8).prop_map(|(uuid, parent)| {
         format!("{{\"parentUuid\":\"u{parent}\",\"type\":\"user\",\"uuid\":\"u{uuid}\",\"sessionId\":\"s\"}}")
@@ -237,7 +237,7 @@ fn repair_missing_parent_becomes_previous_record_of_chain() {
     assert_eq!(
         what,
         [
-            &LineDamage::Rootless { record: id("side") },
+            &LineDamage::Parentless { record: id("side") },
             &LineDamage::Relinked {
                 record: id("c"),
                 from: id("lost"),
@@ -274,7 +274,8 @@ fn repair_torn_nested_message_is_not_a_record() {
     }
 }
 
-/// Transcripts as the client wrote them are healthy, but for those that were cut on purpose.
+/// Transcripts as the client wrote them are healthy, except for those that were cut on
+/// purpose.
 #[test]
 #[allow(clippy::print_stderr)]
 fn repair_every_corpus_transcript_is_healthy() {
@@ -308,7 +309,7 @@ fn repair_every_corpus_transcript_is_healthy() {
 fn repair_healthy_fixture_is_unchanged() {
     let mut healthy = Vec::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    // Those in directories below are another program's.
+    // Files in directories below belong to another program.
     for path in transcripts(&fixtures)
         .into_iter()
         .filter(|path| path.parent() == Some(&fixtures))
@@ -345,11 +346,11 @@ fn transcripts(below: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// So much there is of a torn record: it ends in the middle of a path, however long that is.
+/// Bytes of a torn record: it ends in the middle of a path, however long that is.
 const TORN: usize = 16;
 
-/// The transcript of `ONE` with a record torn and the next one glued to it, and zeros at
-/// the end, as after a power cut.
+/// Returns the transcript of `ONE` with a torn record joined to the next one, and zeros
+/// at the end, as after a power cut.
 fn damaged(whole: &[u8]) -> Vec<u8> {
     let whole = lines(whole);
     let mut text = whole[..4].concat().into_bytes();
@@ -413,14 +414,11 @@ fn repair_copy_is_new_session_and_original_is_unchanged() {
         .concat()
     );
 
-    // The same again is the same copy, also after the client has gone on with it.
+    // A second repair finds the same copy, also after the client has continued it.
     a.append(&copy, "and on");
     let again = a.ccsync(["repair", ONE, "--json"]).success().json();
     assert_eq!(
-        (
-            again["copy"]["session"].as_str(),
-            &again["copy"]["was_there"]
-        ),
+        (again["copy"]["session"].as_str(), &again["copy"]["existed"]),
         (Some(copy.as_str()), &true.into())
     );
     assert_eq!(questions(&a.text(&copy)), ["hello", "more", "and on"]);
@@ -431,7 +429,7 @@ fn repair_copy_is_new_session_and_original_is_unchanged() {
             .contains("nothing to repair")
     );
 
-    // It travels like any session.
+    // The copy is synced like any session.
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     assert_eq!(questions(&b.text(&copy)), ["hello", "more", "and on"]);
@@ -502,10 +500,11 @@ fn push_damaged_session_hints_at_repair() {
     );
     assert!(
         !a.ccsync(["push"]).success().stdout.contains("repair"),
-        "what was not read anew is not named again"
+        "a file that was not read again is not named again"
     );
 
-    // Damage in what the store has whole: both stay, and it is said.
+    // The local file is damaged and the store has a complete copy: both stay, and a
+    // warning names it.
     fs::write(&path, damaged(&whole)).unwrap();
     let push = a.ccsync(["push"]).code(5);
     assert!(

@@ -1,10 +1,11 @@
-//! What a push and a pull tell: turns, who wrote them, and never more than a screen.
+//! The reports of push and pull: turns, their machines, and never more lines than the
+//! screen has.
 
 use std::fs;
 
 use crate::harness::{Machine, ONE, Run, TWO, TestEnv};
 
-/// A terminal of this height and 80 columns, as a program is told of it.
+/// Runs a command with the variables of a terminal of this height and 80 columns.
 fn on_screen(machine: &Machine, rows: &str, args: &[&str]) -> Run {
     machine.run(
         machine
@@ -61,7 +62,7 @@ fn report_counts_pushed_and_pulled_turns() {
     assert_eq!(
         one["machines"].as_array().map(Vec::len),
         None,
-        "{one}: a fork is made, nothing is brought"
+        "{one}: a fork is made, nothing is pulled"
     );
     let report = b.ccsync(["pull", "--json"]).success().json();
     assert_eq!(machines(&report)[0]["name"], "a");

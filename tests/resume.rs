@@ -1,5 +1,5 @@
-//! Continuing sessions under their locks: two machines, a real remote, a client that can
-//! be held in the middle of a run.
+//! Sessions continue under their locks: two machines, a real remote, and a client that
+//! can be stopped in the middle of a run.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ use crate::harness::client::{Client, wait_for};
 use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, Run, TestEnv, questions};
 
-/// The locks on a remote.
+/// Returns the locks on a remote.
 pub(crate) fn held(remote: &Path, machine: &Machine) -> Vec<String> {
     let mut git = machine.program("git");
     git.arg("--git-dir").arg(remote).args([
@@ -32,7 +32,7 @@ pub(crate) fn held(remote: &Path, machine: &Machine) -> Vec<String> {
         .collect()
 }
 
-/// What was said in every session of a machine, sorted.
+/// Returns the questions in every session of a machine, sorted.
 fn said(machine: &Machine) -> Vec<Vec<String>> {
     let mut all: Vec<_> = machine
         .sessions()
@@ -47,7 +47,7 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-/// What a child that has ended left.
+/// Returns the result of a child that has ended.
 fn ended(machine: &Machine, child: Child) -> Run {
     machine.ended(child)
 }
@@ -104,8 +104,8 @@ fn resume_after_take_over_keeps_turns_as_fork() {
     assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
-/// The other machine has not written yet: all the same the session is its own, and what
-/// came after the loss does not go into it.
+/// The other machine has not written yet: the session is still its own, and turns from
+/// after the loss become a fork.
 #[test]
 fn resume_lost_lock_forks_before_other_machine_writes() {
     let env = TestEnv::new();
@@ -128,7 +128,7 @@ fn resume_lost_lock_forks_before_other_machine_writes() {
     assert_eq!(said(&a), [vec!["hello", "from a"], vec!["hello", "from b"]]);
 }
 
-/// Whichever command of this machine notices the loss first: the person who ran the client is told.
+/// Any command of this machine may notice the loss first; the resume still reports it.
 #[test]
 fn resume_reports_loss_noticed_by_other_command() {
     let env = TestEnv::new();
@@ -146,7 +146,7 @@ fn resume_reports_loss_noticed_by_other_command() {
     assert_eq!(said(&a), [vec!["hello", "from a"], vec!["hello", "from b"]]);
 }
 
-/// Only a sub-agent went on here, and nothing was said.
+/// Only a sub-agent continued here, without a new turn.
 #[test]
 fn resume_lost_lock_forks_sub_agent_files() {
     let env = TestEnv::new();
@@ -242,7 +242,7 @@ fn resume_interrupt_goes_to_client() {
     assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
-/// A git on the machine's PATH during one of whose commands Ctrl-C is pressed.
+/// A git on the machine's PATH that sends Ctrl-C during one of its commands.
 fn interrupt_git(machine: &Machine, command: &str) {
     let git = machine
         .run(machine.program("sh").args(["-c", "command -v git"]))
@@ -257,7 +257,8 @@ fn interrupt_git(machine: &Machine, command: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// It was meant for ccsync, whatever that was doing, and would stop every backup later on.
+/// The signal was meant for ccsync; if it were remembered, it would stop every later
+/// backup.
 #[test]
 fn resume_interrupt_before_client_ends_command() {
     let env = TestEnv::new();
@@ -320,7 +321,7 @@ fn resume_running_session_is_refused() {
     assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
-/// An older client does not say which session it has open.
+/// An older client does not record its open session.
 #[test]
 fn resume_take_over_from_same_machine_is_refused() {
     let env = TestEnv::new();
@@ -364,7 +365,7 @@ fn resume_killed_keeps_lock_while_client_runs() {
     let at_a = Client::install(&a);
     let mut child = at_a.start(&["resume", ONE], "on its own");
     signal(&child, Signal::KILL);
-    // Not for its output: the client still holds the other end.
+    // The exit alone: the client still holds the other end of the output.
     child.wait().unwrap();
     a.ccsync(["push"]).success();
     assert_eq!(
@@ -472,7 +473,7 @@ fn resume_without_terminal_names_command() {
     assert_eq!(
         held(&env.remote_of_pair(), &a),
         Vec::<String>::new(),
-        "whoever is refused holds nothing"
+        "a refused machine holds no lock"
     );
 }
 
@@ -484,22 +485,22 @@ fn resume_original_paths_sends_path_notice_once() {
     b.ccsync(["config", "set", "localize", "never"]).success();
     at_a.run(&["resume", ONE], "from a").success();
     assert_eq!(at_a.settings(), None, "nothing has moved");
-    // A look leaves lines, too, but no word reaches the model.
+    // A run without a turn writes lines, too, but nothing reaches the model.
     at_b.run(&["resume", ONE], "").success();
     at_b.run(&["resume", ONE], "from b").success();
-    let settings = at_b.settings().expect("b is told");
+    let settings = at_b.settings().expect("b writes a path notice");
     let hook = &settings["hooks"]["SessionStart"][0];
     assert_eq!(hook["matcher"], "resume|compact");
     let root = env.root().to_str().unwrap();
-    let told = at_b
-        .told()
+    let notice = at_b
+        .notice()
         .replace(root, "$ROOT")
         .replace(&client_dir_name(root), "ROOT");
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(notice);
     for looks in [&at_a, &at_b] {
         looks.run(&["resume", ONE], "").success();
     }
     fs::remove_file(b.home.join(".stand-in/settings")).unwrap();
     at_b.run(&["resume", ONE], "again").success();
-    assert_eq!(at_b.settings(), None, "it has been told");
+    assert_eq!(at_b.settings(), None, "the path notice is written once");
 }

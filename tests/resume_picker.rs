@@ -1,5 +1,5 @@
-//! `ccsync resume` with somebody at a real terminal: choosing, looking, changing one's
-//! mind, and what is asked on the way.
+//! `ccsync resume` in a real terminal: the picker, its preview, cancelling, and the
+//! prompts that follow.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::harness::{
 };
 use crate::project_repository::{git, project_remote};
 
-/// Two machines with two sessions, of which the second is the newer one.
+/// Two machines with two sessions; the second one is newer.
 fn two_sessions(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair();
-    a.session(ONE).days_old(1).turn("mend the roof").write();
+    a.session(ONE).days_old(1).turn("repair the roof").write();
     a.session(TWO).turn("paint the fence").write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
@@ -31,7 +31,7 @@ fn resume_sized(client: &Client<'_>, args: &[&str], says: &str, columns: u16) ->
     Terminal::start(client.command(&args, says), columns, 16)
 }
 
-/// The picker, open and listening.
+/// Waits until the picker is open and reads keys.
 fn opened(client: &Client<'_>, says: &str) -> Terminal {
     let terminal = resume(client, &[], says);
     terminal.wait_for("paint the fence");
@@ -39,7 +39,7 @@ fn opened(client: &Client<'_>, says: &str) -> Terminal {
     terminal
 }
 
-/// A question, open and listening.
+/// Waits until a prompt is open and reads keys.
 fn asked(terminal: &Terminal, question: &str) {
     terminal.wait_for(question);
     terminal.wait_for_raw();
@@ -75,7 +75,7 @@ fn picker_filtered_session_is_resumed() {
     let ended = terminal.end().released().code(0);
     assert!(ended.text().contains("; lock released"), "{}", ended.text());
     assert_eq!(at_b.arguments(), [format!("--resume {ONE}")]);
-    assert_eq!(questions(&b.text(ONE)), ["mend the roof", "with tar"]);
+    assert_eq!(questions(&b.text(ONE)), ["repair the roof", "with tar"]);
     assert_no_locks(&env);
 }
 
@@ -89,10 +89,10 @@ fn picker_preview_and_cancel_starts_nothing() {
         terminal.type_in(TAB);
         terminal.wait_for("Answer to: paint the fence");
         terminal.type_in(TAB);
-        terminal.wait_for("mend the roof");
+        terminal.wait_for("repair the roof");
         terminal.type_in(last);
         terminal.end().released().code(130);
-        // From within, Ctrl-C means the same.
+        // In the preview, Ctrl-C means the same.
         let terminal = opened(&at_b, "never said");
         terminal.type_in(TAB);
         terminal.wait_for("Answer to: paint the fence");
@@ -109,7 +109,7 @@ fn picker_works_in_narrow_terminal() {
     let (_a, b) = two_sessions(&env);
     let at_b = Client::install(&b);
     let terminal = resume_sized(&at_b, &[], "in green", 30);
-    terminal.wait_for("mend the roof");
+    terminal.wait_for("repair the roof");
     terminal.wait_for_raw();
     terminal.resize(18, 8);
     terminal.wait_until("it fits", |screen| {

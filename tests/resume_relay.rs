@@ -1,8 +1,8 @@
-//! Three machines continue the same two sessions all the time, politely or by force, and
-//! push and pull beside that. Then every turn is accounted for, and every move of the
-//! sessions on the remote is one that the holder of the lock made.
+//! Three machines continue the same two sessions all the time, with and without a
+//! take-over, and push and pull meanwhile. At the end every turn is accounted for, and
+//! every move of the sessions on the remote was made by the holder of the lock.
 //!
-//! `CCSYNC_RELAY_SECONDS` asks for a longer relay than the default.
+//! `CCSYNC_RELAY_SECONDS` sets how long they run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -82,7 +82,7 @@ fn resume_relay_of_three_machines_loses_no_turn() {
     );
 }
 
-/// How runs ended.
+/// The number of runs by their end.
 #[derive(Debug, Default)]
 struct Runs {
     done: usize,
@@ -92,7 +92,7 @@ struct Runs {
 struct Relay {
     turns: AtomicU32,
     over: AtomicBool,
-    /// Each client's transcript as it was after its turn.
+    /// The directory with each client's transcript from after its turn.
     kept: PathBuf,
 }
 
@@ -101,9 +101,9 @@ impl Relay {
         self.over.load(Ordering::SeqCst)
     }
 
-    /// Continues one session after the other.
+    /// Continues the sessions in turn.
     fn resume(&self, machine: &Machine) -> Runs {
-        let _end = EndsWithMe(self);
+        let _end = EndOnDrop(self);
         let client = Client::install(machine);
         let mut runs = Runs::default();
         while !self.is_over() {
@@ -127,7 +127,7 @@ impl Relay {
     }
 
     fn push_and_pull(&self, machine: &Machine) {
-        let _end = EndsWithMe(self);
+        let _end = EndOnDrop(self);
         for command in ["push", "pull"]
             .into_iter()
             .cycle()
@@ -143,7 +143,7 @@ impl Relay {
         }
     }
 
-    /// Enters what the clients wrote, with what stood before it when they wrote it.
+    /// Enters the turns of the clients into the ledger, each with the lines before it.
     fn enter_turns(&self, ledger: &mut Ledger, runs: usize) {
         let kept: Vec<_> = fs::read_dir(&self.kept)
             .unwrap()
@@ -156,23 +156,23 @@ impl Relay {
             assert_eq!(
                 lines.pop().as_ref(),
                 Some(&turn),
-                "somebody wrote into a running session"
+                "another process wrote to a running session"
             );
             ledger.enter(&turn, &lines);
         }
     }
 }
 
-/// If one fails, the others need not go on.
-struct EndsWithMe<'a>(&'a Relay);
+/// Ends the other threads when this one fails.
+struct EndOnDrop<'a>(&'a Relay);
 
-impl Drop for EndsWithMe<'_> {
+impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
         self.0.over.store(true, Ordering::SeqCst);
     }
 }
 
-/// Everybody synchronises; then all have every turn, and nobody remembers a lock.
+/// Syncs every machine; then all have every turn, and none has a lease.
 fn settle(machines: &[Machine], ledger: &Ledger) {
     for machine in machines.iter().chain(machines).chain(machines) {
         let run = machine.ccsync(["sync"]);
@@ -198,9 +198,8 @@ fn locks(remote: &Path) -> Vec<String> {
         .collect()
 }
 
-/// From now on the remote writes down each move of a branch, after a name of the
-/// transaction that it was part of. The number of a process would be another's before
-/// long.
+/// From now on the remote logs each move of a branch, with a name of its transaction. A
+/// process id would be used again before long.
 fn keep_moves(remote: &Path) {
     let hook = remote.join("hooks/reference-transaction");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
@@ -210,8 +209,8 @@ fn keep_moves(remote: &Path) {
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Whoever moved a session had its lock before, and moved that in the same step. Gives
-/// how often that was so.
+/// Asserts that each move of a session was made by the holder of its lock, which moved
+/// the lock in the same step. Returns the number of moves.
 fn assert_moves_by_holder(remote: &Path) -> usize {
     let log = fs::read_to_string(remote.join("moves")).unwrap();
     let mut steps: BTreeMap<&str, BTreeMap<&str, (Oid, Oid)>> = BTreeMap::new();
@@ -247,7 +246,7 @@ fn assert_moves_by_holder(remote: &Path) -> usize {
     moves
 }
 
-/// Which of the sessions that everybody continues changed between two commits.
+/// Returns the shared sessions that changed between two commits.
 fn changed(remote: &Repository, old: Oid, new: Oid) -> BTreeSet<String> {
     let tree = |session: &str, commit| {
         let path = format!("sessions/{}/{session}", &session[..2]);

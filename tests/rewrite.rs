@@ -9,7 +9,8 @@ mod reference;
 use ccsync::domain::placeholder::{Placeholder, Placeholders, System};
 use ccsync::rewrite::{Collapser, Expander, TextKind, View};
 
-/// Roots from names and paths; a path may be followed by `=>` and its resolved form.
+/// Returns placeholders from names and paths; a path may be followed by `=>` and its
+/// resolved form.
 fn placeholders(system: System, placeholders: &[(&str, &str)]) -> Placeholders {
     let root = |(name, path): &(&str, &str)| {
         let (path, resolved) = path
@@ -33,7 +34,7 @@ fn expand(expander: &Expander, kind: TextKind, portable: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What the machine `target` reads of a text that `origin` wrote.
+/// Returns a text that `origin` wrote as the machine `target` reads it.
 fn read(
     origin: &Placeholders,
     target: &Placeholders,

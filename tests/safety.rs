@@ -1,4 +1,4 @@
-//! What must never happen to a person's files.
+//! Changes to a user's files that must never happen.
 
 use std::fs;
 #[cfg(unix)]
@@ -127,7 +127,7 @@ fn undo_keeps_backup_it_cannot_restore() {
     b.append(ONE, "later");
 
     let undone = b.ccsync(["undo", "--json"]).code(3).json();
-    let reason = undone["kept"][0]["reason"].as_str().unwrap();
+    let reason = undone["skipped"][0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("it changed since that pull"), "{reason}");
     let original = std::path::Path::new(reason.split('`').nth(1).expect("where the original lies"));
     assert_eq!(questions(&b.text(ONE)), ["hello", "theirs", "later"]);
@@ -193,7 +193,7 @@ fn undo_running_session_is_unchanged() {
     b.mark_running(ONE, std::process::id());
 
     let undone = b.ccsync(["undo", "--json"]).code(3).json();
-    let reasons: Vec<&str> = undone["kept"]
+    let reasons: Vec<&str> = undone["skipped"]
         .as_array()
         .unwrap()
         .iter()
@@ -213,8 +213,8 @@ fn undo_running_session_is_unchanged() {
         assert_eq!(b.client_tree().get(path), Some(file));
     }
 
-    // The pull before that one made the transcript, so that nothing can be done until the
-    // client has ended.
+    // The pull before that one made the transcript, so that nothing can be undone until
+    // the client has ended.
     for _ in 0..2 {
         let again = b.ccsync(["undo"]).code(3);
         assert!(again.stdout.contains("running here"), "{again}");
@@ -255,10 +255,10 @@ fn push_torn_last_line_stays_local() {
         "a pulled transcript ends at a line end"
     );
     assert_eq!(questions(&b.text(ONE)), ["hello"]);
-    a.append_raw(ONE, b"rn\",\"message\":{\"content\":\"mended\"}}\n");
+    a.append_raw(ONE, b"rn\",\"message\":{\"content\":\"repaired\"}}\n");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    assert_eq!(questions(&b.text(ONE)), ["hello", "mended"]);
+    assert_eq!(questions(&b.text(ONE)), ["hello", "repaired"]);
 }
 
 #[cfg(target_os = "linux")]

@@ -1,5 +1,5 @@
-//! What was said is shown, and found, on any machine: straight from the store, with the
-//! paths of the machine that asks.
+//! Messages are shown and found on any machine, straight from the store, with the paths
+//! of the machine that runs the search.
 
 mod property;
 
@@ -14,7 +14,7 @@ use crate::project_repository::repository;
 
 const THREE: &str = "33333333-0000-4000-8000-000000000003";
 
-/// Which sessions a search names, in order.
+/// Returns the sessions that a search finds, in order.
 #[track_caller]
 fn found(machine: &Machine, args: &[&str]) -> Vec<String> {
     let run = machine.ccsync(["search", "--json"].iter().chain(args));
@@ -34,7 +34,8 @@ fn record(session: &str, kind: &str, content: &Value) -> String {
     format!("{record}\n")
 }
 
-/// Two machines; `a` has said something in two sessions, `b` in a third, and both know all.
+/// Two machines; `a` has turns in two sessions, `b` in a third one, and both have pulled
+/// all.
 fn two_machines(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair();
     a.session(ONE)
@@ -180,13 +181,13 @@ fn search_json_has_every_field() {
         (&json!("{{HOME}}/work/app"), &json!("a"))
     );
     assert_eq!(
-        (&session["title"], &session["more"]),
+        (&session["title"], &session["more_hits"]),
         (&json!("fix the login form"), &json!(0))
     );
     let hits = session["hits"].as_array().unwrap();
     let of = |hit: &Value| {
         (
-            hit["who"].as_str().unwrap().to_owned(),
+            hit["speaker"].as_str().unwrap().to_owned(),
             hit["text"].as_str().unwrap().to_owned(),
         )
     };
@@ -198,7 +199,7 @@ fn search_json_has_every_field() {
         hits.iter().map(of).collect::<Vec<_>>(),
         said.map(|(who, text)| (who.to_owned(), text.to_owned()))
     );
-    assert_eq!(hits[1]["marks"], json!([[19, 29]]));
+    assert_eq!(hits[1]["matches"], json!([[19, 29]]));
 }
 
 #[test]
@@ -272,7 +273,7 @@ fn search_finds_text_tools_results_but_not_copies() {
             .map(|hit| {
                 format!(
                     "{} {}",
-                    hit["who"].as_str().unwrap(),
+                    hit["speaker"].as_str().unwrap(),
                     hit["text"].as_str().unwrap()
                 )
             })
@@ -486,10 +487,10 @@ fn search_shared_part_of_fork_is_found_once() {
     }
 }
 
-/// Does something to a file.
+/// Damages a file.
 type Damage<'a> = Box<dyn Fn() + 'a>;
 
-/// What is done to the working tree of a store by hand.
+/// Returns manual changes of a store's working tree.
 fn damages(store: &std::path::Path) -> Vec<(&'static str, Damage<'_>)> {
     let session = store.join(format!("sessions/11/{ONE}"));
     let segment = session.join("transcript/000000.jsonl");
@@ -568,7 +569,7 @@ fn search_ignores_changes_in_working_tree() {
             "{what}"
         );
         assert_eq!(found(&a, &["xogin"]), [""; 0], "{what}");
-        // Entered by hand, without a commit: the head says otherwise.
+        // Entered by hand, without a commit: the head has another value.
         a.run(
             a.program("git")
                 .arg("-C")
@@ -603,8 +604,8 @@ fn search_unreadable_session_is_named_and_skipped() {
     a.session(ONE).turn("fix the login form").write();
     a.session(TWO).turn("another login").write();
     a.ccsync(["push"]).success();
-    let somebody = env.machine("somebody");
-    let clone = Clone::of(&env.remote_of_pair(), &somebody);
+    let attacker = env.machine("attacker");
+    let clone = Clone::of(&env.remote_of_pair(), &attacker);
     clone.write(
         &format!("sessions/11/{ONE}/manifest.json"),
         "{\"format\":1}",
@@ -626,7 +627,7 @@ fn search_unreadable_session_is_named_and_skipped() {
     assert_eq!(
         b.ccsync(["search", "quetzalcoatlus"]).code,
         Some(3),
-        "nobody knows whether it is there"
+        "it is unknown whether the session is there"
     );
     let shown = b.ccsync(["show", ONE]).code(1);
     assert!(shown.stderr.contains("cannot read session"), "{shown}");
@@ -698,21 +699,24 @@ fn show_session_as_text_markdown_and_json() {
         (
             &document["version"],
             &document["command"],
-            &document["left_out"]
+            &document["turns_omitted"]
         ),
         (&json!(2), &json!("show"), &json!(5))
     );
     assert_eq!(document["turns"].as_array().unwrap().len(), 1);
     let turn = &document["turns"][0];
     assert_eq!(
-        (&turn["who"], &turn["text"]),
+        (&turn["speaker"], &turn["text"]),
         (
             &json!("assistant"),
             &json!("Answer to: and\n```\nthis\n```")
         )
     );
     let none: Value = serde_json::from_str(&shown(&["--json", "--turns", "0"])).unwrap();
-    assert_eq!((&none["turns"], &none["left_out"]), (&json!([]), &json!(6)));
+    assert_eq!(
+        (&none["turns"], &none["turns_omitted"]),
+        (&json!([]), &json!(6))
+    );
 }
 
 #[test]

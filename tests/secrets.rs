@@ -1,6 +1,6 @@
-//! A password in the remote's address is written to the configuration, because the user
-//! put it there, and nowhere else; what holds sessions is readable for its owner only,
-//! also while it is written.
+//! A password in the remote's address is in the configuration, because the user wrote it
+//! there, and nowhere else. Files with sessions are readable by their owner only, also
+//! while ccsync writes them.
 #![cfg(unix)]
 
 use std::fs;
@@ -21,7 +21,7 @@ fn over_http(machine: &Machine, args: &[&str]) -> Run {
     )
 }
 
-/// Files below `dir` that hold the password.
+/// Returns the files below `dir` that hold the password.
 fn betrayers(dir: &Path) -> Vec<PathBuf> {
     let files = walkdir::WalkDir::new(dir)
         .into_iter()
@@ -76,7 +76,7 @@ fn secrets_url_password_is_only_in_config() {
     a.append(ONE, "more");
     runs.push(over_http(&a, &["push"]).code(6));
     runs.push(over_http(&a, &["push", "--json"]).code(6));
-    let wrong = url.replace("al:", "somebody:");
+    let wrong = url.replace("al:", "other:");
     runs.push(over_http(&a, &["init", "--yes", "--remote", &wrong]).code(1));
     runs.push(
         over_http(
@@ -146,8 +146,8 @@ fn push_broken_connection_queues_or_counts_as_done() {
     }
 }
 
-/// Everything that a `git` or this program makes is looked at while it is there, by many
-/// processes under an open umask.
+/// Every file of `git` and of ccsync is checked while it exists, during many processes
+/// under an open umask.
 #[test]
 fn secrets_files_are_private_while_written() {
     let env = TestEnv::new();
@@ -163,7 +163,7 @@ fn secrets_files_are_private_while_written() {
             ]))
             .success();
     };
-    // More than goes into loose objects, so that packs are written by either side.
+    // The text is too large for loose objects, so that both sides write packs.
     let text: String = (0..800_000_u64)
         .map(|n| format!("{:x} ", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40))
         .collect();
@@ -202,8 +202,8 @@ fn secrets_files_are_private_while_written() {
     assert_eq!(seen, std::collections::BTreeSet::new());
 }
 
-/// Files below `dir` that others can read, because each directory on the way from there
-/// lets them in.
+/// Returns the files below `dir` that other users can read, because each directory on the
+/// way lets them in.
 fn readable(dir: &Path) -> Vec<PathBuf> {
     let is_open =
         |path: &Path| fs::symlink_metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);

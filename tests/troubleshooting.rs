@@ -1,5 +1,5 @@
-//! Checks `docs/troubleshooting.md`: each symptom is caused, looks as the page says, and
-//! is fixed by the command that the page names.
+//! Checks `docs/troubleshooting.md`: each symptom is caused, has the output of the page,
+//! and is fixed by the command that the page names.
 //!
 //! A command that the page shows and that no test here runs is a failure.
 
@@ -28,7 +28,7 @@ fn shown() -> BTreeSet<String> {
         .collect()
 }
 
-/// A user who types what the page says. Remembers every command.
+/// A user who types the commands of the page. Remembers every command.
 #[derive(Default)]
 struct Reader {
     typed: RefCell<BTreeSet<String>>,
@@ -96,7 +96,7 @@ fn locked(reader: &Reader) {
     use ccsync::lock::record::{Identity, LockRecord, Stamp};
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    // The lock of a machine that this store does not know.
+    // This store does not know the machine of the lock.
     let identity = Identity {
         machine: "0123456789abcdef0123456789abcdef".parse().unwrap(),
         host: "desk".to_owned(),
@@ -229,7 +229,7 @@ fn refusing(env: &TestEnv, script: &str) {
 fn refused(reader: &Reader) {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
-    // GitHub's own words, which git passes on.
+    // GitHub's own message, which git passes on.
     let message = "cat >&2 <<'END'\nerror: GH013: Repository rule violations found for refs/heads/main.\n\n\
                    - GITHUB PUSH PROTECTION\n    - Push cannot contain secrets\nEND\nexit 1";
     refusing(&env, message);
@@ -250,7 +250,7 @@ fn refused(reader: &Reader) {
             .stdout
             .contains("1 commit queued")
     );
-    // A host with a size limit: another remote gets everything.
+    // A host with a size limit: ccsync pushes everything to another remote.
     refusing(
         &env,
         "echo 'fatal: pack exceeds maximum allowed size' >&2; exit 1",
@@ -297,7 +297,7 @@ fn busy_and_offline(reader: &Reader) {
         &reader.types(&a, "ccsync push").code(6),
         &["queued: 1 commit"],
     );
-    // Without a terminal there is no list, but the missing remote is not the reason.
+    // Without a terminal there is no picker, but the missing remote is not the reason.
     let offline = reader.types(&a, "ccsync resume --offline").code(2);
     assert!(offline.stderr.contains("without a lock"), "{offline}");
     fs::rename(&away, env.remote_of_pair()).unwrap();

@@ -1,4 +1,4 @@
-//! `verify` says whether all places agree, and finds what does not.
+//! `verify` compares this machine, the store and the remote, and names the differences.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::harness::{Machine, ONE, TWO, TestEnv};
 
-/// The answer of a verification that must end with this code.
+/// Runs a verification that must end with this code, and returns its document.
 #[track_caller]
 fn verify(machine: &Machine, args: &[&str], code: i32) -> Value {
     machine
@@ -16,8 +16,8 @@ fn verify(machine: &Machine, args: &[&str], code: i32) -> Value {
         .json()
 }
 
-fn standings(found: &Value) -> Vec<(String, String)> {
-    let of = |session: &Value, side: &str| session[side]["standing"].as_str().unwrap().to_owned();
+fn statuses(found: &Value) -> Vec<(String, String)> {
+    let of = |session: &Value, side: &str| session[side]["status"].as_str().unwrap().to_owned();
     let sessions = found["sessions"].as_array().unwrap().iter();
     sessions
         .map(|s| (of(s, "here_to_store"), of(s, "store_to_remote")))
@@ -27,13 +27,13 @@ fn standings(found: &Value) -> Vec<(String, String)> {
 #[track_caller]
 fn assert_status(found: &Value, here_to_store: &str, store_to_remote: &str) {
     assert_eq!(
-        standings(found),
+        statuses(found),
         [(here_to_store.to_owned(), store_to_remote.to_owned())],
         "{found}"
     );
 }
 
-/// Every file of a git repository of this size, by its content.
+/// Returns the files of a git repository, by their content.
 fn files_of(directory: &Path) -> Vec<PathBuf> {
     let entries = walkdir::WalkDir::new(directory)
         .sort_by_file_name()
@@ -63,7 +63,8 @@ fn unpack_objects(machine: &Machine) {
     }
 }
 
-/// Damages one byte of every loose object and pack below `objects` that is longer than `least`.
+/// Damages one byte of every loose object and pack below `objects` that is longer than
+/// `least`.
 fn damage_objects(objects: &Path, least: usize) {
     for path in files_of(objects) {
         let mut bytes = fs::read(&path).unwrap();
@@ -97,7 +98,7 @@ fn verify_agreement_reports_counts_and_changes_nothing() {
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
     for machine in [&a, &b] {
-        // The lock names the process that held it last.
+        // The lock file names the last process that held it.
         let everything = || {
             machine
                 .tree()
@@ -117,7 +118,7 @@ fn verify_agreement_reports_counts_and_changes_nothing() {
                 "{found}"
             );
             assert_eq!(found["here"]["bytes"], bytes);
-            assert_eq!(found["store"], found["remote_holds"]);
+            assert_eq!(found["store"], found["remote_total"]);
             assert_eq!(found["store"]["lines"], 12);
             assert_eq!(found["objects"].is_null(), args != ["--full"]);
         }
@@ -125,7 +126,7 @@ fn verify_agreement_reports_counts_and_changes_nothing() {
         assert_eq!(crate::harness::tree(&env.remote_of_pair()), remote_before);
     }
     assert!(
-        verify(&a, &["--full"], 0)["objects"]["whole"]
+        verify(&a, &["--full"], 0)["objects"]["intact"]
             .as_u64()
             .unwrap()
             > 10
@@ -155,7 +156,7 @@ fn verify_each_difference_has_status_and_exit_code() {
     );
     b.ccsync(["pull"]).success();
 
-    // More at one machine, and at the other.
+    // First one machine has more, then the other.
     b.append(ONE, "at b");
     for full in [&[][..], &["--full"]] {
         assert_status(&verify(&b, full, 3), "ahead", "same");
@@ -179,7 +180,7 @@ fn verify_each_difference_has_status_and_exit_code() {
     );
     assert_status(&found, "same", "same");
 
-    // Not reached, with and without work that waits.
+    // The remote is unreachable, with and without queued commits.
     let remote = env.remote_of_pair();
     let away = remote.with_extension("away");
     fs::rename(&remote, &away).unwrap();
@@ -204,7 +205,7 @@ fn verify_each_difference_has_status_and_exit_code() {
     assert_status(&found, "same", "ahead");
     fs::rename(&away, &remote).unwrap();
 
-    // Both went on: known once it is fetched, settled by a sync.
+    // Both continued: known after a fetch, resolved by a sync.
     let found = verify(&a, &["--full"], 6);
     assert_eq!(
         (&found["remote"]["state"], &found["remote_damage"]),
@@ -225,7 +226,7 @@ fn verify_diverged_files_are_diverged() {
     b.append(ONE, "at b");
     b.ccsync(["push"]).success();
     a.append(ONE, "at a");
-    // Brings the other tail to the store of `a`, and touches no file of a running session.
+    // The sync stores the other tail on `a`, and changes no file of a running session.
     a.mark_running(ONE, std::process::id());
     a.ccsync(["pull"]).code(3);
     for full in [&[][..], &["--full"]] {
@@ -286,7 +287,7 @@ fn verify_full_finds_damaged_local_objects() {
         text.stdout.contains("damaged in the store") && text.stdout.contains("then ccsync sync"),
         "{text}"
     );
-    // As it says.
+    // The command of the hint.
     fs::remove_dir_all(a.store()).unwrap();
     a.ccsync(["sync"]).success();
     verify(&a, &["--full"], 0);
@@ -313,8 +314,8 @@ fn verify_full_checks_local_remote() {
 fn verify_full_compares_lines_with_manifest() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    // Somebody else changes a word in the repository, of the same length, and git finds
-    // nothing wrong with that.
+    // Another program replaces a word in the repository by one of the same length; git
+    // reports no fault.
     let clone = env.root().join("clone");
     let git = |args: &[&str]| {
         a.run(a.program("git").current_dir(env.root()).args(args))

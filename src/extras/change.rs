@@ -45,7 +45,7 @@ impl FileChange {
         executable: bool,
     ) -> Self {
         let (local, outcome) =
-            merged.unwrap_or_else(|| (stored.local.clone(), ExtraOutcome::Brought));
+            merged.unwrap_or_else(|| (stored.local.clone(), ExtraOutcome::Pulled));
         Self {
             content: Some(NewContent {
                 stored,

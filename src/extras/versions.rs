@@ -254,7 +254,7 @@ impl LocalVersion {
                     ..scanned
                 };
                 state.record_scan(directory, file.name, scanned);
-                return Err(ExtraOutcome::Left { reason });
+                return Err(ExtraOutcome::Excluded { reason });
             }
         };
         let hash = Some(hash(&local));

@@ -152,7 +152,7 @@ fn add_release_notes(
             None => "its lock is released".to_owned(),
         };
         if let Some(session) = report.session_mut(session) {
-            session.notes.push(format!("{lock}, and {STAYS}"));
+            session.warnings.push(format!("{lock}, and {STAYS}"));
         }
     }
     Ok(())

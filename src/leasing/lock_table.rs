@@ -39,7 +39,7 @@ pub struct Survey {
     /// Locks that this machine held and somebody else has taken.
     pub lost: Vec<Claim>,
     /// Branches between those of locks whose names are no session's; unsanitised.
-    pub strangers: Vec<String>,
+    pub unknown_refs: Vec<String>,
     /// Files about locks of this machine that cannot be read, and why.
     pub damaged: Vec<String>,
 }
@@ -74,7 +74,7 @@ pub(crate) fn fetched_lock_table(workspace: &Workspace<'_>) -> Result<Survey, Sy
 pub(crate) struct FetchedLocks {
     pub(crate) remote: BTreeMap<SessionId, CommitId>,
     pub(crate) sightings: LockObservations,
-    pub(crate) strangers: Vec<String>,
+    pub(crate) unknown_refs: Vec<String>,
 }
 
 impl FetchedLocks {
@@ -95,7 +95,7 @@ impl FetchedLocks {
         Ok(Self {
             remote: found.locks,
             sightings,
-            strangers: found.unknown_refs,
+            unknown_refs: found.unknown_refs,
         })
     }
 
@@ -107,7 +107,7 @@ impl FetchedLocks {
         }
         survey.lost = workspace.leases.lost_claims().cloned().collect();
         survey.damaged = workspace.leases.damaged().to_vec();
-        survey.strangers = self.strangers;
+        survey.unknown_refs = self.unknown_refs;
         Ok(survey)
     }
 

@@ -26,7 +26,7 @@ pub struct Cleanup {
     /// Locks that had expired, or whose process on this machine is dead.
     pub removed: Vec<LockView>,
     /// Those that are somebody's.
-    pub kept: Vec<LockView>,
+    pub not_removed: Vec<LockView>,
 }
 
 /// Takes away these locks, of which a survey has told. One that others have taken since
@@ -101,7 +101,7 @@ pub fn cleanup(ctx: &Context<'_>) -> Result<Cleanup, SyncError> {
         match release_in(&mut workspace, &mut book, &view, TakeOver::Expired)? {
             Released::Done(view) => done.removed.push(view),
             Released::NotLocked(_) => {}
-            Released::HeldBy(view) => done.kept.push(view),
+            Released::HeldBy(view) => done.not_removed.push(view),
         }
     }
     Ok(done)

@@ -1,4 +1,4 @@
-//! How much rewriting costs, compared with copying the same bytes in memory.
+//! The cost of rewriting, compared with copying the same bytes in memory.
 //!
 //! ```text
 //! cargo bench --bench rewrite -- DIRECTORY [HOME]

@@ -1,9 +1,9 @@
 //! A Messages API on 127.0.0.1 that answers by script and keeps every request body.
 //!
 //! A script belongs to a *mark*, a word in a prompt (`[[greet]]`). A request is a turn of
-//! the newest mark in its user messages, and the step to answer is the number of
-//! assistant messages behind that mark. The server therefore keeps no conversation state:
-//! sub-agents, retries and a resume on another machine find their step by themselves.
+//! the newest mark in its user messages, and the number of assistant messages after that
+//! mark selects the step. The server therefore keeps no conversation state: sub-agents,
+//! retries and a resume on another machine find their step by themselves.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -22,28 +22,28 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Text that ends the turn.
+    /// Creates text that ends the turn.
     pub fn say(text: &str) -> Self {
         Self::default().block(json!({"type": "text", "text": text}))
     }
 
-    /// A call of the client's tool `name`.
+    /// Creates a call of the client's tool `name`.
     pub fn call(name: &str, input: &Value) -> Self {
         Self::default().tool(name, input)
     }
 
-    /// A shell command.
+    /// Creates a shell command.
     pub fn bash(command: &str) -> Self {
         Self::call("Bash", &json!({"command": command, "description": "run"}))
     }
 
-    /// One more call in the same message.
+    /// Adds a call to the same message.
     pub fn tool(self, name: &str, input: &Value) -> Self {
         let id = format!("toolu_{:024x}", fastrand::u128(..) >> 32);
         self.block(json!({"type": "tool_use", "id": id, "name": name, "input": input}))
     }
 
-    /// The same answer behind a signed thinking block.
+    /// Puts a signed thinking block before the answer.
     pub fn thinking(mut self, thought: &str, signature: &str) -> Self {
         self.blocks.insert(
             0,
@@ -52,7 +52,7 @@ impl Answer {
         self
     }
 
-    /// The same answer, held back until `gate` opens.
+    /// Holds the answer back until `gate` opens.
     pub fn after(mut self, gate: &Gate) -> Self {
         self.gate = Some(gate.clone());
         self
@@ -68,7 +68,7 @@ impl Answer {
         if calls { "tool_use" } else { "end_turn" }
     }
 
-    /// The answer as server-sent events.
+    /// Returns the answer as server-sent events.
     fn stream(&self, model: &Value) -> String {
         let mut out = String::new();
         let mut send = |event: &Value| {
@@ -102,7 +102,7 @@ impl Answer {
     }
 }
 
-/// A block as it starts in a stream, and what fills it.
+/// Returns a block as it starts in a stream, and the parts that fill it.
 fn in_parts(block: &Value) -> (Value, Vec<Value>) {
     match block["type"].as_str() {
         Some("text") => (
@@ -129,13 +129,13 @@ fn in_parts(block: &Value) -> (Value, Vec<Value>) {
     }
 }
 
-/// A door in front of an answer: closed when made, opened by the test, open for good once
-/// its owner is gone.
+/// A gate in front of an answer: closed when made, opened by the test, and open for good
+/// once its owner is dropped.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
-    /// Let the answer go.
+    /// Releases the answer.
     pub fn open(&self) {
         *held(&self.0.0) = true;
         self.0.1.notify_all();
@@ -160,9 +160,9 @@ struct State {
 /// A request for an answer in the conversation (not for a title or a summary).
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The mark whose turn it belongs to, or nothing.
+    /// The mark of its turn, or empty.
     pub mark: String,
-    /// What the client sent.
+    /// The body that the client sent.
     pub body: Value,
 }
 
@@ -174,7 +174,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Listen on a free port.
+    /// Listens on a free port.
     pub fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind to loopback");
         let port = listener.local_addr().expect("bound").port();
@@ -186,19 +186,19 @@ impl Api {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let server = server.clone();
-                // A client that goes away in the middle is nobody's failure.
+                // A client may close the connection in the middle.
                 thread::spawn(move || drop(server.serve(stream)));
             }
         });
         api
     }
 
-    /// Where the client finds it.
+    /// Returns the server's address.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Answer turns marked `mark` with these steps, then with `done: mark`. Returns the
+    /// Answers turns marked `mark` with these steps, then with `done: mark`. Returns the
     /// prompt to type.
     pub fn script(&self, mark: &str, steps: &[Answer]) -> String {
         held(&self.state)
@@ -207,7 +207,7 @@ impl Api {
         format!("[[{mark}]] please")
     }
 
-    /// Every request of the turns marked `mark`, oldest first.
+    /// Returns every request of the turns marked `mark`, oldest first.
     pub fn turns(&self, mark: &str) -> Vec<Value> {
         held(&self.state)
             .requests
@@ -287,7 +287,7 @@ impl Api {
     }
 
     fn answer(&self, body: &Value) -> Answer {
-        // Titles, topic checks and the like come without tools.
+        // Requests for titles, topic checks and the like have no tools.
         if body["tools"].as_array().is_none_or(Vec::is_empty) {
             return Answer::say(r#"{"title": "A scripted session", "isNewTopic": false}"#);
         }
@@ -306,7 +306,7 @@ impl Api {
     }
 }
 
-/// The newest mark in the user's own words, and how many answers came after it.
+/// Returns the newest mark in the user's messages, and the number of answers after it.
 fn turn_of(body: &Value) -> (String, usize) {
     let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
     let mut step = 0;
@@ -338,8 +338,8 @@ fn mark_in(text: &str) -> Option<&str> {
     rest.split_once("]]").map(|(mark, _)| mark)
 }
 
-/// JSON text in which every half of a surrogate pair (old clients cut emoji in two)
-/// stands as ordinary text.
+/// Replaces every half of a surrogate pair (old clients cut emoji in two) by ordinary
+/// text in JSON.
 fn replace_surrogates(json: &str) -> String {
     let lone = |at: usize| -> bool {
         let hex = |at: usize| {
@@ -380,7 +380,7 @@ fn replace_surrogates(json: &str) -> String {
     out
 }
 
-/// A lock whose holder may have panicked: the data is plain records.
+/// Locks a mutex whose holder may have panicked: the data is plain records.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::api::Api;
 use crate::machine::Machine;
 
-/// What it takes for the user's key.
+/// The user's API key.
 pub const KEY: &str = "dummy";
 
 /// The client's program.
@@ -19,7 +19,7 @@ pub const KEY: &str = "dummy";
 pub struct Client(PathBuf);
 
 impl Client {
-    /// The program that `CC_CLIENT` names; or why there is none for this run.
+    /// Finds the program that `CC_CLIENT` names, or returns the reason why there is none.
     pub fn find() -> Result<Self, String> {
         let Some(path) = std::env::var_os("CC_CLIENT").map(PathBuf::from) else {
             return Err("no client (set CC_CLIENT=…, see docs/dev/testing.md)".into());
@@ -38,13 +38,15 @@ impl Client {
         }
     }
 
-    /// A `-p` run in `directory`: its answer, which must be a success.
+    /// Runs a prompt with `-p` in `directory`, which must succeed, and returns its
+    /// answer.
     pub fn print(&self, machine: &Machine, api: &Api, directory: &Path, args: &[&str]) -> Reply {
         let output = self.start(machine, api, directory, args).wait();
         Reply::read(&output)
     }
 
-    /// The only environment that a client on this machine gets, or whoever starts it.
+    /// Returns the whole environment of a client on this machine, and of programs that
+    /// start it.
     pub fn env(machine: &Machine, api: &Api) -> Vec<(&'static str, OsString)> {
         let mut env = machine.env();
         env.extend([
@@ -55,7 +57,7 @@ impl Client {
             ("DISABLE_ERROR_REPORTING", "1".into()),
             ("DISABLE_AUTOUPDATER", "1".into()),
             ("CLAUDE_CODE_TMPDIR", machine.tmp().into()),
-            // Whatever would still go out meets a closed port.
+            // Any other connection meets a closed port.
             ("HTTP_PROXY", "http://127.0.0.1:9".into()),
             ("HTTPS_PROXY", "http://127.0.0.1:9".into()),
             ("NO_PROXY", "127.0.0.1".into()),
@@ -65,12 +67,12 @@ impl Client {
         env
     }
 
-    /// Its program.
+    /// Returns the client's program.
     pub fn program(&self) -> &Path {
         &self.0
     }
 
-    /// Start a `-p` run in `directory`.
+    /// Starts a `-p` run in `directory`.
     pub fn start(&self, machine: &Machine, api: &Api, directory: &Path, args: &[&str]) -> Running {
         let mut command = Command::new(&self.0);
         command
@@ -87,11 +89,11 @@ impl Client {
     }
 }
 
-/// A client at work; stopped when dropped.
+/// A running client; stopped when dropped.
 pub struct Running(Option<Child>);
 
 impl Running {
-    /// Wait for its end, two minutes at most.
+    /// Waits for its end, two minutes at most.
     pub fn wait(mut self) -> Output {
         let mut child = self.0.take().expect("not waited for yet");
         let end = Instant::now() + Duration::from_secs(120);
@@ -119,22 +121,22 @@ impl Drop for Running {
     }
 }
 
-/// What a `-p` run answered.
+/// The answer of a `-p` run.
 #[derive(Debug)]
 pub struct Reply {
-    /// The session it ran in.
+    /// The session of the run.
     pub session: String,
     /// The model's last text.
     pub text: String,
 }
 
 impl Reply {
-    /// Read a run that must have succeeded.
+    /// Reads a run that must have succeeded.
     pub fn read(output: &Output) -> Self {
         Self::try_read(output).unwrap_or_else(|| panic!("the client failed: {}", shown(output)))
     }
 
-    /// Read a run that may have failed.
+    /// Reads a run that may have failed.
     pub fn try_read(output: &Output) -> Option<Self> {
         let value: Value = serde_json::from_slice(&output.stdout).ok()?;
         let session = value["session_id"].as_str()?.to_owned();
@@ -146,13 +148,13 @@ impl Reply {
     }
 }
 
-/// A failed run for the test's message.
+/// Returns a failed run as text for the test's message.
 pub fn shown(output: &Output) -> String {
     let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     format!("{}\n--- stdout\n{out}\n--- stderr\n{err}", output.status)
 }
 
-/// An interface other than loopback that has a route, if there is one.
+/// Returns an interface other than loopback that has a route, if there is one.
 fn way_out() -> Option<String> {
     let table = |name: &str| fs::read_to_string(format!("/proc/net/{name}"));
     let Ok(v4) = table("route") else {

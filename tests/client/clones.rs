@@ -1,5 +1,5 @@
-//! A session of a repository lands where the client looks for it in the clone that this
-//! machine has, however odd both paths are.
+//! A session of a repository is where the client looks for it in this machine's clone,
+//! however odd both paths are.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::history::{assert_no_trace, has_turn};
 use crate::machine::{Machine, Pair, text};
 use crate::story::Stage;
 
-/// A clone of the remote at `path`, with the directory `below` in it.
+/// Creates a clone of the remote at `path`, with the directory `below` in it.
 fn clone(machine: &Machine, path: &Path, remote: &str, below: &str) -> PathBuf {
     let directory = if below.is_empty() {
         path.to_owned()
@@ -31,7 +31,7 @@ fn clone(machine: &Machine, path: &Path, remote: &str, below: &str) -> PathBuf {
     directory
 }
 
-/// What the client keeps of the projects that somebody has worked in.
+/// Writes the client's record of projects in these directories.
 fn write_client_projects(machine: &Machine, directories: &[PathBuf]) {
     let projects: serde_json::Map<_, _> = directories
         .iter()
@@ -57,7 +57,7 @@ fn client_finds_session_in_local_clone() {
         ("emoji 😀 dir", &long, ""),
         (&longer, "it's \"quoted\" & b\\s", "a.b/c d"),
         (&long, &longer, ""),
-        // Two repositories whose directories have one name of the client's, on both machines.
+        // Two repositories whose directories have the same client name on both machines.
         ("same_name", "other.name", ""),
         ("same-name", "other_name", ""),
     ];
@@ -93,7 +93,8 @@ fn client_finds_session_in_local_clone() {
             )
         })
         .collect();
-    // One of them was entered through a link, by which the list names it.
+    // The user entered one of them through a link, and the list has its path through that
+    // link.
     let link = pair.b.home.join("link");
     std::os::unix::fs::symlink(&here[1], &link).expect("make a link");
     let mut listed = here.clone();
@@ -110,7 +111,7 @@ fn client_finds_session_in_local_clone() {
             "case {index}"
         );
         let request = if cases[index].0.starts_with("same") {
-            // `--continue` would take the newest of what shares the directory.
+            // `--continue` would take the newest session of the shared directory.
             stage.resume(&pair.b, &here[index], id, "go on", &[Answer::bash("pwd")])
         } else {
             let prompt = stage.api.script("go on", &[Answer::bash("pwd")]);
@@ -138,7 +139,8 @@ fn client_finds_session_in_local_clone() {
             "{cwds:?}"
         );
     }
-    // And back: what was written there is as it was, and goes on in the clone of that machine.
+    // Back on the first machine, its text is unchanged, and the session continues in its
+    // clone.
     let before: Vec<_> = sessions
         .iter()
         .map(|(id, ..)| fs::read(pair.a.transcript(id)).expect("a transcript"))
@@ -271,7 +273,7 @@ fn resume_external_worktree_session_in_other_clone() {
         let id = stage.begin(&pair.a, &there, "first", &steps);
         pair.a.push();
         pair.b.pull();
-        // Where the tree is not here, nothing is in its place, and the client leaves it.
+        // Without the worktree, nothing is in its place, and the client leaves it.
         let (lies_in, goes_on_in) = if has_worktree {
             (&worktree, &worktree)
         } else {

@@ -1,5 +1,5 @@
 //! Every session of a corpus (`CCSYNC_CORPUS`): a directory of cases, each with
-//! `case.json` and what lay under `/home` as `home/`. Their paths begin with
+//! `case.json` and the former contents of `/home` as `home/`. Their paths begin with
 //! `/home/alice`, so `/home` must be a `tmpfs` of this process' own; `.ci/client-tests`
 //! arranges that.
 
@@ -63,7 +63,7 @@ fn home_is_ours() -> bool {
 /// The sessions of a case and the projects they belong to.
 struct Case {
     sessions: BTreeMap<String, PathBuf>,
-    /// Project directories that lie in no other project, in a fixed order.
+    /// Project directories that are in no other project, in a fixed order.
     placeholders: Vec<PathBuf>,
     config_dir: Option<PathBuf>,
 }
@@ -99,7 +99,7 @@ impl Case {
         case
     }
 
-    /// Where `path` of Alice lies for the user with this home.
+    /// Returns `path` of Alice as it is for the user with this home.
     fn moved(&self, path: &Path, home: &Path) -> PathBuf {
         let root = self
             .placeholders
@@ -115,7 +115,7 @@ impl Case {
         }
     }
 
-    /// A machine at `/home/<user>` where every project has its place.
+    /// Sets up a machine at `/home/<user>` on which every project has a directory.
     fn machine(&self, user: &str, remote: &Path) -> Machine {
         let home = Path::new("/home").join(user);
         let mut machine = Machine::new(user, &home, "elsewhere");
@@ -140,8 +140,8 @@ impl Case {
     }
 }
 
-/// Push one case from Alice; pull it as Bob with local paths, as Carol with the original
-/// ones; resume every session.
+/// Pushes one case from Alice; pulls it as Bob with local paths, as Carol with the
+/// original ones; resumes every session.
 fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
     for old in entries(Path::new("/home")) {
         fs::remove_dir_all(&old).unwrap_or_else(|_| fs::remove_file(&old).expect("clear /home"));
@@ -149,8 +149,8 @@ fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
     let case = Case::read(directory);
     let remote = bare_repository(Path::new("/home/remote.git"));
     copy_tree(&directory.join("home/alice"), Path::new("/home/alice"));
-    // A worktree whose repository is not in the corpus would be refused by the client,
-    // here as at its origin.
+    // The client would refuse a worktree whose repository is not in the corpus, here as
+    // on its origin.
     case.placeholders
         .iter()
         .for_each(|root| drop(fs::remove_dir_all(root.join(".claude/worktrees"))));
@@ -203,7 +203,7 @@ fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
     case.sessions.len()
 }
 
-/// Every file with whole output that the transcript names is on this machine.
+/// Asserts that every output file that the transcript names is on this machine.
 fn assert_outputs_are_here(machine: &Machine, id: &str) {
     for record in machine.records(id) {
         if let Some(path) = record["toolUseResult"]["persistedOutputPath"].as_str() {
@@ -224,7 +224,8 @@ fn holds_system_prompt(machine: &Machine, id: &str) -> bool {
         .any(|record| record["attachment"]["type"] == "prompt_snapshot")
 }
 
-/// Every word of the corpus' prompts (`MK-…`) that reached the model at the origin does so here.
+/// Asserts that every word of the corpus' prompts (`MK-…`) that reached the model on the
+/// origin does so here.
 fn assert_same_prompts(origin: &Value, here: &Value) {
     let words = |request: &Value| -> Vec<String> {
         let text = all_text(&request["messages"]);

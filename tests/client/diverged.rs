@@ -1,4 +1,5 @@
-//! Both machines went on with one session: nothing is lost, both ways stay open on both.
+//! Both machines continued one session: nothing is lost, and both versions can be resumed
+//! on both.
 
 use crate::api::Answer;
 use crate::client_or_skip;
@@ -39,7 +40,7 @@ fn fork_of_second_push_resumes_on_both_machines() {
         );
     }
     for machine in [&pair.a, &pair.b] {
-        // All is settled.
+        // Nothing is left to push.
         machine.push();
         machine.pull();
     }
@@ -68,7 +69,7 @@ fn fork_of_second_push_resumes_on_both_machines() {
     }
 }
 
-/// The one session of a machine besides `id`.
+/// Returns the one session of a machine other than `id`.
 fn other_session(machine: &Machine, id: &str) -> String {
     let ids = machine
         .transcripts()

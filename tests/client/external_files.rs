@@ -1,5 +1,5 @@
-//! What the client keeps of a session elsewhere is of use on the other machine: it
-//! rewinds files there, and its task list is the same.
+//! The client uses its external files of a session on the other machine: it rewinds files
+//! there, and its task list is the same.
 
 use std::fs;
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::terminal::{ENTER, UP};
 /// Lets the client run tools.
 const NO_QUESTIONS: &str = "--dangerously-skip-permissions";
 
-/// One that the client gives a task list (2.1.329).
+/// A model for which the client keeps a task list (2.1.329).
 const MODEL: &str = "claude-sonnet-4-5";
 
-/// The files that the client keeps in `what` for a session, by name.
+/// Returns the files that the client keeps in `what` for a session, by name.
 fn apart(machine: &Machine, what: &str, session: &str) -> Vec<(String, Vec<u8>)> {
     let directory = machine.home.join(".claude").join(what).join(session);
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
@@ -34,7 +34,7 @@ fn apart(machine: &Machine, what: &str, session: &str) -> Vec<(String, Vec<u8>)>
     files
 }
 
-/// A session at A in which a file is written, then changed in the turn `second`.
+/// Makes a session at A that writes a file, then changes it in the turn `second`.
 fn edited(stage: &Stage, machine: &Machine, project: &Path) -> String {
     let file = project.join("note.txt");
     let seat = Seat::take(stage, machine, project, &["start", "--", NO_QUESTIONS]);
@@ -68,7 +68,7 @@ fn file_history_rewind_on_other_machine_restores_files() {
         "{kept:?}"
     );
 
-    // The code itself comes by its own way.
+    // The code itself is not synced by ccsync.
     fs::write(here.join("note.txt"), "two of two\n").expect("the same code");
     let seat = Seat::take(
         &stage,

@@ -1,12 +1,12 @@
-//! Looking into a request: which turns it holds, whose paths, and whether two requests
-//! have one history.
+//! Functions that read a request: its turns, its paths, and whether two requests have the
+//! same history.
 
 use std::path::Path;
 
 use ccsync::domain::client_dir::client_dir_name;
 use serde_json::Value;
 
-/// Every string of a request, keys included, one a line.
+/// Returns every string of a request, keys included, one a line.
 pub fn all_text(value: &Value) -> String {
     let mut out = String::new();
     collect(value, &mut out);
@@ -36,8 +36,7 @@ pub fn has_turn(request: &Value, mark: &str) -> bool {
     all_text(&request["messages"]).contains(&format!("[[{mark}]]"))
 }
 
-/// Panic with the places where `home`, plain or as a directory name of the client, stands
-/// in `request`.
+/// Asserts that `home`, plain or as a directory name of the client, is not in `request`.
 pub fn assert_no_trace(request: &Value, home: &Path) {
     let plain = home.to_str().expect("text").to_owned();
     let needles = [client_dir_name(&plain), plain.clone()];
@@ -70,9 +69,9 @@ pub fn assert_no_trace(request: &Value, home: &Path) {
     );
 }
 
-/// Panic unless `here` is `origin` up to the prompt that both end with: the same system
-/// prompt, tools and earlier messages, string for string. Returns the messages of `here`
-/// from that prompt on.
+/// Asserts that `here` equals `origin` up to the prompt that both end with: the same
+/// system prompt, tools and earlier messages, string for string. Returns the messages of
+/// `here` from that prompt on.
 pub fn assert_same_history(origin: &Value, here: &Value, mark: &str) -> Vec<Value> {
     assert_equal(
         "system",
@@ -82,9 +81,9 @@ pub fn assert_same_history(origin: &Value, here: &Value, mark: &str) -> Vec<Valu
     assert_same_messages(origin, here, mark)
 }
 
-/// The same but for the system prompt: a session without a copy of it (clients before
-/// 2.1.290) gets a new one, in which the client names directories of the machine it runs
-/// on.
+/// Asserts the same except for the system prompt: a session without a copy of it (clients
+/// before 2.1.290) gets a new one, in which the client names directories of the machine
+/// it runs on.
 pub fn assert_same_messages(origin: &Value, here: &Value, mark: &str) -> Vec<Value> {
     assert_equal(
         "tools",
@@ -107,8 +106,8 @@ pub fn assert_same_messages(origin: &Value, here: &Value, mark: &str) -> Vec<Val
         .map_or_else(Vec::new, |all| all[prompt..].to_vec())
 }
 
-/// Panic unless `after` goes on where `before` ended: the same system prompt, tools and
-/// messages, string for string. Returns the messages that came after.
+/// Asserts that `after` continues `before`: the same system prompt, tools and messages,
+/// string for string. Returns the messages after those.
 pub fn assert_continues(before: &Value, after: &Value) -> Vec<Value> {
     for what in ["system", "tools"] {
         assert_equal(
@@ -166,8 +165,8 @@ fn assert_equal(what: &str, was: &Value, is: &Value) {
     }
 }
 
-/// Which block carries the mark for the prompt cache depends on what follows; it is no
-/// part of the conversation. A text is the same as a list of that one text.
+/// Removes the marks for the prompt cache, which depend on later blocks and are no part
+/// of the conversation. A text equals a list of that one text.
 fn without_cache_marks(value: &Value) -> Value {
     match value {
         Value::Array(list) => list.iter().map(without_cache_marks).collect(),

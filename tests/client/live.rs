@@ -1,4 +1,4 @@
-//! Sessions that a client is at work on.
+//! Sessions in a running client.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::history::has_turn;
 use crate::machine::{Machine, Pair, exit};
 use crate::story::Stage;
 
-/// Resume `id` with a turn whose answer waits for the gate. Returns once the prompt is in
-/// the transcript.
+/// Resumes `id` with a turn whose answer waits for the gate. Returns once the prompt is
+/// in the transcript.
 fn start_waiting_turn(
     stage: &Stage,
     machine: &Machine,
@@ -33,7 +33,7 @@ fn start_waiting_turn(
         .start(machine, &stage.api, project, &["--resume", id, &prompt]);
     let end = Instant::now() + Duration::from_secs(60);
     let path = machine.transcript(id);
-    // The second request has gone out, and what led to it is written down.
+    // Waits until the second request was sent and the first result is in the transcript.
     while stage.api.turns(mark).len() < 2
         || !has_result(&fs::read(&path).expect("a transcript"), mark)
     {
@@ -77,7 +77,7 @@ fn pull_running_session_is_not_written() {
 
     gate.open();
     assert_eq!(Reply::read(&running.wait()).text, "at last");
-    // Only now do the two ways part.
+    // The session diverges here.
     pair.b.ccsync(exit::DIVERGED, &["push"]);
     let request = stage.resume(&pair.a, &there, &id, "after", &[]);
     assert!(

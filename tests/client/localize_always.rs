@@ -1,4 +1,4 @@
-//! `localize = always`: everything reads as if the session had been made here.
+//! With `localize = always`, a session reads as if it had been made here.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! `localize = never`: what the model has seen stays as its origin wrote it, to the last byte.
+//! With `localize = never`, the model reads the origin's text to the last byte.
 
 use std::fs;
 
@@ -10,7 +10,8 @@ use crate::history::{all_text, assert_no_trace, assert_same_history, has_turn};
 use crate::machine::Pair;
 use crate::story::{Stage, THOUGHT};
 
-/// Push at A, pull at B, resume on both with one prompt: what B sends must be what A sends.
+/// Pushes at A, pulls at B, resumes on both with one prompt: B must send the same request
+/// as A.
 fn same_request_on_both(stage: &Stage, pair: &Pair) {
     let id = &stage.moved_session(pair);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -55,7 +56,8 @@ fn default_paths_without_signed_thoughts_are_localized() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
-    // As clients before 2.1.290 wrote it: prompts and answers, no thoughts, no copies of requests.
+    // As clients before 2.1.290 wrote it: prompts and answers, no thoughts, no copies of
+    // requests.
     let id = stage.begin(
         &pair.a,
         &there,

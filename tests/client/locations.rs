@@ -1,4 +1,4 @@
-//! A pulled session lies where the client looks for it, however odd the path.
+//! A pulled session is where the client looks for it, however odd the path.
 
 use serde_json::json;
 

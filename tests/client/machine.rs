@@ -1,4 +1,4 @@
-//! A machine of the test: a home of its own, a place for projects, and `ccsync`.
+//! A machine of the test: a private home, a directory for projects, and `ccsync`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,15 +9,15 @@ use serde_json::Value;
 
 use crate::client::shown;
 
-/// Exit codes of `ccsync` that the tests name.
+/// Exit codes of `ccsync` that the tests use.
 pub mod exit {
-    /// Everything asked for was done.
+    /// The command did everything.
     pub const DONE: i32 = 0;
-    /// Some sessions were left out.
+    /// Some sessions were skipped.
     pub const SKIPPED: i32 = 3;
     /// Another machine holds the lock.
     pub const LOCKED: i32 = 4;
-    /// Both sides had continued a session: a fork was made.
+    /// Both sides continued a session, and one became a fork.
     pub const DIVERGED: i32 = 5;
 }
 
@@ -35,7 +35,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine with nothing on it.
+    /// Returns an empty machine.
     pub fn new(name: &str, home: &Path, projects: &str) -> Self {
         let projects = home.join(projects);
         for directory in [home, &projects, &home.join(".tmp")] {
@@ -49,8 +49,8 @@ impl Machine {
         }
     }
 
-    /// Moves the clocks of this machine's `ccsync` ahead of the others', also of one that
-    /// runs. Needs the feature `fail-points`.
+    /// Moves the clocks of this machine's `ccsync` ahead of the others', also for a
+    /// running one. Needs the feature `fail-points`.
     #[cfg(feature = "fail-points")]
     pub fn clock_ahead(&self, seconds: u64) {
         fs::write(self.clock(), seconds.to_string()).expect("set the clock");
@@ -60,7 +60,7 @@ impl Machine {
         self.home.join(".clock-ahead")
     }
 
-    /// The only environment its programs get.
+    /// Returns the whole environment of its programs.
     pub fn env(&self) -> Vec<(&'static str, OsString)> {
         let mut env: Vec<(&str, OsString)> = vec![
             (
@@ -81,19 +81,20 @@ impl Machine {
         env
     }
 
-    /// Where the client keeps short-lived files.
+    /// Returns the directory for the client's short-lived files.
     pub fn tmp(&self) -> PathBuf {
         self.home.join(".tmp")
     }
 
-    /// The project `name`, made where it does not exist.
+    /// Returns the directory of the project `name`, and creates it if it does not exist.
     pub fn project(&self, name: &str) -> PathBuf {
         let directory = self.projects.join(name);
         fs::create_dir_all(&directory).expect("make a project");
         directory
     }
 
-    /// Run `ccsync` and expect the exit code `code`. Returns what it printed, both streams.
+    /// Runs `ccsync` and expects the exit code `code`. Returns its output of both
+    /// streams.
     pub fn ccsync(&self, code: i32, args: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_ccsync"))
             .args(args)
@@ -115,7 +116,7 @@ impl Machine {
             .concat()
     }
 
-    /// `ccsync init` with `PROJECTS` and these placeholders.
+    /// Runs `ccsync init` with `PROJECTS` and these placeholders.
     pub fn init(&self, remote: &Path, placeholders: &[(String, PathBuf)]) {
         let projects = format!("PROJECTS={}", self.projects.display());
         let mut args = vec![
@@ -135,22 +136,22 @@ impl Machine {
         self.ccsync(exit::DONE, &args);
     }
 
-    /// Choose what pull localises.
+    /// Sets the setting `localize`.
     pub fn paths(&self, mode: &str) {
         self.ccsync(exit::DONE, &["config", "set", "localize", mode]);
     }
 
-    /// Push everything.
+    /// Pushes everything.
     pub fn push(&self) {
         self.ccsync(exit::DONE, &["push"]);
     }
 
-    /// Pull everything.
+    /// Pulls everything.
     pub fn pull(&self) {
         self.ccsync(exit::DONE, &["pull"]);
     }
 
-    /// Run `git` in a project of this machine.
+    /// Runs `git` in a project of this machine.
     pub fn git(&self, project: &Path, args: &[&str]) {
         let mut git = Command::new("git");
         git.args(["-c", "user.name=t", "-c", "user.email=t@example.invalid"])
@@ -164,7 +165,7 @@ impl Machine {
         assert!(output.status.success(), "git {args:?}: {}", shown(&output));
     }
 
-    /// The client's directory for sessions.
+    /// Returns the client's directory for sessions.
     pub fn sessions_dir(&self) -> PathBuf {
         self.config_dir
             .clone()
@@ -172,7 +173,7 @@ impl Machine {
             .join("projects")
     }
 
-    /// Every transcript of a session (not of its sub-agents).
+    /// Returns every transcript of a session, those of sub-agents excluded.
     pub fn transcripts(&self) -> Vec<PathBuf> {
         let mut found: Vec<PathBuf> = entries(&self.sessions_dir())
             .iter()
@@ -183,7 +184,7 @@ impl Machine {
         found
     }
 
-    /// The ids of its sessions, sorted.
+    /// Returns the ids of its sessions, sorted.
     pub fn ids(&self) -> Vec<String> {
         let paths = self.transcripts();
         let mut ids: Vec<_> = paths
@@ -203,7 +204,7 @@ impl Machine {
         self.records(id).iter().any(said)
     }
 
-    /// The one transcript of the session `id`.
+    /// Returns the one transcript of the session `id`.
     pub fn transcript(&self, id: &str) -> PathBuf {
         let all = self.transcripts();
         let mut found = all
@@ -221,7 +222,7 @@ impl Machine {
         }
     }
 
-    /// The records of a session that are JSON objects.
+    /// Returns the records of a session that are JSON objects.
     pub fn records(&self, id: &str) -> Vec<Value> {
         let bytes = fs::read(self.transcript(id)).expect("read a transcript");
         bytes
@@ -231,19 +232,19 @@ impl Machine {
     }
 }
 
-/// Two machines with different users, places and a remote between them.
+/// Two machines with different users and directories, and a remote between them.
 pub struct Pair {
-    /// Where the sessions are made.
+    /// The machine on which sessions are made.
     pub a: Machine,
-    /// Where they are continued.
+    /// The machine on which sessions continue.
     pub b: Machine,
-    /// Where both push to.
+    /// The remote of both.
     pub remote: PathBuf,
     _root: tempfile::TempDir,
 }
 
 impl Pair {
-    /// Both machines, initialised. `mode` is what B localises, `None` leaves the default.
+    /// Sets up both machines. `mode` is the setting `localize` of B, `None` its default.
     pub fn new(mode: Option<&str>) -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
         let base = root.path().canonicalize().expect("just made");
@@ -264,7 +265,7 @@ impl Pair {
         }
     }
 
-    /// The sessions that are locked on the remote, sorted.
+    /// Returns the sessions that are locked on the remote, sorted.
     pub fn locks(&self) -> Vec<String> {
         let remote = git2::Repository::open_bare(&self.remote).expect("the remote");
         let locks = remote
@@ -279,20 +280,20 @@ impl Pair {
     }
 }
 
-/// An empty bare repository at `path`.
+/// Creates an empty bare repository at `path`.
 pub fn bare_repository(path: &Path) -> PathBuf {
     git2::Repository::init_bare(path).expect("make a bare repository");
     path.to_path_buf()
 }
 
-/// What lies in a directory; nothing if there is none.
+/// Returns the entries of a directory; nothing if it does not exist.
 pub fn entries(directory: &Path) -> Vec<PathBuf> {
     fs::read_dir(directory)
         .map(|list| list.flatten().map(|entry| entry.path()).collect())
         .unwrap_or_default()
 }
 
-/// A path as an argument.
+/// Returns a path as an argument.
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path of the test is text")
 }

@@ -1,6 +1,6 @@
-//! The promises of `ccsync` with the real client: what is pushed on one machine and
-//! pulled on another is resumed, and what then reaches the model is looked at request by
-//! request.
+//! The promises of `ccsync` with the real client: a session is pushed on one machine,
+//! pulled on another and resumed there, and the tests check each request that then
+//! reaches the model.
 //!
 //! Needs the client's program (`CC_CLIENT`) and a place without a network;
 //! `.ci/client-tests` provides both. Without them every test says why it was skipped, and
@@ -42,7 +42,7 @@ mod story;
 #[path = "../harness/terminal.rs"]
 mod terminal;
 
-/// The client, or return from the test after saying why it is skipped.
+/// Returns the client, or returns from the test after saying why it is skipped.
 macro_rules! client_or_skip {
     () => {
         match $crate::client::Client::find() {
@@ -53,7 +53,8 @@ macro_rules! client_or_skip {
 }
 pub(crate) use client_or_skip;
 
-/// Say why a test is skipped, past the test harness, which hides what a passing test prints.
+/// Prints why a test is skipped, past the test harness, which hides the output of a
+/// passing test.
 fn skip(reason: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {reason}");
 }

@@ -1,4 +1,4 @@
-//! What one machine's client has written into a project's memory, another one's reads.
+//! The client reads the memory that another machine's client has written.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::history::all_text;
 use crate::machine::{Machine, Pair, text};
 use crate::story::Stage;
 
-/// The memory of a project where the client has it.
+/// Returns the memory of a project where the client has it.
 fn memory(machine: &Machine, project: &str) -> PathBuf {
     machine
         .sessions_dir()

@@ -1,4 +1,4 @@
-//! A session that was left in plan mode goes on with its plan on the other machine.
+//! A session that ended in plan mode continues with its plan on the other machine.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use crate::seat::{Seat, wait_for};
 use crate::story::Stage;
 use crate::terminal::ENTER;
 
-/// What the client asks of a plan. The first answer is yes.
+/// The client's question about a plan. The first answer is yes.
 const QUESTION: &str = "Would you like to proceed";
 
-/// The only plan of a machine.
+/// Returns the only plan of a machine.
 fn plan(machine: &Machine) -> Option<PathBuf> {
     let directory = fs::read_dir(machine.home.join(".claude/plans")).ok()?;
     let mut plans: Vec<PathBuf> = directory.flatten().map(|entry| entry.path()).collect();
@@ -25,7 +25,7 @@ fn plan(machine: &Machine) -> Option<PathBuf> {
     plans.pop()
 }
 
-/// Where a request says that the plan lies.
+/// Returns the path of the plan that a request names.
 fn named_plan(machine: &Machine, request: &str) -> PathBuf {
     let directory = format!("{}/", machine.home.join(".claude/plans").display());
     let (_, rest) = request
@@ -61,7 +61,7 @@ fn plans_plan_mode_session_continues_on_other_machine() {
 
     let seat = Seat::take(&stage, &pair.b, &here, &["resume", "--latest"]);
     seat.terminal.wait_for("planned");
-    // Plan mode has stayed; to leave it, the client reads the plan from its file.
+    // Plan mode stays on; to leave it, the client reads the plan from its file.
     seat.ask(
         "third",
         &[
@@ -73,7 +73,8 @@ fn plans_plan_mode_session_continues_on_other_machine() {
     seat.terminal.wait_for(QUESTION);
     let mut next = Instant::now();
     wait_for("the plan is approved", || {
-        // An answer that comes too soon does not count, nor one right after such a one.
+        // The client ignores an answer that comes too soon, and one right after such an
+        // answer.
         let is_asked = seat.terminal.screen().contains(QUESTION);
         if is_asked && Instant::now() >= next {
             seat.terminal.type_in(ENTER);
@@ -94,8 +95,8 @@ fn plans_plan_mode_session_continues_on_other_machine() {
     );
     let local = content.replace(text(&there), text(&here));
     assert_eq!(fs::read_to_string(&at_b).expect("the plan at B"), local);
-    // The last of the request is what the client says of the approval: where the plan
-    // lies, and all of it.
+    // The last part of the request is the client's text about the approval: the path of
+    // the plan, and all of it.
     let (_, approval) = request
         .split_once("User has approved your plan")
         .expect("the approval of a plan");

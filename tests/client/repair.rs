@@ -1,4 +1,4 @@
-//! A healed copy is a session like any other to the client.
+//! For the client, a repaired copy is a session like any other.
 
 use std::fs;
 
@@ -48,7 +48,7 @@ fn repair_copy_resumes_with_every_turn() {
         "the damaged transcript was changed"
     );
 
-    // What the damage costs where it is not healed.
+    // The cost of the damage without a repair.
     let request = stage.resume(&pair.a, &project, &id, "unhealed", &[]);
     assert!(
         !has_turn(&request, "second"),
@@ -65,9 +65,9 @@ fn repair_copy_resumes_with_every_turn() {
     }
 }
 
-/// What a power cut and an old client make of a transcript: the answer of the first turn
-/// is zeros, the second prompt was torn and is there again on the same line, the third
-/// stands there twice, and the last line was never finished.
+/// Damages a transcript as a power cut and an old client do: the answer of the first turn
+/// is zeros, the second prompt is torn and repeated on the same line, the third is
+/// doubled, and the last line is unfinished.
 fn damaged(text: &[u8]) -> Vec<u8> {
     let mut lines: Vec<Vec<u8>> = text
         .split_inclusive(|b| *b == b'\n')

@@ -99,16 +99,16 @@ fn path_notice_is_sent_once_and_history_unchanged() {
         .join("memory");
     let moved =
         |from: &Path, to: &Path| format!("- `{}` is now `{}`", from.display(), to.display());
-    let told = [
+    let notices = [
         moved(&pair.a.home, &pair.b.home),
         moved(&pair.a.projects, &pair.b.projects),
         format!("- the memory directory is now `{}`", memory.display()),
     ];
-    for line in &told {
+    for line in &notices {
         assert_eq!(
             news.matches(line.as_str()).count(),
             1,
-            "{line} was to be told once: {news}"
+            "{line} was to be in the path notice once: {news}"
         );
     }
     let continued = fs::read(pair.b.transcript(&id)).expect("a transcript");
@@ -118,10 +118,10 @@ fn path_notice_is_sent_once_and_history_unchanged() {
     let again = seat.turn("fourth");
     seat.leave().code(exit::DONE);
     let news = all_text(&assert_continues(&at_b, &again).into());
-    for line in &told {
+    for line in &notices {
         assert!(
             !news.contains(line.as_str()),
-            "{line} was told again: {news}"
+            "{line} is in the path notice again: {news}"
         );
     }
 }
@@ -133,8 +133,8 @@ fn path_notice_waits_for_first_prompt() {
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     let id = stage.begin(&pair.a, &there, "first", &[]);
     pair.a.push();
-    // The client asks whether the directory is trusted, then shows the session; nobody
-    // says anything.
+    // The client asks whether the directory is trusted, then shows the session; the user
+    // types nothing.
     let seat = Seat::take_untrusted(&stage, &pair.b, &here, &["resume", &id]);
     seat.terminal.wait_for("done: first");
     let before = pair.b.records(&id).len();
@@ -146,10 +146,10 @@ fn path_notice_waits_for_first_prompt() {
     let seat = Seat::take(&stage, &pair.b, &here, &["resume", &id]);
     let request = seat.turn("second");
     seat.leave().code(exit::DONE);
-    let told = all_text(&request["messages"])
+    let notices = all_text(&request["messages"])
         .matches("the memory directory is now")
         .count();
-    assert_eq!(told, 1, "the model was to be told once");
+    assert_eq!(notices, 1, "there was to be one path notice");
 }
 
 #[test]
@@ -162,10 +162,10 @@ fn path_notice_is_sent_after_trust_prompt() {
     let seat = Seat::take_untrusted(&stage, &pair.b, &here, &["resume", &id]);
     let request = seat.turn("second");
     seat.leave().code(exit::DONE);
-    let told = all_text(&request["messages"])
+    let notices = all_text(&request["messages"])
         .matches("the memory directory is now")
         .count();
-    assert_eq!(told, 1, "the model was to be told once");
+    assert_eq!(notices, 1, "there was to be one path notice");
 }
 
 #[test]
@@ -200,24 +200,24 @@ fn resume_after_take_over_keeps_turns_as_resumable_fork() {
 
     for (machine, project) in [(&pair.a, &there), (&pair.b, &here)] {
         let name = &machine.name;
-        for (session, has, lacks) in [(&id, "at-b", "at-a"), (&fork, "at-a", "at-b")] {
-            let mark = format!("{has}-on-{name}");
+        for (session, present, absent) in [(&id, "at-b", "at-a"), (&fork, "at-a", "at-b")] {
+            let mark = format!("{present}-on-{name}");
             let output = ccsync_print(&stage, machine, project, session, &mark);
             assert!(output.status.success(), "{}", shown(&output));
             let request = stage.api.turns(&mark).pop().expect("it was asked");
             assert!(
-                has_turn(&request, "base") && has_turn(&request, has),
+                has_turn(&request, "base") && has_turn(&request, present),
                 "{session} on {name}: a turn is missing"
             );
             assert!(
-                !has_turn(&request, lacks),
+                !has_turn(&request, absent),
                 "{session} on {name} holds a turn of the other"
             );
         }
     }
 }
 
-/// Ten minutes and more pass by hand.
+/// More than ten minutes pass on the test's own clock.
 #[cfg(feature = "fail-points")]
 #[test]
 fn resume_expired_lock_of_dead_machine_is_taken() {
@@ -227,8 +227,8 @@ fn resume_expired_lock_of_dead_machine_is_taken() {
     let seat = Seat::take(&stage, &pair.a, &there, &["start"]);
     seat.turn("first");
     let [id] = pair.locks().try_into().expect("the new session is locked");
-    // An answer is on the screen before it is in the file, and what is backed up first
-    // may end before it.
+    // An answer is on the screen before it is in the file, and the first backup may end
+    // before it.
     let has = |machine: &Machine, words: &str| {
         machine.ids().contains(&id)
             && fs::read_to_string(machine.transcript(&id))
@@ -251,7 +251,7 @@ fn resume_expired_lock_of_dead_machine_is_taken() {
     assert_eq!(
         pair.locks().as_slice(),
         std::slice::from_ref(&id),
-        "the dead give nothing back"
+        "a killed process releases nothing"
     );
     let refused = unattended(&stage, &pair.b, &here, &["resume", &id]);
     assert_eq!(
@@ -296,7 +296,7 @@ fn resume_interrupt_stops_turn_and_second_exits() {
         &pair.a.project("demo"),
         &["start", "--", NO_QUESTIONS],
     );
-    // A turn in which nothing has happened yet would be taken back into the prompt.
+    // The client would put a turn without output back into the prompt.
     seat.ask(
         "first",
         &[Answer::bash("pwd"), Answer::say("too late").after(&gate)],
@@ -356,7 +356,8 @@ fn start_closed_terminal_still_pushes() {
     let pair = Pair::new(None);
     let seat = Seat::take(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
     seat.turn("first");
-    // Which code the client gives depends on whether it notices the window or the signal first.
+    // The client's code depends on whether it notices the closed window or the signal
+    // first.
     assert!(seat.terminal.hang_up().is_some(), "a signal ended ccsync");
     assert!(pair.locks().is_empty());
     assert_arrived(&pair, "first");
@@ -374,7 +375,7 @@ fn start_cleared_session_is_locked_and_pushed() {
     let request = seat.turn("second");
     assert!(
         !has_turn(&request, "first"),
-        "the client did not begin anew"
+        "the client did not begin again"
     );
     let [other] = pair
         .locks()
@@ -439,7 +440,7 @@ fn start_failing_client_leaves_no_lock() {
     assert!(pair.locks().is_empty());
 }
 
-/// `ccsync resume` with a prompt marked `mark` for the client's print mode.
+/// Runs `ccsync resume` with a prompt marked `mark` in the client's print mode.
 fn ccsync_print(
     stage: &Stage,
     machine: &Machine,
@@ -456,7 +457,7 @@ fn ccsync_print(
     )
 }
 
-/// Every session of a machine besides `id`.
+/// Returns every session of a machine except `id`.
 fn others(machine: &Machine, id: &str) -> Vec<String> {
     machine
         .ids()
@@ -465,7 +466,7 @@ fn others(machine: &Machine, id: &str) -> Vec<String> {
         .collect()
 }
 
-/// The one session of A, with the turn `mark`, is on the remote.
+/// Asserts that the one session of A, with the turn `mark`, is on the remote.
 fn assert_arrived(pair: &Pair, mark: &str) {
     let [id] = pair.a.ids().try_into().expect("one session");
     pair.b.pull();

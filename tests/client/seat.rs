@@ -1,4 +1,4 @@
-//! A person at a terminal in which `ccsync` runs the real, interactive client.
+//! A user at a terminal in which `ccsync` runs the real, interactive client.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,23 +14,23 @@ use crate::machine::{Machine, text};
 use crate::story::Stage;
 use crate::terminal::{DOWN, ENTER, Ended, Terminal};
 
-/// Wide enough that no message of the tests is broken into lines.
+/// Wide enough that no message of the tests wraps.
 const COLUMNS: u16 = 160;
 const ROWS: u16 = 45;
 
-/// The answers to whether a directory is trusted, when they are about to be given.
+/// The selected answer to the question whether a directory is trusted.
 const NO: &str = "❯ No, exit";
 const YES: &str = "❯ Yes, I trust this folder";
 
-/// Somebody at work.
+/// A user at work.
 pub struct Seat<'a> {
     stage: &'a Stage,
-    /// What they see and type into.
+    /// The terminal of the user.
     pub terminal: Terminal,
 }
 
 impl<'a> Seat<'a> {
-    /// Type `ccsync` with these arguments in `directory`.
+    /// Types `ccsync` with these arguments in `directory`.
     pub fn take(stage: &'a Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Self {
         let command = command(stage, machine, directory, args);
         Self {
@@ -39,7 +39,8 @@ impl<'a> Seat<'a> {
         }
     }
 
-    /// As [`Self::take`], in a directory of which the client asks first whether it is trusted.
+    /// As [`Self::take`], in a directory for which the client first asks whether it is
+    /// trusted.
     pub fn take_untrusted(
         stage: &'a Stage,
         machine: &Machine,
@@ -51,7 +52,7 @@ impl<'a> Seat<'a> {
         let terminal = Terminal::start(command, COLUMNS, ROWS);
         terminal.wait_for(NO);
         terminal.wait_for_raw();
-        // An answer that comes too soon does not count: the client asks again.
+        // The client ignores an answer that comes too soon, and asks again.
         while terminal.screen().contains(NO) {
             terminal.type_in(DOWN);
             terminal.wait_for(YES);
@@ -61,7 +62,7 @@ impl<'a> Seat<'a> {
         Self { stage, terminal }
     }
 
-    /// As [`Self::take`], from a shell, which looks after its jobs.
+    /// As [`Self::take`], from a shell with job control.
     pub fn take_in_shell(
         stage: &'a Stage,
         machine: &Machine,
@@ -93,7 +94,7 @@ impl<'a> Seat<'a> {
         Self { stage, terminal }
     }
 
-    /// Type the prompt of a turn marked `mark`, whose answer is in these steps.
+    /// Types the prompt of a turn marked `mark`, answered by these steps.
     pub fn ask(&self, mark: &str, steps: &[Answer]) {
         let prompt = self.stage.api.script(mark, steps);
         self.enter(&prompt);
@@ -102,7 +103,7 @@ impl<'a> Seat<'a> {
         });
     }
 
-    /// A turn marked `mark`, to its end. Returns the request that reached the model.
+    /// Runs a turn marked `mark` to its end. Returns the request that reached the model.
     pub fn turn(&self, mark: &str) -> Value {
         let answer = format!("answer to {mark}");
         self.ask(mark, &[Answer::say(&answer)]);
@@ -110,31 +111,31 @@ impl<'a> Seat<'a> {
         self.stage.api.turns(mark).pop().expect("it was asked")
     }
 
-    /// Type a line to the client, once it is ready for one.
+    /// Types a line to the client, once it is ready for one.
     pub fn enter(&self, line: &str) {
         self.when_ready();
         self.terminal.type_in(line);
-        // Keys that come together are pasted text to the client, an Enter among them too.
+        // The client takes keys that arrive together as pasted text, an Enter among them
+        // too.
         self.terminal.wait_for(line);
         self.terminal.type_in(ENTER);
     }
 
-    /// Wait until the client takes a prompt and has nothing else to do.
+    /// Waits until the client takes a prompt and has nothing else to do.
     pub fn when_ready(&self) {
         self.terminal
             .wait_until("the client waits for a prompt", is_ready);
     }
 
-    /// Leave the client.
+    /// Leaves the client.
     pub fn leave(self) -> Ended {
         self.enter("/exit");
         self.terminal.end()
     }
 }
 
-/// Returns true if the client's box for the next prompt is on the screen, with nothing
-/// going on above it. A prompt that was entered stands behind the same sign, and so does
-/// a choice, but not below a line.
+/// Returns true if the client's box for the next prompt is on the screen and the client
+/// is idle. An entered prompt and a choice have the same sign, but not below a line.
 fn is_ready(screen: &str) -> bool {
     let lines: Vec<&str> = screen.lines().map(str::trim).collect();
     let has_box = lines
@@ -143,7 +144,7 @@ fn is_ready(screen: &str) -> bool {
     has_box && !screen.contains("esc to interrupt")
 }
 
-/// `ccsync` with these arguments where nobody is at a terminal.
+/// Runs `ccsync` with these arguments without a terminal.
 pub fn unattended(stage: &Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Output {
     let mut command = command(stage, machine, directory, args);
     command.stdin(Stdio::null()).output().expect("start ccsync")
@@ -165,7 +166,7 @@ fn command(stage: &Stage, machine: &Machine, directory: &Path, args: &[&str]) ->
     command
 }
 
-/// Where the machine has its programs, below the home.
+/// The directory of the machine's programs, below the home.
 const BIN: &str = ".local/bin";
 
 /// Puts the client on the machine's PATH.
@@ -177,8 +178,8 @@ fn install(client: &Client, machine: &Machine) {
     }
 }
 
-/// Answers what a new client asks before it takes a prompt: the theme, the key, whether
-/// to trust this directory, and whether a run without questions is meant.
+/// Answers the questions of a new client: the theme, the key, whether to trust this
+/// directory, and whether a run without questions is intended.
 fn trust(machine: &Machine, directory: &Path) {
     let path = machine.home.join(".claude.json");
     let mut state: Value = match fs::read(&path) {
@@ -204,7 +205,7 @@ fn trust(machine: &Machine, directory: &Path) {
     }
 }
 
-/// Waits until something is so, for a minute at most.
+/// Waits until a condition is true, for a minute at most.
 #[track_caller]
 pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The conversations that the tests lead.
+//! The conversations of the tests.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,10 @@ use crate::api::{Answer, Api};
 use crate::client::{Client, Reply};
 use crate::machine::{Machine, Pair, text};
 
-/// What the model thought first, and the signature of that thought.
+/// The first thought of the model, and its signature.
 pub const THOUGHT: (&str, &str) = ("First I look around.", "c2lnbmVkIGJ5IHRoZSBtb2RlbA==");
 
-/// The client and the API it talks to.
+/// The client and its API.
 pub struct Stage {
     /// The client.
     pub client: Client,
@@ -21,7 +21,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A fresh API for this client.
+    /// Starts a new API for this client.
     pub fn new(client: Client) -> Self {
         Self {
             client,
@@ -29,7 +29,7 @@ impl Stage {
         }
     }
 
-    /// A new session with one turn, marked `mark`.
+    /// Begins a session with one turn, marked `mark`.
     pub fn begin(&self, machine: &Machine, project: &Path, mark: &str, steps: &[Answer]) -> String {
         let prompt = self.api.script(mark, steps);
         self.client
@@ -37,7 +37,8 @@ impl Stage {
             .session
     }
 
-    /// Resume the session `id` with one turn; it must keep its id. Returns the turn's last request.
+    /// Resumes the session `id` with one turn; it must keep its id. Returns the turn's
+    /// last request.
     pub fn resume(
         &self,
         machine: &Machine,
@@ -53,7 +54,7 @@ impl Stage {
         self.last_request(&reply, id, mark)
     }
 
-    /// The last request of the turn `mark`, which answered `reply`.
+    /// Returns the last request of the turn `mark`, which answered `reply`.
     pub fn last_request(&self, reply: &Reply, id: &str, mark: &str) -> Value {
         assert_eq!(reply.session, id, "a resumed session keeps its id");
         self.api
@@ -62,8 +63,8 @@ impl Stage {
             .unwrap_or_else(|| panic!("no request of {mark}: {reply:?}"))
     }
 
-    /// A session in which a model thinks, runs tools with absolute paths, gets more
-    /// output than the transcript takes, and sends a sub-agent; and a second turn.
+    /// Makes a session in which a model thinks, runs tools with absolute paths, gets more
+    /// output than the transcript holds, and starts a sub-agent; and a second turn.
     pub fn rich_session(&self, machine: &Machine, project: &Path) -> String {
         let note = project.join("note.txt");
         self.api.script(
@@ -104,7 +105,7 @@ impl Stage {
         id
     }
 
-    /// A rich session of A, pushed there and pulled at B.
+    /// Makes a rich session of A, pushed there and pulled at B.
     pub fn moved_session(&self, pair: &Pair) -> String {
         let id = self.rich_session(&pair.a, &pair.a.project("demo"));
         pair.a.push();
@@ -112,8 +113,8 @@ impl Stage {
         id
     }
 
-    /// A rich session of A that B continues by the turn `third` and A gets back, its own
-    /// bytes unchanged. Returns its id and the request at B.
+    /// Makes a rich session of A that B continues by the turn `third` and A pulls again,
+    /// its own bytes unchanged. Returns its id and the request at B.
     pub fn round_trip_session(&self, pair: &Pair) -> (String, Value) {
         let id = self.moved_session(pair);
         let before = fs::read(pair.a.transcript(&id)).expect("a transcript");

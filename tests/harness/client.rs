@@ -1,8 +1,8 @@
-//! A stand-in for the client: a program `claude` that does to a transcript and to
-//! `sessions/` what the client does, and nothing else.
+//! A stand-in for the client: a program `claude` that changes a transcript and
+//! `sessions/` as the client does, and nothing else.
 //!
-//! The real one is driven by `tests/client`; this one can be held in the middle of a run,
-//! and needs nothing installed.
+//! `tests/client` runs the real one; this one can be stopped in the middle of a run, and
+//! needs no installation.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use super::{Machine, Run};
 
-/// Writes one turn, says that it runs, and ends when it may. `CLIENT_SAYS` is the turn
-/// (nothing: somebody only looks), `CLIENT_UUID` its id, `CLIENT_EXIT` its exit code.
-/// Into the directory `CLIENT_KEEPS` it copies the transcript as it was after that turn.
+/// Writes one turn, marks itself as running, and ends when it may. `CLIENT_SAYS` is the
+/// turn (empty: the user only reads), `CLIENT_UUID` its id, `CLIENT_EXIT` its exit code.
+/// After the turn it copies the transcript to the directory `CLIENT_KEEPS`.
 const CLIENT: &str = r#"#!/bin/sh
 state="$HOME/.stand-in"
 mkdir -p "$state" "$HOME/.claude/sessions"
@@ -25,7 +25,7 @@ while [ $# -gt 0 ]; do
         --resume | --session-id) id="$2"; shift ;;
         --settings)
             printf '%s' "$2" >"$state/settings"
-            sh -c "$(sed 's/.*"command":"\([^"]*\)".*/\1/' "$state/settings")" >"$state/told"
+            sh -c "$(sed 's/.*"command":"\([^"]*\)".*/\1/' "$state/settings")" >"$state/notice"
             shift ;;
     esac
     shift
@@ -61,7 +61,8 @@ pub(crate) struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// Puts it on the machine's PATH, and makes the directory `work/app` to work in.
+    /// Installs it on the machine's PATH, and creates the directory `work/app` to work
+    /// in.
     pub(crate) fn install(machine: &'a Machine) -> Self {
         let bin = machine.home.join(".bin");
         fs::create_dir_all(&bin).unwrap();
@@ -72,7 +73,7 @@ impl<'a> Client<'a> {
         Self { machine, bin }
     }
 
-    /// `ccsync`, in the project, with the client that says `says`.
+    /// Returns `ccsync` in the project, with a client that writes the turn `says`.
     pub(crate) fn command(&self, args: &[&str], says: &str) -> Command {
         let mut command = self.machine.command(args);
         let path = format!("{}:{}", self.bin.display(), std::env::var("PATH").unwrap());
@@ -83,17 +84,17 @@ impl<'a> Client<'a> {
         command
     }
 
-    /// As [`Self::command`], to its end.
+    /// Runs [`Self::command`] to its end.
     pub(crate) fn run(&self, args: &[&str], says: &str) -> Run {
         self.machine.run(&mut self.command(args, says))
     }
 
-    /// Starts `ccsync` with a client that says `says` and stays until [`Self::finish`].
+    /// Starts `ccsync` with a client that writes `says` and runs until [`Self::finish`].
     pub(crate) fn start(&self, args: &[&str], says: &str) -> Child {
         self.start_command(&mut self.command(args, says))
     }
 
-    /// As [`Self::start`], with a command of [`Self::command`].
+    /// Starts a command of [`Self::command`].
     pub(crate) fn start_command(&self, command: &mut Command) -> Child {
         fs::create_dir_all(self.state()).unwrap();
         fs::write(self.state().join("hold"), "").unwrap();
@@ -109,12 +110,12 @@ impl<'a> Client<'a> {
         child
     }
 
-    /// The client ends.
+    /// Lets the client end.
     pub(crate) fn finish(&self) {
         fs::remove_file(self.state().join("hold")).unwrap();
     }
 
-    /// The process id of the client that runs.
+    /// Returns the process id of the running client.
     pub(crate) fn pid(&self) -> i32 {
         fs::read_to_string(self.state().join("runs"))
             .unwrap()
@@ -123,7 +124,7 @@ impl<'a> Client<'a> {
             .unwrap()
     }
 
-    /// The arguments of every run, one line each.
+    /// Returns the arguments of every run, one line each.
     pub(crate) fn arguments(&self) -> Vec<String> {
         fs::read_to_string(self.state().join("arguments"))
             .unwrap()
@@ -132,14 +133,14 @@ impl<'a> Client<'a> {
             .collect()
     }
 
-    /// The settings that the last run was given on the command line.
+    /// Returns the settings on the command line of the last run.
     pub(crate) fn settings(&self) -> Option<serde_json::Value> {
         serde_json::from_str(&fs::read_to_string(self.state().join("settings")).ok()?).ok()
     }
 
-    /// What the hook in those settings printed.
-    pub(crate) fn told(&self) -> String {
-        fs::read_to_string(self.state().join("told")).unwrap()
+    /// Returns the output of the hook in those settings.
+    pub(crate) fn notice(&self) -> String {
+        fs::read_to_string(self.state().join("notice")).unwrap()
     }
 
     fn state(&self) -> PathBuf {
@@ -147,7 +148,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Waits until something is so, for a minute at most.
+/// Waits until a condition is true, for a minute at most.
 #[track_caller]
 pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);

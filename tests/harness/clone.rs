@@ -1,11 +1,11 @@
-//! Somebody with a clone of the remote, and git.
+//! A clone of the remote that is changed with plain git.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::machine::Machine;
 
-/// A clone of the remote, used by somebody who knows nothing of this program, or too much.
+/// A clone of the remote, used without ccsync, perhaps by an attacker.
 pub(crate) struct Clone<'a> {
     machine: &'a Machine,
     pub(crate) path: PathBuf,
@@ -47,7 +47,7 @@ impl<'a> Clone<'a> {
         self.git(&["add", "--force", path]);
     }
 
-    /// Commits what is in the index, and only that.
+    /// Commits the index, and only that.
     pub(crate) fn push(&self) {
         self.git(&["commit", "--quiet", "--message", "by hand"]);
         self.git(&["push", "--quiet", "origin", "main"]);
@@ -58,7 +58,7 @@ impl<'a> Clone<'a> {
         self.git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
     }
 
-    /// The id of a blob with this content.
+    /// Returns the id of a blob with this content.
     pub(crate) fn blob(&self, text: &str) -> String {
         fs::write(self.path.join("scratch"), text).unwrap();
         self.git(&["hash-object", "-w", "scratch"])

@@ -1,9 +1,9 @@
-//! GitHub on the loopback, as far as `gh` and this program ask it: repositories are bare
-//! ones on this disk, and what the API tells of them is read from there.
+//! GitHub on the loopback, as far as `gh` and ccsync use it: repositories are bare ones
+//! on this disk, and the API's answers are read from there.
 //!
-//! `gh` speaks plain http with the host `github.localhost`, through the proxy that
-//! `http_proxy` names; git is led to the disk by `insteadOf`. What is asked and not known
-//! here is answered with an error and written down.
+//! `gh` speaks plain http with the host `github.localhost`, through the proxy in
+//! `http_proxy`; `insteadOf` leads git to the disk. An unknown request is answered with
+//! an error and recorded.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ use super::{Machine, Run, TestEnv};
 /// The one account.
 pub(crate) const LOGIN: &str = "al";
 
-/// What a repository is, besides what lies in it.
+/// The facts about a repository that are not in its files.
 #[derive(Debug, Clone)]
 struct Facts {
     visibility: &'static str,
@@ -32,17 +32,17 @@ struct Facts {
 #[derive(Default)]
 struct State {
     repositories: BTreeMap<String, Facts>,
-    /// Method, path and body of what was asked.
+    /// Method, path and body of each request.
     asked: Vec<String>,
-    /// What was asked and is not known here.
+    /// Requests that this server does not know.
     unknown: Vec<String>,
-    /// The answer to everything: status and body.
+    /// The answer to every request: status and body.
     trouble: Option<(u16, String)>,
-    /// The answer to whoever makes a repository.
+    /// The answer to a request for a new repository.
     no_new: Option<Value>,
 }
 
-/// The service.
+/// The server.
 pub(crate) struct GitHub {
     address: String,
     disk: PathBuf,
@@ -50,7 +50,7 @@ pub(crate) struct GitHub {
 }
 
 impl GitHub {
-    /// `None`, and says so, where there is no `gh`.
+    /// Starts the server. Without `gh`, says so and returns `None`.
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     pub(crate) fn start(env: &TestEnv) -> Option<Self> {
         if Command::new("gh").arg("--version").output().is_err() {
@@ -64,7 +64,7 @@ impl GitHub {
             state: Arc::default(),
         };
         let (state, disk) = (Arc::clone(&github.state), github.disk.clone());
-        // It ends with the tests.
+        // The server ends with the tests.
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (state, disk) = (Arc::clone(&state), disk.clone());
@@ -88,7 +88,7 @@ impl GitHub {
         );
     }
 
-    /// Leads addresses that begin so to the disk.
+    /// Leads addresses with these beginnings to the disk.
     pub(crate) fn redirect_git(&self, machine: &Machine, addresses: &[&str]) {
         let config = machine.home.join(".gitconfig");
         let mut text = fs::read_to_string(&config).unwrap();
@@ -101,24 +101,24 @@ impl GitHub {
         fs::write(config, text).unwrap();
     }
 
-    /// This program on `machine`, not yet started, with the service in reach.
+    /// Returns ccsync on `machine`, not yet started, with the server in reach.
     pub(crate) fn command(&self, machine: &Machine, args: &[&str]) -> Command {
         let mut command = machine.command(args);
         command.env("http_proxy", &self.address);
         command
     }
 
-    /// Runs this program to its end.
+    /// Runs ccsync to its end.
     pub(crate) fn ccsync(&self, machine: &Machine, args: &[&str]) -> Run {
         machine.run(&mut self.command(machine, args))
     }
 
-    /// A repository that nobody has pushed to.
+    /// Creates an empty repository.
     pub(crate) fn repository(&self, name: &str, visibility: &'static str) -> PathBuf {
         self.state.lock().unwrap().add(&self.disk, name, visibility)
     }
 
-    /// A repository with a file in it.
+    /// Creates a repository with a file in it.
     pub(crate) fn used_repository(&self, name: &str, machine: &Machine) {
         let path = self.repository(name, "PRIVATE");
         let script = "git clone --quiet \"$0\" w && cd w && git checkout --quiet -b main && echo x >x && git add x && \
@@ -127,14 +127,14 @@ impl GitHub {
         machine.run(shell.args(["-c", script]).arg(&path)).success();
     }
 
-    /// What the account may do with a repository.
+    /// Sets the permission of the account for a repository.
     pub(crate) fn permit(&self, name: &str, permission: &'static str, archived: bool) {
         let mut state = self.state.lock().unwrap();
         let facts = state.repositories.get_mut(name).unwrap();
         (facts.permission, facts.archived) = (permission, archived);
     }
 
-    /// The names of all repositories, and who may read them.
+    /// Returns the names of all repositories, and their visibility.
     pub(crate) fn repositories(&self) -> Vec<(String, String)> {
         let state = self.state.lock().unwrap();
         state
@@ -144,23 +144,23 @@ impl GitHub {
             .collect()
     }
 
-    /// From now on everything is answered so.
+    /// Answers every later request with this status and body.
     pub(crate) fn answer_everything_with(&self, status: u16, body: &Value) {
         self.state.lock().unwrap().trouble = Some((status, body.to_string()));
     }
 
-    /// From now on no repository is made, for this reason.
+    /// Refuses every later repository, for this reason.
     pub(crate) fn refuse_creation(&self, kind: &str, message: &str) {
         let error = json!({"data": null, "errors": [{"type": kind, "path": ["createRepository"], "message": message}]});
         self.state.lock().unwrap().no_new = Some(error);
     }
 
-    /// How often something was asked.
+    /// Returns the number of requests.
     pub(crate) fn asked(&self) -> usize {
         self.state.lock().unwrap().asked.len()
     }
 
-    /// Fails if something was asked that this service does not know.
+    /// Fails if this server did not know a request.
     #[track_caller]
     pub(crate) fn assert_no_unknown_request(&self) {
         let state = self.state.lock().unwrap();
@@ -196,9 +196,9 @@ impl State {
         let query = body["query"].as_str().unwrap_or_default();
         let variables = &body["variables"];
         let answer = match () {
-            // `gh auth status` looks at the rights of its token.
+            // `gh auth status` reads the rights of its token.
             () if request == "GET /" => json!({}),
-            // Whose repository it is going to be.
+            // The owner of the new repository.
             () if request == format!("GET /users/{LOGIN}") => {
                 json!({"login": LOGIN, "node_id": "U_1", "type": "User"})
             }
@@ -295,7 +295,7 @@ impl State {
     }
 }
 
-/// One request for each connection.
+/// Answers one request for each connection.
 fn answer(mut stream: TcpStream, state: &Mutex<State>, disk: &Path) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut line = String::new();
@@ -307,7 +307,7 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>, disk: &Path) {
         words.next().unwrap_or_default(),
         words.next().unwrap_or_default(),
     );
-    // A proxy is asked with the whole address.
+    // A proxy receives the whole address.
     let path = address
         .split_once("://")
         .and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]))
@@ -339,6 +339,6 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>, disk: &Path) {
         "HTTP/1.1 {status} x\r\n{headers}\r\nContent-Length: {}\r\n\r\n{text}",
         text.len()
     );
-    // Who has hung up does not want to hear it.
+    // The other side may have closed the connection.
     let _ = stream.write_all(answer.as_bytes());
 }

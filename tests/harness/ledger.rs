@@ -1,9 +1,8 @@
-//! What was ever written into transcripts, and whether it is all there: each line in the
-//! conversation it was written into, once, in order.
+//! Every line that was ever written to transcripts, and the check that all are there:
+//! each line in the conversation it was written to, once, in order.
 //!
-//! A line is known by its marker. What a person cares about is that wherever the line
-//! ends up, exactly the lines that stood before it when it was written stand before it
-//! still.
+//! A line is known by its marker. For the user it matters that wherever the line ends up,
+//! exactly the lines before it at the time of writing are before it still.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,15 +15,15 @@ use chrono::{DateTime, SecondsFormat, Utc};
 /// project directory.
 pub(crate) type Conversations = BTreeMap<PathBuf, Vec<String>>;
 
-/// Every line that was written, with a hash of what stood before it.
+/// Every line that was written, with a hash of the lines before it.
 #[derive(Default)]
 pub(crate) struct Ledger {
     written: BTreeMap<String, [u8; 32]>,
 }
 
 impl Ledger {
-    /// Writes a record at the end of a transcript, as a client does: a line end first if
-    /// there is none.
+    /// Writes a record at the end of a transcript as a client does: first a line end if
+    /// the last line has none.
     pub(crate) fn write(&mut self, home: &Path, transcript: &Path) -> String {
         let before = markers(&fs::read(transcript).unwrap_or_default());
         let marker = format!("line-{}", self.written.len());
@@ -33,8 +32,8 @@ impl Ledger {
         marker
     }
 
-    /// Writes a title at the end of a transcript. It is a state, not a fact; but a line
-    /// all the same.
+    /// Writes a title at the end of a transcript. A title is a state, not a fact, but it
+    /// is a line too.
     pub(crate) fn write_title(&mut self, transcript: &Path) -> String {
         let before = markers(&fs::read(transcript).unwrap());
         let marker = format!("title-{}", self.written.len());
@@ -47,12 +46,12 @@ impl Ledger {
         marker
     }
 
-    /// How many lines were written.
+    /// Returns the number of written lines.
     pub(crate) fn len(&self) -> usize {
         self.written.len()
     }
 
-    /// Enters a line that stands after `before`.
+    /// Enters a line that follows `before`.
     pub(crate) fn enter(&mut self, marker: &str, before: &[String]) {
         let hash = before
             .iter()
@@ -63,8 +62,8 @@ impl Ledger {
         );
     }
 
-    /// Checks that a machine has every line ever written, none twice in a conversation,
-    /// each after what it was written after.
+    /// Checks that a machine has every written line, none twice in a conversation, each
+    /// after the lines that it was written after.
     #[track_caller]
     pub(crate) fn check_all(&self, conversations: &Conversations, what: &str) {
         let found = self.check_some(conversations, what);
@@ -76,7 +75,7 @@ impl Ledger {
         assert!(lost.is_empty(), "{what}: lost {lost:?}\n{conversations:#?}");
     }
 
-    /// Checks what a machine has, which need not be all; returns it.
+    /// Checks the lines of a machine, which may be only a part, and returns them.
     #[track_caller]
     pub(crate) fn check_some<'c>(
         &self,
@@ -146,7 +145,7 @@ fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
-/// The id of the session to which a transcript, or a sub-agent's, belongs.
+/// Returns the id of the session of a transcript or of a sub-agent's.
 fn session_of(transcript: &Path) -> String {
     let extras = transcript
         .ancestors()
@@ -161,7 +160,7 @@ fn session_of(transcript: &Path) -> String {
         .to_owned()
 }
 
-/// The markers in a transcript, in order. A line that no client finished has none.
+/// Returns the markers in a transcript, in order. An unfinished line has none.
 pub(crate) fn markers(text: &[u8]) -> Vec<String> {
     let records = text
         .split(|b| *b == b'\n')
@@ -171,7 +170,7 @@ pub(crate) fn markers(text: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// Every conversation below a directory of projects.
+/// Returns every conversation below a directory of projects.
 pub(crate) fn conversations(projects: &Path) -> Conversations {
     let files = walkdir::WalkDir::new(projects)
         .min_depth(2)

@@ -1,5 +1,5 @@
-//! The library as if it were this program on a machine, for tests of what a command does
-//! before it prints.
+//! The library as the program would use it on a machine, for tests of a command before it
+//! prints.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use ccsync::workspace::context::Context;
 
 use super::Machine;
 
-/// What a process without a terminal would read of its surroundings.
+/// Returns the environment of a process without a terminal.
 pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
     Env {
         home: home.to_owned(),
@@ -39,7 +39,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
     }
 }
 
-/// The surroundings of `machine`.
+/// Returns the environment of `machine`.
 pub(crate) fn environment_of(machine: &Machine) -> Env {
     let below = |directory: &str| machine.home.join(directory).join("ccsync");
     environment(
@@ -52,12 +52,12 @@ pub(crate) fn environment_of(machine: &Machine) -> Env {
     )
 }
 
-/// Does something with what a command on `machine` would be given.
+/// Runs `then` with the context of a command on `machine`.
 pub(crate) fn with_context<T>(machine: &Machine, then: impl FnOnce(&Context<'_>) -> T) -> T {
     with_context_at(machine, &SystemClock::default(), then)
 }
 
-/// As [`with_context`], by another clock.
+/// As [`with_context`], with another clock.
 pub(crate) fn with_context_at<T>(
     machine: &Machine,
     clock: &dyn Clock,

@@ -1,4 +1,4 @@
-//! One machine: its home, its sessions, and commands run on it.
+//! One machine: its home, its sessions, and the commands that run on it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -41,14 +41,14 @@ impl Machine {
         self.root.join(&self.name).join("tmp")
     }
 
-    /// This program, not yet started, on this machine.
+    /// Returns ccsync on this machine, not yet started.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = self.program(env!("CARGO_BIN_EXE_ccsync"));
         command.args(args);
         command
     }
 
-    /// Any program on this machine.
+    /// Returns any program on this machine, not yet started.
     pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(name);
         command
@@ -75,7 +75,7 @@ impl Machine {
         command
     }
 
-    /// Runs this program to its end.
+    /// Runs ccsync to its end.
     pub(crate) fn ccsync<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
         Run::of(&mut self.command(args), &self.root)
     }
@@ -85,7 +85,7 @@ impl Machine {
         Run::of(command, &self.root)
     }
 
-    /// What a process left that was started on this machine; waits for its end.
+    /// Waits for a process of this machine, and returns its result.
     pub(crate) fn ended(&self, child: std::process::Child) -> Run {
         Run::from_output(child.wait_with_output().unwrap(), &self.root)
     }
@@ -103,12 +103,12 @@ impl Machine {
         self.ccsync(args).success()
     }
 
-    /// A session to be written.
+    /// Begins the description of a session.
     pub(crate) fn session(&self, id: &str) -> SessionBuilder<'_> {
         SessionBuilder::new(self, id)
     }
 
-    /// One more turn at the end of a transcript.
+    /// Appends one turn to a transcript.
     pub(crate) fn append(&self, id: &str, question: &str) {
         let path = self.transcript_path(id);
         let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
@@ -117,24 +117,24 @@ impl Machine {
         self.append_raw(id, turns.text().as_bytes());
     }
 
-    /// Bytes at the end of a transcript.
+    /// Appends bytes to a transcript.
     pub(crate) fn append_raw(&self, id: &str, bytes: &[u8]) {
         let mut whole = self.transcript(id);
         whole.extend_from_slice(bytes);
         fs::write(self.transcript_path(id), whole).unwrap();
     }
 
-    /// The content of a transcript.
+    /// Returns the content of a transcript.
     pub(crate) fn transcript(&self, id: &str) -> Vec<u8> {
         fs::read(self.transcript_path(id)).unwrap()
     }
 
-    /// The content of a transcript as text.
+    /// Returns the content of a transcript as text.
     pub(crate) fn text(&self, id: &str) -> String {
         String::from_utf8_lossy(&self.transcript(id)).into_owned()
     }
 
-    /// Where a transcript lies.
+    /// Returns the path of a transcript.
     pub(crate) fn transcript_path(&self, id: &str) -> PathBuf {
         let found: Vec<PathBuf> = self
             .transcript_paths()
@@ -151,7 +151,7 @@ impl Machine {
         }
     }
 
-    /// The ids of all transcripts, sorted.
+    /// Returns the ids of all transcripts, sorted.
     pub(crate) fn sessions(&self) -> Vec<String> {
         let name = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
         let mut ids: Vec<String> = self.transcript_paths().into_iter().map(name).collect();
@@ -170,7 +170,7 @@ impl Machine {
         paths
     }
 
-    /// The names of the directories under `projects/`, sorted.
+    /// Returns the names of the directories under `projects/`, sorted.
     pub(crate) fn project_dirs(&self) -> Vec<String> {
         let entries = fs::read_dir(self.projects()).unwrap().map(|e| e.unwrap());
         let mut names: Vec<String> = entries
@@ -180,25 +180,24 @@ impl Machine {
         names
     }
 
-    /// The client's directory for a project given relative to the home directory.
+    /// Returns the client's directory for a project given relative to the home directory.
     pub(crate) fn project_dir(&self, project: &str) -> PathBuf {
         self.projects()
             .join(client_dir_name(self.home.join(project).to_str().unwrap()))
     }
 
-    /// What is in the transcripts here.
+    /// Returns the lines of the transcripts here.
     pub(crate) fn conversations(&self) -> Conversations {
         ledger::conversations(&self.projects())
     }
 
-    /// Where the store lies if nothing says otherwise.
+    /// Returns the default directory of the store.
     pub(crate) fn data(&self) -> PathBuf {
         self.home.join(".local/share/ccsync")
     }
 
-    /// Fails if anything of this program's is out of order here: a working tree that is
-    /// not clean, objects that git finds fault with, locks and temporary files that
-    /// nobody will come back for, a line that is torn.
+    /// Fails if anything of ccsync's is out of order here: changes in the working tree,
+    /// objects that git rejects, abandoned locks and temporary files, a torn line.
     #[track_caller]
     pub(crate) fn assert_in_order(&self, what: &str) {
         let store = self.data().join("store");
@@ -239,30 +238,30 @@ impl Machine {
         self.home.join(".claude/projects")
     }
 
-    /// The working tree of the store.
+    /// Returns the working tree of the store.
     pub(crate) fn store(&self) -> PathBuf {
         let status = self.ccsync(["status", "--json"]).success().json();
         status["store"].as_str().unwrap().into()
     }
 
-    /// A plain git command in the store, which must succeed.
+    /// Runs a plain git command in the store, which must succeed.
     pub(crate) fn git(&self, args: &[&str]) -> String {
         let run = self.run(self.program("git").arg("-C").arg(self.store()).args(args));
         run.success().stdout
     }
 
-    /// Everything below the home directory.
+    /// Returns everything below the home directory.
     pub(crate) fn tree(&self) -> Tree {
         tree(&self.home)
     }
 
-    /// What the client keeps.
+    /// Returns the client's files.
     pub(crate) fn client_tree(&self) -> Tree {
         tree(&self.home.join(".claude"))
     }
 
-    /// Says, as a running client does, that process `pid` has the session open. `start`
-    /// is field 22 of its `stat`.
+    /// Marks the session as open in process `pid`, as a running client does. `start` is
+    /// field 22 of its `stat`.
     #[cfg(target_os = "linux")]
     pub(crate) fn mark_running(&self, id: &str, pid: u32) {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -283,7 +282,7 @@ impl Machine {
     }
 }
 
-/// Every file below a directory.
+/// Returns every file below a directory.
 pub(crate) fn tree(dir: &Path) -> Tree {
     let mut tree = Tree::new();
     for entry in walkdir::WalkDir::new(dir)

@@ -1,9 +1,9 @@
-//! Machines that exist only in a temporary directory, and this very program run as if on them.
+//! Machines that exist only in a temporary directory, and commands of ccsync on them.
 //!
-//! Owns the isolation: a cleared environment, a private home, temporary and XDG
-//! directories per machine, a git configuration of its own, and no network (git may only
-//! use the `file` protocol). No variable exists for the tests' sake: ids, hashes and ages
-//! are normalised where they are shown.
+//! Owns the isolation: a cleared environment, private home, temporary and XDG directories
+//! per machine, a private git configuration, and no network (git may only use the `file`
+//! protocol). No variable exists for the tests' sake: ids, hashes and ages are normalised
+//! where they are shown.
 //!
 //! ```text
 //! let env = TestEnv::new();
@@ -43,7 +43,7 @@ pub(crate) use output::Run;
 pub(crate) use terminal::{CTRL_C, DOWN, ENTER, ESCAPE, TAB, Terminal};
 pub(crate) use transcript::{chain_is_whole, questions};
 
-/// Session ids that stay as they are in normalised output.
+/// Session ids that stay unchanged in normalised output.
 pub(crate) const ONE: &str = "11111111-0000-4000-8000-000000000001";
 pub(crate) const TWO: &str = "22222222-0000-4000-8000-000000000002";
 
@@ -72,8 +72,8 @@ impl TestEnv {
         }
     }
 
-    /// A machine. `a` and `b` have homes of different depth and name; each other name has
-    /// one of its own.
+    /// Returns a machine. `a` and `b` have homes of different depth and name; each other
+    /// name has its own home.
     pub(crate) fn machine(&self, name: &str) -> Machine {
         let home = match name {
             "a" => "a/home/al".to_owned(),
@@ -83,7 +83,7 @@ impl TestEnv {
         Machine::new(name, &self.root, &home)
     }
 
-    /// A new bare repository that nobody has pushed to.
+    /// Creates an empty bare repository.
     pub(crate) fn bare_remote(&self) -> PathBuf {
         *self.remotes.borrow_mut() += 1;
         let path = self
@@ -97,12 +97,12 @@ impl TestEnv {
         path
     }
 
-    /// The remote of [`Self::pair`], which is the first of this environment.
+    /// Returns the remote of [`Self::pair`], which is the first of this environment.
     pub(crate) fn remote_of_pair(&self) -> PathBuf {
         self.root.join("remote-1.git")
     }
 
-    /// Two machines set up with one remote.
+    /// Sets up two machines with one remote.
     pub(crate) fn pair(&self) -> (Machine, Machine) {
         let remote = self.bare_remote();
         let (a, b) = (self.machine("a"), self.machine("b"));
@@ -111,8 +111,8 @@ impl TestEnv {
         (a, b)
     }
 
-    /// Two machines set up with one remote, both with the session `ONE`, in which `hello`
-    /// was asked on `a`.
+    /// Sets up two machines with one remote, both with the session `ONE`, in which
+    /// `hello` was asked on `a`.
     pub(crate) fn pair_with_session(&self) -> (Machine, Machine) {
         let (a, b) = self.pair();
         a.session(ONE).turn("hello").write();

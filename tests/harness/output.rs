@@ -1,5 +1,5 @@
-//! What a command left, and how it is shown in a snapshot: one block without what differs
-//! between runs.
+//! The result of a command, and its form in a snapshot: one block without the parts that
+//! differ between runs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,26 +32,26 @@ impl Run {
         }
     }
 
-    /// The run, which must have ended with 0.
+    /// Asserts that the command ended with 0.
     #[track_caller]
     pub(crate) fn success(self) -> Self {
         self.code(0)
     }
 
-    /// The run, which must have ended with this code.
+    /// Asserts that the command ended with this code.
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "\n{self}");
         self
     }
 
-    /// Standard output as JSON.
+    /// Returns standard output as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("not JSON: {e}\n{self}"))
     }
 
-    /// The last line of standard output: the one whose counts add up.
+    /// Returns the last line of standard output, which has the counts.
     #[track_caller]
     pub(crate) fn summary(&self) -> String {
         self.normal(
@@ -67,7 +67,7 @@ impl Run {
     }
 }
 
-/// Both streams and the status, normalised.
+/// Writes both streams and the status, normalised.
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.normal(&self.stdout))?;
@@ -81,9 +81,9 @@ impl fmt::Display for Run {
     }
 }
 
-/// `text` with `$ROOT`, `$COMMIT`, `$MACHINE`, `$AGE` and `$FORK1`, `$FORK2`… in place of
-/// what differs between runs. Ids that tests choose begin with eight equal digits and
-/// stay.
+/// Returns `text` with `$ROOT`, `$COMMIT`, `$MACHINE`, `$AGE` and `$FORK1`, `$FORK2`… in
+/// place of the parts that differ between runs. Ids that tests choose begin with eight
+/// equal digits and stay.
 pub(super) fn normalised(text: &str, root: &Path) -> String {
     let text = text.replace(root.to_str().unwrap(), "$ROOT");
     let text = Regex::new(r"\b[0-9a-f]{40}\b")

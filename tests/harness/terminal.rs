@@ -1,5 +1,5 @@
-//! A real terminal with somebody at the keyboard: a program runs in a pseudo-terminal,
-//! and what it draws is kept as the screen that a person would see.
+//! A real terminal with a user: a program runs in a pseudo-terminal, and its output is
+//! kept as the screen that the user would see.
 //!
 //! ```text
 //! let terminal = Terminal::start(machine.command(["init"]), 80, 24);
@@ -32,53 +32,58 @@ pub(crate) const CTRL_C: &str = "\x03";
 pub(crate) const UP: &str = "\x1b[A";
 pub(crate) const DOWN: &str = "\x1b[B";
 
-/// Nothing on a screen takes longer, on however busy a machine.
+/// Time limit of anything on a screen, also on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The running program of tests, once more.
+/// Returns the running test program as a command.
 pub(crate) fn this_program() -> Command {
     Command::new(std::env::current_exe().unwrap())
 }
 
 /// A program in a terminal. Killed when dropped.
 pub(crate) struct Terminal {
-    /// `None` once it has hung up.
+    /// `None` once the window is closed.
     pty: Option<Pty>,
-    /// Tells the reader that nobody looks any more.
+    /// Tells the reader to stop.
     gone: Arc<AtomicBool>,
     screen: Arc<Mutex<vt100::Parser>>,
     reader: Option<JoinHandle<()>>,
     child: Child,
 }
 
-/// What a program left of its terminal.
+/// The end of a program and the state of its terminal.
 pub(crate) struct Ended {
     /// `None`: killed by a signal.
     code: Option<i32>,
     screen: vt100::Screen,
-    /// True if typing is shown and a line is waited for, as a shell wants it.
+    /// True if the terminal shows typed text and waits for a line, as a shell wants it.
     is_cooked: bool,
 }
 
 impl Terminal {
-    /// Starts `command` in a terminal of that many columns and rows.
+    /// Starts `command` in a terminal of this many columns and rows.
     pub(crate) fn start(command: Command, columns: u16, rows: u16) -> Self {
         Self::start_sized(command, (columns, rows), (columns, rows))
     }
 
-    /// Starts `command` in a terminal of 80 columns and 24 rows that tells nobody so, as
-    /// serial lines do.
+    /// Starts `command` in a terminal of 80 columns and 24 rows that does not report its
+    /// size, like a serial line.
     pub(crate) fn start_without_size(command: Command) -> Self {
         Self::start_sized(command, (80, 24), (0, 0))
     }
 
-    fn start_sized(mut command: Command, (columns, rows): (u16, u16), told: (u16, u16)) -> Self {
+    fn start_sized(
+        mut command: Command,
+        (columns, rows): (u16, u16),
+        reported: (u16, u16),
+    ) -> Self {
         command.env_remove("COLUMNS");
         if !command.get_envs().any(|(name, _)| name == "TERM") {
             command.env("TERM", "xterm-256color");
         }
         let (pty, pts) = pty_process::blocking::open().unwrap();
-        pty.resize(pty_process::Size::new(told.1, told.0)).unwrap();
+        pty.resize(pty_process::Size::new(reported.1, reported.0))
+            .unwrap();
         let child = pty_process::blocking::Command::from(command)
             .spawn(pts)
             .unwrap();
@@ -98,7 +103,8 @@ impl Terminal {
                 if poll(&mut waiting, Some(&pause)) == Ok(0) {
                     continue;
                 }
-                // Linux says "input/output error" when nobody holds the other side any more.
+                // Linux returns "input/output error" when no process has the other side
+                // open.
                 let Ok(read @ 1..) = output.read(&mut bytes) else {
                     break;
                 };
@@ -132,7 +138,8 @@ impl Terminal {
         self.pty.as_ref().expect("it has not hung up")
     }
 
-    /// Closes the window; the program must end. Gives its exit code, `None` if a signal ended it.
+    /// Closes the window; the program must end. Returns its exit code, `None` if a signal
+    /// ended it.
     #[track_caller]
     pub(crate) fn hang_up(mut self) -> Option<i32> {
         self.gone.store(true, Ordering::SeqCst);
@@ -141,7 +148,7 @@ impl Terminal {
         self.wait()
     }
 
-    /// The process, for instance to look at it.
+    /// Returns the id of the process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -151,24 +158,25 @@ impl Terminal {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Kills the program and whatever it has started in its terminal.
+    /// Kills the program and every process it has started in its terminal.
     pub(crate) fn kill_all(&self) {
         kill_process_group(Pid::from_child(&self.child), Signal::KILL).unwrap();
     }
 
-    /// What is on the screen now.
+    /// Returns the present text on the screen.
     pub(crate) fn screen(&self) -> String {
         self.screen.lock().unwrap().screen().contents()
     }
 
-    /// Returns true if typing is shown and a line is waited for, as a shell wants it.
+    /// Returns true if the terminal shows typed text and waits for a line, as a shell
+    /// wants it.
     pub(crate) fn is_cooked(&self) -> bool {
         let modes = tcgetattr(self.pty()).unwrap().local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
     }
 
-    /// Waits until each key counts at once. A key that is typed before that means what it
-    /// means to a shell.
+    /// Waits until the program reads single keys. Before that, the terminal treats a key
+    /// as in a shell.
     #[track_caller]
     pub(crate) fn wait_for_raw(&self) {
         self.wait_until("each key counts at once", |_| !self.is_cooked());
@@ -182,7 +190,7 @@ impl Terminal {
         })
     }
 
-    /// Waits until the screen is as it should be; `what` says how.
+    /// Waits until the screen meets a condition; `what` describes it.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + DEADLINE;
@@ -228,21 +236,22 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // One that has ended is no failure.
+        // The program may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Ended {
-    /// The program must have ended with this code.
+    /// Asserts that the program ended with this code.
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "\n{}", self.text());
         self
     }
 
-    /// The terminal must be as a shell wants it: its own screen, a cursor, typing that is shown.
+    /// Asserts that the terminal is as a shell wants it: its own screen, a cursor, typing
+    /// that is shown.
     #[track_caller]
     pub(crate) fn released(self) -> Self {
         assert!(self.is_cooked, "the terminal is still raw\n{}", self.text());
@@ -264,7 +273,7 @@ impl Ended {
         self
     }
 
-    /// What stays on the screen.
+    /// Returns the text that stays on the screen.
     pub(crate) fn text(&self) -> String {
         self.screen.contents()
     }

@@ -1,5 +1,5 @@
-//! Invented transcripts with the fields that the program and the client look at, and what
-//! they say when read back.
+//! Invented transcripts with the fields that ccsync and the client read, and functions
+//! that read them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -32,31 +32,32 @@ impl<'a> SessionBuilder<'a> {
         }
     }
 
-    /// The project's directory, relative to the home directory; `work/app` by default.
+    /// Sets the project's directory, relative to the home directory; `work/app` by
+    /// default.
     pub(crate) fn project(mut self, project: &str) -> Self {
         project.clone_into(&mut self.project);
         self
     }
 
-    /// How long ago the conversation took place.
+    /// Sets the age of the conversation.
     pub(crate) fn days_old(mut self, days: i64) -> Self {
         self.days_old = days;
         self
     }
 
-    /// A question with a tool call and an answer: four records.
+    /// Adds a question with a tool call and an answer: four records.
     pub(crate) fn turn(mut self, question: &str) -> Self {
         self.questions.push(question.to_owned());
         self
     }
 
-    /// Bytes at the end, as they are.
+    /// Adds bytes at the end, unchanged.
     pub(crate) fn raw(mut self, bytes: &[u8]) -> Self {
         self.raw.extend_from_slice(bytes);
         self
     }
 
-    /// Writes the transcript and gives its path.
+    /// Writes the transcript and returns its path.
     pub(crate) fn write(self) -> PathBuf {
         let cwd = self.machine.home.join(&self.project);
         let mut turns = Turns::new(
@@ -105,7 +106,7 @@ impl Turns {
         }
     }
 
-    /// The continuation of a transcript, in the directory of its last record.
+    /// Continues a transcript, in the directory of its last record.
     pub(crate) fn after(transcript: &str, session: &str) -> Self {
         let records: Vec<Value> = transcript
             .lines()
@@ -170,7 +171,7 @@ impl Turns {
     }
 }
 
-/// An id that follows from `seed`, of the shape that the client uses.
+/// Returns an id that follows from `seed`, in the client's form.
 fn uuid(seed: &str) -> String {
     let hex = blake3::hash(seed.as_bytes()).to_hex();
     format!(
@@ -183,7 +184,7 @@ fn uuid(seed: &str) -> String {
     )
 }
 
-/// The questions in a transcript, in order.
+/// Returns the questions in a transcript, in order.
 pub(crate) fn questions(transcript: &str) -> Vec<String> {
     let records = transcript
         .lines()

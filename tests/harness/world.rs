@@ -1,4 +1,4 @@
-//! Two machines that write into sessions, and a ledger of what they wrote.
+//! Two machines that write to sessions, and a ledger of the written lines.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
 }
 
-/// The `n`-th session.
+/// Returns the id of the `n`-th session.
 pub(crate) fn id(n: usize) -> String {
     format!("{n:08}-0000-4000-8000-000000000000")
 }
 
 impl World {
-    /// Both machines set up, with the session 0 on both.
+    /// Sets up both machines, with the session 0 on both.
     pub(crate) fn new() -> Self {
         let env = TestEnv::new();
         let (a, b) = env.pair();
@@ -39,12 +39,12 @@ impl World {
         if name == "a" { &self.a } else { &self.b }
     }
 
-    /// Writes lines into a session, new or not.
+    /// Writes lines to a session, new or not.
     pub(crate) fn write(&mut self, machine: &str, session: usize, lines: usize) {
         self.write_beside(machine, session, lines, None);
     }
 
-    /// Writes lines into a sub-agent's transcript.
+    /// Writes lines to a sub-agent's transcript.
     pub(crate) fn write_agent(&mut self, machine: &str, session: usize, lines: usize) {
         self.write_beside(machine, session, lines, Some("agent-1"));
     }
@@ -64,7 +64,7 @@ impl World {
         (0..lines).for_each(|_| drop(self.ledger.write(&home, &path)));
     }
 
-    /// Writes files beside a session that are kept as they are.
+    /// Writes files of a session that are not rewritten.
     pub(crate) fn write_results(&self, machine: &str, session: usize, files: usize) {
         let directory = self
             .transcript(machine, session)
@@ -86,8 +86,8 @@ impl World {
             .join(format!("{}.jsonl", id(session)))
     }
 
-    /// Brings everything to a machine, also what an undo has taken away: that stays away
-    /// until it is asked for by name.
+    /// Pulls everything to a machine, also sessions that an undo has removed and that
+    /// only a pull by name restores.
     #[track_caller]
     pub(crate) fn pull_everything_to(&self, machine: &str) {
         let (machine, other) = if machine == "a" {
@@ -111,7 +111,7 @@ impl World {
         assert!(matches!(run.code, Some(0 | 5)), "{run}");
     }
 
-    /// Everybody synchronises; then both have everything.
+    /// Syncs both machines; then both have everything.
     #[track_caller]
     pub(crate) fn check(&self, what: &str) {
         for machine in [&self.a, &self.b, &self.a, &self.b] {

@@ -1,5 +1,5 @@
-//! Time moved by hand under processes that run: locks that expire, heartbeats, sleep,
-//! wrong clocks, a remote that goes away.
+//! Tests that move the clocks under running processes: expired locks, heartbeats, sleep,
+//! wrong clocks, an unreachable remote.
 
 use std::fs;
 use std::path::Path;
@@ -11,13 +11,13 @@ use crate::harness::client::wait_for;
 use crate::harness::{ONE, TestEnv};
 use crate::station::{Station, reference};
 
-/// Just past the time after which a holder gives a sign of life.
+/// Seconds, just past the time after which a holder sends a heartbeat.
 const RENEWAL: u64 = 151;
 
-/// Just past a lock's lifetime.
+/// Seconds, just past a lock's lifetime.
 const LIFETIME: u64 = 601;
 
-/// Just past a lock's lifetime and all that clocks may differ by.
+/// Seconds, just past a lock's lifetime and the allowed difference of clocks.
 const EXPIRY: u64 = 721;
 
 const HOURS: u64 = 3 * 3600;
@@ -26,7 +26,7 @@ fn signal_all(child: &Child, signal: Signal) {
     kill_process_group(Pid::from_child(child), signal).unwrap();
 }
 
-/// Everybody synchronises; then both have these conversations, and nobody has a lock.
+/// Syncs every machine; then both have these conversations, and no lock is left.
 #[track_caller]
 fn agree(a: &Station<'_>, b: &Station<'_>, said: &[&[&str]]) {
     for station in [a, b, a, b] {
@@ -84,7 +84,7 @@ fn resume_renews_lock_and_backs_up_turns() {
     a.heartbeat(2 * RENEWAL);
     b.run(&["pull"], "").success();
     assert_eq!(b.session(), ["hello", "first", "second"]);
-    // With nothing new, too.
+    // Also with nothing new.
     a.heartbeat(3 * RENEWAL);
     // Long after the first one would have expired.
     b.clock_ahead(3 * RENEWAL + LIFETIME - 30);
@@ -161,7 +161,7 @@ fn lock_survives_clock_difference_of_a_minute() {
         b.clock_ahead(ahead_of_b);
         let child = a.hold("from a");
         b.resume("refused").code(4);
-        // Nine minutes without a sign of life, by either clock.
+        // Nine minutes without a heartbeat, by either clock.
         b.clock_ahead(ahead_of_b + 540);
         b.resume("refused").code(4);
         a.end(child).success();
@@ -169,9 +169,9 @@ fn lock_survives_clock_difference_of_a_minute() {
     }
 }
 
-/// As `docs/dev/locking.md` says: a lock looks expired to who is hours ahead, and what
-/// its holder does from then on is a fork; to who is hours behind it expires when nothing
-/// is heard for as long as it holds.
+/// As `docs/dev/locking.md` says: for a machine whose clock is hours ahead, a lock looks
+/// expired, and later turns of its holder become a fork; for one whose clock is hours
+/// behind, it expires after its lifetime without a heartbeat.
 #[test]
 fn lock_with_clock_off_by_hours_costs_a_fork_at_most() {
     let env = TestEnv::new();
@@ -202,15 +202,15 @@ fn lock_with_clock_off_by_hours_costs_a_fork_at_most() {
     );
 }
 
-/// Continues the session with a client that stays, and lets a sign of life fail because
-/// the remote is not there.
+/// Continues the session with a client that stays, and lets a heartbeat fail because the
+/// remote is unreachable.
 fn hold_without_remote(a: &Station<'_>, away: &Path) -> Child {
     let child = a.hold("before");
     fs::rename(&a.remote, away).unwrap();
     a.machine.append(ONE, "meanwhile");
     a.clock_ahead(RENEWAL);
     wait_for("a sign of life is tried", || a.claim().contains("pending"));
-    // Whoever is done leaves no process id in the file.
+    // A finished process leaves no process id in the file.
     let lock = a.machine.home.join(".local/state/ccsync/lock");
     wait_for("and has failed", || fs::read(&lock).unwrap().is_empty());
     child
@@ -274,9 +274,9 @@ fn resume_offline_exit_queues_push_and_release() {
     agree(&a, &b, &[&["hello", "before", "meanwhile", "from b"]]);
 }
 
-/// This machine died as it gave the lock back with its last turns, and another one took
-/// it over before. Whoever looks at the locks first must not take the session for given
-/// back: the turns would go into what is another machine's now.
+/// This machine died while it released the lock with its last turns, and another one took
+/// the lock over before. The first command that reads the locks must not count the lock
+/// as released: the turns would be added to the other machine's session.
 #[test]
 fn lock_show_keeps_record_of_lost_lock() {
     for look in [

@@ -50,7 +50,7 @@ fn read(world: &World, machine: &str, name: &str) -> Option<String> {
     fs::read_to_string(note(world, machine, name)).ok()
 }
 
-/// Adds a line, and records it.
+/// Adds a line to a note, and records it.
 fn write(world: &World, machine: &str, name: &str, line: &str) {
     let path = note(world, machine, name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -123,7 +123,8 @@ fn assert_nothing_lost(world: &mut World, what: &str) {
     );
 }
 
-/// Creates a milestone in the first round. Then changes the notes, in the store and once more here.
+/// Creates a milestone in the first round. Then changes the notes, in the store and again
+/// here.
 fn write_after_milestone(world: &mut World, round: usize) {
     write_on_a(world, round);
     if round == 1 {

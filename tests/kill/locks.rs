@@ -1,21 +1,21 @@
-//! Commands that take, renew and give back locks, killed at every step: the next plain
-//! command settles everything.
+//! Commands that acquire, renew and release locks, killed at every step: the next plain
+//! command resolves everything.
 
 use std::fs;
 
 use crate::harness::world::{World, id};
 use crate::story::{Story, run, tell};
 
-/// The session 0, as a person types it.
+/// The session 0, as a user types it.
 const SESSION: &str = "00000000";
 
-/// Either brings everything to the remote, and gives back what a death has left.
+/// Either command pushes everything, and releases the locks of dead processes.
 const PLAIN: &[&[&str]] = &[&["recover"], &["sync"]];
 
 pub(crate) const STORIES: [Story; 8] = [
     story("resume", "b", &["resume", SESSION], resume_on_other_machine),
     story(
-        "resume after a death",
+        "resume after a crash",
         "a",
         &["resume", SESSION],
         crash_while_resumed,
@@ -70,11 +70,11 @@ const fn story(
 
 fn nothing(_: &mut World, _: usize) {}
 
-/// The other machine takes the session at once, without asking anybody, goes on with it,
-/// and gives it back.
+/// The other machine takes the session over without confirmation, continues it, and
+/// releases it.
 fn resume_on_other_machine(world: &mut World, round: usize) {
     if round == 1 {
-        // So that the model is told where things are now: a note is written.
+        // A note, so that ccsync writes a path notice.
         world
             .b
             .ccsync(["config", "set", "localize", "never"])
@@ -94,7 +94,7 @@ fn assert_resumes(world: &mut World, machine: &str) {
     assert_eq!(world.ledger.len(), before + 1, "the client ran");
 }
 
-/// The client has ended, nothing of what it wrote is on the remote, and the lock is still there.
+/// The client has ended, its turns are not on the remote, and the lock is still there.
 fn crash_while_resumed(world: &mut World, _: usize) {
     assert_resumes(world, "b");
     die(world, "a");
@@ -125,7 +125,7 @@ fn recover_former_holder(world: &mut World, what: &str) {
     assert_no_lock(world, what);
 }
 
-/// Neither on the remote nor in the memory of a machine.
+/// Asserts that no lock is on the remote, and no lease on a machine.
 fn assert_no_lock(world: &mut World, what: &str) {
     assert_eq!(locks(world), Vec::<String>::new(), "{what}: on the remote");
     for machine in [&world.a, &world.b] {
@@ -143,7 +143,7 @@ fn assert_no_lock(world: &mut World, what: &str) {
     }
 }
 
-/// The sessions that are locked on the remote.
+/// Returns the sessions that are locked on the remote.
 fn locks(world: &World) -> Vec<String> {
     let remote = git2::Repository::open(world.env.remote_of_pair()).unwrap();
     let names = remote.references_glob("refs/heads/ccsync/lock/*").unwrap();
@@ -162,12 +162,12 @@ fn locks(world: &World) -> Vec<String> {
 
 tests!(
     STORIES:
-    a_killed_resume => 0,
-    a_killed_resume_after_a_death => 1,
-    a_killed_resume_that_takes_over => 2,
-    a_killed_start => 3,
-    a_killed_update => 4,
-    a_killed_update_that_forks => 5,
-    a_killed_lock_release => 6,
-    a_killed_lock_cleanup => 7
+    resume_killed_at_each_point_releases_lock => 0,
+    resume_after_crash_killed_at_each_point_releases_lock => 1,
+    resume_take_over_killed_at_each_point_releases_lock => 2,
+    start_killed_at_each_point_releases_lock => 3,
+    recover_killed_at_each_point_releases_lock => 4,
+    recover_forking_killed_at_each_point_releases_lock => 5,
+    lock_release_killed_at_each_point_releases_lock => 6,
+    lock_cleanup_killed_at_each_point_releases_lock => 7
 );

@@ -1,7 +1,7 @@
-//! Killed at every step that matters: the next run puts right what the last one left.
+//! Commands that are killed at every step that matters; the next run repairs the rest.
 //!
-//! Needs the feature `fail-points`, with which the program kills itself where it is told
-//! to (`src/sys/fail_point.rs`).
+//! Needs the feature `fail-points`, with which the program kills itself at a given point
+//! (`src/sys/fail_point.rs`).
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(clippy::print_stderr, reason = "says how often it killed")]
@@ -18,7 +18,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
-/// One test for each story, so that they run side by side; each story is a test.
+/// Makes one test for each story, so that the stories run in parallel.
 macro_rules! tests {
     ($stories:ident: $($name:ident => $number:literal),*) => {
         $(#[test]

@@ -1,4 +1,4 @@
-//! Every command that moves sessions, killed at every step by which it comes.
+//! Every command that moves sessions, killed at each step that it reaches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,7 @@ use crate::story::{Story, counted, is_killed, moments, points_of, tell};
 
 const STORIES: [Story; 12] = [
     story("push", "a", &["push"], write_a_little),
-    story("push of much", "a", &["push"], write_much),
+    story("push of a pack", "a", &["push"], write_much),
     story("push that merges", "a", &["push"], write_on_both),
     story("push that forks", "a", &["push"], diverge_from_b),
     story("pull", "b", &["pull"], write_on_other),
@@ -24,7 +24,7 @@ const STORIES: [Story; 12] = [
         afterwards: pull_by_name,
         ..story("undo", "b", &["undo"], pull_everything)
     },
-    story("push after a death", "a", &["push"], crash_push),
+    story("push after a crash", "a", &["push"], crash_push),
     Story {
         afterwards: pull_everything_again,
         ..story(
@@ -54,7 +54,7 @@ const STORIES: [Story; 12] = [
     },
 ];
 
-/// After the death the same command is run again.
+/// A story in which the killed command is run again.
 const fn story(
     name: &'static str,
     victim: &'static str,
@@ -80,20 +80,20 @@ fn write_a_little(world: &mut World, round: usize) {
     world.write_agent("a", round, 2);
 }
 
-/// So many files that they go into a pack.
+/// Writes enough files for a pack.
 fn write_much(world: &mut World, round: usize) {
     world.write("a", round, 1);
     world.write_results("a", round, 60);
 }
 
-/// Each machine has something that the other lacks; nothing parts.
+/// Writes something on each machine without a divergence.
 fn write_on_both(world: &mut World, round: usize) {
     write_a_little(world, round);
     world.write("b", 1000 + round, 1);
     world.b.ccsync(["push"]).success();
 }
 
-/// Both go on with session 0 after the same line.
+/// Continues session 0 on both machines after the same line.
 fn part(world: &mut World, session: usize, victim: &str) {
     world.write("a", session, 2);
     world.a.ccsync(["push"]).success();
@@ -102,7 +102,7 @@ fn part(world: &mut World, session: usize, victim: &str) {
         world.write(machine, session, 1);
         world.write_agent(machine, session, 1);
     }
-    // The one that is killed comes second.
+    // The killed command runs second.
     let first = if victim == "a" { "b" } else { "a" };
     world.machine(first).ccsync(["push"]).success();
 }
@@ -127,7 +127,7 @@ fn write_on_other(world: &mut World, round: usize) {
         .success();
 }
 
-/// A pull that extends, creates and, where they parted, replaces.
+/// Prepares a pull that extends, creates and, after a divergence, replaces.
 fn pull_everything(world: &mut World, round: usize) {
     let session = round;
     world.write("a", session, 1);
@@ -141,13 +141,13 @@ fn pull_everything(world: &mut World, round: usize) {
     world.b.ccsync(["pull"]);
 }
 
-/// What an undo has taken away stays away until it is asked for by name.
+/// A session that an undo has removed is restored only by name.
 fn pull_by_name(world: &mut World, _: &str) {
     world.pull_everything_to("b");
 }
 
-/// The first time a state is named; after that the sessions have gone on from it, also
-/// beside the transcript.
+/// Creates a milestone in the first round; in later rounds the sessions continue from it,
+/// also their other files.
 fn write_after_milestone(world: &mut World, round: usize) {
     if round == 1 {
         world.write("a", 1, 2);
@@ -175,7 +175,7 @@ fn write_before_milestone(world: &mut World, round: usize) {
     write_a_little(world, round);
 }
 
-/// Somebody removes a milestone with git, so that its name can be given again.
+/// Removes a milestone with git, so that its name can be used again.
 fn forget_milestone(world: &World, name: &str) {
     world.a.ccsync(["sync"]);
     let _ = fs::remove_dir_all(world.b.home.join("clone"));
@@ -202,18 +202,18 @@ fn crash_push(world: &mut World, round: usize) {
 
 tests!(
     STORIES:
-    a_killed_push => 0,
-    a_killed_push_of_much => 1,
-    a_killed_push_that_merges => 2,
-    a_killed_push_that_forks => 3,
-    a_killed_pull => 4,
-    a_killed_pull_that_forks => 5,
-    a_killed_sync => 6,
-    a_killed_undo => 7,
-    a_killed_push_after_a_death => 8,
-    a_killed_restore => 9,
-    a_killed_restore_as_forks => 10,
-    a_killed_milestone => 11
+    push_killed_at_each_point_converges => 0,
+    push_of_pack_killed_at_each_point_converges => 1,
+    push_merging_killed_at_each_point_converges => 2,
+    push_forking_killed_at_each_point_converges => 3,
+    pull_killed_at_each_point_converges => 4,
+    pull_forking_killed_at_each_point_converges => 5,
+    sync_killed_at_each_point_converges => 6,
+    undo_killed_at_each_point_converges => 7,
+    push_after_crash_killed_at_each_point_converges => 8,
+    restore_killed_at_each_point_converges => 9,
+    restore_as_fork_killed_at_each_point_converges => 10,
+    milestone_killed_at_each_point_converges => 11
 );
 
 #[test]
@@ -236,7 +236,7 @@ fn kill_every_point_is_reached() {
     assert!(missed.is_empty(), "no story comes by {missed:?}");
 }
 
-/// Set up with the remote of others, and with one of its own.
+/// The remotes of a set-up: the shared one, and one of its own.
 const SET_UPS: [Option<&str>; 2] = [Some("remote-1.git"), None];
 
 fn set_up(env: &TestEnv, machine: &Machine, remote: Option<&str>) -> Command {

@@ -1,4 +1,4 @@
-//! A machine whose clocks somebody moves by hand, also under processes that run.
+//! A machine whose clocks the test moves, also under running processes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use crate::harness::client::{Client, wait_for};
 use crate::harness::{Machine, ONE, Run, TestEnv, questions};
 
-/// A machine with the stand-in client, and with clocks that somebody moves.
+/// A machine with the stand-in client, and with clocks that the test moves.
 pub(crate) struct Station<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) client: Client<'a>,
@@ -23,11 +23,11 @@ impl<'a> Station<'a> {
         }
     }
 
-    /// Puts the clocks of every process on this machine that many seconds ahead.
+    /// Moves the clocks of every process on this machine that many seconds ahead.
     pub(crate) fn clock_ahead(&self, seconds: u64) {
         let new = self.clock().with_extension("new");
         fs::write(&new, seconds.to_string()).unwrap();
-        // In one step: whoever looks at the clock sees the one time or the other.
+        // In one step, so that a reader sees either the old or the new time.
         fs::rename(new, self.clock()).unwrap();
     }
 
@@ -55,22 +55,22 @@ impl<'a> Station<'a> {
             .start_command(&mut self.command(&["resume", ONE], says))
     }
 
-    /// Lets the client go, and waits for the end of all.
+    /// Lets the client end, and waits for ccsync.
     pub(crate) fn end(&self, child: Child) -> Run {
         self.client.finish();
         self.machine.ended(child)
     }
 
-    /// Moves the clocks so that a sign of life is due, and waits for it.
+    /// Moves the clocks so that a heartbeat is due, and waits for it.
     pub(crate) fn heartbeat(&self, ahead: u64) {
         let before = self.lock();
         self.clock_ahead(ahead);
         wait_for("a sign of life", || self.lock() != before);
-        // It has been answered, too.
+        // The remote has answered, too.
         wait_for("the answer", || !self.claim().contains("pending"));
     }
 
-    /// What this machine remembers of the lock.
+    /// Returns this machine's lease.
     pub(crate) fn claim(&self) -> String {
         fs::read_to_string(
             self.machine
@@ -80,7 +80,7 @@ impl<'a> Station<'a> {
         .unwrap_or_default()
     }
 
-    /// The lock on the remote.
+    /// Returns the lock on the remote.
     pub(crate) fn lock(&self) -> Option<String> {
         reference(&self.remote, &format!("ccsync/lock/{ONE}"))
     }

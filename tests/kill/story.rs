@@ -1,4 +1,4 @@
-//! A command that is killed at every step by which it comes, and what has to be so afterwards.
+//! A command that is killed at each step that it reaches, and the conditions afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,26 +9,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::harness::client::Client;
 use crate::harness::world::World;
 
-/// A step that is passed often is tried the first times, and the last time.
+/// A step that is reached often is tried this many first times, and the last time.
 const TIMES: u32 = 2;
 
-/// A command that is killed again and again.
+/// A command that is killed repeatedly.
 pub(crate) struct Story {
     pub(crate) name: &'static str,
     pub(crate) victim: &'static str,
     pub(crate) command: &'static [&'static str],
-    /// What happens before; each round it makes the same steps necessary.
+    /// Runs before; each round makes the same steps necessary.
     pub(crate) prepare: fn(&mut World, usize),
-    /// What is run after the death, one of these in each round; the same command if there is none.
+    /// Commands after the kill, one of these in each round; the same command if empty.
     pub(crate) again: &'static [&'static [&'static str]],
-    /// True if every step is tried the first times too, and everything is looked at after
-    /// each death. `CCSYNC_KILL_ALL` asks for that everywhere.
+    /// True if every step is tried the first times too, and everything is checked after
+    /// each kill. `CCSYNC_KILL_ALL` asks for that everywhere.
     pub(crate) thorough: bool,
-    /// What is so, or makes both machines have the same again, beside a `sync`.
+    /// Checks a condition, or makes both machines equal again together with a `sync`.
     pub(crate) afterwards: fn(&mut World, &str),
 }
 
-/// Tells one story once per point by which it comes, and dies there.
+/// Runs a story once for each point that it reaches, and kills it there.
 pub(crate) fn tell(story: &Story) {
     let mut world = World::new();
     let thorough = story.thorough || std::env::var_os("CCSYNC_KILL_ALL").is_some();
@@ -47,7 +47,7 @@ pub(crate) fn tell(story: &Story) {
             &[("CCSYNC_KILL_AT", format!("{point}:{time}"))],
         )
         .is_none();
-        assert!(killed || *time > 1, "{what}: it did not come by");
+        assert!(killed || *time > 1, "{what}: the point was not reached");
         kills += u32::from(killed);
         let again = story
             .again
@@ -60,7 +60,7 @@ pub(crate) fn tell(story: &Story) {
         );
         world.machine(story.victim).assert_in_order(&what);
         (story.afterwards)(&mut world, &what);
-        // What is lost stays lost: a later look finds it, too.
+        // Lost lines stay lost: a later check finds them, too.
         if thorough || round % 6 == 0 || round == moments.len() + 1 {
             world.check(&what);
         }
@@ -68,7 +68,7 @@ pub(crate) fn tell(story: &Story) {
     eprintln!("{}: {} points, {kills} kills", story.name, points.len());
 }
 
-/// How often the story comes by which point when nothing happens.
+/// Counts how often an undisturbed story reaches each point.
 pub(crate) fn points_of(story: &Story, world: &mut World) -> BTreeMap<String, u32> {
     (story.prepare)(world, 1);
     let log = world.env.root().join("points");
@@ -79,8 +79,8 @@ pub(crate) fn points_of(story: &Story, world: &mut World) -> BTreeMap<String, u3
     counted(&fs::read_to_string(log).unwrap())
 }
 
-/// Runs a command with the stand-in client, which ends at once; whatever that has written
-/// is entered into the ledger. `None`: killed.
+/// Runs a command with the stand-in client, which ends at once, and enters its turn into
+/// the ledger. Returns `None` if the command was killed.
 pub(crate) fn run(
     world: &mut World,
     name: &str,
@@ -103,7 +103,7 @@ pub(crate) fn run(
     run.code
 }
 
-/// Enters what a client said, if it came to say it.
+/// Enters a client's turn, if the client wrote it.
 pub(crate) fn account(world: &mut World, name: &str, turn: &str) {
     let all = world.machine(name).conversations();
     let found = all.into_values().find_map(|lines| {
@@ -115,7 +115,7 @@ pub(crate) fn account(world: &mut World, name: &str, turn: &str) {
     }
 }
 
-/// Where locks are at stake.
+/// Returns true for a point that changes locks.
 fn concerns_locks(point: &str) -> bool {
     ["claim", "lock has", "client", "push to the remote"]
         .iter()
@@ -136,7 +136,7 @@ pub(crate) fn moments(points: &BTreeMap<String, u32>) -> impl Iterator<Item = (&
     })
 }
 
-/// Runs a command to its end; whether it was killed.
+/// Runs a command to its end, and returns true if it was killed.
 pub(crate) fn is_killed(mut command: Command) -> bool {
     command.output().unwrap().status.signal() == Some(9)
 }

@@ -35,7 +35,7 @@ struct Module {
     items: BTreeSet<String>,
 }
 
-/// One name that a `use` brings into scope; `*` for all of a module.
+/// One name that a `use` imports; `*` for all of a module.
 #[derive(Debug, PartialEq)]
 struct Import {
     name: String,
@@ -136,7 +136,7 @@ impl ImportGraph {
         }
     }
 
-    /// Follows the `use` that brings `name` into `module`.
+    /// Follows the `use` that imports `name` into `module`.
     fn imported(&self, module: usize, name: &str, depth: usize) -> Target {
         if depth > MAX_REEXPORTS || self.modules[module].items.contains(name) {
             return Target::default();
@@ -247,7 +247,7 @@ fn parent(name: &str) -> &str {
     name.rsplit_once("::").map_or("", |(parent, _)| parent)
 }
 
-/// Reads one tree of a `use`, whose names lie below `prefix`.
+/// Reads one tree of a `use`, whose names are below `prefix`.
 fn read_use_tree(tree: &str, prefix: &str, imports: &mut Vec<Import>) {
     let tree = tree.trim();
     let Some((path, group)) = tree.split_once('{') else {

@@ -1,5 +1,5 @@
-//! What somebody may put on the branch of a lock: it is named, it harms nobody, and it
-//! can be removed.
+//! Entries that an attacker may put on the branch of a lock: ccsync names them, they stop
+//! no command, and they can be removed.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ const GOOD: &str = r#"{"format":1,"session":"SESSION","machine":"0123456789abcde
 /// Name, object and mode.
 type Entry<'e> = (&'e str, Oid, i32);
 
-/// A commit of these entries on a branch between those of locks.
+/// Commits these entries to a branch that looks like a lock.
 fn put(remote: &Path, branch: &str, entries: &[Entry<'_>], parents: usize) {
     let repo = Repository::open(remote).unwrap();
     let mut tree = repo.treebuilder(None).unwrap();
@@ -131,7 +131,7 @@ fn lock_hostile_branch_is_named_and_removable() {
     put(&remote, "deep/er", &[("lock.json", blob("{}"), FILE)], 0);
     put(&remote, ONE, &[("lock.json", blob(&good(ONE)), FILE)], 0);
     let survey = a.survey();
-    assert_eq!(survey.strangers, ["deep/er", "not.a.session"]);
+    assert_eq!(survey.unknown_refs, ["deep/er", "not.a.session"]);
     for (session, _, _, wrong) in &cases {
         let view = survey
             .locks
@@ -145,11 +145,11 @@ fn lock_hostile_branch_is_named_and_removable() {
     }
     let shown = a.machine.ccsync(["lock", "show"]).success();
     assert!(!shown.stdout.contains(['\u{1b}', '\u{202e}']), "{shown}");
-    // Nobody else is disturbed.
+    // Other machines are not disturbed.
     a.machine.append(ONE, "a turn");
     a.machine.ccsync(["sync"]).success();
     b.machine.ccsync(["sync"]).success();
-    // What cannot be read does not expire, and is taken over only by who says so.
+    // An unreadable lock does not expire, and is taken over only on request.
     assert!(matches!(
         a.acquire("future", TakeOver::Expired),
         Acquired::HeldBy(_)

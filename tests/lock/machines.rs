@@ -29,7 +29,7 @@ pub(super) struct Station {
     clock: SetClock,
 }
 
-/// The wall clock is set by hand, but who waits for another process really waits: threads
+/// The wall clock is set by the test, but a wait for another process is real: threads
 /// that start programs at the same moment share open files until those run.
 struct SetClock {
     wall: ManualClock,
@@ -82,8 +82,7 @@ impl Station {
         matches!(self.acquire(session, take_over), Acquired::Yes(_))
     }
 
-    /// Gives a sign of life, as a `resume` does while its client runs, and says what this
-    /// machine knows of the lock then.
+    /// Renews the lock, as a `resume` does while its client runs, and returns the result.
     fn renew(&self, session: &str) -> Settlement {
         self.with(back_up).unwrap();
         let claim = Claim::load(
@@ -125,7 +124,7 @@ impl Station {
             .join(format!("{session}.json"))
     }
 
-    /// Changes what this machine remembers of a lock.
+    /// Changes this machine's lease.
     fn edit_claim(&self, session: &str, change: impl FnOnce(&mut serde_json::Value)) {
         let path = self.claim_file(session);
         let mut claim = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -153,7 +152,7 @@ fn lock_is_acquired_renewed_taken_over_and_released() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else {
-        panic!("nobody else wants it")
+        panic!("no other machine wants it")
     };
     assert_eq!(
         (claim.holding.record.generation, claim.holding.pending),
@@ -175,7 +174,7 @@ fn lock_is_acquired_renewed_taken_over_and_released() {
     b.clock.advance(Duration::from_secs(600));
     assert!(
         !b.holds(ONE, TakeOver::No),
-        "it has expired, but nobody has said yes"
+        "it has expired, but was not taken over"
     );
     assert!(matches!(
         b.only_lock().standing(),
@@ -303,7 +302,7 @@ fn lock_unanswered_push_is_settled_by_next_fetch() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
-    // As after a death between the push and its answer: the push has arrived.
+    // As after a crash between the push and its answer: the push has arrived.
     let before = fs::read(a.claim_file(ONE)).unwrap();
     a.edit_claim(ONE, |claim| claim["pending"] = "acquire".into());
     assert!(matches!(a.only_lock().standing(), Some(Standing::Mine)));
@@ -335,7 +334,7 @@ fn lock_unanswered_push_is_settled_by_next_fetch() {
     );
     assert_eq!(a.renew(ONE), Settlement::Held, "the same is sent again");
     assert_eq!(b.only_lock().record().unwrap().nonce, "never1arrived");
-    // A release that arrived, of which nobody heard.
+    // A release that arrived and whose answer was lost.
     a.edit_claim(ONE, |claim| claim["pending"] = "release".into());
     a.machine.run(
         a.machine
@@ -345,7 +344,7 @@ fn lock_unanswered_push_is_settled_by_next_fetch() {
             .args(["update-ref", "-d", &branch(ONE)]),
     );
     assert!(a.survey().locks.is_empty() && !a.claim_file(ONE).exists());
-    // One that was lost because somebody deleted the branch by hand is lost, and says so.
+    // A lock whose branch the user deleted by hand is lost.
     assert!(a.holds(ONE, TakeOver::No));
     a.machine.run(
         a.machine
@@ -358,7 +357,7 @@ fn lock_unanswered_push_is_settled_by_next_fetch() {
     assert!(b.holds(ONE, TakeOver::No));
 }
 
-/// However long the person took to answer.
+/// The time until the user answers does not matter.
 #[test]
 fn lock_approval_covers_the_shown_lock_only() {
     let env = TestEnv::new();
@@ -376,21 +375,21 @@ fn lock_approval_covers_the_shown_lock_only() {
     a.clock.advance(Duration::from_secs(1));
     assert!(a.holds(ONE, TakeOver::No));
     let Acquired::HeldBy(other) = take_over() else {
-        panic!("nobody was asked about this one")
+        panic!("this lock was not shown")
     };
     let Acquired::Yes(_) = b.with(|ctx| acquire::take_over(ctx, &other)).unwrap() else {
         panic!("it is the one shown")
     };
 }
 
-/// The commit was written into a clone that is gone: pushed by its name alone, it would
-/// stop every command that concerns the lock.
+/// The commit was written to a store that is lost: pushed by its id alone, it would stop
+/// every command that concerns the lock.
 #[test]
 fn lock_pending_change_of_lost_store_is_sent_again() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
     let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else {
-        panic!("nobody else wants it")
+        panic!("no other machine wants it")
     };
     let mut next = claim.holding.record.clone();
     next.nonce = "never1arrived".to_owned();
@@ -468,11 +467,11 @@ fn lock_show_and_release_commands() {
         .success()
         .json();
     assert_eq!(
-        (&shown["locks"][0]["standing"], &shown["locks"][0]["host"]),
+        (&shown["locks"][0]["status"], &shown["locks"][0]["host"]),
         (&"held".into(), &"a".into())
     );
-    // The process that holds it, this test, is alive: from whichever machine, it takes
-    // more than a word.
+    // The process that holds it, this test, is alive: on either machine, a release needs
+    // force.
     for machine in [&a.machine, &b.machine] {
         assert!(
             machine
@@ -491,7 +490,7 @@ fn lock_show_and_release_commands() {
     assert_eq!(
         (
             kept["removed"].as_array().unwrap().len(),
-            kept["kept"].as_array().unwrap().len()
+            kept["not_removed"].as_array().unwrap().len()
         ),
         (0, 1)
     );
@@ -503,7 +502,7 @@ fn lock_show_and_release_commands() {
         run.stdout.contains("released") && run.stdout.contains("held by a"),
         "{run}"
     );
-    // One whose process is dead is given back at once.
+    // A lock whose process is dead is released at once.
     assert!(a.holds(ONE, TakeOver::No));
     a.edit_claim(ONE, |claim| claim["holder"]["pid"] = 4_000_000.into());
     assert!(
@@ -513,7 +512,7 @@ fn lock_show_and_release_commands() {
             .stdout
             .contains("1 lock released")
     );
-    // One that has expired by the clock is cleared away by anybody.
+    // Any machine removes a lock that has expired by the clock.
     a.clock.set_wall(a.clock.now() - TimeDelta::hours(1));
     assert!(a.holds(ONE, TakeOver::No));
     assert!(
@@ -530,7 +529,7 @@ fn lock_show_and_release_commands() {
     }
 }
 
-/// What the remote's branch went through: each line is what it was and what it became.
+/// Returns the moves of the remote's branch: each line has the old and the new commit.
 fn history(remote: &Path) -> Vec<(String, String)> {
     let log = fs::read_to_string(remote.join("moves")).unwrap();
     let moves = log.lines().filter(|line| line.contains("/ccsync/lock/"));
@@ -544,9 +543,9 @@ fn history(remote: &Path) -> Vec<(String, String)> {
 
 const NONE: &str = "0000000000000000000000000000000000000000";
 
-/// Machines take, renew, take over and give back one lock, all at once. A hook of the
-/// remote keeps what became of the branch, which must be one chain, with generations that
-/// count those who held it.
+/// Machines acquire, renew, take over and release one lock, all at once. A hook of the
+/// remote records the moves of the branch, which must be one chain, with generations that
+/// count the holders.
 #[cfg(unix)]
 #[test]
 fn lock_concurrent_machines_keep_one_chain() {
@@ -615,7 +614,7 @@ fn lock_concurrent_machines_keep_one_chain() {
         .for_each(|station| station.machine.assert_in_order("locks"));
 }
 
-/// Does as a machine might, and gives the commits that the remote is said to have taken.
+/// Acts as a machine might, and returns the commits that the remote accepted.
 fn contend(station: &Station, rounds: usize) -> Vec<String> {
     let mut put = Vec::new();
     for round in 0..rounds {

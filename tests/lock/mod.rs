@@ -6,8 +6,8 @@ mod model;
 
 use model::{Broken, Rules, explore};
 
-/// Three machines: one may die, and one answer get lost. Because of their clocks, locks
-/// expire at any time.
+/// Three machines: one may die, and one answer may be lost. Because of their clocks,
+/// locks expire at any time.
 const THREE: Rules = Rules {
     machines: 3,
     lock_commits: 1,
@@ -18,14 +18,14 @@ const THREE: Rules = Rules {
     broken: None,
 };
 
-/// None dies, but locks expire because nothing is heard for as long as they hold.
+/// No machine dies, but locks expire after their lifetime without a heartbeat.
 const WAITING: Rules = Rules {
     crashes: 0,
     ticks: 1,
     ..THREE
 };
 
-/// Two machines, each of which may take the lock again, or renew it before it writes.
+/// Two machines, each of which may acquire the lock again, or renew it before it writes.
 const TWO: Rules = Rules {
     machines: 2,
     lock_commits: 2,

@@ -1,11 +1,11 @@
-//! Every state that three machines, a remote and a network that loses answers can get
-//! into, within bounds: the real transitions of `ccsync::lock::state` are run in all
-//! orders, and in each state it is asked whether anything is wrong.
+//! Every state that three machines, a remote and a network that loses answers can reach,
+//! within bounds: the real transitions of `ccsync::lock::state` run in all orders, and
+//! each state is checked.
 //!
 //! A model of the remote executes pushes as git does: all references or none, each only
-//! from the value that was expected. A push is answered at once, or nobody hears of it
-//! and it arrives at any later moment, or never. Time passes in steps of a lock's
-//! lifetime, and the machines' clocks are an hour apart.
+//! from the expected value. A push is answered at once, or its answer is lost and it
+//! arrives at any later moment, or never. Time passes in steps of a lock's lifetime, and
+//! the machines' clocks are an hour apart.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -23,32 +23,32 @@ const MACHINES: usize = 3;
 /// Hours by which the machines' clocks are wrong.
 const CLOCKS: [i64; MACHINES] = [0, 1, -1];
 
-/// What is explored, and which rule is broken.
+/// The bounds of the exploration, and the broken rule.
 #[derive(Clone, Copy)]
 pub(super) struct Rules {
     pub(super) machines: usize,
-    /// How often each machine may write a lock, and a turn.
+    /// Number of locks that each machine may write, and of turns.
     pub(super) lock_commits: u8,
     pub(super) turns: u8,
-    /// How often in all a machine dies, the answer of a push gets lost, and time passes.
+    /// Number of crashes, of lost answers, and of steps of time, each over all machines.
     pub(super) crashes: u8,
     pub(super) losses: u8,
     pub(super) ticks: u8,
     pub(super) broken: Option<Broken>,
 }
 
-/// A rule without which something must go wrong.
+/// A rule without which a violation must be found.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Broken {
-    /// The remote moves a lock whatever was expected.
+    /// The remote moves a lock whatever value was expected.
     LockExpectation,
-    /// The remote moves the sessions whatever was expected.
+    /// The remote moves the sessions whatever value was expected.
     DataExpectation,
-    /// Turns are sent without the renewal of the lock.
+    /// Turns are pushed without the renewal of the lock.
     SeparatePushes,
 }
 
-/// What the remote's sessions branch holds, by number.
+/// The content of the remote's sessions branch, by number.
 type Data = u16;
 /// The commit of a lock, by number.
 type Commit = u16;
@@ -58,7 +58,7 @@ struct World {
     lock: Option<Commit>,
     data: Data,
     machines: [Machine; MACHINES],
-    /// What was sent and may arrive yet.
+    /// Pushes that may still arrive.
     underway: [Option<Push>; 2],
     crashes: u8,
     losses: u8,
@@ -68,17 +68,17 @@ struct World {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct Machine {
     dead: bool,
-    /// As last fetched, and at which tick first.
+    /// The lock as last fetched, and the tick at which it was first seen.
     seen: Option<(Commit, u8)>,
     known: Data,
-    /// The claim on its disk.
+    /// The lease on its disk.
     claim: Option<Claim>,
-    /// How many lines of the session its transcript has in common with it.
+    /// Lines that its transcript has in common with the session.
     base: u8,
-    /// Its turns, and how many of them are known to be safe.
+    /// Its turns, and how many of them it counts as pushed.
     written: u8,
     safe: u8,
-    /// How many locks it has written.
+    /// Locks that it has written.
     made: u8,
 }
 
@@ -100,18 +100,18 @@ struct Push {
     by: u8,
     lock: Option<(Option<Commit>, Option<Commit>)>,
     data: Option<(Data, Data)>,
-    /// How many turns its sender takes for safe if it is answered.
+    /// Turns that its sender counts as pushed once it is answered.
     safe: u8,
 }
 
-/// The session's turns in order, and those that lie in forks.
+/// The session's turns in order, and the turns in forks.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 struct Content {
     session: Vec<u8>,
     forks: BTreeSet<u8>,
 }
 
-/// What happens from one state to the next.
+/// A transition from one state to the next.
 #[derive(Clone, Copy)]
 struct Event {
     machine: Option<u8>,
@@ -134,7 +134,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// Millions of states are looked up, and nobody chooses them to collide.
+/// A fast hasher: there are millions of states, and no attacker chooses them.
 #[derive(Default)]
 struct QuickHasher(u64);
 
@@ -161,14 +161,14 @@ impl Hasher for QuickHasher {
     }
 }
 
-/// What is wrong, and how it came about.
+/// A violation, and the steps that lead to it.
 #[derive(Debug)]
 pub(super) struct Counterexample {
     pub(super) wrong: String,
     pub(super) story: Vec<String>,
 }
 
-/// What was explored.
+/// The size of the exploration.
 #[derive(Debug)]
 pub(super) struct Explored {
     pub(super) states: usize,
@@ -177,7 +177,7 @@ pub(super) struct Explored {
     pub(super) depth: usize,
 }
 
-/// Goes through every state, nearest first.
+/// Visits every state, nearest first.
 pub(super) fn explore(rules: Rules) -> Result<Explored, Counterexample> {
     let mut model = Model::new(rules);
     let start = World {
@@ -244,7 +244,7 @@ struct Model {
     rules: Rules,
     session: SessionId,
     identities: Vec<Identity>,
-    /// By number; the same lock, written on two ways to one state, is one.
+    /// By number; the same lock, written on two ways to one state, has one number.
     records: Vec<LockRecord>,
     ids: Vec<CommitId>,
     numbers: HashMap<RecordKey, Commit>,
@@ -252,7 +252,7 @@ struct Model {
     content_numbers: HashMap<Content, Data>,
 }
 
-/// Machine, how many it had written, generation, `acquired` and `renewed`.
+/// Machine, number of locks it had written, generation, `acquired` and `renewed`.
 type RecordKey = (usize, u8, u64, DateTime<Utc>, DateTime<Utc>);
 
 type Step = (Event, Result<World, String>);
@@ -276,7 +276,7 @@ impl Model {
         }
     }
 
-    /// Everything that can happen next.
+    /// Returns all possible next steps.
     fn steps(&mut self, world: &World) -> Vec<Step> {
         let mut steps = Vec::new();
         for m in 0..self.rules.machines {
@@ -346,7 +346,8 @@ impl Model {
         steps
     }
 
-    /// What a machine may send, with what it writes down before.
+    /// Returns the pushes that a machine may send, each with the state that it records
+    /// before.
     fn pushes(&mut self, world: &World, m: usize) -> Vec<(&'static str, World, Push)> {
         let machine = world.machines[m];
         let mut pushes = Vec::new();
@@ -403,7 +404,7 @@ impl Model {
                 let mut next = *world;
                 next.machines[m].claim.as_mut().unwrap().pending = Some(Sent::Release);
                 pushes.push((
-                    "gives back",
+                    "releases",
                     next,
                     lock_only((change.expected.map(|c| number(&c)), None)),
                 ));
@@ -427,7 +428,8 @@ impl Model {
         pushes
     }
 
-    /// How this machine would make the session its own, if it does not hold it already.
+    /// Returns how this machine would acquire the session, if it does not hold it
+    /// already.
     fn acquisition(&self, world: &World, m: usize) -> Option<(&'static str, Change)> {
         let me = self.me(&world.machines[m], m);
         let seen = self.seen(world, m);
@@ -447,8 +449,8 @@ impl Model {
         Some((what, change.expect("as much was permitted as is needed")))
     }
 
-    /// Adds a machine's turns to what it sends: behind the session if that is as it was
-    /// when they were written, else as a fork.
+    /// Adds a machine's turns to its push: to the session if that is unchanged since they
+    /// were written, else as a fork.
     fn with_turns(&mut self, world: &World, m: usize, push: Push) -> Push {
         let machine = world.machines[m];
         let mut content = self.contents[usize::from(machine.known)].clone();
@@ -480,7 +482,7 @@ impl Model {
         self.number_of(content)
     }
 
-    /// The remote does what it is asked, or not, and the sender hears of it.
+    /// The remote executes a push, or not, and the sender receives the answer.
     fn answered(&mut self, world: &World, push: Push) -> Result<World, String> {
         let mut next = *world;
         if !self.execute(&mut next, push)? {
@@ -491,7 +493,7 @@ impl Model {
             let mut holding = self.holding(
                 next.machines[m]
                     .claim
-                    .expect("whoever sends a lock has written it down"),
+                    .expect("the sender of a lock has recorded it"),
             );
             let settlement = holding.done();
             next.machines[m].claim = (settlement != Settlement::Released).then(|| claim(&holding));
@@ -507,7 +509,7 @@ impl Model {
         Ok(next)
     }
 
-    /// What git does with a push. Wrong: it is accepted and must not be.
+    /// Executes a push as git does. Fails if it is accepted and must not be.
     fn execute(&self, world: &mut World, push: Push) -> Result<bool, String> {
         let broken = |rule| self.rules.broken == Some(rule);
         let is_done = push.lock.is_none_or(|(_, new)| world.lock == new)
@@ -554,7 +556,7 @@ impl Model {
         Ok(true)
     }
 
-    /// The machine looks at the remote, and settles what it believes.
+    /// The machine fetches from the remote, and updates its state.
     fn fetch(&self, world: &World, m: usize) -> World {
         let mut next = *world;
         let machine = &mut next.machines[m];
@@ -574,7 +576,7 @@ impl Model {
                 Settlement::Released | Settlement::Lost => None,
             };
         }
-        // Turns that arrived although nobody said so.
+        // Turns that arrived although their answer was lost.
         let content = &self.contents[usize::from(world.data)];
         let mut arrived = machine.safe;
         while arrived < machine.written
@@ -592,7 +594,7 @@ impl Model {
         next
     }
 
-    /// What must be so in every state.
+    /// Finds a violation of the conditions of every state.
     fn find_violation(&self, world: &World) -> Option<String> {
         let machines = || world.machines.iter().enumerate();
         let can_write = |machine: &&Machine| {
@@ -618,13 +620,13 @@ impl Model {
         None
     }
 
-    /// A process runs there that takes the session for its own.
+    /// Returns true if a process on the machine counts the session as its own.
     fn believes(&self, machine: &Machine) -> bool {
         let is_held = |claim: Claim| matches!(claim.pending, None | Some(Sent::Renew(_)));
         !machine.dead && machine.claim.is_some_and(is_held)
     }
 
-    /// Whose commit the branch is.
+    /// Returns the machine whose commit the branch is.
     fn holder(&self, world: &World) -> Option<u8> {
         let record = self.record(world.lock?);
         let at = self
@@ -717,7 +719,7 @@ impl Model {
     }
 }
 
-/// The sender hears nothing; what it sent may arrive at any time.
+/// The sender receives no answer; its push may arrive at any time.
 fn unanswered(world: &World, push: Push) -> World {
     let mut next = *world;
     next.losses += 1;

@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 use super::words;
 use crate::harness::{Machine, Run, machine_at, tree};
 
-/// Where the machines were made.
+/// The directory in which the machines were made.
 pub(super) const ROOT: &str = "/tmp/ccsync-fixture";
 
 /// Files by their path below the client's directory.
 pub(super) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-/// The old machines, where they were made. Removed when dropped.
+/// The old machines, in their original directory. Removed when dropped.
 pub(super) struct OldMachines {
     pub(super) laptop: Machine,
     pub(super) desk: Machine,
@@ -52,8 +52,8 @@ impl OldMachines {
         machines
     }
 
-    /// Writes the inodes of the unpacked files into the state, which knows files by them:
-    /// the machines are then as if they had never left their disk.
+    /// Writes the inodes of the unpacked files to the state, which identifies files by
+    /// them, as if the machines had never left their disk.
     fn renumber(&self) {
         let list = fs::read_to_string(Path::new(ROOT).join("inodes")).unwrap();
         let paths: BTreeMap<&str, PathBuf> = list
@@ -78,7 +78,7 @@ impl OldMachines {
         [&self.laptop, &self.desk]
     }
 
-    /// Returns a text that is the same whichever of these machines it names the paths of.
+    /// Returns a text that does not depend on which of these machines' paths it names.
     pub(super) fn portable(&self, text: &[u8]) -> String {
         let homes = self
             .both()

@@ -1,4 +1,4 @@
-//! Generators that aim at the hard places.
+//! Generators of difficult texts.
 
 use ccsync::domain::client_dir::client_dir_name;
 use ccsync::domain::placeholder::{Placeholders, System};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::placeholders;
 
-/// Machines of every system, some with roots that nobody should have.
+/// Returns machines of every system, some with unreasonable placeholders.
 pub(crate) fn machines() -> Vec<Placeholders> {
     vec![
         placeholders(
@@ -80,7 +80,7 @@ pub(crate) fn machine() -> impl Strategy<Value = Placeholders> {
     select(machines())
 }
 
-/// Working directories for which directory names are known.
+/// Returns working directories for which directory names are known.
 pub(crate) fn directories(machine: &Placeholders) -> Vec<String> {
     let separator = machine.system.separator();
     let below = |tail: &str| {
@@ -99,7 +99,7 @@ pub(crate) fn directories(machine: &Placeholders) -> Vec<String> {
     .concat()
 }
 
-/// Every spelling of every root that this file can think of, made without the code under test.
+/// Returns every form of every placeholder's directory, made without the code under test.
 fn spelled(machine: &Placeholders) -> Vec<String> {
     let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     let mut all = Vec::new();
@@ -140,7 +140,7 @@ fn spelled(machine: &Placeholders) -> Vec<String> {
     all
 }
 
-const NEIGHBOURS: &[&str] = &[
+const AWKWARD: &[&str] = &[
     "",
     "",
     "/",
@@ -257,30 +257,30 @@ const BYTES: &[&[u8]] = &[
     b"\x1b",
 ];
 
-/// Any bytes, with a weakness for paths of the machine between awkward neighbours.
+/// Returns any bytes, often paths of the machine between awkward characters.
 pub(crate) fn bytes(machine: &Placeholders) -> impl Strategy<Value = Vec<u8>> + use<> {
     let paths: Vec<Vec<u8>> = spelled(machine)
         .into_iter()
         .map(String::into_bytes)
         .collect();
-    let neighbours: Vec<Vec<u8>> = NEIGHBOURS
+    let awkward: Vec<Vec<u8>> = AWKWARD
         .iter()
         .map(|text| text.as_bytes().to_vec())
         .collect();
     let odd: Vec<Vec<u8>> = BYTES.iter().map(|bytes| bytes.to_vec()).collect();
     let piece = prop_oneof![
         5 => select(paths),
-        9 => select(neighbours),
+        9 => select(awkward),
         1 => select(odd),
         1 => prop::collection::vec(any::<u8>(), 0..4),
     ];
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
-/// Text as it stands in a string: paths between awkward neighbours, all of it UTF-8.
+/// Returns text as it is in a string: paths between awkward characters, all of it UTF-8.
 fn text(machine: &Placeholders) -> impl Strategy<Value = String> + use<> {
     let piece =
-        prop_oneof![2 => select(spelled(machine)), 3 => select(NEIGHBOURS).prop_map(str::to_owned)];
+        prop_oneof![2 => select(spelled(machine)), 3 => select(AWKWARD).prop_map(str::to_owned)];
     prop::collection::vec(piece, 0..7).prop_map(|pieces| pieces.concat())
 }
 
@@ -304,8 +304,8 @@ const TYPES: &[&str] = &[
     "text",
 ];
 
-/// A JSON value with the keys that matter, paths in strings and in keys, and JSON inside
-/// of strings.
+/// Returns a JSON value with the keys that matter, paths in strings and in keys, and JSON
+/// inside of strings.
 fn value(machine: &Placeholders) -> impl Strategy<Value = Value> + use<> {
     let leaf = prop_oneof![
         6 => text(machine).prop_map(Value::String),
@@ -325,7 +325,7 @@ fn value(machine: &Placeholders) -> impl Strategy<Value = Value> + use<> {
     })
 }
 
-/// A line of valid JSON: compact, with blanks, or with escaped slashes.
+/// Returns a line of valid JSON: compact, with blanks, or with escaped slashes.
 pub(crate) fn line(machine: &Placeholders) -> impl Strategy<Value = String> + use<> {
     (value(machine), 0..3).prop_map(|(value, writer)| match writer {
         0 => value.to_string(),

@@ -1,4 +1,4 @@
-//! Real sessions, where they are at hand: `CCSYNC_CORPUS_DIR` names a directory of cases
+//! Real sessions, if they are available: `CCSYNC_CORPUS_DIR` names a directory of cases
 //! as the client wrote them, each with a `case.json` that names the projects of its
 //! sessions.
 

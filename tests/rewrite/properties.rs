@@ -1,4 +1,4 @@
-//! What must hold for any text.
+//! Properties of the rewriting of any text.
 
 use ccsync::domain::placeholder::{Placeholders, System};
 use ccsync::rewrite::{Expander, TextKind, View, collapse_path, expand_path};
@@ -144,7 +144,7 @@ proptest! {
     }
 }
 
-/// A word, or a path below the root at an index.
+/// A word, or a path below the placeholder at an index.
 #[derive(Debug, Clone)]
 enum Part {
     Word(&'static str),
@@ -176,7 +176,8 @@ fn part() -> impl Strategy<Value = Part> {
     ]
 }
 
-/// The parts as text of a machine, in a string that is `depth` levels of JSON deep.
+/// Returns the parts as text of a machine, in a string that is `depth` levels of JSON
+/// deep.
 fn rendered(machine: &Placeholders, parts: &[Part], depth: usize) -> String {
     let separator = machine.system.separator().to_string();
     let words = parts.iter().map(|part| match part {
@@ -192,8 +193,8 @@ fn rendered(machine: &Placeholders, parts: &[Part], depth: usize) -> String {
     (0..depth).fold(text, |text, _| serde_json::json!({ "x": text }).to_string())
 }
 
-/// All strings that the rule protects, sorted: replacing a path in a key may change the
-/// order of fields.
+/// Returns all strings that the rule protects, sorted: replacing a path in a key may
+/// change the order of fields.
 fn protected(value: &Value) -> Vec<String> {
     let mut all = Vec::new();
     visit(value, false, &mut |text, is_protected| {
@@ -213,7 +214,7 @@ fn unprotected(value: &Value, found: &mut dyn FnMut(&str)) {
     });
 }
 
-/// Visits every string, by the rule as the documentation states it, on the parsed value.
+/// Visits every string, by the rule of the documentation, on the parsed value.
 fn visit(value: &Value, is_protected: bool, found: &mut dyn FnMut(&str, bool)) {
     match value {
         Value::String(text) => found(text, is_protected),
@@ -233,7 +234,7 @@ fn visit(value: &Value, is_protected: bool, found: &mut dyn FnMut(&str, bool)) {
     }
 }
 
-/// Returns true if `path` stands in `text` where nobody could take it for a part of something else.
+/// Returns true if `path` is in `text` and cannot be part of another path there.
 fn stands_alone(text: &str, path: &str, system: System) -> bool {
     text.match_indices(path).any(|(at, _)| {
         let (before, after) = (&text[..at], &text[at + path.len()..]);
@@ -280,7 +281,7 @@ fn collapse_long_line_takes_linear_time() {
     for target in machines() {
         read(origin, &target, View::Original, TextKind::Json, &portable);
     }
-    // Unoptimised, this takes a second or so; with any step that looks back to the line's
-    // beginning it would take hours.
+    // Without optimisation this takes about a second; a step that reads back to the
+    // line's beginning would take hours.
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }

@@ -1,4 +1,4 @@
-//! An independent rewriter, where it is at hand: `CCSYNC_REWRITE_REF` names a Python
+//! An independent rewriter, if it is available: `CCSYNC_REWRITE_REF` names a Python
 //! program with the functions `make_rule(pairs)` and `rewrite_bytes(line, rule)`, which
 //! parses each string, replaces paths and writes it again. The two differ where the
 //! reference is less exact, so only lines in which both rules agree are compared.
@@ -99,7 +99,7 @@ fn rewrite_agrees_with_reference() {
 fn lines() -> Vec<String> {
     let mut lines = Vec::new();
     for (open, close) in AROUND {
-        // The reference decodes one level only: of JSON inside a string it sees the
+        // The reference decodes one level only: in JSON inside a string it reads the
         // letter of an escape as a letter.
         let nested = open.contains('\\');
         for before in BEFORE
@@ -131,8 +131,8 @@ fn ends_an_escape(before: &str) -> bool {
     matches!(before, "\\n" | "\\t" | "\\u0000")
 }
 
-/// Where a longer root is not whole, the shorter one is; and a directory name may go on
-/// after a hyphen.
+/// Returns true if both rules agree. If a longer placeholder's directory is not whole,
+/// the shorter one is; and a directory name may go on after a hyphen.
 fn agree(path: &str, after: &str) -> bool {
     !(path.starts_with('-') && after.starts_with(['-', '.', '_']))
 }

@@ -1,5 +1,5 @@
-//! Whatever was said and holds what is searched for is found, however it is written in
-//! the store; and nothing else is.
+//! A search finds every message that contains the text, however the store writes it, and
+//! no other message.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::harness::library::with_context;
 use crate::harness::{Machine, TestEnv};
 use crate::project_repository::repository;
 
-/// Words of which texts are made: everything that is written otherwise than it is read.
+/// Returns words for texts: characters whose written form differs from the text.
 fn words(home: &str) -> Vec<String> {
     let fixed = [
         "login",
@@ -63,7 +63,7 @@ fn words(home: &str) -> Vec<String> {
     fixed.map(str::to_owned).into_iter().chain(paths).collect()
 }
 
-/// One record as one of several writers of JSON would write it.
+/// Returns one record as one of several writers of JSON would write it.
 fn written(session: &str, cwd: &str, text: &str, writer: u8) -> String {
     let record = json!({"type": "user", "uuid": "u", "sessionId": session, "cwd": cwd, "timestamp": "2026-03-10T11:00:00Z",
         "message": {"role": "user", "content": text}});
@@ -84,7 +84,7 @@ fn written(session: &str, cwd: &str, text: &str, writer: u8) -> String {
     }
 }
 
-/// What is said in each session, as the client of this machine reads it.
+/// Returns the messages of each session, as the client of this machine reads them.
 fn said(machine: &Machine) -> Vec<(String, Vec<String>)> {
     let texts = |id: &String| {
         let records = machine
@@ -149,7 +149,8 @@ fn expected(
     said.iter().filter(says).map(|(id, _)| id.clone()).collect()
 }
 
-/// A regular expression that matches `text`, each character as its number says.
+/// Returns a regular expression that matches `text`; a number selects the form of each
+/// character.
 fn expression(text: &str, numbers: &[u8]) -> String {
     let one = |(c, number): (char, &u8)| match number {
         0 => if c == '\n' { r"\n" } else { "." }.to_owned(),
@@ -221,14 +222,14 @@ fn search_every_message_is_found() {
                 text
             };
             let case = if ignores { Case::Ignore } else { Case::Exact };
-            let is_told = |id: &BTreeSet<String>| id.iter().cloned().collect::<Vec<_>>();
+            let listed = |id: &BTreeSet<String>| id.iter().cloned().collect::<Vec<_>>();
             let (found, expected) = (
                 found(machine, (&query, is_regex), case),
                 expected(&said, (&query, is_regex), case),
             );
             assert_eq!(
-                is_told(&found),
-                is_told(&expected),
+                listed(&found),
+                listed(&expected),
                 "{query:?} ({case:?}) on {}",
                 machine.name
             );

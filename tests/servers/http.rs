@@ -1,4 +1,4 @@
-//! Smart http: `git http-backend` behind a small server that wants a login.
+//! Smart http: `git http-backend` behind a small server that requires a login.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,17 +13,17 @@ use std::time::Duration;
 /// `al:right`
 const LOGIN: &str = "Basic YWw6cmlnaHQ=";
 
-/// A password that is found again wherever it is written.
+/// A password that is easy to find wherever it is written.
 pub(crate) const TOKEN: &str = "tok-9f8e7d6c5b4a";
 
-/// `al` and that.
+/// The login `al` with that password.
 const TOKEN_LOGIN: &str = "Basic YWw6dG9rLTlmOGU3ZDZjNWI0YQ==";
 
-/// How the server behaves.
+/// The behaviour of the server.
 #[derive(Clone)]
 pub(crate) enum Manner {
     Serves(PathBuf),
-    /// While it is switched on, the connection of a push breaks: before git has it, or in the
+    /// While switched on, breaks the connection of a push: before git reads it, or in the
     /// middle of the answer.
     Cuts {
         root: PathBuf,
@@ -76,18 +76,18 @@ impl Server {
         format!("http://{login}127.0.0.1:{}/{path}", self.port)
     }
 
-    /// Returns how many connections have been made so far.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// Returns how many requests have come so far.
+    /// Returns the number of requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }
 
-/// Answers one request. `None`: the connection ends.
+/// Answers one request. Returns `None` if the connection ends.
 fn serve(stream: &TcpStream, manner: &Manner, requests: &AtomicUsize) -> Option<()> {
     let mut request = Request::read(stream)?;
     requests.fetch_add(1, Ordering::SeqCst);
@@ -133,7 +133,7 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads a request but for its body.
+    /// Reads a request except for its body.
     fn read(stream: &'a TcpStream) -> Option<Self> {
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
@@ -235,7 +235,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Hands on what a CGI program writes, in chunks, as it comes.
+/// Passes the output of a CGI program on, in chunks, as it arrives.
 fn write_answer(mut from: impl BufRead, out: &mut impl Write) -> io::Result<()> {
     let (mut status, mut head) = ("200 OK".to_owned(), String::new());
     loop {

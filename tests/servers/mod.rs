@@ -1,5 +1,5 @@
-//! Git servers on the loopback, an sshd and smart http, and what commands start to reach them. Used
-//! by tests and by the benchmark; must not use anything of either.
+//! Git servers on the loopback, an sshd and smart http, and the processes of commands
+//! that reach them. Used by tests and by the benchmark; must not use anything of either.
 
 pub(crate) mod http;
 pub(crate) mod sshd;

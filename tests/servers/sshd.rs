@@ -30,8 +30,8 @@ impl Drop for Sshd {
 }
 
 impl Sshd {
-    /// Starts a server that accepts the key `client_key`. Its files lie in `directory`, where
-    /// `refused_key` is one that it refuses.
+    /// Starts a server that accepts the key `client_key`. Its files are in `directory`,
+    /// with a key `refused_key` that it refuses.
     ///
     /// # Errors
     /// The reason for which there is no server, to be shown where a test is skipped.
@@ -75,7 +75,7 @@ impl Sshd {
         )
     }
 
-    /// Returns how many clients have logged in so far.
+    /// Returns the number of logins so far.
     pub(crate) fn connections(&self) -> usize {
         self.log().matches("Accepted publickey").count()
     }

@@ -1,4 +1,4 @@
-//! Which git processes a command starts, from the trace that git itself writes
+//! The git processes of a command, from the trace that git itself writes
 //! (`GIT_TRACE2_EVENT`).
 
 use std::fs;
@@ -12,14 +12,14 @@ use serde_json::Value;
 pub(crate) struct Started {
     /// The git commands that the command started itself, by name.
     pub(crate) commands: Vec<String>,
-    /// All git processes, those that git starts included.
+    /// All git processes, including those that git starts.
     pub(crate) processes: usize,
     /// Connections that reached the server.
     pub(crate) connections: usize,
 }
 
 impl Started {
-    /// Runs `command`, whose traces go to the new directory `traces`, by `run`; `connections`
+    /// Runs `command` by `run`, with traces in the new directory `traces`; `connections`
     /// counts those of the server.
     pub(crate) fn by(
         command: &mut Command,
@@ -51,7 +51,8 @@ impl Started {
 }
 
 struct Process {
-    /// Begins with the time of the start; that of a child follows on its parent's after a `/`.
+    /// Begins with the time of the start; the id of a child is its parent's with `/` and
+    /// its own.
     id: String,
     name: String,
 }

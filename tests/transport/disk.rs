@@ -253,7 +253,7 @@ fn transport_ignores_user_environment_and_config() {
         world.path("hooks").display(),
         world.path("home/ran").display(),
     ));
-    // The receiving side is a repository of the user's too, and its hooks are meant; here it has
+    // The receiving repository is also the user's, and its hooks are wanted; this one has
     // its own.
     let remote = world.bare("r.git");
     let mut config = git2::Config::open(&remote.join("config")).unwrap();
@@ -353,8 +353,8 @@ fn fetch_adds_and_prunes_lock_branches() {
         tracked(&b),
         [named("ccsync/lock/1", &one), named("ccsync/lock/2", &two)]
     );
-    // Replaced by what does not come after it; another one gone; others of the remote not asked
-    // for.
+    // One replaced by a commit that does not follow it, one removed, and others of the
+    // remote not requested.
     let next = a.commit(None, "next");
     a.git
         .push(&[

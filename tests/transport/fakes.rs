@@ -1,4 +1,4 @@
-//! Programs on the PATH that are not what they seem.
+//! Fake programs on the PATH.
 #![cfg(unix)]
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use ccsync::transport::remote::{Missing, PushOutcome, RemoteError};
 
 use crate::transport::world::{World, shown, update};
 
-/// A world in which `name` is this script; the real programs follow on the PATH.
+/// Returns a world in which `name` is this script; the real programs follow on the PATH.
 fn world_with(name: &str, script: &str) -> World {
     let mut world = World::new();
     world.script(&format!("bin/{name}"), script);
@@ -107,8 +107,8 @@ fn transport_push_with_lost_answer_is_not_repeated() {
     world.bare("r.git");
     let store = world.store("s", "r.git");
     let commit = store.commit(None, "x");
-    // The fake's standard output is complete, so the first try must be recognised by its status
-    // alone.
+    // The fake's standard output is complete, so the first try must be recognised by its
+    // status alone.
     assert_eq!(store.push(&commit, None).unwrap(), PushOutcome::Done);
     assert_eq!(
         std::fs::read_to_string(world.path("home/log")).unwrap(),
@@ -152,7 +152,8 @@ fn transport_ssh_is_non_interactive_without_own_command() {
     assert!(log(&world).starts_with("-4 "));
 }
 
-/// Every flag and variable that git gets; `docs/dev/transport.md` gives the reason of each.
+/// Every flag and variable that git gets; `docs/dev/transport.md` gives the reason of
+/// each.
 #[test]
 fn transport_git_command_lines_are_exact() {
     let script = "echo \"$@\" >> $HOME/log\n\

@@ -1,4 +1,4 @@
-//! Smart http: `git http-backend` behind a small server that wants a login.
+//! Smart http: `git http-backend` behind a small server that requires a login.
 #![cfg(unix)]
 
 use std::net::TcpListener;

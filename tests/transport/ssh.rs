@@ -1,4 +1,5 @@
-//! An ssh server on the loopback, reached by an alias of the user's own ssh configuration.
+//! An ssh server on the loopback, reached by an alias of the user's own ssh
+//! configuration.
 #![cfg(unix)]
 
 use std::path::Path;
@@ -66,12 +67,9 @@ fn ssh_refused_key_is_denied_without_retry() {
     let remote = world.bare("r.git");
     let store = world.store("s", &format!("store-host:{}", remote.display()));
     write_client_config(&world, &server, "refused_key", "known_hosts");
-    let stranger = store.git.refs().unwrap_err();
-    assert!(
-        matches!(stranger, RemoteError::Denied { .. }),
-        "{stranger:?}"
-    );
-    write_client_config(&world, &server, "client_key", "nobody_known");
+    let refused = store.git.refs().unwrap_err();
+    assert!(matches!(refused, RemoteError::Denied { .. }), "{refused:?}");
+    write_client_config(&world, &server, "client_key", "no_known_hosts");
     let unknown_host = store.git.fetch("main").unwrap_err();
     assert!(
         matches!(unknown_host, RemoteError::Denied { .. }),

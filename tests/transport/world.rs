@@ -77,7 +77,7 @@ impl World {
         path
     }
 
-    /// A store of this world whose remote is `url`; nobody is there to answer.
+    /// Returns a store whose remote is `url`; it cannot ask the user.
     pub(super) fn store(&self, name: &str, url: &str) -> Store {
         let repo = git2::Repository::init(self.path(name)).unwrap();
         let url = RemoteUrl::parse(url, self.dir.path()).unwrap();
@@ -102,7 +102,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Makes a commit that no other store makes.
+    /// Makes a commit that differs from every other store's.
     pub(super) fn commit(&self, parent: Option<&CommitId>, text: &str) -> CommitId {
         let who = git2::Signature::new("al", "al@example.org", &git2::Time::new(0, 0)).unwrap();
         let blob = self.repo.blob(text.as_bytes()).unwrap();
@@ -157,7 +157,8 @@ pub(super) fn is_refused(result: &Result<PushOutcome, RemoteError>) -> bool {
     matches!(result, Ok(PushOutcome::Refused { .. }))
 }
 
-/// The error and its causes on one line, with what differs between runs replaced.
+/// Returns the error and its causes on one line, without the parts that differ between
+/// runs.
 pub(super) fn shown(error: &RemoteError, world: &World) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -168,7 +169,7 @@ pub(super) fn shown(error: &RemoteError, world: &World) -> String {
     text.replace(world.root(), "$WORLD").replace('\n', " | ")
 }
 
-/// Written past the test harness, which hides what a passing test prints.
+/// Prints past the test harness, which hides the output of a passing test.
 pub(super) fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }

@@ -1,4 +1,4 @@
-//! A long conversation, pushed after every step: what that costs, and what it leaves in the store.
+//! A long conversation, pushed after every step: its cost, and the growth of the store.
 
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ const GROWTH_BOUND: f64 = 3.0;
 pub(crate) struct Growing {
     pub(crate) transcript: usize,
     pub(crate) appends: usize,
-    /// How many of the appends plain git does; the rest is extrapolated.
+    /// Number of appends that plain git does; the rest is extrapolated.
     pub(crate) by_git: usize,
 }
 
@@ -83,7 +83,7 @@ impl Growing {
     }
 }
 
-/// How small zlib makes it at git's own level.
+/// Returns the size after zlib at git's own level.
 fn compressed(bytes: &[u8]) -> u64 {
     let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
     let mut out = vec![0; compressor.zlib_compress_bound(bytes.len())];

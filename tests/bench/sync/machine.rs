@@ -11,15 +11,15 @@ use super::place::Remote;
 use super::servers::trace::Started;
 use super::transport::Transport;
 
-/// The command that brings everything, however old.
+/// The command that pulls every session, however old.
 pub(crate) const PULL: [&str; 3] = ["pull", "--days", "36500"];
 
-/// The right of git to clean up by itself.
+/// The setting for git's automatic clean-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gc {
-    /// No: it would run in the background of whatever is measured next.
+    /// Off: it would run in the background of the next measurement.
     Off,
-    /// As git has it by default.
+    /// Git's default.
     Default,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// A machine whose home is `root/name/home`.
+    /// Returns a machine whose home is `root/name/home`.
     pub(crate) fn new(root: &Path, name: &str, gc: Gc, transport: &Rc<Transport>) -> Self {
         let root = root.join(name);
         let machine = Self {
@@ -63,7 +63,7 @@ impl Machine {
         self.home.join(".claude/projects")
     }
 
-    /// The directory of things that are not in the home directory.
+    /// Returns the directory for files that are not in the home directory.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -79,17 +79,17 @@ impl Machine {
         self.ccsync(args.into_iter().chain([remote.url.as_str()]))
     }
 
-    /// Brings everything here, however old.
+    /// Pulls every session, however old.
     pub(crate) fn pull(&self) -> Cost {
         self.ccsync(PULL)
     }
 
-    /// The git processes and connections of this program, run as given.
+    /// Returns the git processes and connections of ccsync with these arguments.
     pub(crate) fn started_by_ccsync(&self, args: &[&str]) -> Started {
         self.started_by(self.command(env!("CARGO_BIN_EXE_ccsync")).args(args))
     }
 
-    /// The git processes and connections of a command.
+    /// Returns the git processes and connections of a command.
     pub(crate) fn started_by(&self, command: &mut Command) -> Started {
         Started::by(
             command,
@@ -123,7 +123,7 @@ impl Machine {
         .1
     }
 
-    /// Runs a program that finds something, or nothing, which is exit code 1.
+    /// Runs a program that ends with exit code 1 if it finds nothing.
     pub(crate) fn finds(&self, program: &str, directory: &Path, args: &[&str]) -> Cost {
         let (status, cost) = run(
             self.command(program).current_dir(directory).args(args),
@@ -194,7 +194,7 @@ impl Machine {
     }
 }
 
-/// The home of a machine that lies at `root`.
+/// Returns the home of a machine in `root`.
 pub(crate) fn home(root: &Path) -> PathBuf {
     root.join("home")
 }

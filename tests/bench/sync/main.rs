@@ -49,48 +49,49 @@ use transport::{Kind, Transport};
 use two_machines::{TwoMachines, one_transcript};
 use year::Year;
 
-/// The most that this program itself may have resident.
+/// Maximum resident memory of ccsync.
 const MEMORY_BOUND: u64 = 100_000_000;
 
 /// Measures whole commands beside plain git
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench sync --")]
 struct Options {
-    /// Work here, and find generated sessions here the next time; a temporary directory if not
-    /// given
+    /// Work here, and find generated sessions here the next time; a temporary directory
+    /// if not given
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// How the remote is reached; the other kinds of benchmark take the first
+    /// Ways to reach the remote; the other kinds of benchmark take the first
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["ssh", "http"])]
     remote: Vec<Kind>,
-    /// Leave machines and remotes where they are
+    /// Keep machines and remotes
     #[arg(long)]
     keep: bool,
-    /// How many sessions
+    /// Number of sessions
     #[arg(long, default_value_t = 2000)]
     sessions: usize,
-    /// How many megabytes in all
+    /// Total number of megabytes
     #[arg(long, default_value_t = 1100)]
     megabytes: u64,
-    /// How often short work is repeated; the median counts
+    /// Repetitions of short work; the median counts
     #[arg(long, default_value_t = 5)]
     repeat: usize,
     /// Let plain git do 10 of the 50 appends to a large transcript, and extrapolate
     #[arg(long)]
     skip_slow_reference: bool,
-    /// Instead: archives of 200, 2,000 and 20,000 sessions, transcripts of 1, 10, 50 and 200 MB
+    /// Only archives of 200, 2,000 and 20,000 sessions, and transcripts of 1, 10, 50 and
+    /// 200 MB
     #[arg(long)]
     growth: bool,
-    /// Instead: months of pushes by five machines in fast motion
+    /// Only months of pushes by five machines in fast motion
     #[arg(long)]
     year: bool,
-    /// Instead: searches, beside `rg`
+    /// Only searches, beside `rg`
     #[arg(long)]
     search: bool,
     /// Working days of `--year`
     #[arg(long, default_value_t = 44)]
     days: usize,
-    /// All of it with tiny numbers and without bounds: whether the benchmark itself works
+    /// Everything with tiny numbers and without bounds, to test the benchmark itself
     #[arg(long, conflicts_with_all = ["growth", "year", "search"])]
     smoke: bool,
     /// Given by `cargo bench`
@@ -131,8 +132,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The daily work is done over all that were asked for, whether it works is tried over all there
-/// are.
+/// The daily work is measured over the given transports, the smoke test over all that
+/// exist.
 fn transports(options: &Options) -> Vec<Kind> {
     if options.smoke {
         return vec![Kind::Ssh, Kind::Http, Kind::Disk];
@@ -272,7 +273,7 @@ fn smoke(place: &Place, transport: &Rc<Transport>, results: &mut Results) {
     }
 }
 
-/// Returns what the numbers depend on.
+/// Returns the facts on which the numbers depend.
 fn surroundings() -> String {
     let git = Command::new("git")
         .arg("--version")

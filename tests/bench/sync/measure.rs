@@ -1,4 +1,4 @@
-//! One command, run to its end: how long it took and how much memory it needed.
+//! One command, run to its end: its time and memory.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use super::memory::Usage;
 use super::os;
 
-/// Nothing here takes as long, unless it hangs.
+/// Time limit of one command; only one that hangs exceeds it.
 const LIMIT: Duration = Duration::from_secs(600);
-/// Often enough to see a git that lives for some milliseconds, seldom enough to cost nothing.
+/// Time between two looks at the memory: short enough to see a git that lives for some
+/// milliseconds, long enough to cost nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(3);
 
 /// The cost of a piece of work.
@@ -30,7 +31,7 @@ impl Cost {
         }
     }
 
-    /// The median time, the highest memory.
+    /// Returns the median time and the highest memory.
     pub(crate) fn median(costs: &[Self]) -> Self {
         let mut seconds: Vec<f64> = costs.iter().map(|cost| cost.seconds).collect();
         seconds.sort_by(f64::total_cmp);
@@ -69,7 +70,8 @@ impl Pairs {
         Cost::median(&self.0.iter().map(|pair| pair.1).collect::<Vec<_>>())
     }
 
-    /// The median of what each pair gives: a machine that is busy for a while slows both.
+    /// Returns the median of the ratios of all pairs: a machine that is busy for a while
+    /// slows both.
     pub(crate) fn ratio(&self) -> f64 {
         let ratio = |pair: &(Cost, Cost)| pair.1.seconds / pair.0.seconds;
         let mut ratios: Vec<f64> = self.0.iter().map(ratio).collect();
@@ -98,8 +100,8 @@ pub(crate) fn run(command: &mut Command, log: &Path) -> (ExitStatus, Cost) {
     (status, Cost { seconds, usage })
 }
 
-/// Waits for a process while a thread looks at its memory. No memory is given if the thread had to
-/// end the process.
+/// Waits for a process while a thread reads its memory. Returns no memory if the thread
+/// had to end the process.
 fn watch(child: &mut Child, start: Instant) -> (ExitStatus, f64, Option<Usage>) {
     let pid = child.id();
     let (ended, wait) = channel();
@@ -128,7 +130,7 @@ fn look_until(ended: &Receiver<()>, pid: u32, start: Instant) -> Option<Usage> {
     Some(usage)
 }
 
-/// Times what this process does itself.
+/// Measures the time of work in this process.
 pub(crate) fn timed(workspace: impl FnOnce()) -> Cost {
     let start = Instant::now();
     workspace();

@@ -1,5 +1,5 @@
-//! How much memory a running process and the git processes below it have needed so far, from
-//! `/proc`. Where there is no `/proc`, nothing is known.
+//! The memory that a running process and the git processes below it have needed so far,
+//! from `/proc`. Without `/proc`, nothing is known.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use std::fs;
 pub(crate) struct Memory {
     /// Resident, the mapped parts of files included (`VmHWM`).
     pub(crate) resident: u64,
-    /// The part of it that no file backs (`RssAnon`), as seen at the moments of looking.
+    /// The part of it that no file backs (`RssAnon`), at the moments of reading.
     pub(crate) anonymous: u64,
 }
 
@@ -36,7 +36,7 @@ impl Usage {
         }
     }
 
-    /// Returns what the process `pid` and its descendants use now.
+    /// Returns the present memory of the process `pid` and its descendants.
     pub(crate) fn of(pid: u32) -> Self {
         let mut usage = Self::default();
         if let Some((_, memory)) = status(pid) {

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Starts the command as the head of a group of processes, which can be ended together.
+/// Makes the command the head of a new process group, which can be ended together.
 #[cfg(unix)]
 pub(crate) fn in_own_group(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
@@ -13,7 +13,7 @@ pub(crate) fn in_own_group(command: &mut Command) {
 #[cfg(not(unix))]
 pub(crate) fn in_own_group(_: &mut Command) {}
 
-/// Ends a command that was started with [`in_own_group`], and all that it started.
+/// Ends a command that was started with [`in_own_group`], and all its processes.
 #[cfg(unix)]
 pub(crate) fn kill_group(pid: u32) {
     let pid = i32::try_from(pid)
@@ -34,7 +34,7 @@ pub(crate) fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not on the PATH"))
 }
 
-/// Waits until what earlier work wrote is on the disk, so that it does not slow the next.
+/// Waits until earlier work is on the disk, so that it does not slow the next.
 pub(crate) fn settle() {
     #[cfg(unix)]
     rustix::fs::sync();
@@ -51,7 +51,7 @@ pub(crate) fn disk_usage(metadata: &Metadata) -> u64 {
     metadata.len()
 }
 
-/// Tells a file that was extended from one that was replaced.
+/// Returns a number that a replaced file changes and an extended one keeps.
 #[cfg(unix)]
 pub(crate) fn identity(metadata: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::ino(metadata)

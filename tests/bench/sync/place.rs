@@ -1,5 +1,4 @@
-//! The directory in which the benchmark works, and in which each scene has its own machines and
-//! remotes.
+//! The directory of the benchmark; each scene in it has its own machines and remotes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +17,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Works in `directory`, where generated sessions stay for the next time, or in a temporary
-    /// one.
+    /// Works in `directory`, where generated sessions stay for the next time, or in a
+    /// temporary directory.
     pub(crate) fn new(directory: Option<&Path>, keep: bool) -> Self {
         let temporary = directory.is_none().then(|| {
             let mut builder = tempfile::Builder::new();
@@ -45,7 +44,7 @@ impl Place {
         }
     }
 
-    /// Opens a way to remotes in this place.
+    /// Opens a transport to remotes in this place.
     ///
     /// # Errors
     /// As [`Transport::open`].
@@ -53,7 +52,7 @@ impl Place {
         Transport::open(kind, &self.root).map(Rc::new)
     }
 
-    /// An empty scene.
+    /// Returns an empty scene.
     pub(crate) fn scene(&self, name: &str, transport: &Rc<Transport>) -> Scene {
         let root = self.root.join("scenes").join(name);
         let _ = fs::remove_dir_all(&root);
@@ -65,7 +64,7 @@ impl Place {
         }
     }
 
-    /// Gives the machine `name` of a scene generated sessions, which are its own.
+    /// Generates sessions for the machine `name` of a scene.
     pub(crate) fn populate(&self, scene: &Scene, name: &str, shape: Shape) -> Extent {
         let home = home(&scene.root.join(name));
         let generated = self
@@ -90,7 +89,7 @@ pub(crate) struct Scene {
 pub(crate) struct Remote {
     /// Its directory on this disk.
     pub(crate) path: PathBuf,
-    /// How the machines reach it.
+    /// Its address for the machines.
     pub(crate) url: String,
 }
 
@@ -99,7 +98,8 @@ impl Scene {
         Machine::new(&self.root, name, gc, &self.transport)
     }
 
-    /// An empty bare repository, which is not cleaned up where the machine is not, either.
+    /// Creates an empty bare repository; its automatic clean-up is off if the machine's
+    /// is.
     pub(crate) fn remote(&self, machine: &Machine, name: &str) -> Remote {
         let path = self.root.join(name);
         let git_path = path
@@ -114,7 +114,7 @@ impl Scene {
         self.remote_at(path)
     }
 
-    /// A remote with everything that another one has.
+    /// Returns a copy of a remote.
     pub(crate) fn copy_of(&self, remote: &Remote, name: &str) -> Remote {
         let path = self.root.join(name);
         copy(&remote.path, &path);

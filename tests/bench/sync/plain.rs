@@ -1,4 +1,5 @@
-//! Plain git doing the same work: the client's directory as a repository, committed as it is.
+//! The same work with plain git: the client's directory as a repository, committed
+//! unchanged.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ pub(crate) struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
-    /// A repository of the client's own directory. Its `.git` lies elsewhere: the client's
-    /// directory stays as it is.
+    /// Makes the client's own directory a repository. Its `.git` is in another directory:
+    /// the client's directory stays unchanged.
     pub(crate) fn of_client(machine: &'a Machine, remote: &Remote) -> Self {
         let plain = Self {
             machine,
@@ -48,7 +49,7 @@ impl<'a> Plain<'a> {
         &self.tree
     }
 
-    /// Adds, commits and sends whatever there is.
+    /// Adds, commits and pushes all changes.
     pub(crate) fn push(&self) -> Cost {
         let added = self.git(["add", "--all"]);
         // Fails if there is nothing to commit.

@@ -1,5 +1,5 @@
-//! The cost of a search, beside `rg` counting the lines that match in the same files of the store,
-//! in the page cache.
+//! The cost of a search, beside `rg` counting the matching lines in the same files of the
+//! store, in the page cache.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -14,12 +14,12 @@ use super::place::Place;
 use super::table::{Results, megabytes, seconds};
 use super::transport::Transport;
 
-/// A search may take so many times as long as `rg`.
+/// Maximum time of a search, as a multiple of `rg`.
 const BOUND: f64 = 1.5;
-/// And so long until the first result, in seconds.
+/// Maximum time until the first result, in seconds.
 const FIRST: f64 = 0.2;
 
-/// Said in a handful of sessions only.
+/// Text of a handful of sessions only.
 const RARE: &str = "dreiundzwanzig Nadeln";
 
 const NOT_SAID: &str = "quetzalcoatlus";
@@ -31,7 +31,7 @@ pub(crate) struct Searching {
     pub(crate) repeat: usize,
 }
 
-/// One search: its name, its text, whether that is a regular expression.
+/// The searches: name, text, and true for a regular expression.
 const SEARCHES: [(&str, &str, bool); 4] = [
     ("a literal that is rare", RARE, false),
     ("a literal that is frequent", "unused variable", false),
@@ -72,7 +72,7 @@ impl Searching {
         let sessions = desk.store().join("sessions");
         let args = ["search", option, text];
         let mut turns = Vec::new();
-        // The first turn warms up.
+        // The first round warms up.
         for _ in 0..=self.repeat {
             let by_rg = desk.finds(
                 "rg",
@@ -104,7 +104,7 @@ impl Searching {
             format!("{ratio:.2}"),
             ratio <= BOUND,
         );
-        // If nothing is found, the first result is the end.
+        // If nothing is found, the end counts as the first result.
         if text != NOT_SAID {
             let is_soon = first.seconds <= FIRST;
             results.check(
@@ -116,7 +116,7 @@ impl Searching {
     }
 }
 
-/// Says what is rare in three more sessions.
+/// Adds the rare text to three more sessions.
 fn hide(desk: &Machine) {
     let mut author = Author::new(&desk.home);
     for _ in 0..3 {
@@ -125,7 +125,7 @@ fn hide(desk: &Machine) {
     }
 }
 
-/// How long it takes until something is printed, or the command ends.
+/// Returns the time until something is printed, or the command ends.
 fn first_result(command: &mut Command) -> Cost {
     let start = Instant::now();
     let mut child = command

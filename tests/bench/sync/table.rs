@@ -10,7 +10,7 @@ struct Row {
     work: String,
     transport: Kind,
     pairs: Pairs,
-    /// The most that this program may take, as a multiple of plain git.
+    /// Maximum time of ccsync, as a multiple of plain git.
     bound: Option<f64>,
 }
 
@@ -20,7 +20,7 @@ impl Row {
     }
 }
 
-/// Something that must hold beside the times.
+/// A condition besides the times.
 struct Check {
     what: String,
     found: String,
@@ -44,8 +44,8 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Nothing yet. The bounds are meant for work of a certain size; `bounded` says whether this is
-    /// of it.
+    /// Creates empty results. The bounds are meant for work of a certain size; `bounded`
+    /// is true if this is of that size.
     pub(crate) fn new(bounded: bool) -> Self {
         Self {
             bounded,
@@ -61,7 +61,7 @@ impl Results {
         self.transport = transport;
     }
 
-    /// Adds a row, and says so: the whole takes minutes.
+    /// Adds a row, and prints it: the whole takes minutes.
     pub(crate) fn row(
         &mut self,
         work: impl Into<String>,
@@ -93,7 +93,7 @@ impl Results {
         });
     }
 
-    /// Adds what a command started.
+    /// Adds the processes and connections of a command.
     pub(crate) fn count(&mut self, what: impl Into<String>, plain: Started, ccsync: Started) {
         self.counts.push(Count {
             what: what.into(),
@@ -103,7 +103,7 @@ impl Results {
         });
     }
 
-    /// The most memory that any row needed.
+    /// Returns the highest memory of all rows.
     pub(crate) fn memory(&self) -> Usage {
         self.rows.iter().fold(Usage::default(), |usage, row| {
             usage.or_more(row.pairs.ccsync().usage)
@@ -155,7 +155,7 @@ impl Results {
         println!();
     }
 
-    /// One line for each work, with a group of columns for each transport.
+    /// Prints one line for each work, with a group of columns for each transport.
     fn print_rows(&self) {
         let (mut transports, mut works) = (Vec::new(), Vec::new());
         for row in &self.rows {
@@ -236,7 +236,7 @@ pub(crate) fn seconds(seconds: f64) -> String {
     }
 }
 
-/// Resident, and in brackets without what is mapped from files.
+/// Returns the resident memory, and in brackets the part without mapped files.
 fn memory(memory: Memory) -> String {
     if memory.resident == 0 {
         dash()

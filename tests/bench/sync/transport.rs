@@ -1,4 +1,5 @@
-//! The way between the machines: a disk, an ssh server or a web server, all of them here.
+//! The transport between the machines: a disk, an ssh server or a web server, all of them
+//! here.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use super::os;
 use super::servers::http::{Manner, Server};
 use super::servers::sshd::Sshd;
 
-/// How the remote is reached.
+/// The kind of transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// `file://`
@@ -36,7 +37,7 @@ enum Way {
     Http(Server),
 }
 
-/// One way to reach remotes, open.
+/// An open transport to remotes.
 pub(crate) struct Transport {
     way: Way,
     /// Holds the `ssh` that knows the server.
@@ -66,7 +67,7 @@ impl Transport {
         })
     }
 
-    /// Programs that stand before those of the system.
+    /// Returns the directory of programs that precede those of the system.
     pub(crate) fn bin(&self) -> &Path {
         &self.bin
     }
@@ -83,7 +84,7 @@ impl Transport {
         }
     }
 
-    /// Returns how many connections have been made so far; none are needed on a disk.
+    /// Returns the number of connections so far; a disk needs none.
     pub(crate) fn connections(&self) -> usize {
         match &self.way {
             Way::Disk => 0,
@@ -93,8 +94,8 @@ impl Transport {
     }
 }
 
-/// Starts the server. The user's own configuration would be looked for in the home of the password
-/// file, not in `HOME`, so that an `ssh` on the PATH brings it.
+/// Starts the server. ssh finds the user's own configuration through the password file,
+/// not through `HOME`, so an `ssh` on the PATH passes it.
 fn open_ssh(own: &Path, bin: &Path) -> Result<Sshd, String> {
     let server = Sshd::start(own)?;
     let config = own.join("ssh_config");

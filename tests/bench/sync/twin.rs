@@ -1,4 +1,4 @@
-//! Plain git moving the very commits that this program moved, between copies of its repositories.
+//! Plain git moving the same commits as ccsync, between copies of its repositories.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use super::machine::Machine;
 use super::measure::Cost;
 use super::place::{Remote, Scene, copy};
 
-/// A remote that gets what the real one got, by a bare `git push`.
+/// A remote that gets the same commits as the real one, by a bare `git push`.
 pub(crate) struct Twin<'a> {
     desk: &'a Machine,
     remote: Remote,
@@ -15,7 +15,7 @@ pub(crate) struct Twin<'a> {
 }
 
 impl<'a> Twin<'a> {
-    /// Copies the remote, which has what the desk has.
+    /// Copies the remote, which has everything that the desk has.
     pub(crate) fn of(scene: &Scene, remote: &Remote, desk: &'a Machine) -> Self {
         Self {
             desk,
@@ -46,7 +46,7 @@ impl<'a> Twin<'a> {
     }
 }
 
-/// A clone that gets what was pushed to a [`Twin`], by a bare `git fetch`.
+/// A clone that gets the commits of a [`Twin`], by a bare `git fetch`.
 pub(crate) struct TwinClone<'a> {
     laptop: &'a Machine,
     url: String,
@@ -54,7 +54,7 @@ pub(crate) struct TwinClone<'a> {
 }
 
 impl TwinClone<'_> {
-    /// Fetches what was pushed.
+    /// Fetches the pushed commits.
     pub(crate) fn fetch(&self) -> Cost {
         self.laptop.succeed(&mut self.fetch_command())
     }

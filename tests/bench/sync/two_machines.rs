@@ -1,4 +1,4 @@
-//! Two machines with an archive of sessions between them: everything that a person does daily, and
+//! Two machines with an archive of sessions between them: the daily work of a user, and
 //! the first day.
 
 use std::fs;
@@ -22,10 +22,10 @@ const STEP: Amount = Amount::Records(20);
 
 /// One archive to be measured.
 pub(crate) struct TwoMachines<'a> {
-    /// Stands before the name of each row.
+    /// Precedes the name of each row.
     pub(crate) label: &'a str,
     pub(crate) shape: Shape,
-    /// How often the short work is repeated.
+    /// Repetitions of the short work.
     pub(crate) repeat: usize,
 }
 
@@ -59,7 +59,7 @@ impl TwoMachines<'_> {
         self.push_nothing(&desk, &desk_plain, results);
         let laptop_plain = self.first_pull(&laptop, &remote, &plain_remote, results);
         self.pull_nothing(&laptop, &laptop_plain, results);
-        // The laptop has entered itself in the store.
+        // The laptop has added itself to the store.
         desk.pull();
         let pair = Pair::of(&scene, &remote, &desk, &laptop);
         let (median, large) = notable(&desk.projects(), self.shape.large);
@@ -118,7 +118,7 @@ impl TwoMachines<'_> {
 
     fn pull_nothing(&self, laptop: &Machine, plain: &Plain<'_>, results: &mut Results) {
         let copied = laptop.root().join("copied");
-        // Plain git leaves to its user what brings the files to where the client looks.
+        // With plain git, the user copies the files to where the client looks.
         let by_git = || {
             let pulled = plain.pull();
             pulled.then(timed(|| copy_newer(plain.tree(), &copied)))
@@ -127,7 +127,7 @@ impl TwoMachines<'_> {
         self.row(results, "pull, nothing new", pairs, 1.0);
     }
 
-    /// The desk appends to one session and pushes; the laptop pulls. Beside it plain git moves the
+    /// The desk appends to one session and pushes; the laptop pulls. Plain git moves the
     /// same commit.
     fn one_changed(
         &self,
@@ -166,7 +166,7 @@ impl TwoMachines<'_> {
         );
     }
 
-    /// Processes and connections of one more step, which is not timed.
+    /// Counts processes and connections of one more step, which is not timed.
     fn count(
         &self,
         pair: &Pair<'_>,
@@ -195,7 +195,7 @@ impl TwoMachines<'_> {
         results.count(format!("{}{command}", self.label), plain, ccsync);
     }
 
-    /// Both in turns, so that a busy machine slows both; the first turn warms up.
+    /// Runs both in turns, so that a busy machine slows both; the first turn warms up.
     fn alternately(&self, plain: impl Fn() -> Cost, ccsync: impl Fn() -> Cost) -> Pairs {
         os::settle();
         plain();
@@ -223,7 +223,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Both bring here what was pushed.
+    /// Pulls with both programs.
     fn pull(&self, plain_first: bool) -> (Cost, Cost) {
         in_turn(
             plain_first,
@@ -239,7 +239,7 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Runs both; the first may find less in the memory of the system.
+/// Runs both; the second may find more in the memory of the system.
 fn in_turn(plain_first: bool, plain: impl Fn() -> Cost, ccsync: impl Fn() -> Cost) -> (Cost, Cost) {
     if plain_first {
         let by_git = plain();
@@ -250,7 +250,7 @@ fn in_turn(plain_first: bool, plain: impl Fn() -> Cost, ccsync: impl Fn() -> Cos
     }
 }
 
-/// Copies what is newer than what is there.
+/// Copies the files that are newer than their copies.
 fn copy_newer(from: &Path, to: &Path) {
     let copied = Command::new("cp")
         .args(["-R", "-u", "-p", "-T"])
@@ -262,7 +262,7 @@ fn copy_newer(from: &Path, to: &Path) {
     );
 }
 
-/// A file as it is now.
+/// A file at one moment.
 struct Written {
     identity: u64,
     content: Vec<u8>,
@@ -284,7 +284,7 @@ impl Written {
     }
 }
 
-/// The transcript of median size, and the one closest to `large` bytes.
+/// Returns the transcript of median size, and the one closest to `large` bytes.
 fn notable(projects: &Path, large: u64) -> (PathBuf, PathBuf) {
     let length = |path: &PathBuf| fs::metadata(path).expect("it was just listed").len();
     let mut found = transcripts(projects);
@@ -320,7 +320,7 @@ fn transcripts(projects: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// One transcript alone on both machines, of a given size.
+/// Measures one transcript of a given size alone on both machines.
 pub(crate) fn one_transcript(
     place: &Place,
     transport: &Rc<Transport>,

@@ -1,5 +1,5 @@
-//! Months of work on several machines in fast motion: whether the store stays small and pushes stay
-//! fast.
+//! Months of work on several machines in fast motion: the size of the store and the time
+//! of pushes over them.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -19,12 +19,12 @@ pub(crate) struct Year {
     pub(crate) pushes: usize,
 }
 
-/// A machine, and who works there.
+/// A machine and its author.
 struct Worker {
     machine: Machine,
     author: Author,
     choices: fastrand::Rng,
-    /// Sessions that were begun here; no other machine continues them.
+    /// Sessions that began here; no other machine continues them.
     sessions: Vec<PathBuf>,
 }
 
@@ -99,7 +99,7 @@ impl Worker {
             .push(self.author.begin(&self.machine.projects(), 20_000));
     }
 
-    /// Goes on with one to three of the latest sessions, and pushes.
+    /// Continues one to three of the latest sessions, and pushes.
     fn workspace(&mut self) -> Cost {
         let count = self.choices.usize(1..4);
         for transcript in self.sessions.iter().rev().take(count) {
@@ -108,7 +108,7 @@ impl Worker {
         self.machine.ccsync(["push"])
     }
 
-    /// Loose objects and packs in the store and in the remote.
+    /// Returns the numbers of loose objects and packs in the store and in the remote.
     fn counts(&self, store: &Path, remote: &Path) -> (String, String) {
         let count = |repository: &Path| {
             let said = self.machine.git_says(repository, &["count-objects", "-v"]);

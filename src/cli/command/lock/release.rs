@@ -29,7 +29,7 @@ pub(super) enum Wanted<'a> {
 struct ReleaseDocument<'a> {
     released: Vec<LockRow<'a>>,
     /// Locks whose holders may still be working.
-    kept: Vec<LockRow<'a>>,
+    not_released: Vec<LockRow<'a>>,
     /// Named sessions that are not locked.
     not_locked: Vec<&'a SessionId>,
 }
@@ -39,7 +39,7 @@ struct ReleaseDocument<'a> {
 struct CleanupDocument<'a> {
     removed: Vec<LockRow<'a>>,
     /// Locks whose holders may still be working.
-    kept: Vec<LockRow<'a>>,
+    not_removed: Vec<LockRow<'a>>,
 }
 
 pub(super) fn run(
@@ -64,19 +64,23 @@ pub(super) fn run(
     if let (Wanted::Session(session), true) = (wanted, chosen.is_empty()) {
         released.push(Released::NotLocked(session.clone()));
     }
-    let kept = released
+    let is_incomplete = released
         .iter()
         .any(|one| matches!(one, Released::HeldBy(_)));
     if json.json {
         app.print_json("lock release", &document(&released))?;
     } else {
         app.print(&lines(&released))?;
-        if kept {
+        if is_incomplete {
             app.out
                 .hint("if its holder has stopped working: `ccsync lock release SESSION --force`");
         }
     }
-    Ok(if kept { Exit::Locked } else { Exit::Done })
+    Ok(if is_incomplete {
+        Exit::Locked
+    } else {
+        Exit::Done
+    })
 }
 
 fn choose(survey: &Survey, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError> {
@@ -123,13 +127,13 @@ fn named(lock: &LockView) -> String {
 fn document(released: &[Released]) -> ReleaseDocument<'_> {
     let mut document = ReleaseDocument {
         released: Vec::new(),
-        kept: Vec::new(),
+        not_released: Vec::new(),
         not_locked: Vec::new(),
     };
     for one in released {
         match one {
             Released::Done(lock) => document.released.push(row(lock)),
-            Released::HeldBy(lock) => document.kept.push(row(lock)),
+            Released::HeldBy(lock) => document.not_released.push(row(lock)),
             Released::NotLocked(session) => document.not_locked.push(session),
         }
     }
@@ -138,30 +142,35 @@ fn document(released: &[Released]) -> ReleaseDocument<'_> {
 
 fn lines(released: &[Released]) -> Vec<String> {
     let line = |one: &Released| match one {
-        Released::Done(lock) => format!("  released    {}, held by {}", named(lock), holder(lock)),
-        Released::HeldBy(lock) => {
-            format!("  kept        {}, held by {}", named(lock), holder(lock))
+        Released::Done(lock) => {
+            format!("  released      {}, held by {}", named(lock), holder(lock))
         }
-        Released::NotLocked(session) => format!("  not locked  {}", short_id(session.as_str())),
+        Released::HeldBy(lock) => {
+            format!("  not released  {}, held by {}", named(lock), holder(lock))
+        }
+        Released::NotLocked(session) => format!("  not locked    {}", short_id(session.as_str())),
     };
     let mut lines: Vec<String> = released.iter().map(line).collect();
     let number =
         |kind: fn(&Released) -> bool| released.iter().filter(|one| kind(one)).count() as u64;
     let done = number(|one| matches!(one, Released::Done(_)));
-    let kept = number(|one| matches!(one, Released::HeldBy(_)));
-    lines.push(format!("lock release: {}", summary(done, "released", kept)));
+    let not_released = number(|one| matches!(one, Released::HeldBy(_)));
+    lines.push(format!(
+        "lock release: {}",
+        summary(done, "released", not_released)
+    ));
     lines
 }
 
-/// Returns what was done to how many locks, and how many were kept.
-fn summary(done: u64, verb: &str, kept: u64) -> String {
+/// Returns how many locks were handled, and how many were not.
+fn summary(done: u64, verb: &str, rest: u64) -> String {
     let mut text = match done {
         0 => format!("nothing {verb}"),
         n => format!("{} {verb}", count(n, "lock")),
     };
-    if kept > 0 {
-        let holders = if kept == 1 { "holder" } else { "holders" };
-        let locks = count(kept, "lock");
+    if rest > 0 {
+        let holders = if rest == 1 { "holder" } else { "holders" };
+        let locks = count(rest, "lock");
         let gap = if done == 0 { ":" } else { ";" };
         text += &format!("{gap} the {holders} of {locks} may still be working");
     }
@@ -172,8 +181,12 @@ pub(super) fn clean_up(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError>
     let done = crate::leasing::release::cleanup(&app.context()?)?;
     if json.json {
         let removed = done.removed.iter().map(row).collect();
-        let kept = done.kept.iter().map(row).collect();
-        app.print_json("lock cleanup", &CleanupDocument { removed, kept })?;
+        let not_removed = done.not_removed.iter().map(row).collect();
+        let document = CleanupDocument {
+            removed,
+            not_removed,
+        };
+        app.print_json("lock cleanup", &document)?;
     } else {
         app.print(&cleanup_lines(&done))?;
     }
@@ -185,9 +198,9 @@ fn cleanup_lines(done: &Cleanup) -> Vec<String> {
         .removed
         .iter()
         .map(|lock| format!("  removed  {}, held by {}", named(lock), holder(lock)));
-    let (done, kept) = (done.removed.len() as u64, done.kept.len() as u64);
+    let (done, rest) = (done.removed.len() as u64, done.not_removed.len() as u64);
     removed
-        .chain([format!("lock cleanup: {}", summary(done, "removed", kept))])
+        .chain([format!("lock cleanup: {}", summary(done, "removed", rest))])
         .collect()
 }
 
@@ -209,7 +222,7 @@ mod tests {
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&released)).unwrap());
         let done = Cleanup {
             removed: vec![next(), next()],
-            kept: vec![next()],
+            not_removed: vec![next()],
         };
         insta::assert_snapshot!(cleanup_lines(&done).join("\n"));
         assert_eq!(lines(&[]), ["lock release: nothing released"]);

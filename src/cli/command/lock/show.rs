@@ -29,8 +29,8 @@ struct LockDocument<'a> {
     locks: Vec<LockRow<'a>>,
     /// Sessions whose lock another machine took over from this one.
     lost: Vec<&'a SessionId>,
-    /// Refs among the locks that are not locks.
-    strangers: &'a [String],
+    /// Branches among the locks that belong to no session.
+    unknown_refs: &'a [String],
     /// Files of this machine that cannot be read.
     damaged: &'a [String],
 }
@@ -42,8 +42,8 @@ pub(super) struct LockRow<'a> {
     title: Option<&'a str>,
     commit: &'a CommitId,
     /// `mine`, `held`, `expired` or `unreadable`.
-    standing: &'static str,
-    /// `no_heartbeat` or `by_clock`.
+    status: &'static str,
+    /// `no-heartbeat` or `clock`.
     expired_by: Option<&'static str>,
     machine: Option<&'a MachineId>,
     host: Option<&'a str>,
@@ -54,7 +54,7 @@ pub(super) struct LockRow<'a> {
     expires: Option<String>,
     generation: Option<u64>,
     /// The process of this machine that holds the lock.
-    running: Option<u32>,
+    local_pid: Option<u32>,
     /// Why the lock cannot be read.
     unreadable: Option<&'a str>,
 }
@@ -91,7 +91,7 @@ fn document(survey: &Survey) -> LockDocument<'_> {
     LockDocument {
         locks: survey.locks.iter().map(row).collect(),
         lost: survey.lost.iter().map(|claim| &claim.session).collect(),
-        strangers: &survey.strangers,
+        unknown_refs: &survey.unknown_refs,
         damaged: &survey.damaged,
     }
 }
@@ -99,24 +99,24 @@ fn document(survey: &Survey) -> LockDocument<'_> {
 /// Returns a lock for the JSON document.
 pub(super) fn row(lock: &LockView) -> LockRow<'_> {
     let record = lock.record();
-    let (standing, expired_by, expires) = match lock.standing() {
+    let (status, expired_by, expires) = match lock.standing() {
         None => ("unreadable", None, None),
         Some(Standing::Free | Standing::Mine) => ("mine", None, record.map(LockRecord::expires)),
         Some(Standing::Held { expires, .. }) => ("held", None, Some(*expires)),
         Some(Standing::Expired {
             why: Expiry::NoHeartbeat,
             ..
-        }) => ("expired", Some("no_heartbeat"), None),
+        }) => ("expired", Some("no-heartbeat"), None),
         Some(Standing::Expired {
             why: Expiry::ByClock,
             ..
-        }) => ("expired", Some("by_clock"), None),
+        }) => ("expired", Some("clock"), None),
     };
     LockRow {
         session: &lock.session,
         title: lock.title.as_deref(),
         commit: &lock.commit,
-        standing,
+        status,
         expired_by,
         machine: record.map(|record| &record.machine),
         host: record.map(|record| record.host.as_str()),
@@ -125,7 +125,7 @@ pub(super) fn row(lock: &LockView) -> LockRow<'_> {
         renewed: record.map(|record| json::time(record.renewed)),
         expires: expires.map(json::time),
         generation: record.map(|record| record.generation),
-        running: lock.running,
+        local_pid: lock.running,
         unreadable: match &lock.content {
             Content::Lock { .. } => None,
             Content::Unreadable { reason } => Some(reason),
@@ -230,10 +230,10 @@ fn warnings(survey: &Survey) -> Vec<String> {
         .damaged
         .iter()
         .map(|why| format!("cannot read a lock file: {}", one_line(why)));
-    let strangers = survey.strangers.len() as u64;
-    let strangers =
-        (strangers > 0).then(|| format!("{} among the locks", count(strangers, "unknown ref")));
-    lost.chain(damaged).chain(strangers).collect()
+    let unknown_refs = survey.unknown_refs.len() as u64;
+    let unknown_refs = (unknown_refs > 0)
+        .then(|| format!("{} among the locks", count(unknown_refs, "unknown ref")));
+    lost.chain(damaged).chain(unknown_refs).collect()
 }
 
 #[cfg(test)]
@@ -269,7 +269,7 @@ pub(super) mod tests {
         let view = |record: LockRecord,
                     standing: fn(Box<LockRecord>) -> Standing,
                     own: bool,
-                    running: Option<u32>| LockView {
+                    local_pid: Option<u32>| LockView {
             session: record.session.clone(),
             title: Some("fix the login form\u{1b}[2J".to_owned()),
             commit: "c".repeat(40).parse().unwrap(),
@@ -282,7 +282,7 @@ pub(super) mod tests {
                 }),
                 own,
             },
-            running,
+            running: local_pid,
         };
         vec![
             view(
@@ -334,10 +334,10 @@ pub(super) mod tests {
 
     #[test]
     fn lock_json_has_every_field() {
-        let strangers = vec!["x/y".to_owned()];
+        let unknown_refs = vec!["x/y".to_owned()];
         let survey = Survey {
             locks: localizer(),
-            strangers,
+            unknown_refs,
             ..Survey::default()
         };
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&survey)).unwrap());

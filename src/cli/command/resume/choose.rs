@@ -60,7 +60,7 @@ fn refuse_excluded(session: SessionId, candidates: &Candidates) -> Result<Sessio
 fn exclude_reason(candidate: &Candidate) -> Option<&ExcludeReason> {
     candidate
         .row
-        .left_out
+        .exclude_reason
         .as_ref()
         .filter(|why| why.is_permanent())
 }

@@ -1,5 +1,5 @@
-//! Invented sessions, the same in every run: their sizes, their number of files and what they hold
-//! are like those of a person who has used the client for months.
+//! Invented sessions, the same in every run. Their sizes, numbers of files and contents
+//! are like those after months of use.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -16,7 +16,7 @@ use random::{log_normal, rng, uuid};
 use session::Writer;
 use text::{Project, Vocabulary};
 
-/// To be changed with what the generator writes, so that nothing older is taken for it.
+/// Changes with the output of the generator, so that no older output is used.
 const VERSION: u32 = 2;
 /// 2026-01-01, when the first session began.
 const EPOCH: i64 = 1_767_225_600_000;
@@ -28,7 +28,7 @@ pub(crate) struct Shape {
     pub(crate) sessions: usize,
     /// All files together.
     pub(crate) bytes: u64,
-    /// The transcript of one more session; 0: none.
+    /// The transcript of one more session; 0 for none.
     pub(crate) large: u64,
 }
 
@@ -39,8 +39,8 @@ pub(crate) struct Extent {
     pub(crate) bytes: u64,
 }
 
-/// Writes the client's directory of a machine whose home is `home` to `projects`, or finds it
-/// there.
+/// Writes the client's directory of a machine whose home is `home` to `projects`, or
+/// finds it there.
 pub(crate) fn generate(shape: Shape, home: &Path, projects: &Path) -> Extent {
     let done = projects.with_extension("done");
     let wanted = format!("{VERSION} {} {shape:?}", home.display());
@@ -96,7 +96,8 @@ struct Planned {
     agents: usize,
 }
 
-/// Sessions by project: sizes log-normal, some projects with many sessions and many with few.
+/// Plans sessions by project: log-normal sizes, some projects with many sessions and many
+/// with few.
 fn plan(shape: Shape) -> Vec<Vec<Planned>> {
     let mut rng = rng("plan");
     let mut plan = vec![Vec::new(); (shape.sessions / 25).clamp(3, 40)];
@@ -200,14 +201,14 @@ fn write(path: &Path, text: &str) {
     fs::write(path, text).expect("a file can be written");
 }
 
-/// How much a session grows at once.
+/// The growth of a session in one step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Amount {
     Records(usize),
     Bytes(usize),
 }
 
-/// Sessions that go on: every call gives other records.
+/// Continues sessions: every call makes other records.
 pub(crate) struct Author {
     vocabulary: Vocabulary,
     project: Project,
@@ -215,7 +216,7 @@ pub(crate) struct Author {
 }
 
 impl Author {
-    /// Somebody who works below the home directory `home`.
+    /// Returns an author below the home directory `home`.
     pub(crate) fn new(home: &Path) -> Self {
         let vocabulary = Vocabulary::new();
         let project = Project::new(&vocabulary, home, 0);
@@ -226,7 +227,7 @@ impl Author {
         }
     }
 
-    /// Appends to a transcript; gives what was appended.
+    /// Appends to a transcript; returns the appended text.
     pub(crate) fn append(&mut self, transcript: &Path, amount: Amount) -> String {
         self.calls += 1;
         let last = last_record(transcript);
@@ -250,7 +251,7 @@ impl Author {
         text
     }
 
-    /// Says something of somebody's own at the end of a transcript.
+    /// Appends a message to a transcript.
     pub(crate) fn say(&mut self, transcript: &Path, text: &str) {
         let last = last_record(transcript);
         let record = serde_json::json!({
@@ -264,7 +265,7 @@ impl Author {
         writeln!(file, "{record}").expect("a transcript can be appended to");
     }
 
-    /// Writes another session of about `bytes` below `projects`; gives its transcript.
+    /// Writes another session of about `bytes` below `projects`; returns its transcript.
     pub(crate) fn begin(&mut self, projects: &Path, bytes: usize) -> PathBuf {
         self.calls += 1;
         let mut rng = rng(&format!("begin {} in {}", self.calls, projects.display()));
@@ -284,7 +285,7 @@ impl Author {
     }
 }
 
-/// The last record of a transcript that belongs to the conversation.
+/// Returns the last record of a transcript that belongs to the conversation.
 fn last_record(transcript: &Path) -> serde_json::Value {
     let mut file = fs::File::open(transcript).expect("the transcript is there");
     let len = file.metadata().expect("a file has a size").len();

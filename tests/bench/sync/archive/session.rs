@@ -6,7 +6,8 @@ use fastrand::Rng;
 use super::random::{base64, log_normal, pick, uuid};
 use super::text::{Project, Vocabulary};
 
-/// Longer outputs of tools are kept in a file of their own.
+/// Maximum characters of a tool's output in the transcript; a longer one has its own
+/// file.
 const MAX_OUTPUT: usize = 30_000;
 
 /// Writes the next records of one session.
@@ -26,7 +27,7 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Exactly `count` records.
+    /// Writes exactly `count` records.
     pub(crate) fn records(&mut self, count: usize) -> String {
         let mut records = Vec::new();
         while records.len() < count {
@@ -35,7 +36,7 @@ impl Writer<'_> {
         lines(&records[..count])
     }
 
-    /// Whole records, at least `bytes` of them.
+    /// Writes whole records, at least `bytes` of them.
     pub(crate) fn bytes(&mut self, bytes: usize) -> String {
         let mut text = String::with_capacity(bytes + bytes / 4);
         while text.len() < bytes {
@@ -50,7 +51,7 @@ impl Writer<'_> {
         text
     }
 
-    /// Writes what follows one question of the user.
+    /// Writes a question of the user and the records after it.
     fn turn(&mut self) -> Vec<String> {
         let mut records = vec![self.question()];
         if self.rng.f32() < 0.08 {
@@ -116,7 +117,7 @@ impl Writer<'_> {
         self.says(&format!(r#"{{"type":"text","text":{text}}}"#))
     }
 
-    /// The use of a tool and its result.
+    /// Writes the use of a tool and its result.
     fn tool(&mut self) -> [String; 2] {
         let id = format!(
             "toolu_01{}",
@@ -271,7 +272,7 @@ impl Writer<'_> {
         )
     }
 
-    /// The output of a build or a test run.
+    /// Returns the output of a build or a test run.
     fn log(&mut self, lines: usize) -> String {
         let (project, vocabulary, rng) = (&*self.project, self.vocabulary, &mut self.rng);
         let mut text = String::new();
@@ -299,7 +300,7 @@ impl Writer<'_> {
         text
     }
 
-    /// The client's own notes.
+    /// Writes the client's own state records.
     fn bookkeeping(&mut self) -> String {
         let id = uuid(&mut self.rng);
         match self.rng.u8(..3) {
@@ -329,7 +330,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Something that the model said.
+    /// Writes a message of the model.
     fn says(&mut self, content: &str) -> String {
         let model = *pick(
             &mut self.rng,
@@ -382,7 +383,7 @@ fn lines(records: &[String]) -> String {
         .collect()
 }
 
-/// The lines as the client shows them to the model.
+/// Returns the lines as the client shows them to the model.
 fn numbered(lines: &[String], first: usize) -> String {
     lines
         .iter()

@@ -66,7 +66,7 @@ impl Vocabulary {
         pick::<String>(rng, &self.phrases)
     }
 
-    /// About `length` bytes of prose with some Markdown.
+    /// Returns about `length` bytes of English with some Markdown.
     pub(crate) fn extras(&self, rng: &mut Rng, length: usize) -> String {
         let mut text = String::with_capacity(length + 100);
         while text.len() < length {
@@ -122,19 +122,19 @@ pub(crate) struct SourceFile {
     pub(crate) lines: Vec<String>,
 }
 
-/// One edit of a file: what stood around it, what was replaced, what stands there now.
+/// One edit of a file: the lines around it, the old lines, the new lines.
 pub(crate) struct Edit {
     pub(crate) path: String,
     pub(crate) first_line: usize,
     pub(crate) before: Vec<String>,
     pub(crate) old: Vec<String>,
     pub(crate) new: Vec<String>,
-    /// The whole file before, where the client would keep it.
+    /// The whole file before the edit, where the client would keep it.
     pub(crate) original: Option<String>,
 }
 
 impl Project {
-    /// The project of number `number` below the home directory `home`.
+    /// Returns the project of number `number` below the home directory `home`.
     pub(crate) fn new(vocabulary: &Vocabulary, home: &Path, number: usize) -> Self {
         let mut rng = rng(&format!("project {number}"));
         let home = home
@@ -170,7 +170,7 @@ impl Project {
         project
     }
 
-    /// The client's directory for it below `projects/`.
+    /// Returns the client's directory for it below `projects/`.
     pub(crate) fn directory_name(&self) -> String {
         client_dir_name(&self.cwd)
     }
@@ -199,7 +199,7 @@ impl Project {
         format!("{}/{}", self.cwd, file.path)
     }
 
-    /// Adds a file, and forgets one where there are many.
+    /// Adds a file, and removes one if there are many.
     pub(crate) fn add_file(&mut self, rng: &mut Rng, length: usize) {
         if self.files.len() > 200 {
             let forgotten = rng.usize(..self.files.len());
@@ -246,7 +246,7 @@ impl Project {
         }
     }
 
-    /// One of its files in one of the ways in which tools print paths.
+    /// Returns one of its files in one of the forms in which tools print paths.
     pub(crate) fn mention(&self, rng: &mut Rng) -> String {
         let file = self.file(rng);
         let (path, relative) = (self.absolute(file), &file.path);
@@ -268,8 +268,8 @@ impl Project {
             88..90 => windows().replace('\\', "\\\\"),
             90..92 => format!("/mnt/c/Users/{user}/work/{relative}"),
             92..94 => path.replace('/', "\\/"),
-            // Neither of these two lies below the home directory or the project, though it begins
-            // like them.
+            // Neither of these two is below the home directory or the project, though it
+            // begins like them.
             94..96 => format!("{}ome/other/{relative}", self.home),
             96..98 => format!("{}-backup/{relative}", self.cwd),
             _ => serde_json::json!({ "file_path": path, "cwd": self.cwd }).to_string(),
