@@ -88,7 +88,7 @@ impl FetchedLocks {
     pub(crate) fn read(workspace: &Workspace<'_>) -> Result<Self, SyncError> {
         let found = workspace.store.locks()?;
         let mut sightings =
-            LockObservations::load(&workspace.ctx.env.dirs.state.join("lock-sightings.json"));
+            LockObservations::load(&workspace.ctx.env.dirs.state.join("lock-observations.json"));
         sightings.note(found.locks.values(), workspace.ctx.clock.now());
         // A cache: without it, locks expire later.
         let _ = sightings.save();
