@@ -98,7 +98,7 @@ impl FileChange {
             stamp,
             hash: Some(hash(&new.local)),
             executable: new.executable && knows_executables(),
-            left: None,
+            exclude_reason: None,
         };
         state.record_scan(directory, file.name, scanned);
         Ok(())

@@ -189,7 +189,7 @@ impl<'o> OwnerReport<'o> {
     /// Adds the files that did not travel at the last scan.
     pub(crate) fn add_left(&mut self, state: &ExtrasState) {
         for (name, file) in state.files(&self.owner.name) {
-            if let Some(reason) = file.left.clone() {
+            if let Some(reason) = file.exclude_reason.clone() {
                 self.add(name.as_str(), ExtraOutcome::Excluded { reason });
             }
         }

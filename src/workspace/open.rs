@@ -16,6 +16,7 @@ use crate::store::machine::Machine;
 use crate::store::manifest::PlaceholdersKey;
 use crate::store::{Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
 use crate::sys::fail_point::fail_point;
+use crate::sys::former_names::rename_former_files;
 use crate::sys::fs::create_private_dir_all;
 use crate::sys::lock::{ChildProcessLock, ProcessLock};
 use crate::transport::git_cli::GitCli;
@@ -204,6 +205,7 @@ fn lock(ctx: &Context<'_>) -> Result<(ChildProcessLock, ProcessLock), SyncError>
     let mut lock = ProcessLock::acquire(&path, LOCK_WAIT, ctx.clock, &mut |_| ())?;
     fail_point("the lock is taken");
     create_private_dir_all(&dirs.data)?;
+    rename_former_files(&dirs.state)?;
     let children = recover(ctx, &mut lock)?;
     Ok((children, lock))
 }
