@@ -587,9 +587,9 @@ fn doctor_unreadable_session_is_error() {
 
 #[test]
 fn doctor_locks_of_dead_process_are_found() {
-    use ccsync::lock::claim::{Claim, Holder};
+    use ccsync::lock::lease::{Holder, Lease};
     use ccsync::lock::record::{Identity, LockRecord, Stamp};
-    use ccsync::lock::state::Holding;
+    use ccsync::lock::state::HeldLock;
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     expect(&doctor(&a), "own locks", "ok", &["none"]);
@@ -605,7 +605,7 @@ fn doctor_locks_of_dead_process_are_found() {
     };
     let stamp = Stamp::new("2026-03-01T00:00:00Z".parse().unwrap());
     let record = LockRecord::first(ONE.parse().unwrap(), &identity, stamp);
-    let holding = Holding {
+    let held = HeldLock {
         record,
         commit: "0123456789".repeat(4).parse().unwrap(),
         pending: None,
@@ -614,15 +614,15 @@ fn doctor_locks_of_dead_process_are_found() {
         pid: i32::MAX as u32,
         started: None,
     };
-    let claim = Claim {
+    let lease = Lease {
         session: ONE.parse().unwrap(),
-        holding,
+        lock: held,
         holder,
         lost: false,
     };
     let directory = a.home.join(".local/state/ccsync/locks");
     fs::create_dir_all(&directory).unwrap();
-    claim.save(&directory).unwrap();
+    lease.save(&directory).unwrap();
     expect(
         &doctor(&a),
         "own locks",

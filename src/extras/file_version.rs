@@ -15,7 +15,7 @@ use crate::store::bundle::ExtraRun;
 use crate::store::manifest::PlaceholdersKey;
 use crate::sys::fs::{PathError, write_cache};
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileVersion {
     /// The text in the store.
     pub(crate) file: TextFile,

@@ -116,7 +116,7 @@ impl<'a> ProjectFinder<'a> {
         state: &mut ExtrasState,
     ) -> Option<KnownProject> {
         let key = bundle.project.as_ref()?;
-        let searched = state.without_checkout.get(id) == Some(self.stamp()) && !self.has_clone(key);
+        let searched = state.unplaced.get(id) == Some(self.stamp()) && !self.has_clone(key);
         let mut found = self.at_stored_path(bundle, key);
         if !searched {
             found = found
@@ -124,13 +124,13 @@ impl<'a> ProjectFinder<'a> {
                 .or_else(|| self.among_clones(key));
             match &found {
                 Some(project) => {
-                    state.without_checkout.remove(id);
+                    state.unplaced.remove(id);
                     let name = project.directory_name();
                     state.projects.insert(name, project.clone());
                 }
                 None => {
                     state
-                        .without_checkout
+                        .unplaced
                         .insert(id.clone(), self.stamp().clone());
                 }
             }

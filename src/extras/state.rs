@@ -36,14 +36,14 @@ pub(crate) struct ExtrasState {
     pub(crate) projects: BTreeMap<DirectoryName, KnownProject>,
     /// Bundles without a directory here, and the stamp of the known working directories then.
     #[serde(alias = "without_place")]
-    pub(crate) without_checkout: BTreeMap<BundleId, String>,
+    pub(crate) unplaced: BTreeMap<BundleId, String>,
     /// Directories whose project is unknown, and the stamp of the known working directories
     /// then.
     #[serde(default)]
     pub(crate) unknown: BTreeMap<DirectoryName, String>,
     /// Keys of approved contents.
     #[serde(alias = "accepted")]
-    approved: BTreeSet<String>,
+    approvals: BTreeSet<String>,
     /// A commit of the history that this record is about.
     #[serde(default)]
     commit: Option<CommitId>,
@@ -93,10 +93,11 @@ pub(crate) struct FileState {
     #[serde(
         default,
         skip_serializing_if = "std::ops::Not::not",
+        rename = "restored",
         alias = "put_back"
     )]
-    restored: bool,
-    /// Reason why it is not synced.
+    is_restored: bool,
+    /// Reason why it does not travel.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "left")]
     pub(crate) exclude_reason: Option<String>,
 }
@@ -108,7 +109,7 @@ pub(crate) struct ScannedFile {
     pub(crate) stamp: Option<FileStamp>,
     pub(crate) hash: Option<String>,
     pub(crate) executable: bool,
-    /// Reason why it is not synced.
+    /// Reason why it does not travel.
     pub(crate) exclude_reason: Option<String>,
 }
 
@@ -148,7 +149,7 @@ impl ExtrasState {
     /// Reads the record in the state directory `dir`. It is empty if the file is missing,
     /// damaged or about other `settings`.
     pub(crate) fn load(dir: &Path, settings: &str) -> Self {
-        let root = dir.join("prose");
+        let root = dir.join("extras");
         let saved = std::fs::read(root.join("state.json")).unwrap_or_default();
         let read = serde_json::from_slice::<Self>(&saved).ok();
         let known = read.filter(|state| state.version == VERSION && state.settings == settings);
@@ -304,8 +305,8 @@ impl ExtrasState {
         stamp: Option<FileStamp>,
         base: Option<&FileVersion>,
     ) -> Result<(), PathError> {
+        let is_same = base.is_some() && self.base(directory, name).as_ref() == base;
         let written = self.write_version(base)?;
-        let versions = self.versions();
         let files = self.changed_files(directory);
         let former = files.remove(name);
         let Some(base) = base else {
@@ -321,11 +322,6 @@ impl ExtrasState {
             return Ok(());
         };
         let former = former.unwrap_or_default();
-        // An older ccsync may have written the same version under another name.
-        let is_same = former.base == written
-            || former.base.as_ref().is_some_and(|name| {
-                FileVersion::read(&versions, name).is_some_and(|former| former == *base)
-            });
         let state = FileState {
             stamp,
             hash: stamp.map(|_| hash(&base.local)),
@@ -336,7 +332,7 @@ impl ExtrasState {
             },
             base: written,
             executable: stamp.is_some() && base.executable,
-            restored: false,
+            is_restored: false,
             exclude_reason: None,
         };
         files.insert(name.clone(), state);
@@ -352,7 +348,9 @@ impl ExtrasState {
         stamp: Option<FileStamp>,
         base: Option<&FileVersion>,
     ) -> Result<(), PathError> {
-        let was_restored = self.file(directory, name).is_some_and(|file| file.restored);
+        let was_restored = self
+            .file(directory, name)
+            .is_some_and(|file| file.is_restored);
         self.record(directory, name, stamp, base)?;
         if was_restored && let Some(file) = self.changed_files(directory).get_mut(name) {
             file.previous_base = file.base.clone();
@@ -376,7 +374,7 @@ impl ExtrasState {
         *file = FileState {
             base,
             previous_base: file.base.take(),
-            restored: true,
+            is_restored: true,
             ..FileState::default()
         };
         Ok(())
@@ -431,19 +429,19 @@ impl ExtrasState {
     }
 
     pub(crate) fn is_approved(&self, approval: &str) -> bool {
-        self.approved.contains(approval)
+        self.approvals.contains(approval)
     }
 
     /// Forgets the approvals that begin with `prefix`.
     pub(crate) fn revoke_approvals(&mut self, prefix: &str) {
-        self.approved
+        self.approvals
             .retain(|approval| !approval.starts_with(prefix));
     }
 
     pub(crate) fn approve(&mut self, approval: &str) {
-        while self.approved.len() >= MAX_APPROVALS {
-            self.approved.pop_first();
+        while self.approvals.len() >= MAX_APPROVALS {
+            self.approvals.pop_first();
         }
-        self.approved.insert(approval.to_owned());
+        self.approvals.insert(approval.to_owned());
     }
 }

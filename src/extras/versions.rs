@@ -249,15 +249,11 @@ impl LocalVersion {
             ExtraText::Text(local) => local,
             ExtraText::Unsuitable(reason) => {
                 let reason = reason.to_owned();
-                let exclude_reason = Some(reason.clone());
-                state.record_scan(
-                    directory,
-                    file.name,
-                    ScannedFile {
-                        exclude_reason,
-                        ..scanned
-                    },
-                );
+                let scanned = ScannedFile {
+                    exclude_reason: Some(reason.clone()),
+                    ..scanned
+                };
+                state.record_scan(directory, file.name, scanned);
                 return Err(ExtraOutcome::Excluded { reason });
             }
         };

@@ -146,7 +146,7 @@ fn add_release_notes(
         let leases = &workspace.leases;
         let lock = match leases.lost_note(&workspace.store, session)? {
             Some(lost) => lost,
-            None if leases.claim(session).is_some() => {
+            None if leases.active(session).is_some() => {
                 "its lock is released with the next push".to_owned()
             }
             None => "its lock is released".to_owned(),

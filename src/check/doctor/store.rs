@@ -10,13 +10,13 @@ use crate::domain::error::UserError;
 use crate::domain::error::error_chain;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::PlaceholderName;
-use crate::lock::claim::load_all;
+use crate::lock::lease::load_leases;
 use crate::lock::record::{ALLOWED_SKEW, LockRecord};
 use crate::report::count::count;
 use crate::session::time::parse_time;
 use crate::store::{Store, StoreError};
 use crate::sys::set_aside::move_aside_command;
-use crate::workspace::paths::{claims_path, store_path};
+use crate::workspace::paths::{leases_path, store_path};
 
 const STORE: &str = "store";
 const CLOCK: &str = "clock";
@@ -239,18 +239,18 @@ fn placeholder_of(project: &PortablePath) -> Option<&str> {
 
 /// Checks for leases without a running process.
 fn leases(context: &DoctorContext<'_>) -> Check {
-    let (claims, unreadable) = match load_all(&claims_path(context.env)) {
+    let (leases, unreadable) = match load_leases(&leases_path(context.env)) {
         Ok(loaded) => loaded,
         Err(e) => return Check::error(LEASES, error_chain(&e), "ccsync lock show"),
     };
     if let Some(first) = unreadable.first() {
         return Check::warning(LEASES, error_chain(first), "ccsync lock show");
     }
-    let dead = claims
+    let dead = leases
         .iter()
-        .filter(|claim| !claim.holder_is_alive())
+        .filter(|lease| !lease.holder_is_alive())
         .count();
-    match (claims.len(), dead) {
+    match (leases.len(), dead) {
         (0, _) => Check::ok(LEASES, "this machine holds no locks"),
         (_, 0) => Check::ok(LEASES, "every holder is running"),
         (_, dead) => Check::warning(

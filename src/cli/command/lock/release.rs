@@ -8,8 +8,8 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::leasing::lock_table::Survey;
-use crate::leasing::release::{Cleanup, Released};
+use crate::leasing::lock_table::LockTable;
+use crate::leasing::release::{Cleanup, ReleaseOutcome};
 use crate::leasing::view::LockView;
 use crate::lock::state::TakeOver;
 use crate::ui::format::{count, short_id};
@@ -49,8 +49,8 @@ pub(super) fn run(
     json: &JsonFlag,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    let survey = crate::leasing::lock_table::survey(&app.context()?)?;
-    let chosen = choose(&survey, wanted)?;
+    let lock_table = crate::leasing::lock_table::lock_table(&app.context()?)?;
+    let chosen = choose(&lock_table, wanted)?;
     if force && !yes {
         let mut live = chosen.iter().filter(|lock| lock.is_live());
         live.try_for_each(|lock| confirm(lock, app))?;
@@ -62,11 +62,11 @@ pub(super) fn run(
     };
     let mut released = crate::leasing::release::release(&app.context()?, &chosen, take_over)?;
     if let (Wanted::Session(session), true) = (wanted, chosen.is_empty()) {
-        released.push(Released::NotLocked(session.clone()));
+        released.push(ReleaseOutcome::NotLocked(session.clone()));
     }
     let is_incomplete = released
         .iter()
-        .any(|one| matches!(one, Released::HeldBy(_)));
+        .any(|one| matches!(one, ReleaseOutcome::HeldBy(_)));
     if json.json {
         app.print_json("lock release", &document(&released))?;
     } else {
@@ -83,16 +83,16 @@ pub(super) fn run(
     })
 }
 
-fn choose(survey: &Survey, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError> {
+fn choose(lock_table: &LockTable, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError> {
     Ok(match wanted {
-        Wanted::Session(session) => survey.named(session)?.cloned().into_iter().collect(),
-        Wanted::Own => survey
+        Wanted::Session(session) => lock_table.named(session)?.cloned().into_iter().collect(),
+        Wanted::Own => lock_table
             .locks
             .iter()
             .filter(|lock| lock.is_own())
             .cloned()
             .collect(),
-        Wanted::All => survey.locks.clone(),
+        Wanted::All => lock_table.locks.clone(),
     })
 }
 
@@ -124,7 +124,7 @@ fn named(lock: &LockView) -> String {
     )
 }
 
-fn document(released: &[Released]) -> ReleaseDocument<'_> {
+fn document(released: &[ReleaseOutcome]) -> ReleaseDocument<'_> {
     let mut document = ReleaseDocument {
         released: Vec::new(),
         not_released: Vec::new(),
@@ -132,29 +132,31 @@ fn document(released: &[Released]) -> ReleaseDocument<'_> {
     };
     for one in released {
         match one {
-            Released::Done(lock) => document.released.push(row(lock)),
-            Released::HeldBy(lock) => document.not_released.push(row(lock)),
-            Released::NotLocked(session) => document.not_locked.push(session),
+            ReleaseOutcome::Released(lock) => document.released.push(row(lock)),
+            ReleaseOutcome::HeldBy(lock) => document.not_released.push(row(lock)),
+            ReleaseOutcome::NotLocked(session) => document.not_locked.push(session),
         }
     }
     document
 }
 
-fn lines(released: &[Released]) -> Vec<String> {
-    let line = |one: &Released| match one {
-        Released::Done(lock) => {
+fn lines(released: &[ReleaseOutcome]) -> Vec<String> {
+    let line = |one: &ReleaseOutcome| match one {
+        ReleaseOutcome::Released(lock) => {
             format!("  released      {}, held by {}", named(lock), holder(lock))
         }
-        Released::HeldBy(lock) => {
+        ReleaseOutcome::HeldBy(lock) => {
             format!("  not released  {}, held by {}", named(lock), holder(lock))
         }
-        Released::NotLocked(session) => format!("  not locked    {}", short_id(session.as_str())),
+        ReleaseOutcome::NotLocked(session) => {
+            format!("  not locked    {}", short_id(session.as_str()))
+        }
     };
     let mut lines: Vec<String> = released.iter().map(line).collect();
     let number =
-        |kind: fn(&Released) -> bool| released.iter().filter(|one| kind(one)).count() as u64;
-    let done = number(|one| matches!(one, Released::Done(_)));
-    let not_released = number(|one| matches!(one, Released::HeldBy(_)));
+        |kind: fn(&ReleaseOutcome) -> bool| released.iter().filter(|one| kind(one)).count() as u64;
+    let done = number(|one| matches!(one, ReleaseOutcome::Released(_)));
+    let not_released = number(|one| matches!(one, ReleaseOutcome::HeldBy(_)));
     lines.push(format!(
         "lock release: {}",
         summary(done, "released", not_released)
@@ -214,9 +216,9 @@ mod tests {
         let mut localizer = localizer().into_iter();
         let mut next = || localizer.next().unwrap();
         let released = [
-            Released::HeldBy(next()),
-            Released::Done(next()),
-            Released::NotLocked("77777777-0000".parse().unwrap()),
+            ReleaseOutcome::HeldBy(next()),
+            ReleaseOutcome::Released(next()),
+            ReleaseOutcome::NotLocked("77777777-0000".parse().unwrap()),
         ];
         insta::assert_snapshot!(lines(&released).join("\n"));
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&released)).unwrap());
