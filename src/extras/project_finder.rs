@@ -129,9 +129,7 @@ impl<'a> ProjectFinder<'a> {
                     state.projects.insert(name, project.clone());
                 }
                 None => {
-                    state
-                        .unplaced
-                        .insert(id.clone(), self.stamp().clone());
+                    state.unplaced.insert(id.clone(), self.stamp().clone());
                 }
             }
         }
