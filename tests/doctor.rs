@@ -17,7 +17,7 @@ fn said(run: &Run, name: &str) -> (String, String) {
     let rank = |check: &&Value| {
         ["ok", "warning", "error"]
             .iter()
-            .position(|v| check["verdict"] == *v)
+            .position(|v| check["status"] == *v)
     };
     let check = checks
         .iter()
@@ -26,8 +26,8 @@ fn said(run: &Run, name: &str) -> (String, String) {
     let check = check.unwrap_or_else(|| panic!("no check {name}\n{run}"));
     let text = |field: &str| check[field].as_str().unwrap_or_default().to_owned();
     (
-        text("verdict"),
-        format!("{}: {}", text("words"), text("mend")),
+        text("status"),
+        format!("{}: {}", text("message"), text("fix")),
     )
 }
 
@@ -37,9 +37,9 @@ fn doctor(machine: &Machine) -> Run {
 
 /// Fails unless the check `name` has this status and its text contains each of `words`.
 #[track_caller]
-fn expect(run: &Run, name: &str, verdict: &str, words: &[&str]) {
+fn expect(run: &Run, name: &str, status: &str, words: &[&str]) {
     let (found, text) = said(run, name);
-    assert_eq!(found, verdict, "{name}: {text}\n{run}");
+    assert_eq!(found, status, "{name}: {text}\n{run}");
     for word in words {
         assert!(
             text.contains(word),
@@ -48,7 +48,7 @@ fn expect(run: &Run, name: &str, verdict: &str, words: &[&str]) {
     }
     assert_eq!(
         run.code,
-        Some(i32::from(run.json()["verdict"] == "error")),
+        Some(i32::from(run.json()["status"] == "error")),
         "{run}"
     );
 }
@@ -105,7 +105,7 @@ fn doctor_healthy_machine_is_ok_and_unchanged() {
     let before = (a.tree(), refs(&env.remote_of_pair()));
     let run = doctor_with(&a, &bin).success();
     let report = run.json();
-    assert_eq!(report["verdict"], "ok", "{run}");
+    assert_eq!(report["status"], "ok", "{run}");
     assert_eq!((a.tree(), refs(&env.remote_of_pair())), before);
     let names: Vec<&str> = report["checks"]
         .as_array()
@@ -117,7 +117,7 @@ fn doctor_healthy_machine_is_ok_and_unchanged() {
         "configuration",
         "git",
         "gh",
-        "client",
+        "Claude Code",
         "remote",
         "lock branches",
         "store",
@@ -177,7 +177,7 @@ fn doctor_broken_config_does_not_stop_other_checks() {
         &doctor(&a),
         "configuration",
         "error",
-        &["is gone", "ccsync init --remote URL"],
+        &["is missing", "ccsync init --remote URL"],
     );
 }
 
@@ -197,21 +197,21 @@ fn doctor_missing_or_old_git_is_error() {
 fn doctor_client_version_is_checked() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    for (script, verdict, words) in [
+    for (script, status, words) in [
         ("echo '2.1.329 (Claude Code)'", "ok", "version 2.1.329"),
         (
             "echo '9.0.0 (Claude Code)'",
             "ok",
-            "newer than those that were tried",
+            "newer than the newest tested one",
         ),
         ("echo '0.9.1 (Claude Code)'", "warning", "claude update"),
-        ("echo hello", "warning", "does not say"),
-        ("exit 1", "warning", "does not say"),
+        ("echo hello", "warning", "prints no version"),
+        ("exit 1", "warning", "prints no version"),
     ] {
         expect(
             &doctor_with(&a, &programs(&env, &[("claude", script)])),
-            "client",
-            verdict,
+            "Claude Code",
+            status,
             &[words],
         );
     }
@@ -219,7 +219,7 @@ fn doctor_client_version_is_checked() {
     let run = a.run(a.command(["doctor", "--json"]).env("PATH", &git));
     expect(
         &run,
-        "client",
+        "Claude Code",
         "warning",
         &["no program", "claude --version"],
     );
@@ -251,7 +251,7 @@ fn doctor_public_repository_is_error() {
              \"sshUrl\":\"git@github.com:al/sessions.git\",\"visibility\":\"{visibility}\",\"isEmpty\":false}}}}}}'"
         )
     };
-    for (said, verdict, words) in [
+    for (said, status, words) in [
         (
             answer("PUBLIC"),
             "error",
@@ -267,7 +267,7 @@ fn doctor_public_repository_is_error() {
         expect(
             &doctor_with(&a, &programs(&env, &[("gh", &gh), ("ssh", "exit 255")])),
             "visibility",
-            verdict,
+            status,
             &[words],
         );
     }
@@ -299,7 +299,7 @@ fn doctor_missing_remote_names_reason() {
         "error",
         &["repository not found", "ccsync init --remote"],
     );
-    expect(&run, "lock branches", "warning", &["not tried"]);
+    expect(&run, "lock branches", "warning", &["not checked"]);
     // Offline is not an error: pushes are queued.
     let offline = "case \"$*\" in *ls-remote*) echo 'ssh: Could not resolve hostname host: Name or service not known' >&2; exit 128;; \
                    *version*) echo 'git version 2.47.3';; esac";
@@ -308,7 +308,7 @@ fn doctor_missing_remote_names_reason() {
         &doctor_with(&a, &programs(&env, &[("git", offline)])),
         "remote",
         "warning",
-        &["waits here", "git ls-remote"],
+        &["queued here", "git ls-remote"],
     );
 }
 
@@ -319,7 +319,7 @@ fn doctor_silent_remote_times_out() {
     let silent = "case \"$*\" in *ls-remote*) exec sleep 100000;; *version*) echo 'git version 2.47.3';; esac";
     let run = doctor_with(&a, &programs(&env, &[("git", silent)]));
     assert_ne!(said(&run, "remote").0, "ok", "{run}");
-    expect(&run, "lock branches", "warning", &["not tried"]);
+    expect(&run, "lock branches", "warning", &["not checked"]);
 }
 
 #[test]
@@ -355,7 +355,7 @@ fn doctor_remote_rejecting_locks_is_found() {
         "lock branches",
         "error",
         &[
-            "cannot be created",
+            "cannot create one",
             "only reviewed branches here",
             "ccsync/lock/",
         ],
@@ -371,7 +371,7 @@ fn doctor_remote_rejecting_locks_is_found() {
         &doctor(&a),
         "lock branches",
         "error",
-        &["cannot be deleted", "is left there"],
+        &["cannot delete one", "stays there"],
     );
     assert_eq!(
         refs(&remote).matches("ccsync/lock").count(),
@@ -392,7 +392,7 @@ fn doctor_future_time_of_machine_warns_about_clock() {
         &doctor(&a),
         "clock",
         "ok",
-        &["nothing of other machines lies in the future"],
+        &["no time of another machine is in the future"],
     );
     let other = env.machine("other");
     let clone = Clone::of(&env.remote_of_pair(), &other);
@@ -437,7 +437,7 @@ fn doctor_future_commit_warns_about_clock() {
         &doctor(&a),
         "clock",
         "warning",
-        &["a commit of somebody", "in the future"],
+        &["a commit of another program", "in the future"],
     );
 }
 
@@ -453,7 +453,7 @@ fn doctor_readable_files_are_named_with_chmod() {
         &doctor(&a),
         "permissions",
         "warning",
-        &["others may look into", "chmod -R go-rwx", "state/ccsync"],
+        &["other users can read", "chmod -R go-rwx", "state/ccsync"],
     );
     set_mode(&state, 0o700);
     set_mode(&a.home.join(".config/ccsync/config.toml"), 0o644);
@@ -468,7 +468,7 @@ fn doctor_readable_files_are_named_with_chmod() {
         &doctor(&a),
         "permissions",
         "warning",
-        &["others may read 1 transcript", "projects"],
+        &["other users can read 1 transcript", "projects"],
     );
     set_mode(&a.transcript_path(ONE), 0o600);
     expect(&doctor(&a), "permissions", "ok", &[]);
@@ -499,7 +499,7 @@ fn doctor_unplaced_sessions_are_counted_by_placeholder() {
         "warning",
         &[
             "WORK",
-            "1 session has no place",
+            "1 session needs it",
             "ccsync config add-placeholder WORK=PATH",
         ],
     );
@@ -561,7 +561,7 @@ fn doctor_damaged_store_is_error() {
         &doctor(&a),
         "store",
         "warning",
-        &["1 commit waits", "ccsync push"],
+        &["1 commit to push", "ccsync push"],
     );
 }
 
@@ -587,9 +587,9 @@ fn doctor_unreadable_session_is_error() {
 
 #[test]
 fn doctor_locks_of_dead_process_are_found() {
-    use ccsync::lock::claim::{Claim, Holder};
+    use ccsync::lock::lease::{Holder, Lease};
     use ccsync::lock::record::{Identity, LockRecord, Stamp};
-    use ccsync::lock::state::Holding;
+    use ccsync::lock::state::HeldLock;
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     expect(&doctor(&a), "own locks", "ok", &["none"]);
@@ -605,7 +605,7 @@ fn doctor_locks_of_dead_process_are_found() {
     };
     let stamp = Stamp::new("2026-03-01T00:00:00Z".parse().unwrap());
     let record = LockRecord::first(ONE.parse().unwrap(), &identity, stamp);
-    let holding = Holding {
+    let held = HeldLock {
         record,
         commit: "0123456789".repeat(4).parse().unwrap(),
         pending: None,
@@ -614,15 +614,15 @@ fn doctor_locks_of_dead_process_are_found() {
         pid: i32::MAX as u32,
         started: None,
     };
-    let claim = Claim {
+    let lease = Lease {
         session: ONE.parse().unwrap(),
-        holding,
+        lock: held,
         holder,
         lost: false,
     };
     let directory = a.home.join(".local/state/ccsync/locks");
     fs::create_dir_all(&directory).unwrap();
-    claim.save(&directory).unwrap();
+    lease.save(&directory).unwrap();
     expect(
         &doctor(&a),
         "own locks",

@@ -97,12 +97,12 @@ fn exclude_project_is_not_pushed_and_is_named() {
     });
     let again = a.ccsync(["push", "--json"]).success();
     assert_eq!(again.json()["unchanged"], 1);
-    let left_out = outcome(&again, TWO);
+    let excluded = outcome(&again, TWO);
     assert_eq!(
-        (&left_out["outcome"], &left_out["stored"]),
+        (&excluded["outcome"], &excluded["stored"]),
         (&json!("excluded"), &json!(false))
     );
-    assert_eq!(left_out["project"], "{{HOME}}/secret/app");
+    assert_eq!(excluded["project"], "{{HOME}}/secret/app");
     assert!(
         outcome(&again, THREE)["reason"]
             .as_str()
@@ -124,10 +124,10 @@ fn exclude_project_is_not_pushed_and_is_named() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| row["left_out"].is_string())
+        .map(|row| row["excluded"].is_string())
         .collect();
     assert_eq!(
-        reasons.iter().filter(|left_out| **left_out).count(),
+        reasons.iter().filter(|excluded| **excluded).count(),
         2,
         "{list}"
     );
@@ -216,7 +216,7 @@ fn exclude_session_is_pulled_only_on_request() {
         .find(|row| row["session"] == TWO)
         .unwrap();
     assert!(
-        row["left_out"]
+        row["excluded"]
             .as_str()
             .unwrap()
             .starts_with("`~/secret` is excluded"),

@@ -406,7 +406,10 @@ fn github_every_refusal_shows_message_and_command() {
     assert_refused(
         &a,
         &run,
-        &["already exists on GitHub", "ccsync init --github ANOTHER-NAME"],
+        &[
+            "already exists on GitHub",
+            "ccsync init --github ANOTHER-NAME",
+        ],
     );
     let saml = "Resource protected by organization SAML enforcement. You must grant your OAuth token access";
     let of_graphql =

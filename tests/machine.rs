@@ -51,7 +51,7 @@ fn machine_list_shows_activity_of_every_machine() {
         (id(&b).as_str(), &"linux".into())
     );
     assert_eq!(
-        (&other["locks"], &list["unreached"]),
+        (&other["locks"], &list["remote_error"]),
         (&serde_json::json!([]), &serde_json::Value::Null)
     );
     assert!(

@@ -65,7 +65,7 @@ pub struct SessionRow {
     /// The session it was forked from, if any.
     pub fork_of: Option<SessionId>,
     /// Reason why the settings exclude it, if they do.
-    pub left_out: Option<ExcludeReason>,
+    pub exclude_reason: Option<ExcludeReason>,
 }
 
 /// Lists sessions, the newest first.
@@ -152,10 +152,10 @@ fn row(
         here: local.is_some(),
         in_store,
         fork_of: None,
-        left_out: local.and_then(|local| workspace.filter().push_exclude_reason(local)),
+        exclude_reason: local.and_then(|local| workspace.filter().push_exclude_reason(local)),
     };
     if let (Some(manifest), None) = (manifest, local) {
-        row.left_out = workspace.filter().pull_exclude_reason(manifest);
+        row.exclude_reason = workspace.filter().pull_exclude_reason(manifest);
     }
     if let Some(manifest) = manifest {
         row.project = workspace.localizer.project(manifest);

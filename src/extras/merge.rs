@@ -32,7 +32,7 @@ pub(crate) struct MergedText {
 impl MergedText {
     pub(crate) fn outcome(&self) -> ExtraOutcome {
         if self.conflicts > 0 {
-            ExtraOutcome::BothKept
+            ExtraOutcome::Conflict
         } else {
             ExtraOutcome::Merged
         }

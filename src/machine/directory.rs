@@ -14,7 +14,7 @@ use crate::domain::placeholder::System;
 use crate::flows::remote_sync::{FetchMode, RemoteSync};
 use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::release;
-use crate::leasing::release::Released;
+use crate::leasing::release::ReleaseOutcome;
 use crate::leasing::view::LockView;
 use crate::lock::state::TakeOver;
 use crate::machine::error::MachineError;
@@ -58,7 +58,7 @@ pub struct Machines {
     /// Errors of unreadable machine files, not sanitized.
     pub unreadable: Vec<String>,
     /// Reason why the remote was not reached; then the list is as of the last contact.
-    pub unreached: Option<String>,
+    pub remote_error: Option<String>,
 }
 
 /// A machine that can be forgotten.
@@ -89,7 +89,7 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     Ok(Machines {
         machines,
         unreadable: bad.iter().map(|e| error_chain(e)).collect(),
-        unreached: fetched.unreached,
+        remote_error: fetched.unreached,
     })
 }
 
@@ -177,7 +177,7 @@ pub fn forget_machine(
     };
     let kept = released
         .iter()
-        .filter(|one| matches!(one, Released::HeldBy(_)))
+        .filter(|one| matches!(one, ReleaseOutcome::HeldBy(_)))
         .count();
     if kept > 0 {
         return Err(at_work(kept).into());

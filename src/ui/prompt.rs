@@ -35,7 +35,7 @@ pub(crate) fn line_or(question: &str, default: &str) -> Result<Option<String>, E
     )
 }
 
-/// Asks a yes-or-no question. Enter alone means no. Returns `None` if the user cancels.
+/// Asks for a decision. Enter alone means no. Returns `None` if the user cancels.
 ///
 /// # Errors
 /// If the terminal fails.

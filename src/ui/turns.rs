@@ -14,7 +14,7 @@ use crate::ui::style::{HEADING, QUIET, paint};
 pub(crate) struct Head<'a> {
     pub(crate) name: &'a SessionName,
     /// Number of earlier turns that are not shown.
-    pub(crate) omitted: u64,
+    pub(crate) turns_omitted: u64,
     /// Number of sub-agents that the session started.
     pub(crate) agents: u64,
 }
@@ -120,10 +120,10 @@ fn facts(head: &Head<'_>) -> Vec<(&'static str, String)> {
     if head.agents > 0 {
         facts.push(("sub-agents", head.agents.to_string()));
     }
-    if head.omitted > 0 {
+    if head.turns_omitted > 0 {
         facts.push((
             "omitted",
-            format!("{} before these", count(head.omitted, "turn")),
+            format!("{} before these", count(head.turns_omitted, "turn")),
         ));
     }
     facts
@@ -237,7 +237,7 @@ mod tests {
         let name = name();
         let shown = Head {
             name: &name,
-            omitted: 3,
+            turns_omitted: 3,
             agents: 1,
         };
         let of = |width| {
@@ -258,7 +258,7 @@ mod tests {
         let name = name();
         let shown = Head {
             name: &name,
-            omitted: 0,
+            turns_omitted: 0,
             agents: 0,
         };
         let lines = markdown_head(&shown)

@@ -34,7 +34,7 @@ pub(crate) struct ListArgs {
     remote: bool,
     /// The former name of --json
     #[arg(long, value_enum, default_value_t, hide = true)]
-    format: Format,
+    format: ListFormat,
     /// Only sessions whose project path contains this text
     #[arg(long, value_name = "TEXT")]
     project: Option<String>,
@@ -46,7 +46,7 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ListFormat {
     #[default]
     Table,
     Json,
@@ -55,11 +55,11 @@ enum Format {
 /// JSON document.
 #[derive(Serialize)]
 struct ListDocument<'a> {
-    sessions: Vec<Row<'a>>,
+    sessions: Vec<ListRow<'a>>,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct ListRow<'a> {
     session: &'a SessionId,
     /// Portable path.
     project: Option<&'a str>,
@@ -73,7 +73,7 @@ struct Row<'a> {
     in_store: bool,
     fork_of: Option<&'a SessionId>,
     /// Reason why the settings exclude it; null if they do not.
-    left_out: Option<String>,
+    excluded: Option<String>,
 }
 
 pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliError> {
@@ -83,7 +83,7 @@ pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliErr
         from: args.from.clone(),
     };
     let rows = crate::browse::list::list(&app.context()?, &filter)?;
-    if args.json.json || args.format == Format::Json {
+    if args.json.json || args.format == ListFormat::Json {
         app.print_json(
             "list",
             &ListDocument {
@@ -99,8 +99,8 @@ pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliErr
     Ok(Exit::Done)
 }
 
-fn document(row: &SessionRow) -> Row<'_> {
-    Row {
+fn document(row: &SessionRow) -> ListRow<'_> {
+    ListRow {
         session: &row.session,
         project: row.project.as_deref(),
         title: row.title.as_deref(),
@@ -111,7 +111,7 @@ fn document(row: &SessionRow) -> Row<'_> {
         here: row.here,
         in_store: row.in_store,
         fork_of: row.fork_of.as_ref(),
-        left_out: row.left_out.as_ref().map(ToString::to_string),
+        excluded: row.exclude_reason.as_ref().map(ToString::to_string),
     }
 }
 
@@ -155,7 +155,7 @@ fn location(row: &SessionRow) -> String {
         (true, false) => "here",
         (false, _) => "store",
     };
-    if row.left_out.is_some() {
+    if row.exclude_reason.is_some() {
         format!("{location}, excluded")
     } else {
         location.to_owned()
@@ -181,14 +181,14 @@ mod tests {
             here: true,
             in_store: true,
             fork_of: None,
-            left_out: None,
+            exclude_reason: None,
         };
         let fork = SessionRow {
             session: "22222222-0000-4000-8000-000000000002".parse().unwrap(),
             title: None,
             here: false,
             fork_of: Some(row.session.clone()),
-            left_out: Some(ExcludeReason::NotIncluded),
+            exclude_reason: Some(ExcludeReason::NotIncluded),
             machine: None,
             ..row.clone()
         };

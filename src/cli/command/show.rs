@@ -30,13 +30,13 @@ pub(crate) struct ShowArgs {
     turns: Option<u32>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: ShowFormat,
     #[command(flatten)]
     json: JsonFlag,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ShowFormat {
     #[default]
     Text,
     Markdown,
@@ -61,13 +61,13 @@ struct ShowDocument<'a> {
     /// Number of sub-agents.
     agents: u64,
     /// Number of turns before the first one shown.
-    left_out: u64,
+    turns_omitted: u64,
 }
 
 #[derive(Serialize)]
 struct TurnRow<'a> {
     /// `user`, `assistant` or `summary`.
-    who: &'static str,
+    speaker: &'static str,
     time: Option<String>,
     text: &'a str,
     tools: &'a [String],
@@ -75,7 +75,7 @@ struct TurnRow<'a> {
 
 pub(in crate::cli) fn run(args: &ShowArgs, app: &mut App) -> Result<Exit, CliError> {
     let format = if args.json.json {
-        Format::Json
+        ShowFormat::Json
     } else {
         args.format
     };
@@ -102,7 +102,7 @@ pub(in crate::cli) fn run(args: &ShowArgs, app: &mut App) -> Result<Exit, CliErr
 /// Prints a conversation part by part.
 struct Printing {
     out: Output,
-    format: Format,
+    format: ShowFormat,
     /// Width of the terminal, if there is one.
     width: Option<usize>,
     /// Number of turns that are still to be printed.
@@ -127,13 +127,13 @@ impl Printing {
     fn head(&self, session: &ShownSession) -> Result<String, CliError> {
         let head = Head {
             name: &session.name,
-            omitted: session.left_out,
+            turns_omitted: session.turns_omitted,
             agents: session.agents,
         };
         Ok(match self.format {
-            Format::Text => turns::head(&head).join("\n"),
-            Format::Markdown => turns::markdown_head(&head).join("\n"),
-            Format::Json => {
+            ShowFormat::Text => turns::head(&head).join("\n"),
+            ShowFormat::Markdown => turns::markdown_head(&head).join("\n"),
+            ShowFormat::Json => {
                 let opening = json::opening("show", &document(session), "turns")
                     .map_err(CliError::internal)?;
                 opening + if self.left == 0 { "]}" } else { "" }
@@ -143,9 +143,9 @@ impl Printing {
 
     fn turn(&self, turn: &Turn) -> Result<String, CliError> {
         Ok(match self.format {
-            Format::Text => turns::turn(turn, self.width).join("\n"),
-            Format::Markdown => turns::markdown_turn(turn).join("\n"),
-            Format::Json => {
+            ShowFormat::Text => turns::turn(turn, self.width).join("\n"),
+            ShowFormat::Markdown => turns::markdown_turn(turn).join("\n"),
+            ShowFormat::Json => {
                 let row = json::element(&row(turn)).map_err(CliError::internal)?;
                 row + if self.left == 0 { "]}" } else { "," }
             }
@@ -167,18 +167,18 @@ fn document(session: &ShownSession) -> ShowDocument<'_> {
             Source::Here => "here",
         },
         agents: session.agents,
-        left_out: session.left_out,
+        turns_omitted: session.turns_omitted,
     }
 }
 
 fn row(turn: &Turn) -> TurnRow<'_> {
-    let who = match turn.speaker {
+    let speaker = match turn.speaker {
         TurnSpeaker::User => "user",
         TurnSpeaker::Assistant => "assistant",
         TurnSpeaker::Client => "summary",
     };
     TurnRow {
-        who,
+        speaker,
         time: turn.time.map(json::time),
         text: &turn.text,
         tools: &turn.tools,

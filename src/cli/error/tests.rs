@@ -282,6 +282,10 @@ fn error_machine_messages_and_hints() {
             path: "/c/config.toml".into(),
             store: "/d/store".into(),
         },
+        SetupError::NewerState {
+            path: "/s/pinned.json".into(),
+            found: 2,
+        },
         SetupError::ForeignStore {
             remote: "git@host:s.git".to_owned(),
         },

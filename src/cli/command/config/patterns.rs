@@ -52,7 +52,7 @@ pub(super) fn change(list: List, args: &PatternArgs, app: &mut App) -> Result<Ex
     config.save(&app.config_path())?;
     if !args.remove {
         app.out
-            .note("this applies from now on: what the store already has stays there");
+            .note("future pushes and pulls use this list; stored sessions stay in the store");
     }
     Ok(Exit::Done)
 }

@@ -17,11 +17,11 @@ use crate::sys::process::{Program, ProgramOutput};
 
 /// The part of `ccsync status --json` that the demo reads.
 #[derive(Deserialize)]
-struct Status {
+struct DemoStatus {
     remote: String,
 }
 
-pub(super) struct Machine {
+pub(super) struct DemoMachine {
     pub(super) name: &'static str,
     pub(super) home: PathBuf,
     pub(super) project: PathBuf,
@@ -29,7 +29,7 @@ pub(super) struct Machine {
     search_path: OsString,
 }
 
-impl Machine {
+impl DemoMachine {
     pub(super) fn new(
         name: &'static str,
         home: &str,
@@ -92,7 +92,8 @@ impl Machine {
     /// Returns the remote of this machine.
     pub(super) fn remote(&self) -> Result<String, CliError> {
         let output = self.ccsync(&["status", "--json"])?;
-        let status: Status = serde_json::from_slice(&output.stdout).map_err(CliError::internal)?;
+        let status: DemoStatus =
+            serde_json::from_slice(&output.stdout).map_err(CliError::internal)?;
         Ok(status.remote)
     }
 

@@ -118,7 +118,7 @@ fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
         | Outcome::Excluded { reason, .. } = &session.outcome
         {
             let (session, reason) = (session.session.clone(), reason.clone());
-            return Err(ResumeError::NotBrought { session, reason }.into());
+            return Err(ResumeError::NotPulled { session, reason }.into());
         }
     }
     Ok(())
@@ -137,7 +137,7 @@ fn write_path_notice(
         .env
         .dirs
         .state
-        .join("told")
+        .join("path-notices")
         .join(format!("{session}.txt"));
     write_atomic(&path, text.as_bytes())?;
     fail_point("the path notice is written");

@@ -32,14 +32,14 @@ pub(in crate::cli) enum ResumeError {
     #[error("session {session} is locked by {by}")]
     HeldBy { session: SessionId, by: String },
     #[error("cannot pull session {session}: {reason}")]
-    NotBrought { session: SessionId, reason: String },
+    NotPulled { session: SessionId, reason: String },
     #[error("session {session} is excluded by the settings: {why}")]
     Excluded {
         session: SessionId,
         why: ExcludeReason,
     },
     #[error("sessions in `{}` are excluded by the settings: {why}", directory.display())]
-    DirectoryLeftOut {
+    ExcludedDirectory {
         directory: PathBuf,
         why: ExcludeReason,
     },
@@ -84,11 +84,11 @@ impl UserError for ResumeError {
                     "list the locks with `ccsync lock show`".to_owned(),
                 ];
             }
-            Self::NotBrought { session, .. } => format!("check it with `ccsync verify {session}`"),
+            Self::NotPulled { session, .. } => format!("check it with `ccsync verify {session}`"),
             Self::Excluded { session, .. } => format!(
                 "to continue without ccsync: `ccsync pull {session}`, then `claude --resume {session}`"
             ),
-            Self::DirectoryLeftOut { .. } => "to begin one without ccsync, run `claude`".to_owned(),
+            Self::ExcludedDirectory { .. } => "to begin one without ccsync, run `claude`".to_owned(),
             Self::NoProject(session) => {
                 format!("see where it is stored with `ccsync list --json | grep {session}`")
             }
