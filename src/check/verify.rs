@@ -13,8 +13,8 @@ use crate::domain::session_file::SessionFile;
 use crate::flows::compare::{Differences, SessionComparer};
 use crate::flows::push_plan::skipped_files;
 use crate::flows::remote_sync::in_one_line;
+use crate::localize::line_reader::StoredLineReader;
 use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::StoredLineReader;
 use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::verification::{
     Amount, Damage, RemoteStatus, SessionCheck, SyncStatus, Verification,
@@ -529,7 +529,7 @@ fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
         .transcript
         .runs
         .iter()
-        .filter(|run| run.torn && run.machine != *workspace.localizer.me())
+        .filter(|run| run.torn && run.machine != *workspace.localizer.machine())
         .count();
     manifest.transcript.lines().saturating_sub(elsewhere as u64)
 }
