@@ -707,7 +707,7 @@ fn extras_hostile_bundle_is_refused() {
         assert!(run.stdout.contains("skipped: "), "{n}: {run}");
         assert!(
             b.text(ONE).contains("more"),
-            "{n}: the session came all the same"
+            "{n}: the session is pulled nevertheless"
         );
         assert_eq!(b.read_note("MEMORY.md"), "x\n", "{n}");
         let escaped = walkdir::WalkDir::new(env.root())
