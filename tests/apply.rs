@@ -123,8 +123,8 @@ fn apply_without_terminal_lists_pending_changes() {
     "#);
     assert_eq!(read(&b, "settings.json"), None);
     let json = b.ccsync(["apply", "--json"]).success().json();
-    assert_eq!(json["waiting"][0]["name"], "settings.json");
-    assert_eq!(json["waiting"][0]["here"], serde_json::Value::Null);
+    assert_eq!(json["pending"][0]["name"], "settings.json");
+    assert_eq!(json["pending"][0]["here"], serde_json::Value::Null);
 
     b.ccsync(["apply", "--yes", "commands/other.md"]).success();
     assert_eq!(read(&b, "settings.json"), None);
@@ -570,8 +570,8 @@ mod programs {
             assert_eq!(mode(to, RUN), before);
             let json = to.ccsync(["apply", "--json"]).success().json();
             let shown = (
-                &json["waiting"][0]["executable_here"],
-                &json["waiting"][0]["executable"],
+                &json["pending"][0]["executable_here"],
+                &json["pending"][0]["executable"],
             );
             assert_eq!(shown, (&(!program).into(), &program.into()));
             let run = to.ccsync(["apply", "--yes"]).success();

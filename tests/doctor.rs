@@ -17,7 +17,7 @@ fn find_check(run: &Run, name: &str) -> (String, String) {
     let rank = |check: &&Value| {
         ["ok", "warning", "error"]
             .iter()
-            .position(|v| check["verdict"] == *v)
+            .position(|v| check["status"] == *v)
     };
     let check = checks
         .iter()
@@ -26,8 +26,8 @@ fn find_check(run: &Run, name: &str) -> (String, String) {
     let check = check.unwrap_or_else(|| panic!("no check {name}\n{run}"));
     let text = |field: &str| check[field].as_str().unwrap_or_default().to_owned();
     (
-        text("verdict"),
-        format!("{}: {}", text("words"), text("mend")),
+        text("status"),
+        format!("{}: {}", text("message"), text("fix")),
     )
 }
 
@@ -37,9 +37,9 @@ fn doctor(machine: &Machine) -> Run {
 
 /// Fails unless the check `name` has this status and its text contains each of `words`.
 #[track_caller]
-fn expect(run: &Run, name: &str, verdict: &str, words: &[&str]) {
+fn expect(run: &Run, name: &str, status: &str, words: &[&str]) {
     let (found, text) = find_check(run, name);
-    assert_eq!(found, verdict, "{name}: {text}\n{run}");
+    assert_eq!(found, status, "{name}: {text}\n{run}");
     for word in words {
         assert!(
             text.contains(word),
@@ -48,7 +48,7 @@ fn expect(run: &Run, name: &str, verdict: &str, words: &[&str]) {
     }
     assert_eq!(
         run.code,
-        Some(i32::from(run.json()["verdict"] == "error")),
+        Some(i32::from(run.json()["status"] == "error")),
         "{run}"
     );
 }
@@ -105,7 +105,7 @@ fn doctor_healthy_machine_is_ok_and_unchanged() {
     let before = (a.tree(), refs(&env.remote_of_pair()));
     let run = doctor_with(&a, &bin).success();
     let report = run.json();
-    assert_eq!(report["verdict"], "ok", "{run}");
+    assert_eq!(report["status"], "ok", "{run}");
     assert_eq!((a.tree(), refs(&env.remote_of_pair())), before);
     let names: Vec<&str> = report["checks"]
         .as_array()
@@ -197,7 +197,7 @@ fn doctor_missing_or_old_git_is_error() {
 fn doctor_client_version_is_checked() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    for (script, verdict, words) in [
+    for (script, status, words) in [
         ("echo '2.1.329 (Claude Code)'", "ok", "version 2.1.329"),
         (
             "echo '9.0.0 (Claude Code)'",
@@ -211,7 +211,7 @@ fn doctor_client_version_is_checked() {
         expect(
             &doctor_with(&a, &programs(&env, &[("claude", script)])),
             "client",
-            verdict,
+            status,
             &[words],
         );
     }
@@ -251,7 +251,7 @@ fn doctor_public_repository_is_error() {
              \"sshUrl\":\"git@github.com:al/sessions.git\",\"visibility\":\"{visibility}\",\"isEmpty\":false}}}}}}'"
         )
     };
-    for (said, verdict, words) in [
+    for (said, status, words) in [
         (
             answer("PUBLIC"),
             "error",
@@ -267,7 +267,7 @@ fn doctor_public_repository_is_error() {
         expect(
             &doctor_with(&a, &programs(&env, &[("gh", &gh), ("ssh", "exit 255")])),
             "visibility",
-            verdict,
+            status,
             &[words],
         );
     }
@@ -587,9 +587,9 @@ fn doctor_unreadable_session_is_error() {
 
 #[test]
 fn doctor_locks_of_dead_process_are_found() {
-    use ccsync::lock::claim::{Claim, Holder};
+    use ccsync::lock::lease::{Holder, Lease};
     use ccsync::lock::record::{Identity, LockRecord, Stamp};
-    use ccsync::lock::state::Holding;
+    use ccsync::lock::state::HeldLock;
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     expect(&doctor(&a), "own locks", "ok", &["none"]);
@@ -605,7 +605,7 @@ fn doctor_locks_of_dead_process_are_found() {
     };
     let stamp = Stamp::new("2026-03-01T00:00:00Z".parse().unwrap());
     let record = LockRecord::first(ONE.parse().unwrap(), &identity, stamp);
-    let holding = Holding {
+    let held = HeldLock {
         record,
         commit: "0123456789".repeat(4).parse().unwrap(),
         pending: None,
@@ -614,15 +614,15 @@ fn doctor_locks_of_dead_process_are_found() {
         pid: i32::MAX as u32,
         started: None,
     };
-    let claim = Claim {
+    let lease = Lease {
         session: ONE.parse().unwrap(),
-        holding,
+        lock: held,
         holder,
         lost: false,
     };
     let directory = a.home.join(".local/state/ccsync/locks");
     fs::create_dir_all(&directory).unwrap();
-    claim.save(&directory).unwrap();
+    lease.save(&directory).unwrap();
     expect(
         &doctor(&a),
         "own locks",

@@ -124,7 +124,7 @@ fn exclude_project_is_not_pushed_and_is_named() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| row["left_out"].is_string())
+        .map(|row| row["excluded"].is_string())
         .collect();
     assert_eq!(
         reasons.iter().filter(|excluded| **excluded).count(),
@@ -216,7 +216,7 @@ fn exclude_session_is_pulled_only_on_request() {
         .find(|row| row["session"] == TWO)
         .unwrap();
     assert!(
-        row["left_out"]
+        row["excluded"]
             .as_str()
             .unwrap()
             .starts_with("`~/secret` is excluded"),

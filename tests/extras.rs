@@ -51,7 +51,7 @@ fn settle(machines: &[&Machine]) {
     for machine in machines {
         let run = machine.ccsync(["sync", "--json"]).success().json();
         assert_eq!(
-            (&run["pull"]["beside"], &run["push"]["beside"]),
+            (&run["pull"]["extras"], &run["push"]["extras"]),
             (&serde_json::json!([]), &serde_json::json!([]))
         );
     }
@@ -127,7 +127,7 @@ fn extras_memory_and_instructions_have_local_paths() {
     settle(&[&b, &a]);
     assert_eq!(a.read_note("MEMORY.md"), format!("{text}\nmore\n"));
     for machine in [&a, &b] {
-        machine.assert_in_order("prose");
+        machine.assert_in_order("extras");
         machine.ccsync(["verify", "--full"]).success();
     }
 }
@@ -155,7 +155,7 @@ fn extras_unchanged_reports_and_writes_nothing() {
         machine.ccsync(["pull"]).success();
         let state = |tree: &crate::harness::Tree| -> Vec<_> {
             tree.iter()
-                .filter(|(path, _)| path.to_str().unwrap().contains("/prose/"))
+                .filter(|(path, _)| path.to_str().unwrap().contains("/ccsync/extras/"))
                 .map(|e| e.1.clone())
                 .collect()
         };
@@ -375,14 +375,14 @@ fn extras_lost_state_loses_no_text() {
     let (a, b) = pair_with_note(&env, "top\none\n");
     b.write_note("gone.md", "g\n");
     settle(&[&a, &b]);
-    fs::remove_dir_all(b.home.join(".local/state/ccsync/prose")).unwrap();
+    fs::remove_dir_all(b.home.join(".local/state/ccsync/extras")).unwrap();
     fs::remove_file(b.note("gone.md")).unwrap();
     settle(&[&b, &a]);
     assert_eq!(
         (a.read_note("gone.md"), b.read_note("gone.md")),
         ("g\n".to_owned(), "g\n".to_owned())
     );
-    fs::remove_dir_all(b.home.join(".local/state/ccsync/prose")).unwrap();
+    fs::remove_dir_all(b.home.join(".local/state/ccsync/extras")).unwrap();
     a.write_note("MEMORY.md", "top\none\nfrom a\n");
     b.write_note("MEMORY.md", "top\nfrom b\none\n");
     settle(&[&a, &b]);
@@ -432,7 +432,7 @@ fn memory_of_missing_project_is_not_pulled_until_it_appears() {
     );
     assert!(!b.has_note("MEMORY.md"));
     let json = b.ccsync(["pull", "--json"]).success().json();
-    assert_eq!(json["beside"][0]["project"], "{{WORK}}/app");
+    assert_eq!(json["extras"][0]["project"], "{{WORK}}/app");
     b.ccsync(["config", "add-placeholder", &placeholder(&b)])
         .success();
     fs::create_dir_all(b.home.join("work/app")).unwrap();
@@ -871,7 +871,7 @@ fn memory_newer_text_survives_restarted_store() {
     for machine in [&a, &b] {
         fs::remove_dir_all(machine.home.join(".local/share/ccsync/store")).unwrap();
     }
-    fs::remove_dir_all(b.home.join(".local/state/ccsync/prose")).unwrap();
+    fs::remove_dir_all(b.home.join(".local/state/ccsync/extras")).unwrap();
     b.ccsync(["push"]).success();
     synced(&a);
     settle(&[&a, &b]);

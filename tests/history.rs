@@ -1169,10 +1169,10 @@ fn restore_milestone_restores_memory_as_local_change() {
         .success()
         .json();
     assert_eq!(
-        again["beside"][0]["files"][0]["outcome"], "left",
+        again["extras"][0]["files"][0]["outcome"], "excluded",
         "only lines that are never restored: {again}"
     );
-    assert_eq!(again["beside"].as_array().unwrap().len(), 1, "{again}");
+    assert_eq!(again["extras"].as_array().unwrap().len(), 1, "{again}");
 }
 
 /// Asserts that after any number of syncs, both machines have the text from before the restore of

@@ -223,7 +223,7 @@ fn import_report_names_what_is_not_imported() {
             .any(|edit| edit["session"] == SITE && edit["machine"] == "win"),
         "{report}"
     );
-    let left: Vec<&str> = report["left"]
+    let left: Vec<&str> = report["not_imported"]
         .as_array()
         .unwrap()
         .iter()

@@ -12,7 +12,7 @@ const AGENT: &str = "subagents/agent-a1b2c3.jsonl";
 
 fn not_imported(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    report["left"]
+    report["not_imported"]
         .as_array()
         .unwrap()
         .iter()
@@ -23,7 +23,7 @@ fn not_imported(report: &Value) -> Vec<(String, String)> {
 /// Returns the outcome of each extra, by `<project>/<name>`.
 fn extras(report: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for bundle in report["beside"].as_array().unwrap() {
+    for bundle in report["extras"].as_array().unwrap() {
         for file in bundle["files"].as_array().unwrap() {
             let project = bundle["project"].as_str().unwrap_or("user");
             let name = format!("{project}/{}", file["name"].as_str().unwrap());
@@ -93,7 +93,7 @@ fn import_extras_have_local_paths_on_every_machine() {
     let before = tree(&source);
     with_project(&here);
     let report = import_json(&here, &source);
-    let sent = |name: &str| (name.to_owned(), "sent".to_owned());
+    let sent = |name: &str| (name.to_owned(), "pushed".to_owned());
     let user = ["user/CLAUDE.md", "user/plans/calm-fox.md"].map(sent);
     assert_eq!(
         extras(&report),
@@ -186,9 +186,9 @@ fn import_extras_merge_with_existing_ones() {
         ),
         (
             "The build needs make 3.\nSee @/code/app/Makefile.\n",
-            &["both-kept"][..],
+            &["conflict"][..],
         ),
-        ("", &["sent"][..]),
+        ("", &["pushed"][..]),
     ]
     .into_iter()
     .enumerate()
@@ -235,7 +235,7 @@ fn import_extras_merge_with_existing_ones() {
         }
         assert_eq!(
             kept.contains("laptop (imported):]"),
-            expected == ["both-kept"],
+            expected == ["conflict"],
             "case {n}: {kept}"
         );
         assert_nothing_new(&here, &source);
@@ -361,9 +361,9 @@ fn import_excluded_extras_are_named() {
     here.ccsync(["config", "set", "extras", "memory"]).success();
     let report = import_json(&here, &source);
     let expected = [
-        ("user/CLAUDE.md", "left"),
-        ("user/plans/calm-fox.md", "left"),
-        ("{{PROJECTS}}/app/MEMORY.md", "sent"),
+        ("user/CLAUDE.md", "excluded"),
+        ("user/plans/calm-fox.md", "excluded"),
+        ("{{PROJECTS}}/app/MEMORY.md", "pushed"),
     ];
     assert_eq!(
         extras(&report),
@@ -374,7 +374,7 @@ fn import_excluded_extras_are_named() {
     let report = import_json(&here, &source);
     assert_eq!(
         extras(&report)[0],
-        ("user/CLAUDE.md".to_owned(), "sent".to_owned()),
+        ("user/CLAUDE.md".to_owned(), "pushed".to_owned()),
         "once it may be synced, it is imported"
     );
 }
@@ -786,7 +786,7 @@ fn import_plans_over_limit_keeps_newest_and_lists_rest() {
     let outcomes = extras(&report);
     let left: Vec<_> = outcomes
         .iter()
-        .filter(|(_, outcome)| outcome == "left")
+        .filter(|(_, outcome)| outcome == "excluded")
         .map(|(name, _)| name.as_str())
         .collect();
     let old = [
@@ -798,7 +798,7 @@ fn import_plans_over_limit_keeps_newest_and_lists_rest() {
     ];
     assert_eq!(left, old);
     assert!(
-        outcomes.contains(&("user/plans/p000.md".to_owned(), "sent".to_owned())),
+        outcomes.contains(&("user/plans/p000.md".to_owned(), "pushed".to_owned())),
         "{report}"
     );
 }

@@ -101,7 +101,7 @@ fn init_remote_later_pushes_local_sessions() {
         .success()
         .json();
     assert_eq!(
-        (&report["carried_over"], &report["embedded"]),
+        (&report["sessions_moved"], &report["embedded"]),
         (&1.into(), &false.into())
     );
     b.init(&remote);
@@ -231,9 +231,9 @@ fn init_second_machine_adopts_existing_placeholders() {
         ])
         .success()
         .json();
-    assert_eq!(report["learnt"], serde_json::json!(["WORK"]));
-    assert_eq!(report["unmapped"], serde_json::json!(["FAR"]));
-    assert_eq!(report["missing"][0]["path_there"], "/far/away");
+    assert_eq!(report["adopted"], serde_json::json!(["WORK"]));
+    assert_eq!(report["missing"][0]["name"], "FAR");
+    assert_eq!(report["missing"][0]["directory_there"], "/far/away");
     let config = c.ccsync(["config", "show", "--json"]).success().json();
     assert_eq!(
         config["placeholders"]["WORK"],
@@ -289,7 +289,7 @@ fn init_never_adopts_placeholder_at_unsafe_path() {
             .success()
             .json();
         assert_eq!(
-            (&report["learnt"], &report["missing"][0]["proposed"]),
+            (&report["adopted"], &report["missing"][0]["suggested"]),
             (&serde_json::json!([]), &serde_json::Value::Null)
         );
     }

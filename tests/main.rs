@@ -41,6 +41,7 @@ mod init_terminal;
 mod kill_moments;
 mod layers;
 mod lock;
+mod lookup;
 mod machine;
 mod model;
 mod note;

@@ -21,7 +21,7 @@ use ccsync::flows::push::push;
 use ccsync::history::undo::undo;
 use ccsync::machine::set_up::{SetUp, set_up};
 use ccsync::report::transfer::{Outcome, RemoteState, Report};
-use ccsync::report::verification::{RemoteStanding, SessionCheck};
+use ccsync::report::verification::{RemoteStatus, SessionCheck};
 use ccsync::sys::clock::SystemClock;
 use ccsync::sys::env::{Dirs, Env};
 use ccsync::workspace::context::Context;
@@ -61,8 +61,8 @@ enum Act {
     Network,
     /// Removes a cache.
     DropIndex,
-    /// Removes the list of sessions that were here.
-    DropSeen,
+    /// Removes the list of checkouts.
+    DropCheckouts,
 }
 
 /// An action of one machine.
@@ -84,7 +84,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Act::Undo),
         1 => Just(Act::Network),
         1 => Just(Act::DropIndex),
-        1 => Just(Act::DropSeen),
+        1 => Just(Act::DropCheckouts),
     ];
     (0..3usize, act)
 }
@@ -152,7 +152,9 @@ impl World {
             Act::Undo => drop(undo(&machine.context()).unwrap()),
             Act::Network => self.toggle_network(),
             Act::DropIndex => drop(fs::remove_file(machine.env.dirs.state.join("index.json"))),
-            Act::DropSeen => drop(fs::remove_file(machine.env.dirs.state.join("seen.json"))),
+            Act::DropCheckouts => drop(fs::remove_file(
+                machine.env.dirs.state.join("checkouts.json"),
+            )),
         }
     }
 
@@ -307,7 +309,7 @@ impl Machine {
             .objects
             .as_ref()
             .is_some_and(|objects| objects.damaged.is_empty());
-        let up_to_date = matches!(found.remote, RemoteStanding::UpToDate { .. });
+        let up_to_date = matches!(found.remote, RemoteStatus::UpToDate { .. });
         let agree = found.sessions.iter().all(SessionCheck::agrees);
         assert!(
             whole && up_to_date && agree && found.remote_damage.is_none(),

@@ -3,6 +3,7 @@
 
 mod machines;
 mod newer;
+mod state;
 mod words;
 
 use std::collections::BTreeMap;

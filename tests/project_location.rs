@@ -50,7 +50,7 @@ pub(crate) fn assert_session_is_in(machine: &Machine, session: &str, project: &s
 
 /// Removes everything that ccsync can discover again.
 fn remove_caches(machine: &Machine) {
-    for file in ["index.json", "clones.json"] {
+    for file in ["index.json", "checkouts.json"] {
         let _ = fs::remove_file(machine.home.join(".local/state/ccsync").join(file));
     }
 }
@@ -1188,7 +1188,7 @@ fn exclude_and_include_match_local_clone_path() {
         }
         let rows = b.ccsync(["list", "--remote", "--json"]).success().json();
         assert_eq!(
-            rows["sessions"][0]["left_out"].is_null(),
+            rows["sessions"][0]["excluded"].is_null(),
             comes,
             "{args:?} {rows}"
         );
@@ -1254,7 +1254,7 @@ fn import_copy_from_other_clone_is_recognized() {
     let before = b.text(ONE);
     let import = || b.ccsync(["import", a.home.join(".claude").to_str().unwrap(), "--json"]);
     let used = || {
-        let known = fs::read(b.home.join(".local/state/ccsync/clones.json")).unwrap();
+        let known = fs::read(b.home.join(".local/state/ccsync/checkouts.json")).unwrap();
         serde_json::from_slice::<serde_json::Value>(&known).unwrap()["used"][ONE].clone()
     };
     let here = used();

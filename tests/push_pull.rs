@@ -162,7 +162,7 @@ fn pull_placeholder_maps_project_directory() {
 }
 
 #[test]
-fn pull_old_session_is_listed_and_pulled_on_request() {
+fn pull_old_session_is_named_and_pulled_on_request() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).days_old(90).turn("long ago").write();

@@ -184,7 +184,7 @@ proptest! {
         let (again, more) = heal(&healed.text);
         prop_assert_eq!(lines(&again.text), lines(&healed.text), "{:?}", findings);
         prop_assert_eq!(repairs(&more), Vec::<&LineDamage>::new());
-        if !findings.iter().any(|f| matches!(f.damage, LineDamage::Doubled { .. } | LineDamage::Relinked { .. })) {
+        if !findings.iter().any(|f| matches!(f.damage, LineDamage::Duplicate { .. } | LineDamage::Relinked { .. })) {
             prop_assert_eq!(solid(&healed.text) + solid(&healed.fragments), solid(&text));
         }
     }
@@ -237,7 +237,7 @@ fn repair_missing_parent_becomes_previous_record_of_chain() {
     assert_eq!(
         what,
         [
-            &LineDamage::Rootless { record: id("side") },
+            &LineDamage::Parentless { record: id("side") },
             &LineDamage::Relinked {
                 record: id("c"),
                 from: id("lost"),
@@ -418,10 +418,7 @@ fn repair_copy_is_new_session_and_original_is_unchanged() {
     a.append(&copy, "and on");
     let again = a.ccsync(["repair", ONE, "--json"]).success().json();
     assert_eq!(
-        (
-            again["copy"]["session"].as_str(),
-            &again["copy"]["was_there"]
-        ),
+        (again["copy"]["session"].as_str(), &again["copy"]["existed"]),
         (Some(copy.as_str()), &true.into())
     );
     assert_eq!(questions(&a.text(&copy)), ["hello", "more", "and on"]);

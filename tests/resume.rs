@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Child;
 
 use ccsync::domain::client_dir::client_dir_name;
-use ccsync::leasing::acquire::{self, Acquired};
+use ccsync::leasing::acquire::{self, AcquireOutcome};
 use ccsync::lock::state::TakeOver;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
@@ -176,7 +176,10 @@ fn resume_lost_lock_forks_sub_agent_files() {
     b.ccsync(["pull"]).success();
     let session = ONE.parse().unwrap();
     let acquired = with_context(&a, |ctx| acquire::acquire(ctx, &session, TakeOver::No));
-    assert!(matches!(acquired, Ok(Acquired::Yes(_))), "{acquired:?}");
+    assert!(
+        matches!(acquired, Ok(AcquireOutcome::Acquired(_))),
+        "{acquired:?}"
+    );
     let at_b = Client::install(&b);
     let other = at_b.start(&["resume", ONE, "--take-over"], "from b");
     fs::write(

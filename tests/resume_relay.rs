@@ -183,10 +183,10 @@ fn settle(machines: &[Machine], ledger: &Ledger) {
         assert_eq!(*conversations, all[0], "{} differs", machine.name);
         ledger.check_all(conversations, &machine.name);
         machine.assert_in_order(&machine.name);
-        let claims = fs::read_dir(machine.home.join(".local/state/ccsync/locks"))
+        let leases = fs::read_dir(machine.home.join(".local/state/ccsync/locks"))
             .into_iter()
             .flatten();
-        assert_eq!(claims.count(), 0, "{} remembers a lock", machine.name);
+        assert_eq!(leases.count(), 0, "{} remembers a lock", machine.name);
     }
 }
 

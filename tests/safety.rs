@@ -127,7 +127,7 @@ fn undo_keeps_backup_it_cannot_restore() {
     b.append(ONE, "later");
 
     let undone = b.ccsync(["undo", "--json"]).code(3).json();
-    let reason = undone["kept"][0]["reason"].as_str().unwrap();
+    let reason = undone["skipped"][0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("it changed since that pull"), "{reason}");
     let original = std::path::Path::new(reason.split('`').nth(1).expect("where the original is"));
     assert_eq!(questions(&b.text(ONE)), ["hello", "theirs", "later"]);
@@ -193,7 +193,7 @@ fn undo_running_session_is_unchanged() {
     b.mark_running(ONE, std::process::id());
 
     let undone = b.ccsync(["undo", "--json"]).code(3).json();
-    let reasons: Vec<&str> = undone["kept"]
+    let reasons: Vec<&str> = undone["skipped"]
         .as_array()
         .unwrap()
         .iter()

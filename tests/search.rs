@@ -185,13 +185,13 @@ fn search_json_has_every_field() {
         (&json!("{{HOME}}/work/app"), &json!("a"))
     );
     assert_eq!(
-        (&session["title"], &session["more"]),
+        (&session["title"], &session["more_hits"]),
         (&json!("fix the login form"), &json!(0))
     );
     let hits = session["hits"].as_array().unwrap();
     let of = |hit: &Value| {
         (
-            hit["who"].as_str().unwrap().to_owned(),
+            hit["speaker"].as_str().unwrap().to_owned(),
             hit["text"].as_str().unwrap().to_owned(),
         )
     };
@@ -203,7 +203,7 @@ fn search_json_has_every_field() {
         hits.iter().map(of).collect::<Vec<_>>(),
         said.map(|(who, text)| (who.to_owned(), text.to_owned()))
     );
-    assert_eq!(hits[1]["marks"], json!([[19, 29]]));
+    assert_eq!(hits[1]["matches"], json!([[19, 29]]));
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn search_finds_text_tools_results_but_not_copies() {
             .map(|hit| {
                 format!(
                     "{} {}",
-                    hit["who"].as_str().unwrap(),
+                    hit["speaker"].as_str().unwrap(),
                     hit["text"].as_str().unwrap()
                 )
             })
@@ -725,21 +725,24 @@ fn show_session_as_text_markdown_and_json() {
         (
             &document["version"],
             &document["command"],
-            &document["left_out"]
+            &document["turns_omitted"]
         ),
         (&json!(2), &json!("show"), &json!(5))
     );
     assert_eq!(document["turns"].as_array().unwrap().len(), 1);
     let turn = &document["turns"][0];
     assert_eq!(
-        (&turn["who"], &turn["text"]),
+        (&turn["speaker"], &turn["text"]),
         (
             &json!("assistant"),
             &json!("Answer to: and\n```\nthis\n```")
         )
     );
     let none: Value = serde_json::from_str(&shown(&["--json", "--turns", "0"])).unwrap();
-    assert_eq!((&none["turns"], &none["left_out"]), (&json!([]), &json!(6)));
+    assert_eq!(
+        (&none["turns"], &none["turns_omitted"]),
+        (&json!([]), &json!(6))
+    );
 }
 
 #[test]

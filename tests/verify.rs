@@ -16,8 +16,8 @@ fn verify(machine: &Machine, args: &[&str], code: i32) -> Value {
         .json()
 }
 
-fn standings(found: &Value) -> Vec<(String, String)> {
-    let of = |session: &Value, side: &str| session[side]["standing"].as_str().unwrap().to_owned();
+fn statuses(found: &Value) -> Vec<(String, String)> {
+    let of = |session: &Value, side: &str| session[side]["status"].as_str().unwrap().to_owned();
     let sessions = found["sessions"].as_array().unwrap().iter();
     sessions
         .map(|s| (of(s, "here_to_store"), of(s, "store_to_remote")))
@@ -27,7 +27,7 @@ fn standings(found: &Value) -> Vec<(String, String)> {
 #[track_caller]
 fn assert_status(found: &Value, here_to_store: &str, store_to_remote: &str) {
     assert_eq!(
-        standings(found),
+        statuses(found),
         [(here_to_store.to_owned(), store_to_remote.to_owned())],
         "{found}"
     );
@@ -118,7 +118,7 @@ fn verify_agreement_reports_counts_and_changes_nothing() {
                 "{found}"
             );
             assert_eq!(found["here"]["bytes"], bytes);
-            assert_eq!(found["store"], found["remote_holds"]);
+            assert_eq!(found["store"], found["remote_total"]);
             assert_eq!(found["store"]["lines"], 12);
             assert_eq!(found["objects"].is_null(), args != ["--full"]);
         }
@@ -126,7 +126,7 @@ fn verify_agreement_reports_counts_and_changes_nothing() {
         assert_eq!(crate::harness::tree(&env.remote_of_pair()), remote_before);
     }
     assert!(
-        verify(&a, &["--full"], 0)["objects"]["whole"]
+        verify(&a, &["--full"], 0)["objects"]["intact"]
             .as_u64()
             .unwrap()
             > 10

@@ -21,8 +21,9 @@ use crate::store::segment::count_lines;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::exclusion::ExcludeReason;
+use crate::workspace::lookup::find_machine;
 use crate::workspace::open::Workspace;
-use crate::workspace::read_only::{is_called, machine_names};
+use crate::workspace::read_only::machine_names;
 
 /// Which sessions to list.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +65,7 @@ pub struct SessionRow {
     /// The session it was forked from, if any.
     pub fork_of: Option<SessionId>,
     /// Reason why the settings exclude it, if they do.
-    pub left_out: Option<ExcludeReason>,
+    pub exclude_reason: Option<ExcludeReason>,
 }
 
 /// Lists sessions, the newest first.
@@ -88,6 +89,12 @@ pub(crate) fn rows(
     let found = workspace.discover()?;
     let snapshot = workspace.store.head_snapshot()?;
     let names = machine_names(workspace.ctx, Some(&snapshot))?;
+    let me = &workspace.machine.id;
+    let from = filter
+        .from
+        .as_deref()
+        .map(|from| find_machine(from, &names, me))
+        .transpose()?;
     let states = snapshot.sessions()?;
     let ids: BTreeSet<&SessionId> = found.sessions.keys().chain(states.keys()).collect();
     let mut rows = Vec::new();
@@ -104,7 +111,10 @@ pub(crate) fn rows(
             states.contains_key(id),
             &names,
         );
-        if (filter.remote || row.here) && filter.accepts(&row, manifest.as_ref()) {
+        // A session that was never pushed is this machine's.
+        let writer = manifest.as_ref().map_or(Some(me), Manifest::last_writer);
+        let is_from = from.as_ref().is_none_or(|from| writer == Some(from));
+        if (filter.remote || row.here) && is_from && filter.accepts_project(&row) {
             rows.push(row);
         }
     }
@@ -113,23 +123,11 @@ pub(crate) fn rows(
 }
 
 impl ListFilter {
-    fn accepts(&self, row: &SessionRow, manifest: Option<&Manifest>) -> bool {
+    fn accepts_project(&self, row: &SessionRow) -> bool {
         let names = [row.project.as_deref(), row.identity.as_deref()];
-        let project = self
-            .project
+        self.project
             .as_deref()
-            .is_none_or(|p| names.iter().flatten().any(|name| name.contains(p)));
-        let writer = manifest
-            .and_then(Manifest::last_writer)
-            .map(MachineId::as_str);
-        let is_from = |from| {
-            row.machine
-                .as_deref()
-                .is_some_and(|name| is_called(name, from))
-                || writer == Some(from)
-        };
-        let from = self.from.as_deref().is_none_or(is_from);
-        project && from
+            .is_none_or(|p| names.iter().flatten().any(|name| name.contains(p)))
     }
 }
 
@@ -154,10 +152,10 @@ fn row(
         here: local.is_some(),
         in_store,
         fork_of: None,
-        left_out: local.and_then(|local| workspace.filter().push_exclude_reason(local)),
+        exclude_reason: local.and_then(|local| workspace.filter().push_exclude_reason(local)),
     };
     if let (Some(manifest), None) = (manifest, local) {
-        row.left_out = workspace.filter().pull_exclude_reason(manifest);
+        row.exclude_reason = workspace.filter().pull_exclude_reason(manifest);
     }
     if let Some(manifest) = manifest {
         row.project = workspace.localizer.project(manifest);

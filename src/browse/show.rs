@@ -46,7 +46,7 @@ pub struct ShownSession {
     /// Number of turns that follow.
     pub turns: u64,
     /// Number of omitted turns before them.
-    pub left_out: u64,
+    pub turns_omitted: u64,
     /// Number of its sub-agents.
     pub agents: u64,
 }
@@ -172,7 +172,7 @@ fn tell(
         true
     })?;
     let mut telling = TurnReader::new(&outline, most.unwrap_or(usize::MAX));
-    let (turns, left_out) = telling.extent();
+    let (turns, turns_omitted) = telling.extent();
     let source = if matches!(text, Text::Here(_)) {
         Source::Here
     } else {
@@ -182,7 +182,7 @@ fn tell(
         name,
         source,
         turns,
-        left_out,
+        turns_omitted,
         agents,
     })) {
         return Ok(());

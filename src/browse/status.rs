@@ -41,9 +41,9 @@ pub struct Status {
     /// Sessions that the settings exclude.
     pub excluded: Vec<SessionReport>,
     /// Extras that a push would send or skip.
-    pub beside_to_push: Vec<BundleReport>,
+    pub extras_to_push: Vec<BundleReport>,
     /// Extras that a pull would change, or that need approval.
-    pub beside_to_pull: Vec<BundleReport>,
+    pub extras_to_pull: Vec<BundleReport>,
     /// Sessions of running clients.
     pub running: Vec<SessionId>,
     /// The other machines and their last push; names not sanitized.
@@ -56,15 +56,15 @@ pub struct Status {
 /// What concerns the whole command.
 pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
-    let beside_to_push = crate::extras::push::push(&mut workspace, true)?;
-    let mut beside_to_pull = crate::extras::pull::pull(&workspace, None)?;
+    let extras_to_push = crate::extras::push::push(&mut workspace, true)?;
+    let mut extras_to_pull = crate::extras::pull::pull(&workspace, None)?;
     // Excluded sessions are reported once.
-    beside_to_pull.iter_mut().for_each(|bundle| {
+    extras_to_pull.iter_mut().for_each(|bundle| {
         bundle
             .files
-            .retain(|file| !matches!(file.outcome, ExtraOutcome::Left { .. }));
+            .retain(|file| !matches!(file.outcome, ExtraOutcome::Excluded { .. }));
     });
-    beside_to_pull.retain(|bundle| !bundle.files.is_empty() || bundle.listed.is_some());
+    extras_to_pull.retain(|bundle| !bundle.files.is_empty() || bundle.not_pulled.is_some());
     let snapshot = workspace.store.head_snapshot()?;
     let plan = PushPlan::new(&workspace, &found, &Selection::default())?;
     let mut to_push = plan.preview(&workspace)?.sessions;
@@ -90,8 +90,8 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
         to_push,
         to_pull,
         excluded,
-        beside_to_push,
-        beside_to_pull,
+        extras_to_push,
+        extras_to_pull,
         running: live_sessions(&ctx.env.claude_dir)
             .into_keys()
             .filter(|id| found.sessions.contains_key(id))

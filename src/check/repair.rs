@@ -72,7 +72,7 @@ pub struct HealedCopy {
     /// Path of the removed fragments, if any.
     pub fragments: Option<PathBuf>,
     /// True if an earlier repair made it; nothing was written.
-    pub was_there: bool,
+    pub existed: bool,
 }
 
 impl RepairReport {
@@ -290,7 +290,7 @@ impl Repairing<'_> {
 }
 
 impl PlannedOutcome {
-    fn copied(&self, session: Option<SessionId>, path: &Path, was_there: bool) -> HealedCopy {
+    fn copied(&self, session: Option<SessionId>, path: &Path, existed: bool) -> HealedCopy {
         let fragments = self.has_fragments.then(|| fragments_path(path));
         HealedCopy {
             session,
@@ -298,7 +298,7 @@ impl PlannedOutcome {
             lines: self.lines,
             bytes: self.bytes,
             fragments,
-            was_there,
+            existed,
         }
     }
 }

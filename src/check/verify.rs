@@ -17,7 +17,7 @@ use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::StoredLineReader;
 use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::verification::{
-    Amount, Damage, RemoteStanding, SessionCheck, Standing, Verification,
+    Amount, Damage, RemoteStatus, SessionCheck, SyncStatus, Verification,
 };
 use crate::session::discover::Discovery;
 use crate::session::live::live_sessions;
@@ -71,7 +71,7 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
     let mut verification = Verification {
         full: request.full,
         head: workspace.store.head()?,
-        remote: remote.standing,
+        remote: remote.status,
         skipped_files: if request.sessions.is_empty() {
             skipped_files(&found)
         } else {
@@ -95,7 +95,7 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
 
 /// State of the remote.
 struct Asked {
-    standing: RemoteStanding,
+    status: RemoteStatus,
     /// Its head.
     now: Option<CommitId>,
     /// The compared commit of the remote: its head if that is here, else the last fetched
@@ -115,30 +115,30 @@ fn ask_remote(workspace: &Workspace<'_>) -> Result<Asked, SyncError> {
             let reason = in_one_line(&e);
             let commits = waiting(workspace, head.as_ref(), known.as_ref())?;
             return Ok(Asked {
-                standing: RemoteStanding::NotReached { reason, commits },
+                status: RemoteStatus::NotReached { reason, commits },
                 now: None,
                 seen_as: known,
             });
         }
         Err(e) => return Err(e),
     };
-    let standing = standing_of(workspace, head.as_ref(), known.as_ref(), now.as_ref())?;
+    let status = remote_status(workspace, head.as_ref(), known.as_ref(), now.as_ref())?;
     let here = now
         .as_ref()
         .is_none_or(|now| workspace.store.has_commit(now));
     Ok(Asked {
-        standing,
+        status,
         seen_as: if here { now.clone() } else { known },
         now,
     })
 }
 
-fn standing_of(
+fn remote_status(
     workspace: &Workspace<'_>,
     head: Option<&CommitId>,
     known: Option<&CommitId>,
     now: Option<&CommitId>,
-) -> Result<RemoteStanding, SyncError> {
+) -> Result<RemoteStatus, SyncError> {
     let store = &workspace.store;
     let lost = match (known, now) {
         (None, _) => false,
@@ -146,22 +146,22 @@ fn standing_of(
         (Some(known), Some(now)) => store.has_commit(now) && !store.contains(now, known)?,
     };
     if lost {
-        return Ok(RemoteStanding::Lost {
+        return Ok(RemoteStatus::Lost {
             commit: now.cloned(),
             commits: waiting(workspace, head, now)?,
         });
     }
     Ok(match (head, now) {
-        (None, None) => RemoteStanding::UpToDate { commit: None },
-        (Some(_), None) => RemoteStanding::Behind {
+        (None, None) => RemoteStatus::UpToDate { commit: None },
+        (Some(_), None) => RemoteStatus::Behind {
             commit: None,
             commits: waiting(workspace, head, None)?,
         },
-        (Some(head), Some(now)) if head == now => RemoteStanding::UpToDate {
+        (Some(head), Some(now)) if head == now => RemoteStatus::UpToDate {
             commit: Some(now.clone()),
         },
         (Some(head), Some(now)) if store.has_commit(now) && store.contains(head, now)? => {
-            RemoteStanding::Behind {
+            RemoteStatus::Behind {
                 commit: Some(now.clone()),
                 commits: waiting(workspace, Some(head), Some(now))?,
             }
@@ -172,7 +172,7 @@ fn standing_of(
             } else {
                 known
             };
-            RemoteStanding::Ahead {
+            RemoteStatus::Ahead {
                 commit: now.clone(),
                 commits: waiting(workspace, head, common)?,
             }
@@ -313,7 +313,7 @@ impl Verifying<'_> {
                 live: running,
             };
             if let Err(e) = self.check_here(&local, manifest.as_ref(), &mut check) {
-                check.here_to_store = Standing::Unknown {
+                check.here_to_store = SyncStatus::Unknown {
                     reason: error_chain(&e),
                 };
             }
@@ -343,29 +343,29 @@ impl Verifying<'_> {
         });
         if !check.damage.is_empty() {
             // Nothing to compare with.
-            check.here_to_store = Standing::Unknown {
+            check.here_to_store = SyncStatus::Unknown {
                 reason: "the stored one is damaged".to_owned(),
             };
             return Ok(());
         }
         check.here_to_store = match manifest {
             // A client has just started: there is no complete line yet.
-            None if local.limit(&SessionFile::Transcript)? == 0 => Standing::Same,
-            None => Standing::Ahead,
+            None if local.limit(&SessionFile::Transcript)? == 0 => SyncStatus::Same,
+            None => SyncStatus::Ahead,
             Some(manifest) if self.full => {
                 let comparer = SessionComparer::new(self.workspace, &self.store);
-                match standing(&comparer.compare_with(manifest, local, None)?) {
-                    Standing::Behind
+                match status(&comparer.compare_with(manifest, local, None)?) {
+                    SyncStatus::Behind
                         if self.workspace.records.pinned.has(session, &self.store)? =>
                     {
-                        Standing::Same
+                        SyncStatus::Same
                     }
-                    standing => standing,
+                    status => status,
                 }
             }
             // It is pinned to an earlier state on purpose.
-            Some(_) if self.workspace.records.pinned.has(session, &self.store)? => Standing::Same,
-            Some(_) => standing(&SessionComparer::new(self.workspace, &self.store).compare(local)?),
+            Some(_) if self.workspace.records.pinned.has(session, &self.store)? => SyncStatus::Same,
+            Some(_) => status(&SessionComparer::new(self.workspace, &self.store).compare(local)?),
         };
         Ok(())
     }
@@ -388,10 +388,10 @@ impl Verifying<'_> {
                 .map(stored_amount),
         };
         check.store_to_remote = match (ours, theirs) {
-            (ours, theirs) if ours == theirs => Standing::Same,
-            (_, theirs) if theirs == base.as_ref() => Standing::Ahead,
-            (ours, _) if ours == base.as_ref() => Standing::Behind,
-            _ => Standing::Diverged,
+            (ours, theirs) if ours == theirs => SyncStatus::Same,
+            (_, theirs) if theirs == base.as_ref() => SyncStatus::Ahead,
+            (ours, _) if ours == base.as_ref() => SyncStatus::Behind,
+            _ => SyncStatus::Diverged,
         };
         Ok(())
     }
@@ -410,12 +410,12 @@ impl Verifying<'_> {
                 Ok(segments) => damage.extend(segments.into_iter().map(|segment| Damage {
                     file: name.name().cloned(),
                     segment: Some(segment),
-                    what: "it is not what its manifest says".to_owned(),
+                    message: "its content differs from its manifest".to_owned(),
                 })),
                 Err(e) => damage.push(Damage {
                     file: name.name().cloned(),
                     segment: None,
-                    what: error_chain(&e),
+                    message: error_chain(&e),
                 }),
             }
         }
@@ -547,16 +547,16 @@ fn count_here(local: &LocalCopy<'_>) -> Result<(u64, u64), SyncError> {
     Ok((lines, damaged))
 }
 
-fn standing(found: &Differences) -> Standing {
+fn status(found: &Differences) -> SyncStatus {
     match (
         found.divergence.is_some(),
         found.to_push.is_empty(),
         found.to_pull.is_empty(),
     ) {
-        (true, ..) => Standing::Diverged,
-        (false, true, true) => Standing::Same,
-        (false, false, true) => Standing::Ahead,
-        (false, true, false) => Standing::Behind,
-        (false, false, false) => Standing::AheadAndBehind,
+        (true, ..) => SyncStatus::Diverged,
+        (false, true, true) => SyncStatus::Same,
+        (false, false, true) => SyncStatus::Ahead,
+        (false, true, false) => SyncStatus::Behind,
+        (false, false, false) => SyncStatus::AheadAndBehind,
     }
 }

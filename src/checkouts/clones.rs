@@ -1,6 +1,6 @@
 //! The clones of projects on this machine: which remote's working trees lie where.
 //!
-//! Owns `clones.json` in the state directory: working trees that were seen, and for each
+//! Owns `checkouts.json` in the state directory: working trees that were seen, and for each
 //! session the place of its repository with which it was written here. All of it may be
 //! lost: clones are found again, and where a session's repository was is then learned
 //! from the session's own text (`repo`). What the file says is a hint: a working tree is
@@ -22,6 +22,7 @@ use crate::domain::project::{ProjectIdentity, WorktreeName};
 use crate::project::{GitFacts, main_checkout, read};
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
+use crate::sys::former_names::existing_file;
 use crate::sys::fs::{PathError, write_cache};
 
 pub(crate) const VERSION: u32 = 1;
@@ -62,6 +63,7 @@ pub(crate) struct State {
 pub(crate) struct Memory {
     pub(crate) version: u32,
     /// By the top of the working tree.
+    #[serde(rename = "checkouts", alias = "clones")]
     pub(crate) clones: BTreeMap<String, Seen>,
     /// The place of a session's repository with which its files here were written.
     pub(crate) used: BTreeMap<SessionId, String>,
@@ -80,7 +82,7 @@ impl Clones {
     /// What this machine knows. Nothing is read yet.
     pub(crate) fn new(env: &Env, placeholders: &Placeholders, clock: &dyn Clock) -> Self {
         Self {
-            path: env.dirs.state.join("clones.json"),
+            path: existing_file(&env.dirs.state, "checkouts.json"),
             surroundings: Surroundings::new(env, placeholders),
             today: clock.now().format("%Y-%m-%d").to_string(),
             state: Mutex::default(),
@@ -305,7 +307,7 @@ mod tests {
     pub(crate) fn clones(home: &Path) -> Clones {
         let surroundings = Surroundings::of_home(home);
         Clones {
-            path: home.join("clones.json"),
+            path: home.join("checkouts.json"),
             surroundings,
             today: "2026-01-02".to_owned(),
             state: Mutex::default(),
@@ -384,11 +386,11 @@ mod tests {
     #[test]
     pub(crate) fn clones_unreadable_cache_is_empty_and_rewritten() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("clones.json");
+        let path = dir.path().join("checkouts.json");
         let session: SessionId = "3f2a8c1e-0000-4000-8000-000000000000".parse().unwrap();
         let newer =
-            r#"{"version":2,"clones":{},"used":{"3f2a8c1e-0000-4000-8000-000000000000":"/x"}}"#;
-        for text in ["", "{\"version\":1,\"clo", newer, "[]"] {
+            r#"{"version":2,"checkouts":{},"used":{"3f2a8c1e-0000-4000-8000-000000000000":"/x"}}"#;
+        for text in ["", "{\"version\":1,\"che", newer, "[]"] {
             write_atomic(&path, text.as_bytes()).unwrap();
             let known = clones(dir.path());
             assert_eq!(known.used(&session), None, "{text}");

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::domain::error::ErrorKind;
 use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report};
-use crate::report::verification::{RemoteStanding, SessionCheck, Standing, Verification};
+use crate::report::verification::{RemoteStatus, SessionCheck, SyncStatus, Verification};
 
 /// The end of a run. Scripts rely on the numbers, so their meaning never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,12 +98,16 @@ impl Exit {
     pub(crate) fn of_report(report: &Report) -> Self {
         let any = |kind: fn(&Outcome) -> bool| report.sessions.iter().any(|s| kind(&s.outcome));
         let remote = Self::of_remote(&report.remote);
-        let left_out = any(|o| matches!(o, Outcome::Skipped { .. }))
+        let is_incomplete = any(|o| matches!(o, Outcome::Skipped { .. }))
             || !report.skipped_files.is_empty()
             || report.any_extra(|o| matches!(o, ExtraOutcome::Skipped { .. }));
-        let skipped = if left_out { Self::Skipped } else { Self::Done };
-        let both_kept = report.any_extra(|o| matches!(o, ExtraOutcome::BothKept));
-        let forked = if both_kept || any(|o| matches!(o, Outcome::Forked { .. })) {
+        let skipped = if is_incomplete {
+            Self::Skipped
+        } else {
+            Self::Done
+        };
+        let has_conflict = report.any_extra(|o| matches!(o, ExtraOutcome::Conflict));
+        let forked = if has_conflict || any(|o| matches!(o, Outcome::Forked { .. })) {
             Self::Diverged
         } else {
             Self::Done
@@ -137,15 +141,15 @@ impl Exit {
                 .is_some_and(|extras| !extras.damage.is_empty())
             || any(|session| !session.damage.is_empty());
         let (lost, waiting, unseen) = match found.remote {
-            RemoteStanding::UpToDate { .. } => (false, 0, false),
-            RemoteStanding::Behind { commits, .. } => (false, commits, false),
-            RemoteStanding::Ahead { commits, .. } | RemoteStanding::NotReached { commits, .. } => {
+            RemoteStatus::UpToDate { .. } => (false, 0, false),
+            RemoteStatus::Behind { commits, .. } => (false, commits, false),
+            RemoteStatus::Ahead { commits, .. } | RemoteStatus::NotReached { commits, .. } => {
                 (false, commits, true)
             }
-            RemoteStanding::Lost { commits, .. } => (true, commits, false),
+            RemoteStatus::Lost { commits, .. } => (true, commits, false),
         };
-        let is_diverged = |s: &SessionCheck| s.standings().contains(&&Standing::Diverged);
-        let open = any(|s| !s.agrees() && !matches!(s.here_to_store, Standing::Diverged));
+        let is_diverged = |s: &SessionCheck| s.statuses().contains(&&SyncStatus::Diverged);
+        let open = any(|s| !s.agrees() && !matches!(s.here_to_store, SyncStatus::Diverged));
         let diverged = found.sessions.iter().any(is_diverged);
         when(damaged || lost, Self::Failed)
             .max_severity(when(waiting > 0, Self::Queued))

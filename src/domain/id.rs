@@ -51,6 +51,13 @@ impl CommitId {
     }
 }
 
+impl MachineId {
+    /// The first eight digits, for display.
+    pub fn short(&self) -> &str {
+        &self.0[..8]
+    }
+}
+
 impl SessionId {
     /// The store's shard for this session: the first two bytes of the id in lower case, padded
     /// with `_`.

@@ -51,7 +51,7 @@ pub struct AppliedChanges {
     /// Names of files that were changed.
     pub applied: Vec<String>,
     /// Names of files that were kept.
-    pub kept: Vec<String>,
+    pub rejected: Vec<String>,
     /// Files that could not be changed, with the reason.
     pub skipped: Vec<(String, String)>,
 }
@@ -107,7 +107,7 @@ pub fn apply(
             }
         } else if refused.contains(&pending.proposal.id) {
             keep(file, &pending.versions, &mut state)?;
-            result.kept.push(name);
+            result.rejected.push(name);
         }
     }
 

@@ -76,7 +76,7 @@ pub(crate) fn merge_bundles(
         if !merged.files.is_empty() {
             reports.push(BundleReport {
                 project: merged.project,
-                listed: None,
+                not_pulled: None,
                 files: merged.files,
             });
         }
@@ -212,7 +212,7 @@ impl BundleMerger<'_, '_> {
                 if kind.is_none_or(ExtraKind::can_run_code) {
                     // It is not merged without approval. Both sides keep their version.
                     let from = self.labels.one(&by);
-                    self.keep_theirs(name, base, ExtraOutcome::Waits { from });
+                    self.keep_theirs(name, base, ExtraOutcome::NeedsApproval { from });
                     return Ok(());
                 }
                 let (my_label, label) = self.labels.two(&me, &by);

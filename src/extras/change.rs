@@ -45,7 +45,7 @@ impl FileChange {
         executable: bool,
     ) -> Self {
         let (local, outcome) =
-            merged.unwrap_or_else(|| (stored.local.clone(), ExtraOutcome::Brought));
+            merged.unwrap_or_else(|| (stored.local.clone(), ExtraOutcome::Pulled));
         Self {
             content: Some(NewContent {
                 stored,
@@ -98,7 +98,7 @@ impl FileChange {
             stamp,
             hash: Some(hash(&new.local)),
             executable: new.executable && knows_executables(),
-            left: None,
+            exclude_reason: None,
         };
         state.record_scan(directory, file.name, scanned);
         Ok(())

@@ -75,7 +75,7 @@ impl<'w> ExtrasContext<'w> {
             } else if !listing.files.is_empty() {
                 let reason = "no session here says which project it belongs to".to_owned();
                 let name = directory.display().to_string();
-                let file = ExtraReport::new(name, ExtraOutcome::Left { reason });
+                let file = ExtraReport::new(name, ExtraOutcome::Excluded { reason });
                 self.reports.push(BundleReport::single(None, file));
             }
         }
@@ -125,7 +125,7 @@ impl<'w> ExtrasContext<'w> {
         } else if !self.owners.iter().any(|owner| is_at_path(owner, bundle)) {
             self.reports.push(BundleReport {
                 project: bundle.project.as_ref().map(|key| key.as_str().to_owned()),
-                listed: Some("no copy of that project here".to_owned()),
+                not_pulled: Some("no copy of that project here".to_owned()),
                 files: Vec::new(),
             });
         }
@@ -166,7 +166,10 @@ impl<'o> OwnerReport<'o> {
     pub(crate) fn new(owner: &'o ExtrasOwner) -> Self {
         let left = owner.listing.skipped.iter().map(|(path, reason)| {
             let reason = reason.clone();
-            ExtraReport::new(path.display().to_string(), ExtraOutcome::Left { reason })
+            ExtraReport::new(
+                path.display().to_string(),
+                ExtraOutcome::Excluded { reason },
+            )
         });
         Self {
             owner,
@@ -178,7 +181,7 @@ impl<'o> OwnerReport<'o> {
     pub(crate) fn add(&mut self, name: &str, outcome: ExtraOutcome) {
         self.is_unsettled |= matches!(
             outcome,
-            ExtraOutcome::Skipped { .. } | ExtraOutcome::Waits { .. }
+            ExtraOutcome::Skipped { .. } | ExtraOutcome::NeedsApproval { .. }
         );
         self.files.push(ExtraReport::new(name, outcome));
     }
@@ -186,8 +189,8 @@ impl<'o> OwnerReport<'o> {
     /// Adds the files that did not travel at the last scan.
     pub(crate) fn add_left(&mut self, state: &ExtrasState) {
         for (name, file) in state.files(&self.owner.name) {
-            if let Some(reason) = file.left.clone() {
-                self.add(name.as_str(), ExtraOutcome::Left { reason });
+            if let Some(reason) = file.exclude_reason.clone() {
+                self.add(name.as_str(), ExtraOutcome::Excluded { reason });
             }
         }
     }
@@ -196,7 +199,7 @@ impl<'o> OwnerReport<'o> {
         let project = self.owner.project.as_ref();
         (!self.files.is_empty()).then_some(BundleReport {
             project: project.map(|project| project.key.as_str().to_owned()),
-            listed: None,
+            not_pulled: None,
             files: self.files,
         })
     }
@@ -217,7 +220,7 @@ impl MachineLabels {
 
     pub(crate) fn one(&self, id: &MachineId) -> String {
         let name = self.0.get(id).cloned();
-        name.unwrap_or_else(|| id.as_str()[..8].to_owned())
+        name.unwrap_or_else(|| id.short().to_owned())
     }
 
     /// Returns two names that differ, and that do not depend on the order of `a` and `b`.
@@ -227,8 +230,8 @@ impl MachineLabels {
             return (name_a, name_b);
         }
         (
-            format!("{name_a} {}", &a.as_str()[..8]),
-            format!("{name_b} {}", &b.as_str()[..8]),
+            format!("{name_a} {}", a.short()),
+            format!("{name_b} {}", b.short()),
         )
     }
 }

@@ -15,7 +15,7 @@ use crate::store::bundle::ExtraRun;
 use crate::store::manifest::PlaceholdersKey;
 use crate::sys::fs::{PathError, write_cache};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileVersion {
     /// The text in the store.
     pub(crate) file: TextFile,
@@ -33,7 +33,7 @@ struct StoredVersionFile {
     format: u32,
     text: String,
     runs: Vec<ExtraRun>,
-    #[serde(rename = "roots")]
+    #[serde(alias = "roots")]
     placeholders: BTreeMap<PlaceholdersKey, Placeholders>,
     /// Absent if the local text is the stored one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ struct StoredVersionFile {
     executable: Option<bool>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     executable_here: bool,
-    #[serde(rename = "is_reading")]
+    #[serde(alias = "is_reading")]
     is_localized: bool,
 }
 

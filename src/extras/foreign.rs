@@ -98,7 +98,7 @@ fn report_older_plans(report: &mut Report, dropped: &[RelativeName]) {
     for file in user.flat_map(|bundle| &mut bundle.files) {
         if dropped.iter().any(|name| name.as_str() == file.name) {
             let reason = "older than the plans that travel".to_owned();
-            file.outcome = ExtraOutcome::Left { reason };
+            file.outcome = ExtraOutcome::Excluded { reason };
         }
     }
 }
@@ -172,7 +172,7 @@ impl TextImporter<'_, '_> {
         let writer = text.writers.first().expect("every text has a writer");
         let (portable, verbatim) = to_portable(text, owner);
         let (file, outcome) = match bundle.file(&text.name).map_err(|e| skipped(&e))? {
-            StoredVersion::Absent | StoredVersion::Removed => (portable, ExtraOutcome::Sent),
+            StoredVersion::Absent | StoredVersion::Removed => (portable, ExtraOutcome::Pushed),
             StoredVersion::Present { file, .. } if portable.adds_nothing_to(&file) => {
                 bundle.record_import(&text.name, &hash);
                 return Ok(Imported::Unchanged);
@@ -229,7 +229,7 @@ impl TextImporter<'_, '_> {
             ),
             None => "it does not belong to the extras".to_owned(),
         };
-        Err(ExtraOutcome::Left { reason })
+        Err(ExtraOutcome::Excluded { reason })
     }
 }
 

@@ -134,7 +134,7 @@ impl Puller<'_> {
         let versions = match Versions::read(file, bundle, state) {
             Ok(versions) => versions,
             // A push reports it.
-            Err(ExtraOutcome::Left { .. })
+            Err(ExtraOutcome::Excluded { .. })
                 if matches!(
                     bundle.file(file.name),
                     Ok(StoredVersion::Absent | StoredVersion::Removed)
@@ -204,7 +204,7 @@ impl Puller<'_> {
                 return Ok(change);
             }
             let from = self.author(versions);
-            return Err(ExtraOutcome::Waits { from });
+            return Err(ExtraOutcome::NeedsApproval { from });
         }
         self.merged_change(file, versions)
     }

@@ -199,10 +199,10 @@ impl Pusher<'_> {
             .store(file, &versions, decision)
             .unwrap_or_else(|outcome| outcome);
         // A file that stays because of its content is reported every time.
-        report.is_unsettled |= matches!(outcome, ExtraOutcome::Left { .. });
+        report.is_unsettled |= matches!(outcome, ExtraOutcome::Excluded { .. });
         let is_stored = matches!(
             outcome,
-            ExtraOutcome::Sent | ExtraOutcome::Merged | ExtraOutcome::BothKept
+            ExtraOutcome::Pushed | ExtraOutcome::Merged | ExtraOutcome::Conflict
         );
         report.add(name, outcome);
         if let (true, Some(added), Some(ours)) =
@@ -229,14 +229,14 @@ impl Pusher<'_> {
             return Ok(ExtraOutcome::Removed);
         };
         if let Some(reason) = find_secret(file.kind, &ours.local) {
-            return Err(ExtraOutcome::Left { reason });
+            return Err(ExtraOutcome::Excluded { reason });
         }
 
         let (text, outcome) = match &versions.theirs {
             StoredVersion::Present { file: theirs, by } if decision == Decision::Both => {
                 if file.kind.can_run_code() {
                     let from = self.merging.labels().one(by);
-                    return Err(ExtraOutcome::Waits { from });
+                    return Err(ExtraOutcome::NeedsApproval { from });
                 }
                 let merged = self.merging.merge(file, versions, &ours, (theirs, by))?;
                 (merged.file, merged.outcome)
@@ -245,7 +245,7 @@ impl Pusher<'_> {
                 let reason = "it could not be read back".to_owned();
                 return Err(ExtraOutcome::Skipped { reason });
             }
-            _ => (ours.file.clone(), ExtraOutcome::Sent),
+            _ => (ours.file.clone(), ExtraOutcome::Pushed),
         };
 
         let day = self.plan_day(file, versions);

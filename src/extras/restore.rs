@@ -122,13 +122,13 @@ impl Restorer<'_> {
         }
         if file.kind.can_run_code() {
             let reason = "it can run programs, and is not restored".to_owned();
-            return Ok((!is_here).then_some(ExtraOutcome::Left { reason }));
+            return Ok((!is_here).then_some(ExtraOutcome::Excluded { reason }));
         }
         if let Some(outcome) = refuse_link(file) {
             return Ok(Some(outcome));
         }
         let Some(journal) = self.journal else {
-            return Ok(Some(ExtraOutcome::PutBack));
+            return Ok(Some(ExtraOutcome::Restored));
         };
         if !is_here {
             let path = file.owner.path(file.name);
@@ -144,7 +144,7 @@ impl Restorer<'_> {
             }
         }
         state.record_restored(&file.owner.name, file.name, stored.as_ref())?;
-        Ok(Some(ExtraOutcome::PutBack))
+        Ok(Some(ExtraOutcome::Restored))
     }
 
     /// Reads the current versions and the text in the commit; `None`: the commit does not have

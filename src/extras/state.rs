@@ -35,14 +35,14 @@ pub(crate) struct ExtrasState {
     /// The project whose memory each directory holds.
     pub(crate) projects: BTreeMap<DirectoryName, KnownProject>,
     /// Bundles without a directory here, and the stamp of the known working directories then.
-    #[serde(rename = "without_place")]
+    #[serde(alias = "without_place")]
     pub(crate) unplaced: BTreeMap<BundleId, String>,
     /// Directories whose project is unknown, and the stamp of the known working directories
     /// then.
     #[serde(default)]
     pub(crate) unknown: BTreeMap<DirectoryName, String>,
     /// Keys of approved contents.
-    #[serde(rename = "accepted")]
+    #[serde(alias = "accepted")]
     approvals: BTreeSet<String>,
     /// A commit of the history that this record is about.
     #[serde(default)]
@@ -61,7 +61,7 @@ pub(crate) struct ExtrasState {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DirectoryState {
     /// The bundle of its files.
-    #[serde(rename = "shelf")]
+    #[serde(alias = "shelf")]
     pub(crate) bundle: Option<BundleId>,
     #[serde(default)]
     mark: Option<DirectoryMark>,
@@ -84,7 +84,7 @@ pub(crate) struct FileState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base: Option<String>,
     /// The base before the last pull, for an undo.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "before")]
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "before")]
     previous_base: Option<String>,
     /// Its owner could execute it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -93,12 +93,13 @@ pub(crate) struct FileState {
     #[serde(
         default,
         skip_serializing_if = "std::ops::Not::not",
-        rename = "put_back"
+        rename = "restored",
+        alias = "put_back"
     )]
     is_restored: bool,
     /// Reason why it does not travel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) left: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "left")]
+    pub(crate) exclude_reason: Option<String>,
 }
 
 /// A file as a scan found it.
@@ -109,7 +110,7 @@ pub(crate) struct ScannedFile {
     pub(crate) hash: Option<String>,
     pub(crate) executable: bool,
     /// Reason why it does not travel.
-    pub(crate) left: Option<String>,
+    pub(crate) exclude_reason: Option<String>,
 }
 
 /// A project whose memory is on this machine.
@@ -148,7 +149,7 @@ impl ExtrasState {
     /// Reads the record in the state directory `dir`. It is empty if the file is missing,
     /// damaged or about other `settings`.
     pub(crate) fn load(dir: &Path, settings: &str) -> Self {
-        let root = dir.join("prose");
+        let root = dir.join("extras");
         let saved = std::fs::read(root.join("state.json")).unwrap_or_default();
         let read = serde_json::from_slice::<Self>(&saved).ok();
         let known = read.filter(|state| state.version == VERSION && state.settings == settings);
@@ -286,7 +287,7 @@ impl ExtrasState {
             stamp: scanned.stamp,
             hash: scanned.hash,
             executable: scanned.executable,
-            left: scanned.left,
+            exclude_reason: scanned.exclude_reason,
             ..file.clone()
         };
         if *file != now {
@@ -304,6 +305,7 @@ impl ExtrasState {
         stamp: Option<FileStamp>,
         base: Option<&FileVersion>,
     ) -> Result<(), PathError> {
+        let is_same = base.is_some() && self.base(directory, name).as_ref() == base;
         let written = self.write_version(base)?;
         let files = self.changed_files(directory);
         let former = files.remove(name);
@@ -323,7 +325,7 @@ impl ExtrasState {
         let state = FileState {
             stamp,
             hash: stamp.map(|_| hash(&base.local)),
-            previous_base: if former.base == written {
+            previous_base: if is_same {
                 former.previous_base
             } else {
                 former.base
@@ -331,7 +333,7 @@ impl ExtrasState {
             base: written,
             executable: stamp.is_some() && base.executable,
             is_restored: false,
-            left: None,
+            exclude_reason: None,
         };
         files.insert(name.clone(), state);
         Ok(())

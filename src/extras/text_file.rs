@@ -30,7 +30,7 @@ impl TextLine {
 }
 
 /// A whole text, and its right to be executed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TextFile {
     pub(crate) lines: Vec<TextLine>,
     /// The last line has no line end.

@@ -249,9 +249,12 @@ impl LocalVersion {
             ExtraText::Text(local) => local,
             ExtraText::Unsuitable(reason) => {
                 let reason = reason.to_owned();
-                let left = Some(reason.clone());
-                state.record_scan(directory, file.name, ScannedFile { left, ..scanned });
-                return Err(ExtraOutcome::Left { reason });
+                let scanned = ScannedFile {
+                    exclude_reason: Some(reason.clone()),
+                    ..scanned
+                };
+                state.record_scan(directory, file.name, scanned);
+                return Err(ExtraOutcome::Excluded { reason });
             }
         };
         let hash = Some(hash(&local));

@@ -44,7 +44,7 @@ pub(crate) fn add_merge_notes(
             let lost = workspace
                 .leases
                 .lost_note(&workspace.store, &session.session)?;
-            session.notes.extend(lost);
+            session.warnings.extend(lost);
         }
     }
     report.sort();
@@ -58,7 +58,7 @@ pub(crate) fn note_forks_of_skipped(report: &mut Report, merged: &mut Merged) {
         if matches!(session.outcome, Outcome::Skipped { .. })
             && let Some(tail) = merged.forks.remove(&session.session)
         {
-            session.notes.push(format!(
+            session.warnings.push(format!(
                 "what only this machine has ({}) is a fork: {}",
                 count(tail.lines, "line"),
                 tail.fork

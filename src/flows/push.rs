@@ -146,13 +146,13 @@ fn add_release_notes(
         let leases = &workspace.leases;
         let lock = match leases.lost_note(&workspace.store, session)? {
             Some(lost) => lost,
-            None if leases.claim(session).is_some() => {
+            None if leases.active(session).is_some() => {
                 "its lock is released with the next push".to_owned()
             }
             None => "its lock is released".to_owned(),
         };
         if let Some(session) = report.session_mut(session) {
-            session.notes.push(format!("{lock}, and {STAYS}"));
+            session.warnings.push(format!("{lock}, and {STAYS}"));
         }
     }
     Ok(())

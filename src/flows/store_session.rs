@@ -310,7 +310,7 @@ impl<'a> SessionWriter<'a> {
         report.turns = Some(draft.turns);
         let verbatim = draft.collected.verbatim;
         if verbatim > 0 {
-            report.notes.push(format!(
+            report.warnings.push(format!(
                 "{} stored verbatim: rewriting would not be exact",
                 count(verbatim, "line")
             ));
@@ -318,7 +318,7 @@ impl<'a> SessionWriter<'a> {
         let damaged = draft.collected.damaged;
         if damaged > 0 {
             let id = &self.local.session.id;
-            report.notes.push(format!(
+            report.warnings.push(format!(
                 "{} not valid, perhaps since a crash; for a repaired copy: ccsync repair {id}",
                 count(damaged, "record")
             ));

@@ -155,10 +155,10 @@ impl SessionUpdate {
             report.turns = Some(all.turns);
             report.machines = writers(&manifest.transcript, *pull, writer.names);
         }
-        report.notes.extend(self.note.clone());
+        report.warnings.extend(self.note.clone());
         if self.ahead {
             let note = "this machine has more of it: ccsync push";
-            report.notes.push(note.to_owned());
+            report.warnings.push(note.to_owned());
         }
         Ok(WrittenSession {
             report,

@@ -45,7 +45,7 @@ pub struct MadeMilestone {
     pub milestone: MilestoneRow,
     /// Why the remote was not asked first, so that what other machines have pushed lately
     /// is perhaps not in it.
-    pub unreached: Option<String>,
+    pub remote_error: Option<String>,
     /// What was pushed before.
     pub pushed: Report,
     /// What became of the remote.
@@ -63,7 +63,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     sync.fetch_before_push()?;
     let FetchResult {
         mut merged,
-        unreached,
+        unreached: remote_error,
     } = sync.fetch_if_reached(FetchMode::Sessions)?;
     if workspace.store.milestones()?.is_taken(name)? {
         return Err(MilestoneError::Exists { name: name.clone() }.into());
@@ -100,7 +100,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     };
     Ok(MadeMilestone {
         milestone: row(&workspace, milestone)?,
-        unreached,
+        remote_error,
         pushed,
         remote: sent.state,
     })

@@ -231,10 +231,10 @@ impl InPlace {
             id,
         );
         Ok(RestoredSession {
-            lines_fewer: now.map_or(0, |now| {
+            lines_removed: now.map_or(0, |now| {
                 now.transcript.lines().saturating_sub(restored.lines)
             }),
-            was_away: self
+            was_missing: self
                 .writing
                 .here
                 .as_ref()

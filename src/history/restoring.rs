@@ -60,7 +60,6 @@ pub struct RestoreReport {
     /// Sessions that did not exist at that time. They stay.
     pub newer: u64,
     /// Extras that were restored or skipped.
-    #[serde(rename = "beside")]
     pub extras: Vec<BundleReport>,
     /// True if this is a plan: nothing was done.
     pub dry_run: bool,
@@ -86,13 +85,13 @@ pub struct RestoredSession {
     /// Number of its turns, if counted.
     pub turns: Option<u64>,
     /// Number of newer lines that only the store has now.
-    pub lines_fewer: u64,
+    pub lines_removed: u64,
     /// Id of the fork; `None` if it was restored in place.
     pub fork: Option<SessionId>,
     /// Path of its transcript.
     pub path: PathBuf,
     /// True if it was not on this machine.
-    pub was_away: bool,
+    pub was_missing: bool,
     /// Fork that keeps the diverged local text.
     pub kept_as: Option<SessionId>,
 }
@@ -306,10 +305,10 @@ impl RestoredSession {
             time: target.time,
             lines: manifest.transcript.lines(),
             turns: manifest.turns,
-            lines_fewer: 0,
+            lines_removed: 0,
             fork: None,
             path: transcript_path(directory, session),
-            was_away: false,
+            was_missing: false,
             kept_as: None,
         }
     }

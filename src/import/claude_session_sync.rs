@@ -55,7 +55,7 @@ pub(crate) fn import_claude_session_sync(
     import_extras(workspace, &texts, &mut report.report)?;
 
     report.found = (plan.jobs.len() + plan.skipped.len()) as u64;
-    report.proposals = propose_placeholders(workspace, &machines)?;
+    report.suggested_placeholders = propose_placeholders(workspace, &machines)?;
     report.machines = list_machines(&machines, &plan.jobs);
     add_outcomes(&mut report.report, plan.jobs);
     for skipped in plan.skipped {
@@ -64,7 +64,7 @@ pub(crate) fn import_claude_session_sync(
     }
     report.locks = metadata.locks;
     report.edits = metadata.edits.into_values().collect();
-    (report.left, report.report.skipped_files) = source.into_lists();
+    (report.not_imported, report.report.skipped_files) = source.into_lists();
     Ok(report)
 }
 
@@ -81,7 +81,7 @@ fn import_extras(
     let is_stored = |outcome: &ExtraOutcome| {
         matches!(
             outcome,
-            ExtraOutcome::Sent | ExtraOutcome::Merged | ExtraOutcome::BothKept
+            ExtraOutcome::Pushed | ExtraOutcome::Merged | ExtraOutcome::Conflict
         )
     };
     let files = files.filter(|file| is_stored(&file.outcome)).count();
@@ -94,7 +94,7 @@ fn add_outcomes(report: &mut Report, jobs: Vec<ImportJob>) {
     for job in jobs {
         match job.outcome {
             Some(mut session) => {
-                session.notes.extend(job.notes);
+                session.warnings.extend(job.notes);
                 report.sessions.push(session);
             }
             None => report.unchanged += 1,

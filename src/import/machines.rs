@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::import::jobs::ImportJob;
 use crate::import::source_machine::SourceMachine;
-use crate::report::import::{ImportedMachine, PlaceholderProposal};
+use crate::report::import::{ImportedMachine, SuggestedPlaceholder};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::machine::Machine;
 use crate::workspace::error::SyncError;
@@ -35,7 +35,7 @@ pub(crate) fn list_machines(
 pub(crate) fn propose_placeholders(
     workspace: &Workspace<'_>,
     machines: &[SourceMachine],
-) -> Result<Vec<PlaceholderProposal>, SyncError> {
+) -> Result<Vec<SuggestedPlaceholder>, SyncError> {
     let mine = &workspace.ctx.settings.placeholders;
     let stored = workspace.store.head_snapshot()?.machines()?;
     // By machine and placeholder.
@@ -63,12 +63,12 @@ pub(crate) fn propose_placeholders(
             }
         }
     }
-    let proposals = paths.into_iter();
-    Ok(proposals
-        .map(|((machine, placeholder), path)| PlaceholderProposal {
+    let suggested_placeholders = paths.into_iter();
+    Ok(suggested_placeholders
+        .map(|((machine, placeholder), directory)| SuggestedPlaceholder {
             placeholder,
             machine,
-            path,
+            directory,
         })
         .collect())
 }

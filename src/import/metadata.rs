@@ -117,7 +117,7 @@ impl SourceMetadata {
             let edit = ForeignEdit {
                 session: session.clone(),
                 machine: text(&json["last_editor"]).ok_or(NO_MACHINE)?,
-                at: text(&json["last_edited_at"]),
+                time: text(&json["last_edited_at"]),
             };
             self.edits.insert(session, edit);
             Ok(())

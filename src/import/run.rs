@@ -32,7 +32,7 @@ pub fn import(
     }
 
     let mut report = match opened.layout {
-        Layout::Client => import_client_copy(&workspace, &opened)?,
+        Layout::ClaudeDir => import_client_copy(&workspace, &opened)?,
         Layout::Shared | Layout::PerMachine => import_claude_session_sync(&mut workspace, &opened)?,
     };
     report.report.dry_run = dry_run;

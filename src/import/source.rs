@@ -140,7 +140,7 @@ fn recognize(path: &Path, name: &str) -> Result<(PathBuf, Layout), ImportError> 
         _ => path,
     };
     if has_sessions(SourceDirectory::new(root)) {
-        return Ok((root.to_owned(), Layout::Client));
+        return Ok((root.to_owned(), Layout::ClaudeDir));
     }
     Err(ImportError::Unknown {
         source_name: format!("`{name}`"),

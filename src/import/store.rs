@@ -26,10 +26,10 @@ pub(crate) fn empty_report(source: &str, layout: Layout) -> ImportReport {
             ..Report::default()
         },
         machines: Vec::new(),
-        proposals: Vec::new(),
+        suggested_placeholders: Vec::new(),
         locks: Vec::new(),
         edits: Vec::new(),
-        left: Vec::new(),
+        not_imported: Vec::new(),
     }
 }
 

@@ -193,16 +193,16 @@ fn join_outcomes(before: SessionReport, report: SessionReport) -> SessionReport 
         (Forked { .. } | Skipped { .. }, Added { .. } | Extended { .. }) => before.outcome,
         _ => report.outcome,
     };
-    let mut notes = before.notes;
-    for note in report.notes {
-        if !notes.contains(&note) {
-            notes.push(note);
+    let mut warnings = before.warnings;
+    for warning in report.warnings {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
         }
     }
     let turns = before.turns.zip(report.turns);
     SessionReport {
         outcome,
-        notes,
+        warnings,
         turns: turns.map(|(before, more)| before + more),
         ..report
     }

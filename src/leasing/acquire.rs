@@ -1,52 +1,50 @@
-//! Taking a lock.
+//! Acquires locks.
 
 use crate::domain::id::SessionId;
 use crate::leasing::error::LeaseError;
-use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, me, push, update};
-use crate::leasing::view::{Content, LockView, allowed_take_over};
-use crate::lock::claim::{Claim, Holder};
+use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, observer, push, update};
+use crate::leasing::view::{LockContent, LockView, allowed_take_over};
+use crate::lock::lease::{Holder, Lease};
 use crate::lock::record::Stamp;
 use crate::lock::state;
-use crate::lock::state::{Change, Holding, Pending, TakeOver};
+use crate::lock::state::{HeldLock, LockChange, PendingChange, TakeOver};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::leases::write;
+use crate::workspace::leases::write_lock_commit;
 use crate::workspace::open::Workspace;
 
-/// The answer to who asks for a lock.
+/// Result of a request for a lock.
 #[derive(Debug)]
-pub enum Acquired {
-    /// This process holds it.
-    Yes(Box<Claim>),
-    /// Somebody else does, also another process of this machine; or what lies there cannot be read.
+pub enum AcquireOutcome {
+    /// This process holds it now.
+    Acquired(Box<Lease>),
+    /// Another machine or process holds it, or the lock is unreadable.
     HeldBy(LockView),
 }
 
-/// Takes the lock of a session.
+/// Acquires the lock of a session.
 ///
 /// # Errors
-/// [`SyncError::Remote`] if the remote cannot be reached; whether the lock was taken is
-/// then settled by the next command. [`LeaseError::Contended`] if others took it and gave
-/// it back all the time.
+/// [`SyncError::Remote`] if the remote cannot be reached; the next command finds out
+/// whether the lock was acquired. [`LeaseError::Contended`] if the lock kept changing.
 pub fn acquire(
     ctx: &Context<'_>,
     session: &SessionId,
     take_over: TakeOver,
-) -> Result<Acquired, SyncError> {
+) -> Result<AcquireOutcome, SyncError> {
     acquire_in(&mut Workspace::open(ctx)?, session, take_over, None)
 }
 
-/// Takes over the lock that a person was asked about. If it is another holder's by now,
-/// that one is spared.
+/// Takes over the lock that the user confirmed, unless another holder has it by now.
 ///
 /// # Errors
 /// As for [`acquire`].
-pub fn take_over(ctx: &Context<'_>, asked_of: &LockView) -> Result<Acquired, SyncError> {
+pub fn take_over(ctx: &Context<'_>, confirmed: &LockView) -> Result<AcquireOutcome, SyncError> {
     acquire_in(
         &mut Workspace::open(ctx)?,
-        &asked_of.session,
+        &confirmed.session,
         TakeOver::Live,
-        Some(asked_of),
+        Some(confirmed),
     )
 }
 
@@ -54,35 +52,37 @@ fn acquire_in(
     workspace: &mut Workspace<'_>,
     session: &SessionId,
     take_over: TakeOver,
-    asked_of: Option<&LockView>,
-) -> Result<Acquired, SyncError> {
-    let mut book = FetchedLocks::fetch(workspace)?;
-    let asked_of = match asked_of {
+    confirmed: Option<&LockView>,
+) -> Result<AcquireOutcome, SyncError> {
+    let mut fetched = FetchedLocks::fetch(workspace)?;
+    let confirmed = match confirmed {
         Some(lock) => Some(lock.clone()),
-        None => book.view(workspace, session)?,
+        None => fetched.view(workspace, session)?,
     };
     for _ in 0..ATTEMPTS {
         if resend(workspace, session)? {
-            book = FetchedLocks::fetch(workspace)?;
+            fetched = FetchedLocks::fetch(workspace)?;
         }
-        let view = book.view(workspace, session)?;
-        let permitted = allowed_take_over(take_over, asked_of.as_ref(), view.as_ref());
+        let view = fetched.view(workspace, session)?;
+        let permitted = allowed_take_over(take_over, confirmed.as_ref(), view.as_ref());
         let Some(change) = change(workspace, session, view.as_ref(), permitted) else {
-            return view.map(Acquired::HeldBy).ok_or_else(|| contended(session));
+            return view
+                .map(AcquireOutcome::HeldBy)
+                .ok_or_else(|| contended(session));
         };
         if take(workspace, session, change)?
-            && let Some(claim) = workspace.leases.claim(session)
+            && let Some(lease) = workspace.leases.active(session)
         {
-            return Ok(Acquired::Yes(Box::new(claim.clone())));
+            return Ok(AcquireOutcome::Acquired(Box::new(lease.clone())));
         }
-        book = FetchedLocks::fetch(workspace)?;
-        // Where the answer of a push was lost, not the push.
-        if let Some(claim) = workspace
+        fetched = FetchedLocks::fetch(workspace)?;
+        // The push arrived, but its answer was lost.
+        if let Some(lease) = workspace
             .leases
-            .claim(session)
-            .filter(|claim| is_held_here(claim))
+            .active(session)
+            .filter(|lease| is_held_here(lease))
         {
-            return Ok(Acquired::Yes(Box::new(claim.clone())));
+            return Ok(AcquireOutcome::Acquired(Box::new(lease.clone())));
         }
     }
     Err(contended(session))
@@ -96,91 +96,91 @@ pub(crate) fn contended(session: &SessionId) -> SyncError {
     .into()
 }
 
-fn is_held_here(claim: &Claim) -> bool {
-    claim.holding.pending.is_none() && claim.holder == Holder::this_process()
+fn is_held_here(lease: &Lease) -> bool {
+    lease.lock.pending.is_none() && lease.holder == Holder::this_process()
 }
 
-/// The change that is permitted; `None` if somebody stands in its way.
+/// Returns the permitted change; `None` if another holder is in the way.
 fn change(
     workspace: &Workspace<'_>,
     session: &SessionId,
     view: Option<&LockView>,
     take_over: TakeOver,
-) -> Option<Change> {
+) -> Option<LockChange> {
     let (me, stamp) = (
-        me(workspace, workspace.leases.claim(session)),
+        observer(workspace, workspace.leases.active(session)),
         Stamp::new(workspace.ctx.clock.now()),
     );
     match view {
         None => state::acquire(session, None, &me, take_over, stamp).ok(),
-        // The state machine knows machines; of their processes only this machine knows.
+        // `lock::state` does not know the processes of this machine.
         Some(view) if view.is_held_by_other_process() && take_over < TakeOver::Live => None,
         Some(LockView {
-            content: Content::Lock { seen, .. },
+            content: LockContent::Lock { seen, .. },
             ..
         }) => state::acquire(session, Some(seen), &me, take_over, stamp).ok(),
         Some(LockView {
             commit,
-            content: Content::Unreadable { .. },
+            content: LockContent::Unreadable { .. },
             ..
         }) => (take_over == TakeOver::Live)
             .then(|| state::replace_unreadable(session, commit, &me, stamp)),
     }
 }
 
-/// Writes down what is asked for, and asks. `false`: somebody was faster.
+/// Saves the lease, then pushes `change`. Returns false if another machine was faster.
 fn take(
     workspace: &mut Workspace<'_>,
     session: &SessionId,
-    change: Change,
+    change: LockChange,
 ) -> Result<bool, SyncError> {
-    let record = change.new.expect("whoever acquires leaves a lock");
-    let commit = write(&workspace.store, &workspace.machine, &record)?;
-    let holding = match workspace.leases.claim(session) {
-        // Until the answer comes, the former lock of this machine is not forgotten.
+    let record = change.new.expect("an acquired lock has a record");
+    let commit = write_lock_commit(&workspace.store, &workspace.machine, &record)?;
+    let held = match workspace.leases.active(session) {
+        // Keeps the former lock until the answer arrives.
         Some(former) => {
-            let mut holding = former.holding.clone();
-            holding.renewing(commit.clone(), record);
-            holding
+            let mut held = former.lock.clone();
+            held.begin_renewal(commit.clone(), record);
+            held
         }
-        None => Holding::acquiring(commit.clone(), record),
+        None => HeldLock::new_unconfirmed(commit.clone(), record),
     };
-    let former = workspace.leases.any_claim(session).cloned();
+    let former = workspace.leases.get(session).cloned();
     workspace
         .leases
-        .begin(Claim::of_this_process(session.clone(), holding))?;
+        .begin(Lease::for_this_process(session.clone(), held))?;
     let done = push(
         workspace,
         session,
         update(session, change.expected.as_ref(), Some(commit)),
     )?;
     if !done {
-        workspace.leases.rejected(former)?;
+        workspace.leases.restore_lost(former)?;
     }
     Ok(done)
 }
 
-/// Sends again what was sent and, as far as was fetched, has not arrived. Gives whether
-/// there was such.
+/// Pushes an unanswered change again if it has not arrived by the last fetch. Returns
+/// true if there was one.
 pub(crate) fn resend(
     workspace: &mut Workspace<'_>,
     session: &SessionId,
 ) -> Result<bool, SyncError> {
-    let Some(mut claim) = workspace.leases.claim(session).cloned() else {
+    let Some(mut lease) = workspace.leases.active(session).cloned() else {
         return Ok(false);
     };
-    let new = match claim.holding.pending.clone() {
-        // Written again: the clone in which it was may be gone.
-        Some(Pending::Renew { record, .. }) => {
-            let commit = write(&workspace.store, &workspace.machine, &record)?;
-            claim.holding.renewing(commit.clone(), record);
+    let new = match lease.lock.pending.clone() {
+        // The commit may be missing: the store may have been lost.
+        Some(PendingChange::Renew { record, .. }) => {
+            let commit = write_lock_commit(&workspace.store, &workspace.machine, &record)?;
+            lease.lock.begin_renewal(commit.clone(), record);
             Some(commit)
         }
-        Some(Pending::Release) => None,
-        Some(Pending::Acquire) | None => return Ok(false),
+        Some(PendingChange::Release) => None,
+        Some(PendingChange::Acquire) | None => return Ok(false),
     };
-    let again = update(session, Some(&claim.holding.commit), new);
-    workspace.leases.begin(claim)?;
+    let again = update(session, Some(&lease.lock.commit), new);
+    workspace.leases.begin(lease)?;
     push(workspace, session, again)?;
     Ok(true)
 }

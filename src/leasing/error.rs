@@ -1,18 +1,19 @@
-//! What can go wrong with the lock of a session.
+//! Errors of acquiring and releasing locks.
 
 use crate::domain::error::UserError;
 use crate::domain::id::SessionId;
 use crate::workspace::error::SyncError;
 
-/// Why a lock is neither acquired nor released.
+/// Error: a lock was neither acquired nor released.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    /// Other machines were faster each time, and none holds the lock for longer than moments.
+    /// Other machines changed the lock before each attempt, and none of them held it for
+    /// long.
     #[error("the lock of session {session} kept changing; gave up after {attempts} attempts")]
     Contended {
-        /// Which session.
+        /// The session.
         session: SessionId,
-        /// How often it was tried.
+        /// Number of attempts.
         attempts: u32,
     },
 }

@@ -1,22 +1,18 @@
-//! The locks of sessions: who holds which, and taking and giving back those of this machine.
+//! Reads all locks of the remote, and pushes changes of one.
 //!
-//! Every decision is `crate::lock::state`'s; this fetches, asks and pushes, and `leases`
-//! writes down what was asked before it is sent. That somebody else was faster is an
-//! answer and no error. Must not move the branch of the sessions, nor renew: that goes
-//! with a push (`send`).
-//!
-//! * `view`: a lock and what follows from it; `lease`: acquire; `release`: give back, and
-//!   clear away what has expired
+//! `lock::state` makes the decisions; this file fetches, views and pushes. A change that
+//! another machine anticipated is a result, not an error. Must not move the branch of the
+//! sessions or renew locks: that goes with a push of sessions (`flows::remote_sync`).
 
 use std::collections::BTreeMap;
 
 use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::remote_sync::RemoteSync;
-use crate::lock::claim::Claim;
+use crate::lock::lease::Lease;
 use crate::lock::observations::LockObservations;
 use crate::lock::record::{Identity, LockRecord};
-use crate::lock::state::{Me, Seen, standing};
+use crate::lock::state::{LockObserver, ObservedLock, lock_status};
 use crate::store::{StoreError, lock_ref};
 use crate::sys::fail_point::fail_point;
 use crate::sys::process::pid_is_alive;
@@ -26,92 +22,93 @@ use crate::workspace::error::SyncError;
 use crate::workspace::lookup::find_session;
 use crate::workspace::open::Workspace;
 
-use crate::leasing::view::{Content, LockView};
+use crate::leasing::view::{LockContent, LockView};
 
-/// How often the same is tried while others move the same lock.
+/// Maximum number of attempts while other machines change the same lock.
 pub(crate) const ATTEMPTS: u32 = 5;
 
-/// Everything that there is to say of locks.
+/// All locks, and the state of this machine's leases.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub struct LockTable {
     /// The locks on the remote, by session.
     pub locks: Vec<LockView>,
-    /// Locks that this machine held and somebody else has taken.
-    pub lost: Vec<Claim>,
-    /// Branches between those of locks whose names are no session's; unsanitised.
-    pub strangers: Vec<String>,
-    /// Files about locks of this machine that cannot be read, and why.
+    /// Leases whose lock another machine has taken.
+    pub lost: Vec<Lease>,
+    /// Branches among the locks whose names are not session ids. Not sanitized.
+    pub unknown_refs: Vec<String>,
+    /// Errors of unreadable lease files.
     pub damaged: Vec<String>,
 }
 
-impl Survey {
-    /// The lock of the session that begins so; `None` if nobody holds one.
+impl LockTable {
+    /// Finds the lock of the session with this id or unique prefix.
     ///
     /// # Errors
     /// [`LookupError::AmbiguousSession`](crate::workspace::lookup::LookupError) if
-    /// several begin so.
+    /// several have the prefix.
     pub fn named(&self, name: &SessionId) -> Result<Option<&LockView>, SyncError> {
         let session = find_session(name, self.locks.iter().map(|lock| &lock.session))?;
         Ok(session.and_then(|session| self.locks.iter().find(|lock| lock.session == session)))
     }
 }
 
-/// Asks the remote for all locks.
+/// Fetches all locks.
 ///
 /// # Errors
-/// [`SyncError::Remote`] if it cannot be reached, and what concerns the whole command.
-pub fn survey(ctx: &Context<'_>) -> Result<Survey, SyncError> {
+/// [`SyncError::Remote`] if the remote cannot be reached, and errors of the whole
+/// command.
+pub fn lock_table(ctx: &Context<'_>) -> Result<LockTable, SyncError> {
     let workspace = &mut Workspace::open(ctx)?;
-    FetchedLocks::fetch(workspace)?.survey(workspace)
+    FetchedLocks::fetch(workspace)?.into_table(workspace)
 }
 
-/// As [`survey`], for who has fetched the locks in this command.
-pub(crate) fn fetched_lock_table(workspace: &Workspace<'_>) -> Result<Survey, SyncError> {
-    FetchedLocks::read(workspace)?.survey(workspace)
+/// Returns the locks as of the last fetch.
+pub(crate) fn fetched_lock_table(workspace: &Workspace<'_>) -> Result<LockTable, SyncError> {
+    FetchedLocks::read(workspace)?.into_table(workspace)
 }
 
-/// Every lock on the remote as just fetched.
+/// The locks on the remote, as just fetched.
 pub(crate) struct FetchedLocks {
     pub(crate) remote: BTreeMap<SessionId, CommitId>,
-    pub(crate) sightings: LockObservations,
-    pub(crate) strangers: Vec<String>,
+    pub(crate) observations: LockObservations,
+    pub(crate) unknown_refs: Vec<String>,
 }
 
 impl FetchedLocks {
-    /// Fetches, and settles this machine's claims.
+    /// Fetches the locks, and settles this machine's leases.
     pub(crate) fn fetch(workspace: &mut Workspace<'_>) -> Result<Self, SyncError> {
         RemoteSync::new(workspace).fetch_locks()?;
         Self::read(workspace)
     }
 
-    /// What a fetch of the locks in this command brought.
+    /// Reads the locks that this command fetched.
     pub(crate) fn read(workspace: &Workspace<'_>) -> Result<Self, SyncError> {
         let found = workspace.store.locks()?;
-        let mut sightings =
-            LockObservations::load(&workspace.ctx.env.dirs.state.join("lock-sightings.json"));
-        sightings.note(found.locks.values(), workspace.ctx.clock.now());
-        // A cache: without it, locks expire later.
-        let _ = sightings.save();
+        let mut observations =
+            LockObservations::load(&workspace.ctx.env.dirs.state.join("lock-observations.json"));
+        observations.record(found.locks.values(), workspace.ctx.clock.now());
+        // It is a cache: without it, locks expire later.
+        let _ = observations.save();
         Ok(Self {
             remote: found.locks,
-            sightings,
-            strangers: found.unknown_refs,
+            observations,
+            unknown_refs: found.unknown_refs,
         })
     }
 
-    /// The locks, each with what follows from it.
-    pub(crate) fn survey(self, workspace: &Workspace<'_>) -> Result<Survey, SyncError> {
-        let mut survey = Survey::default();
+    /// Returns a view of every lock.
+    pub(crate) fn into_table(self, workspace: &Workspace<'_>) -> Result<LockTable, SyncError> {
+        let mut lock_table = LockTable::default();
         for session in self.remote.keys() {
-            survey.locks.extend(self.view(workspace, session)?);
+            lock_table.locks.extend(self.view(workspace, session)?);
         }
-        survey.lost = workspace.leases.lost_claims().cloned().collect();
-        survey.damaged = workspace.leases.damaged().to_vec();
-        survey.strangers = self.strangers;
-        Ok(survey)
+        lock_table.lost = workspace.leases.lost().cloned().collect();
+        lock_table.damaged = workspace.leases.damaged().to_vec();
+        lock_table.unknown_refs = self.unknown_refs;
+        Ok(lock_table)
     }
 
-    /// One lock; `None` if nobody holds the session.
+    /// Returns a view of the lock of one session, if it has a lock.
     pub(crate) fn view(
         &self,
         workspace: &Workspace<'_>,
@@ -127,16 +124,17 @@ impl FetchedLocks {
             .ok()
             .flatten();
         let title = manifest.and_then(|manifest| workspace.localizer.title(&manifest));
-        let claim = workspace.leases.claim(session);
+        let lease = workspace.leases.active(session);
         let content = match read(workspace, session, commit)? {
-            Ok(record) => self.lock(workspace, commit, record, claim),
-            Err(reason) => Content::Unreadable { reason },
+            Ok(record) => self.lock(workspace, commit, record, lease),
+            Err(reason) => LockContent::Unreadable { reason },
         };
-        let running = match (&content, claim) {
-            (Content::Unreadable { .. }, _) => None,
-            (_, Some(claim)) => claim.holder_is_alive().then_some(claim.holder.pid),
-            // The claim is lost, but not the name: a process of this number may be the one.
-            (Content::Lock { seen, own, .. }, None) => {
+        let running = match (&content, lease) {
+            (LockContent::Unreadable { .. }, _) => None,
+            (_, Some(lease)) => lease.holder_is_alive().then_some(lease.holder.pid),
+            // The lease file is lost, but the record names this machine and a running
+            // process.
+            (LockContent::Lock { seen, own, .. }, None) => {
                 (*own && pid_is_alive(seen.record.pid)).then_some(seen.record.pid)
             }
         };
@@ -154,25 +152,26 @@ impl FetchedLocks {
         workspace: &Workspace<'_>,
         commit: &CommitId,
         record: LockRecord,
-        claim: Option<&Claim>,
-    ) -> Content {
+        lease: Option<&Lease>,
+    ) -> LockContent {
         let now = workspace.ctx.clock.now();
         let own = record.machine == workspace.machine.id;
-        let seen = Seen {
+        let seen = ObservedLock {
             commit: commit.clone(),
             record,
-            first_seen: self.sightings.first_seen(commit, now),
+            first_seen: self.observations.first_seen(commit, now),
         };
-        let standing = standing(Some(&seen), now, &me(workspace, claim));
-        Content::Lock {
+        let status = lock_status(Some(&seen), now, &observer(workspace, lease));
+        LockContent::Lock {
             seen: Box::new(seen),
-            standing,
+            status,
             own,
         }
     }
 }
 
-/// What lies on the branch, or why it is no lock. Only what concerns the whole store is an error.
+/// Reads a lock commit. The inner error says why the record is unusable; the outer one
+/// concerns the whole store.
 pub(crate) fn read(
     workspace: &Workspace<'_>,
     session: &SessionId,
@@ -189,18 +188,19 @@ pub(crate) fn read(
     Ok(LockRecord::parse(session, &json).map_err(|e| error_chain(&e)))
 }
 
-/// This machine and process, and what it believes of one session.
-pub(crate) fn me(workspace: &Workspace<'_>, claim: Option<&Claim>) -> Me {
+/// Returns this machine and process as the observer of a lock, with its lease.
+pub(crate) fn observer(workspace: &Workspace<'_>, lease: Option<&Lease>) -> LockObserver {
     let machine = &workspace.machine;
     let identity = Identity {
         machine: machine.id.clone(),
         host: machine.name.clone(),
         pid: std::process::id(),
     };
-    Me::new(identity, claim.map(|claim| &claim.holding))
+    LockObserver::new(identity, lease.map(|lease| &lease.lock))
 }
 
-/// Moves a lock on the remote, and the memory of where it is.
+/// Pushes a change of one lock. If the remote accepts it, updates the local ref and the
+/// lease. Returns false if another machine was faster.
 pub(crate) fn push(
     workspace: &mut Workspace<'_>,
     session: &SessionId,

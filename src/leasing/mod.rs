@@ -1,4 +1,5 @@
-//! The lock commands: acquire, take over, release, show. Lock records are defined in `crate::lock`.
+//! The lock commands: acquire, take over, release, show. `crate::lock` defines lock
+//! records.
 
 pub mod acquire;
 pub mod error;

@@ -1,4 +1,4 @@
-//! Giving locks back, and clearing away those of holders that are gone.
+//! Releases locks, also those of other machines that have expired.
 
 use crate::domain::id::SessionId;
 use crate::leasing::acquire::{contended, resend};
@@ -9,99 +9,98 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-/// What became of the wish to take a lock away.
+/// Result of a request to release a lock.
 #[derive(Debug)]
-pub enum Released {
-    /// It is gone.
-    Done(LockView),
-    /// It was gone already.
+pub enum ReleaseOutcome {
+    /// Released.
+    Released(LockView),
+    /// There was no lock.
     NotLocked(SessionId),
-    /// It is somebody's, or that of a process that runs here, and was to be spared.
+    /// Kept: its holder may be working, or another machine has taken it since.
     HeldBy(LockView),
 }
 
-/// What was cleared away.
+/// Result of a clean-up.
 #[derive(Debug, Default)]
 pub struct Cleanup {
-    /// Locks that had expired, or whose process on this machine is dead.
+    /// Released locks: expired, or held by a dead process of this machine.
     pub removed: Vec<LockView>,
-    /// Those that are somebody's.
-    pub kept: Vec<LockView>,
+    /// Locks whose holders may be working.
+    pub not_removed: Vec<LockView>,
 }
 
-/// Takes away these locks, of which a survey has told. One that others have taken since
-/// then is spared, whatever `force` says.
+/// Releases `locks`, which were read earlier. Keeps those that another holder has taken
+/// since, whatever `force` says.
 ///
 /// # Errors
-/// [`SyncError::Remote`] if the remote cannot be reached; what was released is then
-/// settled by the next command.
-/// [`LeaseError::Contended`](crate::leasing::error::LeaseError) if others moved a lock
-/// all the time.
+/// [`SyncError::Remote`] if the remote cannot be reached; the next command finds out what
+/// was released. [`LeaseError::Contended`](crate::leasing::error::LeaseError) if a lock
+/// not_removed changing.
 pub fn release(
     ctx: &Context<'_>,
     locks: &[LockView],
     force: TakeOver,
-) -> Result<Vec<Released>, SyncError> {
+) -> Result<Vec<ReleaseOutcome>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    let mut book = FetchedLocks::fetch(&mut workspace)?;
+    let mut fetched = FetchedLocks::fetch(&mut workspace)?;
     locks
         .iter()
-        .map(|lock| release_in(&mut workspace, &mut book, lock, force))
+        .map(|lock| release_in(&mut workspace, &mut fetched, lock, force))
         .collect()
 }
 
 fn release_in(
     workspace: &mut Workspace<'_>,
-    book: &mut FetchedLocks,
-    asked_of: &LockView,
+    fetched: &mut FetchedLocks,
+    confirmed: &LockView,
     force: TakeOver,
-) -> Result<Released, SyncError> {
-    let session = &asked_of.session;
+) -> Result<ReleaseOutcome, SyncError> {
+    let session = &confirmed.session;
     for _ in 0..ATTEMPTS {
         if resend(workspace, session)? {
-            *book = FetchedLocks::fetch(workspace)?;
+            *fetched = FetchedLocks::fetch(workspace)?;
         }
-        let Some(view) = book.view(workspace, session)? else {
-            workspace.leases.released(session)?;
-            return Ok(Released::NotLocked(session.clone()));
+        let Some(view) = fetched.view(workspace, session)? else {
+            workspace.leases.record_release(session)?;
+            return Ok(ReleaseOutcome::NotLocked(session.clone()));
         };
-        if allowed_take_over(force, Some(asked_of), Some(&view)) < view.needed() {
-            return Ok(Released::HeldBy(view));
+        if allowed_take_over(force, Some(confirmed), Some(&view)) < view.needed() {
+            return Ok(ReleaseOutcome::HeldBy(view));
         }
-        if let Some(mut claim) = workspace.leases.claim(session).cloned() {
-            claim.holding.releasing();
-            workspace.leases.begin(claim)?;
+        if let Some(mut lease) = workspace.leases.active(session).cloned() {
+            lease.lock.begin_release();
+            workspace.leases.begin(lease)?;
         }
         if push(
             workspace,
             session,
             update(session, Some(&view.commit), None),
         )? {
-            book.remote.remove(session);
-            workspace.leases.released(session)?;
-            return Ok(Released::Done(view));
+            fetched.remote.remove(session);
+            workspace.leases.record_release(session)?;
+            return Ok(ReleaseOutcome::Released(view));
         }
-        *book = FetchedLocks::fetch(workspace)?;
+        *fetched = FetchedLocks::fetch(workspace)?;
     }
     Err(contended(session))
 }
 
-/// Takes away the locks that have expired, and those of this machine whose processes are dead.
+/// Releases expired locks, and those of dead processes of this machine.
 ///
 /// # Errors
 /// As for [`release`].
 pub fn cleanup(ctx: &Context<'_>) -> Result<Cleanup, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    let mut book = FetchedLocks::fetch(&mut workspace)?;
+    let mut fetched = FetchedLocks::fetch(&mut workspace)?;
     let mut done = Cleanup::default();
-    for session in book.remote.keys().cloned().collect::<Vec<_>>() {
-        let Some(view) = book.view(&workspace, &session)? else {
+    for session in fetched.remote.keys().cloned().collect::<Vec<_>>() {
+        let Some(view) = fetched.view(&workspace, &session)? else {
             continue;
         };
-        match release_in(&mut workspace, &mut book, &view, TakeOver::Expired)? {
-            Released::Done(view) => done.removed.push(view),
-            Released::NotLocked(_) => {}
-            Released::HeldBy(view) => done.kept.push(view),
+        match release_in(&mut workspace, &mut fetched, &view, TakeOver::Expired)? {
+            ReleaseOutcome::Released(view) => done.removed.push(view),
+            ReleaseOutcome::NotLocked(_) => {}
+            ReleaseOutcome::HeldBy(view) => done.not_removed.push(view),
         }
     }
     Ok(done)

@@ -1,98 +1,99 @@
-//! A lock as it lies on the remote, and what follows from it on this machine. Pure.
+//! A lock on the remote, with what this machine concludes from it. Pure.
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::lock::record::LockRecord;
-use crate::lock::state::{Seen, Standing, TakeOver};
+use crate::lock::state::{LockStatus, ObservedLock, TakeOver};
 
 /// A lock on the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockView {
     /// The session.
     pub session: SessionId,
-    /// Its title, if the store knows it; unsanitised.
+    /// Its title, if the store has the session; not sanitized.
     pub title: Option<String>,
-    /// Where the branch is.
+    /// The branch's commit.
     pub commit: CommitId,
-    /// What lies there.
-    pub content: Content,
-    /// The process of this machine that holds it and still runs.
+    /// Content of the commit.
+    pub content: LockContent,
+    /// The running process of this machine that holds it, if any.
     pub running: Option<u32>,
 }
 
-/// What lies on the branch of a lock.
+/// Content of a lock commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// A lock.
+pub enum LockContent {
+    /// A valid record.
     Lock {
-        /// What it says.
-        seen: Box<Seen>,
-        /// What follows from it.
-        standing: Standing,
-        /// It names this machine.
+        /// The lock.
+        seen: Box<ObservedLock>,
+        /// Its status.
+        status: LockStatus,
+        /// True if it names this machine.
         own: bool,
     },
-    /// Something else, or the lock of a newer ccsync. Nobody can say when it expires.
+    /// An invalid record, or one of a newer ccsync. Its expiry is unknown.
     Unreadable {
-        /// Why it is not read.
+        /// The cause.
         reason: String,
     },
 }
 
 impl LockView {
-    /// The lock, if it can be read.
+    /// Returns the record, if it is readable.
     pub fn record(&self) -> Option<&LockRecord> {
         match &self.content {
-            Content::Lock { seen, .. } => Some(&seen.record),
-            Content::Unreadable { .. } => None,
+            LockContent::Lock { seen, .. } => Some(&seen.record),
+            LockContent::Unreadable { .. } => None,
         }
     }
 
-    /// Where it stands, if it can be read.
-    pub fn standing(&self) -> Option<&Standing> {
+    /// Returns the status, if the record is readable.
+    pub fn status(&self) -> Option<&LockStatus> {
         match &self.content {
-            Content::Lock { standing, .. } => Some(standing),
-            Content::Unreadable { .. } => None,
+            LockContent::Lock { status, .. } => Some(status),
+            LockContent::Unreadable { .. } => None,
         }
     }
 
-    /// Returns true if it names this machine, whether or not this machine remembers it.
+    /// Returns true if it names this machine, even without a lease here.
     pub fn is_own(&self) -> bool {
-        matches!(self.content, Content::Lock { own: true, .. })
+        matches!(self.content, LockContent::Lock { own: true, .. })
     }
 
-    /// Returns true if a process of this machine holds it that runs, and is not this one.
+    /// Returns true if another running process of this machine holds it.
     pub fn is_held_by_other_process(&self) -> bool {
         self.is_own() && self.running.is_some_and(|pid| pid != std::process::id())
     }
 
-    /// Returns true if taking it away needs a person's yes: its holder may be at work.
+    /// Returns true if its holder may be working: taking it over needs the user's
+    /// confirmation.
     pub fn is_live(&self) -> bool {
         self.needed() == TakeOver::Live
     }
 
-    /// How much has to be permitted before this lock may be taken away.
+    /// Returns the permission that taking it over needs.
     pub(crate) fn needed(&self) -> TakeOver {
-        match self.standing() {
+        match self.status() {
             _ if self.is_held_by_other_process() => TakeOver::Live,
-            // Its process is dead, or is this one.
+            // Its process has ended, or is this one.
             _ if self.is_own() => TakeOver::No,
-            Some(Standing::Free | Standing::Mine) => TakeOver::No,
-            Some(Standing::Expired { .. }) => TakeOver::Expired,
-            Some(Standing::Held { .. }) | None => TakeOver::Live,
+            Some(LockStatus::Free | LockStatus::Mine) => TakeOver::No,
+            Some(LockStatus::Expired { .. }) => TakeOver::Expired,
+            Some(LockStatus::Held { .. }) | None => TakeOver::Live,
         }
     }
 
-    /// Returns true if its holder is not heard of any more.
+    /// Returns true if it has expired.
     pub fn is_expired(&self) -> bool {
-        matches!(self.standing(), Some(Standing::Expired { .. }))
+        matches!(self.status(), Some(LockStatus::Expired { .. }))
     }
 }
 
-/// What is permitted of `now`, if a person was asked about `asked_of`: nothing, if it is
-/// another holder's by now.
+/// Returns the permission for the lock `now`. The user confirmed it for `confirmed`; it
+/// does not apply if another holder has the lock by now.
 pub(crate) fn allowed_take_over(
     take_over: TakeOver,
-    asked_of: Option<&LockView>,
+    confirmed: Option<&LockView>,
     now: Option<&LockView>,
 ) -> TakeOver {
     let lease = |view: &LockView| match view.record() {
@@ -103,7 +104,7 @@ pub(crate) fn allowed_take_over(
         ),
         None => (view.commit.to_string(), 0, None),
     };
-    if asked_of.map(lease) == now.map(lease) {
+    if confirmed.map(lease) == now.map(lease) {
         take_over
     } else {
         TakeOver::No

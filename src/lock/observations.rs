@@ -32,7 +32,7 @@ impl LockObservations {
     }
 
     /// Records all locks that exist at `now`, and drops the others.
-    pub fn note<'c>(
+    pub fn record<'c>(
         &mut self,
         commits: impl IntoIterator<Item = &'c CommitId>,
         now: DateTime<Utc>,
@@ -80,13 +80,13 @@ mod tests {
     #[test]
     fn lock_observation_keeps_first_seen_while_lock_exists() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("sightings.json");
+        let path = dir.path().join("observations.json");
         let [one, two]: [CommitId; 2] = ["1", "2"].map(|n| n.repeat(40).parse().unwrap());
         let at = |minutes| DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
         let note = |commits: &[&CommitId], now| {
-            let mut sightings = LockObservations::load(&path);
-            sightings.note(commits.iter().copied(), at(now));
-            sightings.save().unwrap();
+            let mut observations = LockObservations::load(&path);
+            observations.record(commits.iter().copied(), at(now));
+            observations.save().unwrap();
             LockObservations::load(&path)
         };
         assert_eq!(note(&[&one], 5).first_seen(&one, at(9)), at(5));

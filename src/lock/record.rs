@@ -26,10 +26,10 @@ const RENEWALS_PER_TTL: i32 = 4;
 pub const RENEWAL: TimeDelta = TimeDelta::seconds(TTL.num_seconds() / RENEWALS_PER_TTL as i64);
 
 /// Maximum time to live of a lock, in seconds.
-const LONGEST_TTL_SECONDS: u64 = 24 * 60 * 60;
+const MAX_TTL_SECONDS: u64 = 24 * 60 * 60;
 
 /// Largest integer that floating-point JSON readers represent exactly.
-const LAST_GENERATION: u64 = 1 << 53;
+const MAX_GENERATION: u64 = 1 << 53;
 
 /// Maximum length of a machine name, in bytes.
 const MAX_HOST_BYTES: usize = 256;
@@ -142,11 +142,11 @@ impl LockRecord {
             (self.session == *session, "it names another session"),
             (self.host.len() <= MAX_HOST_BYTES, "host name is too long"),
             (
-                (1..=LONGEST_TTL_SECONDS).contains(&self.ttl_seconds),
+                (1..=MAX_TTL_SECONDS).contains(&self.ttl_seconds),
                 "ttl_seconds out of range",
             ),
             (
-                (1..=LAST_GENERATION).contains(&self.generation),
+                (1..=MAX_GENERATION).contains(&self.generation),
                 "generation out of range",
             ),
             (
@@ -202,7 +202,7 @@ impl LockRecord {
     /// Returns the record after a take-over by `by`.
     #[must_use]
     pub fn taken_over_by(&self, by: &Identity, stamp: Stamp) -> Self {
-        let generation = self.generation.saturating_add(1).min(LAST_GENERATION);
+        let generation = self.generation.saturating_add(1).min(MAX_GENERATION);
         Self {
             generation,
             ..Self::first(self.session.clone(), by, stamp)
@@ -372,12 +372,12 @@ mod tests {
             "the name was cut"
         );
         let last = LockRecord {
-            generation: LAST_GENERATION,
+            generation: MAX_GENERATION,
             ..taken
         };
         assert_eq!(
             last.taken_over_by(&other, stamp("n4")).generation,
-            LAST_GENERATION
+            MAX_GENERATION
         );
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::placeholder::System;
 use crate::flows::remote_sync::{FetchMode, RemoteSync};
 use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::release;
-use crate::leasing::release::Released;
+use crate::leasing::release::ReleaseOutcome;
 use crate::leasing::view::LockView;
 use crate::lock::state::TakeOver;
 use crate::machine::error::MachineError;
@@ -25,11 +25,9 @@ use crate::session::time::parse_time;
 use crate::store::machine::Machine;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::lookup::machine_error;
+use crate::workspace::lookup::find_machine;
 use crate::workspace::open::Workspace;
-
-/// Minimum length of an id prefix that selects a machine.
-const SHORTEST_ID: usize = 4;
+use crate::workspace::read_only::present_machine_names;
 
 /// A machine, as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +58,7 @@ pub struct Machines {
     /// Errors of unreadable machine files, not sanitized.
     pub unreadable: Vec<String>,
     /// Reason why the remote was not reached; then the list is as of the last contact.
-    pub unreached: Option<String>,
+    pub remote_error: Option<String>,
 }
 
 /// A machine that can be forgotten.
@@ -91,7 +89,7 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     Ok(Machines {
         machines,
         unreadable: bad.iter().map(|e| error_chain(e)).collect(),
-        unreached: fetched.unreached,
+        remote_error: fetched.unreached,
     })
 }
 
@@ -179,7 +177,7 @@ pub fn forget_machine(
     };
     let kept = released
         .iter()
-        .filter(|one| matches!(one, Released::HeldBy(_)))
+        .filter(|one| matches!(one, ReleaseOutcome::HeldBy(_)))
         .count();
     if kept > 0 {
         return Err(at_work(kept).into());
@@ -204,23 +202,14 @@ fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, Sync
     Ok(RemoteSync::new(&mut workspace).push_remaining()?.state)
 }
 
-/// Finds the one machine with this name or id prefix.
+/// Returns the machine that `name` means.
 fn named(workspace: &Workspace<'_>, name: &str) -> Result<Machine, SyncError> {
-    let machines = workspace.store.head_snapshot()?.machines()?;
-    let is_id =
-        |machine: &Machine| name.len() >= SHORTEST_ID && machine.id.as_str().starts_with(name);
-    let mut found: Vec<Machine> = machines
-        .iter()
-        .filter(|machine| machine.name == name)
-        .cloned()
-        .collect();
-    if found.is_empty() {
-        found = machines.into_iter().filter(is_id).collect();
-    }
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        count => Err(machine_error(name, count).into()),
-    }
+    let snapshot = workspace.store.head_snapshot()?;
+    let names = present_machine_names(workspace.ctx, Some(&snapshot))?;
+    let id = find_machine(name, &names, &workspace.machine.id)?;
+    Ok(snapshot
+        .machine(&id)?
+        .unwrap_or_else(|| workspace.machine.clone()))
 }
 
 fn rows(

@@ -1,18 +1,15 @@
 //! Leaves a note for other machines: commits and pushes it. `workspace::received_notes`
 //! reads notes.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::domain::error::{ErrorKind, UserError};
-use crate::domain::id::MachineId;
 use crate::flows::remote_sync::RemoteSync;
 use crate::report::transfer::{MachineName, RemoteState};
 use crate::store::note::{MAX_NOTE_BYTES, Note, NoteId};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::lookup::machine_error;
+use crate::workspace::lookup::find_machine;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::present_machine_names;
 
@@ -59,8 +56,12 @@ pub fn leave_note(
     RemoteSync::new(&mut workspace).fetch_before_push()?;
     let names = present_machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
     let addressee = for_machine
-        .map(|wanted| machine_called(wanted, &names))
-        .transpose()?;
+        .map(|wanted| find_machine(wanted, &names, &workspace.machine.id))
+        .transpose()?
+        .map(|id| MachineName {
+            name: names.get(&id).cloned(),
+            id,
+        });
     let now = ctx.clock.now();
     let id = NoteId::from_time(now, fastrand::u32(..));
     let note = Note::new(
@@ -89,24 +90,6 @@ pub fn leave_note(
         for_machine: addressee,
         remote,
     })
-}
-
-/// The one machine of this name or id.
-fn machine_called(
-    wanted: &str,
-    names: &BTreeMap<MachineId, String>,
-) -> Result<MachineName, SyncError> {
-    let found: Vec<_> = names
-        .iter()
-        .filter(|(id, name)| *name == wanted || id.as_str() == wanted)
-        .collect();
-    match found.as_slice() {
-        [(id, name)] => Ok(MachineName {
-            id: (*id).clone(),
-            name: Some((*name).clone()),
-        }),
-        several => Err(machine_error(wanted, several.len()).into()),
-    }
 }
 
 impl UserError for NoteError {

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use crate::config::{Config, ConfigError, Settings};
+use crate::domain::id::MachineId;
 use crate::domain::placeholder::{Placeholder, PlaceholderName};
 use crate::flows::remote_sync::{FetchMode, RemoteSync};
 use crate::report::transfer::RemoteState;
@@ -13,14 +14,15 @@ use crate::store::machine::ProposedPaths;
 use crate::store::{FORMAT, ManifestError};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::lookup::machine_error;
+use crate::workspace::lookup::{LookupError, find_machine};
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::config_path;
+use crate::workspace::read_only::present_machine_names;
 
 /// Sets the directory of a placeholder on a machine: here at once, elsewhere at its next
 /// pull.
 ///
-/// `machine` is a name, an id, or `this`.
+/// `machine` is a name, a prefix of an id, or `this`.
 ///
 /// # Errors
 /// [`LookupError`](crate::workspace::lookup::LookupError) if the store knows none of that
@@ -35,27 +37,31 @@ pub fn set_path(
     if machine == "this" || machine == me.name || machine == me.id.as_str() {
         return set_path_here(ctx, name, path);
     }
+
     let mut workspace = Workspace::open(ctx)?;
     RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
-    propose_path(&workspace, name, machine, path)?;
+    let names = present_machine_names(ctx, Some(&workspace.store.head_snapshot()?))?;
+    let target = find_machine(machine, &names, &me.id)?;
+    if target == me.id {
+        drop(workspace);
+        return set_path_here(ctx, name, path);
+    }
+
+    propose_path(&workspace, name, &target, path)?;
     Ok(RemoteSync::new(&mut workspace).push_remaining()?.state)
 }
 
 fn propose_path(
     workspace: &Workspace<'_>,
     name: PlaceholderName,
-    machine: &str,
+    machine: &MachineId,
     path: &str,
 ) -> Result<(), SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
-    let machines = snapshot.machines()?;
-    let named: Vec<_> = machines
-        .iter()
-        .filter(|m| m.name == machine || m.id.as_str() == machine)
-        .collect();
-    let [target] = named.as_slice() else {
-        return Err(machine_error(machine, named.len()).into());
-    };
+    let target = snapshot.machine(machine)?;
+    let target = target.ok_or_else(|| LookupError::NoMachine {
+        name: machine.to_string(),
+    })?;
     Placeholder::new(target.placeholders.system, name.clone(), path, None).map_err(|source| {
         ConfigError::Placeholder {
             name: name.clone(),

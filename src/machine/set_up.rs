@@ -49,7 +49,7 @@ pub struct SetUpReport {
     /// This machine's name.
     pub machine_name: String,
     /// The wanted name, if another machine has it.
-    pub wished_name: Option<String>,
+    pub requested_name: Option<String>,
     /// The remote, without secrets.
     pub remote_display: String,
     /// True if the remote is the bare repository in the data directory.
@@ -61,13 +61,13 @@ pub struct SetUpReport {
     /// Names of the other machines, not sanitized.
     pub other_machines: Vec<String>,
     /// Number of sessions that this machine's store added to the remote.
-    pub carried: u64,
+    pub sessions_moved: u64,
     /// Name and directory of each placeholder.
     pub placeholders: Vec<(String, String)>,
     /// Adopted placeholders of other machines.
-    pub learnt: Vec<ForeignPlaceholder>,
+    pub adopted: Vec<ForeignPlaceholder>,
     /// Placeholders of other machines without a directory here.
-    pub unmapped: Vec<ForeignPlaceholder>,
+    pub missing_placeholders: Vec<ForeignPlaceholder>,
     /// State of the remote.
     pub remote: RemoteState,
 }
@@ -101,13 +101,13 @@ pub fn set_up(
     };
     let joined = join(&ctx, &mut config, former.as_ref(), &how)?;
     let mut report = enter(&ctx, config, joined.tell_apart)?;
-    report.wished_name =
+    report.requested_name =
         Some(ctx.settings.machine.name).filter(|wished| *wished != report.machine_name);
     report.first_time = former.is_none();
     Ok(SetUpReport {
         moved: joined.moved,
-        carried: joined.carried,
-        learnt: joined.learnt,
+        sessions_moved: joined.sessions_moved,
+        adopted: joined.adopted,
         ..report
     })
 }
@@ -124,8 +124,8 @@ struct Joining {
 struct Joined {
     /// True if it had another remote.
     moved: bool,
-    carried: u64,
-    learnt: Vec<ForeignPlaceholder>,
+    sessions_moved: u64,
+    adopted: Vec<ForeignPlaceholder>,
     /// True if the name may change if another machine has it.
     tell_apart: bool,
 }
@@ -160,7 +160,7 @@ fn join(
         .snapshot(workspace.store.remote_head()?.as_ref())?;
     // A known machine keeps its name; only a new one changes it.
     let is_known = there.machine(&config.machine.id).ok().flatten().is_some();
-    let learnt = if how.adopt {
+    let adopted = if how.adopt {
         adopt(&workspace, config)?
     } else {
         Vec::new()
@@ -168,14 +168,14 @@ fn join(
     config.save(&config_path(ctx.env))?;
     fail_point("the configuration is saved");
     let there = there.sessions()?;
-    let carried = sessions_before
+    let sessions_moved = sessions_before
         .keys()
         .filter(|id| !there.contains_key(*id))
         .count() as u64;
     Ok(Joined {
         moved,
-        carried,
-        learnt,
+        sessions_moved,
+        adopted,
         tell_apart: how.is_named || !is_known,
     })
 }
@@ -185,9 +185,9 @@ fn adopt(
     workspace: &Workspace<'_>,
     config: &mut Config,
 ) -> Result<Vec<ForeignPlaceholder>, SyncError> {
-    let mut learnt = foreign_placeholders(workspace, &config.placeholder_set(workspace.ctx.env)?)?;
-    // An invalid directory stays unmapped.
-    learnt.retain(|placeholder| {
+    let mut adopted = foreign_placeholders(workspace, &config.placeholder_set(workspace.ctx.env)?)?;
+    // An invalid directory stays missing_placeholders.
+    adopted.retain(|placeholder| {
         let here = placeholder.here.as_deref().and_then(Path::to_str);
         here.is_some_and(|here| {
             config
@@ -195,7 +195,7 @@ fn adopt(
                 .is_ok()
         })
     });
-    Ok(learnt)
+    Ok(adopted)
 }
 
 /// Commits and pushes this machine's file. Only then a machine with the same name shows
@@ -293,21 +293,21 @@ fn report(workspace: &Workspace<'_>, remote: RemoteState) -> Result<SetUpReport,
         .filter(|machine| machine.id != workspace.machine.id);
     Ok(SetUpReport {
         machine_name: settings.machine.name.clone(),
-        wished_name: None,
+        requested_name: None,
         remote_display: remote_url(workspace.ctx.env, settings.remote.as_deref())?.to_string(),
         embedded: settings.remote.is_none(),
         first_time: false,
         moved: false,
         other_machines: others.map(|machine| machine.name).collect(),
-        carried: 0,
+        sessions_moved: 0,
         placeholders: settings
             .placeholders
             .placeholders
             .iter()
             .map(|root| (root.name.to_string(), root.directory.clone()))
             .collect(),
-        learnt: Vec::new(),
-        unmapped: foreign_placeholders(workspace, &settings.placeholders)?,
+        adopted: Vec::new(),
+        missing_placeholders: foreign_placeholders(workspace, &settings.placeholders)?,
         remote,
     })
 }

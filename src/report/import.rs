@@ -17,9 +17,9 @@ pub enum Layout {
     /// claude-session-sync without `sessions/_paths.json`: each machine has its copies, in
     /// `sessions/<machine>/<directory>/<id>.jsonl`.
     PerMachine,
-    /// A copy of the client's own directory, with `projects/`, and with the paths of this
+    /// A copy of the client's directory, with `projects/`, and with the paths of this
     /// machine.
-    Client,
+    ClaudeDir,
 }
 
 /// The result of an import. Each of the `found` sessions is either in the report's `sessions`
@@ -38,13 +38,13 @@ pub struct ImportReport {
     /// The machines that the source names.
     pub machines: Vec<ImportedMachine>,
     /// Placeholders of the source that a machine has no directory for.
-    pub proposals: Vec<PlaceholderProposal>,
+    pub suggested_placeholders: Vec<SuggestedPlaceholder>,
     /// Locks in the source. They are not taken over.
     pub locks: Vec<ForeignLock>,
     /// Last edits of sessions, which this store has no place for.
     pub edits: Vec<ForeignEdit>,
-    /// Files that are not imported, with the reason.
-    pub left: Vec<SkippedFile>,
+    /// Files that have no place in this store, with the reason.
+    pub not_imported: Vec<SkippedFile>,
 }
 
 /// A machine of the source. All text is unsanitised.
@@ -63,13 +63,13 @@ pub struct ImportedMachine {
 /// A placeholder that a machine could add, with the directory from the source. All text is
 /// unsanitised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlaceholderProposal {
+pub struct SuggestedPlaceholder {
     /// The placeholder.
     pub placeholder: String,
     /// A machine of this store; `None`: this machine.
     pub machine: Option<String>,
     /// The directory on that machine, if it is known.
-    pub path: Option<String>,
+    pub directory: Option<String>,
 }
 
 /// A lock in the source. All text is unsanitised.
@@ -95,5 +95,5 @@ pub struct ForeignEdit {
     /// The machine.
     pub machine: String,
     /// The time.
-    pub at: Option<String>,
+    pub time: Option<String>,
 }

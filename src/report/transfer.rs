@@ -24,7 +24,6 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// What happened to prose and settings beside sessions, by their owner; owners for
     /// whom nothing had to be done are not named.
-    #[serde(rename = "beside")]
     pub extras: Vec<BundleReport>,
     /// True if this is a plan (`--dry-run`): nothing was done.
     pub dry_run: bool,
@@ -63,7 +62,7 @@ pub struct SessionReport {
     pub last_activity: Option<String>,
     /// Things a person should know though the session travelled: a piece stored verbatim,
     /// a conflict kept in history.
-    pub notes: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// A note that somebody left on a machine. All text in it is untrusted.
@@ -102,7 +101,7 @@ impl SessionReport {
             turns: None,
             machines: Vec::new(),
             last_activity: None,
-            notes: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -179,7 +178,7 @@ pub struct BundleReport {
     pub project: Option<String>,
     /// Why all of it stays in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub listed: Option<String>,
+    pub not_pulled: Option<String>,
     /// The files, by name.
     pub files: Vec<ExtraReport>,
 }
@@ -203,7 +202,7 @@ impl BundleReport {
     pub(crate) fn single(project: Option<String>, file: ExtraReport) -> Self {
         Self {
             project,
-            listed: None,
+            not_pulled: None,
             files: vec![file],
         }
     }
@@ -221,8 +220,8 @@ impl ExtraReport {
     /// What is said last of a file holds; that two versions met in it is still so when it
     /// has travelled on.
     fn follow(&mut self, former: &Self) {
-        use ExtraOutcome::{BothKept, Brought, Merged, Sent};
-        if let (BothKept, Sent | Brought | Merged) | (Merged, Sent | Brought) =
+        use ExtraOutcome::{Conflict, Merged, Pulled, Pushed};
+        if let (Conflict, Pushed | Pulled | Merged) | (Merged, Pushed | Pulled) =
             (&former.outcome, &self.outcome)
         {
             self.outcome = former.outcome.clone();
@@ -241,25 +240,25 @@ fn is_zero(number: &u64) -> bool {
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum ExtraOutcome {
     /// push: new in the store, or changed there.
-    Sent,
+    Pushed,
     /// pull: new here, or changed here.
-    Brought,
+    Pulled,
     /// Changed here and elsewhere, in different places: both changes are in it.
     Merged,
     /// Changed here and elsewhere in the same lines: both versions stand in it, and
     /// somebody should choose.
-    BothKept,
+    Conflict,
     /// restore: as it was then. It is a change of this machine, which the next push sends.
-    PutBack,
+    Restored,
     /// Removed: by a push from the store, by a pull from this machine.
     Removed,
     /// pull: it can run programs, and waits for a yes (`ccsync apply`).
-    Waits {
+    NeedsApproval {
         /// The name of the machine it comes from, unsanitised.
         from: String,
     },
     /// It stays on this machine, on purpose.
-    Left {
+    Excluded {
         /// Why.
         reason: String,
     },
@@ -339,7 +338,7 @@ impl Report {
             {
                 Some(later) => {
                     later.files.extend(bundle.files);
-                    later.listed = later.listed.take().or(bundle.listed);
+                    later.not_pulled = later.not_pulled.take().or(bundle.not_pulled);
                 }
                 None => self.extras.push(bundle),
             }
@@ -384,28 +383,28 @@ mod tests {
         };
         BundleReport {
             project: Some("app".to_owned()),
-            listed: None,
+            not_pulled: None,
             files: files.iter().map(file).collect(),
         }
     }
 
     #[test]
     fn report_keeps_latest_outcome_and_merge_status() {
-        use ExtraOutcome::{BothKept, Brought, Merged, Sent};
+        use ExtraOutcome::{Conflict, Merged, Pulled, Pushed};
         let skipped = || ExtraOutcome::Skipped {
             reason: "no room".to_owned(),
         };
         for (former, next, holds) in [
-            (Sent, BothKept, BothKept),
-            (Merged, BothKept, BothKept),
-            (Merged, Brought, Merged),
-            (BothKept, Brought, BothKept),
-            (BothKept, Merged, BothKept),
-            (BothKept, skipped(), skipped()),
-            (skipped(), Brought, Brought),
+            (Pushed, Conflict, Conflict),
+            (Merged, Conflict, Conflict),
+            (Merged, Pulled, Merged),
+            (Conflict, Pulled, Conflict),
+            (Conflict, Merged, Conflict),
+            (Conflict, skipped(), skipped()),
+            (skipped(), Pulled, Pulled),
         ] {
             let mut report = Report {
-                extras: vec![bundle(&[("a", former), ("b", Sent)])],
+                extras: vec![bundle(&[("a", former), ("b", Pushed)])],
                 ..Report::default()
             };
             // Two directories of one owner.
@@ -413,7 +412,7 @@ mod tests {
             assert_eq!(
                 report.extras,
                 [
-                    bundle(&[("a", holds), ("b", Sent)]),
+                    bundle(&[("a", holds), ("b", Pushed)]),
                     bundle(&[("a", skipped())])
                 ]
             );
@@ -424,7 +423,7 @@ mod tests {
     fn report_does_not_join_directories_of_one_owner() {
         let both = || {
             vec![
-                bundle(&[("a", ExtraOutcome::Brought)]),
+                bundle(&[("a", ExtraOutcome::Pulled)]),
                 bundle(&[("a", ExtraOutcome::Merged)]),
             ]
         };

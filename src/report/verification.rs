@@ -18,17 +18,16 @@ pub struct Verification {
     /// What the store holds.
     pub store: Total,
     /// What the remote holds, as far as it was fetched.
-    pub remote_holds: Total,
+    pub remote_total: Total,
     /// Head of the store.
     pub head: Option<CommitId>,
     /// How the remote stands to the store.
-    pub remote: RemoteStanding,
+    pub remote: RemoteStatus,
     /// The objects of the store; absent where they were not read.
     pub objects: Option<ObjectCheck>,
     /// What git finds wrong with the objects of a remote on this disk.
     pub remote_damage: Option<String>,
     /// What the store holds beside sessions; absent where only some sessions were looked at.
-    #[serde(rename = "beside")]
     pub extras: Option<ExtrasCheck>,
     /// Every session that was looked at, by id.
     pub sessions: Vec<SessionCheck>,
@@ -86,9 +85,9 @@ pub struct SessionCheck {
     /// What the remote holds, as far as it was fetched.
     pub remote: Option<Amount>,
     /// This machine's files beside the stored ones.
-    pub here_to_store: Standing,
+    pub here_to_store: SyncStatus,
     /// The stored files beside those of the remote.
-    pub store_to_remote: Standing,
+    pub store_to_remote: SyncStatus,
     /// What is wrong with the stored files.
     pub damage: Vec<Damage>,
     /// Lines of the transcript here that are no records, as far as it was read.
@@ -100,8 +99,8 @@ pub struct SessionCheck {
 
 /// How one place stands to the next.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(tag = "standing", rename_all = "kebab-case")]
-pub enum Standing {
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum SyncStatus {
     /// They agree, or the session is not on this machine.
     #[default]
     Same,
@@ -128,13 +127,13 @@ pub struct Damage {
     /// Which segment, where one is to blame.
     pub segment: Option<u64>,
     /// What is wrong.
-    pub what: String,
+    pub message: String,
 }
 
 /// How the remote's branch stands to the store's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
-pub enum RemoteStanding {
+pub enum RemoteStatus {
     /// Both are at this commit; none: both are empty.
     UpToDate {
         /// The commit.
@@ -170,7 +169,7 @@ pub enum RemoteStanding {
     },
 }
 
-impl Default for RemoteStanding {
+impl Default for RemoteStatus {
     fn default() -> Self {
         Self::UpToDate { commit: None }
     }
@@ -178,11 +177,11 @@ impl Default for RemoteStanding {
 
 impl Damage {
     /// Damage of a session as a whole.
-    pub fn of_session(what: String) -> Self {
+    pub fn of_session(message: String) -> Self {
         Self {
             file: None,
             segment: None,
-            what,
+            message,
         }
     }
 }
@@ -207,8 +206,8 @@ impl SessionCheck {
             here: None,
             store: None,
             remote: None,
-            here_to_store: Standing::Same,
-            store_to_remote: Standing::Same,
+            here_to_store: SyncStatus::Same,
+            store_to_remote: SyncStatus::Same,
             damage: Vec::new(),
             damaged_lines: 0,
             excluded: None,
@@ -217,14 +216,14 @@ impl SessionCheck {
 
     /// Returns true if all places have of it what they should, whole.
     pub fn agrees(&self) -> bool {
-        self.standings()
+        self.statuses()
             .iter()
-            .all(|standing| **standing == Standing::Same)
+            .all(|status| **status == SyncStatus::Same)
             && self.damage.is_empty()
     }
 
     /// How the places stand to each other that should agree.
-    pub fn standings(&self) -> Vec<&Standing> {
+    pub fn statuses(&self) -> Vec<&SyncStatus> {
         let here = (self.excluded.is_none()).then_some(&self.here_to_store);
         here.into_iter().chain([&self.store_to_remote]).collect()
     }
@@ -234,7 +233,7 @@ impl Verification {
     pub(crate) fn add(&mut self, check: SessionCheck) {
         self.here.add(check.here);
         self.store.add(check.store);
-        self.remote_holds.add(check.remote);
+        self.remote_total.add(check.remote);
         self.sessions.push(check);
     }
 }

@@ -54,7 +54,7 @@ pub enum LineDamage {
         to: String,
     },
     /// A record that is byte for byte the same as an earlier one was removed.
-    Doubled {
+    Duplicate {
         /// The record.
         record: String,
         /// The line of the earlier one.
@@ -69,7 +69,7 @@ pub enum LineDamage {
         first: u64,
     },
     /// The parent of a record is missing, and its chain has no previous record. It stays.
-    Rootless {
+    Parentless {
         /// The record.
         record: String,
     },
@@ -83,7 +83,7 @@ impl LineDamage {
     pub fn is_repair(&self) -> bool {
         !matches!(
             self,
-            Self::Conflicting { .. } | Self::Rootless { .. } | Self::NoUtf8
+            Self::Conflicting { .. } | Self::Parentless { .. } | Self::NoUtf8
         )
     }
 }
@@ -233,7 +233,7 @@ impl Repairer {
         if let Some(earlier) = self.seen.get(&uuid) {
             let first = earlier.line;
             if earlier.before == now.before || earlier.after == now.after {
-                return self.found(LineDamage::Doubled {
+                return self.found(LineDamage::Duplicate {
                     record: uuid,
                     first,
                 });
@@ -246,7 +246,7 @@ impl Repairer {
         push_line(repaired, text);
         match parent {
             Parent::Valid => {}
-            Parent::Missing => self.found(LineDamage::Rootless {
+            Parent::Missing => self.found(LineDamage::Parentless {
                 record: uuid.clone(),
             }),
             Parent::Replaced { from, to, .. } => self.found(LineDamage::Relinked {

@@ -18,7 +18,7 @@ use crate::domain::id::CommitId;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ObjectCheck {
     /// Number of good objects.
-    pub whole: u64,
+    pub intact: u64,
     /// Their bytes, uncompressed.
     pub bytes: u64,
     /// Objects that are missing or damaged.
@@ -45,7 +45,7 @@ impl Store {
     /// `go_on` gets the bytes of each object. If it returns false, the check ends.
     ///
     /// # Errors
-    /// [`StoreError::Git`] if the repository as a whole is unusable.
+    /// [`StoreError::Git`] if the repository as a intact is unusable.
     pub fn check_objects(
         &self,
         commits: &[CommitId],
@@ -64,7 +64,7 @@ impl Store {
             match self.read_object(kind, id, &mut waiting) {
                 Ok(None) => check.skipped_files += 1,
                 Ok(Some(bytes)) => {
-                    check.whole += 1;
+                    check.intact += 1;
                     check.bytes += bytes;
                     if !go_on(bytes) {
                         break;

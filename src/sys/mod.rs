@@ -8,6 +8,7 @@ pub mod clock;
 pub mod env;
 pub mod fail_point;
 pub mod failure;
+pub mod former_names;
 pub mod fs;
 pub mod lock;
 pub mod parallel;

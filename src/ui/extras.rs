@@ -11,11 +11,11 @@ const MAX_NAMES: usize = 3;
 
 /// Words for the actions, and for the planned ones of a dry run.
 const ACTIONS: [(ExtraOutcome, &str, &str); 5] = [
-    (ExtraOutcome::Sent, "pushed", "push"),
-    (ExtraOutcome::Brought, "pulled", "pull"),
+    (ExtraOutcome::Pushed, "pushed", "push"),
+    (ExtraOutcome::Pulled, "pulled", "pull"),
     (ExtraOutcome::Merged, "merged", "merge"),
     (ExtraOutcome::Removed, "removed", "remove"),
-    (ExtraOutcome::PutBack, "restored", "restore"),
+    (ExtraOutcome::Restored, "restored", "restore"),
 ];
 
 /// Returns the lines for the files of one owner. If `quiet`, only those that need attention.
@@ -35,7 +35,7 @@ pub(crate) fn lines(bundle: &BundleReport, dry_run: bool, quiet: bool) -> Vec<St
         if !actions.is_empty() {
             lines.push(format!("{whose}: {would}{}", actions.join("; ")));
         }
-        if let Some(reason) = &bundle.listed {
+        if let Some(reason) = &bundle.not_pulled {
             lines.push(format!("{whose} not pulled: {}", one_line(reason)));
         }
     }
@@ -68,20 +68,20 @@ fn verbatim_line(file: &ExtraReport, whose: &str) -> Option<String> {
 fn outcome_line(file: &ExtraReport, whose: &str, dry_run: bool, quiet: bool) -> Option<String> {
     let name = one_line(&file.name);
     let line = match &file.outcome {
-        ExtraOutcome::BothKept if dry_run => {
+        ExtraOutcome::Conflict if dry_run => {
             format!("{whose}: {name}: conflict, both versions would be kept")
         }
-        ExtraOutcome::BothKept => {
+        ExtraOutcome::Conflict => {
             format!("{whose}: {name}: conflict, both versions kept; edit it")
         }
-        ExtraOutcome::Waits { from } => {
+        ExtraOutcome::NeedsApproval { from } => {
             let from = one_line(from);
             format!("{name} from {from} needs your approval (it can run programs): ccsync apply")
         }
         ExtraOutcome::Skipped { reason } => {
             format!("skipped: {whose}: {name}: {}", one_line(reason))
         }
-        ExtraOutcome::Left { reason } if !quiet => {
+        ExtraOutcome::Excluded { reason } if !quiet => {
             return Some(format!("stays here: {name}: {}", one_line(reason)));
         }
         _ => return None,
@@ -104,7 +104,7 @@ mod tests {
     fn bundle(files: Vec<ExtraReport>) -> BundleReport {
         BundleReport {
             project: Some("github.com/al/app".to_owned()),
-            listed: None,
+            not_pulled: None,
             files,
         }
     }
@@ -113,11 +113,11 @@ mod tests {
     fn extras_lines_name_actions_and_files_that_need_attention() {
         let from = "vm\u{7}".to_owned();
         let files = bundle(vec![
-            ExtraReport::new("a.md", ExtraOutcome::Sent),
-            ExtraReport::new("b.md", ExtraOutcome::Sent),
+            ExtraReport::new("a.md", ExtraOutcome::Pushed),
+            ExtraReport::new("b.md", ExtraOutcome::Pushed),
             ExtraReport::new("c.md", ExtraOutcome::Removed),
-            ExtraReport::new("d.md", ExtraOutcome::BothKept),
-            ExtraReport::new("e.md", ExtraOutcome::Waits { from }),
+            ExtraReport::new("d.md", ExtraOutcome::Conflict),
+            ExtraReport::new("e.md", ExtraOutcome::NeedsApproval { from }),
         ]);
         let text = |dry_run, quiet| {
             let lines = lines(&files, dry_run, quiet).join("\n");
@@ -138,7 +138,7 @@ mod tests {
     fn report_verbatim_lines_are_counted() {
         let file = ExtraReport {
             verbatim: 2,
-            ..ExtraReport::new("MEMORY.md", ExtraOutcome::Sent)
+            ..ExtraReport::new("MEMORY.md", ExtraOutcome::Pushed)
         };
         let expected = "memory of app: MEMORY.md: 2 lines stored verbatim, because rewriting could not be undone exactly";
         assert_eq!(lines(&bundle(vec![file]), false, false)[1], expected);

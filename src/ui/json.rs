@@ -106,7 +106,7 @@ mod tests {
         let text = document("push", &Report::default()).expect("a map");
         assert_eq!(
             text,
-            r#"{"version":2,"command":"push","sessions":[],"unchanged":0,"skipped_files":[],"beside":[],"dry_run":false,"remote":{"state":"not-contacted"}}"#
+            r#"{"version":2,"command":"push","sessions":[],"unchanged":0,"skipped_files":[],"extras":[],"dry_run":false,"remote":{"state":"not-contacted"}}"#
         );
     }
 

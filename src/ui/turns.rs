@@ -14,7 +14,7 @@ use crate::ui::style::{HEADING, QUIET, paint};
 pub(crate) struct Head<'a> {
     pub(crate) name: &'a SessionName,
     /// Turns before the first that is shown.
-    pub(crate) left_out: u64,
+    pub(crate) turns_omitted: u64,
     /// Sub-agents that worked for it.
     pub(crate) agents: u64,
 }
@@ -118,10 +118,10 @@ fn facts(head: &Head<'_>) -> Vec<(&'static str, String)> {
     if head.agents > 0 {
         facts.push(("beside it", count(head.agents, "sub-agent")));
     }
-    if head.left_out > 0 {
+    if head.turns_omitted > 0 {
         facts.push((
             "omitted",
-            format!("{} before these", count(head.left_out, "turn")),
+            format!("{} before these", count(head.turns_omitted, "turn")),
         ));
     }
     facts
@@ -235,7 +235,7 @@ mod tests {
         let name = name();
         let shown = Head {
             name: &name,
-            left_out: 3,
+            turns_omitted: 3,
             agents: 1,
         };
         let of = |width| {
@@ -256,7 +256,7 @@ mod tests {
         let name = name();
         let shown = Head {
             name: &name,
-            left_out: 0,
+            turns_omitted: 0,
             agents: 0,
         };
         let lines = markdown_head(&shown)

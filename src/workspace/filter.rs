@@ -213,7 +213,7 @@ impl<'w> SessionFilter<'w> {
         session: &SessionId,
         reason: impl FnOnce() -> Option<ExcludeReason>,
     ) -> Option<ExcludeReason> {
-        match self.leases.any_claim(session) {
+        match self.leases.get(session) {
             Some(_) => None,
             None => reason(),
         }

@@ -1,9 +1,13 @@
-//! Sessions as the user names them: by the whole id, or by a prefix that only one has.
+//! Which session or machine the user means, in every command. Reads nothing.
+//!
+//! A session: its id, or a prefix that only one id has. A machine: its name, `this`, or such a
+//! prefix of at least four digits. Case matters only where it decides between two.
 
 use std::fmt;
 
 use crate::domain::error::UserError;
-use crate::domain::id::SessionId;
+use crate::domain::id::{MachineId, SessionId};
+use crate::workspace::read_only::{MachineNames, name_of_label};
 
 /// Error: a name selects no session or machine, or more than one.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +25,8 @@ pub enum LookupError {
     AmbiguousSession {
         /// What was asked for.
         prefix: SessionId,
-        /// Sessions with this prefix.
-        candidates: Vec<SessionId>,
+        /// Those that begin with it.
+        candidates: Vec<String>,
     },
     /// No machine has this name or id.
     #[error("no machine named `{name}` in the store")]
@@ -30,13 +34,13 @@ pub enum LookupError {
         /// What was asked for.
         name: String,
     },
-    /// More than one machine has this name or id prefix.
-    #[error("{count} machines in the store are named `{name}`")]
+    /// More than one machine has this name, or an id that begins with it.
+    #[error("more than one machine matches `{name}`: {}", shown(candidates))]
     AmbiguousMachine {
         /// What was asked for.
         name: String,
-        /// Number of such machines.
-        count: usize,
+        /// Name and id of each.
+        candidates: Vec<String>,
     },
 }
 
@@ -71,16 +75,19 @@ impl LookupScope {
     }
 }
 
-/// Maximum number of candidates that a message names.
+/// Number of candidates that a message names.
 const MAX_SHOWN: usize = 4;
 
-fn shown(candidates: &[SessionId]) -> String {
-    let ids = candidates.iter().take(MAX_SHOWN).map(SessionId::as_str);
-    let mut ids: Vec<_> = ids.map(str::to_owned).collect();
-    if candidates.len() > MAX_SHOWN {
-        ids.push(format!("{} more", candidates.len() - MAX_SHOWN));
+/// Shortest prefix of an id that stands for a machine, in digits.
+const MIN_MACHINE_PREFIX: usize = 4;
+
+fn shown(candidates: &[String]) -> String {
+    let more = candidates.len().saturating_sub(MAX_SHOWN);
+    let mut shown = candidates[..candidates.len() - more].join(", ");
+    if more > 0 {
+        shown += &format!(", {more} more");
     }
-    ids.join(", ")
+    shown
 }
 
 impl UserError for LookupError {
@@ -115,15 +122,17 @@ pub(crate) fn find_session<'a>(
 ) -> Result<Option<SessionId>, LookupError> {
     let found: Vec<_> = all
         .into_iter()
-        .filter(|id| id.as_str().starts_with(name.as_str()))
+        .filter(|id| has_prefix(id.as_str(), name.as_str()))
         .collect();
-    match found.as_slice() {
-        [] => Ok(None),
-        [only] => Ok(Some((*only).clone())),
-        several if several.contains(&name) => Ok(Some(name.clone())),
-        several => Err(LookupError::AmbiguousSession {
+    let is_whole = |id: &&SessionId| id.as_str().len() == name.as_str().len();
+    let whole: Vec<_> = found.iter().copied().filter(is_whole).collect();
+    match (found.as_slice(), whole.as_slice()) {
+        ([], _) => Ok(None),
+        (several, _) if several.contains(&name) => Ok(Some(name.clone())),
+        ([only], _) | (_, [only]) => Ok(Some((*only).clone())),
+        (several, _) => Err(LookupError::AmbiguousSession {
             prefix: name.clone(),
-            candidates: several.iter().map(|id| (*id).clone()).collect(),
+            candidates: several.iter().map(ToString::to_string).collect(),
         }),
     }
 }
@@ -139,12 +148,53 @@ pub(crate) fn find_stored_session<'a>(
     find_session(name, all)?.ok_or_else(|| LookupScope::Store.no_session(name))
 }
 
-/// Returns the error for a machine name that `count` machines have; `count` is not 1.
-pub(crate) fn machine_error(name: &str, count: usize) -> LookupError {
-    let name = name.to_owned();
-    if count == 0 {
-        LookupError::NoMachine { name }
-    } else {
-        LookupError::AmbiguousMachine { name, count }
+/// Returns the one of `machines` that `wanted` means; `this` is `me`.
+///
+/// The first rule that any machine meets decides: the name, the name in another case, the
+/// name of a forgotten machine, `this`, a prefix of the id.
+///
+/// # Errors
+/// [`LookupError`] if there is none, or more than one.
+pub(crate) fn find_machine(
+    wanted: &str,
+    machines: &MachineNames,
+    me: &MachineId,
+) -> Result<MachineId, LookupError> {
+    let folded = wanted.to_lowercase();
+    let rules: [&dyn Fn(&MachineId, &str) -> bool; 5] = [
+        &|_, label| label == wanted,
+        &|_, label| label.to_lowercase() == folded,
+        &|_, label| name_of_label(label).to_lowercase() == folded,
+        &|id, _| wanted == "this" && id == me,
+        &|id, _| wanted.len() >= MIN_MACHINE_PREFIX && has_prefix(id.as_str(), wanted),
+    ];
+    for is_meant in rules {
+        let found: Vec<_> = machines
+            .iter()
+            .filter(|(id, label)| is_meant(id, label))
+            .collect();
+        match found.as_slice() {
+            [] => {}
+            [(id, _)] => return Ok((*id).clone()),
+            several => {
+                return Err(LookupError::AmbiguousMachine {
+                    name: wanted.to_owned(),
+                    candidates: several.iter().map(candidate).collect(),
+                });
+            }
+        }
     }
+
+    Err(LookupError::NoMachine {
+        name: wanted.to_owned(),
+    })
+}
+
+fn candidate((id, label): &(&MachineId, &String)) -> String {
+    format!("{label} ({})", id.short())
+}
+
+fn has_prefix(id: &str, prefix: &str) -> bool {
+    id.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }

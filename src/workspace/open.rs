@@ -16,6 +16,7 @@ use crate::store::machine::Machine;
 use crate::store::manifest::PlaceholdersKey;
 use crate::store::{Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
 use crate::sys::fail_point::fail_point;
+use crate::sys::former_names::rename_former_files;
 use crate::sys::fs::create_private_dir_all;
 use crate::sys::lock::{ChildProcessLock, ProcessLock};
 use crate::transport::git_cli::GitCli;
@@ -25,7 +26,7 @@ use crate::workspace::exclusion::ExcludeRules;
 use crate::workspace::filter::SessionFilter;
 use crate::workspace::index::IndexKey;
 use crate::workspace::leases::Leases;
-use crate::workspace::paths::{claims_path, remote_url, store_path};
+use crate::workspace::paths::{leases_path, remote_url, store_path};
 use crate::workspace::records::SessionRecords;
 use crate::workspace::recovery::recover;
 
@@ -101,7 +102,7 @@ impl<'a> Workspace<'a> {
             store,
             machine,
             records,
-            leases: Leases::load(&claims_path(ctx.env))?,
+            leases: Leases::load(&leases_path(ctx.env))?,
             rules: ExcludeRules::new(&ctx.settings),
             _locks: locks,
         })
@@ -204,6 +205,7 @@ fn lock(ctx: &Context<'_>) -> Result<(ChildProcessLock, ProcessLock), SyncError>
     let mut lock = ProcessLock::acquire(&path, LOCK_WAIT, ctx.clock, &mut |_| ())?;
     fail_point("the lock is taken");
     create_private_dir_all(&dirs.data)?;
+    rename_former_files(&dirs.state)?;
     let children = recover(ctx, &mut lock)?;
     Ok((children, lock))
 }

@@ -32,7 +32,7 @@ pub(crate) fn undo_path(env: &Env) -> PathBuf {
 }
 
 /// Returns the directory of this machine's leases.
-pub(crate) fn claims_path(env: &Env) -> PathBuf {
+pub(crate) fn leases_path(env: &Env) -> PathBuf {
     env.dirs.state.join("locks")
 }
 

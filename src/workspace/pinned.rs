@@ -16,6 +16,7 @@ use crate::session::discover::Discovery;
 use crate::store::{SessionState, Snapshot, StoreError};
 use crate::sys::fs::PathError;
 use crate::workspace::session_map::{FileStamps, SessionMap};
+use crate::workspace::setup_error::SetupError;
 
 /// The pinned sessions.
 pub(crate) struct PinnedSessions(SessionMap<PinnedSession>);
@@ -31,8 +32,11 @@ struct PinnedSession {
 
 impl PinnedSessions {
     /// Reads the file at `path`. A missing or damaged one names no sessions.
-    pub(crate) fn load(path: &Path) -> Self {
-        Self(SessionMap::load(path))
+    ///
+    /// # Errors
+    /// [`SetupError::NewerState`]
+    pub(crate) fn load(path: &Path) -> Result<Self, SetupError> {
+        SessionMap::load(path).map(Self)
     }
 
     /// Pins a session as it is here, while the store has it at `state`.

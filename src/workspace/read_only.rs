@@ -106,8 +106,7 @@ pub(crate) fn present_machine_names(
     Ok(names)
 }
 
-/// Returns true if a machine that is shown as `shown` is the one, or one of those, that a
-/// person calls `wanted`.
-pub(crate) fn is_called(shown: &str, wanted: &str) -> bool {
-    shown == wanted || shown.strip_suffix(FORGOTTEN) == Some(wanted)
+/// Returns the machine's own name from one of [`machine_names`].
+pub(crate) fn name_of_label(label: &str) -> &str {
+    label.strip_suffix(FORGOTTEN).unwrap_or(label)
 }

@@ -34,8 +34,8 @@ impl SessionRecords {
         index.follow(store)?;
         Ok(Self {
             index,
-            pinned: PinnedSessions::load(&env.dirs.state.join("held.json")),
-            deleted: SessionMap::load(&env.dirs.state.join("gone.json")),
+            pinned: PinnedSessions::load(&env.dirs.state.join("pinned.json"))?,
+            deleted: SessionMap::load(&env.dirs.state.join("deleted.json"))?,
         })
     }
 

@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::session::LocalSession;
 use crate::sys::fs::{FileStamp, PathError, write_atomic};
+use crate::workspace::setup_error::{STATE_FORMAT, SetupError};
 
 /// One entry for each session.
 pub(crate) struct SessionMap<T> {
@@ -21,16 +22,35 @@ pub(crate) struct SessionMap<T> {
     changed: bool,
 }
 
+/// The file. In the first one, the entries had no version around them.
+#[derive(Serialize, Deserialize)]
+struct SessionMapFile<T> {
+    version: u32,
+    sessions: T,
+}
+
 impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
     /// Reads the file at `path`. A missing or damaged one has no entries.
-    pub(crate) fn load(path: &Path) -> Self {
-        let json = std::fs::read(path).ok();
-        let entries = json.and_then(|json| serde_json::from_slice(&json).ok());
-        Self {
+    ///
+    /// # Errors
+    /// [`SetupError::NewerState`]
+    pub(crate) fn load(path: &Path) -> Result<Self, SetupError> {
+        let json = std::fs::read(path).unwrap_or_default();
+        let entries = match serde_json::from_slice::<SessionMapFile<IgnoredAny>>(&json) {
+            Ok(file) if file.version > STATE_FORMAT => {
+                return Err(SetupError::NewerState {
+                    path: path.to_owned(),
+                    found: file.version,
+                });
+            }
+            Ok(_) => serde_json::from_slice::<SessionMapFile<_>>(&json).map(|file| file.sessions),
+            Err(_) => serde_json::from_slice(&json),
+        };
+        Ok(Self {
             path: path.to_owned(),
             entries: entries.unwrap_or_default(),
             changed: false,
-        }
+        })
     }
 
     pub(crate) fn get(&self, session: &SessionId) -> Option<&T> {
@@ -60,8 +80,11 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
     /// [`PathError`]
     pub(crate) fn save(&mut self) -> Result<(), PathError> {
         if self.changed {
-            let json =
-                serde_json::to_vec(&self.entries).expect("maps with text keys always serialise");
+            let file = SessionMapFile {
+                version: STATE_FORMAT,
+                sessions: &self.entries,
+            };
+            let json = serde_json::to_vec(&file).expect("maps with text keys always serialise");
             write_atomic(&self.path, &json)?;
             self.changed = false;
         }

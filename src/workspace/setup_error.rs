@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::domain::error::UserError;
+use crate::domain::error::{UPDATE_CCSYNC, UserError};
 use crate::domain::shell::shell_word;
+use crate::sys::set_aside::move_aside_command;
 use crate::workspace::error::SyncError;
+
+/// The newest format of the state files `deleted.json` and `pinned.json`.
+pub(crate) const STATE_FORMAT: u32 = 1;
 
 /// Why this machine or its remote cannot be used as it is set up.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,14 @@ pub enum SetupError {
         path: PathBuf,
         /// The store.
         store: PathBuf,
+    },
+    /// A newer ccsync wrote a state file that is not a cache.
+    #[error("`{}` has format {found}; this ccsync reads up to {STATE_FORMAT}", path.display())]
+    NewerState {
+        /// The file.
+        path: PathBuf,
+        /// Its format version.
+        found: u32,
     },
     /// The remote is another program's, which would not understand what this one writes there.
     #[error("{remote} holds a store of claude-session-sync, not of ccsync")]
@@ -35,6 +47,13 @@ impl UserError for SetupError {
             Self::ConfigLost { .. } => {
                 vec!["give the remote it had with `ccsync init --remote URL`".to_owned()]
             }
+            Self::NewerState { path, .. } => vec![
+                UPDATE_CCSYNC.to_owned(),
+                format!(
+                    "or move the file away with `{}`: a pull then writes its sessions again",
+                    move_aside_command(path)
+                ),
+            ],
             Self::ForeignStore { remote } => vec![
                 format!(
                     "import it, which changes nothing in it, with `ccsync import {}`",

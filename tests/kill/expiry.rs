@@ -36,7 +36,7 @@ fn assert_agreement(a: &Station<'_>, b: &Station<'_>, said: &[&[&str]]) {
     assert_eq!(a.said(), said);
     assert_eq!(b.said(), said);
     assert_eq!(
-        (a.lock(), a.claim(), b.claim()),
+        (a.lock(), a.lease(), b.lease()),
         (None, String::new(), String::new())
     );
     for station in [a, b] {
@@ -209,7 +209,7 @@ fn hold_without_remote(a: &Station<'_>, away: &Path) -> Child {
     fs::rename(&a.remote, away).unwrap();
     a.machine.append(ONE, "meanwhile");
     a.clock_ahead(RENEWAL);
-    wait_for("a sign of life is tried", || a.claim().contains("pending"));
+    wait_for("a sign of life is tried", || a.lease().contains("pending"));
     // A finished process leaves no process id in the file.
     let lock = a.machine.home.join(".local/state/ccsync/lock");
     wait_for("and has failed", || fs::read(&lock).unwrap().is_empty());
@@ -289,7 +289,7 @@ fn lock_show_keeps_record_of_lost_lock() {
         let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
         for (args, point) in [
             (&["resume", ONE] as &[_], "Claude Code has ended"),
-            (&["recover"], "a claim is written"),
+            (&["recover"], "a lease is written"),
         ] {
             let run = a
                 .machine

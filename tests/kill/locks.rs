@@ -129,8 +129,8 @@ fn recover_former_holder(world: &mut World, what: &str) {
 fn assert_no_lock(world: &mut World, what: &str) {
     assert_eq!(locks(world), Vec::<String>::new(), "{what}: on the remote");
     for machine in [&world.a, &world.b] {
-        let claims = fs::read_dir(machine.home.join(".local/state/ccsync/locks"));
-        let names: Vec<_> = claims
+        let leases = fs::read_dir(machine.home.join(".local/state/ccsync/locks"));
+        let names: Vec<_> = leases
             .into_iter()
             .flatten()
             .map(|entry| entry.unwrap().file_name())

@@ -67,11 +67,11 @@ impl<'a> Station<'a> {
         self.clock_ahead(ahead);
         wait_for("a sign of life", || self.lock() != before);
         // The remote has answered, too.
-        wait_for("the answer", || !self.claim().contains("pending"));
+        wait_for("the answer", || !self.lease().contains("pending"));
     }
 
     /// Returns this machine's lease.
-    pub(crate) fn claim(&self) -> String {
+    pub(crate) fn lease(&self) -> String {
         fs::read_to_string(
             self.machine
                 .home

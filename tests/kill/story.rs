@@ -117,7 +117,7 @@ pub(crate) fn enter_turn(world: &mut World, name: &str, turn: &str) {
 
 /// Returns true for a point that changes locks.
 fn concerns_locks(point: &str) -> bool {
-    ["claim", "lock has", "client", "push to the remote"]
+    ["lease", "lock has", "client", "push to the remote"]
         .iter()
         .any(|word| point.contains(word))
 }

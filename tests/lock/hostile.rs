@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use ccsync::leasing::acquire::Acquired;
-use ccsync::leasing::view::Content;
+use ccsync::leasing::acquire::AcquireOutcome;
+use ccsync::leasing::view::LockContent;
 use ccsync::lock::state::TakeOver;
 use git2::{Oid, Repository, Signature, Time};
 
@@ -130,15 +130,15 @@ fn lock_hostile_branch_is_named_and_removable() {
     );
     put(&remote, "deep/er", &[("lock.json", blob("{}"), FILE)], 0);
     put(&remote, ONE, &[("lock.json", blob(&good(ONE)), FILE)], 0);
-    let survey = a.survey();
-    assert_eq!(survey.strangers, ["deep/er", "not.a.session"]);
+    let lock_table = a.lock_table();
+    assert_eq!(lock_table.unknown_refs, ["deep/er", "not.a.session"]);
     for (session, _, _, wrong) in &cases {
-        let view = survey
+        let view = lock_table
             .locks
             .iter()
             .find(|lock| lock.session.as_str() == *session)
             .unwrap();
-        let Content::Unreadable { reason } = &view.content else {
+        let LockContent::Unreadable { reason } = &view.content else {
             panic!("{view:?}")
         };
         assert!(reason.contains(wrong), "{session}: {reason}");
@@ -152,11 +152,11 @@ fn lock_hostile_branch_is_named_and_removable() {
     // An unreadable lock does not expire, and is taken over only on request.
     assert!(matches!(
         a.acquire("future", TakeOver::Expired),
-        Acquired::HeldBy(_)
+        AcquireOutcome::HeldBy(_)
     ));
     assert!(matches!(
         a.acquire("future", TakeOver::Live),
-        Acquired::Yes(_)
+        AcquireOutcome::Acquired(_)
     ));
     let cleanup = b
         .machine
@@ -172,5 +172,5 @@ fn lock_hostile_branch_is_named_and_removable() {
     a.machine
         .ccsync(["lock", "release", "--all", "--force", "--yes"])
         .success();
-    assert!(a.survey().locks.is_empty());
+    assert!(a.lock_table().locks.is_empty());
 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use ccsync::domain::id::SessionId;
 use ccsync::handoff::resume::{back_up, finish};
-use ccsync::leasing::acquire::{self, Acquired};
-use ccsync::leasing::lock_table::{self, Survey};
-use ccsync::leasing::release::{self, Released};
+use ccsync::leasing::acquire::{self, AcquireOutcome};
+use ccsync::leasing::lock_table::{self, LockTable};
+use ccsync::leasing::release::{self, ReleaseOutcome};
 use ccsync::leasing::view::LockView;
-use ccsync::lock::claim::Claim;
+use ccsync::lock::lease::Lease;
 use ccsync::lock::record::LockRecord;
-use ccsync::lock::state::{Expiry, Holding, Settlement, Standing, TakeOver};
+use ccsync::lock::state::{Expiry, HeldLock, LockStatus, Settlement, TakeOver};
 use ccsync::sys::clock::{Clock, ManualClock, SystemClock};
 use ccsync::workspace::context::Context;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -73,50 +73,53 @@ impl Station {
         with_context_at(&self.machine, &self.clock, ask)
     }
 
-    pub(super) fn acquire(&self, session: &str, take_over: TakeOver) -> Acquired {
+    pub(super) fn acquire(&self, session: &str, take_over: TakeOver) -> AcquireOutcome {
         self.with(|ctx| acquire::acquire(ctx, &id(session), take_over))
             .unwrap()
     }
 
     fn holds(&self, session: &str, take_over: TakeOver) -> bool {
-        matches!(self.acquire(session, take_over), Acquired::Yes(_))
+        matches!(
+            self.acquire(session, take_over),
+            AcquireOutcome::Acquired(_)
+        )
     }
 
     /// Renews the lock, as a `resume` does while its client runs, and returns the result.
     fn renew(&self, session: &str) -> Settlement {
         self.with(back_up).unwrap();
-        let claim = Claim::load(
+        let lease = Lease::load(
             &environment_of(&self.machine).dirs.state.join("locks"),
             &id(session),
         )
         .unwrap();
-        match claim {
-            Some(Claim {
+        match lease {
+            Some(Lease {
                 lost: false,
-                holding: Holding { pending: None, .. },
+                lock: HeldLock { pending: None, .. },
                 ..
             }) => Settlement::Held,
-            Some(Claim { lost: false, .. }) => Settlement::Unanswered,
+            Some(Lease { lost: false, .. }) => Settlement::Unanswered,
             _ => Settlement::Lost,
         }
     }
 
-    pub(super) fn survey(&self) -> Survey {
-        self.with(lock_table::survey).unwrap()
+    pub(super) fn lock_table(&self) -> LockTable {
+        self.with(lock_table::lock_table).unwrap()
     }
 
     pub(super) fn only_lock(&self) -> LockView {
-        let mut locks = self.survey().locks;
+        let mut locks = self.lock_table().locks;
         assert_eq!(locks.len(), 1, "{locks:?}");
         locks.remove(0)
     }
 
-    fn release(&self, locks: &[LockView], force: TakeOver) -> Vec<Released> {
+    fn release(&self, locks: &[LockView], force: TakeOver) -> Vec<ReleaseOutcome> {
         self.with(|ctx| release::release(ctx, locks, force))
             .unwrap()
     }
 
-    fn claim_file(&self, session: &str) -> PathBuf {
+    fn lease_file(&self, session: &str) -> PathBuf {
         environment_of(&self.machine)
             .dirs
             .state
@@ -125,11 +128,11 @@ impl Station {
     }
 
     /// Changes this machine's lease.
-    fn edit_claim(&self, session: &str, change: impl FnOnce(&mut serde_json::Value)) {
-        let path = self.claim_file(session);
-        let mut claim = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        change(&mut claim);
-        fs::write(path, claim.to_string()).unwrap();
+    fn edit_lease(&self, session: &str, change: impl FnOnce(&mut serde_json::Value)) {
+        let path = self.lease_file(session);
+        let mut lease = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        change(&mut lease);
+        fs::write(path, lease.to_string()).unwrap();
     }
 }
 
@@ -151,14 +154,14 @@ fn branch(session: &str) -> String {
 fn lock_is_acquired_renewed_taken_over_and_released() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
-    let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else {
+    let AcquireOutcome::Acquired(lease) = a.acquire(ONE, TakeOver::No) else {
         panic!("no other machine wants it")
     };
     assert_eq!(
-        (claim.holding.record.generation, claim.holding.pending),
+        (lease.lock.record.generation, lease.lock.pending),
         (1, None)
     );
-    let Acquired::HeldBy(view) = b.acquire(ONE, TakeOver::Expired) else {
+    let AcquireOutcome::HeldBy(view) = b.acquire(ONE, TakeOver::Expired) else {
         panic!("a holds it")
     };
     assert_eq!(view.record().unwrap().host, "a");
@@ -177,31 +180,31 @@ fn lock_is_acquired_renewed_taken_over_and_released() {
         "it has expired, but was not taken over"
     );
     assert!(matches!(
-        b.only_lock().standing(),
-        Some(Standing::Expired {
+        b.only_lock().status(),
+        Some(LockStatus::Expired {
             why: Expiry::NoHeartbeat,
             ..
         })
     ));
-    let Acquired::Yes(taken) = b.acquire(ONE, TakeOver::Expired) else {
+    let AcquireOutcome::Acquired(taken) = b.acquire(ONE, TakeOver::Expired) else {
         panic!("it has expired")
     };
-    assert_eq!(taken.holding.record.generation, 2);
+    assert_eq!(taken.lock.record.generation, 2);
     assert_eq!(a.renew(ONE), Settlement::Lost);
-    assert_eq!(a.survey().lost.len(), 1);
+    assert_eq!(a.lock_table().lost.len(), 1);
     assert!(!a.holds(ONE, TakeOver::Expired));
     let mine = b.only_lock();
     assert!(matches!(
         b.release(from_ref(&mine), TakeOver::No)[..],
-        [Released::Done(_)]
+        [ReleaseOutcome::Released(_)]
     ));
     assert!(matches!(
         b.release(&[mine], TakeOver::No)[..],
-        [Released::NotLocked(_)]
+        [ReleaseOutcome::NotLocked(_)]
     ));
-    assert!(!b.claim_file(ONE).exists());
+    assert!(!b.lease_file(ONE).exists());
     assert!(a.holds(ONE, TakeOver::No));
-    assert!(a.survey().lost.is_empty());
+    assert!(a.lock_table().lost.is_empty());
     [&a, &b]
         .iter()
         .for_each(|station| station.machine.assert_in_order("locks"));
@@ -253,7 +256,7 @@ fn lock_approval_covers_one_holder_only() {
     assert!(
         matches!(
             b.release(from_ref(&seen), TakeOver::Live)[..],
-            [Released::Done(_)]
+            [ReleaseOutcome::Released(_)]
         ),
         "still a's"
     );
@@ -261,7 +264,7 @@ fn lock_approval_covers_one_holder_only() {
     assert!(a.holds(ONE, TakeOver::No), "again, since then");
     assert!(matches!(
         b.release(&[seen], TakeOver::Live)[..],
-        [Released::HeldBy(_)]
+        [ReleaseOutcome::HeldBy(_)]
     ));
 }
 
@@ -272,15 +275,15 @@ fn lock_wrong_clock_costs_one_question() {
     a.clock.set_wall(a.clock.now() - TimeDelta::hours(1));
     assert!(a.holds(ONE, TakeOver::No));
     assert!(matches!(
-        b.only_lock().standing(),
-        Some(Standing::Expired {
+        b.only_lock().status(),
+        Some(LockStatus::Expired {
             why: Expiry::ByClock,
             ..
         })
     ));
     a.clock.set_wall(a.clock.now() + TimeDelta::hours(2));
     assert_eq!(a.renew(ONE), Settlement::Held);
-    let Some(Standing::Held { expires, .. }) = b.only_lock().standing().cloned() else {
+    let Some(LockStatus::Held { expires, .. }) = b.only_lock().status().cloned() else {
         panic!("it is from the future")
     };
     assert_eq!(
@@ -303,39 +306,39 @@ fn lock_unanswered_push_is_settled_by_next_fetch() {
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
     // As after a crash between the push and its answer: the push has arrived.
-    let before = fs::read(a.claim_file(ONE)).unwrap();
-    a.edit_claim(ONE, |claim| claim["pending"] = "acquire".into());
-    assert!(matches!(a.only_lock().standing(), Some(Standing::Mine)));
+    let before = fs::read(a.lease_file(ONE)).unwrap();
+    a.edit_lease(ONE, |lease| lease["pending"] = "acquire".into());
+    assert!(matches!(a.only_lock().status(), Some(LockStatus::Mine)));
     let settled: serde_json::Value =
-        serde_json::from_slice(&fs::read(a.claim_file(ONE)).unwrap()).unwrap();
+        serde_json::from_slice(&fs::read(a.lease_file(ONE)).unwrap()).unwrap();
     assert_eq!(settled["pending"], serde_json::Value::Null);
     // A renewal that arrived, and one that did not.
     assert_eq!(a.renew(ONE), Settlement::Held);
-    let after = fs::read(a.claim_file(ONE)).unwrap();
+    let after = fs::read(a.lease_file(ONE)).unwrap();
     let [old, new]: [serde_json::Value; 2] =
         [&before, &after].map(|json| serde_json::from_slice(json).unwrap());
     let renewal = |of: &serde_json::Value| serde_json::json!({"renew": {"commit": of["commit"], "record": of["record"]}});
-    a.edit_claim(ONE, |claim| {
-        *claim = old.clone();
-        claim["pending"] = renewal(&new);
+    a.edit_lease(ONE, |lease| {
+        *lease = old.clone();
+        lease["pending"] = renewal(&new);
     });
     assert!(
-        matches!(a.only_lock().standing(), Some(Standing::Mine)),
+        matches!(a.only_lock().status(), Some(LockStatus::Mine)),
         "it arrived"
     );
     let mut next: LockRecord = serde_json::from_value(new["record"].clone()).unwrap();
     next.nonce = "never1arrived".to_owned();
-    a.edit_claim(ONE, |claim| {
-        claim["pending"] = serde_json::json!({"renew": {"commit": "e".repeat(40), "record": next}});
+    a.edit_lease(ONE, |lease| {
+        lease["pending"] = serde_json::json!({"renew": {"commit": "e".repeat(40), "record": next}});
     });
     assert!(
-        matches!(a.only_lock().standing(), Some(Standing::Mine)),
+        matches!(a.only_lock().status(), Some(LockStatus::Mine)),
         "it did not"
     );
     assert_eq!(a.renew(ONE), Settlement::Held, "the same is sent again");
     assert_eq!(b.only_lock().record().unwrap().nonce, "never1arrived");
     // A release that arrived and whose answer was lost.
-    a.edit_claim(ONE, |claim| claim["pending"] = "release".into());
+    a.edit_lease(ONE, |lease| lease["pending"] = "release".into());
     a.machine.run(
         a.machine
             .program("git")
@@ -343,7 +346,7 @@ fn lock_unanswered_push_is_settled_by_next_fetch() {
             .arg(env.remote_of_pair())
             .args(["update-ref", "-d", &branch(ONE)]),
     );
-    assert!(a.survey().locks.is_empty() && !a.claim_file(ONE).exists());
+    assert!(a.lock_table().locks.is_empty() && !a.lease_file(ONE).exists());
     // A lock whose branch the user deleted by hand is lost.
     assert!(a.holds(ONE, TakeOver::No));
     a.machine.run(
@@ -363,21 +366,21 @@ fn lock_approval_covers_the_shown_lock_only() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
-    let Acquired::HeldBy(shown) = b.acquire(ONE, TakeOver::Expired) else {
+    let AcquireOutcome::HeldBy(shown) = b.acquire(ONE, TakeOver::Expired) else {
         panic!("a holds it")
     };
     let take_over = || b.with(|ctx| acquire::take_over(ctx, &shown)).unwrap();
     let mine = a.only_lock();
     assert!(matches!(
         a.release(&[mine], TakeOver::No)[..],
-        [Released::Done(_)]
+        [ReleaseOutcome::Released(_)]
     ));
     a.clock.advance(Duration::from_secs(1));
     assert!(a.holds(ONE, TakeOver::No));
-    let Acquired::HeldBy(other) = take_over() else {
+    let AcquireOutcome::HeldBy(other) = take_over() else {
         panic!("this lock was not shown")
     };
-    let Acquired::Yes(_) = b.with(|ctx| acquire::take_over(ctx, &other)).unwrap() else {
+    let AcquireOutcome::Acquired(_) = b.with(|ctx| acquire::take_over(ctx, &other)).unwrap() else {
         panic!("it is the one shown")
     };
 }
@@ -388,19 +391,19 @@ fn lock_approval_covers_the_shown_lock_only() {
 fn lock_pending_change_of_lost_store_is_sent_again() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
-    let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else {
+    let AcquireOutcome::Acquired(lease) = a.acquire(ONE, TakeOver::No) else {
         panic!("no other machine wants it")
     };
-    let mut next = claim.holding.record.clone();
+    let mut next = lease.lock.record.clone();
     next.nonce = "never1arrived".to_owned();
     let pending = serde_json::json!({"renew": {"commit": "e".repeat(40), "record": next}});
-    a.edit_claim(ONE, |claim| claim["pending"] = pending.clone());
+    a.edit_lease(ONE, |lease| lease["pending"] = pending.clone());
     assert!(a.holds(ONE, TakeOver::No));
-    a.edit_claim(ONE, |claim| claim["pending"] = pending);
+    a.edit_lease(ONE, |lease| lease["pending"] = pending);
     let mine = a.only_lock();
     assert!(matches!(
         a.release(&[mine], TakeOver::No)[..],
-        [Released::Done(_)]
+        [ReleaseOutcome::Released(_)]
     ));
 }
 
@@ -409,8 +412,8 @@ fn lock_of_other_process_is_not_released() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
-    a.edit_claim(ONE, |claim| {
-        claim["holder"] = serde_json::json!({"pid": std::os::unix::process::parent_id()});
+    a.edit_lease(ONE, |lease| {
+        lease["holder"] = serde_json::json!({"pid": std::os::unix::process::parent_id()});
     });
     let finish = || {
         a.with(|ctx| finish(ctx, &BTreeSet::from([id(ONE)])))
@@ -418,11 +421,11 @@ fn lock_of_other_process_is_not_released() {
     };
     finish();
     assert!(a.only_lock().is_own());
-    a.edit_claim(ONE, |claim| {
-        claim["holder"] = serde_json::json!({"pid": std::process::id()});
+    a.edit_lease(ONE, |lease| {
+        lease["holder"] = serde_json::json!({"pid": std::process::id()});
     });
     finish();
-    assert!(a.survey().locks.is_empty());
+    assert!(a.lock_table().locks.is_empty());
 }
 
 #[test]
@@ -430,19 +433,19 @@ fn lock_damaged_lease_is_named_and_does_not_block() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
-    fs::write(a.claim_file(ONE), "{").unwrap();
-    let survey = a.survey();
+    fs::write(a.lease_file(ONE), "{").unwrap();
+    let lock_table = a.lock_table();
     assert!(
-        survey.damaged[0].contains("cannot parse lock file"),
-        "{survey:?}"
+        lock_table.damaged[0].contains("cannot parse lock file"),
+        "{lock_table:?}"
     );
-    assert!(survey.locks[0].is_own(), "it names this machine");
+    assert!(lock_table.locks[0].is_own(), "it names this machine");
     assert!(
         !a.holds(ONE, TakeOver::No),
         "another machine may have been copied from this one"
     );
     assert!(a.holds(ONE, TakeOver::Live));
-    assert!(a.survey().damaged.is_empty() && !b.holds(ONE, TakeOver::Expired));
+    assert!(a.lock_table().damaged.is_empty() && !b.holds(ONE, TakeOver::Expired));
 }
 
 #[test]
@@ -467,7 +470,7 @@ fn lock_show_and_release_commands() {
         .success()
         .json();
     assert_eq!(
-        (&shown["locks"][0]["standing"], &shown["locks"][0]["host"]),
+        (&shown["locks"][0]["status"], &shown["locks"][0]["host"]),
         (&"held".into(), &"a".into())
     );
     // The process that holds it, this test, is alive: on either machine, a release needs
@@ -490,7 +493,7 @@ fn lock_show_and_release_commands() {
     assert_eq!(
         (
             kept["removed"].as_array().unwrap().len(),
-            kept["kept"].as_array().unwrap().len()
+            kept["not_removed"].as_array().unwrap().len()
         ),
         (0, 1)
     );
@@ -504,7 +507,7 @@ fn lock_show_and_release_commands() {
     );
     // A lock whose process is dead is released at once.
     assert!(a.holds(ONE, TakeOver::No));
-    a.edit_claim(ONE, |claim| claim["holder"]["pid"] = 4_000_000.into());
+    a.edit_lease(ONE, |lease| lease["holder"]["pid"] = 4_000_000.into());
     assert!(
         a.machine
             .ccsync(["lock", "release"])
@@ -624,15 +627,15 @@ fn contend(station: &Station, rounds: usize) -> Vec<String> {
             TakeOver::No
         };
         match station.with(|ctx| acquire::acquire(ctx, &id(ONE), take_over)) {
-            Ok(Acquired::Yes(claim)) => put.push(claim.holding.commit.to_string()),
-            Ok(Acquired::HeldBy(_)) => continue,
+            Ok(AcquireOutcome::Acquired(lease)) => put.push(lease.lock.commit.to_string()),
+            Ok(AcquireOutcome::HeldBy(_)) => continue,
             Err(e) if e.to_string().contains("kept changing") => continue,
             Err(e) => panic!("{e:?}"),
         }
         station.clock.advance(Duration::from_secs(1));
         if station.renew(ONE) == Settlement::Held && round % 2 == 0 {
             let own: Vec<_> = station
-                .survey()
+                .lock_table()
                 .locks
                 .into_iter()
                 .filter(LockView::is_own)

@@ -14,7 +14,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use ccsync::domain::id::{CommitId, SessionId};
 use ccsync::lock::record::{Identity, LockRecord, Stamp, TTL};
 use ccsync::lock::state::{
-    self, Change, Holding, Me, Pending, Seen, Settlement, Standing, TakeOver,
+    self, HeldLock, LockChange, LockObserver, LockStatus, ObservedLock, PendingChange, Settlement,
+    TakeOver,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -72,7 +73,7 @@ struct Machine {
     seen: Option<(Commit, u8)>,
     known: Data,
     /// The lease on its disk.
-    claim: Option<Claim>,
+    lease: Option<Lease>,
     /// Lines that its transcript has in common with the session.
     base: u8,
     /// Its turns, and how many of them it counts as pushed.
@@ -83,7 +84,7 @@ struct Machine {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Claim {
+struct Lease {
     commit: Commit,
     pending: Option<Sent>,
 }
@@ -358,20 +359,20 @@ impl Model {
             safe: machine.safe,
         };
         let may_write = machine.made < self.rules.lock_commits;
-        let settled = machine.claim.is_none_or(|claim| claim.pending.is_none());
+        let settled = machine.lease.is_none_or(|lease| lease.pending.is_none());
         if may_write
             && settled
             && let Some((what, change)) = self.acquisition(world, m)
         {
             let mut next = *world;
             let commit = self.write(&mut next, m, change.new.unwrap());
-            let claim = &mut next.machines[m].claim;
-            *claim = Some(match *claim {
-                Some(former) => Claim {
+            let lease = &mut next.machines[m].lease;
+            *lease = Some(match *lease {
+                Some(former) => Lease {
                     pending: Some(Sent::Renew(commit)),
                     ..former
                 },
-                None => Claim {
+                None => Lease {
                     commit,
                     pending: Some(Sent::Acquire),
                 },
@@ -382,17 +383,17 @@ impl Model {
                 lock_only((change.expected.map(|c| number(&c)), Some(commit))),
             ));
         }
-        let holding = machine.claim.map(|claim| self.holding(claim));
-        if let Some(holding) = &holding {
-            if let Some(change) = holding.renewal(self.stamp(world, m))
-                && (may_write || holding.pending.is_some())
+        let held = machine.lease.map(|lease| self.held(lease));
+        if let Some(held) = &held {
+            if let Some(change) = held.renewal_change(self.stamp(world, m))
+                && (may_write || held.pending.is_some())
             {
                 let mut next = *world;
-                let commit = match holding.pending {
-                    Some(Pending::Renew { ref commit, .. }) => number(commit),
+                let commit = match held.pending {
+                    Some(PendingChange::Renew { ref commit, .. }) => number(commit),
                     _ => self.write(&mut next, m, change.new.unwrap()),
                 };
-                next.machines[m].claim.as_mut().unwrap().pending = Some(Sent::Renew(commit));
+                next.machines[m].lease.as_mut().unwrap().pending = Some(Sent::Renew(commit));
                 let renewal = lock_only((change.expected.map(|c| number(&c)), Some(commit)));
                 pushes.push(("renews", next, renewal));
                 if machine.safe < machine.written {
@@ -400,9 +401,9 @@ impl Model {
                     pushes.push(("renews and sends its turns", next, push));
                 }
             }
-            if let Some(change) = holding.release() {
+            if let Some(change) = held.release_change() {
                 let mut next = *world;
-                next.machines[m].claim.as_mut().unwrap().pending = Some(Sent::Release);
+                next.machines[m].lease.as_mut().unwrap().pending = Some(Sent::Release);
                 pushes.push((
                     "releases",
                     next,
@@ -410,7 +411,7 @@ impl Model {
                 ));
             }
         }
-        if holding.is_none() && machine.safe < machine.written {
+        if held.is_none() && machine.safe < machine.written {
             let push = Push {
                 lock: None,
                 ..self.with_turns(world, m, lock_only((None, None)))
@@ -430,15 +431,16 @@ impl Model {
 
     /// Returns how this machine would acquire the session, if it does not hold it
     /// already.
-    fn acquisition(&self, world: &World, m: usize) -> Option<(&'static str, Change)> {
+    fn acquisition(&self, world: &World, m: usize) -> Option<(&'static str, LockChange)> {
         let me = self.me(&world.machines[m], m);
         let seen = self.seen(world, m);
-        let (what, take_over) = match state::standing(seen.as_ref(), self.now(world.tick, m), &me) {
-            Standing::Free => ("acquires", TakeOver::No),
-            Standing::Mine => ("acquires again", TakeOver::No),
-            Standing::Expired { .. } => ("takes over what has expired", TakeOver::Expired),
-            Standing::Held { .. } => ("takes over", TakeOver::Live),
-        };
+        let (what, take_over) =
+            match state::lock_status(seen.as_ref(), self.now(world.tick, m), &me) {
+                LockStatus::Free => ("acquires", TakeOver::No),
+                LockStatus::Mine => ("acquires again", TakeOver::No),
+                LockStatus::Expired { .. } => ("takes over what has expired", TakeOver::Expired),
+                LockStatus::Held { .. } => ("takes over", TakeOver::Live),
+            };
         let change = state::acquire(
             &self.session,
             seen.as_ref(),
@@ -490,13 +492,13 @@ impl Model {
         }
         let m = usize::from(push.by);
         if push.lock.is_some() {
-            let mut holding = self.holding(
+            let mut held = self.held(
                 next.machines[m]
-                    .claim
+                    .lease
                     .expect("the sender of a lock has recorded it"),
             );
-            let settlement = holding.done();
-            next.machines[m].claim = (settlement != Settlement::Released).then(|| claim(&holding));
+            let settlement = held.confirm();
+            next.machines[m].lease = (settlement != Settlement::Released).then(|| lease(&held));
             if let Some((_, new)) = push.lock {
                 next.machines[m].seen = new.map(|commit| (commit, next.tick));
             }
@@ -568,11 +570,10 @@ impl Model {
         };
         machine.seen = world.lock.map(|commit| (commit, since(commit)));
         machine.known = world.data;
-        if let Some(before) = machine.claim {
-            let mut holding = self.holding(before);
-            machine.claim = match holding.settle(world.lock.map(|commit| self.id(commit)).as_ref())
-            {
-                Settlement::Held | Settlement::Unanswered => Some(claim(&holding)),
+        if let Some(before) = machine.lease {
+            let mut held = self.held(before);
+            machine.lease = match held.settle(world.lock.map(|commit| self.id(commit)).as_ref()) {
+                Settlement::Held | Settlement::Unanswered => Some(lease(&held)),
                 Settlement::Released | Settlement::Lost => None,
             };
         }
@@ -598,7 +599,7 @@ impl Model {
     fn find_violation(&self, world: &World) -> Option<String> {
         let machines = || world.machines.iter().enumerate();
         let can_write = |machine: &&Machine| {
-            let commit = machine.claim.map(|claim| claim.commit);
+            let commit = machine.lease.map(|lease| lease.commit);
             let fits = self.rules.broken == Some(Broken::LockExpectation) || commit == world.lock;
             self.believes(machine) && fits
         };
@@ -622,8 +623,8 @@ impl Model {
 
     /// Returns true if a process on the machine counts the session as its own.
     fn believes(&self, machine: &Machine) -> bool {
-        let is_held = |claim: Claim| matches!(claim.pending, None | Some(Sent::Renew(_)));
-        !machine.dead && machine.claim.is_some_and(is_held)
+        let is_held = |lease: Lease| matches!(lease.pending, None | Some(Sent::Renew(_)));
+        !machine.dead && machine.lease.is_some_and(is_held)
     }
 
     /// Returns the machine whose commit the branch is.
@@ -650,19 +651,19 @@ impl Model {
         }
     }
 
-    fn seen(&self, world: &World, m: usize) -> Option<Seen> {
+    fn seen(&self, world: &World, m: usize) -> Option<ObservedLock> {
         let (commit, tick) = world.machines[m].seen?;
-        Some(Seen {
+        Some(ObservedLock {
             commit: self.id(commit),
             record: self.record(commit).clone(),
             first_seen: self.now(tick, m),
         })
     }
 
-    fn me(&self, machine: &Machine, m: usize) -> Me {
-        Me::new(
+    fn me(&self, machine: &Machine, m: usize) -> LockObserver {
+        LockObserver::new(
             self.identities[m].clone(),
-            machine.claim.map(|claim| self.holding(claim)).as_ref(),
+            machine.lease.map(|lease| self.held(lease)).as_ref(),
         )
     }
 
@@ -691,18 +692,18 @@ impl Model {
         })
     }
 
-    fn holding(&self, claim: Claim) -> Holding {
-        let pending = claim.pending.map(|sent| match sent {
-            Sent::Acquire => Pending::Acquire,
-            Sent::Renew(commit) => Pending::Renew {
+    fn held(&self, lease: Lease) -> HeldLock {
+        let pending = lease.pending.map(|sent| match sent {
+            Sent::Acquire => PendingChange::Acquire,
+            Sent::Renew(commit) => PendingChange::Renew {
                 commit: self.id(commit),
                 record: self.record(commit).clone(),
             },
-            Sent::Release => Pending::Release,
+            Sent::Release => PendingChange::Release,
         });
-        Holding {
-            record: self.record(claim.commit).clone(),
-            commit: self.id(claim.commit),
+        HeldLock {
+            record: self.record(lease.commit).clone(),
+            commit: self.id(lease.commit),
             pending,
         }
     }
@@ -733,14 +734,14 @@ fn unanswered(world: &World, push: Push) -> World {
     next
 }
 
-fn claim(holding: &Holding) -> Claim {
-    let pending = holding.pending.as_ref().map(|pending| match pending {
-        Pending::Acquire => Sent::Acquire,
-        Pending::Renew { commit, .. } => Sent::Renew(number(commit)),
-        Pending::Release => Sent::Release,
+fn lease(held: &HeldLock) -> Lease {
+    let pending = held.pending.as_ref().map(|pending| match pending {
+        PendingChange::Acquire => Sent::Acquire,
+        PendingChange::Renew { commit, .. } => Sent::Renew(number(commit)),
+        PendingChange::Release => Sent::Release,
     });
-    Claim {
-        commit: number(&holding.commit),
+    Lease {
+        commit: number(&held.commit),
         pending,
     }
 }

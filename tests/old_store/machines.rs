@@ -63,7 +63,7 @@ impl OldMachines {
             .collect();
         let stamp = Regex::new(r#""inode":(\d+)(,"made_ns":(?:\d+|null))?"#).unwrap();
         for machine in [&self.laptop, &self.desk] {
-            let state = machine.home.join(".local/state/ccsync");
+            let state = state_dir(machine);
             for (name, text) in contents(&state) {
                 let Ok(text) = String::from_utf8(text) else {
                     continue;
@@ -159,6 +159,10 @@ fn renumbered(old: &Captures<'_>, paths: &BTreeMap<&str, PathBuf>) -> String {
 /// Returns files that the fixture keeps as the expected result of a command.
 pub(super) fn expected(directory: &str) -> Files {
     contents(&Path::new(ROOT).join("expected").join(directory))
+}
+
+pub(super) fn state_dir(machine: &Machine) -> PathBuf {
+    machine.home.join(".local/state/ccsync")
 }
 
 /// Returns everything below the client's directory.

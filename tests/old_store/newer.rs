@@ -64,9 +64,21 @@ fn configuration_is_refused() {
 }
 
 #[test]
+fn state_with_sessions_is_refused() {
+    for name in ["pinned.json", "deleted.json"] {
+        let old = OldMachines::unpack();
+        let path = state_dir(&old.laptop).join(name);
+        fs::write(&path, r#"{"version":99,"sessions":["of another shape"]}"#).unwrap();
+        let before = fs::read(&path).unwrap();
+        check_refused(&old.laptop, &ALL, name);
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+}
+
+#[test]
 fn index_is_ignored() {
     let old = OldMachines::unpack();
-    let path = old.desk.home.join(".local/state/ccsync/index.json");
+    let path = state_dir(&old.desk).join("index.json");
     fs::write(&path, r#"{"version":99,"sessions":["of another shape"]}"#).unwrap();
     let before = transcripts(&old.desk);
     OldMachines::sync([&old.desk, &old.laptop]);

@@ -11,7 +11,7 @@ pub(super) const SETTINGS: [&str; 3] = ["config", "show", "--json"];
 pub(super) const WAITING: [&str; 3] = ["apply", "--dry-run", "--json"];
 
 pub(super) const COMMIT: &str = "commit";
-pub(super) const EXCLUDED: &str = "left_out";
+pub(super) const EXCLUDED: &str = "excluded";
 pub(super) const ENTRIES: &str = "entries";
 pub(super) const FORK_OF: &str = "fork_of";
 pub(super) const HERE: &str = "here";
@@ -34,7 +34,7 @@ pub(super) const TEXT: &str = "text";
 pub(super) const TO_PULL: &str = "to_pull";
 pub(super) const TO_PUSH: &str = "to_push";
 pub(super) const TURNS: &str = "turns";
-pub(super) const WAITING_KEY: &str = "waiting";
+pub(super) const WAITING_KEY: &str = "pending";
 
 /// The settings of a machine without its id.
 pub(super) fn settings(machine: &str) -> Value {

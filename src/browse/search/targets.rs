@@ -16,8 +16,8 @@ use crate::store::SessionState;
 use crate::store::manifest::Manifest;
 use crate::store::{Snapshot, StoreError};
 use crate::workspace::error::SyncError;
-use crate::workspace::lookup::machine_error;
-use crate::workspace::read_only::{MachineNames, is_called, machine_names, session_name};
+use crate::workspace::lookup::find_machine;
+use crate::workspace::read_only::{MachineNames, machine_names, session_name};
 
 /// A session to search.
 pub(crate) struct Target {
@@ -44,9 +44,9 @@ pub(crate) struct Targets {
 }
 
 /// Filter for sessions.
-struct Filter<'r> {
+struct Filter {
     project: Option<Vec<String>>,
-    from: Option<&'r str>,
+    from: Option<MachineId>,
 }
 
 impl Base<'_> {
@@ -72,7 +72,7 @@ impl Base<'_> {
     fn stored_targets(
         &self,
         states: &BTreeMap<SessionId, SessionState>,
-        filter: &Filter<'_>,
+        filter: &Filter,
         machines: &MachineNames,
     ) -> Targets {
         let states: Vec<_> = states.iter().collect();
@@ -109,11 +109,10 @@ impl Base<'_> {
     fn local_targets(
         &self,
         states: &BTreeMap<SessionId, SessionState>,
-        filter: &Filter<'_>,
+        filter: &Filter,
     ) -> Result<Vec<Target>, SyncError> {
         let me = &self.ctx.settings.machine;
-        let machines = MachineNames::from([(me.id.clone(), me.name.clone())]);
-        if !filter.accepts_writer(std::iter::once(&me.id), &machines) {
+        if !filter.accepts_writer(std::iter::once(&me.id)) {
             return Ok(Vec::new());
         }
         let found = discover_some(&self.ctx.env.claude_dir, &|id| !states.contains_key(id))?;
@@ -143,20 +142,18 @@ fn manifest(
     }
 }
 
-impl<'r> Filter<'r> {
+impl Filter {
     fn new(
         base: &Base<'_>,
-        request: &'r SearchRequest,
+        request: &SearchRequest,
         machines: &MachineNames,
     ) -> Result<Self, SyncError> {
-        let from = request.from.as_deref();
-        if let Some(name) = from
-            && !machines
-                .iter()
-                .any(|(id, known)| is_called(known, name) || id.as_str() == name)
-        {
-            return Err(machine_error(name, 0).into());
-        }
+        let me = &base.ctx.settings.machine.id;
+        let from = request
+            .from
+            .as_deref()
+            .map(|from| find_machine(from, machines, me))
+            .transpose()?;
         // The stored, the local and the displayed path.
         let forms = |text: &String| {
             let portable =
@@ -192,7 +189,7 @@ impl<'r> Filter<'r> {
                 .flat_map(|(_, file)| &file.runs)
                 .map(|run| &run.machine)
         };
-        let is_wanted = self.accepts_project(&name) && self.accepts_writer(writers(), machines);
+        let is_wanted = self.accepts_project(&name) && self.accepts_writer(writers());
         let place = Place::Stored {
             manifest: Box::new(manifest),
             state: state.clone(),
@@ -211,16 +208,10 @@ impl<'r> Filter<'r> {
             .is_none_or(|forms| forms.iter().any(|form| project.contains(form.as_str())))
     }
 
-    fn accepts_writer<'m>(
-        &self,
-        mut writers: impl Iterator<Item = &'m MachineId>,
-        machines: &MachineNames,
-    ) -> bool {
-        let is_from = |id: &MachineId, from: &str| {
-            id.as_str() == from || machines.get(id).is_some_and(|name| is_called(name, from))
-        };
+    fn accepts_writer<'m>(&self, mut writers: impl Iterator<Item = &'m MachineId>) -> bool {
         self.from
-            .is_none_or(|from| writers.any(|id| is_from(id, from)))
+            .as_ref()
+            .is_none_or(|from| writers.any(|id| id == from))
     }
 }
 

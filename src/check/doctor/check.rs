@@ -33,11 +33,11 @@ pub struct Check {
     /// Name of the check, the same in every run.
     pub name: &'static str,
     /// Status.
-    pub verdict: CheckStatus,
+    pub status: CheckStatus,
     /// The finding, not sanitized.
-    pub words: String,
+    pub message: String,
     /// The fix: a command, or else an instruction. Not sanitized.
-    pub mend: Option<String>,
+    pub fix: Option<String>,
 }
 
 /// Everything that checks work with.
@@ -49,38 +49,38 @@ pub(crate) struct DoctorContext<'a> {
 }
 
 impl Check {
-    pub(crate) fn ok(name: &'static str, words: impl Into<String>) -> Self {
+    pub(crate) fn ok(name: &'static str, message: impl Into<String>) -> Self {
         Self {
             name,
-            verdict: CheckStatus::Ok,
-            words: words.into(),
-            mend: None,
+            status: CheckStatus::Ok,
+            message: message.into(),
+            fix: None,
         }
     }
 
     pub(crate) fn warning(
         name: &'static str,
-        words: impl Into<String>,
-        mend: impl Into<String>,
+        message: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Self {
         Self {
             name,
-            verdict: CheckStatus::Warning,
-            words: words.into(),
-            mend: Some(mend.into()),
+            status: CheckStatus::Warning,
+            message: message.into(),
+            fix: Some(fix.into()),
         }
     }
 
     pub(crate) fn error(
         name: &'static str,
-        words: impl Into<String>,
-        mend: impl Into<String>,
+        message: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Self {
         Self {
             name,
-            verdict: CheckStatus::Error,
-            words: words.into(),
-            mend: Some(mend.into()),
+            status: CheckStatus::Error,
+            message: message.into(),
+            fix: Some(fix.into()),
         }
     }
 }

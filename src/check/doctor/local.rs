@@ -20,16 +20,16 @@ const LITTLE: u64 = 512 << 20;
 /// Free bytes below which the check fails.
 const TOO_LITTLE: u64 = 32 << 20;
 
-pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
-    let mut checks = permissions(patient);
-    checks.push(program(patient));
-    checks.push(disk(patient));
+pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
+    let mut checks = permissions(context);
+    checks.push(program(context));
+    checks.push(disk(context));
     checks
 }
 
-pub(crate) fn configuration(patient: &DoctorContext<'_>) -> Check {
-    let path = config_path(patient.env);
-    match &patient.settings {
+pub(crate) fn configuration(context: &DoctorContext<'_>) -> Check {
+    let path = config_path(context.env);
+    match &context.settings {
         Ok(Some(settings)) => Check::ok(
             CONFIGURATION,
             format!(
@@ -40,20 +40,20 @@ pub(crate) fn configuration(patient: &DoctorContext<'_>) -> Check {
         ),
         Ok(None)
             if crate::store::belongs_to_remote(
-                &store_path(patient.env),
-                &embedded_remote_path(patient.env),
+                &store_path(context.env),
+                &embedded_remote_path(context.env),
             ) =>
         {
             Check::warning(CONFIGURATION, "this machine is not set up", "ccsync init")
         }
         Ok(None) => {
-            let words = format!(
+            let message = format!(
                 "`{}` is gone, though this machine had been set up",
                 path.display()
             );
             Check::error(
                 CONFIGURATION,
-                words,
+                message,
                 "with the address of its remote: ccsync init --remote URL",
             )
         }
@@ -66,15 +66,15 @@ pub(crate) fn configuration(patient: &DoctorContext<'_>) -> Check {
 }
 
 /// Files with sessions or the remote's address must be private.
-fn permissions(patient: &DoctorContext<'_>) -> Vec<Check> {
-    let dirs = &patient.env.dirs;
+fn permissions(context: &DoctorContext<'_>) -> Vec<Check> {
+    let dirs = &context.env.dirs;
     let own = [
         dirs.config.clone(),
-        config_path(patient.env),
+        config_path(context.env),
         dirs.data.clone(),
         dirs.state.clone(),
     ];
-    let sessions = transcripts(patient);
+    let sessions = transcripts(context);
     let all: Vec<&PathBuf> = own
         .iter()
         .chain(&sessions)
@@ -91,18 +91,18 @@ fn permissions(patient: &DoctorContext<'_>) -> Vec<Check> {
     let open_sessions = open.iter().filter(|path| !own.contains(path)).count();
     let mut checks = Vec::new();
     if let Some(path) = foreign {
-        let words = format!("`{}` belongs to somebody else", path.display());
+        let message = format!("`{}` belongs to somebody else", path.display());
         checks.push(Check::error(
             PERMISSIONS,
-            words,
+            message,
             format!("sudo chown -R \"$USER\" {}", shown(path)),
         ));
     }
     if let Some(path) = open_own {
-        let words = format!("others may look into `{}`", path.display());
+        let message = format!("others may look into `{}`", path.display());
         checks.push(Check::warning(
             PERMISSIONS,
-            words,
+            message,
             format!("chmod -R go-rwx {}", shown(path)),
         ));
     }
@@ -112,28 +112,28 @@ fn permissions(patient: &DoctorContext<'_>) -> Vec<Check> {
         } else {
             format!("{open_sessions} transcripts")
         };
-        let place = projects_dir(&patient.env.claude_dir);
-        let mend = format!("chmod -R go-rwx {}", shown(&place));
+        let place = projects_dir(&context.env.claude_dir);
+        let fix = format!("chmod -R go-rwx {}", shown(&place));
         checks.push(Check::warning(
             PERMISSIONS,
             format!("others may read {what}"),
-            mend,
+            fix,
         ));
     }
     if checks.is_empty() {
-        let words = format!(
+        let message = format!(
             "what is kept is this user's alone ({} transcripts looked at)",
             sessions.len()
         );
-        checks.push(Check::ok(PERMISSIONS, words));
+        checks.push(Check::ok(PERMISSIONS, message));
     }
     checks
 }
 
 /// Returns the transcripts that other users can read. Files in a private directory are
 /// private.
-fn transcripts(patient: &DoctorContext<'_>) -> Vec<PathBuf> {
-    let claude = &patient.env.claude_dir;
+fn transcripts(context: &DoctorContext<'_>) -> Vec<PathBuf> {
+    let claude = &context.env.claude_dir;
     let closed = |path: &Path| access(path).is_some_and(|access| access.mine && !access.others);
     if closed(claude) || closed(&projects_dir(claude)) {
         return Vec::new();
@@ -149,14 +149,14 @@ fn transcripts(patient: &DoctorContext<'_>) -> Vec<PathBuf> {
 }
 
 /// Checks which `ccsync` a shell or a hook starts.
-fn program(patient: &DoctorContext<'_>) -> Check {
+fn program(context: &DoctorContext<'_>) -> Check {
     const NAME: &str = if cfg!(windows) {
         "ccsync.exe"
     } else {
         "ccsync"
     };
     let version = env!("CARGO_PKG_VERSION");
-    let Some(this) = patient
+    let Some(this) = context
         .env
         .program
         .as_deref()
@@ -165,7 +165,7 @@ fn program(patient: &DoctorContext<'_>) -> Check {
         return Check::ok(PROGRAM, format!("version {version}"));
     };
     let mut found: Vec<PathBuf> = Vec::new();
-    for path in patient
+    for path in context
         .env
         .search_path
         .iter()
@@ -188,7 +188,7 @@ fn program(patient: &DoctorContext<'_>) -> Check {
         ),
         Some(other) => {
             let what = version_of(other).unwrap_or_else(|| "of an unknown version".to_owned());
-            let words = if first_is_this {
+            let message = if first_is_this {
                 format!(
                     "another one is on the PATH: {} ({what}); this is {version}",
                     other.display()
@@ -200,7 +200,7 @@ fn program(patient: &DoctorContext<'_>) -> Check {
                     this.display()
                 )
             };
-            Check::warning(PROGRAM, words, "keep one of them; all: which -a ccsync")
+            Check::warning(PROGRAM, message, "keep one of them; all: which -a ccsync")
         }
     }
 }
@@ -222,8 +222,8 @@ fn version_of(program: &Path) -> Option<String> {
         .then(|| version.to_owned())
 }
 
-fn disk(patient: &DoctorContext<'_>) -> Check {
-    let places = [&patient.env.dirs.data, &patient.env.claude_dir];
+fn disk(context: &DoctorContext<'_>) -> Check {
+    let places = [&context.env.dirs.data, &context.env.claude_dir];
     let least = places
         .iter()
         .filter_map(|place| Some((free_space(place)?, *place)))
@@ -232,16 +232,16 @@ fn disk(patient: &DoctorContext<'_>) -> Check {
         return Check::ok(DISK, "the system does not say how much room is left");
     };
     let mega = free >> 20;
-    let words = if mega >= 10_240 {
+    let message = if mega >= 10_240 {
         format!("{} GB free", mega >> 10)
     } else {
         format!("{mega} MB free")
     };
-    let mend = format!("make room: df -h {}", shown(place));
+    let fix = format!("make room: df -h {}", shown(place));
     match free {
-        _ if free < TOO_LITTLE => Check::error(DISK, words, mend),
-        _ if free < LITTLE => Check::warning(DISK, words, mend),
-        _ => Check::ok(DISK, words),
+        _ if free < TOO_LITTLE => Check::error(DISK, message, fix),
+        _ if free < LITTLE => Check::warning(DISK, message, fix),
+        _ => Check::ok(DISK, message),
     }
 }
 

@@ -19,15 +19,15 @@ const INSTALL_GIT: &str = "install git 2.34 or later: https://git-scm.com/downlo
 const OLDEST_CLIENT: [u32; 3] = [1, 0, 109];
 const NEWEST_CLIENT: [u32; 3] = [2, 1, 329];
 
-pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
-    vec![git(patient), gh(patient), client(patient)]
+pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
+    vec![git(context), gh(context), client(context)]
 }
 
-fn git(patient: &DoctorContext<'_>) -> Check {
-    let Ok(missing_checkout) = RemoteUrl::parse(".", &patient.env.home) else {
+fn git(context: &DoctorContext<'_>) -> Check {
+    let Ok(missing_checkout) = RemoteUrl::parse(".", &context.env.home) else {
         return Check::error(GIT, "the home directory is no path for git", INSTALL_GIT);
     };
-    let git = GitCli::new(&patient.env.home, missing_checkout, patient.env.git, false)
+    let git = GitCli::new(&context.env.home, missing_checkout, context.env.git, false)
         .with_silence_limit(TIMEOUT);
     match git.version() {
         Ok(version) if version >= OLDEST_GIT => Check::ok(GIT, format!("version {version}")),
@@ -42,8 +42,8 @@ fn git(patient: &DoctorContext<'_>) -> Check {
 }
 
 /// `gh` is optional.
-fn gh(patient: &DoctorContext<'_>) -> Check {
-    let remote = patient.remote().and_then(Result::ok);
+fn gh(context: &DoctorContext<'_>) -> Check {
+    let remote = context.remote().and_then(Result::ok);
     let host = remote
         .as_ref()
         .is_some_and(crate::check::doctor::check::is_on_github)
@@ -62,11 +62,11 @@ fn gh(patient: &DoctorContext<'_>) -> Check {
     }
 }
 
-fn client(patient: &DoctorContext<'_>) -> Check {
+fn client(context: &DoctorContext<'_>) -> Check {
     // It starts a whole runtime before it prints anything.
     const SLOW: Duration = Duration::from_secs(30);
     const TRY: &str = "install Claude Code, so that this works: claude --version";
-    let asked = Program::new(&patient.env.client)
+    let asked = Program::new(&context.env.client)
         .arg("--version")
         .silence_limit(SLOW)
         .run();
@@ -87,11 +87,11 @@ fn client(patient: &DoctorContext<'_>) -> Check {
     let shown = version.map(|part| part.to_string()).join(".");
     let dots = |version: [u32; 3]| version.map(|part| part.to_string()).join(".");
     if version < OLDEST_CLIENT {
-        let words = format!(
+        let message = format!(
             "version {shown} is older than any that was tried ({} and later)",
             dots(OLDEST_CLIENT)
         );
-        Check::warning(CLIENT, words, "claude update")
+        Check::warning(CLIENT, message, "claude update")
     } else if version > NEWEST_CLIENT {
         Check::ok(
             CLIENT,

@@ -18,15 +18,15 @@ const REMOTE: &str = "remote";
 const LOCKS: &str = "lock branches";
 const VISIBILITY: &str = "visibility";
 
-pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
-    let url = match patient.remote() {
-        None if patient.settings.is_err() => {
-            let words = "not known while the configuration cannot be read";
+pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
+    let url = match context.remote() {
+        None if context.settings.is_err() => {
+            let message = "not known while the configuration cannot be read";
             return vec![Check {
                 name: REMOTE,
-                verdict: CheckStatus::Warning,
-                words: words.to_owned(),
-                mend: None,
+                status: CheckStatus::Warning,
+                message: message.to_owned(),
+                fix: None,
             }];
         }
         None => return Vec::new(),
@@ -53,12 +53,12 @@ pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
         Ok(store) => store,
         Err(e) => return vec![Check::error(REMOTE, error_chain(&e), "df -h")],
     };
-    let git = GitCli::new(store.git_dir(), url.clone(), patient.env.git, false)
+    let git = GitCli::new(store.git_dir(), url.clone(), context.env.git, false)
         .with_silence_limit(TIMEOUT);
     let mut checks = match git.refs() {
         Ok(refs) => vec![
-            reached(patient, &url, &refs),
-            lock_branches(patient, &store, &git),
+            reached(context, &url, &refs),
+            lock_branches(context, &store, &git),
         ],
         Err(e) => vec![unreached(&url, &e), not_tried()],
     };
@@ -82,25 +82,24 @@ fn visibility(url: &RemoteUrl) -> Option<Check> {
     };
     // Not `gh repo edit`: newer versions refuse it without an option that older ones
     // (2.23) do not have.
-    let mend =
-        format!("gh api --hostname {host} --method PATCH repos/{name} -f visibility=private");
+    let fix = format!("gh api --hostname {host} --method PATCH repos/{name} -f visibility=private");
     Some(match visibility {
         Visibility::Private => Check::ok(VISIBILITY, "the repository is private"),
         Visibility::Internal => Check::warning(
             VISIBILITY,
             "everybody of the organisation can read your sessions",
-            mend,
+            fix,
         ),
         Visibility::Public => Check::error(
             VISIBILITY,
             "the repository is public: everybody can read your sessions",
-            mend,
+            fix,
         ),
     })
 }
 
 fn reached(
-    patient: &DoctorContext<'_>,
+    context: &DoctorContext<'_>,
     url: &RemoteUrl,
     refs: &BTreeMap<String, CommitId>,
 ) -> Check {
@@ -114,22 +113,22 @@ fn reached(
         (true, 1) => "one session is locked".to_owned(),
         (true, n) => format!("{n} sessions are locked"),
     };
-    let embedded = patient
+    let embedded = context
         .set_up()
         .is_some_and(|settings| settings.remote.is_none());
-    let words = format!("{url} answers; {has}");
+    let message = format!("{url} answers; {has}");
     match embedded {
         true => Check::warning(
             REMOTE,
-            format!("{words}; it is on this disk only"),
+            format!("{message}; it is on this disk only"),
             "ccsync init",
         ),
-        false => Check::ok(REMOTE, words),
+        false => Check::ok(REMOTE, message),
     }
 }
 
 fn unreached(url: &RemoteUrl, error: &RemoteError) -> Check {
-    let words = in_one_line(error);
+    let message = in_one_line(error);
     // The address without secrets; a directory needs no shell.
     let ask = format!("git ls-remote {url}");
     match error {
@@ -138,35 +137,39 @@ fn unreached(url: &RemoteUrl, error: &RemoteError) -> Check {
             ..
         } => Check::warning(
             REMOTE,
-            format!("{words}; what is pushed waits here until it answers"),
+            format!("{message}; what is pushed waits here until it answers"),
             ask,
         ),
         RemoteError::Unreachable { .. } if matches!(url.kind(), RemoteKind::Local(path) if !path.exists()) => {
-            Check::error(REMOTE, words, "if it has moved: ccsync init --remote PATH")
+            Check::error(
+                REMOTE,
+                message,
+                "if it has moved: ccsync init --remote PATH",
+            )
         }
-        _ => Check::error(REMOTE, words, ask),
+        _ => Check::error(REMOTE, message, ask),
     }
 }
 
 fn not_tried() -> Check {
-    let words = "not tried, because the remote does not answer".to_owned();
+    let message = "not tried, because the remote does not answer".to_owned();
     Check {
         name: LOCKS,
-        verdict: CheckStatus::Warning,
-        words,
-        mend: None,
+        status: CheckStatus::Warning,
+        message,
+        fix: None,
     }
 }
 
 /// Creates a branch like that of a lock, and removes it.
-fn lock_branches(patient: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Check {
+fn lock_branches(context: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Check {
     const ALLOW: &str =
         "allow it on the remote: to create, move and delete branches below ccsync/lock/";
     let session: SessionId = uuid::Uuid::new_v4()
         .to_string()
         .parse()
         .expect("a UUID is a session id");
-    let commit = match throwaway(patient, store, &session) {
+    let commit = match throwaway(context, store, &session) {
         Ok(commit) => commit,
         Err(e) => return Check::error(LOCKS, error_chain(&e), "df -h"),
     };
@@ -185,9 +188,9 @@ fn lock_branches(patient: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Ch
         None => Check::ok(LOCKS, "can be created and deleted"),
         Some(why) => {
             let left = name.trim_start_matches("refs/heads/");
-            let words =
+            let message =
                 format!("they cannot be deleted: {why}; `{left}` is left there and expires");
-            Check::error(LOCKS, words, ALLOW)
+            Check::error(LOCKS, message, ALLOW)
         }
     }
 }
@@ -202,14 +205,14 @@ fn refusal(outcome: Result<PushOutcome, RemoteError>) -> Option<String> {
 
 /// A valid lock record: if it is left behind, it expires like any other.
 fn throwaway(
-    patient: &DoctorContext<'_>,
+    context: &DoctorContext<'_>,
     store: &Store,
     session: &SessionId,
 ) -> Result<CommitId, StoreError> {
-    let settings = patient
+    let settings = context
         .set_up()
         .expect("there is a remote only where there are settings");
-    let now = patient.clock.now();
+    let now = context.clock.now();
     let me = &settings.machine;
     let by = Identity {
         machine: me.id.clone(),

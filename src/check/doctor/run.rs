@@ -21,18 +21,18 @@ pub fn doctor(env: &Env, clock: &dyn Clock) -> Vec<Check> {
             .map(|config| Settings::resolve(&config, env))
             .transpose()
     });
-    let patient = DoctorContext {
+    let context = DoctorContext {
         env,
         clock,
         settings,
     };
     // Slow checks run beside the local ones.
     std::thread::scope(|scope| {
-        let programs = scope.spawn(|| programs::checks(&patient));
-        let remote = scope.spawn(|| remote::checks(&patient));
-        let here = local::checks(&patient);
-        let stored = store::checks(&patient);
-        let configuration = local::configuration(&patient);
+        let programs = scope.spawn(|| programs::checks(&context));
+        let remote = scope.spawn(|| remote::checks(&context));
+        let here = local::checks(&context);
+        let stored = store::checks(&context);
+        let configuration = local::configuration(&context);
         let programs = programs.join().expect("a check does not panic");
         let remote = remote.join().expect("a check does not panic");
         std::iter::once(configuration)

@@ -10,12 +10,12 @@ use crate::domain::error::UserError;
 use crate::domain::error::error_chain;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::PlaceholderName;
-use crate::lock::claim::load_all;
+use crate::lock::lease::load_leases;
 use crate::lock::record::{ALLOWED_SKEW, LockRecord};
 use crate::session::time::parse_time;
 use crate::store::{Store, StoreError};
 use crate::sys::set_aside::move_aside_command;
-use crate::workspace::paths::{claims_path, store_path};
+use crate::workspace::paths::{leases_path, store_path};
 
 const STORE: &str = "store";
 const CLOCK: &str = "clock";
@@ -28,43 +28,43 @@ const NEWEST: usize = 200;
 /// Maximum number of missing placeholders named individually.
 const MOST_NAMED: usize = 8;
 
-pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
-    let path = store_path(patient.env);
+pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
+    let path = store_path(context.env);
     let mut checks = Vec::new();
     if !path.exists() {
         checks.push(Check::ok(STORE, "nothing is stored yet"));
     } else {
         match Store::open_read_only(&path) {
-            Ok(store) => checks.extend(of_store(patient, &store)),
-            Err(e) => checks.push(damaged(patient, &e)),
+            Ok(store) => checks.extend(of_store(context, &store)),
+            Err(e) => checks.push(damaged(context, &e)),
         }
     }
-    checks.push(left_behind(patient));
+    checks.push(left_behind(context));
     checks
 }
 
-fn of_store(patient: &DoctorContext<'_>, store: &Store) -> Vec<Check> {
-    let clock = clock(patient, store)
+fn of_store(context: &DoctorContext<'_>, store: &Store) -> Vec<Check> {
+    let clock = clock(context, store)
         .unwrap_or_else(|_| Check::ok(CLOCK, "not known: the store cannot be read"));
     match integrity(store) {
         Ok(check) => {
-            let gaps = gaps(patient, store).unwrap_or_else(|e| vec![damaged(patient, &e)]);
+            let gaps = gaps(context, store).unwrap_or_else(|e| vec![damaged(context, &e)]);
             [check, clock].into_iter().chain(gaps).collect()
         }
-        Err(e) => vec![damaged(patient, &e), clock],
+        Err(e) => vec![damaged(context, &e), clock],
     }
 }
 
-fn damaged(patient: &DoctorContext<'_>, error: &StoreError) -> Check {
-    let path = store_path(patient.env);
+fn damaged(context: &DoctorContext<'_>, error: &StoreError) -> Check {
+    let path = store_path(context.env);
     match error {
         StoreError::Newer { .. } => Check::error(STORE, error_chain(error), UPDATE_CCSYNC),
         StoreError::Malformed { .. } => {
             Check::error(STORE, error_chain(error), "ccsync verify --full")
         }
         _ => {
-            let mend = format!("{}; then: ccsync sync", move_aside_command(&path));
-            Check::error(STORE, error_chain(error), mend)
+            let fix = format!("{}; then: ccsync sync", move_aside_command(&path));
+            Check::error(STORE, error_chain(error), fix)
         }
     }
 }
@@ -116,9 +116,9 @@ fn integrity(store: &Store) -> Result<Check, StoreError> {
 
 /// Git does not report the remote's time. The check finds times of other machines that
 /// are in the future here; it cannot find a clock here that is ahead.
-fn clock(patient: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError> {
-    let me = patient.set_up().map(|settings| &settings.machine.id);
-    let now = patient.clock.now();
+fn clock(context: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError> {
+    let me = context.set_up().map(|settings| &settings.machine.id);
+    let now = context.clock.now();
     let snapshot = store.head_snapshot()?;
     let machines = snapshot.machines()?;
     let forgotten = snapshot.forgotten_machines()?;
@@ -154,8 +154,12 @@ fn clock(patient: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError
     Ok(match moments.into_iter().max() {
         None => Check::ok(CLOCK, "no other machine to compare with"),
         Some((time, whose)) if time - now > ALLOWED_SKEW => {
-            let words = format!("{whose} lies {} in the future", amount(time - now));
-            Check::warning(CLOCK, words, "compare the clocks of both machines: date -u")
+            let message = format!("{whose} lies {} in the future", amount(time - now));
+            Check::warning(
+                CLOCK,
+                message,
+                "compare the clocks of both machines: date -u",
+            )
         }
         Some(_) => Check::ok(CLOCK, "nothing of other machines lies in the future"),
     })
@@ -170,8 +174,8 @@ fn amount(time: TimeDelta) -> String {
 }
 
 /// Checks for placeholders of stored sessions that have no directory here.
-fn gaps(patient: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreError> {
-    let Some(settings) = patient.set_up() else {
+fn gaps(context: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreError> {
+    let Some(settings) = context.set_up() else {
         return Ok(Vec::new());
     };
     let snapshot = store.head_snapshot()?;
@@ -212,12 +216,12 @@ fn gaps(patient: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreE
             1 => "1 session has no place".to_owned(),
             n => format!("{n} sessions have no place"),
         };
-        let words = format!("{name} has no directory here: {waiting}");
-        let mend = format!("ccsync config add-placeholder {name}=PATH");
+        let message = format!("{name} has no directory here: {waiting}");
+        let fix = format!("ccsync config add-placeholder {name}=PATH");
         if sessions == 0 {
-            Check::ok(PLACEHOLDERS, words)
+            Check::ok(PLACEHOLDERS, message)
         } else {
-            Check::warning(PLACEHOLDERS, words, mend)
+            Check::warning(PLACEHOLDERS, message, fix)
         }
     });
     Ok(checks.collect())
@@ -232,19 +236,19 @@ fn placeholder_of(project: &PortablePath) -> Option<&str> {
 }
 
 /// Checks for leases without a running process.
-fn left_behind(patient: &DoctorContext<'_>) -> Check {
-    let (claims, unreadable) = match load_all(&claims_path(patient.env)) {
+fn left_behind(context: &DoctorContext<'_>) -> Check {
+    let (leases, unreadable) = match load_leases(&leases_path(context.env)) {
         Ok(loaded) => loaded,
         Err(e) => return Check::error(LEFT, error_chain(&e), "ccsync lock show"),
     };
     if let Some(first) = unreadable.first() {
         return Check::warning(LEFT, error_chain(first), "ccsync lock show");
     }
-    let dead = claims
+    let dead = leases
         .iter()
-        .filter(|claim| !claim.holder_is_alive())
+        .filter(|lease| !lease.holder_is_alive())
         .count();
-    match (claims.len(), dead) {
+    match (leases.len(), dead) {
         (0, _) => Check::ok(LEFT, "this machine holds none"),
         (_, 0) => Check::ok(LEFT, "held by clients that are running"),
         (_, dead) => Check::warning(

@@ -39,16 +39,16 @@ pub(crate) struct ApplyArgs {
 #[derive(Serialize)]
 struct ApplyDocument<'a> {
     /// Files that need approval.
-    waiting: Vec<Waiting<'a>>,
+    pending: Vec<PendingChange<'a>>,
     /// Files that were changed.
     applied: &'a [String],
     /// Files that stay as they are on this machine.
-    kept: &'a [String],
+    rejected: &'a [String],
     skipped: Vec<Skipped<'a>>,
 }
 
 #[derive(Serialize)]
-struct Waiting<'a> {
+struct PendingChange<'a> {
     name: &'a str,
     /// The machine that the file comes from.
     from: &'a str,
@@ -82,7 +82,7 @@ struct Answers {
     no: Vec<String>,
     /// Names of all files in `yes` and `no`.
     names: Vec<String>,
-    waiting: Vec<ProposedChange>,
+    pending: Vec<ProposedChange>,
 }
 
 pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliError> {
@@ -92,9 +92,9 @@ pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliEr
     let decided = execute(&answers, app)?;
 
     if args.json.json {
-        app.print_json("apply", &document(&answers.waiting, &decided))?;
+        app.print_json("apply", &document(&answers.pending, &decided))?;
     } else {
-        let lines = summary(answers.waiting.len() as u64, &decided);
+        let lines = summary(answers.pending.len() as u64, &decided);
         app.print(&lines)?;
     }
     Ok(if decided.skipped.is_empty() {
@@ -117,7 +117,7 @@ fn collect_answers(
             app.print(&shown(&proposal))?;
         }
         if !args.yes && !asks {
-            answers.waiting.push(proposal);
+            answers.pending.push(proposal);
             continue;
         }
         let is_approved = args.yes || confirm_change()?;
@@ -145,15 +145,15 @@ fn execute(answers: &Answers, app: &App) -> Result<AppliedChanges, CliError> {
     let mut decided = apply(&app.context()?, &answers.yes, &answers.no)?;
     for name in &answers.names {
         let is_skipped = decided.skipped.iter().any(|(skipped, _)| skipped == name);
-        if !is_skipped && !decided.applied.contains(name) && !decided.kept.contains(name) {
+        if !is_skipped && !decided.applied.contains(name) && !decided.rejected.contains(name) {
             decided.skipped.push((name.clone(), CHANGED.to_owned()));
         }
     }
     Ok(decided)
 }
 
-fn document<'a>(waiting: &'a [ProposedChange], decided: &'a AppliedChanges) -> ApplyDocument<'a> {
-    let waiting = waiting.iter().map(|proposal| Waiting {
+fn document<'a>(pending: &'a [ProposedChange], decided: &'a AppliedChanges) -> ApplyDocument<'a> {
+    let pending = pending.iter().map(|proposal| PendingChange {
         name: &proposal.name,
         from: &proposal.from,
         here: proposal.here.as_deref(),
@@ -164,9 +164,9 @@ fn document<'a>(waiting: &'a [ProposedChange], decided: &'a AppliedChanges) -> A
     });
     let skipped = decided.skipped.iter();
     ApplyDocument {
-        waiting: waiting.collect(),
+        pending: pending.collect(),
         applied: &decided.applied,
-        kept: &decided.kept,
+        rejected: &decided.rejected,
         skipped: skipped
             .map(|(name, reason)| Skipped { name, reason })
             .collect(),
@@ -199,7 +199,7 @@ fn shown(proposal: &ProposedChange) -> Vec<String> {
     lines
 }
 
-fn summary(waiting: u64, decided: &AppliedChanges) -> Vec<String> {
+fn summary(pending: u64, decided: &AppliedChanges) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, reason) in &decided.skipped {
         let line = format!("{} skipped: {}", one_line(name), one_line(reason));
@@ -207,18 +207,18 @@ fn summary(waiting: u64, decided: &AppliedChanges) -> Vec<String> {
     }
     let counts = [
         (decided.applied.len() as u64, "applied"),
-        (decided.kept.len() as u64, "kept"),
+        (decided.rejected.len() as u64, "rejected"),
         (decided.skipped.len() as u64, "skipped"),
     ];
     let some = counts.into_iter().filter(|(n, _)| *n > 0);
     let mut parts: Vec<String> = some
         .map(|(n, what)| format!("{} {what}", count(n, "file")))
         .collect();
-    if waiting > 0 {
-        let need = if waiting == 1 { "needs" } else { "need" };
+    if pending > 0 {
+        let need = if pending == 1 { "needs" } else { "need" };
         parts.push(format!(
             "{} {need} approval: ccsync apply on a terminal, or ccsync apply --yes",
-            count(waiting, "file")
+            count(pending, "file")
         ));
     }
     if parts.is_empty() {
@@ -252,7 +252,7 @@ mod tests {
     fn apply_summary_counts_every_decision() {
         let decided = AppliedChanges {
             applied: vec!["a".to_owned()],
-            kept: vec!["b".to_owned(), "c".to_owned()],
+            rejected: vec!["b".to_owned(), "c".to_owned()],
             skipped: vec![("d".to_owned(), "it changed".to_owned())],
         };
         let text = summary(1, &decided).join("\n");

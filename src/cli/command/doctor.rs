@@ -28,23 +28,23 @@ pub(crate) struct DoctorArgs {
 #[derive(Serialize)]
 struct DoctorDocument<'a> {
     /// The most severe status.
-    verdict: CheckStatus,
+    status: CheckStatus,
     /// In the order of the output. A name can occur more than once.
     checks: &'a [Check],
 }
 
 pub(in crate::cli) fn run(args: &DoctorArgs, app: &mut App) -> Result<Exit, CliError> {
     let checks = doctor(&app.env, app.clock());
-    let verdict = checks
+    let status = checks
         .iter()
-        .map(|check| check.verdict)
+        .map(|check| check.status)
         .max()
         .unwrap_or(CheckStatus::Ok);
     if args.json.json {
         app.print_json(
             "doctor",
             &DoctorDocument {
-                verdict,
+                status,
                 checks: &checks,
             },
         )?;
@@ -52,7 +52,7 @@ pub(in crate::cli) fn run(args: &DoctorArgs, app: &mut App) -> Result<Exit, CliE
         let lines = lines(&checks, app.out.is_quiet());
         app.print(&lines)?;
     }
-    Ok(if verdict == CheckStatus::Error {
+    Ok(if status == CheckStatus::Error {
         Exit::Failed
     } else {
         Exit::Done
@@ -63,16 +63,16 @@ fn lines(checks: &[Check], quiet: bool) -> Vec<String> {
     let mut table = Table::new(0, usize::MAX);
     let shown: Vec<&Check> = checks
         .iter()
-        .filter(|check| !quiet || check.verdict > CheckStatus::Ok)
+        .filter(|check| !quiet || check.status > CheckStatus::Ok)
         .collect();
     for check in &shown {
-        let (verdict, style) = match check.verdict {
+        let (status, style) = match check.status {
             CheckStatus::Ok => ("ok", GOOD),
             CheckStatus::Warning => ("warning", ATTENTION),
             CheckStatus::Error => ("error", ERROR),
         };
         table.row([
-            Cell::new(verdict).style(style),
+            Cell::new(status).style(style),
             Cell::new(check.name),
             Cell::new(message(check)),
         ]);
@@ -86,15 +86,15 @@ fn lines(checks: &[Check], quiet: bool) -> Vec<String> {
 
 /// Returns the message of a check, with the fix.
 fn message(check: &Check) -> String {
-    let words = one_line(&check.words);
-    match &check.mend {
-        Some(mend) => format!("{words}: {}", paint(HINT, &one_line(mend))),
-        None => words.into_owned(),
+    let message = one_line(&check.message);
+    match &check.fix {
+        Some(fix) => format!("{message}: {}", paint(HINT, &one_line(fix))),
+        None => message.into_owned(),
     }
 }
 
 fn summary(checks: &[Check]) -> String {
-    let number = |verdict| checks.iter().filter(|c| c.verdict == verdict).count() as u64;
+    let number = |status| checks.iter().filter(|c| c.status == status).count() as u64;
     match (number(CheckStatus::Error), number(CheckStatus::Warning)) {
         (0, 0) => "doctor: no problems".to_owned(),
         (0, n) => format!("doctor: {}", count(n, "warning")),
@@ -107,12 +107,12 @@ fn summary(checks: &[Check]) -> String {
 mod tests {
     use super::*;
 
-    fn check(name: &'static str, verdict: CheckStatus, words: &str, mend: Option<&str>) -> Check {
+    fn check(name: &'static str, status: CheckStatus, message: &str, fix: Option<&str>) -> Check {
         Check {
             name,
-            verdict,
-            words: words.to_owned(),
-            mend: mend.map(str::to_owned),
+            status,
+            message: message.to_owned(),
+            fix: fix.map(str::to_owned),
         }
     }
 

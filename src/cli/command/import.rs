@@ -11,7 +11,7 @@ use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::shell::shell_word;
 use crate::import::source::{ImportSource, usual_source};
-use crate::report::import::{ForeignLock, ImportReport, Layout, PlaceholderProposal};
+use crate::report::import::{ForeignLock, ImportReport, Layout, SuggestedPlaceholder};
 use crate::report::transfer::SkippedFile;
 use crate::ui::format::{count, short_id};
 use crate::ui::output::Screen;
@@ -38,7 +38,7 @@ pub(crate) struct ImportArgs {
 }
 
 /// JSON schema, version 1: the fields of [`ImportReport`], and the command
-/// for each of its proposals.
+/// for each of its suggested_placeholders.
 #[derive(Serialize)]
 struct ImportDocument<'a> {
     #[serde(flatten)]
@@ -53,7 +53,7 @@ pub(in crate::cli) fn run(args: &ImportArgs, app: &mut App) -> Result<Exit, CliE
     let source = source(args, app)?;
     let report = crate::import::run::import(&app.context()?, &source, args.dry_run)?;
     if args.json.json {
-        let commands = report.proposals.iter().map(command).collect();
+        let commands = report.suggested_placeholders.iter().map(command).collect();
         app.print_json(
             "import",
             &ImportDocument {
@@ -83,7 +83,7 @@ fn lines(report: &ImportReport, screen: Screen, quiet: bool) -> Vec<String> {
     let mut lines = Vec::new();
     if !quiet {
         lines.push(heading(report));
-        lines.extend(report.left.iter().map(left));
+        lines.extend(report.not_imported.iter().map(not_imported));
     }
     lines.extend(report.locks.iter().map(lock));
     let rest = Screen {
@@ -98,7 +98,7 @@ fn heading(report: &ImportReport) -> String {
     let kind = match report.layout {
         Layout::Shared => "a store of claude-session-sync",
         Layout::PerMachine => "a store of claude-session-sync with a copy for each machine",
-        Layout::Client => "a copy of the directory of Claude Code",
+        Layout::ClaudeDir => "a copy of the directory of Claude Code",
     };
     let whose = match report.machines.len() {
         0 => String::new(),
@@ -111,7 +111,7 @@ fn heading(report: &ImportReport) -> String {
     )
 }
 
-fn left(file: &SkippedFile) -> String {
+fn not_imported(file: &SkippedFile) -> String {
     format!(
         "not imported: {}: {}",
         one_line(&file.path),
@@ -139,7 +139,7 @@ fn lock(lock: &ForeignLock) -> String {
 }
 
 fn hints(report: &ImportReport, app: &mut App) {
-    for proposal in &report.proposals {
+    for proposal in &report.suggested_placeholders {
         let whose = match &proposal.machine {
             Some(machine) => format!("{} has", one_line(machine)),
             None => "this machine has".to_owned(),
@@ -156,10 +156,10 @@ fn hints(report: &ImportReport, app: &mut App) {
 }
 
 /// Returns the command that gives the placeholder its directory.
-fn command(proposal: &PlaceholderProposal) -> String {
+fn command(proposal: &SuggestedPlaceholder) -> String {
     let name = one_line(&proposal.placeholder);
     let word = |text: &str| shell_word(Path::new(&*one_line(text)));
-    match (&proposal.machine, &proposal.path) {
+    match (&proposal.machine, &proposal.directory) {
         (Some(machine), Some(path)) => format!(
             "ccsync config set-path {name} {} {}",
             word(machine),

@@ -73,7 +73,7 @@ struct Row<'a> {
     in_store: bool,
     fork_of: Option<&'a SessionId>,
     /// Why the settings exclude it; null: they do not.
-    left_out: Option<String>,
+    excluded: Option<String>,
 }
 
 pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliError> {
@@ -111,7 +111,7 @@ fn document(row: &SessionRow) -> Row<'_> {
         here: row.here,
         in_store: row.in_store,
         fork_of: row.fork_of.as_ref(),
-        left_out: row.left_out.as_ref().map(ToString::to_string),
+        excluded: row.exclude_reason.as_ref().map(ToString::to_string),
     }
 }
 
@@ -155,7 +155,7 @@ fn location(row: &SessionRow) -> String {
         (true, false) => "here",
         (false, _) => "store",
     };
-    if row.left_out.is_some() {
+    if row.exclude_reason.is_some() {
         format!("{location}, excluded")
     } else {
         location.to_owned()
@@ -181,14 +181,14 @@ mod tests {
             here: true,
             in_store: true,
             fork_of: None,
-            left_out: None,
+            exclude_reason: None,
         };
         let fork = SessionRow {
             session: "22222222-0000-4000-8000-000000000002".parse().unwrap(),
             title: None,
             here: false,
             fork_of: Some(row.session.clone()),
-            left_out: Some(ExcludeReason::NotIncluded),
+            exclude_reason: Some(ExcludeReason::NotIncluded),
             machine: None,
             ..row.clone()
         };

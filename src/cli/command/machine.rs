@@ -74,7 +74,7 @@ struct MachineDocument<'a> {
     /// Machines whose file cannot be read, with the reason.
     unreadable: &'a [String],
     /// Why the remote was not reached; everything is then as of the last fetch.
-    unreached: Option<&'a str>,
+    remote_error: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -96,14 +96,14 @@ struct Row<'a> {
 #[derive(Serialize)]
 struct Renamed<'a> {
     name: &'a str,
-    remote_state: &'a RemoteState,
+    remote: &'a RemoteState,
 }
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
 struct ForgottenDocument<'a> {
     forgotten: Row<'a>,
-    remote_state: &'a RemoteState,
+    remote: &'a RemoteState,
 }
 
 pub(in crate::cli) fn run(args: &MachineArgs, app: &mut App) -> Result<Exit, CliError> {
@@ -133,7 +133,7 @@ fn list(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
             .map(|why| format!("cannot read a machine: {}", one_line(why))),
     );
     app.print(&lines)?;
-    if let Some(reason) = &machines.unreached {
+    if let Some(reason) = &machines.remote_error {
         app.out.attention(&format!(
             "as of the last fetch: {}",
             sanitize::lines(reason)
@@ -146,7 +146,7 @@ fn document(machines: &Machines) -> MachineDocument<'_> {
     MachineDocument {
         machines: machines.machines.iter().map(row).collect(),
         unreadable: &machines.unreadable,
-        unreached: machines.unreached.as_deref(),
+        remote_error: machines.remote_error.as_deref(),
     }
 }
 
@@ -208,7 +208,7 @@ fn rename(names: &[String], json: &JsonFlag, app: &mut App) -> Result<Exit, CliE
             "machine rename",
             &Renamed {
                 name,
-                remote_state: &remote,
+                remote: &remote,
             },
         )?;
     } else {
@@ -235,7 +235,7 @@ fn forget(
     if json.json {
         let document = ForgottenDocument {
             forgotten: row(&done.machine),
-            remote_state: &done.remote,
+            remote: &done.remote,
         };
         app.print_json("machine forget", &document)?;
     } else {
@@ -317,7 +317,7 @@ mod tests {
                 row(3, "pc", System::Windows, false),
             ],
             unreadable: vec!["machines/x.json: bad\u{7}".to_owned()],
-            unreached: Some("no network".to_owned()),
+            remote_error: Some("no network".to_owned()),
         }
     }
 

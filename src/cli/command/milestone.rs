@@ -53,7 +53,7 @@ fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliErro
         app.print_json("milestone", &made)?;
         return Ok(exit);
     }
-    if let Some(reason) = &made.unreached {
+    if let Some(reason) = &made.remote_error {
         app.out.attention(&format!(
             "the milestone may not include what other machines pushed recently: {}",
             one_line(reason)

@@ -84,7 +84,7 @@ fn copy_lines(report: &RepairReport, copy: &HealedCopy) -> Vec<String> {
     if let Some(fragments) = &copy.fragments {
         lines.push(format!("removed fragments are in {}", path(fragments)));
     }
-    let made = if copy.was_there {
+    let made = if copy.existed {
         "the repaired copy of an earlier run"
     } else {
         "the repaired copy"
@@ -130,7 +130,7 @@ fn finding(finding: &Finding) -> String {
         LineDamage::Relinked { record, from, to } => {
             format!("{record}: its parent {from} is missing; now follows {to}")
         }
-        LineDamage::Doubled { record, first } => {
+        LineDamage::Duplicate { record, first } => {
             format!("{record}: repeats line {first}; removed")
         }
         LineDamage::Conflicting { record, first } => {
@@ -138,7 +138,7 @@ fn finding(finding: &Finding) -> String {
                 "{record}: line {first} has this id and other content; both kept, the later one counts"
             )
         }
-        LineDamage::Rootless { record } => {
+        LineDamage::Parentless { record } => {
             format!("{record}: its parent is missing, and its chain has no record before it; kept")
         }
         LineDamage::NoUtf8 => "invalid UTF-8; kept".to_owned(),
@@ -169,7 +169,7 @@ mod tests {
                 from: id("u-2"),
                 to: id("u-1"),
             },
-            LineDamage::Doubled {
+            LineDamage::Duplicate {
                 record: id("u-1"),
                 first: 1,
             },
@@ -177,7 +177,7 @@ mod tests {
                 record: id("u-1"),
                 first: 1,
             },
-            LineDamage::Rootless { record: id("u-9") },
+            LineDamage::Parentless { record: id("u-9") },
             LineDamage::NoUtf8,
             LineDamage::Unterminated,
         ];
@@ -199,7 +199,7 @@ mod tests {
                 lines: 12,
                 bytes: 3400,
                 fragments: Some("/h/9ab.jsonl.fragments".into()),
-                was_there: false,
+                existed: false,
             }),
         }
     }

@@ -133,7 +133,7 @@ fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
 fn restored_extras(report: &RestoreReport) -> usize {
     let files = report.extras.iter().flat_map(|bundle| &bundle.files);
     files
-        .filter(|file| file.outcome == ExtraOutcome::PutBack)
+        .filter(|file| file.outcome == ExtraOutcome::Restored)
         .count()
 }
 
@@ -204,8 +204,8 @@ fn row(session: &RestoredSession, would: bool) -> Vec<Cell> {
         .turns
         .map(|turns| count(turns, "turn"))
         .unwrap_or_default();
-    let fewer = if session.lines_fewer > 0 {
-        format!("-{}", count(session.lines_fewer, "line"))
+    let fewer = if session.lines_removed > 0 {
+        format!("-{}", count(session.lines_removed, "line"))
     } else {
         String::new()
     };
@@ -277,7 +277,7 @@ fn hint(report: &RestoreReport, app: &mut App) {
         ] => app
             .out
             .hint(&format!("to continue it: `ccsync resume {fork}`")),
-        [one] if one.lines_fewer > 0 => {
+        [one] if one.lines_removed > 0 => {
             app.out.hint(&format!(
                 "the later state is in the store: `ccsync pull {}`",
                 one.session

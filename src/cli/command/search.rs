@@ -76,7 +76,7 @@ struct Session {
     /// The first ones.
     hits: Vec<HitRow>,
     /// Number of further hits, up to 100.
-    more: u64,
+    more_hits: u64,
     /// There can be more hits than that.
     truncated: bool,
 }
@@ -84,7 +84,7 @@ struct Session {
 #[derive(Serialize)]
 struct HitRow {
     /// `user`, `assistant`, `summary`, `call` or `output`.
-    who: &'static str,
+    speaker: &'static str,
     /// The tool that was called.
     tool: Option<String>,
     /// In a message to or from a sub-agent.
@@ -93,7 +93,7 @@ struct HitRow {
     /// The line; of a long line, the part around the first match.
     text: String,
     /// Matches in `text`: first byte, byte after the last.
-    marks: Vec<(usize, usize)>,
+    matches: Vec<(usize, usize)>,
 }
 
 #[derive(Serialize)]
@@ -195,7 +195,7 @@ impl Session {
         let SessionHits {
             name,
             hits,
-            more,
+            more: more_hits,
             truncated,
         } = found;
         Self {
@@ -206,7 +206,7 @@ impl Session {
             last_activity: name.last_activity.map(json::time),
             fork_of: name.fork_of,
             hits: hits.into_iter().map(HitRow::of).collect(),
-            more,
+            more_hits,
             truncated,
         }
     }
@@ -214,25 +214,25 @@ impl Session {
 
 impl HitRow {
     fn of(hit: Hit) -> Self {
-        let (who, tool) = match hit.speaker {
+        let (speaker, tool) = match hit.speaker {
             Speaker::User => ("user", None),
             Speaker::Assistant => ("assistant", None),
             Speaker::Summary => ("summary", None),
             Speaker::Call(tool) => ("call", Some(tool)),
             Speaker::Output => ("output", None),
         };
-        let marks = hit
+        let matches = hit
             .marks
             .into_iter()
             .map(|mark| (mark.start, mark.end))
             .collect();
         Self {
-            who,
+            speaker,
             tool,
             agent: hit.is_agent,
             time: hit.time.map(json::time),
             text: hit.text,
-            marks,
+            matches,
         }
     }
 }

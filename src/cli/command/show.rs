@@ -17,7 +17,7 @@ use crate::ui::turns::{self, Head};
 
 /// Show a conversation
 ///
-/// Prints who said what and which tools were used, with the paths of this machine. Reads
+/// Prints speaker said what and which tools were used, with the paths of this machine. Reads
 /// the store as of the last fetch, or the file on this machine if that is longer.
 /// Branches that you left by going back are omitted.
 #[derive(Debug, clap::Args)]
@@ -61,13 +61,13 @@ struct ShowDocument<'a> {
     /// Number of sub-agents.
     agents: u64,
     /// Number of turns before the first one shown.
-    left_out: u64,
+    turns_omitted: u64,
 }
 
 #[derive(Serialize)]
 struct TurnRow<'a> {
     /// `user`, `assistant` or `summary`.
-    who: &'static str,
+    speaker: &'static str,
     time: Option<String>,
     text: &'a str,
     tools: &'a [String],
@@ -127,7 +127,7 @@ impl Printing {
     fn head(&self, session: &ShownSession) -> Result<String, CliError> {
         let head = Head {
             name: &session.name,
-            left_out: session.left_out,
+            turns_omitted: session.turns_omitted,
             agents: session.agents,
         };
         Ok(match self.format {
@@ -167,18 +167,18 @@ fn document(session: &ShownSession) -> ShowDocument<'_> {
             Source::Here => "here",
         },
         agents: session.agents,
-        left_out: session.left_out,
+        turns_omitted: session.turns_omitted,
     }
 }
 
 fn row(turn: &Turn) -> TurnRow<'_> {
-    let who = match turn.speaker {
+    let speaker = match turn.speaker {
         TurnSpeaker::User => "user",
         TurnSpeaker::Assistant => "assistant",
         TurnSpeaker::Client => "summary",
     };
     TurnRow {
-        who,
+        speaker,
         time: turn.time.map(json::time),
         text: &turn.text,
         tools: &turn.tools,

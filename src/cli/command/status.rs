@@ -44,8 +44,8 @@ struct StatusDocument<'a> {
     to_pull: &'a [SessionReport],
     /// Sessions that the settings exclude.
     excluded: &'a [SessionReport],
-    beside_to_push: &'a [BundleReport],
-    beside_to_pull: &'a [BundleReport],
+    extras_to_push: &'a [BundleReport],
+    extras_to_pull: &'a [BundleReport],
     /// Sessions that are open in Claude Code on this machine.
     running: &'a [SessionId],
     machines: Vec<Machine<'a>>,
@@ -85,8 +85,8 @@ fn document(status: &Status) -> StatusDocument<'_> {
         to_push: &status.to_push,
         to_pull: &status.to_pull,
         excluded: &status.excluded,
-        beside_to_push: &status.beside_to_push,
-        beside_to_pull: &status.beside_to_pull,
+        extras_to_push: &status.extras_to_push,
+        extras_to_pull: &status.extras_to_pull,
         running: &status.running,
         machines: machines.collect(),
     }
@@ -98,8 +98,8 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     lines.extend(sessions("to pull", &status.to_pull, width));
     lines.extend(excluded(&status.excluded));
     for (heading, bundles) in [
-        ("extras to push", &status.beside_to_push),
-        ("extras to pull", &status.beside_to_pull),
+        ("extras to push", &status.extras_to_push),
+        ("extras to pull", &status.extras_to_pull),
     ] {
         let files: Vec<String> = bundles
             .iter()
@@ -177,16 +177,16 @@ fn summary(status: &Status) -> String {
         parts.push(format!("{} to pull", count(pull, "session")));
     }
     for (bundles, what) in [
-        (&status.beside_to_push, "push"),
-        (&status.beside_to_pull, "pull"),
+        (&status.extras_to_push, "push"),
+        (&status.extras_to_pull, "pull"),
     ] {
         let files = bundles.iter().flat_map(|bundle| &bundle.files);
         let moves = |outcome: &ExtraOutcome| {
             !matches!(
                 outcome,
-                ExtraOutcome::Left { .. }
+                ExtraOutcome::Excluded { .. }
                     | ExtraOutcome::Skipped { .. }
-                    | ExtraOutcome::Waits { .. }
+                    | ExtraOutcome::NeedsApproval { .. }
             )
         };
         let n = files.filter(|file| moves(&file.outcome)).count() as u64;
@@ -245,8 +245,8 @@ mod tests {
                     stored: true,
                 },
             )],
-            beside_to_push: Vec::new(),
-            beside_to_pull: Vec::new(),
+            extras_to_push: Vec::new(),
+            extras_to_pull: Vec::new(),
             running: vec!["33333333-a".parse().unwrap()],
             machines: vec![("desktop".to_owned(), None)],
         }

@@ -9,7 +9,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::session::journal::{KeptFile, Undone};
+use crate::session::journal::{SkippedUndo, Undone};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count};
 use crate::ui::json;
@@ -26,18 +26,18 @@ pub(crate) struct UndoArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1. `pulled_at` is null if there was nothing to undo.
+/// JSON schema, version 1. `command_time` is null if there was nothing to undo.
 #[derive(Default, Serialize)]
 struct UndoDocument {
-    pulled_at: Option<String>,
+    command_time: Option<String>,
     restored: Vec<PathBuf>,
     removed: Vec<PathBuf>,
-    kept: Vec<KeptFile>,
+    skipped: Vec<SkippedUndo>,
 }
 
 pub(in crate::cli) fn run(args: &UndoArgs, app: &mut App) -> Result<Exit, CliError> {
     let undone = crate::history::undo::undo(&app.context()?)?;
-    let exit = if undone.as_ref().is_some_and(|u| !u.kept.is_empty()) {
+    let exit = if undone.as_ref().is_some_and(|u| !u.skipped.is_empty()) {
         Exit::Skipped
     } else {
         Exit::Done
@@ -54,10 +54,10 @@ pub(in crate::cli) fn run(args: &UndoArgs, app: &mut App) -> Result<Exit, CliErr
 impl From<Undone> for UndoDocument {
     fn from(undone: Undone) -> Self {
         Self {
-            pulled_at: Some(json::time(undone.pulled_at)),
+            command_time: Some(json::time(undone.command_time)),
             restored: undone.restored,
             removed: undone.removed,
-            kept: undone.kept,
+            skipped: undone.skipped,
         }
     }
 }
@@ -78,17 +78,17 @@ fn lines(undone: Option<&Undone>, now: DateTime<Utc>) -> Vec<String> {
             .iter()
             .map(|path| format!("  removed   {}", shown(path))),
     );
-    lines.extend(undone.kept.iter().map(|kept| {
+    lines.extend(undone.skipped.iter().map(|file| {
         format!(
-            "  kept      {}: {}",
-            shown(&kept.path),
-            one_line(&kept.reason)
+            "  skipped   {}: {}",
+            shown(&file.path),
+            one_line(&file.reason)
         )
     }));
     let counts = [
         (undone.restored.len(), "restored"),
         (undone.removed.len(), "removed"),
-        (undone.kept.len(), "kept"),
+        (undone.skipped.len(), "skipped"),
     ];
     let mut counts: Vec<(usize, &str)> = counts.into_iter().filter(|(n, _)| *n > 0).collect();
     let (first, what) = if counts.is_empty() {
@@ -103,7 +103,7 @@ fn lines(undone: Option<&Undone>, now: DateTime<Utc>) -> Vec<String> {
     let files = count(first as u64, "file");
     lines.push(format!(
         "undo: {files} {what}{rest}, as before the pull or restore ({})",
-        age(undone.pulled_at, now)
+        age(undone.command_time, now)
     ));
     lines
 }
@@ -113,34 +113,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn undo_text_names_restored_and_kept_files() {
-        let pulled_at: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().unwrap();
+    fn undo_text_names_restored_and_skipped_files() {
+        let command_time: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().unwrap();
         let report = Undone {
             restored: vec!["/h/a.jsonl".into()],
             removed: vec!["/h/n.jsonl".into(), "/h/o.jsonl".into()],
-            kept: vec![KeptFile {
+            skipped: vec![SkippedUndo {
                 path: "/h/b.jsonl".into(),
                 reason: "it has grown since".to_owned(),
             }],
-            pulled_at,
+            command_time,
         };
-        insta::assert_snapshot!(lines(Some(&report), pulled_at).join("\n"), @r"
+        insta::assert_snapshot!(lines(Some(&report), command_time).join("\n"), @r"
           restored  /h/a.jsonl
           removed   /h/n.jsonl
           removed   /h/o.jsonl
-          kept      /h/b.jsonl: it has grown since
-        undo: 1 file restored, 2 removed, 1 kept, as before the pull or restore (just now)
+          skipped   /h/b.jsonl: it has grown since
+        undo: 1 file restored, 2 removed, 1 skipped, as before the pull or restore (just now)
         ");
         let only_new = Undone {
             restored: Vec::new(),
-            kept: Vec::new(),
+            skipped: Vec::new(),
             ..report
         };
-        let lines_of = lines(Some(&only_new), pulled_at);
+        let lines_of = lines(Some(&only_new), command_time);
         assert_eq!(
             lines_of.last().unwrap(),
             "undo: 2 files removed, as before the pull or restore (just now)"
         );
-        assert_eq!(lines(None, pulled_at), ["undo: nothing to undo"]);
+        assert_eq!(lines(None, command_time), ["undo: nothing to undo"]);
     }
 }

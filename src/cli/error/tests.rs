@@ -251,14 +251,14 @@ fn error_lookup_messages_and_hints() {
         LookupScope::Anywhere.no_session(&id("a")),
         LookupError::AmbiguousSession {
             prefix: id("a"),
-            candidates: vec![id("a1"), id("a2"), id("a3"), id("a4"), id("a5")],
+            candidates: ["a1", "a2", "a3", "a4", "a5"].map(str::to_owned).to_vec(),
         },
         LookupError::NoMachine {
             name: "x".to_owned(),
         },
         LookupError::AmbiguousMachine {
             name: "x".to_owned(),
-            count: 2,
+            candidates: vec!["x (11111111)".to_owned(), "x (22222222)".to_owned()],
         },
     ];
     insta::assert_snapshot!(errors.map(shown).join("\n"));
@@ -281,6 +281,10 @@ fn error_machine_messages_and_hints() {
         SetupError::ConfigLost {
             path: "/c/config.toml".into(),
             store: "/d/store".into(),
+        },
+        SetupError::NewerState {
+            path: "/s/pinned.json".into(),
+            found: 2,
         },
         SetupError::ForeignStore {
             remote: "git@host:s.git".to_owned(),

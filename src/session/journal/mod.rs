@@ -11,5 +11,5 @@ mod undo;
 mod write;
 
 pub use prune::prune;
-pub use undo::{KeptFile, Undone, undo};
+pub use undo::{SkippedUndo, Undone, undo};
 pub use write::{Journal, WriteBytes};

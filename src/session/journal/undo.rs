@@ -23,18 +23,18 @@ use crate::sys::fs::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Undone {
     /// The time at which the undone pull began.
-    pub pulled_at: DateTime<Utc>,
+    pub command_time: DateTime<Utc>,
     /// Files that are again as they were before.
     pub restored: Vec<PathBuf>,
     /// Removed files, which did not exist before.
     pub removed: Vec<PathBuf>,
     /// Files that were not undone.
-    pub kept: Vec<KeptFile>,
+    pub skipped: Vec<SkippedUndo>,
 }
 
 /// A file that an undo did not change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeptFile {
+pub struct SkippedUndo {
     /// The file.
     pub path: PathBuf,
     /// The reason, unsanitised.
@@ -94,7 +94,7 @@ pub fn undo(
             continued: continued_transcripts(&entries.list),
         };
         let (mut undone, is_blocked) = undo.all(entries)?;
-        undone.pulled_at = journal.time;
+        undone.command_time = journal.time;
         if !was_undone || undone.changed_files().next().is_some() {
             return Ok(Some(undone));
         }
@@ -131,7 +131,7 @@ impl Undo<'_> {
                     reason
                 }
             };
-            undone.kept.push(self.kept_file(&entry, reason));
+            undone.skipped.push(self.skipped(&entry, reason));
             left.push(entry);
         }
         left.reverse();
@@ -149,11 +149,11 @@ impl Undo<'_> {
         Ok(removed.map_err(|source| PathError::new("remove", self.directory, source))?)
     }
 
-    fn kept_file(&self, entry: &Entry, mut reason: String) -> KeptFile {
+    fn skipped(&self, entry: &Entry, mut reason: String) -> SkippedUndo {
         if let Some(kept) = self.kept_path(entry) {
             reason += &format!("; the former file is kept in `{}`", kept.display());
         }
-        KeptFile {
+        SkippedUndo {
             path: entry.path.clone(),
             reason,
         }
@@ -325,7 +325,7 @@ mod tests {
         fn undo(&self) -> Option<Undone> {
             let undone = undo(&self.home.path().join("undo"), &|_| None).unwrap();
             undone.map(|undone| Undone {
-                pulled_at: DateTime::default(),
+                command_time: DateTime::default(),
                 ..undone
             })
         }
@@ -373,7 +373,7 @@ mod tests {
         let root = pull.home.path().join("undo");
         for _ in 0..2 {
             let undone = undo(&root, &|_| Some(7)).unwrap().unwrap();
-            let reason = &undone.kept[0].reason;
+            let reason = &undone.skipped[0].reason;
             let expected = "running here (process 7); the former file is kept in `";
             assert!(reason.starts_with(expected), "{reason}");
             assert_eq!(read(&pull.path).unwrap(), b"new");

@@ -54,7 +54,7 @@ impl MilestoneName {
 
     /// Returns the name that replaces this one if another machine was first to use it.
     pub(crate) fn with_machine(&self, machine: &MachineId) -> Self {
-        let suffix = format!("-{}", &machine.as_str()[..8]);
+        let suffix = format!("-{}", machine.short());
         let stem: String = self.0.chars().take(MAX_NAME_BYTES - suffix.len()).collect();
         Self(stem + &suffix)
     }

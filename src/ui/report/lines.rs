@@ -5,7 +5,7 @@ use crate::ui::extras;
 use crate::ui::output::Screen;
 use crate::ui::report::fit::{self, fitting};
 use crate::ui::report::sessions::needs_attention;
-use crate::ui::report::summary::{listed, queue_reason, summary};
+use crate::ui::report::summary::{not_pulled, queue_reason, summary};
 use crate::ui::sanitize;
 use crate::ui::style::{ATTENTION, paint};
 
@@ -17,13 +17,13 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
             Outcome::NotPulled { .. } | Outcome::Excluded { .. }
         )
     };
-    let by_reason = |s: &SessionReport| is_listed(s) && s.notes.is_empty();
+    let by_reason = |s: &SessionReport| is_listed(s) && s.warnings.is_empty();
     let shown = |s: &&SessionReport| !by_reason(s) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
     let mut after = Vec::new();
     if !quiet {
         after.extend(fit::at_most(
-            listed(report),
+            not_pulled(report),
             screen.height / 4,
             "reasons why sessions are not pulled",
         ));
@@ -110,7 +110,9 @@ mod tests {
                 bytes: 1200,
             },
         );
-        noted.notes.push("one line is stored verbatim".to_owned());
+        noted
+            .warnings
+            .push("one line is stored verbatim".to_owned());
         Report {
             sessions: vec![
                 session(

@@ -13,7 +13,7 @@ const TITLE: usize = 1;
 const NO_PROJECT: &str = "(no project)";
 
 pub(super) fn needs_attention(session: &SessionReport) -> bool {
-    !session.notes.is_empty()
+    !session.warnings.is_empty()
         || matches!(
             session.outcome,
             Outcome::Forked { .. } | Outcome::Skipped { .. }
@@ -164,7 +164,7 @@ pub(super) fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
     };
     details.extend(
         session
-            .notes
+            .warnings
             .iter()
             .map(|note| format!("note: {}", sanitize::one_line(note))),
     );

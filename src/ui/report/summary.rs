@@ -8,7 +8,7 @@ use crate::ui::sanitize;
 use crate::ui::style::{ATTENTION, paint};
 
 /// Returns one line per reason for sessions that are not pulled or excluded.
-pub(super) fn listed(report: &Report) -> Vec<String> {
+pub(super) fn not_pulled(report: &Report) -> Vec<String> {
     let mut by_reason: BTreeMap<(&str, &str), Vec<&SessionReport>> = BTreeMap::new();
     for session in &report.sessions {
         let key = match &session.outcome {
@@ -40,7 +40,7 @@ pub(super) fn reason_line(what: &str, reason: &str, sessions: &[&SessionReport])
 
 /// Returns the lines on excluded sessions, for commands that do not list them otherwise.
 pub(crate) fn excluded(sessions: &[SessionReport]) -> Vec<String> {
-    listed(&Report {
+    not_pulled(&Report {
         sessions: sessions.to_vec(),
         ..Report::default()
     })

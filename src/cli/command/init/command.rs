@@ -33,11 +33,11 @@ pub(in crate::cli) fn run(args: &InitArgs, app: &mut App) -> Result<Exit, CliErr
         app.print(&show::lines(&report, chosen.repository.as_ref()))?;
         show::hints(&report, app);
         let given = args.add_placeholder.iter().map(|given| given.name.clone());
-        let learnt = report
-            .learnt
+        let adopted = report
+            .adopted
             .iter()
             .map(|placeholder| placeholder.name.clone());
-        placeholders::tell_of_stored(&given.chain(learnt).collect::<Vec<_>>(), true, app);
+        placeholders::tell_of_stored(&given.chain(adopted).collect::<Vec<_>>(), true, app);
     }
     let unreached = matches!(report.remote, RemoteState::Queued { .. });
     Ok(if unreached { Exit::Queued } else { Exit::Done })

@@ -22,7 +22,7 @@ const NONE: &str = "-";
 pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
     let cwd = current_dir()?;
     let mut paths = Vec::new();
-    for placeholder in &mut report.unmapped {
+    for placeholder in &mut report.missing_placeholders {
         // The machine is set up already, so a cancelled question is the last one.
         let Some(answer) = ask_for(placeholder)? else {
             break;
@@ -48,8 +48,8 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
         paths.iter().any(|(name, _)| *name == placeholder.name)
     };
     report
-        .learnt
-        .extend(report.unmapped.extract_if(.., is_given));
+        .adopted
+        .extend(report.missing_placeholders.extract_if(.., is_given));
     report.placeholders.extend(
         paths
             .into_iter()

@@ -19,7 +19,7 @@ use crate::ui::table::{Cell, Table};
 pub(super) struct InitDocument<'a> {
     machine: &'a str,
     /// The name that was wanted, if another machine has it.
-    wished_name: Option<&'a str>,
+    requested_name: Option<&'a str>,
     /// Without passwords and tokens.
     remote: &'a str,
     /// The remote is the repository on this disk that is used until another one is configured.
@@ -29,14 +29,11 @@ pub(super) struct InitDocument<'a> {
     first_time: bool,
     other_machines: &'a [String],
     /// Sessions sent from the repository on this disk.
-    carried_over: u64,
-    #[serde(rename = "roots")]
+    sessions_moved: u64,
     placeholders: Vec<PlaceholderRow<'a>>,
-    /// Those of `roots` that were taken over from other machines now.
-    learnt: Vec<&'a str>,
+    /// Placeholders of other machines that were added now.
+    adopted: Vec<&'a str>,
     /// Placeholders that only other machines have.
-    unmapped: Vec<&'a str>,
-    /// The same, with details.
     missing: Vec<Missing<'a>>,
     remote_state: &'a RemoteState,
 }
@@ -54,17 +51,17 @@ struct Repository<'a> {
 #[derive(Serialize)]
 struct PlaceholderRow<'a> {
     name: &'a str,
-    path: &'a str,
+    directory: &'a str,
 }
 
 #[derive(Serialize)]
 struct Missing<'a> {
     name: &'a str,
-    /// A machine that has it; `path_there` is its directory there.
+    /// A machine that has it.
     machine: &'a str,
-    path_there: &'a str,
+    directory_there: &'a str,
     /// A directory here that matches.
-    proposed: Option<std::borrow::Cow<'a, str>>,
+    suggested: Option<std::borrow::Cow<'a, str>>,
 }
 
 pub(super) fn document<'a>(
@@ -73,7 +70,7 @@ pub(super) fn document<'a>(
 ) -> InitDocument<'a> {
     InitDocument {
         machine: &report.machine_name,
-        wished_name: report.wished_name.as_deref(),
+        requested_name: report.requested_name.as_deref(),
         remote: &report.remote_display,
         embedded: report.embedded,
         github: repository.map(|chosen| Repository {
@@ -84,23 +81,18 @@ pub(super) fn document<'a>(
         }),
         first_time: report.first_time,
         other_machines: &report.other_machines,
-        carried_over: report.carried,
+        sessions_moved: report.sessions_moved,
         placeholders: report
             .placeholders
             .iter()
-            .map(|(name, path)| PlaceholderRow { name, path })
+            .map(|(name, directory)| PlaceholderRow { name, directory })
             .collect(),
-        learnt: report
-            .learnt
+        adopted: report
+            .adopted
             .iter()
             .map(|placeholder| placeholder.name.as_str())
             .collect(),
-        unmapped: report
-            .unmapped
-            .iter()
-            .map(|placeholder| placeholder.name.as_str())
-            .collect(),
-        missing: report.unmapped.iter().map(missing).collect(),
+        missing: report.missing_placeholders.iter().map(missing).collect(),
         remote_state: &report.remote,
     }
 }
@@ -109,8 +101,8 @@ fn missing(placeholder: &ForeignPlaceholder) -> Missing<'_> {
     Missing {
         name: placeholder.name.as_str(),
         machine: &placeholder.machine,
-        path_there: &placeholder.there,
-        proposed: placeholder
+        directory_there: &placeholder.there,
+        suggested: placeholder
             .here
             .as_deref()
             .map(|path| path.to_string_lossy()),
@@ -122,7 +114,7 @@ pub(super) fn lines(report: &SetUpReport, repository: Option<&ChosenRepository>)
     let mut fact =
         |name: &str, value: &str| facts.row([Cell::new(name), Cell::new(one_line(value))]);
     fact("machine", &report.machine_name);
-    if let Some(wished) = &report.wished_name {
+    if let Some(wished) = &report.requested_name {
         fact("", &format!("another machine is called {wished}"));
     }
     fact("remote", &redact(&report.remote_display));
@@ -141,11 +133,11 @@ pub(super) fn lines(report: &SetUpReport, repository: Option<&ChosenRepository>)
         fact("others", &report.other_machines.join(", "));
     }
     for (name, path) in &report.placeholders {
-        let learnt = report
-            .learnt
+        let adopted = report
+            .adopted
             .iter()
             .find(|placeholder| placeholder.name.as_str() == name);
-        let from = learnt
+        let from = adopted
             .map(|placeholder| format!("  (as on {})", placeholder.machine))
             .unwrap_or_default();
         fact(name, &format!("{path}{from}"));
@@ -155,7 +147,7 @@ pub(super) fn lines(report: &SetUpReport, repository: Option<&ChosenRepository>)
         machine,
         there,
         ..
-    } in &report.unmapped
+    } in &report.missing_placeholders
     {
         fact(
             name.as_str(),
@@ -179,24 +171,24 @@ fn summary(report: &SetUpReport) -> String {
     } else {
         "this machine is up to date"
     };
-    let carried = match report.carried {
+    let sessions_moved = match report.sessions_moved {
         0 => String::new(),
         n => format!("; {} sent from this disk", count(n, "session")),
     };
-    let learnt = match report.learnt.len() as u64 {
+    let adopted = match report.adopted.len() as u64 {
         0 => String::new(),
         n => format!("; {} added", count(n, "placeholder")),
     };
-    let missing = match report.unmapped.len() {
+    let missing = match report.missing_placeholders.len() {
         0 => String::new(),
-        n if report.learnt.is_empty() => format!("; {} missing", count(n as u64, "placeholder")),
+        n if report.adopted.is_empty() => format!("; {} missing", count(n as u64, "placeholder")),
         n => format!("; {n} missing"),
     };
-    format!("init: {what}{carried}{learnt}{missing}")
+    format!("init: {what}{sessions_moved}{adopted}{missing}")
 }
 
 pub(super) fn hints(report: &SetUpReport, app: &mut App) {
-    for placeholder in &report.unmapped {
+    for placeholder in &report.missing_placeholders {
         let name = one_line(placeholder.name.as_str());
         let path = placeholder.here.as_deref().map_or_else(
             || "PATH".to_owned(),
@@ -239,19 +231,19 @@ mod tests {
     fn report() -> SetUpReport {
         SetUpReport {
             machine_name: "laptop-2".to_owned(),
-            wished_name: Some("laptop".to_owned()),
+            requested_name: Some("laptop".to_owned()),
             remote_display: "git@host:al/sessions.git".to_owned(),
             embedded: false,
             first_time: true,
             moved: false,
             other_machines: vec!["laptop".to_owned(), "evil\u{1b}[2J".to_owned()],
-            carried: 3,
+            sessions_moved: 3,
             placeholders: vec![
                 ("HOME".to_owned(), "/home/al".to_owned()),
                 ("WORK".to_owned(), "/srv/work".to_owned()),
             ],
-            learnt: vec![placeholder("WORK", Some("/srv/work"))],
-            unmapped: vec![
+            adopted: vec![placeholder("WORK", Some("/srv/work"))],
+            missing_placeholders: vec![
                 placeholder("PROJECTS", None),
                 placeholder("SRC", Some("/home/al/src")),
             ],

@@ -8,8 +8,8 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::leasing::lock_table::Survey;
-use crate::leasing::release::{Cleanup, Released};
+use crate::leasing::lock_table::LockTable;
+use crate::leasing::release::{Cleanup, ReleaseOutcome};
 use crate::leasing::view::LockView;
 use crate::lock::state::TakeOver;
 use crate::ui::format::{count, short_id};
@@ -29,7 +29,7 @@ pub(super) enum Wanted<'a> {
 struct ReleaseDocument<'a> {
     released: Vec<LockRow<'a>>,
     /// Locks whose holders may still be working.
-    kept: Vec<LockRow<'a>>,
+    not_released: Vec<LockRow<'a>>,
     /// Named sessions that are not locked.
     not_locked: Vec<&'a SessionId>,
 }
@@ -39,7 +39,7 @@ struct ReleaseDocument<'a> {
 struct CleanupDocument<'a> {
     removed: Vec<LockRow<'a>>,
     /// Locks whose holders may still be working.
-    kept: Vec<LockRow<'a>>,
+    not_removed: Vec<LockRow<'a>>,
 }
 
 pub(super) fn run(
@@ -49,8 +49,8 @@ pub(super) fn run(
     json: &JsonFlag,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    let survey = crate::leasing::lock_table::survey(&app.context()?)?;
-    let chosen = choose(&survey, wanted)?;
+    let lock_table = crate::leasing::lock_table::lock_table(&app.context()?)?;
+    let chosen = choose(&lock_table, wanted)?;
     if force && !yes {
         let mut live = chosen.iter().filter(|lock| lock.is_live());
         live.try_for_each(|lock| confirm(lock, app))?;
@@ -62,33 +62,37 @@ pub(super) fn run(
     };
     let mut released = crate::leasing::release::release(&app.context()?, &chosen, take_over)?;
     if let (Wanted::Session(session), true) = (wanted, chosen.is_empty()) {
-        released.push(Released::NotLocked(session.clone()));
+        released.push(ReleaseOutcome::NotLocked(session.clone()));
     }
-    let kept = released
+    let is_incomplete = released
         .iter()
-        .any(|one| matches!(one, Released::HeldBy(_)));
+        .any(|one| matches!(one, ReleaseOutcome::HeldBy(_)));
     if json.json {
         app.print_json("lock release", &document(&released))?;
     } else {
         app.print(&lines(&released))?;
-        if kept {
+        if is_incomplete {
             app.out
                 .hint("if its holder has stopped working: `ccsync lock release SESSION --force`");
         }
     }
-    Ok(if kept { Exit::Locked } else { Exit::Done })
+    Ok(if is_incomplete {
+        Exit::Locked
+    } else {
+        Exit::Done
+    })
 }
 
-fn choose(survey: &Survey, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError> {
+fn choose(lock_table: &LockTable, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError> {
     Ok(match wanted {
-        Wanted::Session(session) => survey.named(session)?.cloned().into_iter().collect(),
-        Wanted::Own => survey
+        Wanted::Session(session) => lock_table.named(session)?.cloned().into_iter().collect(),
+        Wanted::Own => lock_table
             .locks
             .iter()
             .filter(|lock| lock.is_own())
             .cloned()
             .collect(),
-        Wanted::All => survey.locks.clone(),
+        Wanted::All => lock_table.locks.clone(),
     })
 }
 
@@ -120,48 +124,55 @@ fn named(lock: &LockView) -> String {
     )
 }
 
-fn document(released: &[Released]) -> ReleaseDocument<'_> {
+fn document(released: &[ReleaseOutcome]) -> ReleaseDocument<'_> {
     let mut document = ReleaseDocument {
         released: Vec::new(),
-        kept: Vec::new(),
+        not_released: Vec::new(),
         not_locked: Vec::new(),
     };
     for one in released {
         match one {
-            Released::Done(lock) => document.released.push(row(lock)),
-            Released::HeldBy(lock) => document.kept.push(row(lock)),
-            Released::NotLocked(session) => document.not_locked.push(session),
+            ReleaseOutcome::Released(lock) => document.released.push(row(lock)),
+            ReleaseOutcome::HeldBy(lock) => document.not_released.push(row(lock)),
+            ReleaseOutcome::NotLocked(session) => document.not_locked.push(session),
         }
     }
     document
 }
 
-fn lines(released: &[Released]) -> Vec<String> {
-    let line = |one: &Released| match one {
-        Released::Done(lock) => format!("  released    {}, held by {}", named(lock), holder(lock)),
-        Released::HeldBy(lock) => {
-            format!("  kept        {}, held by {}", named(lock), holder(lock))
+fn lines(released: &[ReleaseOutcome]) -> Vec<String> {
+    let line = |one: &ReleaseOutcome| match one {
+        ReleaseOutcome::Released(lock) => {
+            format!("  released      {}, held by {}", named(lock), holder(lock))
         }
-        Released::NotLocked(session) => format!("  not locked  {}", short_id(session.as_str())),
+        ReleaseOutcome::HeldBy(lock) => {
+            format!("  not released  {}, held by {}", named(lock), holder(lock))
+        }
+        ReleaseOutcome::NotLocked(session) => {
+            format!("  not locked    {}", short_id(session.as_str()))
+        }
     };
     let mut lines: Vec<String> = released.iter().map(line).collect();
     let number =
-        |kind: fn(&Released) -> bool| released.iter().filter(|one| kind(one)).count() as u64;
-    let done = number(|one| matches!(one, Released::Done(_)));
-    let kept = number(|one| matches!(one, Released::HeldBy(_)));
-    lines.push(format!("lock release: {}", summary(done, "released", kept)));
+        |kind: fn(&ReleaseOutcome) -> bool| released.iter().filter(|one| kind(one)).count() as u64;
+    let done = number(|one| matches!(one, ReleaseOutcome::Released(_)));
+    let not_released = number(|one| matches!(one, ReleaseOutcome::HeldBy(_)));
+    lines.push(format!(
+        "lock release: {}",
+        summary(done, "released", not_released)
+    ));
     lines
 }
 
-/// Returns what was done to how many locks, and how many were kept.
-fn summary(done: u64, verb: &str, kept: u64) -> String {
+/// Returns how many locks were handled, and how many were not.
+fn summary(done: u64, verb: &str, rest: u64) -> String {
     let mut text = match done {
         0 => format!("nothing {verb}"),
         n => format!("{} {verb}", count(n, "lock")),
     };
-    if kept > 0 {
-        let holders = if kept == 1 { "holder" } else { "holders" };
-        let locks = count(kept, "lock");
+    if rest > 0 {
+        let holders = if rest == 1 { "holder" } else { "holders" };
+        let locks = count(rest, "lock");
         let gap = if done == 0 { ":" } else { ";" };
         text += &format!("{gap} the {holders} of {locks} may still be working");
     }
@@ -172,8 +183,12 @@ pub(super) fn clean_up(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError>
     let done = crate::leasing::release::cleanup(&app.context()?)?;
     if json.json {
         let removed = done.removed.iter().map(row).collect();
-        let kept = done.kept.iter().map(row).collect();
-        app.print_json("lock cleanup", &CleanupDocument { removed, kept })?;
+        let not_removed = done.not_removed.iter().map(row).collect();
+        let document = CleanupDocument {
+            removed,
+            not_removed,
+        };
+        app.print_json("lock cleanup", &document)?;
     } else {
         app.print(&cleanup_lines(&done))?;
     }
@@ -185,9 +200,9 @@ fn cleanup_lines(done: &Cleanup) -> Vec<String> {
         .removed
         .iter()
         .map(|lock| format!("  removed  {}, held by {}", named(lock), holder(lock)));
-    let (done, kept) = (done.removed.len() as u64, done.kept.len() as u64);
+    let (done, rest) = (done.removed.len() as u64, done.not_removed.len() as u64);
     removed
-        .chain([format!("lock cleanup: {}", summary(done, "removed", kept))])
+        .chain([format!("lock cleanup: {}", summary(done, "removed", rest))])
         .collect()
 }
 
@@ -201,15 +216,15 @@ mod tests {
         let mut localizer = localizer().into_iter();
         let mut next = || localizer.next().unwrap();
         let released = [
-            Released::HeldBy(next()),
-            Released::Done(next()),
-            Released::NotLocked("77777777-0000".parse().unwrap()),
+            ReleaseOutcome::HeldBy(next()),
+            ReleaseOutcome::Released(next()),
+            ReleaseOutcome::NotLocked("77777777-0000".parse().unwrap()),
         ];
         insta::assert_snapshot!(lines(&released).join("\n"));
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&released)).unwrap());
         let done = Cleanup {
             removed: vec![next(), next()],
-            kept: vec![next()],
+            not_removed: vec![next()],
         };
         insta::assert_snapshot!(cleanup_lines(&done).join("\n"));
         assert_eq!(lines(&[]), ["lock release: nothing released"]);

@@ -8,10 +8,10 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, MachineId, SessionId};
-use crate::leasing::lock_table::Survey;
-use crate::leasing::view::{Content, LockView};
+use crate::leasing::lock_table::LockTable;
+use crate::leasing::view::{LockContent, LockView};
 use crate::lock::record::LockRecord;
-use crate::lock::state::{Expiry, Standing};
+use crate::lock::state::{Expiry, LockStatus};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count, short_id};
 use crate::ui::json;
@@ -29,8 +29,8 @@ struct LockDocument<'a> {
     locks: Vec<LockRow<'a>>,
     /// Sessions whose lock another machine took over from this one.
     lost: Vec<&'a SessionId>,
-    /// Refs among the locks that are not locks.
-    strangers: &'a [String],
+    /// Branches among the locks that belong to no session.
+    unknown_refs: &'a [String],
     /// Files of this machine that cannot be read.
     damaged: &'a [String],
 }
@@ -42,8 +42,8 @@ pub(super) struct LockRow<'a> {
     title: Option<&'a str>,
     commit: &'a CommitId,
     /// `mine`, `held`, `expired` or `unreadable`.
-    standing: &'static str,
-    /// `no_heartbeat` or `by_clock`.
+    status: &'static str,
+    /// `no-heartbeat` or `clock`.
     expired_by: Option<&'static str>,
     machine: Option<&'a MachineId>,
     host: Option<&'a str>,
@@ -54,7 +54,7 @@ pub(super) struct LockRow<'a> {
     expires: Option<String>,
     generation: Option<u64>,
     /// The process of this machine that holds the lock.
-    running: Option<u32>,
+    local_pid: Option<u32>,
     /// Why the lock cannot be read.
     unreadable: Option<&'a str>,
 }
@@ -64,59 +64,61 @@ pub(super) fn run(
     json: &JsonFlag,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    let mut survey = crate::leasing::lock_table::survey(&app.context()?)?;
+    let mut lock_table = crate::leasing::lock_table::lock_table(&app.context()?)?;
     if let Some(name) = session {
-        let only = survey.named(name)?.map(|lock| lock.session.clone());
-        survey
+        let only = lock_table.named(name)?.map(|lock| lock.session.clone());
+        lock_table
             .locks
             .retain(|lock| Some(&lock.session) == only.as_ref());
-        survey
+        lock_table
             .lost
-            .retain(|claim| claim.session.as_str().starts_with(name.as_str()));
+            .retain(|lease| lease.session.as_str().starts_with(name.as_str()));
     }
     if json.json {
-        app.print_json("lock show", &document(&survey))?;
+        app.print_json("lock show", &document(&lock_table))?;
         return Ok(Exit::Done);
     }
-    if survey.locks.is_empty() {
+    if lock_table.locks.is_empty() {
         app.out.note("lock show: no locks");
     }
-    let mut lines = table(&survey.locks, app.clock.now()).lines(app.out.width());
-    lines.extend(warnings(&survey));
+    let mut lines = table(&lock_table.locks, app.clock.now()).lines(app.out.width());
+    lines.extend(warnings(&lock_table));
     app.print(&lines)?;
     Ok(Exit::Done)
 }
 
-fn document(survey: &Survey) -> LockDocument<'_> {
+fn document(lock_table: &LockTable) -> LockDocument<'_> {
     LockDocument {
-        locks: survey.locks.iter().map(row).collect(),
-        lost: survey.lost.iter().map(|claim| &claim.session).collect(),
-        strangers: &survey.strangers,
-        damaged: &survey.damaged,
+        locks: lock_table.locks.iter().map(row).collect(),
+        lost: lock_table.lost.iter().map(|lease| &lease.session).collect(),
+        unknown_refs: &lock_table.unknown_refs,
+        damaged: &lock_table.damaged,
     }
 }
 
 /// Returns a lock for the JSON document.
 pub(super) fn row(lock: &LockView) -> LockRow<'_> {
     let record = lock.record();
-    let (standing, expired_by, expires) = match lock.standing() {
+    let (status, expired_by, expires) = match lock.status() {
         None => ("unreadable", None, None),
-        Some(Standing::Free | Standing::Mine) => ("mine", None, record.map(LockRecord::expires)),
-        Some(Standing::Held { expires, .. }) => ("held", None, Some(*expires)),
-        Some(Standing::Expired {
+        Some(LockStatus::Free | LockStatus::Mine) => {
+            ("mine", None, record.map(LockRecord::expires))
+        }
+        Some(LockStatus::Held { expires, .. }) => ("held", None, Some(*expires)),
+        Some(LockStatus::Expired {
             why: Expiry::NoHeartbeat,
             ..
-        }) => ("expired", Some("no_heartbeat"), None),
-        Some(Standing::Expired {
+        }) => ("expired", Some("no-heartbeat"), None),
+        Some(LockStatus::Expired {
             why: Expiry::ByClock,
             ..
-        }) => ("expired", Some("by_clock"), None),
+        }) => ("expired", Some("clock"), None),
     };
     LockRow {
         session: &lock.session,
         title: lock.title.as_deref(),
         commit: &lock.commit,
-        standing,
+        status,
         expired_by,
         machine: record.map(|record| &record.machine),
         host: record.map(|record| record.host.as_str()),
@@ -125,10 +127,10 @@ pub(super) fn row(lock: &LockView) -> LockRow<'_> {
         renewed: record.map(|record| json::time(record.renewed)),
         expires: expires.map(json::time),
         generation: record.map(|record| record.generation),
-        running: lock.running,
+        local_pid: lock.running,
         unreadable: match &lock.content {
-            Content::Lock { .. } => None,
-            Content::Unreadable { reason } => Some(reason),
+            LockContent::Lock { .. } => None,
+            LockContent::Unreadable { reason } => Some(reason),
         },
     }
 }
@@ -183,20 +185,20 @@ fn expiry(lock: &LockView, now: DateTime<Utc>) -> String {
         )
     };
     match (&lock.content, lock.running) {
-        (Content::Unreadable { reason }, _) => format!("never: {}", one_line(reason)),
-        (Content::Lock { own: true, .. }, Some(pid)) => format!("when process {pid} ends"),
-        (Content::Lock { own: true, .. }, None) => "its process has ended".to_owned(),
+        (LockContent::Unreadable { reason }, _) => format!("never: {}", one_line(reason)),
+        (LockContent::Lock { own: true, .. }, Some(pid)) => format!("when process {pid} ends"),
+        (LockContent::Lock { own: true, .. }, None) => "its process has ended".to_owned(),
         (
-            Content::Lock {
-                standing: Standing::Held { expires, .. },
+            LockContent::Lock {
+                status: LockStatus::Held { expires, .. },
                 ..
             },
             _,
         ) => within(*expires),
         (
-            Content::Lock {
-                standing:
-                    Standing::Expired {
+            LockContent::Lock {
+                status:
+                    LockStatus::Expired {
                         why: Expiry::NoHeartbeat,
                         ..
                     },
@@ -205,9 +207,9 @@ fn expiry(lock: &LockView, now: DateTime<Utc>) -> String {
             _,
         ) => "expired: no heartbeat seen".to_owned(),
         (
-            Content::Lock {
-                standing:
-                    Standing::Expired {
+            LockContent::Lock {
+                status:
+                    LockStatus::Expired {
                         why: Expiry::ByClock,
                         ..
                     },
@@ -215,32 +217,32 @@ fn expiry(lock: &LockView, now: DateTime<Utc>) -> String {
             },
             _,
         ) => "expired: by the clock".to_owned(),
-        (Content::Lock { .. }, _) => String::new(),
+        (LockContent::Lock { .. }, _) => String::new(),
     }
 }
 
-fn warnings(survey: &Survey) -> Vec<String> {
-    let lost = survey.lost.iter().map(|claim| {
+fn warnings(lock_table: &LockTable) -> Vec<String> {
+    let lost = lock_table.lost.iter().map(|lease| {
         format!(
             "{}: taken over by another machine; what this machine added is kept",
-            short_id(claim.session.as_str())
+            short_id(lease.session.as_str())
         )
     });
-    let damaged = survey
+    let damaged = lock_table
         .damaged
         .iter()
         .map(|why| format!("cannot read a lock file: {}", one_line(why)));
-    let strangers = survey.strangers.len() as u64;
-    let strangers =
-        (strangers > 0).then(|| format!("{} among the locks", count(strangers, "unknown ref")));
-    lost.chain(damaged).chain(strangers).collect()
+    let unknown_refs = lock_table.unknown_refs.len() as u64;
+    let unknown_refs = (unknown_refs > 0)
+        .then(|| format!("{} among the locks", count(unknown_refs, "unknown ref")));
+    lost.chain(damaged).chain(unknown_refs).collect()
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::lock::record::{Identity, Stamp};
-    use crate::lock::state::Seen;
+    use crate::lock::state::ObservedLock;
 
     const NOW: &str = "2026-03-10T12:00:00Z";
 
@@ -267,27 +269,27 @@ pub(super) mod tests {
             )
         };
         let view = |record: LockRecord,
-                    standing: fn(Box<LockRecord>) -> Standing,
+                    standing: fn(Box<LockRecord>) -> LockStatus,
                     own: bool,
-                    running: Option<u32>| LockView {
+                    local_pid: Option<u32>| LockView {
             session: record.session.clone(),
             title: Some("fix the login form\u{1b}[2J".to_owned()),
             commit: "c".repeat(40).parse().unwrap(),
-            content: Content::Lock {
-                standing: standing(Box::new(record.clone())),
-                seen: Box::new(Seen {
+            content: LockContent::Lock {
+                status: standing(Box::new(record.clone())),
+                seen: Box::new(ObservedLock {
                     commit: "c".repeat(40).parse().unwrap(),
                     first_seen: record.renewed,
                     record,
                 }),
                 own,
             },
-            running,
+            running: local_pid,
         };
         vec![
             view(
                 record(1, 3),
-                |by| Standing::Held {
+                |by| LockStatus::Held {
                     expires: by.expires(),
                     by,
                 },
@@ -296,7 +298,7 @@ pub(super) mod tests {
             ),
             view(
                 record(2, 90),
-                |by| Standing::Expired {
+                |by| LockStatus::Expired {
                     by,
                     why: Expiry::NoHeartbeat,
                 },
@@ -305,20 +307,20 @@ pub(super) mod tests {
             ),
             view(
                 record(3, 13),
-                |by| Standing::Expired {
+                |by| LockStatus::Expired {
                     by,
                     why: Expiry::ByClock,
                 },
                 false,
                 None,
             ),
-            view(record(4, 0), |_| Standing::Mine, true, Some(4)),
-            view(record(5, 0), |_| Standing::Mine, true, None),
+            view(record(4, 0), |_| LockStatus::Mine, true, Some(4)),
+            view(record(5, 0), |_| LockStatus::Mine, true, None),
             LockView {
                 session: "66666666-0000".parse().unwrap(),
                 title: None,
                 commit: "d".repeat(40).parse().unwrap(),
-                content: Content::Unreadable {
+                content: LockContent::Unreadable {
                     reason: "it has a history\u{7}".to_owned(),
                 },
                 running: None,
@@ -334,12 +336,12 @@ pub(super) mod tests {
 
     #[test]
     fn lock_json_has_every_field() {
-        let strangers = vec!["x/y".to_owned()];
-        let survey = Survey {
+        let unknown_refs = vec!["x/y".to_owned()];
+        let lock_table = LockTable {
             locks: localizer(),
-            strangers,
-            ..Survey::default()
+            unknown_refs,
+            ..LockTable::default()
         };
-        insta::assert_snapshot!(serde_json::to_string_pretty(&document(&survey)).unwrap());
+        insta::assert_snapshot!(serde_json::to_string_pretty(&document(&lock_table)).unwrap());
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::placeholder::{PlaceholderName, Placeholders};
 use crate::domain::turn::Turn;
 use crate::handoff::resume::{Candidate, Candidates};
 use crate::leasing::view::LockView;
-use crate::lock::state::Standing;
+use crate::lock::state::LockStatus;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::ui::format::age;
 use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
@@ -60,7 +60,7 @@ fn refuse_excluded(session: SessionId, candidates: &Candidates) -> Result<Sessio
 fn exclude_reason(candidate: &Candidate) -> Option<&ExcludeReason> {
     candidate
         .row
-        .left_out
+        .exclude_reason
         .as_ref()
         .filter(|why| why.is_permanent())
 }
@@ -169,8 +169,8 @@ fn is_same_or_below(path: &str, directory: &str) -> bool {
 
 /// Describes the holder of a session's lock in a few words.
 fn holder(lock: &LockView, now: DateTime<Utc>) -> String {
-    match (lock.record(), lock.standing()) {
-        (Some(_), Some(Standing::Expired { .. })) => "expired".to_owned(),
+    match (lock.record(), lock.status()) {
+        (Some(_), Some(LockStatus::Expired { .. })) => "expired".to_owned(),
         (Some(_), _) if lock.is_own() => "this machine".to_owned(),
         (Some(record), _) => format!("{}, {}", record.host, age(record.renewed, now)),
         (None, _) => "unreadable".to_owned(),

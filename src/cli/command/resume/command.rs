@@ -137,7 +137,7 @@ fn write_path_notice(
         .env
         .dirs
         .state
-        .join("told")
+        .join("path-notices")
         .join(format!("{session}.txt"));
     write_atomic(&path, text.as_bytes())?;
     fail_point("the path notice is written");

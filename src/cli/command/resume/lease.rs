@@ -4,9 +4,9 @@ use super::error::{ResumeError, WITHOUT_LOCK};
 use crate::cli::app::App;
 use crate::cli::error::{CliError, CommandError};
 use crate::domain::id::SessionId;
-use crate::leasing::acquire::Acquired;
+use crate::leasing::acquire::AcquireOutcome;
 use crate::leasing::view::LockView;
-use crate::lock::state::{Standing, TakeOver};
+use crate::lock::state::{LockStatus, TakeOver};
 use crate::session::live::live_sessions;
 use crate::sys::clock::Clock;
 use crate::ui::format::age;
@@ -82,10 +82,10 @@ pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Resul
 }
 
 /// Returns the lock of another holder, if the lock was not acquired.
-fn holder_of(acquired: Acquired) -> Option<LockView> {
+fn holder_of(acquired: AcquireOutcome) -> Option<LockView> {
     match acquired {
-        Acquired::Yes(_) => None,
-        Acquired::HeldBy(lock) => Some(lock),
+        AcquireOutcome::Acquired(_) => None,
+        AcquireOutcome::HeldBy(lock) => Some(lock),
     }
 }
 
@@ -111,8 +111,8 @@ fn held_by(session: &SessionId, held: &LockView, app: &App) -> CliError {
 /// Returns the name of the holder, and when it last renewed the lock.
 fn holder(lock: &LockView, app: &App) -> String {
     let now = app.clock.now();
-    match (lock.record(), lock.standing()) {
-        (Some(record), Some(Standing::Held { .. })) => {
+    match (lock.record(), lock.status()) {
+        (Some(record), Some(LockStatus::Held { .. })) => {
             format!(
                 "{} (seen {})",
                 sanitize::one_line(&record.host),

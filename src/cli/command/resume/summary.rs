@@ -96,7 +96,7 @@ impl FinishedRun<'_> {
 fn is_left(session: &SessionReport) -> bool {
     match &session.outcome {
         Outcome::Skipped { .. } => true,
-        Outcome::Excluded { .. } => !session.notes.is_empty(),
+        Outcome::Excluded { .. } => !session.warnings.is_empty(),
         _ => false,
     }
 }
@@ -107,7 +107,7 @@ fn explain_session(session: &SessionReport, out: &mut Output) {
     match &session.outcome {
         Outcome::Forked { fork, lines } => {
             let notes = session
-                .notes
+                .warnings
                 .iter()
                 .map(|note| format!("{}; ", one_line(note)));
             let notes: String = notes.collect();
@@ -123,10 +123,10 @@ fn explain_session(session: &SessionReport, out: &mut Output) {
                 "nothing is lost; check it with `ccsync verify {id}`"
             ));
         }
-        Outcome::Excluded { reason, .. } if !session.notes.is_empty() => {
+        Outcome::Excluded { reason, .. } if !session.warnings.is_empty() => {
             out.attention(&format!("{id} was not pushed: {}", one_line(reason)));
             session
-                .notes
+                .warnings
                 .iter()
                 .for_each(|note| out.hint(&one_line(note)));
         }

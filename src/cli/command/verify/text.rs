@@ -2,7 +2,7 @@
 
 use crate::domain::id::CommitId;
 use crate::report::verification::{
-    Damage, RemoteStanding, SessionCheck, Standing, Total, Verification,
+    Damage, RemoteStatus, SessionCheck, SyncStatus, Total, Verification,
 };
 use crate::ui::format::{bytes, count, short_id};
 use crate::ui::report::title;
@@ -97,7 +97,7 @@ fn totals(found: &Verification) -> Table {
     };
     row("here", found.here, "");
     row("store", found.store, &read(found));
-    row("remote", found.remote_holds, seen(&found.remote));
+    row("remote", found.remote_total, seen(&found.remote));
     table
 }
 
@@ -110,12 +110,12 @@ fn read(found: &Verification) -> String {
     } else {
         String::new()
     };
-    format!("{} read{left}", count(objects.whole, "object"))
+    format!("{} read{left}", count(objects.intact, "object"))
 }
 
-fn seen(remote: &RemoteStanding) -> &'static str {
+fn seen(remote: &RemoteStatus) -> &'static str {
     match remote {
-        RemoteStanding::NotReached { .. } | RemoteStanding::Ahead { .. } => "as last fetched",
+        RemoteStatus::NotReached { .. } | RemoteStatus::Ahead { .. } => "as last fetched",
         _ => "",
     }
 }
@@ -143,8 +143,8 @@ fn sessions(differing: &[&SessionCheck], width: usize) -> Vec<String> {
                 .iter()
                 .map(|damage| format!("            {}", one_line(&described(damage)))),
         );
-        for standing in [&check.here_to_store, &check.store_to_remote] {
-            if let (Standing::Unknown { reason }, true) = (standing, check.damage.is_empty()) {
+        for status in [&check.here_to_store, &check.store_to_remote] {
+            if let (SyncStatus::Unknown { reason }, true) = (status, check.damage.is_empty()) {
                 lines.push(format!("            {}", one_line(reason)));
             }
         }
@@ -158,8 +158,8 @@ fn described(damage: &Damage) -> String {
         .as_ref()
         .map_or_else(|| "transcript".to_owned(), ToString::to_string);
     match damage.segment {
-        Some(segment) => format!("{file}, segment {segment}: {}", damage.what),
-        None => format!("{file}: {}", damage.what),
+        Some(segment) => format!("{file}, segment {segment}: {}", damage.message),
+        None => format!("{file}: {}", damage.message),
     }
 }
 
@@ -180,21 +180,21 @@ fn difference(check: &SessionCheck) -> (String, String) {
         );
     }
     match (&check.here_to_store, &check.store_to_remote) {
-        (Standing::Diverged, _) => of("diverged: here and the store", "ccsync sync"),
-        (Standing::Unknown { .. }, _) => of("could not be compared", ""),
-        (Standing::AheadAndBehind, _) => of("here and the store each have more", "ccsync sync"),
-        (Standing::Ahead, _) => of("more here than in the store", "ccsync push"),
-        (Standing::Behind, _) => of("more in the store than here", &pull(check)),
-        (Standing::Same, Standing::Diverged) => {
+        (SyncStatus::Diverged, _) => of("diverged: here and the store", "ccsync sync"),
+        (SyncStatus::Unknown { .. }, _) => of("could not be compared", ""),
+        (SyncStatus::AheadAndBehind, _) => of("here and the store each have more", "ccsync sync"),
+        (SyncStatus::Ahead, _) => of("more here than in the store", "ccsync push"),
+        (SyncStatus::Behind, _) => of("more in the store than here", &pull(check)),
+        (SyncStatus::Same, SyncStatus::Diverged) => {
             of("diverged: the store and the remote", "ccsync sync")
         }
-        (Standing::Same, Standing::Ahead) => {
+        (SyncStatus::Same, SyncStatus::Ahead) => {
             of("more in the store than on the remote", "ccsync push")
         }
-        (Standing::Same, Standing::Behind) => {
+        (SyncStatus::Same, SyncStatus::Behind) => {
             of("more on the remote than in the store", &pull(check))
         }
-        (Standing::Same, _) => of("could not be compared with the remote", ""),
+        (SyncStatus::Same, _) => of("could not be compared with the remote", ""),
     }
 }
 
@@ -206,24 +206,24 @@ fn pull(check: &SessionCheck) -> String {
     }
 }
 
-fn remote(standing: &RemoteStanding) -> Vec<String> {
-    let (what, command) = match standing {
-        RemoteStanding::UpToDate { .. } => return Vec::new(),
-        RemoteStanding::Behind { commits, .. } => (
+fn remote(status: &RemoteStatus) -> Vec<String> {
+    let (what, command) = match status {
+        RemoteStatus::UpToDate { .. } => return Vec::new(),
+        RemoteStatus::Behind { commits, .. } => (
             format!(
                 "the remote is missing {} of the store",
                 count(*commits, "commit")
             ),
             "ccsync push",
         ),
-        RemoteStanding::Ahead { commit, commits: 0 } => (
+        RemoteStatus::Ahead { commit, commits: 0 } => (
             format!(
                 "the remote is at {}, which is not fetched yet",
                 commit.short()
             ),
             "ccsync pull",
         ),
-        RemoteStanding::Ahead { commit, commits } => {
+        RemoteStatus::Ahead { commit, commits } => {
             let missing = count(*commits, "commit");
             (
                 format!(
@@ -233,7 +233,7 @@ fn remote(standing: &RemoteStanding) -> Vec<String> {
                 "ccsync sync",
             )
         }
-        RemoteStanding::Lost { commit, commits } => {
+        RemoteStatus::Lost { commit, commits } => {
             let missing = count(*commits, "commit");
             let at = commit.as_ref().map_or("is empty", CommitId::short);
             let at = if commit.is_some() {
@@ -246,7 +246,7 @@ fn remote(standing: &RemoteStanding) -> Vec<String> {
                 "ccsync push",
             )
         }
-        RemoteStanding::NotReached { reason, .. } => {
+        RemoteStatus::NotReached { reason, .. } => {
             (format!("cannot reach the remote: {reason}"), "")
         }
     };
@@ -280,11 +280,11 @@ fn summary(found: &Verification) -> String {
         left_out => format!("{what}, {left_out} excluded"),
     };
     let remote = match &found.remote {
-        RemoteStanding::UpToDate {
+        RemoteStatus::UpToDate {
             commit: Some(commit),
         } => format!("on the remote as {}", commit.short()),
-        RemoteStanding::UpToDate { commit: None } => "the remote is empty".to_owned(),
-        RemoteStanding::NotReached { .. } => "the remote was not reached".to_owned(),
+        RemoteStatus::UpToDate { commit: None } => "the remote is empty".to_owned(),
+        RemoteStatus::NotReached { .. } => "the remote was not reached".to_owned(),
         _ => "the remote differs".to_owned(),
     };
     format!("verify: {what} ({how}); {remote}")
@@ -297,7 +297,7 @@ mod tests {
     use crate::report::verification::{Amount, ExtrasCheck};
     use crate::store::{DamagedObject, ObjectCheck};
 
-    fn check(id: &str, here_to_store: Standing, store_to_remote: Standing) -> SessionCheck {
+    fn check(id: &str, here_to_store: SyncStatus, store_to_remote: SyncStatus) -> SessionCheck {
         let amount = Some(Amount {
             lines: 12,
             bytes: 3400,
@@ -319,12 +319,12 @@ mod tests {
     }
 
     fn everything() -> Verification {
-        let same = || Standing::Same;
+        let same = || SyncStatus::Same;
         let what = "it is not what its manifest says".to_owned();
         let damage = vec![Damage {
             file: None,
             segment: Some(3),
-            what,
+            message: what,
         }];
         let commit: CommitId = "0123456789".repeat(4).parse().unwrap();
         Verification {
@@ -344,18 +344,18 @@ mod tests {
                 lines: 13_401,
                 bytes: 12_100_000,
             },
-            remote_holds: Total {
+            remote_total: Total {
                 sessions: 13,
                 lines: 9_000,
                 bytes: 9_100_000,
             },
             head: Some(commit.clone()),
-            remote: RemoteStanding::Behind {
+            remote: RemoteStatus::Behind {
                 commit: Some(commit),
                 commits: 2,
             },
             objects: Some(ObjectCheck {
-                whole: 812,
+                intact: 812,
                 bytes: 40_000_000,
                 damaged: vec![DamagedObject {
                     id: "9".repeat(40),
@@ -366,14 +366,14 @@ mod tests {
             remote_damage: Some("error: bad object".to_owned()),
             sessions: vec![
                 check("11111111-a", same(), same()),
-                check("22222222-a", Standing::Ahead, same()),
-                check("33333333-a", Standing::Diverged, same()),
-                check("44444444-a", same(), Standing::Ahead),
+                check("22222222-a", SyncStatus::Ahead, same()),
+                check("33333333-a", SyncStatus::Diverged, same()),
+                check("44444444-a", same(), SyncStatus::Ahead),
                 SessionCheck {
                     damage,
                     ..check(
                         "55555555-a",
-                        Standing::Unknown {
+                        SyncStatus::Unknown {
                             reason: "x".to_owned(),
                         },
                         same(),
@@ -385,14 +385,14 @@ mod tests {
                 },
                 check(
                     "77777777-a",
-                    Standing::Unknown {
+                    SyncStatus::Unknown {
                         reason: "cannot read `x`".to_owned(),
                     },
                     same(),
                 ),
                 SessionCheck {
                     running: true,
-                    ..check("88888888-a", Standing::Behind, same())
+                    ..check("88888888-a", SyncStatus::Behind, same())
                 },
             ],
             skipped_files: Vec::new(),
@@ -409,7 +409,7 @@ mod tests {
     fn verify_no_difference_is_short() {
         let all = everything();
         let found = Verification {
-            remote: RemoteStanding::UpToDate {
+            remote: RemoteStatus::UpToDate {
                 commit: all.head.clone(),
             },
             objects: None,
@@ -438,11 +438,11 @@ mod tests {
     #[test]
     fn verify_excluded_session_is_not_a_difference() {
         let left_out = Some("`~/x` is excluded".to_owned());
-        let check = |standing| SessionCheck {
+        let check = |status| SessionCheck {
             excluded: left_out.clone(),
-            ..check("11111111-a", standing, Standing::Same)
+            ..check("11111111-a", status, SyncStatus::Same)
         };
-        let sessions = vec![check(Standing::Ahead), check(Standing::Diverged)];
+        let sessions = vec![check(SyncStatus::Ahead), check(SyncStatus::Diverged)];
         let found = Verification {
             sessions,
             ..Verification::default()
@@ -454,10 +454,10 @@ mod tests {
     #[test]
     fn verify_exit_code_is_most_severe() {
         let agreeing = Verification {
-            remote: RemoteStanding::default(),
+            remote: RemoteStatus::default(),
             ..Verification::default()
         };
-        let code = |remote: RemoteStanding, sessions: Vec<SessionCheck>| {
+        let code = |remote: RemoteStatus, sessions: Vec<SessionCheck>| {
             Exit::of_verification(&Verification {
                 remote,
                 sessions,
@@ -465,28 +465,32 @@ mod tests {
             })
             .code()
         };
-        let up_to_date = RemoteStanding::default;
-        let not_reached = |commits| RemoteStanding::NotReached {
+        let up_to_date = RemoteStatus::default;
+        let not_reached = |commits| RemoteStatus::NotReached {
             reason: String::new(),
             commits,
         };
-        let lost = RemoteStanding::Lost {
+        let lost = RemoteStatus::Lost {
             commit: None,
             commits: 1,
         };
-        let session = |standing: Standing| vec![check("11111111-a", standing, Standing::Same)];
-        assert_eq!(code(up_to_date(), session(Standing::Same)), 0);
-        for standing in [Standing::Ahead, Standing::Behind, Standing::AheadAndBehind] {
-            assert_eq!(code(up_to_date(), session(standing)), 3);
+        let session = |status: SyncStatus| vec![check("11111111-a", status, SyncStatus::Same)];
+        assert_eq!(code(up_to_date(), session(SyncStatus::Same)), 0);
+        for status in [
+            SyncStatus::Ahead,
+            SyncStatus::Behind,
+            SyncStatus::AheadAndBehind,
+        ] {
+            assert_eq!(code(up_to_date(), session(status)), 3);
         }
-        assert_eq!(code(up_to_date(), session(Standing::Diverged)), 5);
+        assert_eq!(code(up_to_date(), session(SyncStatus::Diverged)), 5);
         assert_eq!(
             code(
-                RemoteStanding::Behind {
+                RemoteStatus::Behind {
                     commit: None,
                     commits: 1
                 },
-                session(Standing::Diverged)
+                session(SyncStatus::Diverged)
             ),
             6
         );
@@ -500,7 +504,7 @@ mod tests {
         assert_eq!(code(lost, Vec::new()), 1);
         let damaged = SessionCheck {
             damage: vec![Damage::of_session(String::new())],
-            ..session(Standing::Same).remove(0)
+            ..session(SyncStatus::Same).remove(0)
         };
         assert_eq!(code(not_reached(1), vec![damaged]), 1);
     }

@@ -10,21 +10,21 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::record::RecordError;
-use super::state::Holding;
+use super::state::HeldLock;
 use crate::domain::id::SessionId;
 use crate::domain::parse::{InvalidData, from_json};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{PathError, remove_file_if_exists, write_atomic};
 use crate::sys::process::{pid_is_alive, process_start_ticks};
 
-/// A lease of this machine.
+/// This machine's right to a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
+pub struct Lease {
     /// The session.
     pub session: SessionId,
     /// The lock and its pending change.
     #[serde(flatten)]
-    pub holding: Holding,
+    pub lock: HeldLock,
     /// The process that holds it.
     pub holder: Holder,
     /// True if another machine has taken the lock. Kept until the user is notified and
@@ -43,10 +43,10 @@ pub struct Holder {
     pub started: Option<String>,
 }
 
-/// Error: a lease file is skipped.
+/// Error: a lease file is unusable.
 #[derive(Debug, thiserror::Error)]
-pub enum ClaimError {
-    /// It cannot be read.
+pub enum LeaseFileError {
+    /// The file cannot be read.
     #[error(transparent)]
     Path(#[from] PathError),
     /// Not the JSON of a lease.
@@ -62,7 +62,7 @@ pub enum ClaimError {
     Record {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: RecordError,
     },
 }
@@ -86,12 +86,12 @@ impl Holder {
     }
 }
 
-impl Claim {
-    /// The lock `holding`, for this process.
-    pub fn of_this_process(session: SessionId, holding: Holding) -> Self {
+impl Lease {
+    /// Creates the lease of this process on `lock`.
+    pub fn for_this_process(session: SessionId, lock: HeldLock) -> Self {
         Self {
             session,
-            holding,
+            lock,
             holder: Holder::this_process(),
             lost: false,
         }
@@ -105,8 +105,8 @@ impl Claim {
     /// Reads the lease of one session.
     ///
     /// # Errors
-    /// [`ClaimError`] if it is damaged.
-    pub fn load(directory: &Path, session: &SessionId) -> Result<Option<Self>, ClaimError> {
+    /// [`LeaseFileError`] if it is damaged.
+    pub fn load(directory: &Path, session: &SessionId) -> Result<Option<Self>, LeaseFileError> {
         let path = file(directory, session);
         match fs::read(&path) {
             Ok(json) => parse(&path, session, &json).map(Some),
@@ -123,7 +123,7 @@ impl Claim {
         let json = serde_json::to_vec_pretty(self)
             .expect("maps with text keys and plain values always serialise");
         write_atomic(&file(directory, &self.session), &json)?;
-        fail_point("a claim is written");
+        fail_point("a lease is written");
         Ok(())
     }
 
@@ -133,7 +133,7 @@ impl Claim {
     /// [`PathError`]
     pub fn remove(directory: &Path, session: &SessionId) -> Result<(), PathError> {
         remove_file_if_exists(&file(directory, session))?;
-        fail_point("a claim is removed");
+        fail_point("a lease is removed");
         Ok(())
     }
 }
@@ -143,7 +143,7 @@ impl Claim {
 ///
 /// # Errors
 /// [`PathError`] if the directory cannot be read.
-pub fn load_all(directory: &Path) -> Result<(Vec<Claim>, Vec<ClaimError>), PathError> {
+pub fn load_leases(directory: &Path) -> Result<(Vec<Lease>, Vec<LeaseFileError>), PathError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
@@ -159,37 +159,37 @@ pub fn load_all(directory: &Path) -> Result<(Vec<Claim>, Vec<ClaimError>), PathE
         })
         .collect();
     sessions.sort();
-    let (mut claims, mut damaged) = (Vec::new(), Vec::new());
+    let (mut leases, mut damaged) = (Vec::new(), Vec::new());
     for session in sessions {
-        match Claim::load(directory, &session) {
-            Ok(claim) => claims.extend(claim),
+        match Lease::load(directory, &session) {
+            Ok(lease) => leases.extend(lease),
             Err(e) => damaged.push(e),
         }
     }
-    Ok((claims, damaged))
+    Ok((leases, damaged))
 }
 
 fn file(directory: &Path, session: &SessionId) -> PathBuf {
     directory.join(format!("{session}.json"))
 }
 
-fn parse(path: &Path, session: &SessionId, json: &[u8]) -> Result<Claim, ClaimError> {
-    let malformed = |source| ClaimError::Malformed {
+fn parse(path: &Path, session: &SessionId, json: &[u8]) -> Result<Lease, LeaseFileError> {
+    let malformed = |source| LeaseFileError::Malformed {
         path: path.to_owned(),
         source,
     };
-    let claim: Claim = from_json(json).map_err(malformed)?;
+    let lease: Lease = from_json(json).map_err(malformed)?;
     // Values used in calculations are checked, even in files of this program.
-    let checked = super::record::LockRecord::parse(session, &claim.holding.record.to_json());
-    let wrong = |source| ClaimError::Record {
+    let checked = super::record::LockRecord::parse(session, &lease.lock.record.to_json());
+    let wrong = |source| LeaseFileError::Record {
         path: path.to_owned(),
         source,
     };
     checked.map_err(wrong)?;
-    if claim.session != *session {
+    if lease.session != *session {
         return Err(wrong(RecordError::Inconsistent("it names another session")));
     }
-    Ok(claim)
+    Ok(lease)
 }
 
 #[cfg(test)]
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::lock::record::{Identity, LockRecord, Stamp};
 
-    fn claim(session: &str) -> Claim {
+    fn lease(session: &str) -> Lease {
         let by = Identity {
             machine: "a".repeat(32).parse().unwrap(),
             host: "h".to_owned(),
@@ -205,20 +205,23 @@ mod tests {
         };
         let stamp = Stamp::new(chrono::DateTime::UNIX_EPOCH);
         let record = LockRecord::first(session.parse().unwrap(), &by, stamp);
-        let mut holding = Holding::acquiring("c".repeat(40).parse().unwrap(), record.clone());
-        holding.renewing("d".repeat(40).parse().unwrap(), record);
-        Claim::of_this_process(session.parse().unwrap(), holding)
+        let mut lock = HeldLock::new_unconfirmed("c".repeat(40).parse().unwrap(), record.clone());
+        lock.begin_renewal("d".repeat(40).parse().unwrap(), record);
+        Lease::for_this_process(session.parse().unwrap(), lock)
     }
 
     #[test]
     fn lease_files_load_and_damaged_ones_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let directory = dir.path().join("locks");
-        assert!(load_all(&directory).unwrap().0.is_empty());
-        let (one, two) = (claim("one"), claim("two"));
+        assert!(load_leases(&directory).unwrap().0.is_empty());
+        let (one, two) = (lease("one"), lease("two"));
         one.save(&directory).unwrap();
         two.save(&directory).unwrap();
-        assert_eq!(load_all(&directory).unwrap().0, [one.clone(), two.clone()]);
+        assert_eq!(
+            load_leases(&directory).unwrap().0,
+            [one.clone(), two.clone()]
+        );
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -246,12 +249,12 @@ mod tests {
             .unwrap();
         }
         write_atomic(&directory.join("no session.json"), b"").unwrap();
-        let (claims, wrong) = load_all(&directory).unwrap();
-        assert_eq!((claims.len(), wrong.len()), (2, 3));
+        let (leases, wrong) = load_leases(&directory).unwrap();
+        assert_eq!((leases.len(), wrong.len()), (2, 3));
         for session in ["one", "three", "three"] {
-            Claim::remove(&directory, &session.parse().unwrap()).unwrap();
+            Lease::remove(&directory, &session.parse().unwrap()).unwrap();
         }
-        assert_eq!(load_all(&directory).unwrap().0, [two]);
+        assert_eq!(load_leases(&directory).unwrap().0, [two]);
     }
 
     #[test]
