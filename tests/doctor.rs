@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::harness::{Clone, Machine, ONE, Run, TestEnv, tree};
 
 /// Returns the status of a check, and its message with the fix.
-fn said(run: &Run, name: &str) -> (String, String) {
+fn find_check(run: &Run, name: &str) -> (String, String) {
     let report = run.json();
     let checks = report["checks"].as_array().unwrap();
     // If several checks have this name, the worst one counts.
@@ -38,12 +38,12 @@ fn doctor(machine: &Machine) -> Run {
 /// Fails unless the check `name` has this status and its text contains each of `words`.
 #[track_caller]
 fn expect(run: &Run, name: &str, status: &str, words: &[&str]) {
-    let (found, text) = said(run, name);
+    let (found, text) = find_check(run, name);
     assert_eq!(found, status, "{name}: {text}\n{run}");
     for word in words {
         assert!(
             text.contains(word),
-            "{name}: {text:?} does not say {word:?}"
+            "{name}: {word:?} is missing in {text:?}"
         );
     }
     assert_eq!(
@@ -117,7 +117,7 @@ fn doctor_healthy_machine_is_ok_and_unchanged() {
         "configuration",
         "git",
         "gh",
-        "client",
+        "Claude Code",
         "remote",
         "lock branches",
         "store",
@@ -177,7 +177,7 @@ fn doctor_broken_config_does_not_stop_other_checks() {
         &doctor(&a),
         "configuration",
         "error",
-        &["is gone", "ccsync init --remote URL"],
+        &["is missing", "ccsync init --remote URL"],
     );
 }
 
@@ -202,15 +202,15 @@ fn doctor_client_version_is_checked() {
         (
             "echo '9.0.0 (Claude Code)'",
             "ok",
-            "newer than those that were tried",
+            "newer than the newest tested one",
         ),
         ("echo '0.9.1 (Claude Code)'", "warning", "claude update"),
-        ("echo hello", "warning", "does not say"),
-        ("exit 1", "warning", "does not say"),
+        ("echo hello", "warning", "prints no version"),
+        ("exit 1", "warning", "prints no version"),
     ] {
         expect(
             &doctor_with(&a, &programs(&env, &[("claude", script)])),
-            "client",
+            "Claude Code",
             status,
             &[words],
         );
@@ -219,7 +219,7 @@ fn doctor_client_version_is_checked() {
     let run = a.run(a.command(["doctor", "--json"]).env("PATH", &git));
     expect(
         &run,
-        "client",
+        "Claude Code",
         "warning",
         &["no program", "claude --version"],
     );
@@ -237,7 +237,7 @@ fn doctor_gh_matters_only_for_github_remote() {
     let run = doctor_with(&a, &out);
     expect(&run, "gh", "warning", &["gh auth login"]);
     assert!(!run.stdout.contains("hunter2"), "{run}");
-    assert_ne!(said(&run, "remote").0, "ok");
+    assert_ne!(find_check(&run, "remote").0, "ok");
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn doctor_missing_remote_names_reason() {
         "error",
         &["repository not found", "ccsync init --remote"],
     );
-    expect(&run, "lock branches", "warning", &["not tried"]);
+    expect(&run, "lock branches", "warning", &["not checked"]);
     // Offline is not an error: pushes are queued.
     let offline = "case \"$*\" in *ls-remote*) echo 'ssh: Could not resolve hostname host: Name or service not known' >&2; exit 128;; \
                    *version*) echo 'git version 2.47.3';; esac";
@@ -308,7 +308,7 @@ fn doctor_missing_remote_names_reason() {
         &doctor_with(&a, &programs(&env, &[("git", offline)])),
         "remote",
         "warning",
-        &["waits here", "git ls-remote"],
+        &["queued here", "git ls-remote"],
     );
 }
 
@@ -318,8 +318,8 @@ fn doctor_silent_remote_times_out() {
     let (a, _) = env.pair();
     let silent = "case \"$*\" in *ls-remote*) exec sleep 100000;; *version*) echo 'git version 2.47.3';; esac";
     let run = doctor_with(&a, &programs(&env, &[("git", silent)]));
-    assert_ne!(said(&run, "remote").0, "ok", "{run}");
-    expect(&run, "lock branches", "warning", &["not tried"]);
+    assert_ne!(find_check(&run, "remote").0, "ok", "{run}");
+    expect(&run, "lock branches", "warning", &["not checked"]);
 }
 
 #[test]
@@ -355,7 +355,7 @@ fn doctor_remote_rejecting_locks_is_found() {
         "lock branches",
         "error",
         &[
-            "cannot be created",
+            "cannot create one",
             "only reviewed branches here",
             "ccsync/lock/",
         ],
@@ -371,7 +371,7 @@ fn doctor_remote_rejecting_locks_is_found() {
         &doctor(&a),
         "lock branches",
         "error",
-        &["cannot be deleted", "is left there"],
+        &["cannot delete one", "stays there"],
     );
     assert_eq!(
         refs(&remote).matches("ccsync/lock").count(),
@@ -392,10 +392,10 @@ fn doctor_future_time_of_machine_warns_about_clock() {
         &doctor(&a),
         "clock",
         "ok",
-        &["nothing of other machines lies in the future"],
+        &["no time of another machine is in the future"],
     );
     let other = env.machine("other");
-    let clone = Clone::of(&env.remote_of_pair(), &other);
+    let clone = Clone::new(&env.remote_of_pair(), &other);
     let id = b.ccsync(["config", "show", "--json"]).success().json()["id"]
         .as_str()
         .unwrap()
@@ -421,7 +421,7 @@ fn doctor_future_commit_warns_about_clock() {
     let (a, other) = (env.machine("a"), env.machine("other"));
     let remote = env.bare_remote();
     a.init(&remote);
-    let clone = Clone::of(&remote, &other);
+    let clone = Clone::new(&remote, &other);
     clone.write("note", "x");
     let mut commit = other.program("git");
     commit
@@ -437,7 +437,7 @@ fn doctor_future_commit_warns_about_clock() {
         &doctor(&a),
         "clock",
         "warning",
-        &["a commit of somebody", "in the future"],
+        &["a commit of another program", "in the future"],
     );
 }
 
@@ -453,7 +453,7 @@ fn doctor_readable_files_are_named_with_chmod() {
         &doctor(&a),
         "permissions",
         "warning",
-        &["others may look into", "chmod -R go-rwx", "state/ccsync"],
+        &["other users can read", "chmod -R go-rwx", "state/ccsync"],
     );
     set_mode(&state, 0o700);
     set_mode(&a.home.join(".config/ccsync/config.toml"), 0o644);
@@ -468,7 +468,7 @@ fn doctor_readable_files_are_named_with_chmod() {
         &doctor(&a),
         "permissions",
         "warning",
-        &["others may read 1 transcript", "projects"],
+        &["other users can read 1 transcript", "projects"],
     );
     set_mode(&a.transcript_path(ONE), 0o600);
     expect(&doctor(&a), "permissions", "ok", &[]);
@@ -499,7 +499,7 @@ fn doctor_unplaced_sessions_are_counted_by_placeholder() {
         "warning",
         &[
             "WORK",
-            "1 session has no place",
+            "1 session needs it",
             "ccsync config add-placeholder WORK=PATH",
         ],
     );
@@ -561,7 +561,7 @@ fn doctor_damaged_store_is_error() {
         &doctor(&a),
         "store",
         "warning",
-        &["1 commit waits", "ccsync push"],
+        &["1 commit to push", "ccsync push"],
     );
 }
 
@@ -573,7 +573,7 @@ fn doctor_unreadable_session_is_error() {
     a.init(&remote);
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let clone = Clone::of(&remote, &other);
+    let clone = Clone::new(&remote, &other);
     clone.write(&format!("sessions/11/{ONE}/manifest.json"), "{");
     clone.push();
     a.ccsync(["pull"]);

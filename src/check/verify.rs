@@ -4,7 +4,13 @@
 //! remote for its head only: a commit's id covers every byte below it, so a head that
 //! is here proves the rest.
 
+mod remote;
+mod segment_sums;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use self::remote::{ask_remote, common_base, remote_damage};
+use self::segment_sums::SegmentSums;
 
 use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
@@ -12,20 +18,17 @@ use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
 use crate::flows::compare::{Differences, SessionComparer};
 use crate::flows::push_plan::skipped_files;
-use crate::flows::remote_sync::in_one_line;
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::StoredLineReader;
 use crate::localize::stored_text::{StoredText, text_kind};
-use crate::report::verification::{
-    Amount, Damage, RemoteStatus, SessionCheck, SyncStatus, Verification,
-};
+use crate::report::verification::{Amount, Damage, SessionCheck, SyncStatus, Verification};
 use crate::session::discover::Discovery;
 use crate::session::live::live_sessions;
 use crate::session::repair::damaged_lines;
 use crate::store::SessionState;
-use crate::store::manifest::{Manifest, Segment, StoredFile, short_hash};
+use crate::store::manifest::Manifest;
 use crate::store::segment::{count_lines, offset_after_lines};
-use crate::store::{BRANCH, ObjectCheck, Snapshot};
+use crate::store::{ObjectCheck, Snapshot};
 use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
@@ -52,16 +55,16 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
     let mut workspace = Workspace::open(ctx)?;
     let found = workspace.discover()?;
     let remote = ask_remote(&workspace)?;
-    let seen_as = remote.seen_as.clone();
-    let verifying = Verifying {
+    let compared = remote.compared.clone();
+    let verifier = Verifier {
         workspace: &workspace,
         found: &found,
         full: request.full,
         store: workspace.store.head_snapshot()?,
-        remote: workspace.store.snapshot(seen_as.as_ref())?,
-        base: common_base(&workspace, seen_as.as_ref())?,
+        remote: workspace.store.snapshot(compared.as_ref())?,
+        base: common_base(&workspace, compared.as_ref())?,
     };
-    let (store, theirs) = (verifying.store.sessions()?, verifying.remote.sessions()?);
+    let (store, theirs) = (verifier.store.sessions()?, verifier.remote.sessions()?);
     let all: BTreeSet<&SessionId> = found
         .sessions
         .keys()
@@ -82,128 +85,19 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
     if request.sessions.is_empty() {
         verification.extras = Some(crate::extras::check::check_bundles(&workspace.store)?);
     }
-    let wanted = wanted(&request.sessions, &all)?;
-    verifying.check_sessions(&wanted, &store, &theirs, &mut verification)?;
+    let wanted = select(&request.sessions, &all)?;
+    verifier.check_sessions(&wanted, &store, &theirs, &mut verification)?;
     if request.full && request.sessions.is_empty() {
-        verification.objects = Some(check_objects(&workspace, seen_as)?);
+        verification.objects = Some(check_objects(&workspace, compared)?);
         verification.remote_damage = remote
-            .now
+            .head
             .map_or(Ok(None), |head| remote_damage(&workspace, &head))?;
     }
     Ok(verification)
 }
 
-/// State of the remote.
-struct Asked {
-    status: RemoteStatus,
-    /// Its head.
-    now: Option<CommitId>,
-    /// The compared commit of the remote: its head if that is here, else the last fetched
-    /// one.
-    seen_as: Option<CommitId>,
-}
-
-fn ask_remote(workspace: &Workspace<'_>) -> Result<Asked, SyncError> {
-    workspace.ctx.progress.begin(Phase::Fetch, 0, 0);
-    let answer = workspace.remote().and_then(|remote| Ok(remote.refs()?));
-    workspace.ctx.progress.end();
-    let head = workspace.store.head()?;
-    let known = workspace.store.remote_head()?;
-    let now = match answer {
-        Ok(mut refs) => refs.remove(&format!("refs/heads/{BRANCH}")),
-        Err(SyncError::Remote(e)) => {
-            let reason = in_one_line(&e);
-            let commits = waiting(workspace, head.as_ref(), known.as_ref())?;
-            return Ok(Asked {
-                status: RemoteStatus::NotReached { reason, commits },
-                now: None,
-                seen_as: known,
-            });
-        }
-        Err(e) => return Err(e),
-    };
-    let status = remote_status(workspace, head.as_ref(), known.as_ref(), now.as_ref())?;
-    let here = now
-        .as_ref()
-        .is_none_or(|now| workspace.store.has_commit(now));
-    Ok(Asked {
-        status,
-        seen_as: if here { now.clone() } else { known },
-        now,
-    })
-}
-
-fn remote_status(
-    workspace: &Workspace<'_>,
-    head: Option<&CommitId>,
-    known: Option<&CommitId>,
-    now: Option<&CommitId>,
-) -> Result<RemoteStatus, SyncError> {
-    let store = &workspace.store;
-    let lost = match (known, now) {
-        (None, _) => false,
-        (Some(_), None) => true,
-        (Some(known), Some(now)) => store.has_commit(now) && !store.contains(now, known)?,
-    };
-    if lost {
-        return Ok(RemoteStatus::Lost {
-            commit: now.cloned(),
-            commits: waiting(workspace, head, now)?,
-        });
-    }
-    Ok(match (head, now) {
-        (None, None) => RemoteStatus::UpToDate { commit: None },
-        (Some(_), None) => RemoteStatus::Behind {
-            commit: None,
-            commits: waiting(workspace, head, None)?,
-        },
-        (Some(head), Some(now)) if head == now => RemoteStatus::UpToDate {
-            commit: Some(now.clone()),
-        },
-        (Some(head), Some(now)) if store.has_commit(now) && store.contains(head, now)? => {
-            RemoteStatus::Behind {
-                commit: Some(now.clone()),
-                commits: waiting(workspace, Some(head), Some(now))?,
-            }
-        }
-        (_, Some(now)) => {
-            let common = if store.has_commit(now) {
-                Some(now)
-            } else {
-                known
-            };
-            RemoteStatus::Ahead {
-                commit: now.clone(),
-                commits: waiting(workspace, head, common)?,
-            }
-        }
-    })
-}
-
-/// Returns the number of commits that are not pushed yet.
-fn waiting(
-    workspace: &Workspace<'_>,
-    head: Option<&CommitId>,
-    theirs: Option<&CommitId>,
-) -> Result<u64, SyncError> {
-    head.map_or(Ok(0), |head| {
-        Ok(workspace.store.count_commits_beyond(head, theirs)?)
-    })
-}
-
-/// Returns the newest commit that the store and the remote share.
-fn common_base<'w>(
-    workspace: &'w Workspace<'_>,
-    theirs: Option<&CommitId>,
-) -> Result<Snapshot<'w>, SyncError> {
-    let base = match (workspace.store.head()?, theirs) {
-        (Some(head), Some(theirs)) => workspace.store.merge_base(&head, theirs)?,
-        _ => None,
-    };
-    Ok(workspace.store.snapshot(base.as_ref())?)
-}
-
-fn wanted<'a>(
+/// Returns the sessions that `named` selects; all if it is empty.
+fn select<'a>(
     named: &[SessionId],
     all: &BTreeSet<&'a SessionId>,
 ) -> Result<Vec<&'a SessionId>, SyncError> {
@@ -235,15 +129,7 @@ fn check_objects(
     Ok(checked?)
 }
 
-/// Runs `git fsck` on a remote on this disk. A server checks its own.
-fn remote_damage(workspace: &Workspace<'_>, head: &CommitId) -> Result<Option<String>, SyncError> {
-    match workspace.remote()?.check_objects(head) {
-        Ok(checked) => Ok(checked.and_then(Result::err)),
-        Err(e) => Err(e.into()),
-    }
-}
-
-struct Verifying<'a> {
+struct Verifier<'a> {
     workspace: &'a Workspace<'a>,
     found: &'a Discovery,
     full: bool,
@@ -254,7 +140,7 @@ struct Verifying<'a> {
 
 type States = BTreeMap<SessionId, SessionState>;
 
-impl Verifying<'_> {
+impl Verifier<'_> {
     fn check_sessions(
         &self,
         wanted: &[&SessionId],
@@ -290,7 +176,7 @@ impl Verifying<'_> {
             Err(e) => {
                 check
                     .damage
-                    .push(Damage::of_session(error_chain(&SyncError::from(e))));
+                    .push(Damage::for_session(error_chain(&SyncError::from(e))));
                 None
             }
         };
@@ -328,9 +214,9 @@ impl Verifying<'_> {
         check: &mut SessionCheck,
     ) -> Result<(), SyncError> {
         let session = local.session;
-        let believed = !self.full && self.workspace.records.index.is_up_to_date(session);
+        let is_trusted = !self.full && self.workspace.records.index.is_up_to_date(session);
         let lines = match manifest {
-            Some(manifest) if believed => lines_here(self.workspace, manifest),
+            Some(manifest) if is_trusted => lines_here(self.workspace, manifest),
             _ => {
                 let (lines, damaged) = count_here(local)?;
                 check.damaged_lines = damaged;
@@ -344,7 +230,7 @@ impl Verifying<'_> {
         if !check.damage.is_empty() {
             // Nothing to compare with.
             check.here_to_store = SyncStatus::Unknown {
-                reason: "the stored one is damaged".to_owned(),
+                reason: "the stored session is damaged".to_owned(),
             };
             return Ok(());
         }
@@ -354,7 +240,7 @@ impl Verifying<'_> {
             None => SyncStatus::Ahead,
             Some(manifest) if self.full => {
                 let comparer = SessionComparer::new(self.workspace, &self.store);
-                match status(&comparer.compare_with(manifest, local, None)?) {
+                match sync_status(&comparer.compare_with(manifest, local, None)?) {
                     SyncStatus::Behind
                         if self.workspace.records.pinned.has(session, &self.store)? =>
                     {
@@ -365,7 +251,9 @@ impl Verifying<'_> {
             }
             // It is pinned to an earlier state on purpose.
             Some(_) if self.workspace.records.pinned.has(session, &self.store)? => SyncStatus::Same,
-            Some(_) => status(&SessionComparer::new(self.workspace, &self.store).compare(local)?),
+            Some(_) => {
+                sync_status(&SessionComparer::new(self.workspace, &self.store).compare(local)?)
+            }
         };
         Ok(())
     }
@@ -424,7 +312,7 @@ impl Verifying<'_> {
 
     /// Returns the segments whose expanded lines differ from the manifest.
     fn check_segments(&self, stored: &StoredText<'_>) -> Result<Vec<u64>, SyncError> {
-        let mut sums = Sums::of(stored.file);
+        let mut sums = SegmentSums::new(stored.file);
         stored.walk(0, &mut |piece| {
             let mut text = piece.text;
             while !text.is_empty() {
@@ -453,68 +341,6 @@ impl Verifying<'_> {
     }
 }
 
-/// Sums the lines of a file, segment by segment.
-struct Sums<'a> {
-    segments: &'a [Segment],
-    number: usize,
-    lines: u64,
-    bytes: u64,
-    hasher: blake3::Hasher,
-    wrong: Vec<u64>,
-}
-
-impl<'a> Sums<'a> {
-    fn of(file: &'a StoredFile) -> Self {
-        let hasher = blake3::Hasher::new();
-        Self {
-            segments: &file.segments,
-            number: 0,
-            lines: 0,
-            bytes: 0,
-            hasher,
-            wrong: Vec::new(),
-        }
-    }
-
-    /// Lines left in the current segment; segments without a line end are skipped.
-    fn lines_left(&mut self) -> u64 {
-        while let Some(segment) = self.segments.get(self.number) {
-            if self.lines < segment.lines {
-                return segment.lines - self.lines;
-            }
-            self.close();
-        }
-        u64::MAX
-    }
-
-    fn add(&mut self, lines: u64, written: &[u8]) {
-        self.lines += lines;
-        self.bytes += written.len() as u64;
-        self.hasher.update(written);
-    }
-
-    fn close(&mut self) {
-        let Some(segment) = self.segments.get(self.number) else {
-            return;
-        };
-        if (self.lines, self.bytes) != (segment.lines, segment.local_bytes)
-            || short_hash(&self.hasher) != segment.local_hash
-        {
-            self.wrong.push(self.number as u64);
-        }
-        self.number += 1;
-        (self.lines, self.bytes) = (0, 0);
-        self.hasher.reset();
-    }
-
-    fn finish(mut self) -> Vec<u64> {
-        while self.number < self.segments.len() {
-            self.close();
-        }
-        self.wrong
-    }
-}
-
 fn stored_amount(manifest: &Manifest) -> Amount {
     Amount {
         lines: manifest.transcript.lines(),
@@ -525,16 +351,16 @@ fn stored_amount(manifest: &Manifest) -> Amount {
 /// Number of lines of a transcript in sync. A torn line of another machine is not written
 /// here.
 fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
-    let elsewhere = manifest
+    let torn = manifest
         .transcript
         .runs
         .iter()
         .filter(|run| run.torn && run.machine != *workspace.localizer.me())
         .count();
-    manifest.transcript.lines().saturating_sub(elsewhere as u64)
+    manifest.transcript.lines().saturating_sub(torn as u64)
 }
 
-/// Number of lines of the local transcript, and of those that are no records.
+/// Number of lines of the local transcript, and of those that are not records.
 fn count_here(local: &LocalCopy<'_>) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut damaged) = (0, 0);
     local
@@ -547,7 +373,7 @@ fn count_here(local: &LocalCopy<'_>) -> Result<(u64, u64), SyncError> {
     Ok((lines, damaged))
 }
 
-fn status(found: &Differences) -> SyncStatus {
+fn sync_status(found: &Differences) -> SyncStatus {
     match (
         found.divergence.is_some(),
         found.to_push.is_empty(),

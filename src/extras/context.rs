@@ -164,7 +164,7 @@ pub(crate) struct OwnerReport<'o> {
 impl<'o> OwnerReport<'o> {
     /// Begins with the files that never travel.
     pub(crate) fn new(owner: &'o ExtrasOwner) -> Self {
-        let left = owner.listing.skipped.iter().map(|(path, reason)| {
+        let excluded = owner.listing.skipped.iter().map(|(path, reason)| {
             let reason = reason.clone();
             ExtraReport::new(
                 path.display().to_string(),
@@ -173,7 +173,7 @@ impl<'o> OwnerReport<'o> {
         });
         Self {
             owner,
-            files: left.collect(),
+            files: excluded.collect(),
             is_unsettled: false,
         }
     }

@@ -1,8 +1,8 @@
 //! Imports sessions and extras from other tools: a store of claude-session-sync, or a copy of
 //! the client's directory. Must not write to the source, or trust anything in it unchecked.
 //!
-//! What cannot be imported is reported, and the rest is imported. `docs/dev/import.md` has the
-//! format of the other program.
+//! Files that cannot be imported are reported. `docs/dev/import.md` describes the format of
+//! the other program.
 
 pub(crate) mod agents;
 pub(crate) mod claude_session_sync;

@@ -1,4 +1,4 @@
-//! What a command did, as data: every JSON document. Must not do anything but describe.
+//! Results of commands as data: the parts of the JSON documents. Must not act or print.
 
 pub mod count;
 pub mod import;

@@ -1,97 +1,96 @@
-//! What a push or a pull did, session by session. Pure data: `ui` draws it, scripts read
-//! it as JSON, the exit code is computed from it.
+//! The report of a push or a pull, by session and by file. `ui` prints it, scripts read it
+//! as JSON, and the exit code follows from it.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::domain::id::{CommitId, MachineId, SessionId};
 
-/// The outcome of a whole command. Every session looked at is in exactly one of
-/// `sessions` and `unchanged`.
+/// The outcome of a whole command. Every checked session is either in `sessions` or counted
+/// in `unchanged`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Sessions that changed, were left out, or need attention; in order of project and title.
+    /// Sessions that changed, are excluded or need attention, by project and title.
     pub sessions: Vec<SessionReport>,
-    /// Sessions for which nothing had to be done.
+    /// Number of sessions that were up to date.
     pub unchanged: u64,
-    /// Files that look like parts of sessions and were not taken.
+    /// Files that look like parts of sessions and were skipped.
     pub skipped_files: Vec<SkippedFile>,
-    /// pull: notes from other machines that were not shown here yet, the oldest first.
+    /// pull: notes of other machines that were not shown here yet, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<ReceivedNote>,
-    /// What else a person should know, about no session in particular. May hold untrusted text.
+    /// Warnings about no particular session. May contain untrusted text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What happened to prose and settings beside sessions, by their owner; owners for
-    /// whom nothing had to be done are not named.
+    /// Extras by owner. Owners whose files were up to date are absent.
     pub extras: Vec<BundleReport>,
     /// True if this is a plan (`--dry-run`): nothing was done.
     pub dry_run: bool,
-    /// What became of the remote.
+    /// State of the remote afterwards.
     pub remote: RemoteState,
 }
 
-/// A file that looks like a part of a session and was not taken.
+/// A file that looks like a part of a session and was skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkippedFile {
-    /// Where it lies; unsanitised.
+    /// Its path, unsanitised.
     pub path: String,
-    /// Why it was not taken.
+    /// The reason.
     pub reason: String,
 }
 
-/// What happened to one session.
+/// The outcome of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionReport {
     /// The session.
     pub session: SessionId,
-    /// Its project, where known: the portable path of its place on this machine, else as
-    /// it is known by its remote. Unsanitised.
+    /// Its project, if known: the portable path of its directory on this machine, else the
+    /// project's remote. Unsanitised.
     pub project: Option<String>,
-    /// Its title as the client would show it, unsanitised: never print it raw.
+    /// Its title in the client, unsanitised: never print it raw.
     pub title: Option<String>,
-    /// What was done, or why nothing was.
+    /// The outcome, with the reason if nothing was done.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// Turns of a person among the lines that came, where they were counted.
+    /// Number of new turns, if counted.
     pub turns: Option<u64>,
-    /// pull: the machines that wrote those lines, in their order.
+    /// pull: the machines that wrote the new lines, in the order of the lines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub machines: Vec<MachineName>,
-    /// Time of the newest record that the store has, RFC 3339.
+    /// Time of the newest record in the store, RFC 3339.
     pub last_activity: Option<String>,
-    /// Things a person should know though the session travelled: a piece stored verbatim,
-    /// a conflict kept in history.
+    /// Warnings about a session that was synced: lines that were stored verbatim, or a
+    /// conflict kept in history.
     pub warnings: Vec<String>,
 }
 
-/// A note that somebody left on a machine. All text in it is untrusted.
+/// A note from a machine. All text in it is untrusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReceivedNote {
     /// Its id.
     pub id: String,
     /// When it was written, by the clock of its machine.
     pub time: DateTime<Utc>,
-    /// Who wrote it.
+    /// The machine that wrote it.
     pub machine: MachineName,
-    /// For whom it is; none: for all other machines.
+    /// The recipient; `None`: all other machines.
     #[serde(rename = "for")]
     pub for_machine: Option<MachineName>,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
-/// A machine as a person knows it, and as nothing else is called.
+/// A machine by its unique id and its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MachineName {
     /// Its id.
     pub id: MachineId,
-    /// Its name, unsanitised; none where the store does not know the machine.
+    /// Its name, unsanitised; `None` if the store does not know the machine.
     pub name: Option<String>,
 }
 
 impl SessionReport {
-    /// A report of a session of which no more is known.
+    /// Reports an outcome of a session without details.
     pub fn new(session: SessionId, outcome: Outcome) -> Self {
         Self {
             session,
@@ -105,13 +104,13 @@ impl SessionReport {
         }
     }
 
-    /// A report of a session that could not be handled.
+    /// Reports a session that could not be handled.
     pub fn skipped(session: SessionId, reason: String) -> Self {
         Self::new(session, Outcome::Skipped { reason })
     }
 }
 
-/// What was done with one session.
+/// The kinds of outcome of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
@@ -119,49 +118,51 @@ pub enum Outcome {
     Added {
         /// Transcript lines.
         lines: u64,
-        /// Bytes of all files as they lie on this machine.
+        /// Bytes of all files on this machine.
         bytes: u64,
     },
-    /// The transcript grew, or files beside it were added or replaced (then `lines` may be 0).
+    /// The transcript grew, or other files of the session were added or replaced; `lines`
+    /// may then be 0.
     Extended {
         /// Transcript lines added.
         lines: u64,
         /// Bytes added, all files.
         bytes: u64,
     },
-    /// Both sides continued the session: the stored one keeps the id, this machine's tail
-    /// became `fork`.
+    /// Both sides continued the session. The stored one keeps the id; the new lines of this
+    /// machine became `fork`.
     Forked {
-        /// The id under which this machine's tail goes on.
+        /// Id of the fork.
         fork: SessionId,
         /// Lines that only the fork has.
         lines: u64,
     },
     /// pull: this machine has more than the store; `ccsync push` sends it.
     Ahead,
-    /// push: the store has more than this machine; `ccsync pull` brings it.
+    /// push: the store has more than this machine; `ccsync pull` gets it.
     Behind,
-    /// pull: in the store, deliberately not brought here (too old, or no place for its project).
+    /// pull: the session stays in the store, because it is too old or its project has no
+    /// directory here.
     NotPulled {
-        /// Why, with the command that brings it.
+        /// The reason, with the command that pulls it.
         reason: String,
     },
-    /// The settings leave it out.
+    /// The settings exclude it.
     Excluded {
-        /// Why, with the command that changes it.
+        /// The reason, with the command that changes the setting.
         reason: String,
-        /// The store has it from before, and keeps it.
+        /// The store has an earlier state, and keeps it.
         stored: bool,
     },
-    /// Could not be handled; the others went on.
+    /// A problem; the other sessions were handled.
     Skipped {
-        /// Why, with the command that helps where there is one.
+        /// The reason, with a command that helps, if there is one.
         reason: String,
     },
 }
 
 impl Outcome {
-    /// Returns true if the session was stored, or written here.
+    /// Returns true if the session was stored or written.
     pub fn is_stored(&self) -> bool {
         matches!(
             self,
@@ -170,35 +171,34 @@ impl Outcome {
     }
 }
 
-/// What happened to the prose and the settings of one owner.
+/// The outcomes of one owner's extras.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BundleReport {
-    /// The project whose memory it is, by its remote or its portable path, unsanitised;
-    /// none: the user's own files.
+    /// The project whose memory it is: its remote or its portable path, unsanitised.
+    /// `None`: the user's own files.
     pub project: Option<String>,
-    /// Why all of it stays in the store.
+    /// The reason if all of it stays in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_pulled: Option<String>,
     /// The files, by name.
     pub files: Vec<ExtraReport>,
 }
 
-/// What happened to one file beside sessions.
+/// The outcome of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExtraReport {
-    /// Its name below the owner's directory, or its path if it cannot be named so; unsanitised.
+    /// Its name below the owner's directory, or else its path; unsanitised.
     pub name: String,
-    /// What was done, or why nothing was.
+    /// The outcome, with the reason if nothing was done.
     #[serde(flatten)]
     pub outcome: ExtraOutcome,
-    /// push: how many lines of it are stored verbatim, because rewriting them could not
-    /// be undone exactly.
+    /// push: number of lines stored verbatim, because they could not be restored exactly.
     #[serde(skip_serializing_if = "is_zero")]
     pub verbatim: u64,
 }
 
 impl BundleReport {
-    /// A report on one file.
+    /// Reports one file.
     pub(crate) fn single(project: Option<String>, file: ExtraReport) -> Self {
         Self {
             project,
@@ -217,8 +217,8 @@ impl ExtraReport {
         }
     }
 
-    /// What is said last of a file holds; that two versions met in it is still so when it
-    /// has travelled on.
+    /// Updates the outcome after `former`. The later one counts, but a merge or conflict
+    /// stays one when the file is then pushed or pulled.
     fn follow(&mut self, former: &Self) {
         use ExtraOutcome::{Conflict, Merged, Pulled, Pushed};
         if let (Conflict, Pushed | Pulled | Merged) | (Merged, Pushed | Pulled) =
@@ -235,65 +235,62 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// What was done with one file beside sessions.
+/// The kinds of outcome of an extras file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum ExtraOutcome {
-    /// push: new in the store, or changed there.
+    /// push: new or changed in the store.
     Pushed,
-    /// pull: new here, or changed here.
+    /// pull: new or changed here.
     Pulled,
-    /// Changed here and elsewhere, in different places: both changes are in it.
+    /// Two machines changed different lines; the file has both changes.
     Merged,
-    /// Changed here and elsewhere in the same lines: both versions stand in it, and
-    /// somebody should choose.
+    /// Two machines changed the same lines; the file has both versions for the user to edit.
     Conflict,
-    /// restore: as it was then. It is a change of this machine, which the next push sends.
+    /// restore: the earlier content, as a change of this machine that the next push sends.
     Restored,
-    /// Removed: by a push from the store, by a pull from this machine.
+    /// Deleted: by a push from the store, by a pull from this machine.
     Removed,
-    /// pull: it can run programs, and waits for a yes (`ccsync apply`).
+    /// pull: it can run programs, and `ccsync apply` has to approve it.
     NeedsApproval {
-        /// The name of the machine it comes from, unsanitised.
+        /// Name of the machine that changed it, unsanitised.
         from: String,
     },
-    /// It stays on this machine, on purpose.
+    /// By rule, it stays on this machine.
     Excluded {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Could not be handled; the others went on.
+    /// A problem; the other sessions were handled.
     Skipped {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What became of the remote during a command.
+/// State of the remote after a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum RemoteState {
-    /// Not contacted: there was no need to, or the command is a plan.
+    /// Not contacted, because there was no need or the command is a plan.
     #[default]
     NotContacted,
-    /// The remote holds everything this machine has committed; `commit` is its head
-    /// (none: the remote is empty).
+    /// The remote has every commit of this machine.
     UpToDate {
-        /// Head of the remote.
+        /// Head of the remote; `None`: it is empty.
         commit: Option<CommitId>,
     },
-    /// The remote could not be reached or refused: committed work waits here and the next
-    /// command sends it.
+    /// The remote was not reached or refused the push. The next command sends the commits.
     Queued {
-        /// Commits waiting.
+        /// Number of queued commits.
         commits: u64,
-        /// Why, in the words of git where git said something.
+        /// The reason, with git's message if there is one.
         reason: String,
     },
 }
 
 impl Report {
-    /// How many sessions had this kind of outcome.
+    /// Counts the sessions with this kind of outcome.
     pub fn count(&self, kind: impl Fn(&Outcome) -> bool) -> u64 {
         self.sessions.iter().filter(|s| kind(&s.outcome)).count() as u64
     }
@@ -305,10 +302,10 @@ impl Report {
             .find(|report| report.session == *id)
     }
 
-    /// Reports a session otherwise than it was reported so far.
+    /// Replaces the outcome of a session.
     pub(crate) fn replace(&mut self, session: SessionReport) {
         match self.session_mut(&session.session) {
-            Some(there) => there.outcome = session.outcome,
+            Some(former) => former.outcome = session.outcome,
             None => {
                 self.unchanged = self.unchanged.saturating_sub(1);
                 self.sessions.push(session);
@@ -316,8 +313,8 @@ impl Report {
         }
     }
 
-    /// Adds what happened next to files beside sessions. An owner may have several
-    /// directories here, each with a report of its own.
+    /// Adds the later outcomes of extras. An owner may have several directories here, each
+    /// with its own report.
     pub(crate) fn add_extras(&mut self, mut next: Vec<BundleReport>) {
         let mut former = std::mem::take(&mut self.extras);
         for bundle in &mut former {
@@ -350,7 +347,7 @@ impl Report {
         self.extras.sort_by(|a, b| a.project.cmp(&b.project));
     }
 
-    /// Returns true if any file beside sessions had this kind of outcome.
+    /// Returns true if an extras file had this kind of outcome.
     pub fn any_extra(&self, kind: impl Fn(&ExtraOutcome) -> bool) -> bool {
         self.extras
             .iter()
@@ -358,14 +355,14 @@ impl Report {
             .any(|file| kind(&file.outcome))
     }
 
-    /// Puts the sessions in order of project, title and id.
+    /// Sorts the sessions by project, title and id.
     pub(crate) fn sort(&mut self) {
         self.sessions.sort_by(|a, b| {
             (&a.project, &a.title, &a.session).cmp(&(&b.project, &b.title, &b.session))
         });
     }
 
-    /// All sessions looked at.
+    /// Number of checked sessions.
     pub fn total(&self) -> u64 {
         self.sessions.len() as u64 + self.unchanged
     }

@@ -1,5 +1,5 @@
-//! What a verification found. Pure data, like a report: `cli` draws it, scripts read it
-//! as JSON, the exit code is computed from it.
+//! The result of a verification. `cli` prints it, scripts read it as JSON, and the exit code
+//! follows from it.
 
 use serde::Serialize;
 
@@ -8,96 +8,95 @@ use crate::domain::path::RelativeName;
 use crate::report::transfer::SkippedFile;
 use crate::store::ObjectCheck;
 
-/// True if this machine's files, the store and the remote agree.
+/// Comparison of this machine's files, the store and the remote.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verification {
     /// Every byte was read, instead of trusting the index and the manifests.
     pub full: bool,
-    /// What lies on this machine.
+    /// Sessions on this machine.
     pub here: Total,
-    /// What the store holds.
+    /// Sessions in the store.
     pub store: Total,
-    /// What the remote holds, as far as it was fetched.
+    /// Sessions on the remote, as of the last fetch.
     pub remote_total: Total,
     /// Head of the store.
     pub head: Option<CommitId>,
-    /// How the remote stands to the store.
+    /// Comparison of the remote with the store.
     pub remote: RemoteStatus,
-    /// The objects of the store; absent where they were not read.
+    /// The objects of the store; `None`: they were not read.
     pub objects: Option<ObjectCheck>,
-    /// What git finds wrong with the objects of a remote on this disk.
+    /// Damage that git found in a remote on this disk.
     pub remote_damage: Option<String>,
-    /// What the store holds beside sessions; absent where only some sessions were looked at.
+    /// Extras in the store; `None`: only some sessions were checked.
     pub extras: Option<ExtrasCheck>,
-    /// Every session that was looked at, by id.
+    /// The checked sessions, by id.
     pub sessions: Vec<SessionCheck>,
-    /// Files that look like parts of sessions and are not taken.
+    /// Files that look like parts of sessions and are not synced.
     pub skipped_files: Vec<SkippedFile>,
 }
 
-/// What one place holds.
+/// Amount of data in one place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Total {
-    /// Sessions.
+    /// Number of sessions.
     pub sessions: u64,
-    /// Lines of their transcripts.
+    /// Number of lines of their transcripts.
     pub lines: u64,
-    /// Bytes of all their files.
+    /// Number of bytes of all their files.
     pub bytes: u64,
 }
 
-/// What the store holds beside sessions.
+/// Extras in the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ExtrasCheck {
-    /// Texts that can be read.
+    /// Number of files that can be read.
     pub files: u64,
     /// Their bytes in the store.
     pub bytes: u64,
-    /// What is wrong with the others, unsanitised.
+    /// Damage of the other files, unsanitised.
     pub damage: Vec<String>,
 }
 
-/// What one place holds of one session.
+/// Amount of data of one session in one place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Amount {
     /// Lines of the transcript.
     pub lines: u64,
-    /// Bytes of all files: here, as they lie on this machine; in the store and on the
-    /// remote, as their machines wrote them.
+    /// Bytes of all files: on this machine their size here, else the size on the machine
+    /// that wrote them.
     pub bytes: u64,
 }
 
-/// One session.
+/// Comparison of one session in all places.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionCheck {
     /// The session.
     pub session: SessionId,
-    /// Portable path of its project, where known.
+    /// Portable path of its project, if known.
     pub project: Option<String>,
     /// Its title, unsanitised: never print it raw.
     pub title: Option<String>,
-    /// A client on this machine has it open: only its whole lines count.
+    /// A client on this machine has it open; only complete lines count.
     pub running: bool,
-    /// What lies here; none: it is not here, which is no difference.
+    /// `None`: it is not on this machine, which is not a difference.
     pub here: Option<Amount>,
-    /// What the store holds.
+    /// `None`: it is not in the store.
     pub store: Option<Amount>,
-    /// What the remote holds, as far as it was fetched.
+    /// As of the last fetch; `None`: it is not on the remote.
     pub remote: Option<Amount>,
-    /// This machine's files beside the stored ones.
+    /// This machine's files compared with the stored ones.
     pub here_to_store: SyncStatus,
-    /// The stored files beside those of the remote.
+    /// The stored files compared with those of the remote.
     pub store_to_remote: SyncStatus,
-    /// What is wrong with the stored files.
+    /// Damaged files in the store.
     pub damage: Vec<Damage>,
-    /// Lines of the transcript here that are no records, as far as it was read.
+    /// Number of lines read from the local transcript that are not records.
     pub damaged_lines: u64,
-    /// Why the settings leave the session out, if they do: then it is no difference that
-    /// more is here than in the store, or less.
+    /// The reason if the settings exclude the session. It may then differ from the store.
     pub excluded: Option<String>,
 }
 
-/// How one place stands to the next.
+/// Comparison of one place with the next.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum SyncStatus {
@@ -108,63 +107,63 @@ pub enum SyncStatus {
     Ahead,
     /// The second has more.
     Behind,
-    /// Each has files or lines that the other lacks, and neither contradicts the other.
+    /// Each has files or lines that are missing in the other, without a conflict.
     AheadAndBehind,
-    /// They went on differently.
+    /// They were continued differently.
     Diverged,
     /// They could not be compared.
     Unknown {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// A stored file that cannot be had as it was stored.
+/// A stored file that is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Damage {
-    /// Which file below `<session id>/`; none: the transcript, or all.
+    /// The file below `<session id>/`; `None`: the transcript, or the whole session.
     pub file: Option<RelativeName>,
-    /// Which segment, where one is to blame.
+    /// Number of the damaged segment, if it is one.
     pub segment: Option<u64>,
-    /// What is wrong.
+    /// Description of the damage.
     pub message: String,
 }
 
-/// How the remote's branch stands to the store's.
+/// Comparison of the remote's branch with the store's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum RemoteStatus {
-    /// Both are at this commit; none: both are empty.
+    /// Both have the same head.
     UpToDate {
-        /// The commit.
+        /// `None`: both are empty.
         commit: Option<CommitId>,
     },
-    /// The remote lacks commits of the store.
+    /// Commits of the store are missing on the remote.
     Behind {
-        /// Where the remote is.
+        /// Head of the remote.
         commit: Option<CommitId>,
-        /// How many it lacks.
+        /// Number of missing commits.
         commits: u64,
     },
-    /// The remote has commits that are not in the store; it may lack others.
+    /// The remote has commits that are not in the store.
     Ahead {
-        /// Where the remote is.
+        /// Head of the remote.
         commit: CommitId,
-        /// How many commits of the store it lacks.
+        /// Number of commits of the store that are missing on the remote.
         commits: u64,
     },
     /// The remote no longer has commits that it had.
     Lost {
-        /// Where the remote is.
+        /// Head of the remote.
         commit: Option<CommitId>,
-        /// How many commits of the store it lacks.
+        /// Number of commits of the store that are missing on the remote.
         commits: u64,
     },
-    /// It could not be asked: all that is said of it is as of the last fetch.
+    /// The remote was not reached; its values are as of the last fetch.
     NotReached {
-        /// Why.
+        /// The reason.
         reason: String,
-        /// How many commits of the store it lacked.
+        /// Number of commits of the store that were missing at the last fetch.
         commits: u64,
     },
 }
@@ -176,8 +175,8 @@ impl Default for RemoteStatus {
 }
 
 impl Damage {
-    /// Damage of a session as a whole.
-    pub fn of_session(message: String) -> Self {
+    /// Creates the damage of a whole session.
+    pub fn for_session(message: String) -> Self {
         Self {
             file: None,
             segment: None,
@@ -214,7 +213,7 @@ impl SessionCheck {
         }
     }
 
-    /// Returns true if all places have of it what they should, whole.
+    /// Returns true if all places have the same, undamaged session.
     pub fn agrees(&self) -> bool {
         self.statuses()
             .iter()
@@ -222,7 +221,7 @@ impl SessionCheck {
             && self.damage.is_empty()
     }
 
-    /// How the places stand to each other that should agree.
+    /// Returns the comparisons that should find no difference.
     pub fn statuses(&self) -> Vec<&SyncStatus> {
         let here = (self.excluded.is_none()).then_some(&self.here_to_store);
         here.into_iter().chain([&self.store_to_remote]).collect()

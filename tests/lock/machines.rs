@@ -590,7 +590,7 @@ fn lock_concurrent_machines_keep_one_chain() {
     assert_eq!(
         next.len() + from_none,
         moves.len(),
-        "two came after the same: {moves:#?}"
+        "two commits follow the same one: {moves:#?}"
     );
     let became: BTreeSet<&str> = moves
         .iter()
@@ -599,7 +599,7 @@ fn lock_concurrent_machines_keep_one_chain() {
         .collect();
     assert!(
         next.keys().all(|old| became.contains(old)),
-        "one came after what never was: {moves:#?}"
+        "one commit follows an unknown one: {moves:#?}"
     );
     assert!(
         put.iter().all(|commit| became.contains(commit.as_str())),

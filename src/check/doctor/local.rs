@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::error::error_chain;
+use crate::report::count::count;
 use crate::session::discover::discover;
 use crate::session::files::projects_dir;
 use crate::sys::fs::{access, free_space};
@@ -16,9 +17,9 @@ const PROGRAM: &str = "ccsync";
 const DISK: &str = "disk";
 
 /// Free bytes below which the check warns.
-const LITTLE: u64 = 512 << 20;
+const MIN_FREE: u64 = 500_000_000;
 /// Free bytes below which the check fails.
-const TOO_LITTLE: u64 = 32 << 20;
+const MIN_USABLE: u64 = 30_000_000;
 
 pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
     let mut checks = permissions(context);
@@ -48,7 +49,7 @@ pub(crate) fn configuration(context: &DoctorContext<'_>) -> Check {
         }
         Ok(None) => {
             let message = format!(
-                "`{}` is gone, though this machine had been set up",
+                "`{}` is missing, but this machine was set up",
                 path.display()
             );
             Check::error(
@@ -91,7 +92,7 @@ fn permissions(context: &DoctorContext<'_>) -> Vec<Check> {
     let open_sessions = open.iter().filter(|path| !own.contains(path)).count();
     let mut checks = Vec::new();
     if let Some(path) = foreign {
-        let message = format!("`{}` belongs to somebody else", path.display());
+        let message = format!("`{}` belongs to another user", path.display());
         checks.push(Check::error(
             PERMISSIONS,
             message,
@@ -99,7 +100,7 @@ fn permissions(context: &DoctorContext<'_>) -> Vec<Check> {
         ));
     }
     if let Some(path) = open_own {
-        let message = format!("others may look into `{}`", path.display());
+        let message = format!("other users can read `{}`", path.display());
         checks.push(Check::warning(
             PERMISSIONS,
             message,
@@ -107,23 +108,19 @@ fn permissions(context: &DoctorContext<'_>) -> Vec<Check> {
         ));
     }
     if open_sessions > 0 {
-        let what = if open_sessions == 1 {
-            "1 transcript".to_owned()
-        } else {
-            format!("{open_sessions} transcripts")
-        };
+        let transcripts = count(open_sessions as u64, "transcript");
         let place = projects_dir(&context.env.claude_dir);
         let fix = format!("chmod -R go-rwx {}", shown(&place));
         checks.push(Check::warning(
             PERMISSIONS,
-            format!("others may read {what}"),
+            format!("other users can read {transcripts}"),
             fix,
         ));
     }
     if checks.is_empty() {
         let message = format!(
-            "what is kept is this user's alone ({} transcripts looked at)",
-            sessions.len()
+            "only this user can read the data ({} checked)",
+            count(sessions.len() as u64, "transcript")
         );
         checks.push(Check::ok(PERMISSIONS, message));
     }
@@ -190,7 +187,7 @@ fn program(context: &DoctorContext<'_>) -> Check {
             let what = version_of(other).unwrap_or_else(|| "of an unknown version".to_owned());
             let message = if first_is_this {
                 format!(
-                    "another one is on the PATH: {} ({what}); this is {version}",
+                    "another ccsync is on the PATH: {} ({what}); this is {version}",
                     other.display()
                 )
             } else {
@@ -215,8 +212,8 @@ fn version_of(program: &Path) -> Option<String> {
         .silence_limit(TIMEOUT)
         .run()
         .ok()?;
-    let said = String::from_utf8_lossy(&out.stdout).into_owned();
-    let version = said.lines().next()?.strip_prefix("ccsync ")?.trim();
+    let output = String::from_utf8_lossy(&out.stdout).into_owned();
+    let version = output.lines().next()?.strip_prefix("ccsync ")?.trim();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
     (!version.is_empty() && version.len() < 40 && version.chars().all(is_plain))
         .then(|| version.to_owned())
@@ -229,18 +226,16 @@ fn disk(context: &DoctorContext<'_>) -> Check {
         .filter_map(|place| Some((free_space(place)?, *place)))
         .min();
     let Some((free, place)) = least else {
-        return Check::ok(DISK, "the system does not say how much room is left");
+        return Check::ok(DISK, "the free space is unknown");
     };
-    let mega = free >> 20;
-    let message = if mega >= 10_240 {
-        format!("{} GB free", mega >> 10)
-    } else {
-        format!("{mega} MB free")
+    let message = match free / 1_000_000 {
+        mega @ 10_000.. => format!("{} GB free", mega / 1000),
+        mega => format!("{mega} MB free"),
     };
-    let fix = format!("make room: df -h {}", shown(place));
+    let fix = format!("free some space: df -h {}", shown(place));
     match free {
-        _ if free < TOO_LITTLE => Check::error(DISK, message, fix),
-        _ if free < LITTLE => Check::warning(DISK, message, fix),
+        _ if free < MIN_USABLE => Check::error(DISK, message, fix),
+        _ if free < MIN_FREE => Check::warning(DISK, message, fix),
         _ => Check::ok(DISK, message),
     }
 }

@@ -11,7 +11,7 @@ use crate::transport::remote::{OLDEST_GIT, RemoteError};
 
 const GIT: &str = "git";
 const GH: &str = "gh";
-const CLIENT: &str = "client";
+const CLIENT: &str = "Claude Code";
 
 const INSTALL_GIT: &str = "install git 2.34 or later: https://git-scm.com/downloads";
 
@@ -25,7 +25,11 @@ pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
 
 fn git(context: &DoctorContext<'_>) -> Check {
     let Ok(missing_checkout) = RemoteUrl::parse(".", &context.env.home) else {
-        return Check::error(GIT, "the home directory is no path for git", INSTALL_GIT);
+        return Check::error(
+            GIT,
+            "git cannot use the path of the home directory",
+            INSTALL_GIT,
+        );
     };
     let git = GitCli::new(&context.env.home, missing_checkout, context.env.git, false)
         .with_silence_limit(TIMEOUT);
@@ -55,7 +59,7 @@ fn gh(context: &DoctorContext<'_>) -> Check {
         _ if !needed => Check::ok(GH, "installed, not signed in; this remote does not need it"),
         Ok(false) => Check::warning(
             GH,
-            "not signed in, so that the remote cannot be looked up",
+            "not signed in; cannot look up the remote",
             "gh auth login",
         ),
         Err(e) => Check::warning(GH, crate::domain::error::error_chain(&e), "gh auth status"),
@@ -65,30 +69,26 @@ fn gh(context: &DoctorContext<'_>) -> Check {
 fn client(context: &DoctorContext<'_>) -> Check {
     // It starts a whole runtime before it prints anything.
     const SLOW: Duration = Duration::from_secs(30);
-    const TRY: &str = "install Claude Code, so that this works: claude --version";
-    let asked = Program::new(&context.env.client)
+    const TRY: &str = "install Claude Code (`claude --version` must work)";
+    let result = Program::new(&context.env.client)
         .arg("--version")
         .silence_limit(SLOW)
         .run();
-    let said = match &asked {
+    let output = match &result {
         Ok(out) => String::from_utf8_lossy(&out.stdout),
         Err(ProcessError::NotFound { .. }) => {
             return Check::warning(CLIENT, "no program `claude` on the PATH", TRY);
         }
         Err(e) => return Check::warning(CLIENT, e.to_string(), TRY),
     };
-    let Some(version) = version(&said) else {
-        return Check::warning(
-            CLIENT,
-            "`claude --version` does not say which version it is",
-            TRY,
-        );
+    let Some(version) = version(&output) else {
+        return Check::warning(CLIENT, "`claude --version` prints no version", TRY);
     };
     let shown = version.map(|part| part.to_string()).join(".");
     let dots = |version: [u32; 3]| version.map(|part| part.to_string()).join(".");
     if version < OLDEST_CLIENT {
         let message = format!(
-            "version {shown} is older than any that was tried ({} and later)",
+            "version {shown} is older than the oldest tested one ({})",
             dots(OLDEST_CLIENT)
         );
         Check::warning(CLIENT, message, "claude update")
@@ -96,7 +96,7 @@ fn client(context: &DoctorContext<'_>) -> Check {
         Check::ok(
             CLIENT,
             format!(
-                "version {shown}, newer than those that were tried (up to {})",
+                "version {shown}, newer than the newest tested one ({})",
                 dots(NEWEST_CLIENT)
             ),
         )
@@ -106,11 +106,15 @@ fn client(context: &DoctorContext<'_>) -> Check {
 }
 
 /// `2.1.329 (Claude Code)`
-fn version(said: &str) -> Option<[u32; 3]> {
-    let mut parts = said.split_whitespace().next()?.splitn(3, '.').map(|part| {
-        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
-        part[..digits].parse().ok()
-    });
+fn version(output: &str) -> Option<[u32; 3]> {
+    let mut parts = output
+        .split_whitespace()
+        .next()?
+        .splitn(3, '.')
+        .map(|part| {
+            let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+            part[..digits].parse().ok()
+        });
     Some([parts.next()??, parts.next()??, parts.next()??])
 }
 

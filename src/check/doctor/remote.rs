@@ -21,7 +21,7 @@ const VISIBILITY: &str = "visibility";
 pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
     let url = match context.remote() {
         None if context.settings.is_err() => {
-            let message = "not known while the configuration cannot be read";
+            let message = "unknown: cannot read the configuration";
             return vec![Check {
                 name: REMOTE,
                 status: CheckStatus::Warning,
@@ -44,7 +44,7 @@ pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
         Err(e) => {
             return vec![Check::error(
                 REMOTE,
-                format!("no temporary directory can be made: {e}"),
+                format!("cannot create a temporary directory: {e}"),
                 "df -h",
             )];
         }
@@ -60,7 +60,7 @@ pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
             reached(context, &url, &refs),
             lock_branches(context, &store, &git),
         ],
-        Err(e) => vec![unreached(&url, &e), not_tried()],
+        Err(e) => vec![unreached(&url, &e), not_checked()],
     };
     checks.extend(visibility(&url));
     checks
@@ -76,7 +76,7 @@ fn visibility(url: &RemoteUrl) -> Option<Check> {
         ..
     }) = GitHub::look_up(url)
     else {
-        let unknown = "not known: `gh` cannot tell; it should be private";
+        let unknown = "unknown: `gh` cannot look it up; it should be private";
         return crate::check::doctor::check::is_on_github(url)
             .then(|| Check::ok(VISIBILITY, unknown));
     };
@@ -87,12 +87,12 @@ fn visibility(url: &RemoteUrl) -> Option<Check> {
         Visibility::Private => Check::ok(VISIBILITY, "the repository is private"),
         Visibility::Internal => Check::warning(
             VISIBILITY,
-            "everybody of the organisation can read your sessions",
+            "all members of the organisation can read your sessions",
             fix,
         ),
         Visibility::Public => Check::error(
             VISIBILITY,
-            "the repository is public: everybody can read your sessions",
+            "the repository is public: anyone can read your sessions",
             fix,
         ),
     })
@@ -109,8 +109,8 @@ fn reached(
         .count();
     let has = match (refs.contains_key(&format!("refs/heads/{BRANCH}")), locks) {
         (false, _) => "nothing is stored there yet".to_owned(),
-        (true, 0) => "nobody holds a lock".to_owned(),
-        (true, 1) => "one session is locked".to_owned(),
+        (true, 0) => "no session is locked".to_owned(),
+        (true, 1) => "1 session is locked".to_owned(),
         (true, n) => format!("{n} sessions are locked"),
     };
     let embedded = context
@@ -137,7 +137,7 @@ fn unreached(url: &RemoteUrl, error: &RemoteError) -> Check {
             ..
         } => Check::warning(
             REMOTE,
-            format!("{message}; what is pushed waits here until it answers"),
+            format!("{message}; commits stay queued here until it answers"),
             ask,
         ),
         RemoteError::Unreachable { .. } if matches!(url.kind(), RemoteKind::Local(path) if !path.exists()) => {
@@ -151,8 +151,8 @@ fn unreached(url: &RemoteUrl, error: &RemoteError) -> Check {
     }
 }
 
-fn not_tried() -> Check {
-    let message = "not tried, because the remote does not answer".to_owned();
+fn not_checked() -> Check {
+    let message = "not checked: the remote does not answer".to_owned();
     Check {
         name: LOCKS,
         status: CheckStatus::Warning,
@@ -164,7 +164,7 @@ fn not_tried() -> Check {
 /// Creates a branch like that of a lock, and removes it.
 fn lock_branches(context: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Check {
     const ALLOW: &str =
-        "allow it on the remote: to create, move and delete branches below ccsync/lock/";
+        "on the remote, allow to create, move and delete branches below ccsync/lock/";
     let session: SessionId = uuid::Uuid::new_v4()
         .to_string()
         .parse()
@@ -182,14 +182,13 @@ fn lock_branches(context: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Ch
         }])
     };
     if let Some(why) = refusal(change(Some(&commit), None)) {
-        return Check::error(LOCKS, format!("they cannot be created: {why}"), ALLOW);
+        return Check::error(LOCKS, format!("cannot create one: {why}"), ALLOW);
     }
     match refusal(change(None, Some(&commit))) {
         None => Check::ok(LOCKS, "can be created and deleted"),
         Some(why) => {
             let left = name.trim_start_matches("refs/heads/");
-            let message =
-                format!("they cannot be deleted: {why}; `{left}` is left there and expires");
+            let message = format!("cannot delete one: {why}; `{left}` stays there and expires");
             Check::error(LOCKS, message, ALLOW)
         }
     }
@@ -209,9 +208,7 @@ fn throwaway(
     store: &Store,
     session: &SessionId,
 ) -> Result<CommitId, StoreError> {
-    let settings = context
-        .set_up()
-        .expect("there is a remote only where there are settings");
+    let settings = context.set_up().expect("only settings name a remote");
     let now = context.clock.now();
     let me = &settings.machine;
     let by = Identity {

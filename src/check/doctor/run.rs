@@ -26,7 +26,7 @@ pub fn doctor(env: &Env, clock: &dyn Clock) -> Vec<Check> {
         clock,
         settings,
     };
-    // Slow checks run beside the local ones.
+    // Slow checks run while the local ones do.
     std::thread::scope(|scope| {
         let programs = scope.spawn(|| programs::checks(&context));
         let remote = scope.spawn(|| remote::checks(&context));

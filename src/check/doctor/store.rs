@@ -12,6 +12,7 @@ use crate::domain::path::PortablePath;
 use crate::domain::placeholder::PlaceholderName;
 use crate::lock::lease::load_leases;
 use crate::lock::record::{ALLOWED_SKEW, LockRecord};
+use crate::report::count::count;
 use crate::session::time::parse_time;
 use crate::store::{Store, StoreError};
 use crate::sys::set_aside::move_aside_command;
@@ -20,13 +21,13 @@ use crate::workspace::paths::{leases_path, store_path};
 const STORE: &str = "store";
 const CLOCK: &str = "clock";
 const PLACEHOLDERS: &str = "placeholders";
-const LEFT: &str = "own locks";
+const LEASES: &str = "own locks";
 
-/// Number of commits checked for times in the future.
-const NEWEST: usize = 200;
+/// Maximum number of commits checked for times in the future.
+const MAX_COMMITS: usize = 200;
 
 /// Maximum number of missing placeholders named individually.
-const MOST_NAMED: usize = 8;
+const MAX_NAMED: usize = 8;
 
 pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
     let path = store_path(context.env);
@@ -35,21 +36,22 @@ pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
         checks.push(Check::ok(STORE, "nothing is stored yet"));
     } else {
         match Store::open_read_only(&path) {
-            Ok(store) => checks.extend(of_store(context, &store)),
+            Ok(store) => checks.extend(store_checks(context, &store)),
             Err(e) => checks.push(damaged(context, &e)),
         }
     }
-    checks.push(left_behind(context));
+    checks.push(leases(context));
     checks
 }
 
-fn of_store(context: &DoctorContext<'_>, store: &Store) -> Vec<Check> {
+fn store_checks(context: &DoctorContext<'_>, store: &Store) -> Vec<Check> {
     let clock = clock(context, store)
-        .unwrap_or_else(|_| Check::ok(CLOCK, "not known: the store cannot be read"));
+        .unwrap_or_else(|_| Check::ok(CLOCK, "unknown: cannot read the store"));
     match integrity(store) {
         Ok(check) => {
-            let gaps = gaps(context, store).unwrap_or_else(|e| vec![damaged(context, &e)]);
-            [check, clock].into_iter().chain(gaps).collect()
+            let missing =
+                missing_placeholders(context, store).unwrap_or_else(|e| vec![damaged(context, &e)]);
+            [check, clock].into_iter().chain(missing).collect()
         }
         Err(e) => vec![damaged(context, &e), clock],
     }
@@ -84,33 +86,23 @@ fn integrity(store: &Store) -> Result<Check, StoreError> {
             manifest => drop(manifest?),
         }
     }
-    let unsent = store.count_unpushed()?;
-    let count = match sessions.len() {
-        1 => "1 session".to_owned(),
-        n => format!("{n} sessions"),
-    };
-    Ok(match (bad.first(), unsent) {
+    let unpushed = store.count_unpushed()?;
+    let sessions = count(sessions.len() as u64, "session");
+    Ok(match (bad.first(), unpushed) {
         (Some(first), _) => Check::error(
             STORE,
-            format!("{count}; {} cannot be read: {first}", bad.len()),
+            format!("{sessions}; {} cannot be read: {first}", bad.len()),
             "ccsync verify",
         ),
         (None, 0) => Check::ok(
             STORE,
-            format!("{count}, quickly looked through (every byte: ccsync verify --full)"),
+            format!("{sessions}, quick check passed (full check: ccsync verify --full)"),
         ),
-        (None, n) => {
-            let commits = if n == 1 {
-                "1 commit waits".to_owned()
-            } else {
-                format!("{n} commits wait")
-            };
-            Check::warning(
-                STORE,
-                format!("{count}; {commits} to be sent"),
-                "ccsync push",
-            )
-        }
+        (None, n) => Check::warning(
+            STORE,
+            format!("{sessions}; {} to push", count(n, "commit")),
+            "ccsync push",
+        ),
     })
 }
 
@@ -135,10 +127,13 @@ fn clock(context: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError
         moments.extend(time.map(|time| (time, format!("the last push of {}", machine.name))));
     }
     for head in [store.head()?, store.remote_head()?].into_iter().flatten() {
-        for commit in store.newest_commits(&head)?.take(NEWEST) {
+        for commit in store.newest_commits(&head)?.take(MAX_COMMITS) {
             let commit = commit?;
             if commit.machine.as_ref() != me {
-                let whose = commit.machine.as_ref().map_or("somebody".to_owned(), &name);
+                let whose = commit
+                    .machine
+                    .as_ref()
+                    .map_or("another program".to_owned(), &name);
                 moments.push((commit.time, format!("a commit of {whose}")));
             }
         }
@@ -154,14 +149,14 @@ fn clock(context: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError
     Ok(match moments.into_iter().max() {
         None => Check::ok(CLOCK, "no other machine to compare with"),
         Some((time, whose)) if time - now > ALLOWED_SKEW => {
-            let message = format!("{whose} lies {} in the future", amount(time - now));
+            let message = format!("{whose} is {} in the future", amount(time - now));
             Check::warning(
                 CLOCK,
                 message,
                 "compare the clocks of both machines: date -u",
             )
         }
-        Some(_) => Check::ok(CLOCK, "nothing of other machines lies in the future"),
+        Some(_) => Check::ok(CLOCK, "no time of another machine is in the future"),
     })
 }
 
@@ -174,7 +169,10 @@ fn amount(time: TimeDelta) -> String {
 }
 
 /// Checks for placeholders of stored sessions that have no directory here.
-fn gaps(context: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreError> {
+fn missing_placeholders(
+    context: &DoctorContext<'_>,
+    store: &Store,
+) -> Result<Vec<Check>, StoreError> {
     let Some(settings) = context.set_up() else {
         return Ok(Vec::new());
     };
@@ -197,9 +195,13 @@ fn gaps(context: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreE
     let others = machines
         .iter()
         .filter(|machine| machine.id != settings.machine.id);
-    for root in others.flat_map(|machine| &machine.placeholders.placeholders) {
-        if settings.placeholders.get(root.name.as_str()).is_none() {
-            missing.entry(root.name.to_string()).or_default();
+    for placeholder in others.flat_map(|machine| &machine.placeholders.placeholders) {
+        if settings
+            .placeholders
+            .get(placeholder.name.as_str())
+            .is_none()
+        {
+            missing.entry(placeholder.name.to_string()).or_default();
         }
     }
     if missing.is_empty() {
@@ -210,13 +212,13 @@ fn gaps(context: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreE
     }
     let mut names: Vec<_> = missing.into_iter().collect();
     names.sort_by_key(|(_, sessions)| u64::MAX - sessions);
-    let checks = names.into_iter().take(MOST_NAMED).map(|(name, sessions)| {
-        let waiting = match sessions {
+    let checks = names.into_iter().take(MAX_NAMED).map(|(name, sessions)| {
+        let needed = match sessions {
             0 => "no session needs it yet".to_owned(),
-            1 => "1 session has no place".to_owned(),
-            n => format!("{n} sessions have no place"),
+            1 => "1 session needs it".to_owned(),
+            n => format!("{n} sessions need it"),
         };
-        let message = format!("{name} has no directory here: {waiting}");
+        let message = format!("{name} has no directory here: {needed}");
         let fix = format!("ccsync config add-placeholder {name}=PATH");
         if sessions == 0 {
             Check::ok(PLACEHOLDERS, message)
@@ -236,24 +238,24 @@ fn placeholder_of(project: &PortablePath) -> Option<&str> {
 }
 
 /// Checks for leases without a running process.
-fn left_behind(context: &DoctorContext<'_>) -> Check {
+fn leases(context: &DoctorContext<'_>) -> Check {
     let (leases, unreadable) = match load_leases(&leases_path(context.env)) {
         Ok(loaded) => loaded,
-        Err(e) => return Check::error(LEFT, error_chain(&e), "ccsync lock show"),
+        Err(e) => return Check::error(LEASES, error_chain(&e), "ccsync lock show"),
     };
     if let Some(first) = unreadable.first() {
-        return Check::warning(LEFT, error_chain(first), "ccsync lock show");
+        return Check::warning(LEASES, error_chain(first), "ccsync lock show");
     }
     let dead = leases
         .iter()
         .filter(|lease| !lease.holder_is_alive())
         .count();
     match (leases.len(), dead) {
-        (0, _) => Check::ok(LEFT, "this machine holds none"),
-        (_, 0) => Check::ok(LEFT, "held by clients that are running"),
+        (0, _) => Check::ok(LEASES, "this machine holds no locks"),
+        (_, 0) => Check::ok(LEASES, "every holder is running"),
         (_, dead) => Check::warning(
-            LEFT,
-            format!("{dead} left behind by processes that are gone"),
+            LEASES,
+            format!("{dead} left behind by processes that have ended"),
             "ccsync recover",
         ),
     }

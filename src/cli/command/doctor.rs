@@ -127,13 +127,13 @@ mod tests {
             check(
                 "lock branches",
                 CheckStatus::Error,
-                "they cannot be created: no\u{1b}[2J",
+                "cannot create one: no\u{1b}[2J",
                 Some("allow it"),
             ),
             check(
                 "clock",
                 CheckStatus::Warning,
-                "a lock of desk lies 7 min in the future",
+                "a lock of desk is 7 min in the future",
                 Some("date -u"),
             ),
         ];

@@ -1,6 +1,6 @@
 //! The report of `ccsync verify`: totals, differences, and the commands that settle them.
 
-use crate::domain::id::CommitId;
+use super::remote_text;
 use crate::report::verification::{
     Damage, RemoteStatus, SessionCheck, SyncStatus, Total, Verification,
 };
@@ -48,27 +48,27 @@ pub(super) fn lines(found: &Verification, width: usize) -> Vec<String> {
                 .map(|o| attention(&format!("damaged object {}: {}", o.id, o.reason))),
         );
         if !objects.damaged.is_empty() {
-            lines.push(next(
+            lines.push(hint(
                 "move the store away (`ccsync status` prints its path), then ccsync sync",
             ));
         }
     }
     if let Some(damage) = &found.remote_damage {
         lines.push(attention(&format!("the remote is damaged: {damage}")));
-        lines.push(next(
+        lines.push(hint(
             "ccsync init --remote URL with an empty repository, then ccsync push",
         ));
     }
-    lines.extend(remote(&found.remote));
+    lines.extend(remote_text::lines(&found.remote));
     lines.push(summary(found));
     lines
 }
 
-fn attention(text: &str) -> String {
+pub(super) fn attention(text: &str) -> String {
     paint(ATTENTION, &one_line(text))
 }
 
-fn next(command: &str) -> String {
+pub(super) fn hint(command: &str) -> String {
     format!("  {}", paint(HINT, command))
 }
 
@@ -105,12 +105,12 @@ fn read(found: &Verification) -> String {
     let Some(objects) = &found.objects else {
         return String::new();
     };
-    let left = if objects.skipped_files > 0 {
+    let skipped = if objects.skipped_files > 0 {
         format!(", {} skipped because of their size", objects.skipped_files)
     } else {
         String::new()
     };
-    format!("{} read{left}", count(objects.intact, "object"))
+    format!("{} read{skipped}", count(objects.intact, "object"))
 }
 
 fn seen(remote: &RemoteStatus) -> &'static str {
@@ -206,55 +206,6 @@ fn pull(check: &SessionCheck) -> String {
     }
 }
 
-fn remote(status: &RemoteStatus) -> Vec<String> {
-    let (what, command) = match status {
-        RemoteStatus::UpToDate { .. } => return Vec::new(),
-        RemoteStatus::Behind { commits, .. } => (
-            format!(
-                "the remote is missing {} of the store",
-                count(*commits, "commit")
-            ),
-            "ccsync push",
-        ),
-        RemoteStatus::Ahead { commit, commits: 0 } => (
-            format!(
-                "the remote is at {}, which is not fetched yet",
-                commit.short()
-            ),
-            "ccsync pull",
-        ),
-        RemoteStatus::Ahead { commit, commits } => {
-            let missing = count(*commits, "commit");
-            (
-                format!(
-                    "the remote is at {}, which is not fetched yet, and is missing {missing}",
-                    commit.short()
-                ),
-                "ccsync sync",
-            )
-        }
-        RemoteStatus::Lost { commit, commits } => {
-            let missing = count(*commits, "commit");
-            let at = commit.as_ref().map_or("is empty", CommitId::short);
-            let at = if commit.is_some() {
-                format!("went back to {at}")
-            } else {
-                at.to_owned()
-            };
-            (
-                format!("the remote {at}: it has lost commits, {missing} missing"),
-                "ccsync push",
-            )
-        }
-        RemoteStatus::NotReached { reason, .. } => {
-            (format!("cannot reach the remote: {reason}"), "")
-        }
-    };
-    let mut lines = vec![attention(&what)];
-    lines.extend((!command.is_empty()).then(|| next(command)));
-    lines
-}
-
 fn summary(found: &Verification) -> String {
     let all = found.sessions.len();
     let differ = found.sessions.iter().filter(|s| !s.agrees()).count();
@@ -277,7 +228,7 @@ fn summary(found: &Verification) -> String {
         .count()
     {
         0 => what,
-        left_out => format!("{what}, {left_out} excluded"),
+        excluded => format!("{what}, {excluded} excluded"),
     };
     let remote = match &found.remote {
         RemoteStatus::UpToDate {
@@ -294,6 +245,7 @@ fn summary(found: &Verification) -> String {
 mod tests {
     use super::*;
     use crate::cli::exit::Exit;
+    use crate::domain::id::CommitId;
     use crate::report::verification::{Amount, ExtrasCheck};
     use crate::store::{DamagedObject, ObjectCheck};
 
@@ -437,9 +389,9 @@ mod tests {
 
     #[test]
     fn verify_excluded_session_is_not_a_difference() {
-        let left_out = Some("`~/x` is excluded".to_owned());
+        let excluded = Some("`~/x` is excluded".to_owned());
         let check = |status| SessionCheck {
-            excluded: left_out.clone(),
+            excluded: excluded.clone(),
             ..check("11111111-a", status, SyncStatus::Same)
         };
         let sessions = vec![check(SyncStatus::Ahead), check(SyncStatus::Diverged)];
@@ -503,7 +455,7 @@ mod tests {
         );
         assert_eq!(code(lost, Vec::new()), 1);
         let damaged = SessionCheck {
-            damage: vec![Damage::of_session(String::new())],
+            damage: vec![Damage::for_session(String::new())],
             ..session(SyncStatus::Same).remove(0)
         };
         assert_eq!(code(not_reached(1), vec![damaged]), 1);
