@@ -38,13 +38,6 @@ pub struct Selection {
     pub days: Option<u32>,
 }
 
-impl Selection {
-    /// Returns true if it selects all sessions.
-    pub fn is_everything(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// A session that another program stored.
 pub(crate) struct ForeignSession<'a> {
     pub(crate) session: &'a SessionId,
