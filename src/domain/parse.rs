@@ -9,8 +9,6 @@ use serde::Deserialize;
 #[error("{message}")]
 pub struct InvalidData {
     message: String,
-    /// The line, counted from 1, if it is known.
-    pub line: Option<usize>,
 }
 
 /// Parses JSON.
@@ -23,34 +21,27 @@ pub fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, InvalidDat
         // The second, slower run is only for the error: it finds the key.
         let mut json = serde_json::Deserializer::from_slice(json);
         let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut json) else {
-            return InvalidData::new("text follows the JSON value".to_owned());
+            return InvalidData {
+                message: "text follows the JSON value".to_owned(),
+            };
         };
         let key = error.path().to_string();
         let error = error.into_inner();
         if !error.is_data() {
             let (line, column) = (error.line(), error.column());
-            return InvalidData::new(format!("not valid JSON at line {line}, column {column}"));
+            let message = format!("not valid JSON at line {line}, column {column}");
+            return InvalidData { message };
         }
         let text = error.to_string();
         let position = format!(" at line {} column {}", error.line(), error.column());
-        InvalidData::new(describe(
-            &key,
-            text.trim_end_matches(&position),
-            "an object",
-        ))
+        InvalidData {
+            message: describe(&key, text.trim_end_matches(&position)),
+        }
     })
 }
 
-impl InvalidData {
-    fn new(message: String) -> Self {
-        let line = None;
-        Self { message, line }
-    }
-}
-
-/// Says what is wrong with the value of `key`; `text` is serde's message, `map` the format's word
-/// for keys with values.
-fn describe(key: &str, text: &str, map: &str) -> String {
+/// Says what is wrong with the value of `key`; `text` is serde's message.
+fn describe(key: &str, text: &str) -> String {
     // The path of the whole text is a dot; an unknown part of a path is a question mark.
     let key = key
         .split(".?")
@@ -84,7 +75,7 @@ fn describe(key: &str, text: &str, map: &str) -> String {
     } else if let Some((kind, rule)) = text.split_once(", expected ") {
         match kind.split_whitespace().nth(1) {
             Some("length:") => format!("{value} has the wrong number of values"),
-            _ => format!("{value} must be {}", in_words(rule, map)),
+            _ => format!("{value} must be {}", in_words(rule)),
         }
     } else if text.contains("untagged enum") {
         format!("{value} is invalid")
@@ -112,7 +103,7 @@ fn choices(text: &str) -> String {
 }
 
 /// Returns the user's word for what serde asks for.
-fn in_words<'a>(rule: &'a str, map: &'a str) -> &'a str {
+fn in_words(rule: &str) -> &'static str {
     let is_any = |names: &[&str]| {
         let mut words = rule.split(|c: char| !c.is_ascii_alphanumeric());
         words.any(|word| names.contains(&word))
@@ -129,8 +120,8 @@ fn in_words<'a>(rule: &'a str, map: &'a str) -> &'a str {
         "a time such as 2026-11-20T14:00:00Z"
     } else if is_any(&["sequence", "array", "tuple"]) {
         "a list"
-    } else if is_any(&["map", "struct", "table"]) {
-        map
+    } else if is_any(&["map", "struct"]) {
+        "an object"
     } else if is_any(&["string", "str", "char", "character", "identifier", "enum"]) {
         "text"
     } else {
