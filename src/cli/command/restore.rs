@@ -58,7 +58,7 @@ pub(crate) struct RestoreArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1: the fields of [`RestoreReport`].
+/// JSON schema, version 2: the fields of [`RestoreReport`].
 pub(in crate::cli) fn run(args: &RestoreArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = RestoreRequest {
         what: what(args, app)?,

@@ -25,7 +25,7 @@ pub(crate) struct SyncArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1: `pull` and `push` have the fields of [`Report`]. `pull` is null if the
+/// JSON schema, version 2: `pull` and `push` have the fields of [`Report`]. `pull` is null if the
 /// pull failed.
 #[derive(Serialize)]
 struct SyncDocument<'a> {
