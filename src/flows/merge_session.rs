@@ -9,7 +9,8 @@ use crate::flows::fork::{NewFork, add_fork, fork_id, mark_written_as, share_file
 use crate::flows::stored_relation::{StoredRelation, relate_stored};
 use crate::localize::collect::{Continuation, emitter, resume, share_segments};
 use crate::localize::error::StoredDataError;
-use crate::localize::localizer::{Localizer, StoredLineReader};
+use crate::localize::line_reader::StoredLineReader;
+use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::StoredText;
 use crate::store::manifest::{Manifest, Run, StoredFile};
 use crate::store::{Snapshot, Transaction};

@@ -102,7 +102,7 @@ fn write(
 /// cannot be saved, a later command finds them again.
 fn record_repositories(workspace: &Workspace<'_>, found: &Discovery, plan: &PullPlan<'_>) {
     let clones = workspace.localizer.clones();
-    clones.retain_used(&found.sessions.keys().chain(plan.sessions()).collect());
+    clones.retain_checkouts(&found.sessions.keys().chain(plan.sessions()).collect());
     let _ = clones.save();
 }
 

@@ -68,11 +68,11 @@ impl Restoring<'_> {
             (Some(fork), _) => fork.directory.clone(),
             (None, Some(here)) => {
                 // It is in the directory of the session and shares its repository.
-                let repo = workspace.localizer.repos().of(&manifest, &target.id);
+                let repo = workspace.localizer.locator().locate(&manifest, &target.id);
                 workspace
                     .localizer
                     .clones()
-                    .use_for(&fork, repo.as_ref().map(|repo| repo.directory.as_str()));
+                    .record_checkout(&fork, repo.as_ref().map(|repo| repo.directory.as_str()));
                 here.directory.clone()
             }
             (None, None) => {

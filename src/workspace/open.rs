@@ -113,7 +113,7 @@ impl<'a> Workspace<'a> {
         self.machine = this_machine(self.ctx, &self.store)?;
         let all = all_machines(&self.store)?;
         let current = CurrentPlaceholders::new(&all, &self.machine);
-        self.localizer.set_placeholders(current);
+        self.localizer.set_current_placeholders(current);
         Ok(())
     }
 
@@ -235,7 +235,7 @@ fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Loca
         ctx.settings.localize,
         Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );
-    Ok(localizer.with_placeholders(current))
+    Ok(localizer.with_current_placeholders(current))
 }
 
 /// Returns all machines, the forgotten ones first: copies of their files do not change when they

@@ -182,7 +182,7 @@ impl Filter {
     ) -> Option<Target> {
         let name = session_name(localizer, &manifest, machines);
         // Computed here on all cores, because every target needs it.
-        localizer.present(&manifest);
+        localizer.current_index(&manifest);
         let writers = || {
             manifest
                 .all_files()
