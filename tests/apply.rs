@@ -156,7 +156,7 @@ fn apply_decision_holds_until_content_changes() {
         terminal.wait_for("Apply this change?");
         terminal.wait_for_raw();
         terminal.type_in(key);
-        let ended = terminal.end().released().code(0);
+        let ended = terminal.end().assert_restored().code(0);
         assert!(ended.text().contains(code), "{}", ended.text());
     };
     write(&a, "commands/go.md", "one\n");
@@ -222,7 +222,7 @@ fn apply_difference_is_escaped_for_terminal() {
     );
     terminal.wait_for_raw();
     terminal.type_in("n");
-    terminal.end().released().code(0);
+    terminal.end().assert_restored().code(0);
 }
 
 #[test]
@@ -355,7 +355,7 @@ fn apply_declined_new_file_stays_in_store() {
     terminal.wait_for("Apply this change?");
     terminal.wait_for_raw();
     terminal.type_in("n");
-    terminal.end().released().code(0);
+    terminal.end().assert_restored().code(0);
     for command in ["push", "sync"] {
         let run = b.ccsync([command]).success();
         assert!(!run.stdout.contains("go.md"), "{run}");
@@ -446,7 +446,7 @@ fn apply_file_changed_while_asking_is_skipped() {
     terminal.wait_for_raw();
     write(&b, "commands/go.md", "mine, and more\n");
     terminal.type_in("y");
-    let ended = terminal.end().released().code(3);
+    let ended = terminal.end().assert_restored().code(3);
     assert!(
         ended.text().contains("it changed after it was shown"),
         "{}",
@@ -621,7 +621,7 @@ mod programs {
         terminal.wait_for("Apply this change?");
         terminal.wait_for_raw();
         terminal.type_in("n");
-        terminal.end().released().code(0);
+        terminal.end().assert_restored().code(0);
         assert_eq!(mode(&b, RUN), 0o600);
         [&b, &a].into_iter().for_each(assert_silent);
         assert_eq!(mode(&a, RUN), 0o755);
@@ -631,7 +631,7 @@ mod programs {
     fn settings_older_version_keeps_executable_bit() {
         let env = TestEnv::new();
         let (a, b) = with_script(&env);
-        let clone = Clone::of(&env.remote_of_pair(), &a);
+        let clone = Clone::new(&env.remote_of_pair(), &a);
         let bundle = fs::read_to_string(clone.path.join("user/bundle.json")).unwrap();
         assert!(bundle.contains("\"executable\": true,\n"), "{bundle}");
         clone.write(

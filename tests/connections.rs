@@ -35,7 +35,7 @@ impl Pair {
         command
             .env("GIT_ALLOW_PROTOCOL", "http:file")
             .env("no_proxy", "127.0.0.1");
-        Started::by(
+        Started::from_run(
             &mut command,
             &self.env.root().join("traces"),
             || self.server.connections(),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::harness::{Clone, Machine, ONE, Run, TestEnv, tree};
 
 /// Returns the status of a check, and its message with the fix.
-fn said(run: &Run, name: &str) -> (String, String) {
+fn find_check(run: &Run, name: &str) -> (String, String) {
     let report = run.json();
     let checks = report["checks"].as_array().unwrap();
     // If several checks have this name, the worst one counts.
@@ -38,12 +38,12 @@ fn doctor(machine: &Machine) -> Run {
 /// Fails unless the check `name` has this status and its text contains each of `words`.
 #[track_caller]
 fn expect(run: &Run, name: &str, status: &str, words: &[&str]) {
-    let (found, text) = said(run, name);
+    let (found, text) = find_check(run, name);
     assert_eq!(found, status, "{name}: {text}\n{run}");
     for word in words {
         assert!(
             text.contains(word),
-            "{name}: {text:?} does not say {word:?}"
+            "{name}: {word:?} is missing in {text:?}"
         );
     }
     assert_eq!(
@@ -237,7 +237,7 @@ fn doctor_gh_matters_only_for_github_remote() {
     let run = doctor_with(&a, &out);
     expect(&run, "gh", "warning", &["gh auth login"]);
     assert!(!run.stdout.contains("hunter2"), "{run}");
-    assert_ne!(said(&run, "remote").0, "ok");
+    assert_ne!(find_check(&run, "remote").0, "ok");
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn doctor_silent_remote_times_out() {
     let (a, _) = env.pair();
     let silent = "case \"$*\" in *ls-remote*) exec sleep 100000;; *version*) echo 'git version 2.47.3';; esac";
     let run = doctor_with(&a, &programs(&env, &[("git", silent)]));
-    assert_ne!(said(&run, "remote").0, "ok", "{run}");
+    assert_ne!(find_check(&run, "remote").0, "ok", "{run}");
     expect(&run, "lock branches", "warning", &["not checked"]);
 }
 
@@ -399,7 +399,7 @@ fn doctor_future_time_of_machine_warns_about_clock() {
         &["no time of another machine is in the future"],
     );
     let other = env.machine("other");
-    let clone = Clone::of(&env.remote_of_pair(), &other);
+    let clone = Clone::new(&env.remote_of_pair(), &other);
     let id = b.ccsync(["config", "show", "--json"]).success().json()["id"]
         .as_str()
         .unwrap()
@@ -425,7 +425,7 @@ fn doctor_future_commit_warns_about_clock() {
     let (a, other) = (env.machine("a"), env.machine("other"));
     let remote = env.bare_remote();
     a.init(&remote);
-    let clone = Clone::of(&remote, &other);
+    let clone = Clone::new(&remote, &other);
     clone.write("note", "x");
     let mut commit = other.program("git");
     commit
@@ -577,7 +577,7 @@ fn doctor_unreadable_session_is_error() {
     a.init(&remote);
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let clone = Clone::of(&remote, &other);
+    let clone = Clone::new(&remote, &other);
     clone.write(&format!("sessions/11/{ONE}/manifest.json"), "{");
     clone.push();
     a.ccsync(["pull"]);

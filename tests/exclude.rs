@@ -447,7 +447,7 @@ fn exclude_project_refuses_start_and_resume() {
 #[test]
 fn exclude_running_session_releases_lock_with_note() {
     use crate::harness::client::Client;
-    use crate::resume::held;
+    use crate::resume::locked_sessions;
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
@@ -456,7 +456,7 @@ fn exclude_running_session_releases_lock_with_note() {
     at_a.finish();
     let run = a.ended(child).success();
     insta::assert_snapshot!(run);
-    assert_eq!(held(&env.remote_of_pair(), &a), [""; 0]);
+    assert_eq!(locked_sessions(&env.remote_of_pair(), &a), [""; 0]);
     at_b.run(&["resume", ONE], "from b").success();
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
     a.ccsync(["config", "exclude", "--remove", "~/work"])
@@ -475,7 +475,7 @@ fn exclude_running_session_releases_lock_with_note() {
 #[test]
 fn crash_excluded_session_releases_lock_with_note() {
     use crate::harness::client::Client;
-    use crate::resume::held;
+    use crate::resume::locked_sessions;
     use rustix::process::{Pid, Signal, kill_process_group};
     for pushed in [false, true] {
         let env = TestEnv::new();
@@ -493,7 +493,7 @@ fn crash_excluded_session_releases_lock_with_note() {
             !pushed,
             "{run}"
         );
-        assert_eq!(held(&env.remote_of_pair(), &a), [""; 0]);
+        assert_eq!(locked_sessions(&env.remote_of_pair(), &a), [""; 0]);
         assert!(!a.ccsync(["push"]).success().stdout.contains("its lock"));
     }
 }
@@ -502,7 +502,7 @@ fn crash_excluded_session_releases_lock_with_note() {
 #[test]
 fn push_unreleased_lock_omits_release_note() {
     use crate::harness::client::Client;
-    use crate::resume::held;
+    use crate::resume::locked_sessions;
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let (remote, at_a) = (env.remote_of_pair(), Client::install(&a));
@@ -519,14 +519,14 @@ fn push_unreleased_lock_omits_release_note() {
         "{run}"
     );
     fs::rename(&away, &remote).unwrap();
-    assert_eq!(held(&remote, &a), [ONE]);
+    assert_eq!(locked_sessions(&remote, &a), [ONE]);
     let run = a.ccsync(["push"]).success();
     assert!(
         run.stdout
             .contains("its lock is released, and what was not pushed before stays here"),
         "{run}"
     );
-    assert_eq!(held(&remote, &a), [""; 0]);
+    assert_eq!(locked_sessions(&remote, &a), [""; 0]);
 }
 
 #[test]

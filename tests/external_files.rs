@@ -11,7 +11,7 @@ use crate::harness::{Clone, Machine, ONE, TestEnv};
 const BACKUP: &str = "@file-history/0123456789abcdef@v1";
 
 /// Returns the directory where the client keeps such files of the session `ONE`.
-fn apart(machine: &Machine, what: &str) -> PathBuf {
+fn external_dir(machine: &Machine, what: &str) -> PathBuf {
     external_dir_of(machine, what, ONE)
 }
 
@@ -19,8 +19,8 @@ fn external_dir_of(machine: &Machine, what: &str, session: &str) -> PathBuf {
     machine.home.join(".claude").join(what).join(session)
 }
 
-fn put(machine: &Machine, what: &str, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-    let path = apart(machine, what).join(name);
+fn write_file(machine: &Machine, what: &str, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = external_dir(machine, what).join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, content).unwrap();
     path
@@ -48,8 +48,8 @@ fn task(machine: &Machine, status: &str) -> String {
 fn write_session_with_external_files(a: &Machine) -> Vec<u8> {
     a.session(ONE).turn("hello").write();
     let code = code(a);
-    put(a, "file-history", "0123456789abcdef@v1", &code);
-    put(a, "tasks", "1.json", task(a, "pending"));
+    write_file(a, "file-history", "0123456789abcdef@v1", &code);
+    write_file(a, "tasks", "1.json", task(a, "pending"));
     code
 }
 
@@ -64,9 +64,9 @@ fn external_files_are_pulled_to_client_directories() {
         ("file-history", ".hidden"),
         ("tasks", "x.tmp"),
     ] {
-        put(&a, what, name, "skipped file");
+        write_file(&a, what, name, "skipped file");
     }
-    put(&a, "tasks", "below/2.json", "skipped file");
+    write_file(&a, "tasks", "below/2.json", "skipped file");
     assert_eq!(
         a.ccsync(["push"]).success().summary(),
         "push: 1 session: 1 added; on the remote as $COMMIT"
@@ -77,19 +77,23 @@ fn external_files_are_pulled_to_client_directories() {
     );
 
     assert_eq!(
-        fs::read(apart(&b, "file-history").join("0123456789abcdef@v1")).unwrap(),
+        fs::read(external_dir(&b, "file-history").join("0123456789abcdef@v1")).unwrap(),
         code
     );
     assert_eq!(
-        fs::read_to_string(apart(&b, "tasks").join("1.json")).unwrap(),
+        fs::read_to_string(external_dir(&b, "tasks").join("1.json")).unwrap(),
         task(&b, "pending")
     );
     for what in ["file-history", "tasks"] {
-        assert_eq!(fs::read_dir(apart(&b, what)).unwrap().count(), 1, "{what}");
+        assert_eq!(
+            fs::read_dir(external_dir(&b, what)).unwrap().count(),
+            1,
+            "{what}"
+        );
     }
     assert!(
         !b.transcript_path(ONE).with_extension("").exists(),
-        "nothing of it lies beside the transcript"
+        "no such file is next to the transcript"
     );
     for machine in [&a, &b] {
         machine.ccsync(["verify", "--full"]).success();
@@ -121,28 +125,28 @@ fn external_files_task_change_is_synced() {
     write_session_with_external_files(&a);
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    put(&b, "tasks", "1.json", task(&b, "completed"));
-    put(&b, "file-history", "0123456789abcdef@v2", "more\n");
+    write_file(&b, "tasks", "1.json", task(&b, "completed"));
+    write_file(&b, "file-history", "0123456789abcdef@v2", "more\n");
     assert_eq!(
         b.ccsync(["push"]).success().summary(),
         "push: 1 session: 1 extended; on the remote as $COMMIT"
     );
     a.ccsync(["pull"]).success();
     assert_eq!(
-        fs::read_to_string(apart(&a, "tasks").join("1.json")).unwrap(),
+        fs::read_to_string(external_dir(&a, "tasks").join("1.json")).unwrap(),
         task(&a, "completed")
     );
     assert_eq!(
-        fs::read(apart(&a, "file-history").join("0123456789abcdef@v2")).unwrap(),
+        fs::read(external_dir(&a, "file-history").join("0123456789abcdef@v2")).unwrap(),
         b"more\n"
     );
     a.ccsync(["undo"]).success();
     assert_eq!(
-        fs::read_to_string(apart(&a, "tasks").join("1.json")).unwrap(),
+        fs::read_to_string(external_dir(&a, "tasks").join("1.json")).unwrap(),
         task(&a, "pending")
     );
     assert!(
-        !apart(&a, "file-history")
+        !external_dir(&a, "file-history")
             .join("0123456789abcdef@v2")
             .exists()
     );
@@ -174,13 +178,13 @@ fn external_files_cleaned_up_stay_in_store_until_pulled() {
     );
     b.ccsync(["pull"]).success();
     assert_eq!(
-        fs::read(apart(&b, "file-history").join("0123456789abcdef@v1")).unwrap(),
+        fs::read(external_dir(&b, "file-history").join("0123456789abcdef@v1")).unwrap(),
         code
     );
-    assert!(!apart(&a, "file-history").exists());
+    assert!(!external_dir(&a, "file-history").exists());
     a.ccsync(["pull", "--force", ONE]).success();
     assert_eq!(
-        fs::read(apart(&a, "file-history").join("0123456789abcdef@v1")).unwrap(),
+        fs::read(external_dir(&a, "file-history").join("0123456789abcdef@v1")).unwrap(),
         code
     );
 }
@@ -198,7 +202,7 @@ fn external_files_cleaned_up_return_with_new_turns() {
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
     assert!(
-        apart(&a, "file-history")
+        external_dir(&a, "file-history")
             .join("0123456789abcdef@v1")
             .exists()
     );
@@ -222,7 +226,7 @@ fn external_files_return_with_deleted_session() {
     );
     a.ccsync(["pull", ONE]).success();
     assert_eq!(
-        fs::read(apart(&a, "file-history").join("0123456789abcdef@v1")).unwrap(),
+        fs::read(external_dir(&a, "file-history").join("0123456789abcdef@v1")).unwrap(),
         code
     );
     let contents = |tree: crate::harness::Tree| {
@@ -240,7 +244,7 @@ fn undo_session_with_newer_file_history_is_kept() {
     write_session_with_external_files(&a);
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    put(&b, "file-history", "0123456789abcdef@v2", "since\n");
+    write_file(&b, "file-history", "0123456789abcdef@v2", "since\n");
     let run = b.ccsync(["undo"]);
     assert!(
         run.to_string()
@@ -260,7 +264,7 @@ fn external_files_are_copied_to_fork_and_repaired_copy() {
     a.append(ONE, "on a");
     a.ccsync(["push"]).success();
     b.append(ONE, "on b");
-    put(&b, "file-history", "0123456789abcdef@v2", "of b\n");
+    write_file(&b, "file-history", "0123456789abcdef@v2", "of b\n");
     let fork = b.ccsync(["pull", "--json"]).code(5).json()["sessions"][0]["fork"]
         .as_str()
         .unwrap()
@@ -321,15 +325,11 @@ fn external_files_behind_symlink_are_not_used() {
     let elsewhere = b.home.join("elsewhere");
     fs::create_dir_all(&elsewhere).unwrap();
     fs::create_dir_all(b.home.join(".claude/file-history")).unwrap();
-    std::os::unix::fs::symlink(&elsewhere, apart(&b, "file-history")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, external_dir(&b, "file-history")).unwrap();
     let run = b.ccsync(["pull"]).code(3);
     assert!(run.stdout.contains("is a link"), "{run}");
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
-    assert_eq!(
-        b.sessions(),
-        [""; 0],
-        "a session that is there has all its files"
-    );
+    assert_eq!(b.sessions(), [""; 0], "a pulled session has all its files");
     b.session(ONE).turn("hello").write();
     let run = b.ccsync(["push"]).code(3);
     assert!(run.stdout.contains("links are not followed"), "{run}");
@@ -342,7 +342,7 @@ fn external_files_unknown_names_are_preserved() {
     write_session_with_external_files(&a);
     a.ccsync(["push"]).success();
     let attacker = env.machine("attacker");
-    let clone = Clone::of(&env.remote_of_pair(), &attacker);
+    let clone = Clone::new(&env.remote_of_pair(), &attacker);
     let directory = format!("sessions/{}/{ONE}", &ONE[..2]);
     let path = format!("{directory}/manifest.json");
     let mut manifest: serde_json::Value =
@@ -413,16 +413,16 @@ fn restore_cleaned_up_external_files_are_no_change() {
     // The session returns with a state that had another file, too; later files are
     // removed.
     a.append(ONE, "more");
-    put(&a, "file-history", "0123456789abcdef@v2", "later\n");
+    write_file(&a, "file-history", "0123456789abcdef@v2", "later\n");
     a.ccsync(["push"]).success();
     a.ccsync(["restore", "--milestone", "then", "--yes"])
         .success();
     assert_eq!(
-        fs::read(apart(&a, "file-history").join("0123456789abcdef@v1")).unwrap(),
+        fs::read(external_dir(&a, "file-history").join("0123456789abcdef@v1")).unwrap(),
         code
     );
     assert!(
-        !apart(&a, "file-history")
+        !external_dir(&a, "file-history")
             .join("0123456789abcdef@v2")
             .exists()
     );
@@ -430,7 +430,7 @@ fn restore_cleaned_up_external_files_are_no_change() {
     a.ccsync(["verify", "--full"]).success();
     a.ccsync(["pull", ONE]).success();
     assert!(
-        apart(&a, "file-history")
+        external_dir(&a, "file-history")
             .join("0123456789abcdef@v2")
             .exists()
     );

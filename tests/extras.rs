@@ -127,7 +127,7 @@ fn extras_memory_and_instructions_have_local_paths() {
     settle(&[&b, &a]);
     assert_eq!(a.read_note("MEMORY.md"), format!("{text}\nmore\n"));
     for machine in [&a, &b] {
-        machine.assert_in_order("prose");
+        machine.assert_in_order("extras");
         machine.ccsync(["verify", "--full"]).success();
     }
 }
@@ -707,7 +707,7 @@ fn extras_hostile_bundle_is_refused() {
         assert!(run.stdout.contains("skipped: "), "{n}: {run}");
         assert!(
             b.text(ONE).contains("more"),
-            "{n}: the session came all the same"
+            "{n}: the session is pulled nevertheless"
         );
         assert_eq!(b.read_note("MEMORY.md"), "x\n", "{n}");
         let escaped = walkdir::WalkDir::new(env.root())

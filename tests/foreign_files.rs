@@ -19,7 +19,7 @@ fn foreign_files_in_remote_are_unchanged() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let (a, other) = (env.machine("a"), env.machine("other"));
-    let clone = Clone::of(&remote, &other);
+    let clone = Clone::new(&remote, &other);
     clone.write("README.md", "mine\n");
     clone.write(".gitattributes", "*.txt text\n");
     clone.write("LICENSE", "mine too\n");
@@ -44,7 +44,7 @@ fn foreign_files_of_new_remote_are_unchanged() {
     a.init(&first);
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let clone = Clone::of(&second, &other);
+    let clone = Clone::new(&second, &other);
     clone.write("README.md", "mine\n");
     clone.push();
     a.init(&second);
@@ -65,7 +65,7 @@ fn foreign_files_special_entries_are_not_checked_out() {
     let (a, b, other) = (env.machine("a"), env.machine("b"), env.machine("other"));
     a.init(&remote);
     b.init(&remote);
-    let clone = Clone::of(&remote, &other);
+    let clone = Clone::new(&remote, &other);
     let target = clone.blob("/etc/passwd");
     clone.add("120000", &target, "link");
     clone.add("120000", &target, "deep/er/link");
@@ -125,7 +125,7 @@ fn foreign_files_non_utf8_name_is_not_checked_out() {
     let remote = env.bare_remote();
     let (a, other) = (env.machine("a"), env.machine("other"));
     a.init(&remote);
-    let clone = Clone::of(&remote, &other);
+    let clone = Clone::new(&remote, &other);
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9");
     fs::write(clone.path.join(name), "x").unwrap();
     clone.git(&["add", "--all"]);
@@ -146,7 +146,7 @@ fn foreign_files_become_directories_and_back() {
     let remote = env.bare_remote();
     let (a, other) = (env.machine("a"), env.machine("other"));
     a.init(&remote);
-    let clone = Clone::of(&remote, &other);
+    let clone = Clone::new(&remote, &other);
     for turn in 0..2 {
         clone.write("thing", "a file");
         clone.write("other/deep/er", "below a directory");
@@ -176,7 +176,7 @@ fn foreign_files_huge_file_is_not_checked_out() {
     let remote = env.bare_remote();
     let (a, other) = (env.machine("a"), env.machine("other"));
     a.init(&remote);
-    let clone = Clone::of(&remote, &other);
+    let clone = Clone::new(&remote, &other);
     clone.write("image", vec![0; 33 << 20]);
     clone.write("small", "x");
     clone.push();
@@ -195,7 +195,7 @@ fn store_damaged_machine_file_is_rewritten() {
     let remote = env.bare_remote();
     let (a, other) = (env.machine("a"), env.machine("other"));
     a.init(&remote);
-    let clone = Clone::of(&remote, &other);
+    let clone = Clone::new(&remote, &other);
     let name = fs::read_dir(clone.path.join("machines"))
         .unwrap()
         .next()

@@ -109,7 +109,7 @@ fn log_lists_commits_and_session_states() {
         "{shown}"
     );
     // A commit made with git is part of the history, too.
-    let clone = Clone::of(&env.remote_of_pair(), &a);
+    let clone = Clone::new(&env.remote_of_pair(), &a);
     clone.git(&["rm", "-r", "--quiet", "sessions/22"]);
     clone.push();
     let entry = &log(&a, &["--remote", "-n", "1"])[0];
@@ -257,7 +257,7 @@ fn undo_reverts_restore() {
     a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]])
         .success();
     assert_eq!(questions(&a.text(ONE)), ["first"]);
-    assert!(!agent.exists(), "it came later");
+    assert!(!agent.exists(), "it is newer");
     assert!(
         a.ccsync(["pull"])
             .success()
@@ -414,7 +414,7 @@ fn restore_deleted_session_to_any_state() {
     a.ccsync(["sync"]).success();
     assert_eq!(questions(&a.text(ONE)), ["first"]);
     // A session that was removed from the store can be restored, too.
-    let clone = Clone::of(&env.remote_of_pair(), &a);
+    let clone = Clone::new(&env.remote_of_pair(), &a);
     clone.git(&["rm", "-r", "--quiet", "sessions/11"]);
     clone.push();
     fs::remove_file(a.transcript_path(ONE)).unwrap();
@@ -434,18 +434,18 @@ fn restore_session_with_only_extra_files() {
         a.transcript_path(ONE),
         a.transcript_path(ONE).with_extension(""),
     );
-    put(&task, "{\"id\":\"1\",\"status\":\"pending\"}");
+    write_file(&task, "{\"id\":\"1\",\"status\":\"pending\"}");
     a.ccsync(["push"]).success();
     a.append(ONE, "second");
-    put(&task, "{\"id\":\"1\",\"status\":\"done\"}");
-    put(&extras.join("tool-results/later.txt"), "later");
+    write_file(&task, "{\"id\":\"1\",\"status\":\"done\"}");
+    write_file(&extras.join("tool-results/later.txt"), "later");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let early = &states(&a, ONE)[0];
     fs::remove_file(&transcript).unwrap();
     a.ccsync(["sync"]).success();
     let before = a.client_tree();
-    put(&extras.join("tool-results/only-here.txt"), "only here");
+    write_file(&extras.join("tool-results/only-here.txt"), "only here");
 
     a.ccsync(["restore", ONE, "--at", early]).success();
     let text_of = |path: &Path| fs::read_to_string(path).unwrap();
@@ -476,7 +476,7 @@ fn restore_session_with_only_extra_files() {
     assert_eq!(a.client_tree(), before);
 
     // A file that exists only here is not replaced.
-    put(&task, "{\"id\":\"1\",\"status\":\"by hand\"}");
+    write_file(&task, "{\"id\":\"1\",\"status\":\"by hand\"}");
     let run = a.ccsync(["restore", ONE, "--at", early]).code(1);
     assert!(run.stderr.contains("1.json` is not in the store"), "{run}");
     assert!(text_of(&task).contains("by hand") && !transcript.exists());
@@ -493,7 +493,7 @@ fn next_second() {
         Instant::now() + Duration::from_secs(60),
     );
     while chrono::Utc::now().timestamp() == start {
-        assert!(Instant::now() < deadline, "time stands still");
+        assert!(Instant::now() < deadline, "the clock does not advance");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -755,7 +755,7 @@ fn milestone_name_belongs_to_first_push() {
 fn milestone_hostile_files_are_ignored() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
-    let clone = Clone::of(&env.remote_of_pair(), &a);
+    let clone = Clone::new(&env.remote_of_pair(), &a);
     let milestone = |name: &str, commit: &str| {
         let json = serde_json::json!({"format": 1, "name": name, "commit": commit, "time": "2026-11-20T14:03:00Z", "machine": "ab".repeat(16)});
         json.to_string()
@@ -803,7 +803,7 @@ enum Event {
     Title(u8),
     Result(u8),
     /// The other machine continues the session, and this one pulls.
-    StoreOnlySession,
+    OtherMachine,
 }
 
 fn events() -> impl Strategy<Value = Vec<Vec<Event>>> {
@@ -812,12 +812,12 @@ fn events() -> impl Strategy<Value = Vec<Vec<Event>>> {
         1 => Just(Event::Agent),
         1 => (0..3u8).prop_map(Event::Title),
         1 => (0..3u8).prop_map(Event::Result),
-        1 => Just(Event::StoreOnlySession),
+        1 => Just(Event::OtherMachine),
     ];
     prop::collection::vec(prop::collection::vec(event, 1..3), 2..5)
 }
 
-fn put(path: &Path, text: &str) {
+fn write_file(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let former = if path.extension().is_some_and(|e| e == "jsonl") {
         fs::read_to_string(path).unwrap_or_default()
@@ -827,7 +827,7 @@ fn put(path: &Path, text: &str) {
     fs::write(path, former + text).unwrap();
 }
 
-fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
+fn apply_event(event: Event, n: usize, a: &Machine, b: &Machine) {
     let extras = a.transcript_path(ONE).with_extension("");
     let home = a.home.display();
     match event {
@@ -835,24 +835,24 @@ fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
             (0..turns).for_each(|turn| a.append(ONE, &format!("turn {n} {turn} in {home}")));
         }
         Event::Agent => {
-            put(
+            write_file(
                 &extras.join("subagents/agent-1.jsonl"),
                 &format!("{{\"n\":{n},\"sessionId\":\"{ONE}\"}}\n"),
             );
         }
         Event::Title(title) => {
-            put(
+            write_file(
                 &extras.join("custom-title.json"),
                 &format!("{{\"customTitle\":\"title {title}\"}}"),
             );
         }
         Event::Result(result) => {
-            put(
+            write_file(
                 &extras.join(format!("tool-results/toolu_{result}.txt")),
                 &format!("{home} {n}\n"),
             );
         }
-        Event::StoreOnlySession => {
+        Event::OtherMachine => {
             a.ccsync(["push"]).success();
             b.ccsync(["pull"]).success();
             b.append(ONE, &format!("elsewhere {n}"));
@@ -877,20 +877,22 @@ fn restore_every_state_is_exact() {
         .run(&events(), |steps| {
             let env = TestEnv::new();
             let (a, b) = env.pair_with_session();
-            let mut lay = vec![(
+            let mut states_by_commit = vec![(
                 a.git(&["rev-parse", "HEAD"]).trim().to_owned(),
                 files_of(&a, ONE),
             )];
             for (n, events) in steps.iter().enumerate() {
-                events.iter().for_each(|event| happen(*event, n, &a, &b));
+                events
+                    .iter()
+                    .for_each(|event| apply_event(*event, n, &a, &b));
                 a.ccsync(["push"]).success();
-                lay.push((
+                states_by_commit.push((
                     a.git(&["rev-parse", "HEAD"]).trim().to_owned(),
                     files_of(&a, ONE),
                 ));
             }
             // From each state to each other.
-            for (commit, files) in lay.iter().chain(lay.iter().rev()) {
+            for (commit, files) in states_by_commit.iter().chain(states_by_commit.iter().rev()) {
                 a.ccsync(["restore", ONE, "--at", commit]).success();
                 prop_assert_eq!(&files_of(&a, ONE), files, "{}", commit);
                 a.ccsync(["sync"]).success();

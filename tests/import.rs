@@ -421,7 +421,7 @@ fn import_git_source_is_cloned_and_unchanged() {
     let here = here(&env);
     let other = env.machine("other");
     let source = env.bare_remote();
-    let clone = Clone::of(&source, &other);
+    let clone = Clone::new(&source, &other);
     for (path, (_, content)) in tree(&store(&env, &here, "shared")) {
         if !content.is_empty() {
             clone.write(path.to_str().unwrap(), content);
@@ -453,7 +453,7 @@ fn init_remote_of_other_program_is_refused() {
     let env = TestEnv::new();
     let (a, other) = (env.machine("a"), env.machine("other"));
     let source = env.bare_remote();
-    let clone = Clone::of(&source, &other);
+    let clone = Clone::new(&source, &other);
     for (path, (_, content)) in tree(&store(&env, &a, "shared")) {
         if !content.is_empty() {
             clone.write(path.to_str().unwrap(), content);

@@ -10,7 +10,7 @@ use crate::import::{BUILD, SITE, here, import, import_json, place, store, writte
 
 const AGENT: &str = "subagents/agent-a1b2c3.jsonl";
 
-fn left(report: &Value) -> Vec<(String, String)> {
+fn not_imported(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     report["not_imported"]
         .as_array()
@@ -345,7 +345,7 @@ fn import_memory_is_matched_to_known_project() {
         "shared_config/memory/--PROJECTS---my-site/MEMORY.md".to_owned(),
         "nothing says which project it belongs to".to_owned(),
     );
-    assert!(left(&report).contains(&unknown), "{report}");
+    assert!(not_imported(&report).contains(&unknown), "{report}");
     here.ccsync(["pull"]).success();
     assert_eq!(
         read(&here.project_dir("code/my-tool").join("memory/MEMORY.md")),
@@ -375,7 +375,7 @@ fn import_excluded_extras_are_named() {
     assert_eq!(
         extras(&report)[0],
         ("user/CLAUDE.md".to_owned(), "pushed".to_owned()),
-        "once it may travel, it comes"
+        "once it may be synced, it is imported"
     );
 }
 
@@ -391,7 +391,7 @@ fn import_sub_agents_join_their_session() {
         "it does not say which session it belongs to".to_owned(),
     );
     assert_eq!(
-        left(&report)
+        not_imported(&report)
             .into_iter()
             .filter(|(name, _)| name.starts_with("subagents"))
             .collect::<Vec<_>>(),
@@ -453,7 +453,7 @@ fn import_sub_agents_join_session_in_store_only() {
     fs::write(source.join("subagents/agent-e5.jsonl"), mixed).unwrap();
     let report = import_json(&here, &source);
     assert_eq!(report["found"], 3, "{report}");
-    let reasons = left(&report);
+    let reasons = not_imported(&report);
     let reason = |name: &str| {
         reasons
             .iter()
@@ -579,7 +579,7 @@ fn import_obeys_exclude_settings() {
     }
     let report = import_json(&here, &source);
     assert!(
-        left(&report)
+        not_imported(&report)
             .iter()
             .any(|(name, reason)| name == AGENT && reason == "its session is excluded"),
         "{report}"

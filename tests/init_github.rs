@@ -32,7 +32,7 @@ fn remote_of(machine: &Machine) -> String {
 fn assert_refused(machine: &Machine, run: &Run, words: &[&str]) {
     assert_eq!(run.code, Some(1), "{run}");
     for word in words {
-        assert!(run.stderr.contains(word), "`{word}` is not said\n{run}");
+        assert!(run.stderr.contains(word), "`{word}` is missing\n{run}");
     }
     assert!(!machine.home.join(".config/ccsync").exists(), "{run}");
 }
@@ -102,7 +102,7 @@ fn github_plain_init_needs_only_enter() {
         terminal.wait_for_raw();
         terminal.type_in(ENTER);
         terminal.wait_for("init: this machine is set up");
-        terminal.end().released().code(0);
+        terminal.end().assert_restored().code(0);
         assert_eq!(
             remote_of(machine),
             "git@github.localhost:al/claude-sessions.git"
@@ -130,11 +130,11 @@ fn github_init_asks_until_remote_is_set() {
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
     terminal.wait_for("1 session sent from this disk");
-    terminal.end().released().code(0);
+    terminal.end().assert_restored().code(0);
     assert_eq!(remote_of(&a), "git@github.localhost:al/claude-sessions.git");
     let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
     terminal.wait_for("init: this machine is up to date");
-    terminal.end().released().code(0);
+    terminal.end().assert_restored().code(0);
     github.assert_no_unknown_request();
 }
 
@@ -181,12 +181,12 @@ fn github_init_other_address_creates_no_repository() {
     terminal.type_in(elsewhere.to_str().unwrap());
     terminal.type_in(ENTER);
     terminal.wait_for("init: this machine is set up");
-    terminal.end().released().code(0);
+    terminal.end().assert_restored().code(0);
     let terminal = Terminal::start(github.command(&b, &["init"]), 120, 20);
     terminal.wait_for("> a new private repository");
     terminal.wait_for_raw();
     terminal.type_in(CTRL_C);
-    terminal.end().released().code(130);
+    terminal.end().assert_restored().code(130);
     assert_eq!(
         (remote_of(&a).as_str(), github.repositories().len()),
         (elsewhere.to_str().unwrap(), 0)
@@ -270,7 +270,7 @@ fn github_init_public_repository_needs_two_flags() {
         terminal.wait_for("others can read every session in it");
         terminal.wait_for_raw();
         terminal.type_in(&format!("no{ENTER}"));
-        terminal.end().released().code(130);
+        terminal.end().assert_restored().code(130);
         let run = with(&["--allow-public", "--yes"]).success();
         assert!(
             run.stdout
@@ -292,7 +292,7 @@ fn github_init_public_repository_needs_two_flags() {
     github
         .ccsync(&machine, &["init", "--no-github", "--remote", by_hand])
         .success();
-    assert_eq!(github.asked(), asked, "GitHub was asked all the same");
+    assert_eq!(github.asked(), asked, "GitHub was asked nevertheless");
     store(&github, &env, "al/firm", "INTERNAL");
     let run = github.ccsync(&env.machine("m1"), &["init", "--github", "firm"]);
     assert!(
@@ -328,7 +328,7 @@ fn github_init_repository_with_other_content_is_refused() {
     terminal.wait_for("Name of the repository");
     terminal.type_in(&format!("talks{ENTER}"));
     terminal.wait_for("init: this machine is set up");
-    terminal.end().released().code(0);
+    terminal.end().assert_restored().code(0);
     assert_eq!(remote_of(&a), "git@github.localhost:al/talks.git");
 }
 

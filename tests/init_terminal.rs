@@ -14,7 +14,7 @@ fn init_in_terminal_asks_for_remote() {
     terminal.type_in(remote.to_str().unwrap());
     terminal.type_in(ENTER);
     terminal.wait_for("init: this machine is set up");
-    terminal.end().released().code(0);
+    terminal.end().assert_restored().code(0);
     assert_eq!(
         a.ccsync(["config", "get", "remote"])
             .success()
@@ -32,7 +32,7 @@ fn init_cancelled_prompt_restores_terminal() {
     terminal.wait_for(QUESTION);
     terminal.wait_for_raw();
     terminal.type_in(CTRL_C);
-    let ended = terminal.end().released().code(130);
+    let ended = terminal.end().assert_restored().code(130);
     assert!(!ended.text().contains("error"), "{}", ended.text());
 }
 
@@ -63,7 +63,7 @@ fn init_in_terminal_suggests_placeholder_directories() {
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
     terminal.wait_for("init: this machine is set up; 2 placeholders added; 1 missing");
-    terminal.end().released().code(0);
+    terminal.end().assert_restored().code(0);
     let placeholders =
         b.ccsync(["config", "show", "--json"]).success().json()["placeholders"].clone();
     let here = |below: &str| b.home.join(below).to_str().unwrap().to_owned();
@@ -74,5 +74,5 @@ fn init_in_terminal_suggests_placeholder_directories() {
     // The second `init` does not ask.
     let again = Terminal::start(b.command(["init"]), 200, 20);
     again.wait_for("init: this machine is up to date; 1 placeholder missing");
-    again.end().released().code(0);
+    again.end().assert_restored().code(0);
 }

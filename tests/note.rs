@@ -123,7 +123,7 @@ fn note_offline_is_queued() {
 fn note_hostile_files_are_harmless() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    let clone = Clone::of(&env.remote_of_pair(), &a);
+    let clone = Clone::new(&env.remote_of_pair(), &a);
     let machine = "ab".repeat(16);
     let id = |n: usize| format!("20261120T14030000{n}Z-0000000{n}");
     let note = |n: usize, text: &str| {

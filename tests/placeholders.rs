@@ -7,7 +7,7 @@ use ccsync::handoff::project_here::ProjectHere;
 
 use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
-use crate::project_location::{assert_lies_in, assert_settled};
+use crate::project_location::{assert_session_is_in, assert_settled};
 use crate::project_repository::here;
 
 /// Sets the placeholder `LAB` to a directory relative to the home directory.
@@ -48,7 +48,7 @@ fn add_placeholder_names_sessions_stored_below_it() {
     --- exit 0
     ");
     let none = give(&a, "empty");
-    assert_eq!(none.stderr, "", "nothing lies there");
+    assert_eq!(none.stderr, "", "nothing is there");
     let lab = a.home.join("lab");
     let set = a
         .ccsync(["config", "set-path", "LAB", "this", lab.to_str().unwrap()])
@@ -59,9 +59,9 @@ fn add_placeholder_names_sessions_stored_below_it() {
             && !set.stderr.contains("ccsync push"),
         "{set}"
     );
-    let workspace = format!("WORK={}", a.home.join("work").display());
+    let placeholder = format!("WORK={}", a.home.join("work").display());
     let init = a
-        .ccsync(["init", "--yes", "--add-placeholder", &workspace])
+        .ccsync(["init", "--yes", "--add-placeholder", &placeholder])
         .success();
     assert!(
         init.stderr
@@ -82,7 +82,7 @@ fn pull_earlier_session_uses_placeholder_added_later() {
     let (a, b) = pair_with_later_placeholder(&env);
     let pull = b.ccsync(["pull"]).success();
     assert!(pull.stdout.contains("{{LAB}}/x"), "{pull}");
-    assert_lies_in(&b, ONE, "science/x");
+    assert_session_is_in(&b, ONE, "science/x");
     assert!(
         matches!(here(&b, ONE), ProjectHere::Present { directory, .. } if directory == b.home.join("science/x"))
     );
@@ -95,7 +95,7 @@ fn pull_earlier_session_uses_placeholder_added_later() {
     b.append(ONE, "on b");
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
-    assert_lies_in(&a, ONE, "lab/x");
+    assert_session_is_in(&a, ONE, "lab/x");
     let cwd = format!("\"cwd\":\"{}\"", a.home.join("lab/x").display());
     a.append_raw(ONE, format!("{{\"type\":\"x\",{cwd}}}\n").as_bytes());
     a.append(ONE, "on a");
@@ -126,7 +126,7 @@ fn add_placeholder_does_not_move_existing_sessions() {
     c.init(&env.remote_of_pair());
     for (machine, place) in [(&b, "lab/x"), (&c, "lab/x")] {
         machine.ccsync(["pull"]).success();
-        assert_lies_in(machine, ONE, place);
+        assert_session_is_in(machine, ONE, place);
         assert_settled(machine, &[ONE]);
     }
 }
@@ -157,7 +157,7 @@ fn placeholder_of_storing_time_decides_location() {
     ])
     .success();
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "science/x");
+    assert_session_is_in(&b, ONE, "science/x");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn placeholder_of_forgotten_machine_is_still_used() {
     let (a, b) = pair_with_later_placeholder(&env);
     b.ccsync(["machine", "forget", "a", "--yes"]).success();
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "science/x");
+    assert_session_is_in(&b, ONE, "science/x");
     drop(a);
 }
 

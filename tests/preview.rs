@@ -8,13 +8,13 @@ use ccsync::workspace::lookup::LookupError;
 use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, TWO, TestEnv};
 
-fn look(machine: &Machine, session: &str, most: usize) -> Result<Vec<Turn>, SyncError> {
+fn preview(machine: &Machine, session: &str, most: usize) -> Result<Vec<Turn>, SyncError> {
     with_context(machine, |ctx| {
         last_turns(ctx, &session.parse().unwrap(), most)
     })
 }
 
-fn said(turns: &[Turn]) -> Vec<String> {
+fn lines(turns: &[Turn]) -> Vec<String> {
     let who = |turn: &Turn| {
         if turn.speaker == TurnSpeaker::User {
             "U"
@@ -35,17 +35,17 @@ fn preview_shows_newer_of_local_and_stored() {
     a.session(ONE)
         .turn(&format!("look at {}/work/app", a.home.display()))
         .write();
-    assert_eq!(look(&a, ONE, 9).unwrap().len(), 3, "not pushed yet");
+    assert_eq!(preview(&a, ONE, 9).unwrap().len(), 3, "not pushed yet");
     a.ccsync(["push"]).success();
     assert!(
         matches!(
-            look(&b, ONE, 9),
+            preview(&b, ONE, 9),
             Err(SyncError::Lookup(LookupError::NoSession { .. }))
         ),
         "not fetched yet"
     );
     b.ccsync(["list", "--remote"]).success();
-    assert_eq!(b.sessions(), [""; 0], "a list brings nothing here");
+    assert_eq!(b.sessions(), [""; 0], "a list pulls nothing");
     let here = b.home.join("work/app");
     let question = format!("look at {}", here.display());
     let first = [
@@ -54,7 +54,7 @@ fn preview_shows_newer_of_local_and_stored() {
         format!("A Answer to: {question} []"),
     ];
     assert_eq!(
-        said(&look(&b, ONE, 9).unwrap()),
+        lines(&preview(&b, ONE, 9).unwrap()),
         first,
         "with the paths of this machine"
     );
@@ -62,18 +62,18 @@ fn preview_shows_newer_of_local_and_stored() {
     b.ccsync(["pull"]).success();
     b.append(ONE, "only here");
     assert_eq!(
-        said(&look(&b, ONE, 1).unwrap()),
+        lines(&preview(&b, ONE, 1).unwrap()),
         ["A Answer to: only here []"]
     );
     b.ccsync(["push"]).success();
     a.ccsync(["list", "--remote"]).success();
     assert_eq!(
-        said(&look(&a, ONE, 1).unwrap()),
+        lines(&preview(&a, ONE, 1).unwrap()),
         ["A Answer to: only here []"],
-        "the store went on"
+        "the store has more"
     );
     assert!(matches!(
-        look(&a, TWO, 1),
+        preview(&a, TWO, 1),
         Err(SyncError::Lookup(LookupError::NoSession { .. }))
     ));
 }
@@ -90,7 +90,7 @@ fn preview_reads_only_end_of_long_session() {
     a.ccsync(["push"]).success();
     b.ccsync(["list", "--remote"]).success();
     for machine in [&a, &b] {
-        let turns = look(machine, ONE, 4).unwrap();
+        let turns = preview(machine, ONE, 4).unwrap();
         let firsts: Vec<String> = turns
             .iter()
             .map(|turn| turn.text.chars().take(23).collect())
@@ -100,14 +100,14 @@ fn preview_reads_only_end_of_long_session() {
             ["question 119 xxxxxxxxxx", "", "Answer to: question 119"]
         );
         // The limit is larger than the first read.
-        let turns = look(machine, ONE, 200).unwrap();
+        let turns = preview(machine, ONE, 200).unwrap();
         assert_eq!(turns.len(), 200);
         assert!(
             turns[199 - 5 * 3 + 1].text.starts_with("question 115 "),
             "{}",
             turns[185].text
         );
-        assert_eq!(look(machine, ONE, 1000).unwrap().len(), 360);
+        assert_eq!(preview(machine, ONE, 1000).unwrap().len(), 360);
     }
 }
 
@@ -118,5 +118,5 @@ fn preview_does_not_wait_for_other_process() {
     let lock = b.home.join(".local/state/ccsync/lock");
     let file = std::fs::File::open(lock).unwrap();
     file.lock().unwrap();
-    assert_eq!(look(&b, ONE, 9).unwrap().len(), 3);
+    assert_eq!(preview(&b, ONE, 9).unwrap().len(), 3);
 }

@@ -18,7 +18,7 @@ const HTTPS: &str = "https://GitHub.com/al/app";
 
 /// Writes the client's own list of projects with these directories, relative to the home
 /// directory.
-fn known(machine: &Machine, directories: &[&str]) {
+fn write_client_projects(machine: &Machine, directories: &[&str]) {
     let names = directories
         .iter()
         .map(|directory| machine.home.join(directory).to_str().unwrap().to_owned());
@@ -34,7 +34,7 @@ fn known(machine: &Machine, directories: &[&str]) {
 
 /// Asserts that a session is in the client's directory of `project`.
 #[track_caller]
-pub(crate) fn assert_lies_in(machine: &Machine, session: &str, project: &str) {
+pub(crate) fn assert_session_is_in(machine: &Machine, session: &str, project: &str) {
     let directory = machine
         .transcript_path(session)
         .parent()
@@ -49,7 +49,7 @@ pub(crate) fn assert_lies_in(machine: &Machine, session: &str, project: &str) {
 }
 
 /// Removes everything that ccsync can discover again.
-fn forget(machine: &Machine) {
+fn remove_caches(machine: &Machine) {
     for file in ["index.json", "checkouts.json"] {
         let _ = fs::remove_file(machine.home.join(".local/state/ccsync").join(file));
     }
@@ -70,7 +70,7 @@ pub(crate) fn assert_settled(machine: &Machine, sessions: &[&str]) {
                 machine.name
             );
         }
-        forget(machine);
+        remove_caches(machine);
     }
 }
 
@@ -79,11 +79,11 @@ fn remove(machine: &Machine, session: &str) {
 }
 
 /// A on `there`, B on `here`, each a clone of one remote; B has pulled the session.
-fn moved(env: &TestEnv, there: &str, here: &str) -> (Machine, Machine) {
+fn pair_with_clones(env: &TestEnv, there: &str, here: &str) -> (Machine, Machine) {
     let (a, b) = env.pair();
     repository(&a, there, SSH);
     repository(&b, here, HTTPS);
-    known(&b, &[here]);
+    write_client_projects(&b, &[here]);
     a.session(ONE).project(there).turn("hello").write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
@@ -99,15 +99,15 @@ fn clone_unused_by_client_is_found_below_home() {
     a.session(ONE).project("work/app").turn("hello").write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "src/github.com/al/app");
+    assert_session_is_in(&b, ONE, "src/github.com/al/app");
     assert_settled(&b, &[ONE]);
 }
 
 #[test]
 fn pull_session_into_local_clone_is_exact_at_origin() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/my app_2");
-    assert_lies_in(&b, ONE, "code/my app_2");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/my app_2");
+    assert_session_is_in(&b, ONE, "code/my app_2");
     assert_eq!(manifest(&a, ONE)["project"], "{{REPO}}");
     let text = b.text(ONE);
     assert!(!text.contains(a.home.to_str().unwrap()), "{text}");
@@ -149,7 +149,7 @@ fn pull_session_into_local_clone_is_exact_at_origin() {
 #[test]
 fn list_shows_project_directory_or_name() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/app");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/app");
     let list = b.ccsync(["list"]).success().stdout;
     assert!(list.contains("~/code/app"), "{list}");
     for filter in ["code/app", "github.com/al"] {
@@ -202,14 +202,14 @@ fn clones_and_worktree_of_one_remote_stay_separate() {
         "code/main",
         &["worktree", "add", "--quiet", "-b", "side", "trees/side"],
     );
-    known(&b, &["code/main"]);
+    write_client_projects(&b, &["code/main"]);
     b.ccsync(["pull"]).success();
     for (id, place) in [
         (ONE, "code/main"),
         (TWO, "code/main"),
         (three, "code/main/trees/side"),
     ] {
-        assert_lies_in(&b, id, place);
+        assert_session_is_in(&b, id, place);
         b.append(id, "there");
     }
     b.ccsync(["push"]).success();
@@ -264,7 +264,7 @@ fn pull_worktree_session_falls_back_to_main_checkout() {
         "code/app",
         &["worktree", "add", "--quiet", "-b", "other", "../aside"],
     );
-    known(&b, &["code/aside", "code/app"]);
+    write_client_projects(&b, &["code/aside", "code/app"]);
     a.session(ONE)
         .project("work/app/.claude/worktrees/side")
         .turn("hello")
@@ -272,12 +272,12 @@ fn pull_worktree_session_falls_back_to_main_checkout() {
     a.session(TWO).project("work/app/src").turn("hello").write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "code/app");
-    assert_lies_in(&b, TWO, "code/app/src");
+    assert_session_is_in(&b, ONE, "code/app");
+    assert_session_is_in(&b, TWO, "code/app/src");
     b.append(ONE, "there");
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
-    assert_lies_in(&a, ONE, "work/app/.claude/worktrees/side");
+    assert_session_is_in(&a, ONE, "work/app/.claude/worktrees/side");
     assert!(!a.text(ONE).contains(b.home.to_str().unwrap()));
     let cwd = a.home.join("work/app/.claude/worktrees/side");
     assert!(
@@ -325,10 +325,10 @@ fn worktree_outside_checkout_path_is_not_reused() {
         1,
         "{run}"
     );
-    assert_lies_in(&b, ONE, "work/aside");
-    assert!(!b.home.join("work").exists(), "nothing is made there");
-    assert_lies_in(&b, TWO, "code/app");
-    assert_lies_in(&b, three, "code/app");
+    assert_session_is_in(&b, ONE, "work/aside");
+    assert!(!b.home.join("work").exists(), "nothing is created there");
+    assert_session_is_in(&b, TWO, "code/app");
+    assert_session_is_in(&b, three, "code/app");
     assert_settled(&b, &[ONE, TWO, three]);
     // It is continued in the checkout that is here.
     let ProjectHere::Present { directory, .. } = here(&b, ONE) else {
@@ -367,7 +367,7 @@ fn worktree_outside_checkout_path_is_not_reused() {
     );
     remove(&b, ONE);
     b.ccsync(["pull", ONE]).success();
-    assert_lies_in(&b, ONE, "code/trees/aside");
+    assert_session_is_in(&b, ONE, "code/trees/aside");
 }
 
 #[test]
@@ -383,10 +383,10 @@ fn clone_with_directory_then_same_path_is_preferred() {
     for clone in ["a/first", "work/app", "z/last"] {
         repository(&b, clone, HTTPS);
     }
-    known(&b, &["a/first", "z/last"]);
+    write_client_projects(&b, &["a/first", "z/last"]);
     let pulled = |expected: &str| {
         b.ccsync(["pull", ONE]).success();
-        assert_lies_in(&b, ONE, expected);
+        assert_session_is_in(&b, ONE, expected);
         remove(&b, ONE);
     };
     pulled("work/app/crates/x");
@@ -398,8 +398,8 @@ fn clone_with_directory_then_same_path_is_preferred() {
     fs::remove_dir_all(b.home.join("z/last/crates")).unwrap();
     pulled("a/first/crates/x");
     fs::rename(b.home.join("z/last"), b.home.join("z/app")).unwrap();
-    known(&b, &["z/app"]);
-    forget(&b);
+    write_client_projects(&b, &["z/app"]);
+    remove_caches(&b);
     pulled("z/app/crates/x");
 }
 
@@ -411,7 +411,7 @@ fn session_location_is_stable_when_clone_appears() {
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "work/app");
+    assert_session_is_in(&b, ONE, "work/app");
     let before = b.text(ONE);
     assert!(
         before.contains(b.home.join("work/app/src").to_str().unwrap()),
@@ -420,12 +420,12 @@ fn session_location_is_stable_when_clone_appears() {
     assert!(!b.home.join("work/app").exists());
 
     repository(&b, "code/app", HTTPS);
-    known(&b, &["code/app"]);
+    write_client_projects(&b, &["code/app"]);
     assert_settled(&b, &[ONE]);
     a.append(ONE, "more");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "work/app");
+    assert_session_is_in(&b, ONE, "work/app");
     assert!(b.text(ONE).starts_with(&before));
     assert_settled(&b, &[ONE]);
     // Resuming the session names the clone; a session that is new here is written there.
@@ -436,7 +436,7 @@ fn session_location_is_stable_when_clone_appears() {
     a.session(TWO).turn("hello").write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, TWO, "code/app");
+    assert_session_is_in(&b, TWO, "code/app");
     // Continued in the clone, though the session's directory has another path as its
     // name.
     let place = |from: &str| b.home.join(from).to_str().unwrap().to_owned();
@@ -461,7 +461,7 @@ fn session_location_is_stable_when_clone_appears() {
 #[test]
 fn clone_moved_or_deleted_makes_no_fork() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/app");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/app");
     for (turn, place) in ["elsewhere/renamed", "gone"].iter().enumerate() {
         let from = if turn == 0 {
             "code/app"
@@ -473,14 +473,14 @@ fn clone_moved_or_deleted_makes_no_fork() {
         if turn == 1 {
             fs::remove_dir_all(b.home.join(place)).unwrap();
         }
-        known(&b, &[place]);
+        write_client_projects(&b, &[place]);
         assert_settled(&b, &[ONE]);
         let before = b.text(ONE);
         a.append(ONE, &format!("turn {turn}"));
         a.ccsync(["push"]).success();
         b.ccsync(["pull"]).success();
         assert!(b.text(ONE).starts_with(&before) && b.text(ONE).len() > before.len());
-        assert_lies_in(&b, ONE, "code/app");
+        assert_session_is_in(&b, ONE, "code/app");
         assert_settled(&b, &[ONE]);
     }
     // New turns in the directory of a removed clone are stored as if the clone existed.
@@ -494,7 +494,7 @@ fn clone_moved_or_deleted_makes_no_fork() {
 #[test]
 fn clone_remote_renamed_or_removed_changes_nothing() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/app");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/app");
     git(
         &a,
         "work/app",
@@ -508,9 +508,9 @@ fn clone_remote_renamed_or_removed_changes_nothing() {
     a.append(ONE, "under another name");
     a.ccsync(["push"]).success();
     assert_eq!(manifest(&a, ONE)["git"]["identity"], "example.org/new/name");
-    forget(&b);
+    remove_caches(&b);
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "code/app");
+    assert_session_is_in(&b, ONE, "code/app");
     assert!(!b.text(ONE).contains(a.home.to_str().unwrap()));
     git(&b, "code/app", &["remote", "remove", "origin"]);
     b.append(ONE, "without one");
@@ -546,8 +546,8 @@ fn project_without_remote_matched_by_placeholder_or_home() {
     assert_eq!(manifest(&a, ONE)["project"], "{{LAB}}/x");
     assert_eq!(manifest(&a, TWO)["project"], "{{HOME}}/other");
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "science/x");
-    assert_lies_in(&b, TWO, "other");
+    assert_session_is_in(&b, ONE, "science/x");
+    assert_session_is_in(&b, TWO, "other");
 }
 
 #[test]
@@ -559,7 +559,7 @@ fn project_subdirectories_of_one_repository_are_separate() {
     let inner = "33333333-0000-4000-8000-000000000003";
     repository(&a, "work/mono/inner", "https://example.org/al/inner");
     repository(&b, "inner", "https://example.org/al/inner");
-    known(&b, &["src/mono", "inner"]);
+    write_client_projects(&b, &["src/mono", "inner"]);
     for (id, place) in [
         (ONE, "work/mono/packages/a"),
         (TWO, "work/mono/packages/b"),
@@ -574,7 +574,7 @@ fn project_subdirectories_of_one_repository_are_separate() {
         (TWO, "src/mono/packages/b"),
         (inner, "inner/x"),
     ] {
-        assert_lies_in(&b, id, place);
+        assert_session_is_in(&b, id, place);
         assert!(
             b.text(id)
                 .contains(b.home.join(place).join("src/main.rs").to_str().unwrap())
@@ -585,7 +585,7 @@ fn project_subdirectories_of_one_repository_are_separate() {
 #[test]
 fn diverge_in_two_clones_keeps_both_versions_once() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/app");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/app");
     a.append(ONE, "at a");
     b.append(ONE, "at b");
     a.ccsync(["push"]).success();
@@ -601,7 +601,7 @@ fn diverge_in_two_clones_keeps_both_versions_once() {
     for (machine, place) in [(&a, "work/app"), (&b, "code/app")] {
         assert_eq!(questions(&machine.text(ONE)), ["hello", "at a"]);
         assert_eq!(questions(&machine.text(&fork)), ["hello", "at b"]);
-        assert_lies_in(machine, &fork, place);
+        assert_session_is_in(machine, &fork, place);
         let cwd = machine.home.join(place);
         assert!(
             machine
@@ -619,13 +619,13 @@ fn diverge_in_two_clones_keeps_both_versions_once() {
 #[test]
 fn undo_pull_into_clone_removes_session() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/app");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/app");
     b.ccsync(["undo"]).success();
     assert_eq!(b.sessions(), Vec::<String>::new());
     fs::rename(b.home.join("code/app"), b.home.join("code/other")).unwrap();
-    known(&b, &["code/other"]);
+    write_client_projects(&b, &["code/other"]);
     b.ccsync(["pull", ONE]).success();
-    assert_lies_in(&b, ONE, "code/other");
+    assert_session_is_in(&b, ONE, "code/other");
     assert!(!b.text(ONE).contains("code/app"));
     let before = b.text(ONE);
     a.append(ONE, "more");
@@ -666,7 +666,7 @@ fn pull_unplaced_session_names_needed_clone() {
             .current_dir(b.home.join("deep/down/app")),
     )
     .success();
-    assert_lies_in(&b, ONE, "deep/down/app");
+    assert_session_is_in(&b, ONE, "deep/down/app");
 }
 
 #[test]
@@ -691,8 +691,8 @@ fn clones_found_below_placeholder_and_near_sessions() {
         .turn("mine")
         .write();
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "p/group/app");
-    assert_lies_in(&b, TWO, "x/y/tool");
+    assert_session_is_in(&b, ONE, "p/group/app");
+    assert_session_is_in(&b, TWO, "x/y/tool");
 }
 
 #[test]
@@ -708,14 +708,14 @@ fn push_session_gains_repository_later() {
     a.ccsync(["push"]).success();
     assert_eq!(manifest(&a, ONE)["project"], "{{REPO}}");
     repository(&b, "code/app", SSH);
-    known(&b, &["code/app"]);
+    write_client_projects(&b, &["code/app"]);
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "work/app");
+    assert_session_is_in(&b, ONE, "work/app");
     assert_settled(&a, &[ONE]);
     assert_settled(&b, &[ONE]);
     remove(&b, ONE);
     b.ccsync(["pull", ONE]).success();
-    assert_lies_in(&b, ONE, "code/app");
+    assert_session_is_in(&b, ONE, "code/app");
     assert_settled(&b, &[ONE]);
 }
 
@@ -757,10 +757,10 @@ fn pull_hostile_repository_in_manifest_is_harmless() {
     let attacker = env.machine("attacker");
     repository(&a, "work/app", SSH);
     repository(&b, "code/app", HTTPS);
-    known(&b, &["code/app"]);
+    write_client_projects(&b, &["code/app"]);
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let clone = Clone::of(&env.remote_of_pair(), &attacker);
+    let clone = Clone::new(&env.remote_of_pair(), &attacker);
     let path = format!("sessions/11/{ONE}/manifest.json");
     let good = manifest(&a, ONE);
     let key = good["placeholders"]
@@ -777,7 +777,7 @@ fn pull_hostile_repository_in_manifest_is_harmless() {
         clone.pull();
         clone.write(&path, manifest.to_string());
         clone.push();
-        forget(&b);
+        remove_caches(&b);
         let run = b.ccsync(["pull", ONE]);
         let tree = b.client_tree();
         let new: Vec<_> = tree
@@ -879,9 +879,9 @@ fn clone_with_foreign_git_file_is_ignored() {
         format!("gitdir: {}\n", b.home.join("loop/.git").display()),
     )
     .unwrap();
-    known(&b, &["real", "false", "loop", "nowhere"]);
+    write_client_projects(&b, &["real", "false", "loop", "nowhere"]);
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "work/app");
+    assert_session_is_in(&b, ONE, "work/app");
 }
 
 #[test]
@@ -942,7 +942,7 @@ fn path_notice_names_local_repository() {
 #[test]
 fn clone_commits_change_no_session() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/app");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/app");
     let head = a.git(&["rev-parse", "HEAD"]);
     commit(&a, "work/app", "more");
     commit(&b, "code/app", "more");
@@ -958,9 +958,9 @@ struct Step {
     /// The machine's clone moves to the directory of this index; past the end of the
     /// list: no clone.
     moves_to: Option<usize>,
-    forgets: bool,
+    loses_caches: bool,
     /// The session is deleted before it is pulled.
-    locate_checkout: bool,
+    is_deleted: bool,
 }
 
 const PLACES: [&str; 6] = [
@@ -980,17 +980,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         any::<bool>(),
         proptest::bool::weighted(0.3),
     );
-    let step = step.prop_map(|(at_b, moves_to, forgets, locate_checkout)| Step {
+    let step = step.prop_map(|(at_b, moves_to, loses_caches, is_deleted)| Step {
         at_b,
         moves_to,
-        forgets,
-        locate_checkout,
+        loses_caches,
+        is_deleted,
     });
     proptest::collection::vec(step, 1..6)
 }
 
 /// Moves a clone from `from` to `to`.
-fn put_clone(machine: &Machine, from: &mut Option<usize>, to: usize) {
+fn move_clone(machine: &Machine, from: &mut Option<usize>, to: usize) {
     if let Some(from) = from.take() {
         fs::rename(machine.home.join(PLACES[from]), machine.home.join("moving")).unwrap();
     } else {
@@ -1003,7 +1003,7 @@ fn put_clone(machine: &Machine, from: &mut Option<usize>, to: usize) {
             let _ = fs::remove_dir_all(&place);
             fs::create_dir_all(place.parent().unwrap()).unwrap();
             fs::rename(machine.home.join("moving"), place).unwrap();
-            known(machine, &[PLACES[to]]);
+            write_client_projects(machine, &[PLACES[to]]);
             *from = Some(to);
         }
     }
@@ -1013,7 +1013,7 @@ fn run_steps(first: usize, below: &str, steps: &[Step]) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let mut clones = [None, None];
-    put_clone(&a, &mut clones[0], first);
+    move_clone(&a, &mut clones[0], first);
     a.session(ONE)
         .project(&format!("{}{below}", PLACES[first]))
         .turn("begin")
@@ -1028,19 +1028,19 @@ fn run_steps(first: usize, below: &str, steps: &[Step]) {
             (&a, &mut clones[0])
         };
         if let Some(to) = step.moves_to {
-            put_clone(machine, clone, to);
+            move_clone(machine, clone, to);
         }
-        if step.forgets {
-            forget(machine);
+        if step.loses_caches {
+            remove_caches(machine);
         }
         let before = machine.text(ONE);
-        if step.locate_checkout {
+        if step.is_deleted {
             remove(machine, ONE);
             machine.ccsync(["pull", ONE]).success();
         }
         machine.ccsync(["pull"]).success();
         assert!(
-            step.locate_checkout || machine.text(ONE).starts_with(&before),
+            step.is_deleted || machine.text(ONE).starts_with(&before),
             "step {turn} of {steps:#?}"
         );
         asked.push(format!("turn {turn}"));
@@ -1093,7 +1093,7 @@ fn cases() -> u32 {
 #[test]
 fn restore_session_into_local_clone() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/app");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/app");
     a.append(ONE, "later");
     a.ccsync(["push"]).success();
     let whole = {
@@ -1104,7 +1104,7 @@ fn restore_session_into_local_clone() {
     let log = b.ccsync(["log", ONE, "--json"]).success().json();
     let first = log["entries"][1]["commit"].as_str().unwrap().to_owned();
     b.ccsync(["restore", ONE, "--at", &first]).success();
-    assert_lies_in(&b, ONE, "code/app");
+    assert_session_is_in(&b, ONE, "code/app");
     assert!(whole.starts_with(&b.text(ONE)));
     b.ccsync(["sync"]).success();
     assert_eq!(questions(&b.text(ONE)), ["hello"], "it stays so");
@@ -1112,14 +1112,14 @@ fn restore_session_into_local_clone() {
     for gone in [false, true] {
         if gone {
             b.sessions().iter().for_each(|id| remove(&b, id));
-            forget(&b);
+            remove_caches(&b);
         }
         let report = b
             .ccsync(["restore", ONE, "--at", &first, "--as-fork", "--json"])
             .success()
             .json();
         let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
-        assert_lies_in(&b, &fork, "code/app");
+        assert_session_is_in(&b, &fork, "code/app");
         assert!(
             b.text(&fork)
                 .contains(b.home.join("code/app/src/main.rs").to_str().unwrap()),
@@ -1133,14 +1133,14 @@ fn restore_session_into_local_clone() {
 #[test]
 fn restore_as_fork_uses_directory_of_session() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/app");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/app");
     a.append(ONE, "later");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     // Another clone, in which any new session would be written.
     repository(&b, "work/app", SSH);
     b.ccsync(["pull"]).success();
-    assert_lies_in(&b, ONE, "code/app");
+    assert_session_is_in(&b, ONE, "code/app");
     let log = b.ccsync(["log", ONE, "--json"]).success().json();
     let first = log["entries"][1]["commit"].as_str().unwrap().to_owned();
     let report = b
@@ -1148,7 +1148,7 @@ fn restore_as_fork_uses_directory_of_session() {
         .success()
         .json();
     let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
-    assert_lies_in(&b, &fork, "code/app");
+    assert_session_is_in(&b, &fork, "code/app");
     assert!(
         b.text(&fork)
             .contains(b.home.join("code/app/src/main.rs").to_str().unwrap()),
@@ -1161,7 +1161,7 @@ fn restore_as_fork_uses_directory_of_session() {
     b.append(&fork, "on");
     b.ccsync(["sync"]).success();
     a.ccsync(["sync"]).success();
-    assert_lies_in(&a, &fork, "work/app");
+    assert_session_is_in(&a, &fork, "work/app");
     assert_settled(&a, &both);
     assert_settled(&b, &both);
 }
@@ -1178,7 +1178,7 @@ fn exclude_and_include_match_local_clone_path() {
         let (a, b) = env.pair();
         repository(&a, "work/app", SSH);
         repository(&b, "code/app", HTTPS);
-        known(&b, &["code/app"]);
+        write_client_projects(&b, &["code/app"]);
         a.session(ONE).project("work/app").turn("hello").write();
         a.ccsync(["push"]).success();
         b.ccsync(args).success();
@@ -1203,7 +1203,7 @@ fn exclude_and_include_match_local_clone_path() {
 #[test]
 fn project_name_is_same_in_every_command() {
     let env = TestEnv::new();
-    let (_, b) = moved(&env, "work/app", "code/app");
+    let (_, b) = pair_with_clones(&env, "work/app", "code/app");
     let list = b.ccsync(["list", "--json"]).success().json();
     let verify = b.ccsync(["verify", "--json"]).success().json();
     let log = b.ccsync(["log", "--json"]).success().json();
@@ -1227,7 +1227,7 @@ fn push_after_lost_store_without_clone_makes_no_fork() {
         if clone_at_b {
             repository(&b, "work/app", SSH);
         }
-        forget(&b);
+        remove_caches(&b);
         fs::remove_dir_all(b.data().join("store")).unwrap();
         b.append(ONE, "there");
         let (remote, away) = (env.remote_of_pair(), env.root().join("away"));
@@ -1247,7 +1247,7 @@ fn push_after_lost_store_without_clone_makes_no_fork() {
 #[test]
 fn import_copy_from_other_clone_is_recognized() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/app");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/app");
     b.append(ONE, "there");
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
@@ -1279,13 +1279,13 @@ fn import_copy_from_other_clone_is_recognized() {
         );
         assert_settled(machine, &[ONE]);
     }
-    assert_lies_in(&b, ONE, "code/app");
+    assert_session_is_in(&b, ONE, "code/app");
 }
 
 #[test]
 fn show_uses_paths_of_local_clone() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/app");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/app");
     a.append(
         ONE,
         &format!("look at {}", a.home.join("work/app/x").display()),
@@ -1314,7 +1314,7 @@ fn show_uses_paths_of_local_clone() {
 #[test]
 fn machine_forgotten_repositories_stay_readable() {
     let env = TestEnv::new();
-    let (a, b) = moved(&env, "work/app", "code/app");
+    let (a, b) = pair_with_clones(&env, "work/app", "code/app");
     b.append(ONE, "there");
     b.ccsync(["push"]).success();
     b.ccsync(["machine", "forget", "a", "--yes"]).success();
@@ -1349,6 +1349,6 @@ fn machine_forgotten_repositories_stay_readable() {
     assert_eq!(
         (at_a.len(), &at_a),
         (2, &at_b),
-        "one went on here, one there, and both are kept once"
+        "one continued here, one there, and both are kept once"
     );
 }

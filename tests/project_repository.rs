@@ -73,16 +73,16 @@ fn missing(machine: &Machine, session: &str) -> MissingProject {
 /// Creates a bare repository on the disk with a file in `crates/app`.
 pub(crate) fn project_remote(env: &TestEnv, machine: &Machine) -> PathBuf {
     let bare = env.bare_remote();
-    let workspace = "seed";
-    repository(machine, workspace, bare.to_str().unwrap());
-    let file = machine.home.join(workspace).join("crates/app/main.rs");
+    let checkout = "seed";
+    repository(machine, checkout, bare.to_str().unwrap());
+    let file = machine.home.join(checkout).join("crates/app/main.rs");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, "fn main() {}\n").unwrap();
-    git(machine, workspace, &["add", "."]);
-    commit(machine, workspace, "a file");
+    git(machine, checkout, &["add", "."]);
+    commit(machine, checkout, "a file");
     git(
         machine,
-        workspace,
+        checkout,
         &["push", "--quiet", "origin", "trunk:main"],
     );
     bare
@@ -360,7 +360,7 @@ fn manifest_with_missing_or_newer_repository_is_read() {
     let attacker = env.machine("attacker");
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let clone = Clone::of(&env.remote_of_pair(), &attacker);
+    let clone = Clone::new(&env.remote_of_pair(), &attacker);
     let path = format!("sessions/11/{ONE}/manifest.json");
     let good: Value = serde_json::from_slice(&fs::read(clone.path.join(&path)).unwrap()).unwrap();
     assert!(good.get("git").is_none());
@@ -493,11 +493,11 @@ fn resume_missing_placeholder_suggests_directory() {
     let (a, b) = env.pair();
     let remote = project_remote(&env, &a);
     fs::create_dir_all(a.home.join("my/work")).unwrap();
-    let workspace = a.home.join("my/work");
+    let checkout = a.home.join("my/work");
     a.ccsync([
         "config",
         "add-placeholder",
-        &format!("WORK={}", workspace.display()),
+        &format!("WORK={}", checkout.display()),
     ])
     .success();
     git(
@@ -526,7 +526,7 @@ fn resume_clone_is_not_proposed_at_unsafe_path() {
     repository(&a, "work/app", "https://example.org/al/app");
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let clone = Clone::of(&env.remote_of_pair(), &attacker);
+    let clone = Clone::new(&env.remote_of_pair(), &attacker);
     let path = format!("sessions/11/{ONE}/manifest.json");
     for (project, directory) in [
         ("{{HOME}}/.ssh", ""),

@@ -44,7 +44,7 @@ impl Scene {
     }
 
     fn clone(&self) -> Clone<'_> {
-        Clone::of(&self.env.remote_of_pair(), &self.attacker)
+        Clone::new(&self.env.remote_of_pair(), &self.attacker)
     }
 }
 
@@ -195,7 +195,7 @@ fn bad_manifests(good: &Value) -> Vec<(&'static str, String)> {
         ("an endless project", changed("/project", json!(format!("{{{{HOME}}}}{}", "/x".repeat(1 << 20))))),
         ("an invalid placeholder", changed("/placeholders", json!({run["placeholders"].as_str().unwrap(): {"system": "linux", "placeholders": [{"name": "HOME", "directory": "../x"}]}}))),
         ("names of two formats", good.to_string().replacen("\"placeholders\":", "\"roots\":{},\"placeholders\":", 1)),
-        ("no roots", changed("/placeholders", json!({}))),
+        ("no placeholders", changed("/placeholders", json!({}))),
         ("a billion lines", transcript(vec![segment(first, 1_000_000_000)], vec![run_of(1_000_000_000)])),
         ("sums that overflow", transcript(vec![segment(1, u64::MAX), segment(1, 2)], vec![run_of(u64::MAX), run_of(2)])),
         ("sizes that overflow", transcript(vec![segment(u64::MAX, 2), segment(u64::MAX, 2)], vec![run_of(4)])),
@@ -492,7 +492,7 @@ fn pull_hostile_file_names_and_filters_are_ignored() {
     );
     assert_eq!(victim.sessions(), [ONE]);
     // An older version keeps entries that it does not know, too.
-    let again = Clone::of(&scene.env.remote_of_pair(), &scene.good);
+    let again = Clone::new(&scene.env.remote_of_pair(), &scene.good);
     assert!(
         again
             .git(&["ls-tree", "-r", "HEAD"])

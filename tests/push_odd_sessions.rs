@@ -28,7 +28,7 @@ fn write(machine: &Machine, id: &str, content: &[u8]) {
 
 /// Returns the text as another machine has it: its own home in place of `a`'s, up to the
 /// last complete line.
-fn elsewhere(text: &[u8], from: &Machine, to: &Machine) -> Vec<u8> {
+fn on_other_machine(text: &[u8], from: &Machine, to: &Machine) -> Vec<u8> {
     let (from, to) = (
         from.home.to_str().unwrap().as_bytes(),
         to.home.to_str().unwrap().as_bytes(),
@@ -46,7 +46,7 @@ fn elsewhere(text: &[u8], from: &Machine, to: &Machine) -> Vec<u8> {
 
 /// Pulls `ONE` on a machine with the name and home of `a` that has only its
 /// configuration.
-fn released(a: &Machine) -> Vec<u8> {
+fn pull_as_new_machine(a: &Machine) -> Vec<u8> {
     for lost in [".claude/projects", ".local"] {
         fs::remove_dir_all(a.home.join(lost)).unwrap();
     }
@@ -120,7 +120,7 @@ fn push_pull_odd_bytes_round_trip() {
     for (what, content) in contents(&model.machine("a")) {
         let env = TestEnv::new();
         let (a, b) = env.pair();
-        let content = elsewhere(&content, &model.machine("a"), &a);
+        let content = on_other_machine(&content, &model.machine("a"), &a);
         write(&a, ONE, &content);
         let content = a.transcript(ONE);
         let push = a.ccsync(["push"]).success();
@@ -140,7 +140,7 @@ fn push_pull_odd_bytes_round_trip() {
             "{what}\n{pull}"
         );
         // The last line has no line end.
-        let mut there = elsewhere(&content, &a, &b);
+        let mut there = on_other_machine(&content, &a, &b);
         if !there.ends_with(b"\n") {
             there.push(b'\n');
         }
@@ -155,7 +155,10 @@ fn push_pull_odd_bytes_round_trip() {
                 .starts_with("push: up to date"),
             "{what}"
         );
-        assert!(released(&a) == content, "{what}: as it was written");
+        assert!(
+            pull_as_new_machine(&a) == content,
+            "{what}: as it was written"
+        );
     }
 }
 
@@ -282,7 +285,7 @@ fn push_growing_transcript_is_complete_after_next_push() {
     });
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    assert!(b.transcript(ONE) == elsewhere(&a.transcript(ONE), &a, &b));
+    assert!(b.transcript(ONE) == on_other_machine(&a.transcript(ONE), &a, &b));
     assert_eq!((a.sessions().len(), b.sessions().len()), (1, 1));
 }
 
@@ -378,7 +381,7 @@ fn push_pull_large_transcript_memory_is_bounded() {
         eprintln!("{command}: {megabytes} MB, at most {peak} kB of memory");
         assert!(peak < BOUND_KB, "{command}: {peak} kB");
     }
-    assert!(b.transcript(ONE) == elsewhere(&content, &a, &b));
+    assert!(b.transcript(ONE) == on_other_machine(&content, &a, &b));
 }
 
 /// Runs a command that may be repeated, and returns its peak memory in kilobytes; a

@@ -17,7 +17,7 @@ fn extras(machine: &Machine, id: &str, name: &str) -> std::path::PathBuf {
     machine.transcript_path(id).with_extension("").join(name)
 }
 
-fn write_beside(machine: &Machine, id: &str, name: &str, text: &str) {
+fn write_extra_file(machine: &Machine, id: &str, name: &str, text: &str) {
     let path = extras(machine, id, name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
@@ -53,7 +53,7 @@ fn pull_after_push_of_new_files_still_extends_transcript() {
     let (a, b) = env.pair_with_session();
     b.append(ONE, "asked on b");
     b.ccsync(["push"]).success();
-    write_beside(&a, ONE, "tool-results/x.txt", "output");
+    write_extra_file(&a, ONE, "tool-results/x.txt", "output");
     a.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
     assert!(questions(&a.text(ONE)).contains(&"asked on b".to_owned()));
@@ -125,7 +125,7 @@ fn push_title_changed_back_is_a_new_title() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     for title in ["X", "Y", "X"] {
-        write_beside(
+        write_extra_file(
             &a,
             ONE,
             "custom-title.json",
@@ -147,10 +147,10 @@ fn push_title_changed_back_is_a_new_title() {
 fn sync_older_title_is_replaced_by_newer() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    write_beside(&a, ONE, "custom-title.json", r#"{"customTitle":"old"}"#);
+    write_extra_file(&a, ONE, "custom-title.json", r#"{"customTitle":"old"}"#);
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    write_beside(&a, ONE, "custom-title.json", r#"{"customTitle":"new"}"#);
+    write_extra_file(&a, ONE, "custom-title.json", r#"{"customTitle":"new"}"#);
     a.ccsync(["push"]).success();
     b.ccsync(["sync"]).success();
     assert_eq!(
@@ -202,7 +202,7 @@ fn push_symlink_or_invalid_name_is_skipped_and_named() {
 fn pull_symlinked_session_directory_is_not_written() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    write_beside(&a, ONE, "subagents/agent-1.jsonl", "{}\n");
+    write_extra_file(&a, ONE, "subagents/agent-1.jsonl", "{}\n");
     a.ccsync(["push"]).success();
     let elsewhere = env.root().join("elsewhere");
     fs::create_dir_all(&elsewhere).unwrap();

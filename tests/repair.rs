@@ -12,16 +12,16 @@ use proptest::prelude::*;
 use crate::harness::{ONE, TWO, TestEnv, chain_is_whole, questions};
 
 /// Repairs `text` in pieces of complete lines, as a command does.
-fn heal(text: &[u8]) -> (RepairedText, Vec<Finding>) {
+fn repair(text: &[u8]) -> (RepairedText, Vec<Finding>) {
     let pieces: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
     let mut ids = RecordIds::default();
     pieces.iter().for_each(|piece| ids.add_lines(piece));
     let mut repairer = Repairer::new(ids);
-    let mut healed = RepairedText::default();
+    let mut repaired = RepairedText::default();
     pieces
         .iter()
-        .for_each(|piece| repairer.repair_lines(piece, &mut healed));
-    (healed, repairer.finish())
+        .for_each(|piece| repairer.repair_lines(piece, &mut repaired));
+    (repaired, repairer.finish())
 }
 
 fn repairs(findings: &[Finding]) -> Vec<&LineDamage> {
@@ -143,8 +143,8 @@ proptest! {
     #[test]
     fn repair_complete_transcript_is_unchanged(records in any_transcript()) {
         let text = records.concat().into_bytes();
-        let (healed, findings) = heal(&text);
-        prop_assert_eq!(lines(&healed.text), lines(&text));
+        let (repaired, findings) = repair(&text);
+        prop_assert_eq!(lines(&repaired.text), lines(&text));
         prop_assert_eq!((findings, damaged_lines(&text)), (vec![], 0));
     }
 
@@ -152,7 +152,7 @@ proptest! {
     fn repair_each_damage_restores_its_records(records in any_transcript(), at in 0..99usize, cut in 0..999usize) {
         for injury in INJURIES {
             let damaged = injure(&records, injury, at, cut);
-            let (healed, findings) = heal(&damaged);
+            let (repaired, findings) = repair(&damaged);
             // A doubled record is kept once; a doubled state record, which has no id, is
             // kept twice, and the client uses the last one.
             let mut expected = records.clone();
@@ -162,7 +162,7 @@ proptest! {
                 _ => &[],
             };
             expected.extend(again.iter().filter(|record| !record.starts_with("{\"parentUuid\"")).cloned());
-            prop_assert_eq!(lines(&healed.text), expected, "{:?}", injury);
+            prop_assert_eq!(lines(&repaired.text), expected, "{:?}", injury);
             let doubled_state = matches!(injury, Injury::Doubled) && !records[at % records.len()].starts_with("{\"parentUuid\"");
             prop_assert_eq!(repairs(&findings).is_empty(), doubled_state, "{:?} {:?}", injury, findings);
             // A push checks quickly: it may miss a fragment that ends like a record, and
@@ -179,13 +179,13 @@ proptest! {
     #[test]
     fn repair_every_byte_is_in_copy_or_fragments(text in proptest::collection::vec(bytes(), 0..12)) {
         let text = text.concat();
-        let (healed, findings) = heal(&text);
+        let (repaired, findings) = repair(&text);
         let solid = |text: &[u8]| text.iter().filter(|b| !b.is_ascii_whitespace() && **b != 0).count();
-        let (again, more) = heal(&healed.text);
-        prop_assert_eq!(lines(&again.text), lines(&healed.text), "{:?}", findings);
+        let (again, more) = repair(&repaired.text);
+        prop_assert_eq!(lines(&again.text), lines(&repaired.text), "{:?}", findings);
         prop_assert_eq!(repairs(&more), Vec::<&LineDamage>::new());
         if !findings.iter().any(|f| matches!(f.damage, LineDamage::Duplicate { .. } | LineDamage::Relinked { .. })) {
-            prop_assert_eq!(solid(&healed.text) + solid(&healed.fragments), solid(&text));
+            prop_assert_eq!(solid(&repaired.text) + solid(&repaired.fragments), solid(&text));
         }
     }
 }
@@ -226,9 +226,9 @@ fn repair_missing_parent_becomes_previous_record_of_chain() {
         ]
         .concat()
     };
-    let (healed, findings) = heal(text("\"gone\"", "\"lost\"").as_bytes());
+    let (repaired, findings) = repair(text("\"gone\"", "\"lost\"").as_bytes());
     assert_eq!(
-        String::from_utf8(healed.text).unwrap(),
+        String::from_utf8(repaired.text).unwrap(),
         text("\"gone\"", "\"b\""),
         "a chain may begin elsewhere"
     );
@@ -253,8 +253,8 @@ fn repair_different_records_of_one_id_are_kept() {
         format!("{{\"parentUuid\":null,\"type\":\"user\",\"text\":\"{text}\",\"uuid\":\"a\"}}\n")
     };
     let text = [record("1"), record("2"), record("1")].concat();
-    let (healed, findings) = heal(text.as_bytes());
-    assert_eq!(String::from_utf8(healed.text).unwrap(), text);
+    let (repaired, findings) = repair(text.as_bytes());
+    assert_eq!(String::from_utf8(repaired.text).unwrap(), text);
     assert_eq!(repairs(&findings), Vec::<&LineDamage>::new());
     assert_eq!(findings.len(), 2, "{findings:?}");
 }
@@ -264,9 +264,9 @@ fn repair_torn_nested_message_is_not_a_record() {
     let whole = "{\"parentUuid\":null,\"type\":\"user\",\"uuid\":\"a\",\"sessionId\":\"s\"}\n";
     let torn = "{\"parentUuid\":\"a\",\"type\":\"progress\",\"data\":{\"message\":{\"type\":\"user\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"x\"}]},\"uuid\":\"inner\",\"timestamp\":\"t\"}";
     for end in ["\n", "\n{}", "[]\n"] {
-        let (healed, _) = heal([whole, torn, whole, torn, end].concat().as_bytes());
+        let (repaired, _) = repair([whole, torn, whole, torn, end].concat().as_bytes());
         assert!(
-            !String::from_utf8_lossy(&healed.text)
+            !String::from_utf8_lossy(&repaired.text)
                 .lines()
                 .any(|line| line.contains("inner")),
             "{end:?}"
@@ -286,10 +286,10 @@ fn repair_every_corpus_transcript_is_healthy() {
     let mut cut = Vec::new();
     for path in transcripts(Path::new(&corpus)) {
         let text = fs::read(&path).unwrap();
-        let (healed, findings) = heal(&text);
+        let (repaired, findings) = repair(&text);
         if !findings.is_empty() {
             assert!(
-                !text.ends_with(b"\n") && text.starts_with(&healed.text),
+                !text.ends_with(b"\n") && text.starts_with(&repaired.text),
                 "{}: {findings:?}",
                 path.display()
             );
@@ -297,7 +297,7 @@ fn repair_every_corpus_transcript_is_healthy() {
             continue;
         }
         assert!(
-            healed.text == text && damaged_lines(&text) == 0,
+            repaired.text == text && damaged_lines(&text) == 0,
             "{}",
             path.display()
         );
@@ -315,10 +315,10 @@ fn repair_healthy_fixture_is_unchanged() {
         .filter(|path| path.parent() == Some(&fixtures))
     {
         let text = fs::read(&path).unwrap();
-        let (healed, findings) = heal(&text);
+        let (repaired, findings) = repair(&text);
         if repairs(&findings).is_empty() {
             assert!(
-                healed.text == text && damaged_lines(&text) == 0,
+                repaired.text == text && damaged_lines(&text) == 0,
                 "{}",
                 path.display()
             );
@@ -443,15 +443,15 @@ fn repair_output_file_is_never_overwritten() {
     let whole = fs::read(&path).unwrap();
     fs::write(&path, damaged(&whole)).unwrap();
     let before = a.client_tree();
-    let out = a.home.join("healed.jsonl");
-    a.ccsync(["repair", ONE, "--output", "healed.jsonl"])
+    let out = a.home.join("repaired.jsonl");
+    a.ccsync(["repair", ONE, "--output", "repaired.jsonl"])
         .success();
     assert_eq!(fs::read(&out).unwrap(), whole);
     assert_eq!(a.client_tree(), before);
     let second = a
-        .ccsync(["repair", ONE, "--output", "healed.jsonl"])
+        .ccsync(["repair", ONE, "--output", "repaired.jsonl"])
         .code(1);
-    assert!(second.stderr.contains("healed.jsonl"), "{second}");
+    assert!(second.stderr.contains("repaired.jsonl"), "{second}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, Run, TestEnv, questions};
 
 /// Returns the locks on a remote.
-pub(crate) fn held(remote: &Path, machine: &Machine) -> Vec<String> {
+pub(crate) fn locked_sessions(remote: &Path, machine: &Machine) -> Vec<String> {
     let mut git = machine.program("git");
     git.arg("--git-dir").arg(remote).args([
         "for-each-ref",
@@ -33,7 +33,7 @@ pub(crate) fn held(remote: &Path, machine: &Machine) -> Vec<String> {
 }
 
 /// Returns the questions in every session of a machine, sorted.
-fn said(machine: &Machine) -> Vec<Vec<String>> {
+fn all_questions(machine: &Machine) -> Vec<Vec<String>> {
     let mut all: Vec<_> = machine
         .sessions()
         .iter()
@@ -67,7 +67,10 @@ fn resume_on_other_machine_and_back() {
     let run = a.run(command.env("CLIENT_EXIT", "7"));
     insta::assert_snapshot!(run.to_string().replace(&id, "ID").replace(&id[..8], "ID8"));
     assert_eq!(questions(&a.text(&id)), ["one", "two", "three"]);
-    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(
+        locked_sessions(&env.remote_of_pair(), &a),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -76,7 +79,7 @@ fn resume_session_locked_by_other_machine_is_refused() {
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
     let child = at_a.start(&["resume", ONE], "from a");
-    assert_eq!(held(&env.remote_of_pair(), &a), [ONE]);
+    assert_eq!(locked_sessions(&env.remote_of_pair(), &a), [ONE]);
     insta::assert_snapshot!(at_b.run(&["resume", ONE], "from b"));
     at_a.finish();
     ended(&a, child).success();
@@ -96,12 +99,15 @@ fn resume_after_take_over_keeps_turns_as_fork() {
     let run = ended(&a, child).success();
     assert!(run.stderr.contains("is now a fork: "), "{run}");
     let both = [vec!["hello", "from a"], vec!["hello", "from b"]];
-    assert_eq!(said(&a), both);
+    assert_eq!(all_questions(&a), both);
     assert_eq!(questions(&a.text(ONE)), ["hello", "from b"]);
     b.ccsync(["sync"]).success();
-    assert_eq!(said(&b), both);
+    assert_eq!(all_questions(&b), both);
     a.ccsync(["sync"]).success();
-    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(
+        locked_sessions(&env.remote_of_pair(), &a),
+        Vec::<String>::new()
+    );
 }
 
 /// The other machine has not written yet: the session is still its own, and turns from
@@ -125,7 +131,10 @@ fn resume_lost_lock_forks_before_other_machine_writes() {
     ended(&b, other).success();
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
     a.ccsync(["sync"]).success();
-    assert_eq!(said(&a), [vec!["hello", "from a"], vec!["hello", "from b"]]);
+    assert_eq!(
+        all_questions(&a),
+        [vec!["hello", "from a"], vec!["hello", "from b"]]
+    );
 }
 
 /// Any command of this machine may notice the loss first; the resume still reports it.
@@ -143,7 +152,10 @@ fn resume_reports_loss_noticed_by_other_command() {
     assert!(run.stderr.contains("a fork"), "{run}");
     assert!(!run.stderr.contains("lock released"), "{run}");
     a.ccsync(["sync"]).success();
-    assert_eq!(said(&a), [vec!["hello", "from a"], vec!["hello", "from b"]]);
+    assert_eq!(
+        all_questions(&a),
+        [vec!["hello", "from a"], vec!["hello", "from b"]]
+    );
 }
 
 /// Only a sub-agent continued here, without a new turn.
@@ -207,13 +219,19 @@ fn resume_in_second_terminal_is_refused() {
     at_a.run(&["resume", ONE, "--take-over"], "second").code(4);
     let client = at_a.pid();
     let other = at_a.start(&["start"], "another session");
-    assert_eq!(held(&env.remote_of_pair(), &a).len(), 2);
+    assert_eq!(locked_sessions(&env.remote_of_pair(), &a).len(), 2);
     assert_ne!(client, at_a.pid());
     at_a.finish();
     ended(&a, child).success();
     ended(&a, other).success();
-    assert_eq!(said(&a), [vec!["another session"], vec!["hello", "first"]]);
-    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(
+        all_questions(&a),
+        [vec!["another session"], vec!["hello", "first"]]
+    );
+    assert_eq!(
+        locked_sessions(&env.remote_of_pair(), &a),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -225,7 +243,10 @@ fn resume_terminated_pushes_and_releases_lock() {
         let child = at_a.start(&["resume", ONE], "last words");
         signal(&child, by);
         ended(&a, child).code(143);
-        assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
+        assert_eq!(
+            locked_sessions(&env.remote_of_pair(), &a),
+            Vec::<String>::new()
+        );
         b.ccsync(["pull"]).success();
         assert_eq!(questions(&b.text(ONE)), ["hello", "last words"]);
     }
@@ -242,7 +263,10 @@ fn resume_interrupt_goes_to_client() {
     }
     at_a.finish();
     ended(&a, child).success();
-    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(
+        locked_sessions(&env.remote_of_pair(), &a),
+        Vec::<String>::new()
+    );
 }
 
 /// A git on the machine's PATH that sends Ctrl-C during one of its commands.
@@ -282,7 +306,10 @@ fn resume_interrupt_before_client_ends_command() {
         "the client was not started"
     );
     fs::remove_file(a.home.join(".bin/git")).unwrap();
-    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(
+        locked_sessions(&env.remote_of_pair(), &a),
+        Vec::<String>::new()
+    );
     at_a.run(&["resume", ONE], "said").success();
 }
 
@@ -321,7 +348,10 @@ fn resume_running_session_is_refused() {
         !a.home.join(".stand-in").exists(),
         "the client was not started"
     );
-    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(
+        locked_sessions(&env.remote_of_pair(), &a),
+        Vec::<String>::new()
+    );
 }
 
 /// An older client does not record its open session.
@@ -352,9 +382,12 @@ fn resume_killed_is_finished_by_next_command() {
         let child = at_a.start(&["resume", ONE], "before the crash");
         kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
         ended(&a, child);
-        assert_eq!(held(&env.remote_of_pair(), &a), [ONE]);
+        assert_eq!(locked_sessions(&env.remote_of_pair(), &a), [ONE]);
         a.ccsync([command]).success();
-        assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
+        assert_eq!(
+            locked_sessions(&env.remote_of_pair(), &a),
+            Vec::<String>::new()
+        );
         b.ccsync(["pull"]).success();
         assert_eq!(questions(&b.text(ONE)), ["hello", "before the crash"]);
         a.assert_in_order(command);
@@ -372,7 +405,7 @@ fn resume_killed_keeps_lock_while_client_runs() {
     child.wait().unwrap();
     a.ccsync(["push"]).success();
     assert_eq!(
-        held(&env.remote_of_pair(), &a),
+        locked_sessions(&env.remote_of_pair(), &a),
         [ONE],
         "it is still being continued"
     );
@@ -382,7 +415,10 @@ fn resume_killed_keeps_lock_while_client_runs() {
         rustix::process::test_kill_process(Pid::from_raw(client).unwrap()).is_err()
     });
     a.ccsync(["recover"]).success();
-    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(
+        locked_sessions(&env.remote_of_pair(), &a),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -397,12 +433,12 @@ fn resume_crash_then_take_over_becomes_fork() {
         .success();
     a.ccsync(["recover"]).code(5);
     assert_eq!(
-        said(&a),
+        all_questions(&a),
         [vec!["hello", "before the crash"], vec!["hello", "from b"]]
     );
     a.ccsync(["sync"]).success();
     b.ccsync(["sync"]).success();
-    assert_eq!(said(&a), said(&b));
+    assert_eq!(all_questions(&a), all_questions(&b));
 }
 
 #[test]
@@ -416,7 +452,7 @@ fn resume_lock_released_by_force_is_lost() {
         .success();
     at_a.finish();
     ended(&a, child).success();
-    assert_eq!(said(&a), [vec!["hello"], vec!["hello", "from a"]]);
+    assert_eq!(all_questions(&a), [vec!["hello"], vec!["hello", "from a"]]);
 }
 
 #[test]
@@ -436,7 +472,7 @@ fn resume_offline_needs_flag() {
     a.ccsync(["sync"]).code(5);
     b.ccsync(["sync"]).success();
     assert_eq!(
-        said(&a),
+        all_questions(&a),
         [
             vec!["hello", "from a"],
             vec!["hello", "from b"],
@@ -474,7 +510,7 @@ fn resume_without_terminal_names_command() {
         a.run(a.command(["resume", ONE]).env("PATH", &path))
     );
     assert_eq!(
-        held(&env.remote_of_pair(), &a),
+        locked_sessions(&env.remote_of_pair(), &a),
         Vec::<String>::new(),
         "a refused machine holds no lock"
     );

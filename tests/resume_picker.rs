@@ -72,7 +72,7 @@ fn picker_filtered_session_is_resumed() {
     terminal.type_in("roo");
     terminal.wait_for("1 of 2 sessions");
     terminal.type_in(ENTER);
-    let ended = terminal.end().released().code(0);
+    let ended = terminal.end().assert_restored().code(0);
     assert!(ended.text().contains("; lock released"), "{}", ended.text());
     assert_eq!(at_b.arguments(), [format!("--resume {ONE}")]);
     assert_eq!(questions(&b.text(ONE)), ["repair the roof", "with tar"]);
@@ -91,13 +91,13 @@ fn picker_preview_and_cancel_starts_nothing() {
         terminal.type_in(TAB);
         terminal.wait_for("repair the roof");
         terminal.type_in(last);
-        terminal.end().released().code(130);
+        terminal.end().assert_restored().code(130);
         // In the preview, Ctrl-C means the same.
         let terminal = opened(&at_b, "never said");
         terminal.type_in(TAB);
         terminal.wait_for("Answer to: paint the fence");
         terminal.type_in(CTRL_C);
-        terminal.end().released().code(130);
+        terminal.end().assert_restored().code(130);
     }
     assert!(!ran(&b), "no client ran");
     assert_no_locks(&env);
@@ -116,7 +116,7 @@ fn picker_works_in_narrow_terminal() {
         screen.contains("paint") && screen.lines().all(|line| line.len() < 24)
     });
     terminal.type_in(ENTER);
-    terminal.end().released().code(0);
+    terminal.end().assert_restored().code(0);
     assert_eq!(questions(&b.text(TWO)), ["paint the fence", "in green"]);
     assert_no_locks(&env);
 }
@@ -132,11 +132,11 @@ fn picker_resize_loses_no_key() {
         terminal.resize(columns, 16);
         terminal.type_in(key.encode_utf8(&mut [0; 4]));
     }
-    terminal.wait_until("every key has come", |screen| {
+    terminal.wait_until("every key has arrived", |screen| {
         screen.contains(typed.trim_end())
     });
     terminal.type_in(CTRL_C);
-    terminal.end().released().code(130);
+    terminal.end().assert_restored().code(130);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn picker_locked_session_needs_confirmation() {
         terminal.type_in(ENTER);
         asked(&terminal, "Take it over?");
         terminal.type_in(no);
-        let ended = terminal.end().released();
+        let ended = terminal.end().assert_restored();
         assert!(
             ended
                 .text()
@@ -172,11 +172,11 @@ fn picker_locked_session_needs_confirmation() {
     let terminal = resume(&at_b, &[TWO], "from b");
     asked(&terminal, "Take it over?");
     terminal.type_in("y");
-    terminal.end().released().code(0);
+    terminal.end().assert_restored().code(0);
     at_a.finish();
     a.ended(child).success();
     assert_eq!(questions(&a.text(TWO)), ["paint the fence", "from b"]);
-    assert_eq!(a.sessions().len(), 3, "what a said is a fork");
+    assert_eq!(a.sessions().len(), 3, "the turn of a is a fork");
     assert_no_locks(&env);
 }
 
@@ -202,7 +202,7 @@ fn picker_missing_project_is_cloned_on_request() {
         asked(&terminal, "What to do:");
         terminal.wait_for("stop");
         no.iter().for_each(|key| terminal.type_in(key));
-        let ended = terminal.end().released();
+        let ended = terminal.end().assert_restored();
         assert!(ended.text().contains("git clone --"), "{}", ended.text());
         assert!(
             ended.text().contains("another directory has a clone"),
@@ -216,7 +216,7 @@ fn picker_missing_project_is_cloned_on_request() {
     let terminal = resume(&at_b, &[ONE], "from b");
     asked(&terminal, "What to do:");
     terminal.type_in(ENTER);
-    terminal.end().released().code(0);
+    terminal.end().assert_restored().code(0);
     assert!(b.home.join("lib/crates/app/main.rs").exists());
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
     let directory = b.home.join("lib/crates/app");
@@ -249,7 +249,7 @@ fn picker_missing_placeholder_directory_is_asked_for() {
         terminal.type_in(ENTER);
         asked(&terminal, "Directory of WORK");
         terminal.type_in(answer);
-        terminal.end().released().code(code);
+        terminal.end().assert_restored().code(code);
         assert_no_locks(&env);
     }
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
@@ -274,7 +274,7 @@ fn resume_offline_asks_before_start() {
         let terminal = resume(&at_b, &[TWO], "never said");
         asked(&terminal, "Continue without a lock?");
         terminal.type_in(no);
-        terminal.end().released().code(130);
+        terminal.end().assert_restored().code(130);
     }
     assert!(!ran(&b), "no client ran");
     let terminal = resume(&at_b, &[], "alone");
@@ -284,7 +284,7 @@ fn resume_offline_asks_before_start() {
     terminal.wait_for("filter:");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
-    let ended = terminal.end().released().code(0);
+    let ended = terminal.end().assert_restored().code(0);
     assert!(
         ended.text().contains("not on the remote yet"),
         "{}",

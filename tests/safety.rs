@@ -129,7 +129,7 @@ fn undo_keeps_backup_it_cannot_restore() {
     let undone = b.ccsync(["undo", "--json"]).code(3).json();
     let reason = undone["skipped"][0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("it changed since that pull"), "{reason}");
-    let original = std::path::Path::new(reason.split('`').nth(1).expect("where the original lies"));
+    let original = std::path::Path::new(reason.split('`').nth(1).expect("where the original is"));
     assert_eq!(questions(&b.text(ONE)), ["hello", "theirs", "later"]);
     assert_eq!(b.sessions(), [ONE, TWO], "the fork goes");
     assert_eq!(fs::read(original).unwrap(), mine);

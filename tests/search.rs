@@ -16,7 +16,7 @@ const THREE: &str = "33333333-0000-4000-8000-000000000003";
 
 /// Returns the sessions that a search finds, in order.
 #[track_caller]
-fn found(machine: &Machine, args: &[&str]) -> Vec<String> {
+fn found_sessions(machine: &Machine, args: &[&str]) -> Vec<String> {
     let run = machine.ccsync(["search", "--json"].iter().chain(args));
     assert!(matches!(run.code, Some(0 | 1)), "{run}");
     assert_eq!(run.stderr, "", "{run}");
@@ -64,12 +64,12 @@ fn search_finds_messages_on_every_machine_newest_first() {
     let (a, b) = two_machines(&env);
     for machine in [&a, &b] {
         assert_eq!(
-            found(machine, &["login"]),
+            found_sessions(machine, &["login"]),
             [THREE, TWO, ONE],
             "{}",
             machine.name
         );
-        assert_eq!(found(machine, &["quetzalcoatlus"]), [""; 0]);
+        assert_eq!(found_sessions(machine, &["quetzalcoatlus"]), [""; 0]);
     }
     insta::assert_snapshot!("found", a.ccsync(["search", "login", "--hits", "1"]));
     insta::assert_snapshot!("nothing_found", a.ccsync(["search", "quetzalcoatlus"]));
@@ -101,7 +101,7 @@ fn search_filters_by_project_machine_and_case() {
         (&["--regex", "[lm]ogin form|xyz"], &[ONE]),
         (&["login.form"], &[]),
     ] {
-        assert_eq!(found(&a, args), expected, "{args:?}");
+        assert_eq!(found_sessions(&a, args), expected, "{args:?}");
     }
     let unknown = a.ccsync(["search", "login", "--from", "c"]).code(1);
     assert!(
@@ -110,7 +110,11 @@ fn search_filters_by_project_machine_and_case() {
     );
     b.append(THREE, "and a captcha");
     b.ccsync(["push"]).success();
-    assert_eq!(found(&a, &["captcha"]), [""; 0], "nothing is fetched");
+    assert_eq!(
+        found_sessions(&a, &["captcha"]),
+        [""; 0],
+        "nothing is fetched"
+    );
 }
 
 #[test]
@@ -284,7 +288,11 @@ fn search_finds_text_tools_results_but_not_copies() {
     b.ccsync(["list", "--remote"]).success();
     assert_eq!(hits(&a), expected);
     assert_eq!(hits(&b), expected, "only in the store");
-    assert_eq!(found(&b, &["first\nthe long"]), [ONE], "over a line end");
+    assert_eq!(
+        found_sessions(&b, &["first\nthe long"]),
+        [ONE],
+        "over a line end"
+    );
     let shown = b.ccsync(["show", ONE, "--json"]).success().json();
     assert_eq!(
         (&shown["agents"], &shown["source"]),
@@ -312,12 +320,21 @@ fn search_path_matches_local_form() {
             &home[3..],
             last,
         ] {
-            assert_eq!(found(machine, &[text]), [ONE], "{text} on {}", machine.name);
+            assert_eq!(
+                found_sessions(machine, &[text]),
+                [ONE],
+                "{text} on {}",
+                machine.name
+            );
         }
         let pattern = format!(r"{}/\w+/app/x\.rs$", home.replace('.', r"\."));
-        assert_eq!(found(machine, &["--regex", &pattern]), [ONE], "{pattern}");
         assert_eq!(
-            found(machine, &[other.home.to_str().unwrap()]),
+            found_sessions(machine, &["--regex", &pattern]),
+            [ONE],
+            "{pattern}"
+        );
+        assert_eq!(
+            found_sessions(machine, &[other.home.to_str().unwrap()]),
             [""; 0],
             "{} has other paths",
             machine.name
@@ -361,22 +378,27 @@ fn search_path_in_clone_matches_local_clone() {
             &clone[5..],
             &format!("look at {path}"),
         ] {
-            assert_eq!(found(machine, &[text]), [ONE], "{text} on {}", machine.name);
             assert_eq!(
-                found(machine, &["--regex", &regex::escape(text)]),
+                found_sessions(machine, &[text]),
+                [ONE],
+                "{text} on {}",
+                machine.name
+            );
+            assert_eq!(
+                found_sessions(machine, &["--regex", &regex::escape(text)]),
                 [ONE],
                 "{text} on {}",
                 machine.name
             );
         }
         assert_eq!(
-            found(machine, &["--regex", &format!(r"{}/\w+\.rs", &clone[6..])]),
+            found_sessions(machine, &["--regex", &format!(r"{}/\w+\.rs", &clone[6..])]),
             [ONE],
             "{}",
             machine.name
         );
         assert_eq!(
-            found(machine, &[&format!("{other}/x.rs")]),
+            found_sessions(machine, &[&format!("{other}/x.rs")]),
             [""; 0],
             "{}",
             machine.name
@@ -399,8 +421,12 @@ fn search_lines_of_several_machines_match_local_paths() {
     for machine in [&a, &b] {
         for (at, file) in [("look at", "x.rs"), ("and at", "y.rs")] {
             let text = format!("{at} {}/work/app/{file}", machine.home.display());
-            assert_eq!(found(machine, &[&text]), [ONE], "{text}");
-            assert_eq!(found(machine, &[&text, "--from", "b"]), [ONE], "{text}");
+            assert_eq!(found_sessions(machine, &[&text]), [ONE], "{text}");
+            assert_eq!(
+                found_sessions(machine, &[&text, "--from", "b"]),
+                [ONE],
+                "{text}"
+            );
         }
         let shown = machine.ccsync(["show", ONE]).success().stdout;
         assert_eq!(
@@ -446,7 +472,7 @@ fn search_escaped_text_is_found() {
             text.split(' ').next().unwrap().to_owned(),
         ]
     }) {
-        let mut ids = found(&b, &["--ignore-case", &text]);
+        let mut ids = found_sessions(&b, &["--ignore-case", &text]);
         ids.sort();
         assert_eq!(ids, [ONE, TWO], "{text}");
     }
@@ -472,10 +498,10 @@ fn search_shared_part_of_fork_is_found_once() {
     b.ccsync(["push"]).code(5);
     a.ccsync(["list", "--remote"]).success();
     for machine in [&a, &b] {
-        assert_eq!(found(machine, &["shared question"]), [ONE]);
-        let forked = found(machine, &["penguins of b"]);
+        assert_eq!(found_sessions(machine, &["shared question"]), [ONE]);
+        let forked = found_sessions(machine, &["penguins of b"]);
         assert!(forked.len() == 1 && forked[0] != ONE, "{forked:?}");
-        assert_eq!(found(machine, &["penguins"]).len(), 2);
+        assert_eq!(found_sessions(machine, &["penguins"]).len(), 2);
         let shown = machine
             .ccsync(["show", &forked[0], "--json"])
             .success()
@@ -568,7 +594,7 @@ fn search_ignores_changes_in_working_tree() {
             expected,
             "{what}"
         );
-        assert_eq!(found(&a, &["xogin"]), [""; 0], "{what}");
+        assert_eq!(found_sessions(&a, &["xogin"]), [""; 0], "{what}");
         // Entered by hand, without a commit: the head has another value.
         a.run(
             a.program("git")
@@ -605,7 +631,7 @@ fn search_unreadable_session_is_named_and_skipped() {
     a.session(TWO).turn("another login").write();
     a.ccsync(["push"]).success();
     let attacker = env.machine("attacker");
-    let clone = Clone::of(&env.remote_of_pair(), &attacker);
+    let clone = Clone::new(&env.remote_of_pair(), &attacker);
     clone.write(
         &format!("sessions/11/{ONE}/manifest.json"),
         "{\"format\":1}",
@@ -647,12 +673,12 @@ fn search_and_show_include_unpushed_sessions() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("never pushed").write();
-    assert_eq!(found(&a, &["never pushed"]), [ONE]);
+    assert_eq!(found_sessions(&a, &["never pushed"]), [ONE]);
     assert_eq!(
-        found(&a, &["never pushed", "--from", "a", "--project", "~/work"]),
+        found_sessions(&a, &["never pushed", "--from", "a", "--project", "~/work"]),
         [ONE]
     );
-    assert_eq!(found(&b, &["never pushed"]), [""; 0]);
+    assert_eq!(found_sessions(&b, &["never pushed"]), [""; 0]);
     let document = a.ccsync(["show", "1111", "--json"]).success().json();
     assert_eq!(
         (&document["source"], &document["title"]),
@@ -669,7 +695,7 @@ fn search_and_show_include_unpushed_sessions() {
     assert_eq!(
         (&document["source"], turns.len()),
         (&json!("here"), 6),
-        "what went on longer is shown"
+        "the longer version is shown"
     );
 }
 
@@ -823,6 +849,6 @@ fn search_and_show_do_not_wait_for_other_process() {
     let (_, b) = env.pair_with_session();
     let file = fs::File::open(b.home.join(".local/state/ccsync/lock")).unwrap();
     file.lock().unwrap();
-    assert_eq!(found(&b, &["hello"]), [ONE]);
+    assert_eq!(found_sessions(&b, &["hello"]), [ONE]);
     b.ccsync(["show", ONE]).success();
 }

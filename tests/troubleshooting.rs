@@ -86,7 +86,7 @@ fn session_not_visible(reader: &Reader) {
     reader.types(&b, "ccsync pull");
     assert!(
         b.sessions().is_empty(),
-        "a pull does not bring deleted sessions back"
+        "a pull does not restore deleted sessions"
     );
     reader.types(&b, "ccsync pull 11111111").success();
     assert_eq!(b.sessions(), [ONE]);
@@ -372,11 +372,11 @@ fn transcript_damaged(reader: &Reader) {
     a.append(ONE, "after the crash");
     let push = reader.types(&a, "ccsync push").success();
     assert!(push.stdout.contains("ccsync repair"), "{push}");
-    let repair = "ccsync repair 11111111 --output healed.jsonl";
+    let repair = "ccsync repair 11111111 --output repaired.jsonl";
     reader.types(&a, repair).success();
-    let healed = fs::read_to_string(a.home.join("healed.jsonl")).unwrap();
-    assert!(healed.contains("hello") && healed.contains("after the crash"));
-    assert!(!healed.contains('\0'), "the zero bytes are removed");
+    let repaired = fs::read_to_string(a.home.join("repaired.jsonl")).unwrap();
+    assert!(repaired.contains("hello") && repaired.contains("after the crash"));
+    assert!(!repaired.contains('\0'), "the zero bytes are removed");
     reader.types(&a, "ccsync repair 11111111").success();
     assert_eq!(a.sessions().len(), 2, "the copy is a session of its own");
     reader.types(&a, "ccsync verify 11111111").success();

@@ -175,7 +175,7 @@ fn row(
         );
         let identity = read
             .directory
-            .and_then(|cwd| workspace.localizer.clones().learn_at(Path::new(&cwd)));
+            .and_then(|cwd| workspace.localizer.clones().record_at(Path::new(&cwd)));
         let identity = identity.map(|identity| identity.to_string());
         row = SessionRow {
             lines: read.lines,

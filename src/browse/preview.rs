@@ -141,7 +141,7 @@ impl Stored {
         let from = lines_before_end(file, bytes);
         let mut end = Vec::new();
         text.walk(from, &mut |piece| {
-            end.extend_from_slice(&self.localizer.localised(
+            end.extend_from_slice(&self.localizer.localize_text(
                 manifest,
                 piece.run,
                 text.kind(),

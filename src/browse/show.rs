@@ -226,7 +226,7 @@ impl Text<'_> {
             } => {
                 let text = StoredText::transcript(snapshot, manifest);
                 text.walk(0, &mut |piece| {
-                    each_of(&stored.localizer.localised(
+                    each_of(&stored.localizer.localize_text(
                         manifest,
                         piece.run,
                         text.kind(),

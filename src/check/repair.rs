@@ -11,8 +11,8 @@ use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
 use crate::flows::fork::repaired_id;
 use crate::localize::error::StoredDataError;
+use crate::localize::line_reader::rename_session;
 use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::renamed;
 use crate::session::LocalSession;
 use crate::session::files::{file_path, transcript_path};
 use crate::session::live::live_sessions;
@@ -226,7 +226,9 @@ impl Repairing<'_> {
                 }
             }
             match copy {
-                Some(copy) => file.append(&renamed(&healed.text, &self.session().id, copy))?,
+                Some(copy) => {
+                    file.append(&rename_session(&healed.text, &self.session().id, copy))?
+                }
                 None => file.append(&healed.text)?,
             }
             Ok(())

@@ -18,8 +18,8 @@ use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
 use crate::flows::compare::{Differences, SessionComparer};
 use crate::flows::push_plan::skipped_files;
+use crate::localize::line_reader::StoredLineReader;
 use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::StoredLineReader;
 use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::verification::{Amount, Damage, SessionCheck, SyncStatus, Verification};
 use crate::session::discover::Discovery;
@@ -355,7 +355,7 @@ fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
         .transcript
         .runs
         .iter()
-        .filter(|run| run.torn && run.machine != *workspace.localizer.me())
+        .filter(|run| run.torn && run.machine != *workspace.localizer.machine())
         .count();
     manifest.transcript.lines().saturating_sub(torn as u64)
 }

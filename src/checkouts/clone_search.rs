@@ -1,7 +1,7 @@
-//! Where clones may lie: where the person is, where the client has worked, below the
-//! user's placeholders and the home directory.
+//! Searches for clones: where the command was started, where Claude Code has worked, and
+//! below the user's placeholders and the home directory.
 //!
-//! Bounded in number, depth and time: a machine may have a great many directories, or a
+//! Limits number, depth and time, because a machine may have very many directories or a
 //! slow disk. Must not follow links.
 
 use std::collections::VecDeque;
@@ -16,17 +16,18 @@ use crate::session::projects::known_directories;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::env::Env;
 
-/// So many entries of directories are looked at.
-const MOST: usize = 10_000;
+/// Maximum number of directory entries read in one search.
+const MAX_ENTRIES: usize = 10_000;
 
-/// So far below a placeholder's directory is looked.
-const BELOW_PLACEHOLDERS: usize = 2;
+/// Depth of the search below a placeholder's directory.
+const DEPTH_BELOW_PLACEHOLDERS: usize = 2;
 
-/// So far below the home directory: `~/src/github.com/al/app`.
-const BELOW_HOME: usize = 4;
+/// Depth of the search below the home directory: `~/src/github.com/al/app`.
+const DEPTH_BELOW_HOME: usize = 4;
 
-/// What macOS asks the person about before a program may look into it, and what holds no work.
-const NOT_BELOW_HOME: [&str; 8] = [
+/// Directories that macOS asks the user about before a program may read them, and those
+/// without projects.
+const SKIPPED_BELOW_HOME: [&str; 8] = [
     "Library",
     "Desktop",
     "Documents",
@@ -37,21 +38,21 @@ const NOT_BELOW_HOME: [&str; 8] = [
     "Public",
 ];
 
-/// Nobody waits longer.
+/// Time limit of one search.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is known of this machine without looking.
-pub(crate) struct Surroundings {
+/// The starting points of a search.
+pub(crate) struct CloneSearch {
     home: PathBuf,
     claude_dir: PathBuf,
-    /// Where the command was started.
+    /// Directory in which the command was started.
     directory: Option<PathBuf>,
     /// The directories of the user's placeholders.
     placeholders: Vec<PathBuf>,
     clock: SystemClock,
 }
 
-impl Surroundings {
+impl CloneSearch {
     /// Takes the directories from the environment and the user's placeholders.
     pub(crate) fn new(env: &Env, placeholders: &Placeholders) -> Self {
         let home = PlaceholderName::home();
@@ -66,9 +67,9 @@ impl Surroundings {
         }
     }
 
-    /// Of a machine with nothing but this home directory.
+    /// Creates a search below this home directory only.
     #[cfg(test)]
-    pub(crate) fn of_home(home: &Path) -> Self {
+    pub(crate) fn for_home(home: &Path) -> Self {
         let (home, claude_dir) = (home.to_owned(), home.join(".claude"));
         Self {
             home,
@@ -79,20 +80,21 @@ impl Surroundings {
         }
     }
 
-    /// Directories that may lie in a clone, the likeliest first, for as long as there is patience.
+    /// Returns directories that may be in a clone, the likeliest first, until the time
+    /// limit.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = PathBuf> {
         let until = self.clock.monotonic() + TIMEOUT;
         let known = known_directories(&self.claude_dir, &self.home);
         let below = self
             .placeholders
             .iter()
-            .map(|root| Level::of(root.clone(), BELOW_PLACEHOLDERS));
+            .map(|root| Level::new(root.clone(), DEPTH_BELOW_PLACEHOLDERS));
         let home = Level {
             hides: true,
-            ..Level::of(self.home.clone(), BELOW_HOME)
+            ..Level::new(self.home.clone(), DEPTH_BELOW_HOME)
         };
-        let repositories = Repositories {
-            left: MOST,
+        let repositories = RepositorySearch {
+            left: MAX_ENTRIES,
             levels: below.chain([home]).collect(),
         };
         let all = self
@@ -106,23 +108,24 @@ impl Surroundings {
             .flatten()
     }
 
-    /// The working trees that are linked to the one at `top`.
+    /// Returns the working trees that are linked to the one at `top`.
     pub(crate) fn linked_to(&self, top: &Path) -> Vec<PathBuf> {
         linked_worktrees(top)
     }
 }
 
-/// A directory that is still to be looked at.
+/// A directory still to be searched.
 struct Level {
     directory: PathBuf,
-    /// How far below it is looked.
+    /// Depth of the search below it.
     depth: usize,
-    /// It is the home directory or lies below it: what is hidden there belongs to programs.
+    /// True for the home directory and those below it: hidden directories there belong to
+    /// programs.
     hides: bool,
 }
 
 impl Level {
-    fn of(directory: PathBuf, depth: usize) -> Self {
+    fn new(directory: PathBuf, depth: usize) -> Self {
         Self {
             directory,
             depth,
@@ -131,16 +134,17 @@ impl Level {
     }
 }
 
-/// Gives the repositories below directories, those that lie higher first, so that one
-/// large directory does not hide the others. `None`: a directory was looked at that is
-/// none.
-struct Repositories {
-    /// How many entries may still be looked at.
+/// Finds repositories below directories, higher ones first, so that one large directory
+/// does not hide the others.
+///
+/// `None` is a directory that is not a repository.
+struct RepositorySearch {
+    /// Number of entries that may still be read.
     left: usize,
     levels: VecDeque<Level>,
 }
 
-impl Iterator for Repositories {
+impl Iterator for RepositorySearch {
     type Item = Option<PathBuf>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -149,14 +153,14 @@ impl Iterator for Repositories {
             return Some(Some(level.directory));
         }
         if level.depth > 0 {
-            self.look_into(&level);
+            self.read_level(&level);
         }
         Some(None)
     }
 }
 
-impl Repositories {
-    fn look_into(&mut self, level: &Level) {
+impl RepositorySearch {
+    fn read_level(&mut self, level: &Level) {
         let Ok(entries) = fs::read_dir(&level.directory) else {
             return;
         };
@@ -165,8 +169,8 @@ impl Repositories {
                 return;
             }
             self.left -= 1;
-            let is_passed_over = level.hides && is_passed_over(&entry.file_name());
-            if !is_passed_over && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let is_skipped = level.hides && is_skipped(&entry.file_name());
+            if !is_skipped && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 self.levels.push_back(Level {
                     directory: entry.path(),
                     depth: level.depth - 1,
@@ -177,10 +181,10 @@ impl Repositories {
     }
 }
 
-fn is_passed_over(name: &OsStr) -> bool {
+fn is_skipped(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    let is_the_systems = cfg!(target_os = "macos") && NOT_BELOW_HOME.contains(&&*name);
-    is_the_systems || name.starts_with('.') || name == "node_modules"
+    let is_protected = cfg!(target_os = "macos") && SKIPPED_BELOW_HOME.contains(&&*name);
+    is_protected || name.starts_with('.') || name == "node_modules"
 }
 
 #[cfg(test)]
@@ -188,7 +192,7 @@ mod tests {
     use super::*;
 
     fn found(level: Level, left: usize, below: &Path) -> Vec<String> {
-        let repositories = Repositories {
+        let repositories = RepositorySearch {
             left,
             levels: [level].into(),
         };
@@ -217,17 +221,17 @@ mod tests {
         }
         #[cfg(unix)]
         std::os::unix::fs::symlink(home.join("b/d"), home.join("link")).unwrap();
-        let placeholder = || Level::of(home.to_owned(), BELOW_PLACEHOLDERS);
+        let placeholder = || Level::new(home.to_owned(), DEPTH_BELOW_PLACEHOLDERS);
         assert_eq!(
-            found(placeholder(), MOST, home),
+            found(placeholder(), MAX_ENTRIES, home),
             [".cache/f", "a", "b/c", "x/.hidden"]
         );
         let at_home = Level {
             hides: true,
-            ..Level::of(home.to_owned(), BELOW_HOME)
+            ..Level::new(home.to_owned(), DEPTH_BELOW_HOME)
         };
         assert_eq!(
-            found(at_home, MOST, home),
+            found(at_home, MAX_ENTRIES, home),
             ["a", "b/c", "b/d/e", "s/github.com/al/app"]
         );
         assert_eq!(found(placeholder(), 0, home), [""; 0]);

@@ -1,12 +1,11 @@
-//! The clones of projects on this machine: which remote's working trees lie where.
+//! The clones of projects on this machine.
 //!
-//! Owns `checkouts.json` in the state directory: working trees that were seen, and for each
-//! session the place of its repository with which it was written here. All of it may be
-//! lost: clones are found again, and where a session's repository was is then learned
-//! from the session's own text (`repo`). What the file says is a hint: a working tree is
-//! looked at before it is used. Must not change a repository.
+//! Owns `checkouts.json` in the state directory: known working trees, and for each
+//! session the checkout that its files here were written with. It is a cache: clones are
+//! found again, and the checkout of a session is read from the session's own text. A
+//! working tree in the file is checked before it is used. Must not change a repository.
 //!
-//! It is read when it is first needed, so that a command with nothing to do does not look at it.
+//! The file is read on first use, so that a command with nothing to do does not read it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkouts::clone_search::Surroundings;
+use crate::checkouts::clone_search::CloneSearch;
 use crate::checkouts::identity::identity_of;
 use crate::domain::id::SessionId;
 use crate::domain::placeholder::Placeholders;
@@ -27,18 +26,19 @@ use crate::sys::fs::{PathError, write_cache};
 
 pub(crate) const VERSION: u32 = 1;
 
-/// More working trees than anybody has; those seen least lately are forgotten.
-pub(crate) const MOST: usize = 2000;
+/// Maximum number of working trees recorded. The one seen least recently is forgotten
+/// first.
+pub(crate) const MAX_CLONES: usize = 2000;
 
-/// No honest file is larger.
-pub(crate) const LONGEST: u64 = 64 << 20;
+/// Maximum size of the file, in bytes. A larger one is ignored.
+pub(crate) const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// The clones of this machine. May be shared by threads.
 pub(crate) struct Clones {
     pub(crate) path: PathBuf,
-    pub(crate) surroundings: Surroundings,
+    pub(crate) search_paths: CloneSearch,
     pub(crate) today: String,
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Mutex<ClonesState>,
 }
 
 /// A working tree on this machine that belongs to a remote.
@@ -51,47 +51,48 @@ pub(crate) struct WorkingTree {
 }
 
 #[derive(Default)]
-pub(crate) struct State {
-    pub(crate) memory: Option<Memory>,
+pub(crate) struct ClonesState {
+    pub(crate) cache: Option<CloneCache>,
     pub(crate) changed: bool,
     pub(crate) searched: bool,
-    /// What was read of directories by this command.
+    /// Git facts of directories, as read by this command.
     pub(crate) facts: HashMap<PathBuf, Option<GitFacts>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Memory {
+pub(crate) struct CloneCache {
     pub(crate) version: u32,
-    /// By the top of the working tree.
+    /// Known clones by the top of the working tree.
     #[serde(rename = "checkouts", alias = "clones")]
-    pub(crate) clones: BTreeMap<String, Seen>,
-    /// The place of a session's repository with which its files here were written.
+    pub(crate) clones: BTreeMap<String, KnownClone>,
+    /// Checkouts that the files of sessions here were written with.
     pub(crate) used: BTreeMap<SessionId, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Seen {
+pub(crate) struct KnownClone {
     pub(crate) identity: ProjectIdentity,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) worktree: Option<WorktreeName>,
-    /// The day on which it was seen last.
+    /// Day on which it was last seen.
     pub(crate) seen: String,
 }
 
 impl Clones {
-    /// What this machine knows. Nothing is read yet.
+    /// Creates the clones of this machine. Reads nothing yet.
     pub(crate) fn new(env: &Env, placeholders: &Placeholders, clock: &dyn Clock) -> Self {
         Self {
             path: existing_file(&env.dirs.state, "checkouts.json"),
-            surroundings: Surroundings::new(env, placeholders),
+            search_paths: CloneSearch::new(env, placeholders),
             today: clock.now().format("%Y-%m-%d").to_string(),
             state: Mutex::default(),
         }
     }
 
-    /// The top of the main checkout of a clone of `identity`, as it is now:
-    /// sub-directories and linked working trees belong to it. Looks for one where none is
-    /// known. Of several, the first in order of paths.
+    /// Returns the top of the main checkout of a clone of `identity`, the first in order
+    /// of paths.
+    ///
+    /// Searches for clones if none is known.
     pub(crate) fn main_checkout(&self, identity: &ProjectIdentity) -> Option<PathBuf> {
         let trees = self.find(identity);
         let main = trees
@@ -100,33 +101,35 @@ impl Clones {
             .map(|tree| tree.top.clone());
         main.or_else(|| {
             let top = main_checkout(&trees.first()?.top);
-            self.learn_at(&top)
+            self.record_at(&top)
                 .filter(|found| found == identity)
                 .map(|_| top)
         })
     }
 
-    /// The working trees of `identity`, as [`Self::present`]. Looks for one where none is known.
+    /// Returns the working trees of `identity`, as [`Self::existing`]. Searches if none
+    /// is known.
     pub(crate) fn find(&self, identity: &ProjectIdentity) -> Vec<WorkingTree> {
-        let known = self.present(identity);
+        let known = self.existing(identity);
         if !known.is_empty() {
             return known;
         }
         self.search();
-        self.present(identity)
+        self.existing(identity)
     }
 
-    /// The working trees of `identity` that are known and still are that, in order of paths.
-    pub(crate) fn present(&self, identity: &ProjectIdentity) -> Vec<WorkingTree> {
-        let is_still_one = |top: &PathBuf| {
-            self.learn_at(top).as_ref() == Some(identity)
+    /// Returns the known working trees that still belong to `identity`, in order of
+    /// paths.
+    pub(crate) fn existing(&self, identity: &ProjectIdentity) -> Vec<WorkingTree> {
+        let is_still_clone = |top: &PathBuf| {
+            self.record_at(top).as_ref() == Some(identity)
                 && self.facts(top).is_some_and(|facts| facts.top == *top)
         };
         let tops: Vec<PathBuf> = self
-            .ever(identity)
+            .known_tops(identity)
             .into_iter()
             .map(PathBuf::from)
-            .filter(is_still_one)
+            .filter(is_still_clone)
             .collect();
         tops.into_iter()
             .map(|top| WorkingTree {
@@ -136,10 +139,10 @@ impl Clones {
             .collect()
     }
 
-    /// Where working trees of `identity` have ever been seen.
-    pub(crate) fn ever(&self, identity: &ProjectIdentity) -> Vec<String> {
+    /// Returns the tops of all working trees of `identity` that were ever seen.
+    pub(crate) fn known_tops(&self, identity: &ProjectIdentity) -> Vec<String> {
         let mut state = self.state();
-        let clones = &self.memory(&mut state).clones;
+        let clones = &self.cache(&mut state).clones;
         clones
             .iter()
             .filter(|(_, seen)| seen.identity == *identity)
@@ -147,46 +150,45 @@ impl Clones {
             .collect()
     }
 
-    /// Looks for clones where people keep them, once in a command.
+    /// Searches for clones, once per command.
     pub(crate) fn search(&self) {
         if std::mem::replace(&mut self.state().searched, true) {
             return;
         }
-        for directory in self.surroundings.candidates() {
-            self.learn_at(&directory);
+        for directory in self.search_paths.candidates() {
+            self.record_at(&directory);
         }
         let tops: Vec<String> = self
-            .memory(&mut self.state())
+            .cache(&mut self.state())
             .clones
             .keys()
             .cloned()
             .collect();
         for tree in tops
             .iter()
-            .flat_map(|top| self.surroundings.linked_to(Path::new(top)))
+            .flat_map(|top| self.search_paths.linked_to(Path::new(top)))
         {
-            self.learn_at(&tree);
+            self.record_at(&tree);
         }
     }
 
-    /// Takes note of the working tree that `directory` is the top of or lies in; the
-    /// identity of its remote.
-    pub(crate) fn learn_at(&self, directory: &Path) -> Option<ProjectIdentity> {
+    /// Records the working tree that contains `directory`. Returns its identity.
+    pub(crate) fn record_at(&self, directory: &Path) -> Option<ProjectIdentity> {
         let facts = self.facts(directory)?;
-        self.learn(&facts)
+        self.record(&facts)
     }
 
-    /// Takes note of a working tree; the identity of its remote.
-    pub(crate) fn learn(&self, facts: &GitFacts) -> Option<ProjectIdentity> {
+    /// Records a working tree. Returns its identity.
+    pub(crate) fn record(&self, facts: &GitFacts) -> Option<ProjectIdentity> {
         let identity = identity_of(facts)?;
         let top = facts.top.to_str()?.to_owned();
-        let seen = Seen {
+        let seen = KnownClone {
             identity: identity.clone(),
             worktree: facts.worktree.clone(),
             seen: self.today.clone(),
         };
         let mut state = self.state();
-        let clones = &mut self.memory(&mut state).clones;
+        let clones = &mut self.cache(&mut state).clones;
         if clones.get(&top) != Some(&seen) {
             clones.insert(top, seen);
             forget_old(clones);
@@ -194,12 +196,12 @@ impl Clones {
         }
         drop(state);
         if facts.main != facts.top && !self.state().facts.contains_key(&facts.main) {
-            self.learn_at(&facts.main);
+            self.record_at(&facts.main);
         }
         Some(identity)
     }
 
-    /// What git says of `directory`, asked once in a command.
+    /// Returns the git facts of `directory`, read once per command.
     pub(crate) fn facts(&self, directory: &Path) -> Option<GitFacts> {
         if let Some(facts) = self.state().facts.get(directory) {
             return facts.clone();
@@ -211,17 +213,16 @@ impl Clones {
         facts
     }
 
-    /// Where the repository of `session` was when its files were written here.
-    pub(crate) fn used(&self, session: &SessionId) -> Option<String> {
+    /// Returns the checkout that the files of `session` here were written with.
+    pub(crate) fn recorded_checkout(&self, session: &SessionId) -> Option<String> {
         let mut state = self.state();
-        self.memory(&mut state).used.get(session).cloned()
+        self.cache(&mut state).used.get(session).cloned()
     }
 
-    /// Takes note of where the repository of `session` is for what is written here from
-    /// now on; `None`: nowhere.
-    pub(crate) fn use_for(&self, session: &SessionId, top: Option<&str>) {
+    /// Records the checkout that files of `session` are written with from now on, if any.
+    pub(crate) fn record_checkout(&self, session: &SessionId, top: Option<&str>) {
         let mut state = self.state();
-        let used = &mut self.memory(&mut state).used;
+        let used = &mut self.cache(&mut state).used;
         if used.get(session).map(String::as_str) == top {
             return;
         }
@@ -232,55 +233,56 @@ impl Clones {
         state.changed = true;
     }
 
-    /// Forgets where the repositories of sessions were that are not in `present`.
-    pub(crate) fn retain_used(&self, present: &BTreeSet<&SessionId>) {
+    /// Forgets the checkouts of sessions that are not in `present`.
+    pub(crate) fn retain_checkouts(&self, present: &BTreeSet<&SessionId>) {
         let mut state = self.state();
-        // What was not needed so far is not read for this.
-        let Some(memory) = &mut state.memory else {
+        // An unused cache is not read for this.
+        let Some(cache) = &mut state.cache else {
             return;
         };
-        let before = memory.used.len();
-        memory.used.retain(|session, _| present.contains(session));
-        let has_changed = memory.used.len() != before;
+        let before = cache.used.len();
+        cache.used.retain(|session, _| present.contains(session));
+        let has_changed = cache.used.len() != before;
         state.changed |= has_changed;
     }
 
-    /// Writes down what was learned.
+    /// Writes the cache if it changed.
     ///
     /// # Errors
     /// [`PathError`]
     pub(crate) fn save(&self) -> Result<(), PathError> {
         let mut state = self.state();
         let changed = std::mem::replace(&mut state.changed, false);
-        let Some(memory) = state.memory.as_ref().filter(|_| changed) else {
+        let Some(cache) = state.cache.as_ref().filter(|_| changed) else {
             return Ok(());
         };
-        let json = serde_json::to_vec(memory)
+        let json = serde_json::to_vec(cache)
             .expect("maps with text keys and plain values always serialise");
         write_cache(&self.path, &json)
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // What another thread has entered is whole, whatever became of that thread.
+    pub(crate) fn state(&self) -> MutexGuard<'_, ClonesState> {
+        // An entry is complete even if the thread that added it panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn memory<'s>(&self, state: &'s mut State) -> &'s mut Memory {
-        state.memory.get_or_insert_with(|| Memory::load(&self.path))
+    pub(crate) fn cache<'s>(&self, state: &'s mut ClonesState) -> &'s mut CloneCache {
+        state
+            .cache
+            .get_or_insert_with(|| CloneCache::load(&self.path))
     }
 }
 
-impl Memory {
-    /// One that is missing, damaged or of another version knows nothing.
+impl CloneCache {
+    /// Reads the cache. One that is missing, damaged or of another version is empty.
     pub(crate) fn load(path: &Path) -> Self {
-        let is_honest = path
+        let is_small = path
             .metadata()
-            .is_ok_and(|metadata| metadata.len() <= LONGEST);
-        let read = || {
-            serde_json::from_slice::<Self>(&std::fs::read(path).ok().filter(|_| is_honest)?).ok()
-        };
+            .is_ok_and(|metadata| metadata.len() <= MAX_FILE_BYTES);
+        let read =
+            || serde_json::from_slice::<Self>(&std::fs::read(path).ok().filter(|_| is_small)?).ok();
         read()
-            .filter(|memory| memory.version == VERSION)
+            .filter(|cache| cache.version == VERSION)
             .unwrap_or(Self {
                 version: VERSION,
                 ..Self::default()
@@ -288,8 +290,8 @@ impl Memory {
     }
 }
 
-pub(crate) fn forget_old(clones: &mut BTreeMap<String, Seen>) {
-    if clones.len() > MOST
+pub(crate) fn forget_old(clones: &mut BTreeMap<String, KnownClone>) {
+    if clones.len() > MAX_CLONES
         && let Some(oldest) = clones
             .iter()
             .min_by(|a, b| a.1.seen.cmp(&b.1.seen))
@@ -305,10 +307,10 @@ mod tests {
     use crate::sys::fs::write_atomic;
 
     pub(crate) fn clones(home: &Path) -> Clones {
-        let surroundings = Surroundings::of_home(home);
+        let search_paths = CloneSearch::for_home(home);
         Clones {
             path: home.join("checkouts.json"),
-            surroundings,
+            search_paths,
             today: "2026-01-02".to_owned(),
             state: Mutex::default(),
         }
@@ -350,7 +352,7 @@ mod tests {
         let known = clones(&home);
         assert_eq!(known.main_checkout(&app()), Some(main.clone()));
         let trees: Vec<_> = known
-            .present(&app())
+            .existing(&app())
             .into_iter()
             .map(|tree| (tree.top, tree.worktree))
             .collect();
@@ -372,14 +374,14 @@ mod tests {
             Some(main.clone()),
             "remembered"
         );
-        // What is remembered is looked at before it counts.
+        // A remembered clone is checked before it counts.
         repo.remote_set_url("origin", "https://example.org/other")
             .unwrap();
         assert_eq!(clones(&home).main_checkout(&app()), None);
         assert_eq!(
-            later.ever(&app()).len(),
+            later.known_tops(&app()).len(),
             2,
-            "where it was is not forgotten by who has seen it"
+            "the former location stays known"
         );
     }
 
@@ -393,13 +395,13 @@ mod tests {
         for text in ["", "{\"version\":1,\"che", newer, "[]"] {
             write_atomic(&path, text.as_bytes()).unwrap();
             let known = clones(dir.path());
-            assert_eq!(known.used(&session), None, "{text}");
-            known.use_for(&session, Some("/a"));
+            assert_eq!(known.recorded_checkout(&session), None, "{text}");
+            known.record_checkout(&session, Some("/a"));
             known.save().unwrap();
             let again = clones(dir.path());
-            assert_eq!(again.used(&session).as_deref(), Some("/a"));
-            again.retain_used(&BTreeSet::new());
-            assert_eq!(again.used(&session), None);
+            assert_eq!(again.recorded_checkout(&session).as_deref(), Some("/a"));
+            again.retain_checkouts(&BTreeSet::new());
+            assert_eq!(again.recorded_checkout(&session), None);
         }
     }
 
@@ -407,8 +409,8 @@ mod tests {
     pub(crate) fn clones_unused_cache_is_not_read_or_written() {
         let dir = tempfile::tempdir().unwrap();
         let known = clones(dir.path());
-        known.retain_used(&BTreeSet::new());
+        known.retain_checkouts(&BTreeSet::new());
         known.save().unwrap();
-        assert!(known.state().memory.is_none() && !known.path.exists());
+        assert!(known.state().cache.is_none() && !known.path.exists());
     }
 }

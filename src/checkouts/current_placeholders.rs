@@ -1,10 +1,9 @@
-//! Placeholders that a machine was given after it had stored sessions below their directories.
+//! Placeholders that a machine got after it had stored sessions below their directories.
 //!
-//! What is stored keeps its text, and the roots it was stored with: whether a file is the
-//! stored one must not depend on what another machine says of itself today. But where a
-//! session belongs is decided when it comes to a machine, and what the model is told when
-//! it goes on. For both, the present roots of the machine where it began count, if they
-//! are those of then and more.
+//! Stored text keeps the placeholders it was stored with: whether a file equals the
+//! stored one must not depend on what another machine reports today. But the location of
+//! a session, and the path notice, follow the current placeholders of the machine where
+//! the session began, if these only add to the earlier ones.
 
 use std::collections::HashMap;
 
@@ -16,12 +15,13 @@ use crate::rewrite::{collapse_path, expand_path};
 use crate::store::machine::Machine;
 use crate::store::manifest::Manifest;
 
-/// The present roots of machines.
+/// The current placeholders of machines.
 #[derive(Debug, Default)]
 pub(crate) struct CurrentPlaceholders(HashMap<MachineId, Placeholders>);
 
 impl CurrentPlaceholders {
-    /// Of `machines`, of several of one id the last; of `me`, this machine, as its settings are.
+    /// Takes the placeholders of `machines`, the last one of each id, and of this
+    /// machine, `me`.
     pub(crate) fn new(machines: &[Machine], me: &Machine) -> Self {
         let all = machines.iter().chain([me]);
         Self(
@@ -30,8 +30,8 @@ impl CurrentPlaceholders {
         )
     }
 
-    /// The present roots of a machine that wrote with the roots `then`, if they have
-    /// become more and no other.
+    /// Returns the current placeholders of a machine that wrote with those of `then`, if
+    /// it only added some since.
     fn more_than(&self, machine: &MachineId, then: &Placeholders) -> Option<&Placeholders> {
         let (now, then) = (self.0.get(machine)?, then.without_repo());
         let is_more = now.system == then.system
@@ -44,9 +44,8 @@ impl CurrentPlaceholders {
         is_more.then_some(now)
     }
 
-    /// The project by what the machine where the session began has for placeholders
-    /// today, where the machine with the roots `here` has them too. `None`: as it is
-    /// stored.
+    /// Returns the project under the current placeholders of the machine where the
+    /// session began, if this machine has them too. `None`: as stored.
     pub(crate) fn project(&self, manifest: &Manifest, here: &Placeholders) -> Option<PortablePath> {
         let project = manifest
             .project
@@ -59,7 +58,7 @@ impl CurrentPlaceholders {
         (today != *project && expand_path(&today, here).is_some()).then_some(today)
     }
 
-    /// The roots that machines which wrote the session were given since.
+    /// Returns the placeholders that writers of the session got since.
     pub(crate) fn placeholders<'s>(
         &'s self,
         manifest: &'s Manifest,

@@ -1,4 +1,4 @@
-//! Which project a directory belongs to, by the address of its remote.
+//! Identifies the project of a directory by the address of its remote.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,8 @@ use crate::domain::url::{RemoteKind, has_drive};
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
 
-/// Where this machine would have the root that another has below its home directory.
+/// Returns this machine's directory for a placeholder that another machine has below its
+/// home directory.
 pub(crate) fn below_home(
     there: &Placeholders,
     name: &PlaceholderName,
@@ -26,9 +27,10 @@ pub(crate) fn below_home(
     expand_path(&portable, placeholders).map(PathBuf::from)
 }
 
-/// Returns true if a directory is one where people keep projects. In the others lies what
-/// systems and programs run or obey unasked: whoever can write to the store could ask for
-/// a clone to be put there.
+/// Returns true if users keep projects in such a directory.
+///
+/// In other directories the system or programs run or read files automatically, so
+/// whoever writes to the store could place a clone there.
 pub(crate) fn is_plain(project: &PortablePath) -> bool {
     let text = project.as_str();
     let tail = match text
@@ -53,7 +55,7 @@ pub(crate) fn is_plain(project: &PortablePath) -> bool {
     is_safe_path(&tail) && !tail.split('/').any(is_obeyed)
 }
 
-/// What is recorded of `facts`: portable, and without what only this machine may know.
+/// Returns what is recorded of `facts`: portable, and without secrets.
 pub(crate) fn portable(facts: GitFacts, placeholders: &Placeholders) -> ProjectGit {
     let remote = facts.remote.and_then(|url| {
         let text = url.without_secrets()?;
@@ -76,21 +78,20 @@ pub(crate) fn portable(facts: GitFacts, placeholders: &Placeholders) -> ProjectG
     }
 }
 
-/// What the addresses of the remote have in common of which `directory` lies in a clone.
+/// Returns the identity of the clone that contains `directory`.
 pub fn identity_at(directory: &Path) -> Option<ProjectIdentity> {
     identity_of(&crate::project::read(directory)?)
 }
 
-/// What the addresses of the remote of `facts` have in common, if it has one that a
-/// network reaches.
+/// Returns the identity of the remote in `facts`, if it is on a network.
 pub(crate) fn identity_of(facts: &GitFacts) -> Option<ProjectIdentity> {
     PortableRemote::new(facts.remote.as_ref()?.without_secrets()?)
         .ok()?
         .identity()
 }
 
-/// `now`, with the remote that `before` has if that is the same directory of a clone that
-/// has none itself.
+/// Returns `now`, with the remote of `before` if `now` has none and both are the same
+/// directory.
 pub(crate) fn with_known_remote(now: ProjectGit, before: Option<ProjectGit>) -> ProjectGit {
     match before {
         Some(before) if now.remote.is_none() && now.directory == before.directory => ProjectGit {

@@ -1,9 +1,8 @@
-//! Where `{{REPO}}` of a session is: the top of the git working tree that the session
-//! works in, on whichever machine it is read.
+//! Locates `{{REPO}}` of a session: the top of the git working tree that the session
+//! works in, on the machine that reads it.
 //!
-//! Owns the order in which the places count (`docs/projects.md`) and every place that a
-//! file here may have been written with. Must not move anything: a session that is here
-//! stays as it is.
+//! Owns the order of preference (`docs/projects.md`), and the list of all paths that a
+//! file here may have been written with. Must not move a session that is here.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,47 +18,50 @@ use crate::rewrite::{collapse_path, expand_path};
 use crate::store::manifest::Manifest;
 use crate::sys::fs::canonicalize_existing;
 
-/// What a path in the repository begins with in the store.
+/// Beginning of a portable path in the repository.
 pub(crate) const PLACEHOLDER: &str = "{{REPO}}";
 
-/// A file that is none of the stored ones is compared with no more root sets than these.
-const MOST_SETS: usize = 64;
+/// Maximum number of placeholder sets tried for an unknown local file.
+const MAX_SETS: usize = 64;
 
-/// A session is written in no more places than these; a manifest may say otherwise.
-const MOST_ORIGINS: usize = 32;
+/// Maximum number of repositories of one session. A manifest is untrusted.
+const MAX_ORIGINS: usize = 32;
 
-/// What decides where repositories are.
+/// Locates checkouts of sessions.
 #[derive(Clone, Copy)]
-pub(crate) struct Repos<'a> {
+pub(crate) struct CheckoutLocator<'a> {
     pub(crate) me: &'a MachineId,
-    /// This machine's own roots, the present ones first, then those of other machines.
+    /// Placeholders: this machine's current ones, its earlier ones, those of other
+    /// machines.
     pub(crate) bases: &'a [Placeholders],
     pub(crate) clones: &'a Clones,
 }
 
-impl Repos<'_> {
-    /// The repository of `session` as its files here are written: as they were, if they
-    /// are here. `manifest` is the session's, or that of a fork that it has become.
-    pub(crate) fn of(self, manifest: &Manifest, session: &SessionId) -> Option<Placeholder> {
+impl CheckoutLocator<'_> {
+    /// Returns the repository that the files of `session` here are written with, or would
+    /// be.
+    ///
+    /// `manifest` is the session's, or that of a fork that it has become.
+    pub(crate) fn locate(self, manifest: &Manifest, session: &SessionId) -> Option<Placeholder> {
         if !is_in_repo(manifest) {
             return None;
         }
         let used = self
             .clones
-            .used(session)
-            .or_else(|| self.clones.used(&manifest.session));
+            .recorded_checkout(session)
+            .or_else(|| self.clones.recorded_checkout(&manifest.session));
         used.and_then(|top| placeholder_at_path(self.present(), &top))
-            .or_else(|| self.own(manifest))
+            .or_else(|| self.last_checkout(manifest))
             .or_else(|| self.locate_checkout(manifest, false))
     }
 
-    /// The repository of a session that is not here yet. With `search`, also looks for
-    /// clones that nobody has told of.
+    /// Returns the repository for a session that is not here yet. With `search`, also
+    /// searches for unknown clones.
     pub(crate) fn locate_checkout(self, manifest: &Manifest, search: bool) -> Option<Placeholder> {
         if !is_in_repo(manifest) {
             return None;
         }
-        let own = self.own(manifest);
+        let own = self.last_checkout(manifest);
         if let Some(own) = own
             .as_ref()
             .filter(|own| Path::new(&own.directory).is_dir())
@@ -77,55 +79,59 @@ impl Repos<'_> {
             })
     }
 
-    /// Returns true if the session works in a linked working tree that lies beside its
-    /// main checkout, and its repository here is no linked one.
+    /// Returns true if the session works in a linked working tree outside its main
+    /// checkout, and its repository here is not a linked one.
     pub(crate) fn replaces_worktree(self, manifest: &Manifest) -> bool {
         let was_linked = manifest
             .git
             .as_ref()
             .is_some_and(|git| git.worktree.is_some());
-        let here = |root: Placeholder| {
+        let here = |placeholder: Placeholder| {
             self.clones
-                .facts(Path::new(&canonicalize_existing(&root.directory)))
+                .facts(Path::new(&canonicalize_existing(&placeholder.directory)))
         };
         was_linked
             && !is_in_nested_worktree(manifest)
             && self
-                .of(manifest, &manifest.session)
+                .locate(manifest, &manifest.session)
                 .and_then(here)
                 .is_some_and(|facts| facts.worktree.is_none())
     }
 
-    /// The repository where it would be by this machine's roots, if nothing is there.
+    /// Returns a possible location of the repository where nothing exists.
     pub(crate) fn missing_checkout(self, manifest: &Manifest) -> Option<Placeholder> {
         let places = self.possible_checkouts(manifest, self.present());
-        places
-            .into_iter()
-            .find(|root| Path::new(&root.directory).symlink_metadata().is_err())
+        places.into_iter().find(|placeholder| {
+            Path::new(&placeholder.directory)
+                .symlink_metadata()
+                .is_err()
+        })
     }
 
-    /// Every set of roots by which a file of `session` here may have been written, for
-    /// text with `{{REPO}}` in it. `learned` are working directories that the file itself
-    /// names.
-    pub(crate) fn ever(
+    /// Returns every placeholder set that a file of `session` here may have been written
+    /// with, for text with `{{REPO}}`.
+    ///
+    /// `directories` are working directories that the file itself names.
+    pub(crate) fn candidate_placeholders(
         self,
         manifest: &Manifest,
         session: &SessionId,
-        learned: &[String],
+        directories: &[String],
     ) -> Vec<Placeholders> {
         if !is_in_repo(manifest) {
             return Vec::new();
         }
         let present = self.present();
-        let mut placeholders: Vec<Placeholder> = self.of(manifest, session).into_iter().collect();
-        let tops = learned
+        let mut placeholders: Vec<Placeholder> =
+            self.locate(manifest, session).into_iter().collect();
+        let tops = directories
             .iter()
-            .flat_map(|directory| tops(directory, &tail(manifest)));
+            .flat_map(|directory| tops(directory, &project_tail(manifest)));
         placeholders.extend(tops.filter_map(|top| placeholder_at_path(present, &top)));
-        placeholders.extend(self.own(manifest));
+        placeholders.extend(self.last_checkout(manifest));
         placeholders.extend(self.possible_checkouts(manifest, present));
         let seen = identity(manifest)
-            .map(|identity| self.clones.ever(identity))
+            .map(|identity| self.clones.known_tops(identity))
             .unwrap_or_default();
         placeholders.extend(
             seen.iter()
@@ -133,9 +139,9 @@ impl Repos<'_> {
         );
         let mut sets: Vec<Placeholders> = placeholders
             .iter()
-            .map(|root| present.with(root.clone()))
+            .map(|placeholder| present.with(placeholder.clone()))
             .collect();
-        // As it lay under former roots, or as another machine has it.
+        // The location under earlier placeholders, or on another machine.
         for base in self.bases.iter().skip(1) {
             sets.extend(
                 self.possible_checkouts(manifest, base)
@@ -153,22 +159,23 @@ impl Repos<'_> {
             }
             is_new
         });
-        sets.truncate(MOST_SETS);
+        sets.truncate(MAX_SETS);
         sets
     }
 
-    /// The working tree of which git says `facts`, as a root of a session in it; the main
-    /// checkout, if the working tree lies in that: where the client makes its own
-    /// (`.claude/worktrees`), and what a session in one names besides. `None` if it is no
-    /// clone of a remote, or no place for a project: the home directory, what holds it,
-    /// or what has a placeholder already. `present` is where the session's repository is
-    /// so far: if it is that very working tree, it stays.
-    pub(crate) fn working_tree(
+    /// Returns the working tree of `facts` as the repository of a session in it.
+    ///
+    /// It is the main checkout if that contains the working tree: Claude Code creates its
+    /// own ones there (`.claude/worktrees`). `None` if it is not a clone of a remote, or
+    /// not a valid project directory: the home directory, one that contains it, or one
+    /// with a placeholder. `present` is the session's repository so far: if it is that
+    /// working tree, it stays.
+    pub(crate) fn checkout_at(
         self,
         facts: &GitFacts,
         present: Option<Placeholder>,
     ) -> Option<Placeholder> {
-        self.clones.learn(facts)?;
+        self.clones.record(facts)?;
         if let Some(present) = present
             .filter(|present| Path::new(&canonicalize_existing(&present.directory)) == facts.top)
         {
@@ -182,9 +189,15 @@ impl Repos<'_> {
         self.usable_checkout(placeholder_at_path(self.present(), top.to_str()?)?)
     }
 
-    /// The working directory of the session on the machine with these roots. A linked
-    /// working tree that is not there stands for the main checkout that it would lie in.
-    pub(crate) fn directory(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
+    /// Returns the working directory of the session on the machine with these
+    /// placeholders.
+    ///
+    /// If a linked working tree is missing, it is the directory in the main checkout that
+    /// would contain it.
+    pub(crate) fn project_directory(
+        manifest: &Manifest,
+        placeholders: &Placeholders,
+    ) -> Option<String> {
         let directory = expand_path(manifest.project.as_ref()?, placeholders)?;
         if is_in_nested_worktree(manifest) && !Path::new(&directory).is_dir() {
             let below = manifest
@@ -201,24 +214,24 @@ impl Repos<'_> {
         Some(directory)
     }
 
-    /// `root`, unless it would take the place of a root of this machine.
-    pub(crate) fn usable_checkout(self, root: Placeholder) -> Option<Placeholder> {
-        let top = canonicalize_existing(&root.directory);
+    /// Returns `checkout`, unless a placeholder of this machine has its directory.
+    pub(crate) fn usable_checkout(self, checkout: Placeholder) -> Option<Placeholder> {
+        let top = canonicalize_existing(&checkout.directory);
         let present = self.present();
         let is_taken = present.placeholders.iter().any(|other| {
-            canonicalize_existing(&other.directory) == top || other.directory == root.directory
+            canonicalize_existing(&other.directory) == top || other.directory == checkout.directory
         });
         let home = present.get(PlaceholderName::home().as_str());
         let holds_home = home.is_some_and(|home| {
             Path::new(&canonicalize_existing(&home.directory)).starts_with(&top)
         });
-        (!is_taken && !holds_home).then_some(root)
+        (!is_taken && !holds_home).then_some(checkout)
     }
 
-    /// The working trees among which `Self::anew` chooses.
-    pub(crate) fn clones_of(self, manifest: &Manifest) -> Vec<WorkingTree> {
+    /// Returns the working trees among which [`Self::locate_checkout`] chooses.
+    pub(crate) fn existing_checkouts(self, manifest: &Manifest) -> Vec<WorkingTree> {
         identity(manifest)
-            .map(|identity| self.clones.present(identity))
+            .map(|identity| self.clones.existing(identity))
             .unwrap_or_default()
     }
 
@@ -226,8 +239,8 @@ impl Repos<'_> {
         &self.bases[0]
     }
 
-    /// Where this machine itself last wrote the session.
-    fn own(self, manifest: &Manifest) -> Option<Placeholder> {
+    /// Returns the repository that this machine last wrote the session with.
+    fn last_checkout(self, manifest: &Manifest) -> Option<Placeholder> {
         let own = manifest
             .transcript
             .runs
@@ -239,12 +252,12 @@ impl Repos<'_> {
             .cloned()
     }
 
-    /// Where the repositories of other machines would be by the roots `base`, that of the
-    /// session's beginning first.
+    /// Returns the locations of the recorded repositories under the placeholders `base`,
+    /// that of the session's beginning first.
     fn possible_checkouts(self, manifest: &Manifest, base: &Placeholders) -> Vec<Placeholder> {
         let places = origins(manifest)
             .into_iter()
-            .filter_map(|origin| expand_path(&plain(origin)?, base));
+            .filter_map(|origin| expand_path(&portable_top(origin)?, base));
         places
             .filter_map(|path| placeholder_at_path(base, &path))
             .collect()
@@ -259,22 +272,22 @@ impl Repos<'_> {
         let same: Vec<PathBuf> = self
             .possible_checkouts(manifest, self.present())
             .iter()
-            .map(|root| canonicalize_existing(&root.directory).into())
+            .map(|placeholder| canonicalize_existing(&placeholder.directory).into())
             .collect();
         same.iter()
-            .for_each(|place| drop(self.clones.learn_at(place)));
-        let tail = tail(manifest);
+            .for_each(|place| drop(self.clones.record_at(place)));
+        let tail = project_tail(manifest);
         let has_directory = |tree: &WorkingTree| tree.top.join(&tail).is_dir();
         let worktree = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
         let worktree = worktree.filter(|_| !is_in_nested_worktree(manifest));
         let is_the_worktree =
             |tree: &WorkingTree| worktree.is_some() && tree.worktree.as_ref() == worktree;
-        let mut trees = self.clones.present(identity);
+        let mut trees = self.clones.existing(identity);
         let has_none = |is: &dyn Fn(&WorkingTree) -> bool| !trees.iter().any(is);
         if search && (has_none(&has_directory) || worktree.is_some() && has_none(&is_the_worktree))
         {
             self.clones.search();
-            trees = self.clones.present(identity);
+            trees = self.clones.existing(identity);
         }
         let names: Vec<&str> = origins(manifest)
             .into_iter()
@@ -299,7 +312,7 @@ impl Repos<'_> {
     }
 }
 
-/// Returns true if some of the session's text may hold `{{REPO}}`.
+/// Returns true if text of the session may contain `{{REPO}}`.
 pub(crate) fn is_in_repo(manifest: &Manifest) -> bool {
     below_repo(manifest).is_some()
         || manifest
@@ -308,39 +321,39 @@ pub(crate) fn is_in_repo(manifest: &Manifest) -> bool {
             .any(|set| set.repo().is_some())
 }
 
-/// Returns true if the session's project lies in a repository that moves with it.
+/// Returns true if the session's project is in a repository that moves with it.
 pub(crate) fn is_below_repo(manifest: &Manifest) -> bool {
     below_repo(manifest).is_some()
 }
 
-/// The project as another machine would have it that knows no repository: where the
-/// session's beginning has it, below a root of that machine.
+/// Returns the project without `{{REPO}}`: its path when the session began, below another
+/// placeholder.
 pub(crate) fn plain_project(manifest: &Manifest) -> Option<PortablePath> {
     let Some(below) = below_repo(manifest) else {
         return manifest.project.clone();
     };
-    let top = origins(manifest).into_iter().find_map(plain)?;
+    let top = origins(manifest).into_iter().find_map(portable_top)?;
     Some(PortablePath::new(format!("{top}{below}")))
 }
 
-/// How a project in a repository is called that has no place here:
-/// `github.com/al/app/crates/x`. Untrusted text.
-pub(crate) fn name(manifest: &Manifest) -> Option<String> {
+/// Returns the name of a project without a location here: `github.com/al/app/crates/x`.
+/// Untrusted text.
+pub(crate) fn project_name(manifest: &Manifest) -> Option<String> {
     Some(format!("{}{}", identity(manifest)?, below_repo(manifest)?))
 }
 
-/// What the remote of the session's project is known by.
+/// Returns the identity of the remote of the session's project.
 pub(crate) fn identity(manifest: &Manifest) -> Option<&ProjectIdentity> {
     manifest.git.as_ref()?.identity.as_ref()
 }
 
-/// Returns true if git says of both the same remote.
+/// Returns true if the session and `facts` have the same remote.
 pub(crate) fn matches_remote(manifest: &Manifest, facts: &GitFacts) -> bool {
     let there = identity(manifest);
     there.is_some() && identity_of(facts).as_ref() == there
 }
 
-/// What follows after `{{REPO}}` in the project: nothing, or `/` and a directory.
+/// Returns the part of the project after `{{REPO}}`: nothing, or `/` and a directory.
 fn below_repo(manifest: &Manifest) -> Option<&str> {
     let below = manifest
         .project
@@ -350,8 +363,8 @@ fn below_repo(manifest: &Manifest) -> Option<&str> {
     (below.is_empty() || below.starts_with('/')).then_some(below)
 }
 
-/// The directory of the project in its repository, safe to be joined to a path.
-fn tail(manifest: &Manifest) -> String {
+/// Returns the directory of the project in its repository, safe to join to a path.
+fn project_tail(manifest: &Manifest) -> String {
     let below = below_repo(manifest)
         .unwrap_or_default()
         .trim_start_matches('/');
@@ -362,16 +375,17 @@ fn tail(manifest: &Manifest) -> String {
     }
 }
 
-/// Returns true if the session works in a linked working tree that lies in its main
-/// checkout, which is `REPO` then.
+/// Returns true if the session works in a linked working tree inside its main checkout,
+/// which is `REPO` then.
 fn is_in_nested_worktree(manifest: &Manifest) -> bool {
-    let is_linked =
-        |git: &&ProjectGit| git.worktree.is_some() && git.directory.as_str() != tail(manifest);
+    let is_linked = |git: &&ProjectGit| {
+        git.worktree.is_some() && git.directory.as_str() != project_tail(manifest)
+    };
     is_below_repo(manifest) && manifest.git.as_ref().is_some_and(|git| is_linked(&git))
 }
 
-/// The root sets that have a repository, in the order in which lines were written with
-/// them; no more than any honest session has.
+/// Returns the placeholder sets with a repository, in the order of the lines written with
+/// them.
 fn origins(manifest: &Manifest) -> Vec<&Placeholders> {
     let of_runs = manifest.transcript.runs.iter().map(|run| &run.placeholders);
     let mut seen = BTreeSet::new();
@@ -380,12 +394,12 @@ fn origins(manifest: &Manifest) -> Vec<&Placeholders> {
         .filter(|key| seen.insert(*key));
     keys.filter_map(|key| manifest.placeholders.get(key))
         .filter(|set| set.repo().is_some())
-        .take(MOST_ORIGINS)
+        .take(MAX_ORIGINS)
         .collect()
 }
 
-/// The repository of a root set, below its other roots.
-fn plain(origin: &Placeholders) -> Option<PortablePath> {
+/// Returns the repository of a placeholder set, below its other placeholders.
+fn portable_top(origin: &Placeholders) -> Option<PortablePath> {
     Some(collapse_path(
         &origin.without_repo(),
         &origin.repo()?.directory,
@@ -396,7 +410,8 @@ fn last_part(path: &str) -> Option<&str> {
     path.rsplit(['/', '\\']).next()
 }
 
-/// The tops that a working directory may have, of a project in `tail` of its repository.
+/// Returns the possible tops for a working directory, if the project is at `tail` in its
+/// repository.
 fn tops(directory: &str, tail: &str) -> Vec<String> {
     let whole = directory.trim_end_matches('/').to_owned();
     let above = whole
@@ -406,7 +421,8 @@ fn tops(directory: &str, tail: &str) -> Vec<String> {
     above.into_iter().chain([whole]).collect()
 }
 
-/// The root of a repository at `path`: as this machine's roots spell it, and with links resolved.
+/// Returns the placeholder of a repository at `path`: in the form of this machine's
+/// placeholders, and with links resolved.
 fn placeholder_at_path(base: &Placeholders, path: &str) -> Option<Placeholder> {
     let spelled = expand_path(&collapse_path(base, path), base)?;
     Placeholder::new(

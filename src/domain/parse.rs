@@ -1,17 +1,14 @@
-//! Parses JSON and TOML, with errors in the user's words: the parsers speak of Rust's types.
+//! Parses JSON, with errors in the user's words: the parser speaks of Rust's types.
 //!
 //! Must not know what the values mean.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-/// Error: a text is not JSON or TOML of the required form.
+/// Error: a text is not JSON of the required form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidData {
     message: String,
-    /// The line, counted from 1, if it is known.
-    pub line: Option<usize>,
 }
 
 /// Parses JSON.
@@ -24,57 +21,27 @@ pub fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, InvalidDat
         // The second, slower run is only for the error: it finds the key.
         let mut json = serde_json::Deserializer::from_slice(json);
         let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut json) else {
-            return InvalidData::new("text follows the JSON value".to_owned());
+            return InvalidData {
+                message: "text follows the JSON value".to_owned(),
+            };
         };
         let key = error.path().to_string();
         let error = error.into_inner();
         if !error.is_data() {
             let (line, column) = (error.line(), error.column());
-            return InvalidData::new(format!("not valid JSON at line {line}, column {column}"));
+            let message = format!("not valid JSON at line {line}, column {column}");
+            return InvalidData { message };
         }
         let text = error.to_string();
         let position = format!(" at line {} column {}", error.line(), error.column());
-        InvalidData::new(describe(
-            &key,
-            text.trim_end_matches(&position),
-            "an object",
-        ))
-    })
-}
-
-/// Parses TOML.
-///
-/// # Errors
-/// [`InvalidData`]
-pub fn from_toml<T: DeserializeOwned>(toml: &str) -> Result<T, InvalidData> {
-    let line = |error: &toml::de::Error| {
-        let start = error.span().map_or(0, |span| span.start);
-        Some(1 + toml[..start].matches('\n').count())
-    };
-    let parser = toml::Deserializer::parse(toml).map_err(|error| InvalidData {
-        message: first_clause(error.message()).to_owned(),
-        line: line(&error),
-    })?;
-    serde_path_to_error::deserialize(parser).map_err(|error| {
-        let key = error.path().to_string();
-        let error = error.into_inner();
         InvalidData {
-            message: describe(&key, error.message(), "a table"),
-            line: line(&error),
+            message: describe(&key, text.trim_end_matches(&position)),
         }
     })
 }
 
-impl InvalidData {
-    fn new(message: String) -> Self {
-        let line = None;
-        Self { message, line }
-    }
-}
-
-/// Says what is wrong with the value of `key`; `text` is serde's message, `map` the format's word
-/// for keys with values.
-fn describe(key: &str, text: &str, map: &str) -> String {
+/// Says what is wrong with the value of `key`; `text` is serde's message.
+fn describe(key: &str, text: &str) -> String {
     // The path of the whole text is a dot; an unknown part of a path is a question mark.
     let key = key
         .split(".?")
@@ -108,7 +75,7 @@ fn describe(key: &str, text: &str, map: &str) -> String {
     } else if let Some((kind, rule)) = text.split_once(", expected ") {
         match kind.split_whitespace().nth(1) {
             Some("length:") => format!("{value} has the wrong number of values"),
-            _ => format!("{value} must be {}", in_words(rule, map)),
+            _ => format!("{value} must be {}", in_words(rule)),
         }
     } else if text.contains("untagged enum") {
         format!("{value} has an invalid value")
@@ -136,7 +103,7 @@ fn choices(text: &str) -> String {
 }
 
 /// Returns the user's word for what serde asks for.
-fn in_words<'a>(rule: &'a str, map: &'a str) -> &'a str {
+fn in_words(rule: &str) -> &'static str {
     let is_any = |names: &[&str]| {
         let mut words = rule.split(|c: char| !c.is_ascii_alphanumeric());
         words.any(|word| names.contains(&word))
@@ -153,8 +120,8 @@ fn in_words<'a>(rule: &'a str, map: &'a str) -> &'a str {
         "a time such as 2026-11-20T14:00:00Z"
     } else if is_any(&["sequence", "array", "tuple"]) {
         "a list"
-    } else if is_any(&["map", "struct", "table"]) {
-        map
+    } else if is_any(&["map", "struct"]) {
+        "an object"
     } else if is_any(&["string", "str", "char", "character", "identifier", "enum"]) {
         "text"
     } else {
@@ -246,36 +213,6 @@ mod tests {
             ("", "not valid JSON at line 1, column 0"),
         ] {
             assert_eq!(message(json), expected, "{json}");
-        }
-    }
-
-    #[test]
-    fn parse_toml_errors_name_line_key_and_form() {
-        let error = |toml: &str| {
-            let error = from_toml::<Outer>(toml).unwrap_err();
-            (error.line.unwrap(), error.to_string())
-        };
-        for (toml, line, expected) in [
-            (
-                "\nnumber = 'x'",
-                2,
-                "`number` must be a whole number, 0 or more",
-            ),
-            (
-                "number = 1\n[inner.a]\nword = 7",
-                3,
-                "`inner.a.word` must be text",
-            ),
-            ("number = 1\n[inner]\na = 7", 3, "`inner.a` must be a table"),
-            (
-                "number = 1\ncolour = 7",
-                2,
-                "unknown key `colour` (one of: number, list, inner, is, kind)",
-            ),
-            ("number = x", 1, "string values must be quoted"),
-            ("number", 1, "key with no value"),
-        ] {
-            assert_eq!(error(toml), (line, expected.to_owned()), "{toml}");
         }
     }
 }

@@ -230,7 +230,9 @@ impl<'a> ProjectFinder<'a> {
 
     fn has_clone(&self, key: &ProjectKey) -> bool {
         match key {
-            ProjectKey::Identity(identity) => !self.localizer.clones().present(identity).is_empty(),
+            ProjectKey::Identity(identity) => {
+                !self.localizer.clones().existing(identity).is_empty()
+            }
             ProjectKey::Path(_) => false,
         }
     }

@@ -48,12 +48,12 @@ impl CollapseContext {
             None => NewDirectories::default(),
         };
         let mut directories = found.named;
-        let placeholders = localizer.roots_of(manifest);
+        let placeholders = localizer.placeholders_for(manifest);
         let project = manifest.project.as_ref();
         directories.extend(project.and_then(|project| expand_path(project, &placeholders)));
 
-        let repos = localizer.repos();
-        let present = repos.of(manifest, &local.session.id);
+        let locator = localizer.locator();
+        let present = locator.locate(manifest, &local.session.id);
         let at = |directory: &String| repo_at(localizer, directory, present.as_ref());
         let mut repo = directories.iter().find_map(at);
         if repo.is_none() {
@@ -69,7 +69,7 @@ impl CollapseContext {
                 repo = Some(clone);
             }
         }
-        let repo = repo.or_else(|| repos.usable_checkout(present.clone()?));
+        let repo = repo.or_else(|| locator.usable_checkout(present.clone()?));
         Ok(Self::with_repo(localizer, local, directories, repo))
     }
 
@@ -83,10 +83,10 @@ impl CollapseContext {
         let id = &local.session.id;
         let clones = localizer.clones();
         if let Some(repo) = &repo
-            && clones.used(id).is_some()
+            && clones.recorded_checkout(id).is_some()
         {
             // From now on the session is continued there.
-            clones.use_for(id, Some(&repo.directory));
+            clones.record_checkout(id, Some(&repo.directory));
         }
         let here = localizer.placeholders();
         Self {
@@ -122,5 +122,5 @@ fn repo_at(
     present: Option<&Placeholder>,
 ) -> Option<Placeholder> {
     let facts = localizer.clones().facts(directory.as_ref())?;
-    localizer.repos().working_tree(&facts, present.cloned())
+    localizer.locator().checkout_at(&facts, present.cloned())
 }

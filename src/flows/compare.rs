@@ -270,7 +270,7 @@ impl<'a> SessionComparer<'a> {
         }
 
         // The location of the repository at the time of writing may be unknown. The file names it.
-        let reader = reader.with_learned(local.working_directories()?);
+        let reader = reader.with_directories(local.working_directories()?);
         Ok(relate(&mut local.open(file, 0)?, stored, &reader)?)
     }
 
@@ -287,7 +287,7 @@ impl<'a> SessionComparer<'a> {
             return Ok(false);
         };
         let bytes = crate::sys::fs::read(&local.path(file))?;
-        let placeholders = self.localizer.roots_of(manifest);
+        let placeholders = self.localizer.placeholders_for(manifest);
         let hash = portable_hash(self.localizer, &placeholders, &bytes, file);
         Ok(stored.previous_hashes.contains(&hash))
     }

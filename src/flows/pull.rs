@@ -11,8 +11,8 @@ use crate::domain::id::SessionId;
 use crate::extras::pull::pull as pull_extras;
 use crate::flows::merge::Merged;
 use crate::flows::merge_notes::{add_merge_notes, note_forks_of_skipped};
+use crate::flows::pull_options::PullRequest;
 use crate::flows::pull_plan::PullPlan;
-use crate::flows::pull_request::PullRequest;
 use crate::flows::remote_sync::{FetchMode, RemoteSync};
 use crate::report::transfer::{Outcome, Report};
 use crate::session::discover::Discovery;
@@ -102,7 +102,7 @@ fn write(
 /// cannot be saved, a later command finds them again.
 fn record_repositories(workspace: &Workspace<'_>, found: &Discovery, plan: &PullPlan<'_>) {
     let clones = workspace.localizer.clones();
-    clones.retain_used(&found.sessions.keys().chain(plan.sessions()).collect());
+    clones.retain_checkouts(&found.sessions.keys().chain(plan.sessions()).collect());
     let _ = clones.save();
 }
 

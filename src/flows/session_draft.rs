@@ -11,7 +11,7 @@ use crate::domain::session_file::SessionFile;
 use crate::flows::collapse_context::CollapseContext;
 use crate::flows::compare::{FilePush, FilePushes, SessionComparer, portable_hash};
 use crate::flows::fork::mark_written_as;
-use crate::localize::collect::{Collected, Collector, collapse_title, describe, share_segments};
+use crate::localize::collect::{CollectStats, Collector, collapse_title, describe, share_segments};
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{StoredText, text_kind};
@@ -26,7 +26,7 @@ use crate::workspace::error::SyncError;
 pub(super) struct SessionDraft<'a> {
     pub(super) manifest: Manifest,
     /// What was stored of the local files.
-    pub(super) collected: Collected,
+    pub(super) collected: CollectStats,
     /// The user's turns among the stored lines.
     pub(super) turns: u64,
     localizer: &'a Localizer,
@@ -57,7 +57,7 @@ impl<'a> SessionDraft<'a> {
         let written_as = (manifest.session != *id).then(|| id.clone());
         Self {
             manifest,
-            collected: Collected::default(),
+            collected: CollectStats::default(),
             turns: 0,
             localizer,
             snapshot: comparer.snapshot,
@@ -125,7 +125,7 @@ impl<'a> SessionDraft<'a> {
         } else {
             0
         };
-        self.collected += Collected { lines, ..collected };
+        self.collected += CollectStats { lines, ..collected };
         Ok(())
     }
 

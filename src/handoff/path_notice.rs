@@ -66,7 +66,7 @@ fn last_message_is_local(
         let start = end.saturating_sub(run.lines);
         if has_words(text, start, end)? {
             let placeholders = text.manifest.placeholders.get(&run.placeholders);
-            return Ok(run.machine == *workspace.localizer.me()
+            return Ok(run.machine == *workspace.localizer.machine()
                 && placeholders.is_some_and(|placeholders| is_same_place(placeholders, here)));
         }
         end = start;
@@ -81,15 +81,17 @@ fn placeholders_at(
     manifest: &Manifest,
     directory: &Path,
 ) -> Placeholders {
-    let repos = workspace.localizer.repos();
+    let locator = workspace.localizer.locator();
     let tree = workspace
         .localizer
         .clones()
         .facts(directory)
         .filter(|_| is_below_repo(manifest));
-    match tree.and_then(|facts| repos.working_tree(&facts, repos.of(manifest, &manifest.session))) {
+    match tree
+        .and_then(|facts| locator.checkout_at(&facts, locator.locate(manifest, &manifest.session)))
+    {
         Some(repo) => workspace.localizer.placeholders().with(repo),
-        None => workspace.localizer.roots_of(manifest),
+        None => workspace.localizer.placeholders_for(manifest),
     }
 }
 
@@ -147,7 +149,10 @@ fn moved_since<'a>(
     manifest: &'a Manifest,
     here: &'a Placeholders,
 ) -> impl Iterator<Item = (String, Option<String>)> {
-    let placeholders = workspace.localizer.since().placeholders(manifest);
+    let placeholders = workspace
+        .localizer
+        .current_placeholders()
+        .placeholders(manifest);
     let pairs = placeholders.filter_map(|root| Some((root, here.get(root.name.as_str())?)));
     pairs
         .filter(|(then, now)| then.directory != now.directory)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::checkouts::identity::{below_home, is_plain};
-use crate::checkouts::locate::{Repos, is_below_repo, plain_project};
+use crate::checkouts::locate::{CheckoutLocator, is_below_repo, plain_project};
 use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
@@ -92,10 +92,10 @@ pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHer
     let clones = workspace.localizer.clones();
     if let Some(directory) = &ctx.env.directory {
         // The current directory may be an unknown clone.
-        clones.learn_at(directory);
+        clones.record_at(directory);
     }
     if find_transcript(&ctx.env.claude_dir, session).is_none() {
-        clones.use_for(session, None);
+        clones.record_checkout(session, None);
     }
     let here = project_of(
         &workspace.localizer.with_current_project(&manifest),
@@ -125,17 +125,17 @@ pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), 
 /// Returns the location of the project of `manifest`. If the recorded clone is missing,
 /// another one counts.
 fn project_of(manifest: &Manifest, localizer: &Localizer) -> ProjectHere {
-    let (here, repos) = (localizer.placeholders(), localizer.repos());
+    let (here, locator) = (localizer.placeholders(), localizer.locator());
     let is_there = |placeholders: &Placeholders| {
-        Repos::directory(manifest, placeholders)
+        CheckoutLocator::project_directory(manifest, placeholders)
             .map(PathBuf::from)
             .filter(|path| path.is_dir())
     };
-    let locate_checkout = || is_there(&here.with(repos.locate_checkout(manifest, true)?));
-    match is_there(&localizer.roots_of(manifest)).or_else(locate_checkout) {
+    let locate_checkout = || is_there(&here.with(locator.locate_checkout(manifest, true)?));
+    match is_there(&localizer.placeholders_for(manifest)).or_else(locate_checkout) {
         Some(directory) => {
             let clones = if is_below_repo(manifest) {
-                repos.clones_of(manifest).len()
+                locator.existing_checkouts(manifest).len()
             } else {
                 0
             };

@@ -8,7 +8,7 @@ use crate::flows::compare::SessionComparer;
 use crate::flows::fork::{NewFork, add_fork, restored_id};
 use crate::flows::write_session::{LocalWriter, UpdatePlan, plan_update};
 use crate::history::error::HistoryError;
-use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
+use crate::history::restore_request::{RestoreReport, RestoredSession, Restoring, Target};
 use crate::localize::stored_text::{LocalText, StoredText};
 use crate::session::LocalSession;
 use crate::session::journal::Journal;
@@ -68,11 +68,11 @@ impl Restoring<'_> {
             (Some(fork), _) => fork.directory.clone(),
             (None, Some(here)) => {
                 // It is in the directory of the session and shares its repository.
-                let repo = workspace.localizer.repos().of(&manifest, &target.id);
+                let repo = workspace.localizer.locator().locate(&manifest, &target.id);
                 workspace
                     .localizer
                     .clones()
-                    .use_for(&fork, repo.as_ref().map(|repo| repo.directory.as_str()));
+                    .record_checkout(&fork, repo.as_ref().map(|repo| repo.directory.as_str()));
                 here.directory.clone()
             }
             (None, None) => {

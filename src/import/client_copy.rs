@@ -50,12 +50,12 @@ pub(crate) fn import_client_copy(
             })
         } else {
             let clones = workspace.localizer.clones();
-            let used = clones.used(id);
+            let used = clones.recorded_checkout(id);
             let result = store_or_skip(workspace, &mut tx, id, |tx| {
                 store_session(workspace, tx, session)
             });
             // The directory of the copy must not change where the session is on this machine.
-            clones.use_for(id, used.as_deref());
+            clones.record_checkout(id, used.as_deref());
             result?
         };
         match result {

@@ -82,11 +82,6 @@ impl LockView {
             Some(LockStatus::Held { .. }) | None => TakeOver::Live,
         }
     }
-
-    /// Returns true if it has expired.
-    pub fn is_expired(&self) -> bool {
-        matches!(self.status(), Some(LockStatus::Expired { .. }))
-    }
 }
 
 /// Returns the permission for the lock `now`. The user confirmed it for `confirmed`; it

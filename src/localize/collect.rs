@@ -1,8 +1,7 @@
-//! Bringing the lines of a local file into the store: collapse, prove, cut, hand over.
+//! Stores the lines of a local file: collapse, check, cut, write.
 //!
-//! The proof is part of the flow: each piece is expanded again and compared with what was
-//! read before it is handed over. Lines that do not come back exactly are stored verbatim
-//! and counted.
+//! Each piece is expanded again and compared with what was read before it is written.
+//! Lines that do not expand exactly are stored verbatim and counted.
 
 use std::sync::Arc;
 
@@ -10,7 +9,8 @@ use crate::domain::id::SessionId;
 use crate::domain::placeholder::Placeholders;
 use crate::domain::session_file::SessionFile;
 use crate::localize::error::StoredDataError;
-use crate::localize::localizer::{Localizer, StoredLineReader};
+use crate::localize::line_reader::StoredLineReader;
+use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::rewrite::{Collapser, Expander, TextKind};
 use crate::session::facts::Facts;
@@ -24,37 +24,38 @@ use crate::store::segment::{FileBuilder, count_lines, full_segments, offset_afte
 pub(crate) struct Collector<'a> {
     localizer: &'a Localizer,
     collapser: Arc<Collapser>,
-    prover: Arc<Expander>,
+    exact_expander: Arc<Expander>,
     placeholders: PlaceholdersKey,
-    /// Set where the lines are stored under another id than their file has (a fork in the making).
+    /// The id in the local file, if the lines are stored under another one (a fork).
     written_as: Option<SessionId>,
 }
 
-/// Where a stored file is to go on.
+/// The position at which a stored file continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Continuation {
     /// Stored lines that stay.
     pub(crate) lines: u64,
     /// True if the last of them gets a line end.
     pub(crate) close: bool,
-    /// Where in the local file the new lines begin.
+    /// Offset of the new lines in the local file.
     pub(crate) offset: u64,
 }
 
-/// What was brought in.
+/// Counts of the collected lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Collected {
+pub(crate) struct CollectStats {
     /// New lines.
     pub(crate) lines: u64,
-    /// Bytes of them on this machine.
+    /// Their bytes on this machine.
     pub(crate) bytes: u64,
-    /// Lines among them that are stored verbatim because they had to be.
+    /// Lines among them that are stored verbatim because collapsing them would not be
+    /// exact.
     pub(crate) verbatim: u64,
-    /// Lines among them that are no records, though they ended.
+    /// Complete lines among them that are not records.
     pub(crate) damaged: u64,
 }
 
-impl std::ops::AddAssign for Collected {
+impl std::ops::AddAssign for CollectStats {
     fn add_assign(&mut self, more: Self) {
         self.lines += more.lines;
         self.bytes += more.bytes;
@@ -64,8 +65,8 @@ impl std::ops::AddAssign for Collected {
 }
 
 impl<'a> Collector<'a> {
-    /// `roots` are those of this machine, with the session's repository; `directories`
-    /// the working directories that the session is known to name.
+    /// Creates a collector. `placeholders` are those of this machine with the session's
+    /// repository; `directories` are working directories that the session names.
     pub(crate) fn new(
         localizer: &'a Localizer,
         placeholders: &Placeholders,
@@ -75,14 +76,14 @@ impl<'a> Collector<'a> {
         Self {
             localizer,
             collapser: localizer.collapser(placeholders, directories),
-            prover: localizer.prover(placeholders),
+            exact_expander: localizer.exact_expander(placeholders),
             placeholders: PlaceholdersKey::new(placeholders),
             written_as,
         }
     }
 
-    /// Stores a local file as the file `name` of `manifest.session`: the kept lines of
-    /// `earlier`, then those of `local`.
+    /// Stores a local file as the file `name` of `session`: the kept lines of `earlier`,
+    /// then those of `local`.
     ///
     /// `facts` takes in the new lines of a transcript.
     pub(crate) fn store(
@@ -93,14 +94,14 @@ impl<'a> Collector<'a> {
         earlier: Option<(&StoredText<'_>, Continuation)>,
         local: &mut LocalText,
         mut facts: Option<&mut Facts>,
-    ) -> Result<(StoredFile, Collected), StoredDataError> {
+    ) -> Result<(StoredFile, CollectStats), StoredDataError> {
         let mut failure = None;
         let mut emit = emitter(tx, session, name, &mut failure);
         let mut builder = match earlier {
             None => FileBuilder::empty(),
             Some((stored, from)) => resume(self.localizer, stored, from, &mut emit)?,
         };
-        let mut collected = Collected::default();
+        let mut collected = CollectStats::default();
         let mut unterminated = None;
         let lines_only = name.is_append_only();
         loop {
@@ -127,7 +128,7 @@ impl<'a> Collector<'a> {
         let file = builder.finish(&mut emit);
         drop(emit);
         if file.lines() != file.runs.iter().map(|run| run.lines).sum::<u64>() {
-            // A line would stand where another has not ended. Nothing of it is committed.
+            // A line would begin before another one ends. Nothing of this is committed.
             return Err(StoredDataError::Inconsistent {
                 session: session.clone(),
             });
@@ -135,26 +136,27 @@ impl<'a> Collector<'a> {
         failure.map_or(Ok((file, collected)), Err)
     }
 
-    /// Collapses `piece`, proves it, and appends it.
+    /// Collapses `piece`, checks it, and appends it.
     fn append(
         &self,
         builder: &mut FileBuilder,
         kind: TextKind,
         piece: &[u8],
         emit: &mut dyn FnMut(usize, Vec<u8>),
-    ) -> Collected {
+    ) -> CollectStats {
         let mut portable = Vec::with_capacity(piece.len());
         self.collapser.collapse(piece, kind, &mut portable);
-        let mut collected = Collected {
+        let mut collected = CollectStats {
             lines: count_lines(piece),
             bytes: piece.len() as u64,
-            ..Collected::default()
+            ..CollectStats::default()
         };
         if self.is_exact(&portable, piece, kind) {
             builder.append(&self.run(false), &portable, piece, emit);
             return collected;
         }
-        // Some line in it does not come back: find it, keep it as it is, and go on with the others.
+        // Some line does not expand exactly: keep that one unchanged, and collapse the
+        // others.
         let mut rest = piece;
         while !rest.is_empty() {
             let (line, after) = rest.split_at(offset_after_lines(rest, 1));
@@ -173,31 +175,33 @@ impl<'a> Collector<'a> {
         collected
     }
 
-    /// Appends `piece` of a file that is the same on every machine.
+    /// Appends `piece` unchanged: the file is the same on every machine.
     fn append_as_it_is(
         &self,
         builder: &mut FileBuilder,
         piece: &[u8],
         emit: &mut dyn FnMut(usize, Vec<u8>),
-    ) -> Collected {
+    ) -> CollectStats {
         builder.append(&self.run(true), piece, piece, emit);
-        Collected {
+        CollectStats {
             lines: count_lines(piece),
             bytes: piece.len() as u64,
-            ..Collected::default()
+            ..CollectStats::default()
         }
     }
 
     fn is_exact(&self, portable: &[u8], local: &[u8], kind: TextKind) -> bool {
         let mut again = Vec::with_capacity(local.len());
-        // Whoever reads it will have no more patience.
-        let done = self.prover.expand_bounded(portable, kind, &mut again);
+        // Readers use the same expansion limit, so it is checked within that.
+        let done = self
+            .exact_expander
+            .expand_bounded(portable, kind, &mut again);
         done.is_ok() && again == local && count_lines(portable) == count_lines(local)
     }
 
     fn run(&self, verbatim: bool) -> Run {
         Run {
-            machine: self.localizer.me().clone(),
+            machine: self.localizer.machine().clone(),
             placeholders: self.placeholders.clone(),
             lines: 0,
             verbatim,
@@ -207,7 +211,7 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// A builder that goes on where `from` says.
+/// Returns a builder that continues at `from`.
 pub(crate) fn resume(
     localizer: &Localizer,
     stored: &StoredText<'_>,
@@ -242,7 +246,8 @@ pub(crate) fn resume(
     Ok(builder)
 }
 
-/// Hands segments to `tx`; the first failure is kept, because the builder cannot fail.
+/// Returns a callback that writes segments to `tx`. It keeps the first error, because the
+/// builder cannot fail.
 pub(crate) fn emitter<'a>(
     tx: &'a mut Transaction<'_>,
     session: &'a SessionId,
@@ -259,7 +264,7 @@ pub(crate) fn emitter<'a>(
     }
 }
 
-/// Gives `session` the segments of `stored` that lie wholly within its first `lines` lines.
+/// Gives `session` the segments of `stored` that are within its first `lines` lines.
 pub(crate) fn share_segments(
     tx: &mut Transaction<'_>,
     session: &SessionId,
@@ -278,8 +283,8 @@ pub(crate) fn share_segments(
     Ok(())
 }
 
-/// Records in `manifest` what `facts` tell, and the `roots` that this machine's new runs
-/// refer to. Titles are collapsed like any text.
+/// Records in `manifest` the `facts`, and the placeholders of this machine's new runs.
+/// Collapses titles like any text.
 pub(crate) fn describe(
     manifest: &mut Manifest,
     localizer: &Localizer,
@@ -298,7 +303,7 @@ pub(crate) fn describe(
     manifest.prune_placeholders();
 }
 
-/// The portable form of a title.
+/// Returns the portable form of a title.
 pub(crate) fn collapse_title(localizer: &Localizer, title: &str) -> String {
     let mut portable = Vec::new();
     localizer.collapser(localizer.placeholders(), &[]).collapse(
@@ -313,7 +318,7 @@ fn last_line(text: &[u8]) -> &[u8] {
     memchr::memrchr(b'\n', text).map_or(text, |at| &text[at + 1..])
 }
 
-/// Returns true if an unterminated last line is a whole record all the same.
+/// Returns true if an unterminated last line is a complete record.
 pub(crate) fn is_complete_json(line: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }

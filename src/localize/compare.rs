@@ -1,11 +1,12 @@
-//! Is this local file the stored one, a part of it, a continuation of it, or something else?
+//! Compares a local file with the stored one: equal, shorter, longer, or different.
 //!
-//! Decided by expanding the stored text and comparing bytes; nothing is assumed from
-//! sizes or times. Design section 6 names the answers, `claude-code.md` 3.1 why a torn
-//! last line is special: it is of no use elsewhere, and old clients glue to it.
+//! Expands the stored text and compares bytes; assumes nothing from sizes or times. A
+//! torn last line is special (`docs/dev/claude-code.md`): it is of no use elsewhere, and
+//! old versions of Claude Code append to it.
 
 use crate::localize::error::StoredDataError;
-use crate::localize::localizer::{PlaceholderChoice, StoredLineReader};
+use crate::localize::line_reader::StoredLineReader;
+use crate::localize::localizer::PlaceholderChoice;
 use crate::localize::stored_text::{LocalText, Piece, StoredText};
 use crate::store::manifest::Run;
 use crate::store::segment::offset_after_lines;
@@ -13,13 +14,13 @@ use crate::store::segment::offset_after_lines;
 /// How a local file relates to a stored one. Lines are counted in the stored file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Relation {
-    /// The local file is all this machine would have of the stored one.
+    /// The local file is what this machine would have of the stored one.
     Same,
     /// The local file ends inside the stored one: after `lines` lines, which end at
-    /// `offset`, and perhaps a part of the next.
+    /// `offset`, perhaps with a part of the next.
     Behind { lines: u64, offset: u64 },
-    /// The local file goes on after the first `lines` stored lines, from `offset`;
-    /// `close`: the last of them gets a line end first.
+    /// The local file continues after the first `lines` stored lines, from `offset`. If
+    /// `close`, the last of them gets a line end first.
     Ahead {
         lines: u64,
         close: bool,
@@ -29,7 +30,7 @@ pub(crate) enum Relation {
     Diverged { lines: u64, offset: u64 },
 }
 
-/// Compares `local`, from its start, with `stored` as read by `reader`.
+/// Compares `local`, from its start, with `stored` as `reader` reads it.
 pub(crate) fn relate(
     local: &mut LocalText,
     stored: &StoredText<'_>,
@@ -57,7 +58,7 @@ struct Walk<'a, 'b> {
 }
 
 impl Walk<'_, '_> {
-    /// Compares one piece; `false` ends the walk.
+    /// Compares one piece; returns false at the end of the walk.
     fn piece(&mut self, piece: &Piece<'_>) -> Result<bool, StoredDataError> {
         let terminated = piece.text.last() == Some(&b'\n');
         if terminated && !piece.run.torn && self.matches_whole(piece)? {
@@ -79,11 +80,11 @@ impl Walk<'_, '_> {
         Ok(true)
     }
 
-    /// The common case: all lines of the piece are there under one choice.
+    /// Handles the common case: all lines of the piece are there under one choice.
     fn matches_whole(&mut self, piece: &Piece<'_>) -> Result<bool, StoredDataError> {
         for choice in self.reader.choices(piece.run) {
             if self.consume_if_next(&self.reader.read(piece.run, choice, piece.text)?)? {
-                self.reader.found(piece.run, choice);
+                self.reader.record_choice(piece.run, choice);
                 self.lines += piece.lines;
                 return Ok(true);
             }
@@ -91,25 +92,25 @@ impl Walk<'_, '_> {
         Ok(false)
     }
 
-    /// One line that ends with a line end.
+    /// Compares one line that ends with a line end.
     fn line(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
         for choice in self.reader.choices(run) {
             if self.consume_if_next(&self.reader.read(run, choice, line)?)? {
-                self.reader.found(run, choice);
+                self.reader.record_choice(run, choice);
                 self.lines += 1;
                 return Ok(true);
             }
         }
         if run.torn && !self.ends_inside(run, line)? {
-            // Elsewhere it is not there, and on its origin it may have been left out when
-            // the file was written anew.
+            // Other machines do not have it, and its own machine may have dropped it when
+            // it rewrote the file.
             self.lines += 1;
             return Ok(true);
         }
         self.end_here(run, line)
     }
 
-    /// The last line of the stored file, which has no line end.
+    /// Compares the last line of the stored file, which has no line end.
     fn last_line(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
         for choice in self.reader.choices(run) {
             let text = self.reader.read(run, choice, line)?;
@@ -126,8 +127,8 @@ impl Walk<'_, '_> {
                     close: true,
                     offset: offset + text.len() as u64 + 1,
                 },
-                // This machine completed its own line, or began the next: it is collapsed
-                // again as a whole.
+                // This machine completed its own line or began the next one: all of it is
+                // collapsed again.
                 _ if self.reader.is_mine(run) => Relation::Ahead {
                     lines: self.lines,
                     close: false,
@@ -160,8 +161,8 @@ impl Walk<'_, '_> {
         Ok(false)
     }
 
-    /// No choice of `line` is next in the local file: does the file end in it, or say
-    /// something else?
+    /// Ends the walk at a line that is not next in the local file: the file ends in it,
+    /// or differs.
     fn end_here(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
         let offset = self.local.offset();
         for choice in self.reader.choices(run) {
@@ -182,7 +183,7 @@ impl Walk<'_, '_> {
         Ok(false)
     }
 
-    /// All stored lines are there.
+    /// Returns the result after all stored lines.
     fn conclude(self) -> Result<Relation, StoredDataError> {
         if let Some(found) = self.found {
             return Ok(found);
@@ -213,8 +214,8 @@ impl Walk<'_, '_> {
     }
 }
 
-/// The choice of `line` that begins with `part`, the last bytes of a local file that ends
-/// inside it.
+/// Returns the choice under which `line` begins with `part`, the last bytes of a local
+/// file.
 pub(crate) fn completing_choice(
     reader: &StoredLineReader<'_>,
     run: &Run,

@@ -1,4 +1,4 @@
-//! What can go wrong between stored lines and local text.
+//! Errors of converting between stored lines and local text.
 
 use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::id::SessionId;
@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::sys::fs::PathError;
 use crate::sys::signal::Interrupted;
 
-/// Why a session cannot be turned into local text, or the other way.
+/// Error: stored lines cannot be converted to local text, or the other way.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredDataError {
     /// The store.
@@ -26,15 +26,15 @@ pub enum StoredDataError {
     /// A manifest that passed its checks contradicts the text it describes.
     #[error("session {session} in the store contradicts its manifest")]
     Inconsistent {
-        /// Which session.
+        /// The session.
         session: SessionId,
     },
-    /// A few bytes in the store stand for very many here.
+    /// Expansion would make very much text from a few bytes.
     #[error("cannot use session {session} from the store")]
     Oversized {
-        /// Which session.
+        /// The session.
         session: SessionId,
-        /// Why.
+        /// The cause.
         source: Oversized,
     },
 }

@@ -1,4 +1,4 @@
-//! A session on this machine, as far as its files count.
+//! The files of a session on this machine, and how much of each counts.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::session::facts::working_directories;
 /// The files of one session on this machine.
 pub(crate) struct LocalCopy<'a> {
     pub(crate) session: &'a LocalSession,
-    /// A running Claude Code has it open: only whole lines count.
+    /// True if a running Claude Code has it open: then only whole lines count.
     pub(crate) live: bool,
 }
 

@@ -6,7 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::checkouts::locate::{PLACEHOLDER, Repos, is_below_repo, name, plain_project};
+use crate::checkouts::locate::{
+    CheckoutLocator, PLACEHOLDER, is_below_repo, plain_project, project_name,
+};
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::Placeholders;
@@ -19,16 +21,16 @@ use crate::session::files::projects_dir;
 use crate::store::manifest::Manifest;
 use crate::sys::fs::canonicalize_existing;
 
-/// Where a session is written that is not on this machine yet.
+/// The directory for a session that is not on this machine yet.
 pub(crate) enum SessionLocation {
     /// A project directory, with a note for the user.
     Directory { path: PathBuf, note: Option<String> },
-    /// There is none, for this reason.
+    /// No directory, for this reason.
     Missing(String),
 }
 
 impl Localizer {
-    /// Decides where a session is written, and where its repository is. `transcript` is that of the
+    /// Chooses the directory and the checkout of a session. `transcript` is that of the
     /// session.
     pub(crate) fn resolve_location(
         &self,
@@ -36,10 +38,10 @@ impl Localizer {
         transcript: &StoredText<'_>,
         claude_dir: &Path,
     ) -> Result<SessionLocation, StoredDataError> {
-        self.settle(manifest);
+        self.choose_checkout(manifest);
         let note = self.leave_missing_worktree(manifest, transcript)?;
         let current = self.with_current_project(manifest);
-        let name = directory_name(&current, &self.roots_of(manifest));
+        let name = directory_name(&current, &self.placeholders_for(manifest));
         Ok(match name {
             Ok(name) => SessionLocation::Directory {
                 path: projects_dir(claude_dir).join(name),
@@ -49,26 +51,26 @@ impl Localizer {
         })
     }
 
-    /// Keeps the place of an entered working tree empty if the tree is not here.
+    /// Keeps the path of an entered working tree unused if the tree is not here.
     ///
-    /// Claude Code refuses a session that it took into a working tree beside its checkout
-    /// (`EnterWorktree`) if another checkout has that tree's place. If the place is empty, it
-    /// leaves the tree for the checkout in which it is started.
+    /// Claude Code refuses to continue a session in a working tree that it entered
+    /// (`EnterWorktree`) if another checkout has the tree's path. If nothing is at that
+    /// path, it leaves the tree for the checkout in which it is started.
     fn leave_missing_worktree(
         &self,
         manifest: &Manifest,
         transcript: &StoredText<'_>,
     ) -> Result<Option<String>, StoredDataError> {
-        let repos = self.repos();
-        if !repos.replaces_worktree(manifest) || !is_in_entered_worktree(transcript)? {
+        let locator = self.locator();
+        if !locator.replaces_worktree(manifest) || !is_in_entered_worktree(transcript)? {
             return Ok(None);
         }
         let id = &manifest.session;
         let name = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
         let name = name.map(|name| format!(" `{name}`")).unwrap_or_default();
-        let goes_on = match repos.missing_checkout(manifest) {
+        let goes_on = match locator.missing_checkout(manifest) {
             Some(missing) => {
-                self.clones().use_for(id, Some(&missing.directory));
+                self.clones().record_checkout(id, Some(&missing.directory));
                 format!("ccsync resume {id} continues in the checkout; or")
             }
             None => "before Claude Code continues it,".to_owned(),
@@ -90,11 +92,12 @@ fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, StoredDat
     Ok(matches!(last, Some(WorktreeRecord::Entered(path)) if path == PLACEHOLDER))
 }
 
-/// Returns the name of Claude Code's directory for the project, or why there is none.
+/// Returns the name of Claude Code's directory for the project, or why the project has no
+/// directory here.
 fn directory_name(manifest: &Manifest, placeholders: &Placeholders) -> Result<String, String> {
     let name = match &manifest.project {
         Some(project) => {
-            let path = Repos::directory(manifest, placeholders);
+            let path = CheckoutLocator::project_directory(manifest, placeholders);
             let path = path.ok_or_else(|| missing_directory(manifest, project))?;
             client_dir_name(&canonicalize_existing(&path))
         }
@@ -118,7 +121,7 @@ fn expand_name(manifest: &Manifest, placeholders: &Placeholders) -> Option<Strin
 
 fn missing_directory(manifest: &Manifest, project: &PortablePath) -> String {
     let plain = plain_project(manifest).filter(|_| is_below_repo(manifest));
-    if let (Some(name), Some(plain)) = (name(manifest), &plain) {
+    if let (Some(name), Some(plain)) = (project_name(manifest), &plain) {
         let git = manifest.git.as_ref();
         let remote = git.and_then(|git| git.remote.as_ref());
         let remote = remote.filter(|remote| is_plain_word(remote.as_str()));

@@ -1,9 +1,10 @@
-//! Turns stored lines into local text and back, and finds where a session belongs. Must
+//! Converts stored lines to local text and back, and finds where a session belongs. Must
 //! not write files.
 
 pub mod collect;
 pub mod compare;
 pub mod error;
+pub mod line_reader;
 pub mod local_copy;
 pub mod localizer;
 pub mod location;

@@ -1,7 +1,7 @@
-//! Walking through text in whole lines: a stored file run by run, a local file piece by piece.
+//! Walks through text in whole lines: a stored file run by run, a local file piece by
+//! piece.
 //!
-//! Bounds memory: no more than a few segments, or one line where a line is longer, are
-//! held at a time.
+//! Keeps only a few segments, or one longer line, in memory.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -16,7 +16,7 @@ use crate::store::manifest::{Manifest, Run, Segment, StoredFile};
 use crate::store::segment::{MAX_SEGMENT_BYTES, count_lines, offset_after_lines, whole_lines_len};
 use crate::sys::fs::PathError;
 
-/// Local files are read in pieces of about this size.
+/// Approximate size of the pieces of local files, in bytes.
 const PIECE: usize = 1 << 20;
 
 /// One file of a session in one commit of the store.
@@ -36,7 +36,7 @@ pub(crate) struct Piece<'a> {
 }
 
 impl<'a> StoredText<'a> {
-    /// The file of that name, if the session has it.
+    /// Returns the file of this name, if the session has it.
     pub(crate) fn of(
         snapshot: &'a Snapshot<'a>,
         manifest: &'a Manifest,
@@ -50,7 +50,7 @@ impl<'a> StoredText<'a> {
         })
     }
 
-    /// The transcript of the session.
+    /// Returns the transcript of the session.
     pub(crate) fn transcript(snapshot: &'a Snapshot<'a>, manifest: &'a Manifest) -> Self {
         Self {
             snapshot,
@@ -86,8 +86,8 @@ impl<'a> StoredText<'a> {
                 [std::mem::take(&mut carried), text].concat()
             };
             if number + 1 < self.file.segments.len() {
-                // Only a line longer than a segment may hold is cut; it goes on with the
-                // next segment.
+                // Only a line longer than a segment may be cut: it continues in the next
+                // segment.
                 carried = text.split_off(whole_lines_len(&text));
             }
             let skipped = lines.saturating_sub(line).min(count_lines(&text));
@@ -97,7 +97,7 @@ impl<'a> StoredText<'a> {
                 return Ok(());
             }
         }
-        // Hostile or damaged: the manifest promises lines that the text does not have.
+        // In a hostile or damaged session the manifest has more lines than the text.
         if line == self.file.lines() {
             Ok(())
         } else {
@@ -111,7 +111,7 @@ impl<'a> StoredText<'a> {
         }
     }
 
-    /// The portable text of lines `from..to`, which must be few.
+    /// Returns the portable text of lines `from..to`, which must be few.
     pub(crate) fn lines(&self, from: u64, to: u64) -> Result<Vec<u8>, StoredDataError> {
         let mut text = Vec::new();
         let mut left = to - from;
@@ -149,8 +149,8 @@ impl<'a> StoredText<'a> {
     }
 }
 
-/// The last segment that begins with the beginning of a line, at or before line `lines`;
-/// and how many lines stand before it.
+/// Finds the last segment that begins with the beginning of a line at or before line
+/// `lines`. Also returns the number of lines before it.
 pub(crate) fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
     let (mut start, mut line) = ((0, 0), 0);
     let mut goes_on = false;
@@ -161,12 +161,11 @@ pub(crate) fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
         if !goes_on {
             start = (number, line);
         }
-        // Only a line longer than a segment may be is cut: it goes on in the next one.
+        // Only a line longer than a segment may be cut: it continues in the next one.
         goes_on = segment.lines == 0 || segment.bytes >= MAX_SEGMENT_BYTES as u64;
         line += segment.lines;
     }
-    // Nothing is left to be read, unless segments are said to follow in which no line
-    // ends: those must be looked at.
+    // Nothing is left, except segments without line ends, which must be read.
     if line > lines || goes_on {
         start
     } else {
@@ -174,16 +173,16 @@ pub(crate) fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
     }
 }
 
-/// The runs of a file, passed through once.
+/// The runs of a file, iterated once.
 struct Runs<'a> {
     left: &'a [Run],
-    /// The line after those of the first one.
+    /// The line after those of the first run.
     end: u64,
 }
 
 impl<'a> Runs<'a> {
-    /// The run that holds `line`, which is not before the last one asked for, and how
-    /// many of its lines are left from there.
+    /// Returns the run that contains `line`, and how many of its lines are left from
+    /// there. `line` is not before the last one asked for.
     fn at(&mut self, line: u64) -> Option<(&'a Run, u64)> {
         if self.end == 0 {
             self.end = self.left.first()?.lines;
@@ -196,7 +195,7 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// How the text of a file is to be read by the rewriter.
+/// Returns the rewriter's kind of text for a file.
 pub(crate) fn text_kind(name: &SessionFile) -> TextKind {
     let is_json = name.is_append_only() || name.key().ends_with(".json");
     if is_json && !is_verbatim(name) {
@@ -206,7 +205,7 @@ pub(crate) fn text_kind(name: &SessionFile) -> TextKind {
     }
 }
 
-/// A file of this machine, read front to back up to a limit that was fixed when it was found.
+/// A file of this machine, read from front to back up to a fixed limit.
 pub(crate) struct LocalText {
     path: std::path::PathBuf,
     file: File,
@@ -217,7 +216,7 @@ pub(crate) struct LocalText {
 }
 
 impl LocalText {
-    /// Opens `path` at `offset`; bytes from `limit` on are as if they were not there.
+    /// Opens `path` at `offset`; ignores bytes from `limit` on.
     pub(crate) fn open(path: &Path, offset: u64, limit: u64) -> Result<Self, StoredDataError> {
         let fail = |source| PathError::new("read", path, source);
         let mut file = File::open(path).map_err(fail)?;
@@ -232,12 +231,12 @@ impl LocalText {
         })
     }
 
-    /// Where the next byte to be consumed lies.
+    /// Returns the offset of the next byte.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The next `wanted` bytes, or fewer at the end.
+    /// Returns the next `wanted` bytes, or fewer at the end.
     pub(crate) fn peek(&mut self, wanted: usize) -> Result<&[u8], StoredDataError> {
         if self.buffer.len() - self.start < wanted {
             self.buffer.drain(..self.start);
@@ -248,14 +247,15 @@ impl LocalText {
         Ok(&self.buffer[self.start..end])
     }
 
-    /// Goes past bytes that [`Self::peek`] has shown.
+    /// Skips bytes that [`Self::peek`] returned.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.start += bytes;
         self.offset += bytes as u64;
         debug_assert!(self.start <= self.buffer.len());
     }
 
-    /// The next whole lines, about [`PIECE`] bytes; at the end whatever is left. Empty at the end.
+    /// Returns the next whole lines, about [`PIECE`] bytes; at the end the rest, then
+    /// nothing.
     pub(crate) fn next_lines(&mut self) -> Result<Vec<u8>, StoredDataError> {
         let mut wanted = PIECE;
         loop {
@@ -274,7 +274,7 @@ impl LocalText {
         }
     }
 
-    /// Calls `each` with the rest, piece after piece of whole lines.
+    /// Calls `each` with the rest in pieces of whole lines.
     pub(crate) fn each_piece(
         mut self,
         mut each: impl FnMut(&[u8]) -> Result<(), StoredDataError>,
@@ -304,7 +304,7 @@ impl LocalText {
     }
 }
 
-/// Offset after the last line end of the first `len` bytes of `path`.
+/// Returns the offset after the last line end of the first `len` bytes of `path`.
 pub(crate) fn last_line_end(path: &Path, len: u64) -> Result<u64, StoredDataError> {
     const BLOCK: u64 = 64 << 10;
     let fail = |source| PathError::new("read", path, source);
@@ -336,7 +336,7 @@ mod tests {
             local_hash: String::new(),
         };
         let limit = MAX_SEGMENT_BYTES as u64;
-        // Ten lines; ten, of which the last goes on through two more segments; ten.
+        // Ten lines; ten, the last of which continues through two more segments; ten.
         let segments = [
             segment(9, 10),
             segment(limit, 9),
@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(
             segment_at(&hostile, 10),
             (1, 10),
-            "segments of nothing are not passed over"
+            "empty segments are not skipped"
         );
         assert_eq!(segment_at(&hostile[1..], 0), (0, 0));
     }

@@ -157,7 +157,6 @@ impl Discovery {
         let directory = claude_dir.join(external.directory());
         let entries = list(&directory).unwrap_or_else(|e| {
             self.refused.push(RefusedFile {
-                session: None,
                 path: directory,
                 reason: e.source.to_string(),
             });
@@ -179,7 +178,6 @@ impl Discovery {
             false => (session, other),
         };
         self.refused.push(RefusedFile {
-            session: Some(smaller.id.clone()),
             path: smaller.transcript_path(),
             reason: format!(
                 "the same id is also in `{}`, which is larger",

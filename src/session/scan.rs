@@ -23,8 +23,6 @@ const RESERVED_NAME: &str = "the name begins with `@`, which ccsync reserves for
 /// A file that looks like part of a session but cannot be used.
 #[derive(Debug, Clone)]
 pub struct RefusedFile {
-    /// Its session, if its name is an id.
-    pub session: Option<SessionId>,
     /// The file.
     pub path: PathBuf,
     /// The reason.
@@ -43,7 +41,7 @@ impl ProjectScan {
     pub(super) fn add_project(&mut self, directory: &Path, wanted: &dyn Fn(&SessionId) -> bool) {
         let entries = match list(directory) {
             Ok(entries) => entries,
-            Err(e) => return self.refuse(None, directory, e.source.to_string()),
+            Err(e) => return self.refuse(directory, e.source.to_string()),
         };
         let names: HashSet<OsString> = entries.iter().map(fs::DirEntry::file_name).collect();
         for entry in &entries {
@@ -57,7 +55,7 @@ impl ProjectScan {
                     let has_directory = names.contains(OsStr::new(stem));
                     self.add_session(directory, id, entry, has_directory);
                 }
-                Err(e) => self.refuse(None, &entry.path(), e.to_string()),
+                Err(e) => self.refuse(&entry.path(), e.to_string()),
             }
         }
     }
@@ -91,24 +89,24 @@ impl ProjectScan {
             Ok(_) => "not a plain file".to_owned(),
             Err(e) => e.to_string(),
         };
-        self.refuse(Some(id), &transcript.path(), reason);
+        self.refuse(&transcript.path(), reason);
     }
 
     /// Adds the files below `<session id>/`.
     pub(super) fn add_named_files(&mut self, session: &mut LocalSession) {
         let root = session.directory.join(session.id.as_str());
-        if !self.is_own_directory(session, &root) {
+        if !self.is_own_directory(&root) {
             return;
         }
         let mut directories = vec![(root, Some(String::new()))];
         while let Some((directory, prefix)) = directories.pop() {
             let is_root = prefix.as_deref() == Some("");
-            for entry in self.entries(session, &directory) {
+            for entry in self.entries(&directory) {
                 let file_name = entry.file_name();
                 let file_name = file_name.to_str();
                 if is_root && file_name.is_some_and(|name| name.starts_with(RESERVED)) {
                     let reason = RESERVED_NAME.to_owned();
-                    self.refuse(Some(session.id.clone()), &entry.path(), reason);
+                    self.refuse(&entry.path(), reason);
                     continue;
                 }
                 let name = prefix
@@ -127,10 +125,10 @@ impl ProjectScan {
     /// Adds the session's files in an external directory, which has no subdirectories for them.
     pub(super) fn add_external(&mut self, session: &mut LocalSession, external: ExternalDir) {
         let root = external.session_directory(&session.directory, &session.id);
-        if !self.is_own_directory(session, &root) {
+        if !self.is_own_directory(&root) {
             return;
         }
-        for entry in self.entries(session, &root) {
+        for entry in self.entries(&root) {
             let file_name = entry.file_name();
             let file_name = file_name.to_str();
             let is_foreign = file_name.is_some_and(|name| !is_external_name(name));
@@ -144,15 +142,15 @@ impl ProjectScan {
     fn add_file(&mut self, session: &mut LocalSession, entry: &fs::DirEntry, name: Option<String>) {
         match named_file(entry, name) {
             Ok((name, stamp)) => drop(session.files.insert(name.into(), stamp)),
-            Err(reason) => self.refuse(Some(session.id.clone()), &entry.path(), reason),
+            Err(reason) => self.refuse(&entry.path(), reason),
         }
     }
 
     /// Returns true if the directory exists. Refuses a link in its place.
-    fn is_own_directory(&mut self, session: &LocalSession, root: &Path) -> bool {
+    fn is_own_directory(&mut self, root: &Path) -> bool {
         match fs::symlink_metadata(root) {
             Ok(metadata) if metadata.is_symlink() => {
-                self.refuse(Some(session.id.clone()), root, NOT_PLAIN.to_owned());
+                self.refuse(root, NOT_PLAIN.to_owned());
                 false
             }
             Ok(metadata) => metadata.is_dir(),
@@ -161,16 +159,15 @@ impl ProjectScan {
     }
 
     /// Lists a directory of the session. Refuses it if it cannot be read.
-    fn entries(&mut self, session: &LocalSession, directory: &Path) -> Vec<fs::DirEntry> {
+    fn entries(&mut self, directory: &Path) -> Vec<fs::DirEntry> {
         list(directory).unwrap_or_else(|e| {
-            self.refuse(Some(session.id.clone()), directory, e.source.to_string());
+            self.refuse(directory, e.source.to_string());
             Vec::new()
         })
     }
 
-    fn refuse(&mut self, session: Option<SessionId>, path: &Path, reason: String) {
+    fn refuse(&mut self, path: &Path, reason: String) {
         self.refused.push(RefusedFile {
-            session,
             path: path.to_owned(),
             reason,
         });

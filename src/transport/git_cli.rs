@@ -90,11 +90,6 @@ impl GitCli {
         self
     }
 
-    /// Returns the address.
-    pub fn url(&self) -> &RemoteUrl {
-        &self.url
-    }
-
     /// Returns the version of the `git` on the PATH; runs it once.
     ///
     /// # Errors

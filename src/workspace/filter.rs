@@ -38,13 +38,6 @@ pub struct Selection {
     pub days: Option<u32>,
 }
 
-impl Selection {
-    /// Returns true if it selects all sessions.
-    pub fn is_everything(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// A session that another program stored.
 pub(crate) struct ForeignSession<'a> {
     pub(crate) session: &'a SessionId,
@@ -162,7 +155,7 @@ impl<'w> SessionFilter<'w> {
         };
         let clones = self.localizer.clones();
         if let Some(directory) = self.expand(&PortablePath::new(path)) {
-            clones.learn_at(Path::new(&directory));
+            clones.record_at(Path::new(&directory));
         }
         tops(clones.find(&remote)) == *trees
     }
@@ -173,11 +166,11 @@ impl<'w> SessionFilter<'w> {
         if !self.rules.ask_for_projects() {
             return None;
         }
-        let path = self.localizer.place_of_project(manifest)?.to_string();
+        let path = self.localizer.project_location(manifest)?.to_string();
         let remote = identity(manifest).filter(|_| is_below_repo(manifest));
         Some(ProjectLocation {
             path,
-            worktrees: remote.map(|remote| tops(self.localizer.clones().present(remote))),
+            worktrees: remote.map(|remote| tops(self.localizer.clones().existing(remote))),
         })
     }
 

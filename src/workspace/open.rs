@@ -18,7 +18,7 @@ use crate::store::{Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
 use crate::sys::fail_point::fail_point;
 use crate::sys::former_names::rename_former_files;
 use crate::sys::fs::create_private_dir_all;
-use crate::sys::lock::{ChildProcessLock, ProcessLock};
+use crate::sys::process_lock::{ChildProcessLock, ProcessLock};
 use crate::transport::git_cli::GitCli;
 use crate::workspace::context::{Context, LOCK_WAIT};
 use crate::workspace::error::SyncError;
@@ -113,7 +113,7 @@ impl<'a> Workspace<'a> {
         self.machine = this_machine(self.ctx, &self.store)?;
         let all = all_machines(&self.store)?;
         let current = CurrentPlaceholders::new(&all, &self.machine);
-        self.localizer.set_placeholders(current);
+        self.localizer.set_current_placeholders(current);
         Ok(())
     }
 
@@ -235,7 +235,7 @@ fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Loca
         ctx.settings.localize,
         Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );
-    Ok(localizer.with_placeholders(current))
+    Ok(localizer.with_current_placeholders(current))
 }
 
 /// Returns all machines, the forgotten ones first: copies of their files do not change when they

@@ -19,7 +19,7 @@ pub const KEY: &str = "dummy";
 pub struct Client(PathBuf);
 
 impl Client {
-    /// Finds the program that `CC_CLIENT` names, or returns the reason why there is none.
+    /// Finds the program that `CC_CLIENT` names, or returns the reason why there is no client.
     pub fn find() -> Result<Self, String> {
         let Some(path) = std::env::var_os("CC_CLIENT").map(PathBuf::from) else {
             return Err("no client (set CC_CLIENT=…, see docs/dev/testing.md)".into());

@@ -156,7 +156,7 @@ fn client_finds_session_in_local_clone() {
         let request = stage.resume(&pair.a, project, id, "home", &[]);
         assert!(
             has_turn(&request, "go on"),
-            "{}: what was said at B did not reach the model",
+            "{}: the turn of B did not reach the model",
             there.display()
         );
         assert_no_trace(&request, &pair.b.home.join("else where"));
@@ -316,7 +316,7 @@ fn resume_external_worktree_session_in_other_clone() {
         let request = stage.resume(&pair.a, &there, &id, "home", &[Answer::bash("pwd")]);
         assert!(
             has_turn(&request, "again"),
-            "what was said at B did not reach the model"
+            "the turn of B did not reach the model"
         );
     }
 }

@@ -20,7 +20,7 @@ const NO_QUESTIONS: &str = "--dangerously-skip-permissions";
 const MODEL: &str = "claude-sonnet-4-5";
 
 /// Returns the files that the client keeps in `what` for a session, by name.
-fn apart(machine: &Machine, what: &str, session: &str) -> Vec<(String, Vec<u8>)> {
+fn external_files(machine: &Machine, what: &str, session: &str) -> Vec<(String, Vec<u8>)> {
     let directory = machine.home.join(".claude").join(what).join(session);
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let files = entries.map(|e| {
@@ -50,7 +50,7 @@ fn edited(stage: &Stage, machine: &Machine, project: &Path) -> String {
         &[Answer::call("Edit", &edit), Answer::say("edited")],
     );
     seat.terminal.wait_for("edited");
-    seat.leave().released().code(exit::DONE);
+    seat.leave().assert_restored().code(exit::DONE);
     assert_eq!(fs::read_to_string(&file).expect("the file"), "two of two\n");
     let [id] = machine.ids().try_into().expect("one session");
     id
@@ -62,7 +62,7 @@ fn file_history_rewind_on_other_machine_restores_files() {
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     let id = edited(&stage, &pair.a, &there);
-    let kept = apart(&pair.a, "file-history", &id);
+    let kept = external_files(&pair.a, "file-history", &id);
     assert!(
         kept.iter().any(|(_, content)| content == b"one of two\n"),
         "{kept:?}"
@@ -78,7 +78,7 @@ fn file_history_rewind_on_other_machine_restores_files() {
     );
     seat.terminal.wait_for("edited");
     assert_eq!(
-        apart(&pair.b, "file-history", &id),
+        external_files(&pair.b, "file-history", &id),
         kept,
         "the same bytes under the same names"
     );
@@ -127,12 +127,12 @@ fn tasks_are_read_by_client_on_other_machine() {
         .client
         .print(&pair.a, &stage.api, &there, &["--model", MODEL, &prompt])
         .session;
-    let at_a = apart(&pair.a, "tasks", &id);
+    let at_a = external_files(&pair.a, "tasks", &id);
     assert_eq!(at_a.len(), 1, "{at_a:?}");
     pair.a.push();
     pair.b.pull();
     let here = pair.b.project("demo");
-    let at_b = apart(&pair.b, "tasks", &id);
+    let at_b = external_files(&pair.b, "tasks", &id);
     let text = |files: &[(String, Vec<u8>)]| String::from_utf8_lossy(&files[0].1).into_owned();
     assert_eq!(
         text(&at_b),

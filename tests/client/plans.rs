@@ -56,7 +56,7 @@ fn plans_plan_mode_session_continues_on_other_machine() {
         &[Answer::call("Write", &write), Answer::say("planned")],
     );
     seat.terminal.wait_for("planned");
-    seat.leave().released().code(exit::DONE);
+    seat.leave().assert_restored().code(exit::DONE);
     assert_eq!(plan(&pair.a), Some(path.clone()));
 
     let seat = Seat::take(&stage, &pair.b, &here, &["resume", "--latest"]);
@@ -84,7 +84,7 @@ fn plans_plan_mode_session_continues_on_other_machine() {
     });
     seat.terminal.wait_for("on with it");
     let request = all_text(&stage.api.turns("third").pop().expect("it was approved"));
-    seat.leave().released().code(exit::DONE);
+    seat.leave().assert_restored().code(exit::DONE);
     let at_b = plan(&pair.b).expect("the plan at B");
     assert_eq!(
         at_b,

@@ -32,7 +32,7 @@ fn resume_session_moves_to_other_machine_and_back() {
     let seat = Seat::take(&stage, &pair.a, &there, &["start"]);
     seat.turn("first");
     let [id] = pair.locks().try_into().expect("the new session is locked");
-    seat.leave().released().code(exit::DONE);
+    seat.leave().assert_restored().code(exit::DONE);
     assert!(pair.locks().is_empty());
 
     let seat = Seat::take(&stage, &pair.b, &here, &["resume"]);
@@ -50,7 +50,7 @@ fn resume_session_moves_to_other_machine_and_back() {
         has_turn(&request, "first") && !has_turn(&request, "another"),
         "another history reached the model"
     );
-    seat.leave().released().code(exit::DONE);
+    seat.leave().assert_restored().code(exit::DONE);
 
     let seat = Seat::take(&stage, &pair.a, &there, &["resume", "--latest"]);
     seat.terminal.wait_for("answer to second");
@@ -59,7 +59,7 @@ fn resume_session_moves_to_other_machine_and_back() {
         has_turn(&request, "first") && has_turn(&request, "second"),
         "a turn is missing"
     );
-    seat.leave().released().code(exit::DONE);
+    seat.leave().assert_restored().code(exit::DONE);
 
     assert!(pair.locks().is_empty());
     pair.b.pull();
@@ -181,7 +181,7 @@ fn resume_after_take_over_keeps_turns_as_resumable_fork() {
     asked.terminal.wait_for("Take it over?");
     asked.terminal.wait_for_raw();
     asked.terminal.type_in("n");
-    asked.terminal.end().released().code(exit::LOCKED);
+    asked.terminal.end().assert_restored().code(exit::LOCKED);
     let at_b = Seat::take(&stage, &pair.b, &here, &["resume", &id, "--take-over"]);
     at_b.turn("at-b");
     at_a.turn("at-a");
@@ -217,7 +217,7 @@ fn resume_after_take_over_keeps_turns_as_resumable_fork() {
     }
 }
 
-/// More than ten minutes pass on the test's own clock.
+/// Ten minutes and more pass on the test's own clock.
 #[cfg(feature = "fail-points")]
 #[test]
 fn resume_expired_lock_of_dead_machine_is_taken() {
@@ -267,9 +267,9 @@ fn resume_expired_lock_of_dead_machine_is_taken() {
     let request = seat.turn("third");
     assert!(
         has_turn(&request, "first") && !has_turn(&request, "second"),
-        "what reached the remote goes on"
+        "the pushed turns continue"
     );
-    seat.leave().released().code(exit::DONE);
+    seat.leave().assert_restored().code(exit::DONE);
 
     pair.a.ccsync(exit::DIVERGED, &["recover"]);
     let [fork] = others(&pair.a, &id)
@@ -315,7 +315,7 @@ fn resume_interrupt_stops_turn_and_second_exits() {
     seat.terminal.type_in(CTRL_C);
     seat.terminal.wait_for("again to exit");
     seat.terminal.type_in(CTRL_C);
-    seat.terminal.end().released().code(exit::DONE);
+    seat.terminal.end().assert_restored().code(exit::DONE);
     assert!(pair.locks().is_empty());
     assert_arrived(&pair, "second");
 }
@@ -345,7 +345,7 @@ fn start_terminated_ends_client_and_pushes() {
     let seat = Seat::take(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
     seat.turn("first");
     seat.terminal.signal(Signal::TERM);
-    seat.terminal.end().released().code(143);
+    seat.terminal.end().assert_restored().code(143);
     assert!(pair.locks().is_empty());
     assert_arrived(&pair, "first");
 }
@@ -384,7 +384,7 @@ fn start_cleared_session_is_locked_and_pushed() {
         .collect::<Vec<_>>()
         .try_into()
         .expect("two");
-    seat.leave().released().code(exit::DONE);
+    seat.leave().assert_restored().code(exit::DONE);
     assert!(pair.locks().is_empty());
     pair.b.pull();
     for (session, mark) in [(&id, "first"), (&other, "second")] {
@@ -415,10 +415,7 @@ fn resume_print_prompt_needs_no_terminal() {
     );
     assert!(pair.locks().is_empty());
     pair.a.pull();
-    assert!(
-        pair.a.has_prompt(&id, "second"),
-        "the turn did not come home"
-    );
+    assert!(pair.a.has_prompt(&id, "second"), "the turn was not pulled");
 }
 
 #[test]

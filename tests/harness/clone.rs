@@ -12,7 +12,7 @@ pub(crate) struct Clone<'a> {
 }
 
 impl<'a> Clone<'a> {
-    pub(crate) fn of(remote: &Path, machine: &'a Machine) -> Self {
+    pub(crate) fn new(remote: &Path, machine: &'a Machine) -> Self {
         let path = machine.home.join("clone");
         machine
             .run(

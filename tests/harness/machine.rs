@@ -77,12 +77,12 @@ impl Machine {
 
     /// Runs ccsync to its end.
     pub(crate) fn ccsync<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
-        Run::of(&mut self.command(args), &self.root)
+        Run::from_command(&mut self.command(args), &self.root)
     }
 
     /// Runs a prepared command to its end.
     pub(crate) fn run(&self, command: &mut Command) -> Run {
-        Run::of(command, &self.root)
+        Run::from_command(command, &self.root)
     }
 
     /// Waits for a process of this machine, and returns its result.

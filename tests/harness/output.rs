@@ -19,7 +19,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(super) fn of(command: &mut Command, root: &Path) -> Self {
+    pub(super) fn from_command(command: &mut Command, root: &Path) -> Self {
         Self::from_output(command.output().unwrap(), root)
     }
 

@@ -253,7 +253,7 @@ impl Ended {
     /// Asserts that the terminal is as a shell wants it: its own screen, a cursor, typing
     /// that is shown.
     #[track_caller]
-    pub(crate) fn released(self) -> Self {
+    pub(crate) fn assert_restored(self) -> Self {
         assert!(self.is_cooked, "the terminal is still raw\n{}", self.text());
         assert!(
             !self.screen.alternate_screen(),

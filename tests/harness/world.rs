@@ -41,15 +41,21 @@ impl World {
 
     /// Writes lines to a session, new or not.
     pub(crate) fn write(&mut self, machine: &str, session: usize, lines: usize) {
-        self.write_beside(machine, session, lines, None);
+        self.write_extra_file(machine, session, lines, None);
     }
 
     /// Writes lines to a sub-agent's transcript.
     pub(crate) fn write_agent(&mut self, machine: &str, session: usize, lines: usize) {
-        self.write_beside(machine, session, lines, Some("agent-1"));
+        self.write_extra_file(machine, session, lines, Some("agent-1"));
     }
 
-    fn write_beside(&mut self, machine: &str, session: usize, lines: usize, agent: Option<&str>) {
+    fn write_extra_file(
+        &mut self,
+        machine: &str,
+        session: usize,
+        lines: usize,
+        agent: Option<&str>,
+    ) {
         let home = self.machine(machine).home.clone();
         let transcript = self.transcript(machine, session);
         let path = match agent {

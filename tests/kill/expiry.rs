@@ -28,7 +28,7 @@ fn signal_all(child: &Child, signal: Signal) {
 
 /// Syncs every machine; then both have these conversations, and no lock is left.
 #[track_caller]
-fn agree(a: &Station<'_>, b: &Station<'_>, said: &[&[&str]]) {
+fn assert_agreement(a: &Station<'_>, b: &Station<'_>, said: &[&[&str]]) {
     for station in [a, b, a, b] {
         let run = station.run(&["sync"], "");
         assert!(matches!(run.code, Some(0 | 5)), "{run}");
@@ -61,7 +61,7 @@ fn lock_of_dead_machine_expires_and_its_turns_are_kept() {
     b.resume("from b").success();
     assert_eq!(b.session(), ["hello", "backed up", "from b"]);
     a.run(&["recover"], "").code(5);
-    agree(
+    assert_agreement(
         &a,
         &b,
         &[
@@ -91,7 +91,7 @@ fn resume_renews_lock_and_backs_up_turns() {
     b.resume("refused").code(4);
     a.end(child).success();
     b.resume("from b").success();
-    agree(&a, &b, &[&["hello", "first", "second", "from b"]]);
+    assert_agreement(&a, &b, &[&["hello", "first", "second", "from b"]]);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn resume_after_sleep_finds_lost_lock_before_writing() {
     a.machine.append(ONE, "after it woke");
     let run = a.end(child).success();
     assert!(run.stderr.contains("a session of its own"), "{run}");
-    agree(
+    assert_agreement(
         &a,
         &b,
         &[
@@ -148,7 +148,7 @@ fn resume_after_sleep_with_own_lock_continues() {
     a.heartbeat(HOURS);
     b.resume("refused").code(4);
     a.end(child).success();
-    agree(&a, &b, &[&["hello", "from a"]]);
+    assert_agreement(&a, &b, &[&["hello", "from a"]]);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn lock_survives_clock_difference_of_a_minute() {
         b.clock_ahead(ahead_of_b + 540);
         b.resume("refused").code(4);
         a.end(child).success();
-        agree(&a, &b, &[&["hello", "from a"]]);
+        assert_agreement(&a, &b, &[&["hello", "from a"]]);
     }
 }
 
@@ -182,7 +182,7 @@ fn lock_with_clock_off_by_hours_costs_a_fork_at_most() {
     b.resume("from b").success();
     let run = a.end(child).success();
     assert!(run.stderr.contains("a session of its own"), "{run}");
-    agree(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
+    assert_agreement(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
     // The other way round.
     let child = b.hold("later");
     a.resume("refused").code(4);
@@ -191,7 +191,7 @@ fn lock_with_clock_off_by_hours_costs_a_fork_at_most() {
     a.clock_ahead(LIFETIME + 30);
     a.resume("last").success();
     b.end(child).success();
-    agree(
+    assert_agreement(
         &a,
         &b,
         &[
@@ -229,7 +229,7 @@ fn resume_remote_back_online_gets_heartbeat_and_turns() {
     b.run(&["pull"], "").success();
     assert_eq!(b.session(), ["hello", "before", "meanwhile"]);
     a.end(child).success();
-    agree(&a, &b, &[&["hello", "before", "meanwhile"]]);
+    assert_agreement(&a, &b, &[&["hello", "before", "meanwhile"]]);
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn offline_take_over_turns_local_tail_into_fork() {
         reference(&a.remote, "main") != before
     });
     a.end(child).success();
-    agree(
+    assert_agreement(
         &a,
         &b,
         &[&["hello", "before", "meanwhile"], &["hello", "from b"]],
@@ -271,7 +271,7 @@ fn resume_offline_exit_queues_push_and_release() {
     b.resume("refused").code(4);
     a.run(&["recover"], "").success();
     b.resume("from b").success();
-    agree(&a, &b, &[&["hello", "before", "meanwhile", "from b"]]);
+    assert_agreement(&a, &b, &[&["hello", "before", "meanwhile", "from b"]]);
 }
 
 /// This machine died while it released the lock with its last turns, and another one took
@@ -311,6 +311,6 @@ fn lock_show_keeps_record_of_lost_lock() {
             b.end(child).success().stderr.contains("lock released"),
             "b keeps its session"
         );
-        agree(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
+        assert_agreement(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::harness::world::World;
-use crate::story::{Story, tell};
+use crate::story::{Story, run_story};
 
 pub(crate) const STORIES: [Story; 4] = [
     story("push of notes", "a", &["push"], write_on_a),

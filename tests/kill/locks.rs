@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::harness::world::{World, id};
-use crate::story::{Story, run, tell};
+use crate::story::{Story, run, run_story};
 
 /// The session 0, as a user types it.
 const SESSION: &str = "00000000";
@@ -97,15 +97,15 @@ fn assert_resumes(world: &mut World, machine: &str) {
 /// The client has ended, its turns are not on the remote, and the lock is still there.
 fn crash_while_resumed(world: &mut World, _: usize) {
     assert_resumes(world, "b");
-    die(world, "a");
+    crash(world, "a");
 }
 
 fn crash_other_while_resumed(world: &mut World, _: usize) {
     assert_resumes(world, "a");
-    die(world, "b");
+    crash(world, "b");
 }
 
-fn die(world: &mut World, machine: &str) {
+fn crash(world: &mut World, machine: &str) {
     let dies = ("CCSYNC_KILL_AT", "Claude Code has ended".to_owned());
     assert_eq!(run(world, machine, &["resume", SESSION], &[dies]), None);
     assert_eq!(locks(world), [id(0)]);

@@ -23,7 +23,7 @@ macro_rules! tests {
     ($stories:ident: $($name:ident => $number:literal),*) => {
         $(#[test]
         fn $name() {
-            tell(&$stories[$number]);
+            run_story(&$stories[$number]);
         })*
         const _: () = assert!([$($number),*].len() == $stories.len());
     };

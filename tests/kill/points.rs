@@ -10,7 +10,7 @@ use crate::extras;
 use crate::harness::world::{World, assert_remote_in_order, id};
 use crate::harness::{Clone, Machine, TestEnv};
 use crate::locks;
-use crate::story::{Story, counted, is_killed, moments, points_of, tell};
+use crate::story::{Story, counted, is_killed, moments, points_of, run_story};
 
 const STORIES: [Story; 12] = [
     story("push", "a", &["push"], write_a_little),
@@ -179,7 +179,7 @@ fn write_before_milestone(world: &mut World, round: usize) {
 fn forget_milestone(world: &World, name: &str) {
     world.a.ccsync(["sync"]);
     let _ = fs::remove_dir_all(world.b.home.join("clone"));
-    let clone = Clone::of(&world.env.remote_of_pair(), &world.b);
+    let clone = Clone::new(&world.env.remote_of_pair(), &world.b);
     let file = format!("milestones/{name}.json");
     if clone.path.join(&file).exists() {
         clone.git(&["rm", "--quiet", &file]);
@@ -233,7 +233,7 @@ fn kill_every_point_is_reached() {
         .iter()
         .filter(|point| !reached.contains(**point))
         .collect();
-    assert!(missed.is_empty(), "no story comes by {missed:?}");
+    assert!(missed.is_empty(), "no story reaches {missed:?}");
 }
 
 /// The remotes of a set-up: the shared one, and one of its own.
@@ -269,7 +269,7 @@ fn kill_init_at_every_point() {
             let machine = world.env.machine(&format!("c{kills}"));
             let mut command = set_up(&world.env, &machine, remote);
             command.env("CCSYNC_KILL_AT", format!("{point}:{time}"));
-            assert!(is_killed(command), "{what}: it did not come by");
+            assert!(is_killed(command), "{what}: the point was not reached");
             machine
                 .run(&mut set_up(&world.env, &machine, remote))
                 .success();

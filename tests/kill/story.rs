@@ -29,7 +29,7 @@ pub(crate) struct Story {
 }
 
 /// Runs a story once for each point that it reaches, and kills it there.
-pub(crate) fn tell(story: &Story) {
+pub(crate) fn run_story(story: &Story) {
     let mut world = World::new();
     let thorough = story.thorough || std::env::var_os("CCSYNC_KILL_ALL").is_some();
     let points = points_of(story, &mut world);
@@ -99,12 +99,12 @@ pub(crate) fn run(
     if run.code.is_some_and(|code| !matches!(code, 0 | 3 | 5)) {
         panic!("{args:?} on {name}\n{run}");
     }
-    account(world, name, &turn);
+    enter_turn(world, name, &turn);
     run.code
 }
 
 /// Enters a client's turn, if the client wrote it.
-pub(crate) fn account(world: &mut World, name: &str, turn: &str) {
+pub(crate) fn enter_turn(world: &mut World, name: &str, turn: &str) {
     let all = world.machine(name).conversations();
     let found = all.into_values().find_map(|lines| {
         let at = lines.iter().position(|line| line == turn)?;

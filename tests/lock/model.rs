@@ -325,7 +325,7 @@ impl Model {
             let arrived = self.execute(&mut next, push).map(|_| next);
             let event = Event {
                 machine: Some(push.by),
-                what: "is heard at last by the remote",
+                what: "reaches the remote late",
                 unheard: false,
             };
             steps.push((event, arrived));

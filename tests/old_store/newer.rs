@@ -31,7 +31,7 @@ fn store_on_the_remote_is_refused() {
     let old = OldMachines::unpack();
     let env = TestEnv::new();
     let other = env.machine("other");
-    let clone = Clone::of(&remote(), &other);
+    let clone = Clone::new(&remote(), &other);
     clone.write("ccsync.json", "{\"format\": 99}\n");
     clone.push();
     check_refused(&old.laptop, &["pull", "push", "sync"], "format 99");

@@ -85,7 +85,7 @@ fn written(session: &str, cwd: &str, text: &str, writer: u8) -> String {
 }
 
 /// Returns the messages of each session, as the client of this machine reads them.
-fn said(machine: &Machine) -> Vec<(String, Vec<String>)> {
+fn messages(machine: &Machine) -> Vec<(String, Vec<String>)> {
     let texts = |id: &String| {
         let records = machine
             .text(id)
@@ -110,7 +110,7 @@ fn said(machine: &Machine) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-fn found(machine: &Machine, (text, regex): (&str, bool), case: Case) -> BTreeSet<String> {
+fn found_sessions(machine: &Machine, (text, regex): (&str, bool), case: Case) -> BTreeSet<String> {
     let request = SearchRequest {
         text: text.to_owned(),
         regex,
@@ -129,7 +129,7 @@ fn found(machine: &Machine, (text, regex): (&str, bool), case: Case) -> BTreeSet
     })
 }
 
-fn expected(
+fn expected_sessions(
     said: &[(String, Vec<String>)],
     (text, regex): (&str, bool),
     case: Case,
@@ -198,7 +198,7 @@ fn search_every_message_is_found() {
     a.ccsync(["push"]).success();
     b.ccsync(["pull", "--days", "36500"]).success();
     for machine in [&a, &b] {
-        let said = said(machine);
+        let said = messages(machine);
         let all: Vec<&String> = said.iter().flat_map(|(_, texts)| texts).collect();
         let place = (
             any::<proptest::sample::Index>(),
@@ -224,8 +224,8 @@ fn search_every_message_is_found() {
             let case = if ignores { Case::Ignore } else { Case::Exact };
             let listed = |id: &BTreeSet<String>| id.iter().cloned().collect::<Vec<_>>();
             let (found, expected) = (
-                found(machine, (&query, is_regex), case),
-                expected(&said, (&query, is_regex), case),
+                found_sessions(machine, (&query, is_regex), case),
+                expected_sessions(&said, (&query, is_regex), case),
             );
             assert_eq!(
                 listed(&found),

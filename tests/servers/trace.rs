@@ -21,7 +21,7 @@ pub(crate) struct Started {
 impl Started {
     /// Runs `command` by `run`, with traces in the new directory `traces`; `connections`
     /// counts those of the server.
-    pub(crate) fn by(
+    pub(crate) fn from_run(
         command: &mut Command,
         traces: &Path,
         connections: impl Fn() -> usize,

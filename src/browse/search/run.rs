@@ -150,7 +150,7 @@ pub(crate) fn written_for_placeholders(localizer: &Localizer, targets: &[Target]
             Place::Here(_) => None,
         })
     };
-    let here = localizer.localising(manifests());
+    let here = localizer.placeholders_in_use(manifests());
     let mut paths: BTreeSet<String> = here.iter().flat_map(every_path_form).collect();
     let mut seen = BTreeSet::new();
     for (key, placeholders) in manifests().flat_map(|manifest| &manifest.placeholders) {

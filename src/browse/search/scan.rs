@@ -160,7 +160,7 @@ impl Scan<'_> {
     ) -> Result<Cow<'t, [u8]>, SyncError> {
         let Piece { manifest, kind, .. } = runs.piece;
         match runs.at(at) {
-            Some(run) => Ok(self.localizer.localised(manifest, run, *kind, line)?),
+            Some(run) => Ok(self.localizer.localize_text(manifest, run, *kind, line)?),
             None => Err(StoredDataError::Inconsistent {
                 session: manifest.session.clone(),
             }

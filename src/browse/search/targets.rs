@@ -16,8 +16,8 @@ use crate::store::SessionState;
 use crate::store::manifest::Manifest;
 use crate::store::{Snapshot, StoreError};
 use crate::workspace::error::SyncError;
-use crate::workspace::lookup::find_machine;
-use crate::workspace::read_only::{MachineNames, machine_names, session_name};
+use crate::workspace::lookup::{MachineNames, find_machine};
+use crate::workspace::read_only::{machine_names, session_name};
 
 /// A session to search.
 pub(crate) struct Target {
@@ -182,7 +182,7 @@ impl Filter {
     ) -> Option<Target> {
         let name = session_name(localizer, &manifest, machines);
         // Computed here on all cores, because every target needs it.
-        localizer.present(&manifest);
+        localizer.current_index(&manifest);
         let writers = || {
             manifest
                 .all_files()

@@ -293,11 +293,6 @@ impl StoredFile {
         self.segments.iter().map(|s| s.lines).sum()
     }
 
-    /// Returns the bytes of portable text in all segments.
-    pub fn bytes(&self) -> u64 {
-        self.segments.iter().map(|s| s.bytes).sum()
-    }
-
     /// Returns the bytes of all segments as their machines wrote them.
     pub fn local_bytes(&self) -> u64 {
         self.segments.iter().map(|s| s.local_bytes).sum()

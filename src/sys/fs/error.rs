@@ -45,13 +45,6 @@ impl PathError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
         )
     }
-
-    /// Returns true if an [`Appender`](super::Appender) found another length than expected.
-    pub fn is_length_changed(&self) -> bool {
-        self.source
-            .get_ref()
-            .is_some_and(|inner| inner.is::<LengthChanged>())
-    }
 }
 
 /// Another program has written to a file, so its length is not the expected one.

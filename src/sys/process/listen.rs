@@ -4,7 +4,7 @@
 //! the child. The calling thread waits for their events, for an interruption, and for the limit of
 //! the child's silence.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -53,7 +53,7 @@ enum Event {
 
 impl Listener {
     /// Starts a thread for each of the child's streams.
-    pub(super) fn connect(child: &mut Child, input: Option<Vec<u8>>) -> Self {
+    pub(super) fn connect(child: &mut Child) -> Self {
         let (sender, events) = mpsc::channel();
         if let Some(stdout) = child.stdout.take() {
             let sender = sender.clone();
@@ -61,10 +61,6 @@ impl Listener {
         }
         if let Some(stderr) = child.stderr.take() {
             thread::spawn(move || read_lines(stderr, &sender));
-        }
-        if let (Some(mut stdin), Some(bytes)) = (child.stdin.take(), input) {
-            // A child need not read its input; then the write fails, which does no harm.
-            thread::spawn(move || stdin.write_all(&bytes));
         }
         Self {
             stdout: Vec::new(),

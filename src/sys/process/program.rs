@@ -24,7 +24,6 @@ pub struct Program {
     env: Vec<(OsString, Option<OsString>)>,
     bare: bool,
     dir: Option<PathBuf>,
-    stdin: Option<Vec<u8>>,
     silence: Option<Duration>,
 }
 
@@ -48,7 +47,6 @@ impl Program {
             env: Vec::new(),
             bare: false,
             dir: None,
-            stdin: None,
             silence: None,
         }
     }
@@ -98,13 +96,6 @@ impl Program {
         self
     }
 
-    /// Sets its standard input, which is empty by default.
-    #[must_use]
-    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.stdin = Some(bytes.into());
-        self
-    }
-
     /// Stops it if it writes nothing to either stream for this long.
     #[must_use]
     pub fn silence_limit(mut self, limit: Duration) -> Self {
@@ -139,14 +130,10 @@ impl Program {
     ) -> Result<ProgramOutput, ProcessError> {
         let signals_before = signal::count();
         let mut command = self.command();
-        command.stdin(if self.stdin.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        });
+        command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.spawn(&mut command)?;
-        let mut listener = Listener::connect(&mut child, self.stdin.clone());
+        let mut listener = Listener::connect(&mut child);
         let end = listener.listen(&mut child, self.silence, signals_before, on_line);
         let (stdout, stderr) = (listener.stdout, listener.stderr);
         match end {

@@ -32,7 +32,7 @@ impl Growing {
         );
         let mut author = Author::new(&desk.home);
         let transcript = author.begin(&desk.projects(), self.transcript);
-        let plain = Plain::of_client(&desk, &plain_remote);
+        let plain = Plain::for_client(&desk, &plain_remote);
         plain.push();
         desk.init(&remote);
         desk.ccsync(["push"]);
@@ -40,7 +40,7 @@ impl Growing {
         let size_before = size_of(&git_dir);
         let (mut appended, mut by_git, mut ours) =
             (String::new(), Cost::default(), Cost::default());
-        let twin = Twin::of(&scene, &remote, &desk);
+        let twin = Twin::new(&scene, &remote, &desk);
         let mut beside_bare = Pairs::default();
         os::settle();
         for number in 0..self.appends {

@@ -91,7 +91,7 @@ impl Machine {
 
     /// Returns the git processes and connections of a command.
     pub(crate) fn started_by(&self, command: &mut Command) -> Started {
-        Started::by(
+        Started::from_run(
             command,
             &self.root.join("traces"),
             || self.transport.connections(),

@@ -121,7 +121,7 @@ fn watch(child: &mut Child, start: Instant) -> (ExitStatus, f64, Option<Usage>) 
 fn look_until(ended: &Receiver<()>, pid: u32, start: Instant) -> Option<Usage> {
     let mut usage = Usage::default();
     while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-        usage = usage.or_more(Usage::of(pid));
+        usage = usage.or_more(Usage::of_process(pid));
         if start.elapsed() > LIMIT {
             os::kill_group(pid);
             return None;
@@ -131,9 +131,9 @@ fn look_until(ended: &Receiver<()>, pid: u32, start: Instant) -> Option<Usage> {
 }
 
 /// Measures the time of work in this process.
-pub(crate) fn timed(workspace: impl FnOnce()) -> Cost {
+pub(crate) fn timed(work: impl FnOnce()) -> Cost {
     let start = Instant::now();
-    workspace();
+    work();
     Cost {
         seconds: start.elapsed().as_secs_f64(),
         usage: Usage::default(),

@@ -37,7 +37,7 @@ impl Usage {
     }
 
     /// Returns the present memory of the process `pid` and its descendants.
-    pub(crate) fn of(pid: u32) -> Self {
+    pub(crate) fn of_process(pid: u32) -> Self {
         let mut usage = Self::default();
         if let Some((_, memory)) = status(pid) {
             usage.own = memory;

@@ -17,7 +17,7 @@ pub(crate) struct Plain<'a> {
 impl<'a> Plain<'a> {
     /// Makes the client's own directory a repository. Its `.git` is in another directory:
     /// the client's directory stays unchanged.
-    pub(crate) fn of_client(machine: &'a Machine, remote: &Remote) -> Self {
+    pub(crate) fn for_client(machine: &'a Machine, remote: &Remote) -> Self {
         let plain = Self {
             machine,
             git_dir: machine.root().join("plain.git"),

@@ -46,10 +46,10 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// Opens a way to the remotes below `root`; files of its own lie there, too.
+    /// Opens a transport to the remotes below `root`; its own files are there, too.
     ///
     /// # Errors
-    /// The reason for which there is none, to be shown where it is skipped.
+    /// The reason why it is not available, for the message that it is skipped.
     pub(crate) fn open(kind: Kind, root: &Path) -> Result<Self, String> {
         let own = root.join("transport").join(kind.name());
         let _ = fs::remove_dir_all(&own);

@@ -16,7 +16,7 @@ pub(crate) struct Twin<'a> {
 
 impl<'a> Twin<'a> {
     /// Copies the remote, which has everything that the desk has.
-    pub(crate) fn of(scene: &Scene, remote: &Remote, desk: &'a Machine) -> Self {
+    pub(crate) fn new(scene: &Scene, remote: &Remote, desk: &'a Machine) -> Self {
         Self {
             desk,
             remote: scene.copy_of(remote, "twin-remote.git"),

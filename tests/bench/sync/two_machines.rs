@@ -61,7 +61,7 @@ impl TwoMachines<'_> {
         self.pull_nothing(&laptop, &laptop_plain, results);
         // The laptop has added itself to the store.
         desk.pull();
-        let pair = Pair::of(&scene, &remote, &desk, &laptop);
+        let pair = Pair::new(&scene, &remote, &desk, &laptop);
         let (median, large) = notable(&desk.projects(), self.shape.large);
         let mut author = Author::new(&desk.home);
         self.one_changed(&pair, &mut author, &median, results);
@@ -78,7 +78,7 @@ impl TwoMachines<'_> {
         plain_remote: &Remote,
         results: &mut Results,
     ) -> Plain<'a> {
-        let plain = Plain::of_client(desk, plain_remote);
+        let plain = Plain::for_client(desk, plain_remote);
         desk.init(remote);
         os::settle();
         let by_git = plain.push();
@@ -213,8 +213,8 @@ impl TwoMachines<'_> {
 }
 
 impl<'a> Pair<'a> {
-    fn of(scene: &Scene, remote: &Remote, desk: &'a Machine, laptop: &'a Machine) -> Self {
-        let twin = Twin::of(scene, remote, desk);
+    fn new(scene: &Scene, remote: &Remote, desk: &'a Machine, laptop: &'a Machine) -> Self {
+        let twin = Twin::new(scene, remote, desk);
         Self {
             desk,
             laptop,
@@ -346,7 +346,7 @@ pub(crate) fn one_transcript(
         bytes: bytes as u64,
         large: 0,
     };
-    let pair = Pair::of(&scene, &remote, &desk, &laptop);
+    let pair = Pair::new(&scene, &remote, &desk, &laptop);
     TwoMachines {
         label: "one transcript: ",
         shape,

@@ -53,7 +53,7 @@ impl Year {
             pulls.extend(workers.iter().map(|worker| worker.machine.pull()));
             workers.iter_mut().for_each(|worker| worker.begin());
             for _ in 0..self.pushes {
-                pushes.extend(workers.iter_mut().map(Worker::workspace));
+                pushes.extend(workers.iter_mut().map(Worker::work));
             }
             if day % self.days.div_ceil(11) == 0 || day == self.days {
                 let most = pushes
@@ -100,7 +100,7 @@ impl Worker {
     }
 
     /// Continues one to three of the latest sessions, and pushes.
-    fn workspace(&mut self) -> Cost {
+    fn work(&mut self) -> Cost {
         let count = self.choices.usize(1..4);
         for transcript in self.sessions.iter().rev().take(count) {
             self.author.append(transcript, Amount::Records(20));

@@ -94,7 +94,7 @@ fn picker_session_is_filtered_previewed_and_chosen() {
         "{look}"
     );
     person.type_in(ENTER);
-    let ended = person.end().released().code(0);
+    let ended = person.end().assert_restored().code(0);
     assert!(
         ended
             .text()
@@ -125,7 +125,7 @@ fn picker_follows_window_size() {
     person.type_in(&DOWN.repeat(28));
     person.wait_for("> 3 h ago");
     person.type_in(CTRL_C);
-    person.end().released().code(0);
+    person.end().assert_restored().code(0);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn picker_every_exit_restores_terminal() {
     for key in [ESCAPE, CTRL_C] {
         let person = started();
         person.type_in(key);
-        let ended = person.end().released().code(0);
+        let ended = person.end().assert_restored().code(0);
         assert!(
             ended.text().contains("picked: Ok(Cancelled)"),
             "{}",
@@ -143,7 +143,7 @@ fn picker_every_exit_restores_terminal() {
     let person = started();
     person.signal(Signal::TERM);
     person.signal(Signal::TERM);
-    let ended = person.end().released().code(0);
+    let ended = person.end().assert_restored().code(0);
     assert!(
         ended.text().contains("picked: Ok(Cancelled)"),
         "{}",
@@ -158,12 +158,15 @@ fn picker_pending_read_does_not_delay_exit() {
     person.type_in(person::TAB);
     person.wait_for("a disk that never answers");
     person.signal(Signal::TERM);
-    person.end().released().code(signal::EXIT_INTERRUPTED);
+    person
+        .end()
+        .assert_restored()
+        .code(signal::EXIT_INTERRUPTED);
     let person = started();
     // The beginning of every arrow key.
     person.type_in("\x1b[");
     person.signal(Signal::TERM);
-    person.end().released();
+    person.end().assert_restored();
 }
 
 #[test]
@@ -177,7 +180,7 @@ fn picker_panic_restores_terminal_before_message() {
     let person = start("panic");
     person.wait_for("1000 sessions  type to filter");
     person.type_in(person::TAB);
-    let ended = person.end().released().code(101);
+    let ended = person.end().assert_restored().code(101);
     assert!(ended.text().contains("on purpose"), "{}", ended.text());
 }
 
@@ -186,7 +189,7 @@ fn picker_draws_without_known_terminal_size() {
     let person = Person::start_without_size(program("screen"));
     person.wait_for("1000 sessions  type to filter");
     person.type_in(ESCAPE);
-    person.end().released().code(0);
+    person.end().assert_restored().code(0);
 }
 
 #[test]
@@ -197,7 +200,7 @@ fn picker_line_terminal_gets_line_prompt() {
     person.type_in("parser 770\r");
     person.wait_for("1 of 1000 sessions");
     person.type_in("1\r");
-    let ended = person.end().released().code(0);
+    let ended = person.end().assert_restored().code(0);
     assert!(
         ended
             .text()

@@ -73,7 +73,7 @@ impl Writer<'_> {
 
     fn question(&mut self) -> String {
         let length = log_normal(&mut self.rng, 220.0, 1.0) as usize;
-        let mut text = self.vocabulary.extras(&mut self.rng, length);
+        let mut text = self.vocabulary.paragraphs(&mut self.rng, length);
         if self.rng.f32() < 0.3 {
             text += &self.project.mention(&mut self.rng);
         }
@@ -103,7 +103,7 @@ impl Writer<'_> {
 
     fn thinking(&mut self) -> String {
         let length = log_normal(&mut self.rng, 700.0, 0.8) as usize;
-        let text = json(&self.vocabulary.extras(&mut self.rng, length));
+        let text = json(&self.vocabulary.paragraphs(&mut self.rng, length));
         let length = log_normal(&mut self.rng, 350.0, 0.5) as usize;
         let signature = base64(&mut self.rng, length);
         self.says(&format!(
@@ -113,7 +113,7 @@ impl Writer<'_> {
 
     fn answer(&mut self) -> String {
         let length = log_normal(&mut self.rng, 380.0, 0.9) as usize;
-        let text = json(&self.vocabulary.extras(&mut self.rng, length));
+        let text = json(&self.vocabulary.paragraphs(&mut self.rng, length));
         self.says(&format!(r#"{{"type":"text","text":{text}}}"#))
     }
 

@@ -67,7 +67,7 @@ impl Vocabulary {
     }
 
     /// Returns about `length` bytes of English with some Markdown.
-    pub(crate) fn extras(&self, rng: &mut Rng, length: usize) -> String {
+    pub(crate) fn paragraphs(&self, rng: &mut Rng, length: usize) -> String {
         let mut text = String::with_capacity(length + 100);
         while text.len() < length {
             match rng.u8(..100) {

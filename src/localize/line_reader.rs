@@ -1,0 +1,271 @@
+//! Reads stored lines of one session as text of this machine.
+//!
+//! A file on the disk may have been written under earlier settings or placeholders, or be a raw
+//! copy. So a comparison tries every choice. Must not know where the lines come from.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use memchr::memmem;
+
+use crate::checkouts::locate::is_in_repo;
+use crate::domain::id::SessionId;
+use crate::localize::error::StoredDataError;
+use crate::localize::localizer::{Localizer, PlaceholderChoice};
+use crate::rewrite::{TextKind, View};
+use crate::store::manifest::{Manifest, Run};
+
+/// Reads stored lines of one session, as those of one local file.
+pub(crate) struct StoredLineReader<'a> {
+    localizer: &'a Localizer,
+    manifest: &'a Manifest,
+    /// Id of the local file. A fork's lines are read under this id.
+    session: &'a SessionId,
+    kind: TextKind,
+    /// Working directories that the local file names.
+    directories: Vec<String>,
+    /// Index of the placeholders that the session is written with here.
+    present: OnceCell<usize>,
+    /// Indexes of the session's own sets that the file may have been written with.
+    candidates: OnceCell<Vec<usize>>,
+}
+
+impl Localizer {
+    /// Returns a reader of files of `manifest`, as files of the session `session`.
+    pub(crate) fn reader<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        session: &'a SessionId,
+        kind: TextKind,
+    ) -> StoredLineReader<'a> {
+        let (directories, present, candidates) = Default::default();
+        StoredLineReader {
+            localizer: self,
+            manifest,
+            session,
+            kind,
+            directories,
+            present,
+            candidates,
+        }
+    }
+
+    /// Localizes stored text for display: with this machine's paths, whatever the setting
+    /// for files is.
+    ///
+    /// # Errors
+    /// [`StoredDataError::Oversized`]
+    pub(crate) fn localize_text<'t>(
+        &self,
+        manifest: &Manifest,
+        run: &Run,
+        kind: TextKind,
+        portable: &'t [u8],
+    ) -> Result<Cow<'t, [u8]>, StoredDataError> {
+        if run.verbatim || memmem::find(portable, b"{{").is_none() {
+            return Ok(Cow::Borrowed(portable));
+        }
+        let reader = self.reader(manifest, &manifest.session, kind);
+        let in_repo = manifest
+            .placeholders
+            .get(&run.placeholders)
+            .is_some_and(|origin| origin.repo().is_some());
+        let present = if in_repo {
+            self.current_index(manifest)
+        } else {
+            0
+        };
+        reader
+            .read(run, PlaceholderChoice::With(View::Local, present), portable)
+            .map(Cow::Owned)
+    }
+}
+
+impl<'a> StoredLineReader<'a> {
+    /// Returns true if this machine wrote the run.
+    pub(crate) fn is_mine(&self, run: &Run) -> bool {
+        run.machine == *self.localizer.machine()
+    }
+
+    /// Returns the reader of a local file that names these working directories.
+    pub(crate) fn with_directories(self, directories: Vec<String>) -> Self {
+        Self {
+            directories,
+            candidates: OnceCell::new(),
+            ..self
+        }
+    }
+
+    /// Returns true if the choices depend on the location of the session's repository.
+    pub(crate) fn depends_on_repo(&self) -> bool {
+        is_in_repo(self.manifest)
+    }
+
+    /// Returns how the run is written to this machine's disk now. Runs of this machine
+    /// stay as they are, wherever the repository is now.
+    pub(crate) fn preferred_choice(&self, run: &Run) -> PlaceholderChoice {
+        let origin = self.manifest.placeholders.get(&run.placeholders);
+        let as_written = self.is_mine(run)
+            && origin.is_some_and(|origin| origin.without_repo() == *self.localizer.placeholders());
+        if as_written {
+            PlaceholderChoice::AsWritten
+        } else {
+            PlaceholderChoice::With(self.localizer.view_for(self.manifest), self.current_index())
+        }
+    }
+
+    fn current_index(&self) -> usize {
+        *self.present.get_or_init(|| {
+            let repo = self.localizer.locator().locate(self.manifest, self.session);
+            repo.map_or(0, |repo| {
+                self.localizer
+                    .index_of(self.localizer.placeholders().with(repo))
+            })
+        })
+    }
+
+    fn candidate_indexes(&self) -> &[usize] {
+        self.candidates.get_or_init(|| {
+            let sets = self.localizer.locator().candidate_placeholders(
+                self.manifest,
+                self.session,
+                &self.directories,
+            );
+            sets.into_iter()
+                .map(|set| self.localizer.index_of(set))
+                .collect()
+        })
+    }
+
+    /// Records that the local file has `run` in this choice: later lines are written with
+    /// the same repository.
+    pub(crate) fn record_choice(&self, run: &Run, choice: PlaceholderChoice) {
+        if let PlaceholderChoice::With(_, n) = choice
+            && n != self.current_index()
+            && self
+                .manifest
+                .placeholders
+                .get(&run.placeholders)
+                .is_some_and(|origin| origin.repo().is_some())
+            && let Some(repo) = self.localizer.placeholders_at(n).repo()
+        {
+            self.localizer
+                .clones()
+                .record_checkout(self.session, Some(&repo.directory));
+        }
+    }
+
+    /// Returns every way in which the run may be on this machine's disk, the likeliest
+    /// first.
+    ///
+    /// Computes the others only on demand.
+    pub(crate) fn choices(&self, run: &Run) -> impl Iterator<Item = PlaceholderChoice> {
+        let preferred = self.preferred_choice(run);
+        let others = move || {
+            let numbers = self
+                .candidate_indexes()
+                .iter()
+                .copied()
+                .chain(0..self.localizer.known_count());
+            let with = numbers.flat_map(|n| {
+                [
+                    PlaceholderChoice::With(View::Original, n),
+                    PlaceholderChoice::With(View::Local, n),
+                ]
+            });
+            let mut seen = vec![preferred];
+            let all: Vec<PlaceholderChoice> = std::iter::once(PlaceholderChoice::AsWritten)
+                .chain(with)
+                .collect();
+            all.into_iter().filter(move |choice| {
+                let is_new = !seen.contains(choice);
+                if is_new {
+                    seen.push(*choice);
+                }
+                is_new
+            })
+        };
+        std::iter::once(preferred).chain(std::iter::once_with(others).flatten())
+    }
+
+    /// Returns the text of `run` under one choice.
+    ///
+    /// # Errors
+    /// [`StoredDataError::Oversized`]
+    pub(crate) fn read(
+        &self,
+        run: &Run,
+        choice: PlaceholderChoice,
+        portable: &[u8],
+    ) -> Result<Vec<u8>, StoredDataError> {
+        let mut text = Vec::with_capacity(portable.len() + portable.len() / 8);
+        match self
+            .localizer
+            .expander(self.manifest, run, choice)
+            .filter(|_| !run.verbatim)
+        {
+            Some(expander) => {
+                let session = || self.manifest.session.clone();
+                let done = expander.expand_bounded(portable, self.kind, &mut text);
+                done.map_err(|source| StoredDataError::Oversized {
+                    session: session(),
+                    source,
+                })?;
+            }
+            None => text.extend_from_slice(portable),
+        }
+        Ok(self.rename(run, text))
+    }
+
+    /// Returns the text of `run` as its machine wrote it, including the session id.
+    pub(crate) fn as_written(
+        localizer: &'a Localizer,
+        manifest: &'a Manifest,
+        run: &Run,
+        kind: TextKind,
+        portable: &[u8],
+    ) -> Result<Vec<u8>, StoredDataError> {
+        let session = run.written_as.as_ref().unwrap_or(&manifest.session);
+        localizer
+            .reader(manifest, session, kind)
+            .read(run, PlaceholderChoice::AsWritten, portable)
+    }
+
+    /// Returns the text as it is written to this machine's disk now.
+    pub(crate) fn read_preferred(
+        &self,
+        run: &Run,
+        portable: &[u8],
+    ) -> Result<Vec<u8>, StoredDataError> {
+        self.read(run, self.preferred_choice(run), portable)
+    }
+
+    /// Returns the portable text of `run`, with the session id that it is read under.
+    pub(crate) fn portable(&self, run: &Run, portable: &[u8]) -> Vec<u8> {
+        self.rename(run, portable.to_vec())
+    }
+
+    /// Replaces the session id that the lines were written under by that of the local
+    /// file.
+    fn rename(&self, run: &Run, text: Vec<u8>) -> Vec<u8> {
+        let written_as = run.written_as.as_ref().unwrap_or(&self.manifest.session);
+        if written_as == self.session || !matches!(self.kind, TextKind::Json) {
+            return text;
+        }
+        rename_session(&text, written_as, self.session)
+    }
+}
+
+/// Replaces the session id `old` by `new` in each record.
+pub(crate) fn rename_session(text: &[u8], old: &SessionId, new: &SessionId) -> Vec<u8> {
+    let [old, new] = [old, new].map(|id| format!("\"sessionId\":\"{id}\""));
+    let mut renamed = Vec::with_capacity(text.len());
+    let mut from = 0;
+    for at in memmem::find_iter(text, old.as_bytes()) {
+        renamed.extend_from_slice(&text[from..at]);
+        renamed.extend_from_slice(new.as_bytes());
+        from = at + old.len();
+    }
+    renamed.extend_from_slice(&text[from..]);
+    renamed
+}
