@@ -17,7 +17,8 @@ use crate::store::machine::Machine;
 use crate::store::milestone::Milestone;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::read_only::{MachineNames, Stored, machine_names, session_name};
+use crate::workspace::lookup::MachineNames;
+use crate::workspace::read_only::{Stored, machine_names, session_name};
 
 /// Most bytes of a transcript that are read to find its title.
 const MAX_TITLE_BYTES: u64 = 256 << 10;

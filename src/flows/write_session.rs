@@ -26,8 +26,8 @@ use crate::store::segment::offset_after_lines;
 use crate::sys::fs::FileStamp;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
+use crate::workspace::lookup::MachineNames;
 use crate::workspace::open::Workspace;
-use crate::workspace::read_only::MachineNames;
 
 /// What writing needs in addition to the store. Threads may share it.
 #[derive(Clone, Copy)]

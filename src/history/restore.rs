@@ -23,7 +23,7 @@ use crate::workspace::paths::undo_path;
 
 use crate::history::restore_as_fork::AsFork;
 use crate::history::restore_in_place::InPlace;
-use crate::history::restoring::{
+use crate::history::restore_request::{
     RestoreReport, RestoreRequest, RestoreWhat, RestoredSession, Restoring, Target,
 };
 

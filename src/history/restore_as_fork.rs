@@ -8,7 +8,7 @@ use crate::flows::compare::SessionComparer;
 use crate::flows::fork::{NewFork, add_fork, restored_id};
 use crate::flows::write_session::{LocalWriter, UpdatePlan, plan_update};
 use crate::history::error::HistoryError;
-use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
+use crate::history::restore_request::{RestoreReport, RestoredSession, Restoring, Target};
 use crate::localize::stored_text::{LocalText, StoredText};
 use crate::session::LocalSession;
 use crate::session::journal::Journal;

@@ -3,11 +3,17 @@
 //! A session: its id, or a prefix that only one id has. A machine: its name, `this`, or such a
 //! prefix of at least four digits. Case matters only where it decides between two.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::domain::error::UserError;
 use crate::domain::id::{MachineId, SessionId};
-use crate::workspace::read_only::{MachineNames, name_of_label};
+
+/// Names of machines by id, not sanitized.
+pub(crate) type MachineNames = BTreeMap<MachineId, String>;
+
+/// Mark after the name of a machine that was forgotten.
+pub(crate) const FORGOTTEN: &str = " (forgotten)";
 
 /// Error: a name selects no session or machine, or more than one.
 #[derive(Debug, thiserror::Error)]
@@ -15,15 +21,15 @@ pub enum LookupError {
     /// No session has this id or prefix.
     #[error("no session {session}{scope}")]
     NoSession {
-        /// What was asked for.
+        /// As the user wrote it.
         session: SessionId,
-        /// Where the session was looked for.
+        /// The place of the search.
         scope: LookupScope,
     },
-    /// More than one session has this prefix.
+    /// Several sessions have this prefix.
     #[error("more than one session begins with {prefix}: {}", shown(candidates))]
     AmbiguousSession {
-        /// What was asked for.
+        /// As the user wrote it.
         prefix: SessionId,
         /// Those that begin with it.
         candidates: Vec<String>,
@@ -31,20 +37,20 @@ pub enum LookupError {
     /// No machine has this name or id.
     #[error("no machine named `{name}` in the store")]
     NoMachine {
-        /// What was asked for.
+        /// As the user wrote it.
         name: String,
     },
-    /// More than one machine has this name, or an id that begins with it.
+    /// Several machines have this name, or an id that begins with it.
     #[error("more than one machine matches `{name}`: {}", shown(candidates))]
     AmbiguousMachine {
-        /// What was asked for.
+        /// As the user wrote it.
         name: String,
         /// Name and id of each.
         candidates: Vec<String>,
     },
 }
 
-/// Where a session was looked for.
+/// The place of a search for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LookupScope {
     /// On this machine.
@@ -140,7 +146,7 @@ pub(crate) fn find_session<'a>(
 /// Finds the stored session with this id or unique prefix among `all`.
 ///
 /// # Errors
-/// [`LookupError`] if there is none, or more than one.
+/// [`LookupError`] if no one, or more than one, is meant.
 pub(crate) fn find_stored_session<'a>(
     name: &SessionId,
     all: impl IntoIterator<Item = &'a SessionId>,
@@ -154,7 +160,7 @@ pub(crate) fn find_stored_session<'a>(
 /// name of a forgotten machine, `this`, a prefix of the id.
 ///
 /// # Errors
-/// [`LookupError`] if there is none, or more than one.
+/// [`LookupError`] if no one, or more than one, is meant.
 pub(crate) fn find_machine(
     wanted: &str,
     machines: &MachineNames,
@@ -164,7 +170,7 @@ pub(crate) fn find_machine(
     let rules: [&dyn Fn(&MachineId, &str) -> bool; 5] = [
         &|_, label| label == wanted,
         &|_, label| label.to_lowercase() == folded,
-        &|_, label| name_of_label(label).to_lowercase() == folded,
+        &|_, label| name_without_mark(label).to_lowercase() == folded,
         &|id, _| wanted == "this" && id == me,
         &|id, _| wanted.len() >= MIN_MACHINE_PREFIX && has_prefix(id.as_str(), wanted),
     ];
@@ -192,6 +198,10 @@ pub(crate) fn find_machine(
 
 fn candidate((id, label): &(&MachineId, &String)) -> String {
     format!("{label} ({})", id.short())
+}
+
+fn name_without_mark(label: &str) -> &str {
+    label.strip_suffix(FORGOTTEN).unwrap_or(label)
 }
 
 fn has_prefix(id: &str, prefix: &str) -> bool {

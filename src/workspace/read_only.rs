@@ -1,11 +1,8 @@
 //! The store, opened only to be read: no lock is taken, so it waits for nobody, and
 //! nothing is fetched.
 
-use std::collections::BTreeMap;
-
 use crate::checkouts::clones::Clones;
 use crate::domain::hit::SessionName;
-use crate::domain::id::MachineId;
 use crate::localize::localizer::Localizer;
 use crate::session::time::parse_time;
 use crate::store::machine::Machine;
@@ -13,6 +10,7 @@ use crate::store::manifest::Manifest;
 use crate::store::{Snapshot, Store};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::{FORGOTTEN, MachineNames};
 use crate::workspace::paths::store_path;
 
 /// The store, and this machine's eyes.
@@ -20,9 +18,6 @@ pub(crate) struct Stored {
     pub(crate) store: Store,
     pub(crate) localizer: Localizer,
 }
-
-/// Names of machines by id, unsanitised.
-pub(crate) type MachineNames = BTreeMap<MachineId, String>;
 
 impl Stored {
     /// `None` if there is no store yet.
@@ -69,9 +64,6 @@ pub(crate) fn localizer(ctx: &Context<'_>) -> Localizer {
     )
 }
 
-/// What a machine that was forgotten has after its name.
-const FORGOTTEN: &str = " (forgotten)";
-
 /// The machines that the store knows, and this one; those that were forgotten by what
 /// they were called, which is said.
 pub(crate) fn machine_names(
@@ -104,9 +96,4 @@ pub(crate) fn present_machine_names(
     let me = &ctx.settings.machine;
     names.insert(me.id.clone(), me.name.clone());
     Ok(names)
-}
-
-/// Returns the machine's own name from one of [`machine_names`].
-pub(crate) fn name_of_label(label: &str) -> &str {
-    label.strip_suffix(FORGOTTEN).unwrap_or(label)
 }

@@ -16,8 +16,9 @@ use crate::sys::env::Env;
 use crate::sys::fs::write_cache;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::MachineNames;
 use crate::workspace::open::Workspace;
-use crate::workspace::read_only::{MachineNames, machine_names};
+use crate::workspace::read_only::machine_names;
 
 /// Maximum number of notes read per command.
 const MAX_NOTES: usize = 1000;

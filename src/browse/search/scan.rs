@@ -19,8 +19,8 @@ use crate::store::{SessionFiles, Snapshot};
 use crate::sys::signal::interrupted;
 use crate::workspace::error::SyncError;
 
-/// Maximum line length, in bytes; longer lines are not searched.
-const LONGEST_LINE: usize = 64 << 20;
+/// Maximum length of a line that is searched.
+const MAX_LINE_BYTES: usize = 64_000_000;
 
 /// Values shared by all sessions.
 pub(crate) struct Scan<'a> {
@@ -254,12 +254,12 @@ impl Scan<'_> {
 }
 
 fn drop_if_too_long(line: &mut Vec<u8>, found: &mut Found) {
-    if line.len() > LONGEST_LINE {
+    if line.len() > MAX_LINE_BYTES {
         // The rest of the line, which comes later, is no record.
         line.clear();
         found.complaint = Some(format!(
-            "a line of more than {} MiB was not searched",
-            LONGEST_LINE >> 20
+            "a line of more than {} MB was not searched",
+            MAX_LINE_BYTES / 1_000_000
         ));
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct ImportArgs {
 }
 
 /// JSON document: the fields of [`ImportReport`], and the command
-/// for each of its proposals.
+/// for each suggested placeholder.
 #[derive(Serialize)]
 struct ImportDocument<'a> {
     #[serde(flatten)]

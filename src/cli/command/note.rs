@@ -11,7 +11,7 @@ use crate::ui::report::{machine, remote};
 /// Leave a note for your other machines
 ///
 /// The next pull there shows it once, and `ccsync notes` lists it. The model does not see
-/// it. At most 4 KiB.
+/// it. At most 4096 bytes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NoteArgs {
     /// Text of the note

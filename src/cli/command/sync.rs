@@ -7,7 +7,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::flows::pull_request::PullRequest;
+use crate::flows::pull_options::PullRequest;
 use crate::report::transfer::Report;
 use crate::ui::output::Screen;
 use crate::workspace::filter::Selection;
