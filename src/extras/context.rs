@@ -16,8 +16,9 @@ use crate::session::extras::{
 use crate::store::Snapshot;
 use crate::store::bundle::ExtrasBundle;
 use crate::workspace::error::SyncError;
+use crate::workspace::machine_names::MachineNames;
 use crate::workspace::open::Workspace;
-use crate::workspace::read_only::{MachineNames, machine_names};
+use crate::workspace::read_only::machine_names;
 
 pub(crate) struct ExtrasContext<'w> {
     pub(crate) workspace: &'w Workspace<'w>,

@@ -15,9 +15,10 @@ use crate::session::journal::{self, Journal};
 use crate::store::Snapshot;
 use crate::sys::signal;
 use crate::workspace::error::SyncError;
+use crate::workspace::machine_names::MachineNames;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
-use crate::workspace::read_only::{MachineNames, machine_names};
+use crate::workspace::read_only::machine_names;
 
 impl PullPlan<'_> {
     /// Writes what is planned, and reports it.

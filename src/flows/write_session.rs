@@ -26,10 +26,10 @@ use crate::store::segment::offset_after_lines;
 use crate::sys::fs::FileStamp;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
+use crate::workspace::machine_names::MachineNames;
 use crate::workspace::open::Workspace;
-use crate::workspace::read_only::MachineNames;
 
-/// What writing needs in addition to the store. Threads may share it.
+/// Input of writing besides the store. Threads may share it.
 #[derive(Clone, Copy)]
 pub(crate) struct LocalWriter<'a> {
     pub(crate) localizer: &'a Localizer,

@@ -1,11 +1,7 @@
-//! The store, opened only to be read: no lock is taken, so it waits for nobody, and
-//! nothing is fetched.
-
-use std::collections::BTreeMap;
+//! The store, opened read-only: without a lock and without a fetch.
 
 use crate::checkouts::clones::Clones;
 use crate::domain::hit::SessionName;
-use crate::domain::id::MachineId;
 use crate::localize::localizer::Localizer;
 use crate::session::time::parse_time;
 use crate::store::machine::Machine;
@@ -13,19 +9,17 @@ use crate::store::manifest::Manifest;
 use crate::store::{Snapshot, Store};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::machine_names::{FORGOTTEN, MachineNames};
 use crate::workspace::paths::store_path;
 
-/// The store, and this machine's eyes.
-pub(crate) struct Stored {
+/// The store and the localizer, for commands that only read.
+pub(crate) struct ReadOnlyStore {
     pub(crate) store: Store,
     pub(crate) localizer: Localizer,
 }
 
-/// Names of machines by id, unsanitised.
-pub(crate) type MachineNames = BTreeMap<MachineId, String>;
-
-impl Stored {
-    /// `None` if there is no store yet.
+impl ReadOnlyStore {
+    /// Opens the store; `None` if there is no store yet.
     pub(crate) fn open(ctx: &Context<'_>) -> Result<Option<Self>, SyncError> {
         let path = store_path(ctx.env);
         if !path.join(".git").exists() {
@@ -38,7 +32,7 @@ impl Stored {
     }
 }
 
-/// What a stored session is recognised by.
+/// Returns the facts by which a user recognises a stored session.
 pub(crate) fn session_name(
     localizer: &Localizer,
     manifest: &Manifest,
@@ -57,7 +51,7 @@ pub(crate) fn session_name(
     }
 }
 
-/// How text is read here, with the present roots.
+/// Returns the localizer with this machine's current placeholders only.
 pub(crate) fn localizer(ctx: &Context<'_>) -> Localizer {
     let settings = &ctx.settings;
     Localizer::new(
@@ -69,11 +63,8 @@ pub(crate) fn localizer(ctx: &Context<'_>) -> Localizer {
     )
 }
 
-/// What a machine that was forgotten has after its name.
-const FORGOTTEN: &str = " (forgotten)";
-
-/// The machines that the store knows, and this one; those that were forgotten by what
-/// they were called, which is said.
+/// Returns the names of this machine and of all machines of the store. Forgotten ones are
+/// marked.
 pub(crate) fn machine_names(
     ctx: &Context<'_>,
     snapshot: Option<&Snapshot<'_>>,
@@ -88,7 +79,7 @@ pub(crate) fn machine_names(
     Ok(names)
 }
 
-/// As [`machine_names`], without those that were forgotten.
+/// As [`machine_names`], without forgotten machines.
 pub(crate) fn present_machine_names(
     ctx: &Context<'_>,
     snapshot: Option<&Snapshot<'_>>,
@@ -104,9 +95,4 @@ pub(crate) fn present_machine_names(
     let me = &ctx.settings.machine;
     names.insert(me.id.clone(), me.name.clone());
     Ok(names)
-}
-
-/// Returns the machine's own name from one of [`machine_names`].
-pub(crate) fn name_of_label(label: &str) -> &str {
-    label.strip_suffix(FORGOTTEN).unwrap_or(label)
 }

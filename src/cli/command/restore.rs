@@ -7,7 +7,7 @@ use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::history_point::HistoryPoint;
 use crate::domain::id::SessionId;
-use crate::history::restoring::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
+use crate::history::restore_plan::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
 use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
 use crate::sys::clock::{Clock, to_local};
