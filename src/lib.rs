@@ -1,40 +1,86 @@
 //! `ccsync` keeps Claude Code sessions in a private git repository, so that a conversation started
 //! on one machine continues on another.
 //!
-//! ```text
-//! push:  session::discover -> rewrite::collapse -> store (segments, commit) -> transport::push
-//! pull:  transport::fetch  -> store (merge)     -> rewrite::expand          -> session::journal
-//! ```
+//! # The three flows
 //!
-//! The folders, bottom-up; each may use only folders above it in this table (`tests/layers.rs`
-//! checks this, and that no files use each other in a circle):
+//! Each begins in `cli/command/`, and prints its `report/` in the end. One function a step:
+//!
+//! **push**, `flows/push.rs`
+//! 1. `workspace/open.rs`: process lock, store, records; beside it `session/discover.rs`
+//! 2. `flows/push_plan.rs`: compare each session with the store (`flows/compare.rs`)
+//! 3. `flows/push_commit.rs`: collapse new lines (`localize/collect.rs`, `rewrite/`), cut
+//!    them into segments, write manifest and commit (`store/transaction/`)
+//! 4. `extras/push.rs`: the same for memory, CLAUDE.md, plans and settings
+//! 5. `flows/remote_sync.rs`: push commits and renewed locks together
+//!    (`transport/git_cli.rs`); if the remote has moved, fetch, merge (`flows/merge.rs`) and
+//!    try again; offline, the commits wait for the next command
+//!
+//! **pull**, `flows/pull.rs`
+//! 1. `workspace/open.rs`, then fetch and merge (`flows/remote_sync.rs`, `flows/merge.rs`)
+//! 2. `flows/pull_planner.rs`: decide what to do with each session (`flows/pull_step.rs`)
+//! 3. `flows/pull_forks.rs`: if both sides have new turns, the tail of this machine becomes a fork
+//! 4. `flows/write_session.rs`: find the directory (`localize/location.rs`), expand
+//!    (`localize/localizer.rs`, `rewrite/`), write so that `undo` can restore (`session/journal/`)
+//! 5. `extras/pull.rs`; then push the forks
+//!
+//! **resume**, `cli/command/resume/`
+//! 1. fetch and list candidates (`handoff/resume.rs`), let the user choose (`ui/picker/`)
+//! 2. acquire the lock (`leasing/acquire.rs`), push, pull the session, find its project's directory
+//!    (`handoff/project_here.rs`)
+//! 3. run Claude Code (`session/launch.rs`); push and renew the lock while it runs
+//! 4. push the last turns and release the lock (`handoff/resume.rs`)
+//!
+//! # Words
+//!
+//! All are in `docs/dev/glossary.md`; these are needed to read on.
+//!
+//! * **store**: the git repository with all sessions, on this machine; **remote**: where it is
+//!   pushed to.
+//! * **placeholder**: a name for a directory (`HOME`, `WORK`). **Collapse**: write `{{HOME}}` for
+//!   the directory; **expand**: the reverse.
+//! * **segment**: a piece of a transcript, one file in the store; **manifest**: one session's
+//!   description there, with its **runs**: which machine wrote which lines, and with which
+//!   placeholders.
+//! * **lock**: a record on the remote that a machine continues a session; **lease**: this machine's
+//!   right to do so, while it renews the lock.
+//! * **fork**: a copy under a new id that keeps the turns of one side, if two machines continued.
+//! * **extras**: synced files that are not sessions; a **bundle** has those of one owner (a
+//!   project, the user).
+//! * **milestone**: a name for a state of the whole store; **note**: a message for other machines.
+//! * `repair` makes a healed copy of one session, `recover` pushes what a crash left, `restore`
+//!   returns to a state of the store, `undo` reverses the last pull or restore.
+//!
+//! # Folders
+//!
+//! Each may use only folders of earlier rows, and no files use each other in a circle
+//! (`tests/layers.rs` checks both).
 //!
 //! | folder | owns |
 //! |---|---|
-//! | [`domain`] | ids, paths, placeholders, sizes, times, progress. No I/O |
-//! | [`sys`] | clock, environment, files, processes, signals, worker pool |
-//! | [`rewrite`] | local text to portable text and back. Pure |
+//! | [`domain`] | the common types: ids, paths, placeholders, sizes, turns, hits. No I/O |
+//! | [`sys`] | clock, environment, files, locks between processes, signals, worker pool |
+//! | [`rewrite`] | collapse and expand the bytes of one line. Pure |
 //! | [`config`] | configuration file and environment, resolved into settings |
-//! | [`session`] | Claude Code's files: discover, read, write, repair, undo |
-//! | [`store`] | the git repository with all sessions: segments, manifests, commits |
-//! | [`transport`] | `git` and `gh` over a network |
-//! | [`lock`] | lock records, their expiry and changes |
-//! | [`project`] | the user's repositories, read with `git2` |
+//! | [`session`] | Claude Code's files: discover, read, write with an undo journal, repair |
+//! | [`store`] | the store: segments, manifests, commits; a pack reader faster than `libgit2` |
+//! | [`transport`] | fetch, push and clone with the user's `git`; GitHub with `gh` |
+//! | [`lock`] | what a lock says, when it expires and how it may change. Pure |
+//! | [`project`] | what is checked out in a directory of the user, read with `git2` |
 //! | [`report`] | what a command did, as data: the JSON documents |
-//! | [`checkouts`] | working trees on this machine, and which session belongs to which |
-//! | [`localize`] | stored lines to local text and back; where a session belongs |
-//! | [`workspace`] | the opened state of one run: store, records, leases, rules |
+//! | [`checkouts`] | the user's clones on this machine, and which session belongs to which |
+//! | [`localize`] | `rewrite` with this machine's placeholders; where a session belongs here |
+//! | [`workspace`] | what one run has open: store, records of earlier runs, leases, filter |
 //! | [`extras`] | memory, CLAUDE.md, plans, settings: compare, merge, approve |
-//! | [`flows`] | push and pull |
-//! | [`leasing`] | acquire, take over, release and show locks |
+//! | [`flows`] | push, pull, and the merge of two histories |
+//! | [`leasing`] | acquire, take over, release and show locks on the remote |
 //! | [`history`] | log, restore, milestones, undo |
 //! | [`browse`] | list, show, status, search; read-only |
 //! | [`check`] | verify, repair, doctor |
-//! | [`import`] | sessions from other tools |
-//! | [`machine`] | set-up, names, placeholders and notes of machines |
-//! | [`handoff`] | one session for one run of Claude Code |
+//! | [`import`] | sessions of other tools: a copied `~/.claude`, a store of `claude-session-sync` |
+//! | [`machine`] | this machine and the others: set-up, names, placeholders, notes between them |
+//! | [`handoff`] | `resume` and `start`: candidates, project directory, backups, path notice |
 //! | `ui` | tables, picker, progress, colours, JSON |
-//! | [`cli`] | arguments in, exit code out; one file per command |
+//! | [`cli`] | arguments in, exit code out; one file or folder per command |
 
 pub mod browse;
 pub mod check;

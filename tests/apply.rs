@@ -166,7 +166,7 @@ fn apply_decision_holds_until_content_changes() {
 
     write(&a, "commands/go.md", "two\n");
     send(&a, &b);
-    answer("n", "apply: 1 file kept");
+    answer("n", "apply: 1 file rejected");
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("one\n"));
     for command in ["pull", "apply", "push"] {
         let run = b.ccsync([command]).success();

@@ -259,7 +259,11 @@ fn doctor_public_repository_is_error() {
         ),
         (answer("PRIVATE"), "ok", "is private"),
         (answer("INTERNAL"), "warning", "organisation"),
-        ("echo HTTP 404 >&2; exit 1".to_owned(), "ok", "cannot tell"),
+        (
+            "echo HTTP 404 >&2; exit 1".to_owned(),
+            "ok",
+            "cannot look it up",
+        ),
     ] {
         let gh = format!(
             "case \"$1 $2 $3 $4\" in 'auth status --hostname github.com') ;; 'api graphql '*) {said};; *) exit 1;; esac"
@@ -592,7 +596,7 @@ fn doctor_locks_of_dead_process_are_found() {
     use ccsync::lock::state::HeldLock;
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
-    expect(&doctor(&a), "own locks", "ok", &["none"]);
+    expect(&doctor(&a), "own locks", "ok", &["no locks"]);
     let id = a.ccsync(["config", "show", "--json"]).success().json()["id"]
         .as_str()
         .unwrap()

@@ -185,6 +185,21 @@ fn layers_reserved_code_stays_in_its_place() {
 }
 
 #[test]
+fn layers_files_named_in_lib_exist() {
+    let text = std::fs::read_to_string(package().join("src/lib.rs")).unwrap();
+    let named = Regex::new(r"`([a-z_]+(?:/[a-z_]+)*(?:/|\.rs))`").unwrap();
+    let named: Vec<_> = named
+        .captures_iter(&text)
+        .map(|found| found[1].to_owned())
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for path in named {
+        let is_there = package().join("src").join(&path).exists();
+        assert!(is_there || package().join(&path).exists(), "{path}");
+    }
+}
+
+#[test]
 fn layers_main_only_calls_library() {
     let main = fs::read_to_string(package().join("src/main.rs")).unwrap();
     assert!(main.contains("ccsync::cli::main()"), "{main}");

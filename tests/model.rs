@@ -16,7 +16,7 @@ use ccsync::config::{Config, Settings};
 use ccsync::domain::progress::Silent;
 use ccsync::domain::url::RemoteUrl;
 use ccsync::flows::pull::pull;
-use ccsync::flows::pull_request::PullRequest;
+use ccsync::flows::pull_options::PullRequest;
 use ccsync::flows::push::push;
 use ccsync::history::undo::undo;
 use ccsync::machine::set_up::{SetUp, set_up};

@@ -17,7 +17,7 @@ use crate::store::machine::Machine;
 use crate::store::milestone::Milestone;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::machine_names::MachineNames;
+use crate::workspace::lookup::MachineNames;
 use crate::workspace::read_only::{ReadOnlyStore, machine_names, session_name};
 
 /// Most bytes of a transcript that are read to find its title.

@@ -152,7 +152,7 @@ impl App {
 
     /// Prints the report of a push or a pull, and returns the exit code.
     ///
-    /// JSON schema, version 1: the fields of [`Report`].
+    /// JSON schema, version 2: the fields of [`Report`].
     ///
     /// # Errors
     /// If standard output cannot be written.

@@ -16,7 +16,7 @@ use crate::session::extras::{
 use crate::store::Snapshot;
 use crate::store::bundle::ExtrasBundle;
 use crate::workspace::error::SyncError;
-use crate::workspace::machine_names::MachineNames;
+use crate::workspace::lookup::MachineNames;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 

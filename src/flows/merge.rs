@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::extras::bundle_history::{BundleHistory, merge_bundles};
-use crate::flows::attempt::Attempt;
 use crate::flows::merge_session::{ForkedTail, MergeOutcome, SessionMerge};
+use crate::flows::skip::Attempt;
 use crate::report::transfer::BundleReport;
 use crate::store::{RenamedMilestone, Store, StoreError, Transaction};
 use crate::sys::fail_point::fail_point;

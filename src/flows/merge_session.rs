@@ -6,7 +6,7 @@ use crate::domain::error::UserError;
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::flows::fork::{NewFork, add_fork, fork_id, mark_written_as, share_file};
-use crate::flows::relate_stored::{StoredRelation, relate_stored};
+use crate::flows::stored_relation::{StoredRelation, relate_stored};
 use crate::localize::collect::{Continuation, emitter, resume, share_segments};
 use crate::localize::error::StoredDataError;
 use crate::localize::line_reader::StoredLineReader;

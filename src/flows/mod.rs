@@ -2,7 +2,6 @@
 //!
 //! Must not print, and must not decide which commands exist: commands above call it.
 
-pub mod attempt;
 pub mod collapse_context;
 pub mod compare;
 pub mod describe;
@@ -13,16 +12,17 @@ pub mod merge_session;
 pub mod parallel;
 pub mod pull;
 pub mod pull_forks;
+pub mod pull_options;
 pub mod pull_plan;
 pub mod pull_planner;
-pub mod pull_request;
 pub mod pull_step;
 pub mod pull_write;
 pub mod push;
+pub mod push_commit;
 pub mod push_plan;
-pub mod relate_stored;
 pub mod remote_sync;
 pub mod session_draft;
+pub mod skip;
 pub mod store_session;
-pub mod store_sessions;
+pub mod stored_relation;
 pub mod write_session;

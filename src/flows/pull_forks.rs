@@ -1,10 +1,10 @@
 //! Before a pull writes: tails that lost their session's id are stored as forks.
 
 use crate::domain::id::SessionId;
-use crate::flows::attempt::Attempt;
 use crate::flows::pull_plan::{CreatedFork, PlannedSession, PullPlan};
 use crate::flows::pull_planner::PullPlanner;
 use crate::flows::pull_step::PullStep;
+use crate::flows::skip::Attempt;
 use crate::flows::store_session::{SessionWriter, StoreOutcome};
 use crate::flows::write_session::SessionUpdate;
 use crate::localize::local_copy::LocalCopy;

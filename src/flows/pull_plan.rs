@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::domain::id::{CommitId, SessionId};
-use crate::flows::attempt::Attempt;
 use crate::flows::describe::describe_session;
+use crate::flows::pull_options::PullRequest;
 use crate::flows::pull_planner::PullPlanner;
-use crate::flows::pull_request::PullRequest;
 use crate::flows::pull_step::PullStep;
 use crate::flows::push_plan::skipped_files;
+use crate::flows::skip::Attempt;
 use crate::flows::store_session::SessionWriter;
 use crate::localize::local_copy::LocalCopy;
 use crate::report::transfer::Report;

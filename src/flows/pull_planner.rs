@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::domain::id::SessionId;
-use crate::flows::attempt::Attempt;
 use crate::flows::compare::{Differences, SessionComparer};
 use crate::flows::describe::describe_session;
-use crate::flows::pull_request::PullRequest;
+use crate::flows::pull_options::PullRequest;
 use crate::flows::pull_step::{NotPulled, PullStep};
+use crate::flows::skip::Attempt;
 use crate::flows::write_session::{SessionUpdate, UpdatePlan, all_files, plan_update};
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::location::SessionLocation;

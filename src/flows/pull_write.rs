@@ -2,12 +2,12 @@
 
 use crate::domain::id::SessionId;
 use crate::domain::progress::{Phase, Progress};
-use crate::flows::attempt::Attempt;
 use crate::flows::describe::describe_session;
 use crate::flows::parallel::on_all_cores;
 use crate::flows::pull_plan::{CreatedFork, PlannedSession, PullPlan};
 use crate::flows::pull_step::PullStep;
 use crate::flows::push_plan::skipped_files;
+use crate::flows::skip::Attempt;
 use crate::flows::write_session::{LocalWriter, WrittenSession};
 use crate::report::transfer::{Outcome, Report, SessionReport};
 use crate::session::LocalSession;
@@ -15,7 +15,7 @@ use crate::session::journal::{self, Journal};
 use crate::store::Snapshot;
 use crate::sys::signal;
 use crate::workspace::error::SyncError;
-use crate::workspace::machine_names::MachineNames;
+use crate::workspace::lookup::MachineNames;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
 use crate::workspace::read_only::machine_names;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::domain::id::SessionId;
-use crate::flows::attempt::Attempt;
 use crate::flows::compare::{Differences, SessionComparer};
 use crate::flows::describe::{describe_session, excluded_session};
+use crate::flows::skip::Attempt;
 use crate::flows::store_session::SessionWriter;
 use crate::localize::local_copy::LocalCopy;
 use crate::report::transfer::{Report, SessionReport, SkippedFile};

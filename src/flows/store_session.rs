@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::flows::attempt::Attempt;
 use crate::flows::collapse_context::CollapseContext;
 use crate::flows::compare::{Differences, Divergence, FilePush, FilePushes, SessionComparer};
 use crate::flows::describe::describe_session;
 use crate::flows::fork::{NewFork, fork_id, fork_manifest, own_lines, share_file};
 use crate::flows::session_draft::SessionDraft;
+use crate::flows::skip::Attempt;
 use crate::localize::collect::collapse_title;
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};

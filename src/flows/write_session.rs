@@ -26,7 +26,7 @@ use crate::store::segment::offset_after_lines;
 use crate::sys::fs::FileStamp;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
-use crate::workspace::machine_names::MachineNames;
+use crate::workspace::lookup::MachineNames;
 use crate::workspace::open::Workspace;
 
 /// Input of writing besides the store. Threads may share it.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::browse::list::{ListFilter, SessionRow, rows};
 use crate::domain::id::SessionId;
 use crate::flows::pull::pull;
-use crate::flows::pull_request::PullRequest;
+use crate::flows::pull_options::PullRequest;
 use crate::flows::push::{PushReason, push_for};
 use crate::flows::remote_sync::{FetchMode, FetchResult, RemoteSync};
 use crate::leasing::lock_table::fetched_lock_table;

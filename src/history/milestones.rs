@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use crate::domain::id::CommitId;
 use crate::flows::merge_notes::add_merge_notes;
+use crate::flows::push_commit::store_sessions;
 use crate::flows::push_plan::PushPlan;
 use crate::flows::remote_sync::{FetchMode, FetchResult, RemoteSync};
-use crate::flows::store_sessions::store_sessions;
 use crate::report::transfer::{MachineName, RemoteState, Report};
 use crate::store::milestone::{Milestone, MilestoneName};
 use crate::sys::fail_point::fail_point;

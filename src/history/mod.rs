@@ -6,5 +6,5 @@ pub mod milestones;
 pub mod restore;
 pub mod restore_as_fork;
 pub mod restore_in_place;
-pub mod restore_plan;
+pub mod restore_request;
 pub mod undo;

@@ -23,7 +23,7 @@ use crate::workspace::paths::undo_path;
 
 use crate::history::restore_as_fork::ForkRestore;
 use crate::history::restore_in_place::InPlaceRestore;
-use crate::history::restore_plan::{
+use crate::history::restore_request::{
     RestorePlanner, RestoreReport, RestoreRequest, RestoreTarget, RestoreWhat, RestoredSession,
 };
 

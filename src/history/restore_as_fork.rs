@@ -8,7 +8,9 @@ use crate::flows::compare::SessionComparer;
 use crate::flows::fork::{NewFork, add_fork, restored_id};
 use crate::flows::write_session::{LocalWriter, UpdatePlan, plan_update};
 use crate::history::error::HistoryError;
-use crate::history::restore_plan::{RestorePlanner, RestoreReport, RestoreTarget, RestoredSession};
+use crate::history::restore_request::{
+    RestorePlanner, RestoreReport, RestoreTarget, RestoredSession,
+};
 use crate::localize::stored_text::{LocalText, StoredText};
 use crate::session::LocalSession;
 use crate::session::journal::Journal;

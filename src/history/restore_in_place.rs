@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::flows::compare::{Differences, FilePull, SessionComparer};
+use crate::flows::push_commit::store_sessions;
 use crate::flows::push_plan::PushPlan;
 use crate::flows::store_session::is_stored;
-use crate::flows::store_sessions::store_sessions;
 use crate::flows::write_session::{LocalWriter, SessionUpdate};
 use crate::history::error::HistoryError;
-use crate::history::restore_plan::{RestorePlanner, RestoreReport, RestoreTarget, RestoredSession};
+use crate::history::restore_request::{
+    RestorePlanner, RestoreReport, RestoreTarget, RestoredSession,
+};
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::Outcome;

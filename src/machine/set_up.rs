@@ -186,7 +186,7 @@ fn adopt(
     config: &mut Config,
 ) -> Result<Vec<ForeignPlaceholder>, SyncError> {
     let mut adopted = foreign_placeholders(workspace, &config.placeholder_set(workspace.ctx.env)?)?;
-    // An invalid directory stays missing_placeholders.
+    // An invalid directory stays missing.
     adopted.retain(|placeholder| {
         let here = placeholder.here.as_deref().and_then(Path::to_str);
         here.is_some_and(|here| {

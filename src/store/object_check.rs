@@ -45,7 +45,7 @@ impl Store {
     /// `go_on` gets the bytes of each object. If it returns false, the check ends.
     ///
     /// # Errors
-    /// [`StoreError::Git`] if the repository as a intact is unusable.
+    /// [`StoreError::Git`] if the repository as a whole is unusable.
     pub fn check_objects(
         &self,
         commits: &[CommitId],

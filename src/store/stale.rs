@@ -8,8 +8,8 @@
 //! lock is stale, and a young one gets time to disappear by itself. Such a `git` may also take a
 //! lock later, while this process works: see [`retry_while_locked`].
 //!
-//! If it is known that no such `git` runs (`sys::lock::ChildProcessLock`), nothing has to be
-//! waited for, and temporary files are removed too.
+//! If it is known that no such `git` runs (`sys::process_lock::ChildProcessLock`), nothing has to
+//! be waited for, and temporary files are removed too.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use crate::localize::error::StoredDataError;
 use crate::session::SessionError;
 use crate::store::StoreError;
 use crate::sys::fs::PathError;
-use crate::sys::lock::LockError;
+use crate::sys::process_lock::LockError;
 use crate::sys::signal::Interrupted;
 use crate::transport::clone::CloneError;
 use crate::transport::remote::RemoteError;

@@ -4,11 +4,17 @@
 //! prefix of its id with at least four digits. Case matters only if it decides between
 //! two.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::domain::error::UserError;
 use crate::domain::id::{MachineId, SessionId};
-use crate::workspace::machine_names::{MachineNames, name_of_label};
+
+/// Names of machines by id, not sanitized.
+pub(crate) type MachineNames = BTreeMap<MachineId, String>;
+
+/// Mark after the name of a machine that was forgotten.
+pub(crate) const FORGOTTEN: &str = " (forgotten)";
 
 /// Error: a name selects no session or machine, or more than one.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +171,7 @@ pub(crate) fn find_machine(
     let rules: [&dyn Fn(&MachineId, &str) -> bool; 5] = [
         &|_, label| label == wanted,
         &|_, label| label.to_lowercase() == folded,
-        &|_, label| name_of_label(label).to_lowercase() == folded,
+        &|_, label| name_without_mark(label).to_lowercase() == folded,
         &|id, _| wanted == "this" && id == me,
         &|id, _| wanted.len() >= MIN_MACHINE_PREFIX && has_prefix(id.as_str(), wanted),
     ];
@@ -193,6 +199,10 @@ pub(crate) fn find_machine(
 
 fn candidate((id, label): &(&MachineId, &String)) -> String {
     format!("{label} ({})", id.short())
+}
+
+fn name_without_mark(label: &str) -> &str {
+    label.strip_suffix(FORGOTTEN).unwrap_or(label)
 }
 
 fn has_prefix(id: &str, prefix: &str) -> bool {

@@ -7,7 +7,6 @@ pub mod filter;
 pub mod index;
 pub mod leases;
 pub mod lookup;
-pub mod machine_names;
 pub mod open;
 pub mod paths;
 pub mod pinned;

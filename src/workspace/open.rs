@@ -18,7 +18,7 @@ use crate::store::{Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
 use crate::sys::fail_point::fail_point;
 use crate::sys::former_names::rename_former_files;
 use crate::sys::fs::create_private_dir_all;
-use crate::sys::lock::{ChildProcessLock, ProcessLock};
+use crate::sys::process_lock::{ChildProcessLock, ProcessLock};
 use crate::transport::git_cli::GitCli;
 use crate::workspace::context::{Context, LOCK_WAIT};
 use crate::workspace::error::SyncError;

@@ -9,7 +9,7 @@ use crate::store::manifest::Manifest;
 use crate::store::{Snapshot, Store};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::machine_names::{FORGOTTEN, MachineNames};
+use crate::workspace::lookup::{FORGOTTEN, MachineNames};
 use crate::workspace::paths::store_path;
 
 /// The store and the localizer, for commands that only read.

@@ -16,7 +16,7 @@ use crate::sys::env::Env;
 use crate::sys::fs::write_cache;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::machine_names::MachineNames;
+use crate::workspace::lookup::MachineNames;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 

@@ -11,7 +11,7 @@ use crate::session::files::session_directories;
 use crate::store;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::remove_file_if_exists;
-use crate::sys::lock::{ChildProcessLock, ProcessLock};
+use crate::sys::process_lock::{ChildProcessLock, ProcessLock};
 use crate::sys::temp::{StagingDir, temp_files};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;

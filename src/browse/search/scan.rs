@@ -19,8 +19,8 @@ use crate::store::{SessionFiles, Snapshot};
 use crate::sys::signal::interrupted;
 use crate::workspace::error::SyncError;
 
-/// Maximum line length, in bytes; longer lines are not searched.
-const MAX_LINE_BYTES: usize = 64 << 20;
+/// Maximum length of a line that is searched.
+const MAX_LINE_BYTES: usize = 64_000_000;
 
 /// Values shared by all sessions.
 pub(crate) struct Scan<'a> {
@@ -262,8 +262,8 @@ fn drop_if_too_long(line: &mut Vec<u8>, found: &mut HitCollector) {
         // The rest of the line, which comes later, is no record.
         line.clear();
         found.warning = Some(format!(
-            "a line of more than {} MiB was not searched",
-            MAX_LINE_BYTES >> 20
+            "a line of more than {} MB was not searched",
+            MAX_LINE_BYTES / 1_000_000
         ));
     }
 }

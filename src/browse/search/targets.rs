@@ -18,8 +18,7 @@ use crate::store::SessionState;
 use crate::store::manifest::Manifest;
 use crate::store::{Snapshot, StoreError};
 use crate::workspace::error::SyncError;
-use crate::workspace::lookup::find_machine;
-use crate::workspace::machine_names::MachineNames;
+use crate::workspace::lookup::{MachineNames, find_machine};
 use crate::workspace::read_only::{machine_names, session_name};
 
 /// A session to search.

@@ -24,14 +24,14 @@ pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
 }
 
 fn git(context: &DoctorContext<'_>) -> Check {
-    let Ok(missing_checkout) = RemoteUrl::parse(".", &context.env.home) else {
+    let Ok(no_remote) = RemoteUrl::parse(".", &context.env.home) else {
         return Check::error(
             GIT,
             "git cannot use the path of the home directory",
             INSTALL_GIT,
         );
     };
-    let git = GitCli::new(&context.env.home, missing_checkout, context.env.git, false)
+    let git = GitCli::new(&context.env.home, no_remote, context.env.git, false)
         .with_silence_limit(TIMEOUT);
     match git.version() {
         Ok(version) if version >= OLDEST_GIT => Check::ok(GIT, format!("version {version}")),

@@ -35,7 +35,7 @@ pub(crate) struct ApplyArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1. With `--json`, ccsync does not ask.
+/// JSON schema, version 2. With `--json`, ccsync does not ask.
 #[derive(Serialize)]
 struct ApplyDocument<'a> {
     /// Files that need approval.

@@ -24,7 +24,7 @@ pub(crate) struct DoctorArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 struct DoctorDocument<'a> {
     /// The most severe status.

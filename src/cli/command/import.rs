@@ -37,8 +37,8 @@ pub(crate) struct ImportArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1: the fields of [`ImportReport`], and the command
-/// for each of its suggested_placeholders.
+/// JSON schema, version 2: the fields of [`ImportReport`], and the command
+/// for each suggested placeholder.
 #[derive(Serialize)]
 struct ImportDocument<'a> {
     #[serde(flatten)]

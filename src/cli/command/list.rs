@@ -52,7 +52,7 @@ enum Format {
     Json,
 }
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 struct ListDocument<'a> {
     sessions: Vec<Row<'a>>,

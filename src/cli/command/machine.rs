@@ -67,7 +67,7 @@ enum MachineAction {
     },
 }
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 struct MachineDocument<'a> {
     machines: Vec<Row<'a>>,
@@ -92,14 +92,14 @@ struct Row<'a> {
     this: bool,
 }
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 struct Renamed<'a> {
     name: &'a str,
     remote: &'a RemoteState,
 }
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 struct ForgottenDocument<'a> {
     forgotten: Row<'a>,

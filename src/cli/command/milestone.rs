@@ -30,7 +30,7 @@ pub(crate) struct MilestoneArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1: each milestone has the fields of `MilestoneRow`.
+/// JSON schema, version 2: each milestone has the fields of `MilestoneRow`.
 #[derive(Serialize)]
 struct MilestoneDocument {
     milestones: Vec<MilestoneRow>,
@@ -43,7 +43,7 @@ pub(in crate::cli) fn run(args: &MilestoneArgs, app: &mut App) -> Result<Exit, C
     }
 }
 
-/// JSON schema, version 1: the fields of [`MadeMilestone`].
+/// JSON schema, version 2: the fields of [`MadeMilestone`].
 fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliError> {
     super::init::ensure(app)?;
     let made = crate::history::milestones::make_milestone(&app.context()?, name)?;

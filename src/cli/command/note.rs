@@ -11,7 +11,7 @@ use crate::ui::report::{machine, remote};
 /// Leave a note for your other machines
 ///
 /// The next pull there shows it once, and `ccsync notes` lists it. The model does not see
-/// it. At most 4 KiB.
+/// it. At most 4096 bytes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NoteArgs {
     /// Text of the note
@@ -31,7 +31,7 @@ pub(in crate::cli) fn run(args: &NoteArgs, app: &mut App) -> Result<Exit, CliErr
         args.for_machine.as_deref(),
     )?;
     if args.json.json {
-        // JSON schema, version 1: the fields of `LeftNote`.
+        // JSON schema, version 2: the fields of `LeftNote`.
         app.print_json("note", &left)?;
     } else {
         app.print(&[line(&left)])?;

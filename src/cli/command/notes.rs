@@ -26,7 +26,7 @@ pub(crate) struct NotesArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1: each note has the fields of `KeptNote`.
+/// JSON schema, version 2: each note has the fields of `KeptNote`.
 #[derive(Serialize)]
 struct NotesDocument {
     notes: Vec<KeptNote>,

@@ -7,7 +7,7 @@ use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::flows::pull_request::PullRequest;
+use crate::flows::pull_options::PullRequest;
 
 /// Get sessions from the remote
 ///

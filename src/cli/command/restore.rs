@@ -7,7 +7,9 @@ use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::history_point::HistoryPoint;
 use crate::domain::id::SessionId;
-use crate::history::restore_plan::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
+use crate::history::restore_request::{
+    RestoreReport, RestoreRequest, RestoreWhat, RestoredSession,
+};
 use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
 use crate::sys::clock::{Clock, to_local};
@@ -58,7 +60,7 @@ pub(crate) struct RestoreArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1: the fields of [`RestoreReport`].
+/// JSON schema, version 2: the fields of [`RestoreReport`].
 pub(in crate::cli) fn run(args: &RestoreArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = RestoreRequest {
         what: what(args, app)?,

@@ -52,7 +52,7 @@ pub(crate) struct SearchArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 struct SearchDocument<'a> {
     /// Number of sessions that were searched.

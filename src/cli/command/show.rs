@@ -17,7 +17,7 @@ use crate::ui::turns::{self, Head};
 
 /// Show a conversation
 ///
-/// Prints speaker said what and which tools were used, with the paths of this machine. Reads
+/// Prints who said what and which tools were used, with the paths of this machine. Reads
 /// the store as of the last fetch, or the file on this machine if that is longer.
 /// Branches that you left by going back are omitted.
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ enum Format {
     Json,
 }
 
-/// JSON schema, version 1. A list `turns` of [`TurnRow`] follows, one on each line.
+/// JSON schema, version 2. A list `turns` of [`TurnRow`] follows, one on each line.
 #[derive(Serialize)]
 struct ShowDocument<'a> {
     session: &'a SessionId,

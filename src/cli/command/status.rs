@@ -26,7 +26,7 @@ pub(crate) struct StatusArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 struct StatusDocument<'a> {
     machine: &'a str,

@@ -7,7 +7,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::flows::pull_request::PullRequest;
+use crate::flows::pull_options::PullRequest;
 use crate::report::transfer::Report;
 use crate::ui::output::Screen;
 use crate::workspace::filter::Selection;
@@ -25,7 +25,7 @@ pub(crate) struct SyncArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1: `pull` and `push` have the fields of [`Report`]. `pull` is null if the
+/// JSON schema, version 2: `pull` and `push` have the fields of [`Report`]. `pull` is null if the
 /// pull failed.
 #[derive(Serialize)]
 struct SyncDocument<'a> {

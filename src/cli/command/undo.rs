@@ -26,7 +26,7 @@ pub(crate) struct UndoArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1. `command_time` is null if there was nothing to undo.
+/// JSON schema, version 2. `command_time` is null if there was nothing to undo.
 #[derive(Default, Serialize)]
 struct UndoDocument {
     command_time: Option<String>,

@@ -8,7 +8,7 @@ use super::state::State;
 use crate::ui::format::count;
 use crate::ui::table::{Cell, Table};
 
-/// As many sessions are not_pulled at a time.
+/// As many sessions are listed at a time.
 const PAGE: usize = 20;
 /// The columns of projects and of titles.
 const PROJECT: usize = 2;

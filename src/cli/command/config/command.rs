@@ -73,7 +73,7 @@ fn key_help() -> String {
     format!("One of {}", Key::NAMES.join(", "))
 }
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 struct ConfigDocument<'a> {
     file: String,

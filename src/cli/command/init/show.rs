@@ -14,7 +14,7 @@ use crate::ui::sanitize;
 use crate::ui::sanitize::one_line;
 use crate::ui::table::{Cell, Table};
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 pub(super) struct InitDocument<'a> {
     machine: &'a str,

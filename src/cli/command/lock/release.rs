@@ -24,7 +24,7 @@ pub(super) enum Wanted<'a> {
     All,
 }
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 struct ReleaseDocument<'a> {
     released: Vec<LockRow<'a>>,
@@ -34,7 +34,7 @@ struct ReleaseDocument<'a> {
     not_locked: Vec<&'a SessionId>,
 }
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 struct CleanupDocument<'a> {
     removed: Vec<LockRow<'a>>,

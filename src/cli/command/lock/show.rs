@@ -23,7 +23,7 @@ use crate::ui::table::{Cell, Table};
 /// Column of titles; it becomes narrower on a narrow screen.
 const TITLE: usize = 1;
 
-/// JSON schema, version 1.
+/// JSON schema, version 2.
 #[derive(Serialize)]
 struct LockDocument<'a> {
     locks: Vec<LockRow<'a>>,

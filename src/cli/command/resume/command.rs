@@ -14,7 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::flows::pull::pull;
-use crate::flows::pull_request::PullRequest;
+use crate::flows::pull_options::PullRequest;
 use crate::flows::push::push;
 use crate::handoff::path_notice::path_notice;
 use crate::handoff::resume::candidates;

@@ -32,7 +32,7 @@ pub(crate) struct VerifyArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 1: the fields of `Verification`, every session included.
+/// JSON schema, version 2: the fields of `Verification`, every session included.
 pub(in crate::cli) fn run(args: &VerifyArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = VerifyRequest {
         sessions: args.sessions.clone(),

@@ -3,9 +3,9 @@
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
-use crate::flows::attempt::Attempt;
 use crate::flows::compare::Differences;
 use crate::flows::push_plan::{PushPlan, PushStep};
+use crate::flows::skip::Attempt;
 use crate::flows::store_session::{SessionWriter, StoreOutcome};
 use crate::localize::local_copy::LocalCopy;
 use crate::report::count::count;
