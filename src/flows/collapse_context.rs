@@ -12,7 +12,7 @@ use crate::session::facts::working_directories;
 use crate::store::manifest::Manifest;
 use crate::workspace::error::SyncError;
 
-/// What new lines are collapsed with.
+/// Input for collapsing new lines.
 pub(crate) struct CollapseContext {
     /// The placeholders of this machine, with the session's repository.
     pub(crate) placeholders: Placeholders,
@@ -96,10 +96,10 @@ impl CollapseContext {
     }
 }
 
-/// The working directories that new lines of a transcript name.
+/// Working directories that new lines of a transcript name.
 #[derive(Default)]
 struct NewDirectories {
-    /// Those that the project directory is named after.
+    /// Directories that the project directory is named after.
     named: Vec<String>,
     others: Vec<String>,
 }

@@ -25,7 +25,7 @@ use crate::workspace::error::SyncError;
 /// A session that is being stored.
 pub(super) struct SessionDraft<'a> {
     pub(super) manifest: Manifest,
-    /// What was stored of the local files.
+    /// Counts of the stored local lines.
     pub(super) collected: CollectStats,
     /// The user's turns among the stored lines.
     pub(super) turns: u64,

@@ -29,7 +29,7 @@ use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::MachineNames;
 use crate::workspace::open::Workspace;
 
-/// What writing needs in addition to the store. Threads may share it.
+/// Input of writing besides the store. Threads may share it.
 #[derive(Clone, Copy)]
 pub(crate) struct LocalWriter<'a> {
     pub(crate) localizer: &'a Localizer,

@@ -240,7 +240,7 @@ pub fn set_up_by_default(
 ) -> Result<SetUpReport, SyncError> {
     let store = store_path(env);
     if !crate::store::belongs_to_remote(&store, &embedded_remote_path(env)) {
-        // Its sessions would go to a remote that nobody has chosen.
+        // Its sessions would go to a remote that the user has not chosen.
         return Err(SetupError::ConfigLost {
             path: config_path(env),
             store,

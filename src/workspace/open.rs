@@ -178,7 +178,7 @@ impl<'a> Workspace<'a> {
 
     /// Writes what this command found out.
     pub(crate) fn save(&mut self) -> Result<(), SyncError> {
-        let projects = std::mem::take(&mut *self.rules.learned());
+        let projects = std::mem::take(&mut *self.rules.new_projects());
         self.records.save(self.ctx.env, &self.store, projects)?;
         // Clones that are not recorded are found again.
         let _ = self.localizer.clones().save();

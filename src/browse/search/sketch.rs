@@ -23,7 +23,7 @@ struct Piece {
 enum Kind {
     /// A fragment.
     Certain,
-    /// At least one byte.
+    /// StoreCommit least one byte.
     Something,
     /// May be empty.
     MayBeEmpty,

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::browse::show::{Shown, ShownSession, Source};
+use crate::browse::show::{ConversationPart, ShownSession, Source};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::complete;
@@ -110,13 +110,13 @@ struct Printing {
 }
 
 impl Printing {
-    fn part(&mut self, part: &Shown) -> Result<(), CliError> {
+    fn part(&mut self, part: &ConversationPart) -> Result<(), CliError> {
         let text = match part {
-            Shown::Session(session) => {
+            ConversationPart::Session(session) => {
                 self.left = session.turns;
                 self.head(session)?
             }
-            Shown::Turn(turn) => {
+            ConversationPart::Turn(turn) => {
                 self.left = self.left.saturating_sub(1);
                 self.turn(turn)?
             }
