@@ -60,16 +60,19 @@ pub(super) fn lines(found: &Verification, width: usize) -> Vec<String> {
             "ccsync init --remote URL with an empty repository, then ccsync push",
         ));
     }
-    lines.extend(remote_text::lines(&found.remote));
+    if let Some((difference, command)) = remote_text::difference(&found.remote) {
+        lines.push(attention(&difference));
+        lines.extend((!command.is_empty()).then(|| hint(command)));
+    }
     lines.push(summary(found));
     lines
 }
 
-pub(super) fn attention(text: &str) -> String {
+fn attention(text: &str) -> String {
     paint(ATTENTION, &one_line(text))
 }
 
-pub(super) fn hint(command: &str) -> String {
+fn hint(command: &str) -> String {
     format!("  {}", paint(HINT, command))
 }
 
