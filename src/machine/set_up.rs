@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{Config, Key, MachineIdentity, Settings};
+use crate::config::{Config, MachineIdentity, SettingKey, Settings};
 use crate::domain::id::MachineId;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::progress::Progress;
@@ -216,7 +216,7 @@ fn enter(
                 return report(&workspace, remote);
             }
         }
-        config.set(Key::Name, &unused_name(&workspace)?)?;
+        config.set(SettingKey::Name, &unused_name(&workspace)?)?;
         config.save(&config_path(ctx.env))?;
         rounds -= 1;
     }
@@ -268,10 +268,10 @@ fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, 
     }
     config.machine.host.clone_from(&env.host_mark);
     if let Some(name) = request.name {
-        config.set(Key::Name, &name)?;
+        config.set(SettingKey::Name, &name)?;
     }
     if let Some(remote) = request.remote {
-        config.set(Key::Remote, remote.as_git_argument())?;
+        config.set(SettingKey::Remote, remote.as_git_argument())?;
     }
     for (name, directory) in request.placeholders {
         config.set_placeholder(name, &directory.to_string_lossy(), env)?;

@@ -47,7 +47,7 @@ fn entries(text: &str) -> Result<usize, String> {
     }
 }
 
-/// JSON schema, version 2: each entry has the fields of `LogEntry`.
+/// JSON document: each entry has the fields of `LogEntry`.
 #[derive(Serialize)]
 struct LogDocument<'a> {
     entries: &'a [LogEntry],
