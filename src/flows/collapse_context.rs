@@ -21,7 +21,7 @@ pub(crate) struct CollapseContext {
 }
 
 impl CollapseContext {
-    /// The context of a session that the store does not have.
+    /// Creates the context of a session that the store does not have.
     pub(crate) fn new(localizer: &Localizer, local: &LocalCopy<'_>) -> Result<Self, SyncError> {
         // The first records name the working directory, by which the names of Claude Code's
         // directories in the text are recognised.
@@ -35,7 +35,8 @@ impl CollapseContext {
         Ok(Self::with_repo(localizer, local, directories, repo))
     }
 
-    /// The context of the lines that `files` add to the session or fork of `manifest`.
+    /// Creates the context of the lines that `files` add to the session or fork of
+    /// `manifest`.
     pub(crate) fn continuing(
         localizer: &Localizer,
         local: &LocalCopy<'_>,

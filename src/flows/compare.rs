@@ -65,7 +65,7 @@ pub(crate) struct Divergence {
 }
 
 impl Differences {
-    /// All files of a session that the store does not have.
+    /// Returns all files of a session that the store does not have.
     pub(crate) fn all_new(session: &LocalSession) -> Self {
         let files = session.files.keys();
         Self {
@@ -293,7 +293,7 @@ impl<'a> SessionComparer<'a> {
     }
 }
 
-/// The relation of a transcript that is in sync up to `offset`.
+/// Returns the relation of a transcript that is in sync up to `offset`.
 fn appended(
     stored: &StoredText<'_>,
     local: &LocalCopy<'_>,

@@ -91,7 +91,7 @@ impl<'a> PullPlan<'a> {
         Ok(plan)
     }
 
-    /// The sessions that the pull handles.
+    /// Returns the sessions that the pull handles.
     pub(super) fn sessions(&self) -> impl Iterator<Item = &SessionId> {
         self.steps.iter().map(|planned| &planned.id)
     }

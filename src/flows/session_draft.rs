@@ -191,8 +191,8 @@ impl<'a> SessionDraft<'a> {
         Ok(tx.write_manifest(&self.manifest)?)
     }
 
-    /// A project in the repository of the new lines belongs to that repository from now on, on
-    /// every machine.
+    /// Moves the project to the repository of the new lines, on every machine, if it is
+    /// in that repository.
     fn follow_repo(&mut self) {
         let Some(directory) = self.project_directory() else {
             return;

@@ -79,7 +79,7 @@ pub(crate) struct StoreOnlySession {
     /// Only if the settings name projects.
     #[serde(default)]
     pub(crate) location: Option<ProjectLocation>,
-    /// Its title as Claude Code would show it; unsanitised.
+    /// Its title as Claude Code would show it; not sanitized.
     pub(crate) title: Option<String>,
     /// The normalized URL of its project's git remote.
     #[serde(default)]
@@ -109,7 +109,7 @@ pub(crate) struct NotPulledSession {
 }
 
 impl NotPulledSession {
-    /// `location` is that of its project on this machine.
+    /// Creates the record. `location` is that of its project on this machine.
     pub(crate) fn new(
         report: SessionReport,
         location: Option<ProjectLocation>,

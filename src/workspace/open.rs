@@ -53,7 +53,7 @@ impl<'a> Workspace<'a> {
         Self::open_locked(ctx, lock(ctx)?)
     }
 
-    /// As [`Self::open`] and [`Self::discover`], both at once.
+    /// Opens the workspace and discovers the sessions, both at once.
     pub(crate) fn open_and_discover(ctx: &'a Context<'a>) -> Result<(Self, Discovery), SyncError> {
         let locks = lock(ctx)?;
         let (workspace, found) = std::thread::scope(|scope| {

@@ -289,7 +289,7 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// The run of the line that begins at offset `at`.
+    /// Returns the run of the line that begins at offset `at`.
     fn at(&mut self, at: usize) -> Option<&'a Run> {
         if self.piece.file.runs.len() > 1 {
             let (to, lines) = self.counted;
