@@ -55,11 +55,11 @@ enum Format {
 /// JSON schema, version 2.
 #[derive(Serialize)]
 struct ListDocument<'a> {
-    sessions: Vec<Row<'a>>,
+    sessions: Vec<ListedSession<'a>>,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct ListedSession<'a> {
     session: &'a SessionId,
     /// Portable path.
     project: Option<&'a str>,
@@ -99,8 +99,8 @@ pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliErr
     Ok(Exit::Done)
 }
 
-fn document(row: &SessionRow) -> Row<'_> {
-    Row {
+fn document(row: &SessionRow) -> ListedSession<'_> {
+    ListedSession {
         session: &row.session,
         project: row.project.as_deref(),
         title: row.title.as_deref(),

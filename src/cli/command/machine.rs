@@ -70,7 +70,7 @@ enum MachineAction {
 /// JSON schema, version 2.
 #[derive(Serialize)]
 struct MachineDocument<'a> {
-    machines: Vec<Row<'a>>,
+    machines: Vec<MachineDetails<'a>>,
     /// Machines whose file cannot be read, with the reason.
     unreadable: &'a [String],
     /// Why the remote was not reached; everything is then as of the last fetch.
@@ -78,7 +78,7 @@ struct MachineDocument<'a> {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct MachineDetails<'a> {
     id: &'a MachineId,
     name: &'a str,
     system: System,
@@ -102,7 +102,7 @@ struct Renamed<'a> {
 /// JSON schema, version 2.
 #[derive(Serialize)]
 struct ForgottenDocument<'a> {
-    forgotten: Row<'a>,
+    forgotten: MachineDetails<'a>,
     remote: &'a RemoteState,
 }
 
@@ -150,8 +150,8 @@ fn document(machines: &Machines) -> MachineDocument<'_> {
     }
 }
 
-fn row(machine: &MachineRow) -> Row<'_> {
-    Row {
+fn row(machine: &MachineRow) -> MachineDetails<'_> {
+    MachineDetails {
         id: &machine.id,
         name: &machine.name,
         system: machine.system,

@@ -25,7 +25,7 @@ pub(super) struct InitDocument<'a> {
     /// The remote is the repository on this disk that is used until another one is configured.
     embedded: bool,
     /// Facts from GitHub, if `gh` knows the remote.
-    github: Option<Repository<'a>>,
+    github: Option<RepositoryFacts<'a>>,
     first_time: bool,
     other_machines: &'a [String],
     /// Sessions sent from the repository on this disk.
@@ -34,12 +34,12 @@ pub(super) struct InitDocument<'a> {
     /// Placeholders of other machines that were added now.
     adopted: Vec<&'a str>,
     /// Placeholders that only other machines have.
-    missing: Vec<Missing<'a>>,
+    missing: Vec<MissingPlaceholder<'a>>,
     remote_state: &'a RemoteState,
 }
 
 #[derive(Serialize)]
-struct Repository<'a> {
+struct RepositoryFacts<'a> {
     host: &'a str,
     name: &'a str,
     /// `private`, `internal` or `public`.
@@ -55,7 +55,7 @@ struct PlaceholderRow<'a> {
 }
 
 #[derive(Serialize)]
-struct Missing<'a> {
+struct MissingPlaceholder<'a> {
     name: &'a str,
     /// A machine that has it.
     machine: &'a str,
@@ -73,7 +73,7 @@ pub(super) fn document<'a>(
         requested_name: report.requested_name.as_deref(),
         remote: &report.remote_display,
         embedded: report.embedded,
-        github: repository.map(|chosen| Repository {
+        github: repository.map(|chosen| RepositoryFacts {
             host: &chosen.host,
             name: &chosen.name,
             visibility: chosen.visibility.to_string(),
@@ -97,8 +97,8 @@ pub(super) fn document<'a>(
     }
 }
 
-fn missing(placeholder: &ForeignPlaceholder) -> Missing<'_> {
-    Missing {
+fn missing(placeholder: &ForeignPlaceholder) -> MissingPlaceholder<'_> {
+    MissingPlaceholder {
         name: placeholder.name.as_str(),
         machine: &placeholder.machine,
         directory_there: &placeholder.there,

@@ -269,14 +269,14 @@ pub(super) mod tests {
             )
         };
         let view = |record: LockRecord,
-                    standing: fn(Box<LockRecord>) -> LockStatus,
+                    status: fn(Box<LockRecord>) -> LockStatus,
                     own: bool,
                     local_pid: Option<u32>| LockView {
             session: record.session.clone(),
             title: Some("fix the login form\u{1b}[2J".to_owned()),
             commit: "c".repeat(40).parse().unwrap(),
             content: LockContent::Lock {
-                status: standing(Box::new(record.clone())),
+                status: status(Box::new(record.clone())),
                 seen: Box::new(ObservedLock {
                     commit: "c".repeat(40).parse().unwrap(),
                     first_seen: record.renewed,
