@@ -53,7 +53,7 @@ fn github_first_init_creates_repository_second_finds_it() {
       HOME     $ROOT/a/home/al
     init: this machine is set up
     --- stderr
-    hint: next: ccsync push
+    hint: next: `ccsync push`
     --- exit 0
     ");
     assert_eq!(
@@ -346,7 +346,7 @@ fn github_init_uses_empty_repository_if_writable() {
     for (permission, archived) in [("ADMIN", true), ("READ", false)] {
         github.permit("al/claude-sessions", permission, archived);
         let words = [
-            "al/claude-sessions cannot be written to",
+            "cannot write to al/claude-sessions",
             "gh repo view al/claude-sessions",
         ];
         assert_refused(&b, &github.ccsync(&b, &["init", "--github"]), &words);
@@ -406,7 +406,10 @@ fn github_every_refusal_shows_message_and_command() {
     assert_refused(
         &a,
         &run,
-        &["the name is taken", "ccsync init --github ANOTHER-NAME"],
+        &[
+            "already exists on GitHub",
+            "ccsync init --github ANOTHER-NAME",
+        ],
     );
     let saml = "Resource protected by organization SAML enforcement. You must grant your OAuth token access";
     let of_graphql =

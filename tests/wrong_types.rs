@@ -16,7 +16,7 @@ use crate::harness::{ONE, TestEnv};
 
 /// Words of the parsers, which no message has.
 const PARSER_WORDS: &str = concat!(
-    r"\b(expected|invalid type|invalid length|missing field|unknown field",
+    r"\b(expected|invalid type|invalid value|invalid length|missing field|unknown field",
     r"|unknown variant|struct|enum|variant|sequence|[iu](8|16|32|64|128)|usize|f64)\b",
 );
 
@@ -163,6 +163,6 @@ fn wrong_types_in_config_name_key_and_line() {
     assert_ne!(bad, good);
     fs::write(&path, bad).unwrap();
     let run = a.ccsync(["status"]).code(1);
-    assert!(run.stderr.contains("for pull_max_age: "), "{run}");
+    assert!(run.stderr.contains("cannot set pull_max_age to "), "{run}");
     assert!(run.stderr.contains("line "), "{run}");
 }

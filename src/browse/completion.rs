@@ -18,7 +18,7 @@ use crate::store::milestone::Milestone;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::MachineNames;
-use crate::workspace::read_only::{Stored, machine_names, session_name};
+use crate::workspace::read_only::{ReadOnlyStore, machine_names, session_name};
 
 /// Most bytes of a transcript that are read to find its title.
 const MAX_TITLE_BYTES: u64 = 256 << 10;
@@ -30,7 +30,7 @@ const MAX_SESSIONS: usize = 5_000;
 pub(crate) struct StoredNames {
     pub(crate) machines: Vec<Machine>,
     pub(crate) milestones: Vec<Milestone>,
-    /// Names of machines, forgotten ones included; unsanitised.
+    /// Names of machines, forgotten ones included; not sanitized.
     pub(crate) machine_names: MachineNames,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct StoredNames {
 /// # Errors
 /// If the store cannot be read.
 pub(crate) fn stored_names(ctx: &Context<'_>) -> Result<StoredNames, SyncError> {
-    let stored = Stored::open(ctx)?;
+    let stored = ReadOnlyStore::open(ctx)?;
     let snapshot = stored
         .as_ref()
         .map(|s| s.store.head_snapshot())
@@ -58,7 +58,7 @@ pub(crate) fn stored_names(ctx: &Context<'_>) -> Result<StoredNames, SyncError> 
 /// # Errors
 /// If the store or the directory of sessions cannot be read.
 pub(crate) fn sessions(ctx: &Context<'_>, prefix: &str) -> Result<Vec<SessionName>, SyncError> {
-    let stored = Stored::open(ctx)?;
+    let stored = ReadOnlyStore::open(ctx)?;
     let snapshot = stored
         .as_ref()
         .map(|s| s.store.head_snapshot())

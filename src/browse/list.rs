@@ -81,7 +81,7 @@ pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, S
     rows(&mut workspace, filter)
 }
 
-/// Like [`list`], without a fetch.
+/// Lists sessions as [`list`], without a fetch.
 pub(crate) fn rows(
     workspace: &mut Workspace<'_>,
     filter: &ListFilter,
@@ -168,7 +168,7 @@ fn row(
         row.bytes = row.bytes.max(manifest.local_bytes());
         row.fork_of = manifest.fork_of.as_ref().map(|fork| fork.session.clone());
     } else if let Some(local) = local {
-        let read = read_particulars(
+        let read = read_local_details(
             local,
             workspace.localizer.placeholders(),
             &workspace.machine.name,
@@ -191,7 +191,7 @@ fn row(
 }
 
 /// Details of a session that was never pushed.
-pub(crate) struct Particulars {
+pub(crate) struct LocalDetails {
     pub(crate) name: SessionName,
     /// The working directory that it belongs to.
     directory: Option<String>,
@@ -201,11 +201,11 @@ pub(crate) struct Particulars {
 
 /// Reads the details of a session from its transcript on this machine, named `machine`.
 /// An unreadable transcript has none.
-pub(crate) fn read_particulars(
+pub(crate) fn read_local_details(
     local: &LocalSession,
     placeholders: &Placeholders,
     machine: &str,
-) -> Particulars {
+) -> LocalDetails {
     let mut facts = Facts::default();
     let mut lines = 0;
     let len = local.files[&SessionFile::Transcript].len;
@@ -232,7 +232,7 @@ pub(crate) fn read_particulars(
         last_activity: facts.last_activity.as_deref().and_then(parse_time),
         fork_of: None,
     };
-    Particulars {
+    LocalDetails {
         name,
         directory,
         first_prompt: facts.first_prompt,

@@ -20,7 +20,7 @@ use crate::sys::fs::PathError;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
-use crate::workspace::read_only::Stored;
+use crate::workspace::read_only::ReadOnlyStore;
 
 /// Bytes read first, and in each further step while they contain too few turns. One line
 /// alone can have megabytes.
@@ -38,7 +38,7 @@ pub fn last_turns(
     most: usize,
 ) -> Result<Vec<Turn>, SyncError> {
     let here = find_transcript(&ctx.env.claude_dir, session);
-    let stored = Stored::open(ctx)?;
+    let stored = ReadOnlyStore::open(ctx)?;
     let snapshot = stored
         .as_ref()
         .map(|stored| stored.store.head_snapshot())
@@ -50,7 +50,7 @@ pub fn last_turns(
     let of_file = here.map(|path| turns_of_file(&path, most)).transpose()?;
     match (of_file, manifest, &stored, &snapshot) {
         (Some(here), Some(manifest), Some(stored), Some(snapshot))
-            if may_go_on(&manifest, &here) =>
+            if may_continue(&manifest, &here) =>
         {
             // A preview of the local file is better than none.
             let there = stored.turns(snapshot, &manifest, most).unwrap_or_default();
@@ -69,7 +69,7 @@ pub fn last_turns(
 }
 
 /// Returns true if the store may have turns after the local ones.
-fn may_go_on(manifest: &Manifest, turns: &[Turn]) -> bool {
+fn may_continue(manifest: &Manifest, turns: &[Turn]) -> bool {
     manifest.last_activity.as_deref().and_then(parse_time) > newest(turns)
 }
 
@@ -111,7 +111,7 @@ fn end_of_file(path: &Path, bytes: u64) -> std::io::Result<(Vec<u8>, bool)> {
     let start = file.metadata()?.len().saturating_sub(bytes);
     file.seek(SeekFrom::Start(start))?;
     let mut text = Vec::new();
-    // A client may be appending to it.
+    // Claude Code may be appending to it.
     file.take(bytes).read_to_end(&mut text)?;
     if start > 0 {
         let first_line = memchr::memchr(b'\n', &text).map_or(text.len(), |at| at + 1);
@@ -120,7 +120,7 @@ fn end_of_file(path: &Path, bytes: u64) -> std::io::Result<(Vec<u8>, bool)> {
     Ok((text, start == 0))
 }
 
-impl Stored {
+impl ReadOnlyStore {
     fn turns(
         &self,
         snapshot: &Snapshot<'_>,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::browse::list::read_particulars;
+use crate::browse::list::read_local_details;
 use crate::browse::preview::newest_of_file;
 use crate::domain::hit::SessionName;
 use crate::domain::id::SessionId;
@@ -25,7 +25,7 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::find_session;
-use crate::workspace::read_only::{Stored, machine_names, session_name};
+use crate::workspace::read_only::{ReadOnlyStore, machine_names, session_name};
 
 /// Source of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct ShownSession {
 
 /// Part of a conversation: the header first, then the turns, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shown {
+pub enum ConversationPart {
     /// The header.
     Session(ShownSession),
     /// A turn.
@@ -70,9 +70,9 @@ pub fn show(
     ctx: &Context<'_>,
     session: &SessionId,
     most: Option<usize>,
-    take: &mut dyn FnMut(Shown) -> bool,
+    take: &mut dyn FnMut(ConversationPart) -> bool,
 ) -> Result<(), SyncError> {
-    let stored = Stored::open(ctx)?;
+    let stored = ReadOnlyStore::open(ctx)?;
     let snapshot = stored
         .as_ref()
         .map(|stored| stored.store.head_snapshot())
@@ -102,7 +102,7 @@ pub fn show(
     match (local, &manifest, &stored, &snapshot) {
         (Some(local), Some(manifest), Some(stored), _) if is_ahead(local, manifest) => {
             let text = Text::Here(local);
-            tell(
+            pass_turns(
                 &text,
                 session_name(&stored.localizer, manifest, &machines),
                 agents(local.files.keys().filter_map(SessionFile::name)),
@@ -116,7 +116,7 @@ pub fn show(
                 snapshot,
                 manifest,
             };
-            tell(
+            pass_turns(
                 &text,
                 session_name(&stored.localizer, manifest, &machines),
                 agents(manifest.files.keys()),
@@ -125,13 +125,13 @@ pub fn show(
             )
         }
         (Some(local), ..) => {
-            let name = read_particulars(
+            let name = read_local_details(
                 local,
                 &ctx.settings.placeholders,
                 &ctx.settings.machine.name,
             )
             .name;
-            tell(
+            pass_turns(
                 &Text::Here(local),
                 name,
                 agents(local.files.keys().filter_map(SessionFile::name)),
@@ -159,26 +159,26 @@ fn agents<'n>(files: impl Iterator<Item = &'n RelativeName>) -> u64 {
     files.filter(is_agent).count() as u64
 }
 
-fn tell(
+fn pass_turns(
     text: &Text<'_>,
     name: SessionName,
     agents: u64,
     most: Option<usize>,
-    take: &mut dyn FnMut(Shown) -> bool,
+    take: &mut dyn FnMut(ConversationPart) -> bool,
 ) -> Result<(), SyncError> {
     let mut outline = Outline::default();
     text.each_line(&mut |line| {
         outline.add(line);
         true
     })?;
-    let mut telling = TurnReader::new(&outline, most.unwrap_or(usize::MAX));
-    let (turns, turns_omitted) = telling.extent();
+    let mut reader = TurnReader::new(&outline, most.unwrap_or(usize::MAX));
+    let (turns, turns_omitted) = reader.extent();
     let source = if matches!(text, Text::Here(_)) {
         Source::Here
     } else {
         Source::Store
     };
-    if !take(Shown::Session(ShownSession {
+    if !take(ConversationPart::Session(ShownSession {
         name,
         source,
         turns,
@@ -190,13 +190,13 @@ fn tell(
     drop(outline);
     let mut goes_on = true;
     text.each_line(&mut |line| {
-        if let Some(turn) = telling.add(line) {
-            goes_on = take(Shown::Turn(turn));
+        if let Some(turn) = reader.add(line) {
+            goes_on = take(ConversationPart::Turn(turn));
         }
         goes_on
     })?;
-    if goes_on && let Some(turn) = telling.finish() {
-        take(Shown::Turn(turn));
+    if goes_on && let Some(turn) = reader.finish() {
+        take(ConversationPart::Turn(turn));
     }
     Ok(())
 }
@@ -204,7 +204,7 @@ fn tell(
 /// A transcript to read.
 enum Text<'a> {
     Stored {
-        stored: &'a Stored,
+        stored: &'a ReadOnlyStore,
         snapshot: &'a Snapshot<'a>,
         manifest: &'a Manifest,
     },

@@ -44,7 +44,7 @@ pub struct Status {
     pub extras_to_push: Vec<BundleReport>,
     /// Extras that a pull would change, or that need approval.
     pub extras_to_pull: Vec<BundleReport>,
-    /// Sessions of running clients.
+    /// Sessions that a running Claude Code has open.
     pub running: Vec<SessionId>,
     /// The other machines and their last push; names not sanitized.
     pub machines: Vec<(String, Option<DateTime<Utc>>)>,

@@ -35,7 +35,7 @@ impl App {
     pub(crate) fn new(env: Env, global: &GlobalArgs) -> Self {
         let color = global.color;
         let stderr_colors = is_colored(color, env.no_color, env.stderr_is_terminal);
-        let out = Output::of_process(OutputOptions {
+        let out = Output::new(OutputOptions {
             stdout_colors: is_colored(color, env.no_color, env.stdout_is_terminal),
             stderr_colors,
             columns: env.columns,
@@ -58,7 +58,8 @@ impl App {
         self.env.stdin_is_terminal && self.env.stderr_is_terminal
     }
 
-    /// Returns the streams, for a command that prints while it holds the context.
+    /// Returns a second handle to the streams, for a command that prints while it holds
+    /// the context.
     pub(crate) fn secondary_output(&self) -> Output {
         self.out.secondary()
     }
@@ -152,7 +153,7 @@ impl App {
 
     /// Prints the report of a push or a pull, and returns the exit code.
     ///
-    /// JSON schema, version 2: the fields of [`Report`].
+    /// JSON document: the fields of [`Report`].
     ///
     /// # Errors
     /// If standard output cannot be written.
@@ -165,7 +166,7 @@ impl App {
         self.print_report_within(command, report, json, self.out.screen())
     }
 
-    /// Like [`Self::print_report`], in a part of the screen.
+    /// Like [`Self::print_report`], in a given part of the screen.
     ///
     /// # Errors
     /// If standard output cannot be written.
@@ -188,7 +189,7 @@ impl App {
             self.print(&report::lines(command, report, rest, self.out.is_quiet()))?;
             self.remember_notes(report);
         }
-        Ok(Exit::of_report(report))
+        Ok(Exit::from_report(report))
     }
 
     /// Prints the notes of a pull whose report is not printed.
@@ -198,14 +199,15 @@ impl App {
         self.remember_notes(report);
     }
 
-    /// Marks notes as shown. A script that reads JSON does not do that, so they come again.
+    /// Marks notes as shown. With `--json` they stay unread, because the user has not
+    /// seen them.
     fn remember_notes(&self, report: &Report) {
         if !report.notes.is_empty() {
             mark_as_shown(&self.env, &report.notes);
         }
     }
 
-    /// Prints why commits are not on the remote yet, if so.
+    /// Prints the reason why commits are not on the remote yet, if any.
     pub(crate) fn explain_queued(&mut self, remote: &RemoteState) {
         if let Some(line) = report::queue_reason(remote) {
             self.out.message(&line);
@@ -213,7 +215,7 @@ impl App {
     }
 }
 
-/// Returns the directory that relative paths on the command line start from.
+/// Returns the directory that relative paths on the command line are based on.
 pub(crate) fn current_dir() -> Result<PathBuf, CliError> {
     Ok(std::env::current_dir().map_err(CommandError::CurrentDir)?)
 }

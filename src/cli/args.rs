@@ -10,7 +10,7 @@ use crate::ui::style::ColorMode;
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GlobalArgs {
-    /// Print only what was asked for and what needs attention
+    /// Print only results, warnings and errors
     #[arg(long, short, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
     /// When to use colors

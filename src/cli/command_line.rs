@@ -239,7 +239,7 @@ mod tests {
         all
     }
 
-    /// Splits a line as a shell does; an example has no other quotes than these.
+    /// Splits a line like a shell. Examples have only these quotes.
     fn words(line: &str) -> Vec<String> {
         let parts = line.split('"').zip([false, true].into_iter().cycle());
         let words = parts.flat_map(|(part, is_quoted)| match is_quoted {

@@ -1,6 +1,7 @@
 //! Values that a shell completes: sessions, machines, milestones, settings, placeholders.
 //!
-//! Reads this disk only, takes no lock and writes nothing. Whatever fails, completes nothing.
+//! Reads local files only, takes no lock and writes nothing. Completes nothing on
+//! failure.
 
 use std::ffi::OsStr;
 
@@ -12,7 +13,7 @@ use super::app::App;
 use super::args::GlobalArgs;
 use super::error::CliError;
 use crate::browse::completion::{self, StoredNames};
-use crate::config::Key;
+use crate::config::SettingKey;
 use crate::domain::hit::SessionName;
 use crate::sys::env::Env;
 use crate::ui::format::{age, moment, project, short_id, system};
@@ -76,7 +77,7 @@ pub(crate) fn milestone() -> ArgValueCandidates {
 /// Completes the names of settings.
 pub(crate) fn setting() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        Key::NAMES
+        SettingKey::NAMES
             .map(|key| candidate(key, setting_help(key)))
             .into()
     })
@@ -106,7 +107,7 @@ fn machines() -> Vec<CompletionCandidate> {
             } else {
                 system(machine.placeholders.system)
             };
-            // A name that a shell would split or expand is replaced by the id.
+            // The shell would split or expand such a name, so the id replaces it.
             let is_plain = |c: char| c.is_alphanumeric() || "._-".contains(c);
             if machine.name.chars().all(is_plain) {
                 candidate(&name, note)
@@ -136,7 +137,8 @@ fn candidate(value: &str, help: &str) -> CompletionCandidate {
     CompletionCandidate::new(value).help(Some(StyledStr::from(help.to_owned())))
 }
 
-/// Returns what `find` finds on this machine, or nothing if it is not set up or damaged.
+/// Returns the result of `find` on this machine; nothing if this machine is not set up or
+/// damaged.
 fn with_context(
     find: impl FnOnce(&Context<'_>) -> Result<Vec<CompletionCandidate>, CliError>,
 ) -> Vec<CompletionCandidate> {

@@ -1,20 +1,20 @@
 //! An error as the user sees it: message, causes, hints and exit code.
 //!
-//! Must not know what helps against the errors of other folders: they say it themselves.
+//! Must not know the hints for errors of other folders: they give them themselves.
 
 use std::error::Error;
 use std::io;
 use std::path::Path;
 
 use super::exit::Exit;
-use crate::config::Key;
+use crate::config::SettingKey;
 use crate::domain::error::{ErrorKind, UserError, please_report};
 use crate::domain::pattern::ProjectPattern;
 use crate::sys::set_aside::move_aside_command;
 use crate::ui::output::{ErrorText, Output};
 use crate::ui::sanitize;
 
-/// Why a command did not do what it was asked.
+/// Error of a command.
 #[derive(Debug)]
 pub(crate) struct CliError {
     kind: ErrorKind,
@@ -22,7 +22,7 @@ pub(crate) struct CliError {
     hints: Vec<String>,
 }
 
-/// What goes wrong in the commands themselves.
+/// Errors of the commands themselves.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
     #[error("cannot write to standard output")]
@@ -38,7 +38,7 @@ pub(crate) enum CommandError {
     #[error("cannot write `{0}` to the configuration: it is not Unicode")]
     NotUnicode(String),
     #[error("{} is not set", .0.name())]
-    Unset(Key),
+    Unset(SettingKey),
     #[error("no pattern `{0}` on the list")]
     NoSuchPattern(ProjectPattern),
     #[error("no sessions to import at ~/.claude-session-sync/repo")]
@@ -91,7 +91,7 @@ impl<E: UserError> From<E> for CliError {
 }
 
 impl CliError {
-    /// A bug in this program.
+    /// Returns the error for a bug in this program.
     pub(crate) fn internal(source: impl Error + Send + Sync + 'static) -> Self {
         Self {
             kind: ErrorKind::Internal,
@@ -100,13 +100,13 @@ impl CliError {
         }
     }
 
-    /// Replaces the hints: the caller knows better.
+    /// Replaces the hints, if the caller knows better ones.
     pub(crate) fn with_hints(self, hints: Vec<String>) -> Self {
         Self { hints, ..self }
     }
 
-    /// Adds how a damaged store is fetched again. What only it has is taken over from where it is
-    /// moved to.
+    /// Adds the hints for replacing a damaged store. Data that is only in it can be
+    /// imported from the place it is moved to.
     pub(crate) fn about_store(self, store: &Path) -> Self {
         if self.kind != ErrorKind::DamagedStore {
             return self;
@@ -118,17 +118,17 @@ impl CliError {
         ])
     }
 
-    /// The exit code.
+    /// Returns the exit code.
     pub(crate) fn exit(&self) -> Exit {
-        Exit::of_error(self.kind)
+        Exit::from_error(self.kind)
     }
 
-    /// Returns true if local work can go on, because only the remote or the way to it failed.
+    /// Returns true if local work can continue, because only the remote failed.
     pub(crate) fn is_remote_trouble(&self) -> bool {
         self.kind == ErrorKind::Remote
     }
 
-    /// The message, in one line.
+    /// Returns the message, in one line.
     pub(crate) fn message(&self) -> String {
         sanitize::one_line(&self.source.to_string()).into_owned()
     }
@@ -137,7 +137,7 @@ impl CliError {
     pub(crate) fn show(&self, out: &mut Output) {
         let is_cancelled = matches!(self.source.downcast_ref(), Some(CommandError::Cancelled));
         if is_cancelled && !out.is_json() {
-            // The user who cancelled knows.
+            // The user who cancelled needs no message.
             return;
         }
         out.error(&ErrorText {
@@ -154,7 +154,7 @@ impl CliError {
     }
 }
 
-/// Returns the causes, outermost first, without those that say nothing or nothing new.
+/// Returns the causes, the outermost first, without empty and repeated ones.
 fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut causes = Vec::new();
     let mut last = error.to_string();

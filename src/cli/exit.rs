@@ -1,4 +1,4 @@
-//! Exit codes, and which result has which. Pure.
+//! The exit codes, and the code of each result. Pure.
 
 use std::process::ExitCode;
 
@@ -6,14 +6,14 @@ use crate::domain::error::ErrorKind;
 use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report};
 use crate::report::verification::{RemoteStatus, SessionCheck, SyncStatus, Verification};
 
-/// The end of a run. Scripts rely on the numbers, so their meaning never changes.
+/// Exit code of a run. Scripts rely on the numbers, so their meaning never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Everything that was asked for is on the remote, or on this machine for a pull.
     Done,
     /// The command failed.
     Failed,
-    /// The command line makes no sense.
+    /// The command line is invalid.
     Usage,
     /// Some sessions were skipped; the report names them.
     Skipped,
@@ -21,7 +21,7 @@ pub(crate) enum Exit {
     Locked,
     /// A session was continued on two machines: both versions are kept, one under a new id.
     Diverged,
-    /// Committed here, not yet on the remote; the next command sends it.
+    /// Committed here, not yet on the remote; the next command pushes it.
     Queued,
     /// A bug in this program.
     Internal,
@@ -30,11 +30,11 @@ pub(crate) enum Exit {
     /// Interrupted by Ctrl-C or termination.
     Interrupted,
     /// `resume` and `start` ran Claude Code, which ended with this code.
-    OfClient(u8),
+    Client(u8),
 }
 
 impl Exit {
-    /// Every code of this program's own, in the order of its number.
+    /// All codes of this program itself, in the order of their numbers.
     pub(crate) const ALL: [Self; 10] = [
         Self::Done,
         Self::Failed,
@@ -61,11 +61,11 @@ impl Exit {
             Self::Internal => 70,
             Self::Busy => 75,
             Self::Interrupted => 130,
-            Self::OfClient(code) => code,
+            Self::Client(code) => code,
         }
     }
 
-    /// Returns the meaning, as the help lists it.
+    /// Returns the meaning, for the help.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -78,12 +78,12 @@ impl Exit {
             Self::Internal => "internal error",
             Self::Busy => "another ccsync is running",
             Self::Interrupted => "interrupted",
-            Self::OfClient(_) => "the exit code of Claude Code",
+            Self::Client(_) => "the exit code of Claude Code",
         }
     }
 
-    /// The code of an error.
-    pub(crate) fn of_error(kind: ErrorKind) -> Self {
+    /// Returns the code of an error.
+    pub(crate) fn from_error(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Failed | ErrorKind::Remote | ErrorKind::DamagedStore => Self::Failed,
             ErrorKind::Usage => Self::Usage,
@@ -94,10 +94,10 @@ impl Exit {
         }
     }
 
-    /// The code of a report. What leaves something undone comes before what only wants a look.
-    pub(crate) fn of_report(report: &Report) -> Self {
+    /// Returns the code of a report. Work that was not done is more severe than a fork.
+    pub(crate) fn from_report(report: &Report) -> Self {
         let any = |kind: fn(&Outcome) -> bool| report.sessions.iter().any(|s| kind(&s.outcome));
-        let remote = Self::of_remote(&report.remote);
+        let remote = Self::from_remote(&report.remote);
         let is_incomplete = any(|o| matches!(o, Outcome::Skipped { .. }))
             || !report.skipped_files.is_empty()
             || report.any_extra(|o| matches!(o, ExtraOutcome::Skipped { .. }));
@@ -115,19 +115,20 @@ impl Exit {
         remote.max_severity(skipped).max_severity(forked)
     }
 
-    /// The code of what became of the remote.
-    pub(crate) fn of_remote(remote: &RemoteState) -> Self {
+    /// Returns the code of the state of the remote.
+    pub(crate) fn from_remote(remote: &RemoteState) -> Self {
         match remote {
-            // Nothing waits to be sent, so nothing is queued: what was asked for did not happen.
+            // There is nothing to push, so nothing is queued: the command did not do its
+            // work.
             RemoteState::Queued { commits: 0, .. } => Self::Failed,
             RemoteState::Queued { .. } => Self::Queued,
             RemoteState::NotContacted | RemoteState::UpToDate { .. } => Self::Done,
         }
     }
 
-    /// Returns the code of a verification. Damage is a failure. A difference that a push or pull
-    /// would settle has the code that the push or pull would have if it left the difference.
-    pub(crate) fn of_verification(found: &Verification) -> Self {
+    /// Returns the code of a verification. Damage is a failure. A difference has the code
+    /// of the push or pull that would resolve it.
+    pub(crate) fn from_verification(found: &Verification) -> Self {
         let any = |kind: fn(&SessionCheck) -> bool| found.sessions.iter().any(kind);
         let when = |is_so: bool, exit: Self| if is_so { exit } else { Self::Done };
         let damaged = found
@@ -175,7 +176,7 @@ impl Exit {
             Self::Diverged => 1,
             Self::Skipped => 2,
             Self::Queued => 3,
-            Self::Failed | Self::Locked | Self::OfClient(_) => 4,
+            Self::Failed | Self::Locked | Self::Client(_) => 4,
             Self::Busy => 5,
             Self::Usage => 6,
             Self::Interrupted => 7,
@@ -205,7 +206,7 @@ mod tests {
     }
 
     fn code(outcomes: &[Outcome], remote: RemoteState) -> u8 {
-        Exit::of_report(&report(outcomes, remote)).code()
+        Exit::from_report(&report(outcomes, remote)).code()
     }
 
     fn queued(commits: u64) -> RemoteState {

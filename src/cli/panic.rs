@@ -1,4 +1,4 @@
-//! Turns a panic into a message and an exit code of its own.
+//! Turns a panic into a message and an exit code.
 
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 
@@ -10,7 +10,8 @@ use crate::ui::output::{ErrorText, Output, OutputOptions};
 /// Runs the program. A panic becomes [`Exit::Internal`].
 pub(super) fn guarded(run: impl FnOnce() -> Exit) -> Exit {
     panic::set_hook(Box::new(explain));
-    // Nothing of the program is used after a panic, so broken state is never seen.
+    // The program's state is not used after a panic, so it does not matter if it is
+    // broken.
     panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(Exit::Internal)
 }
 
@@ -36,9 +37,9 @@ fn explain(info: &PanicHookInfo<'_>) {
     });
 }
 
-/// Returns streams for the time before anything is known about the terminal.
+/// Returns the streams before the terminal is known.
 pub(super) fn bare_output() -> Output {
-    Output::of_process(OutputOptions {
+    Output::new(OutputOptions {
         stdout_colors: false,
         stderr_colors: false,
         columns: None,

@@ -75,7 +75,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Err(named)
 }
 
-/// Returns the help of the command that `words` name, or an error for unknown words.
+/// Returns the help of a command, or an error for unknown words.
 fn help_of(words: &[String]) -> clap::Error {
     let words = words.iter().map(String::as_str);
     let with_help = ["ccsync"].into_iter().chain(words).chain(["--help"]);
@@ -93,7 +93,7 @@ fn show_parse_error(error: &clap::Error) -> Exit {
     if !is_asked_for && out.is_json() {
         out.error(&usage_error(error));
     } else {
-        // A closed stream means that the output is not wanted.
+        // A closed stream needs no output.
         let _ = error.print();
     }
     if is_asked_for {

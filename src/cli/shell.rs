@@ -48,7 +48,8 @@ pub(super) fn registration(shell: Shell) -> Vec<u8> {
     script
 }
 
-/// Bash, with descriptions: it shows candidates as they are and has no place for a text.
+/// Bash with descriptions. Bash has no field for them, so they are part of the shown
+/// candidates.
 struct DescribingBash;
 
 impl EnvCompleter for DescribingBash {
@@ -82,8 +83,8 @@ impl EnvCompleter for DescribingBash {
         let separator = variable("_CLAP_IFS").unwrap_or_else(|| "\n".to_owned());
         let candidates = complete(command, args, index.unwrap_or_default(), directory)?;
 
-        // TAB (9) and a second TAB (63) show a list and insert only what all have in common.
-        // The other kinds of completion insert a candidate as it is.
+        // TAB (9) and a second TAB (63) show a list and insert only the common prefix.
+        // Other kinds of completion insert a candidate unchanged.
         let kind = variable("_CLAP_COMPLETE_COMP_TYPE");
         let is_list = matches!(kind.as_deref(), Some("9" | "63")) && candidates.len() > 1;
         let texts = if is_list {

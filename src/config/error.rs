@@ -1,4 +1,4 @@
-//! Everything that can be wrong with the configuration.
+//! The errors of the configuration.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::domain::placeholder::{InvalidPlaceholder, PlaceholderName};
 use crate::sys::fs::PathError;
 use crate::sys::set_aside::move_aside_command;
 
-/// What is wrong with the configuration.
+/// Error of the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read or written.
@@ -24,7 +24,7 @@ pub enum ConfigError {
     Newer {
         /// The file.
         path: PathBuf,
-        /// Its format version.
+        /// The format version of the file.
         found: String,
     },
     /// The file is not TOML.
@@ -34,7 +34,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Counted from 1.
         line: usize,
-        /// What is wrong there.
+        /// The parser's reason.
         message: String,
     },
     /// A setting in the file is invalid.
@@ -47,7 +47,7 @@ pub enum ConfigError {
         /// The reason.
         source: Box<Self>,
     },
-    /// There is no such key to get or set.
+    /// There is no such setting.
     #[error("unknown setting `{}` (one of: {})", key.escape_debug(), KEY_NAMES.join(", "))]
     UnknownKey {
         /// The name that was given.
@@ -59,7 +59,7 @@ pub enum ConfigError {
         /// The name that was given.
         table: String,
     },
-    /// The file has a setting under its name and under the one that it had in format 1.
+    /// The file has the present and a former name of one setting.
     #[error("`{former}` is the former name of `{name}`: remove one of them")]
     BothNames {
         /// The present name.
@@ -67,26 +67,26 @@ pub enum ConfigError {
         /// The former one.
         former: String,
     },
-    /// The file lacks what `ccsync init` has written.
+    /// A setting that `ccsync init` writes is missing.
     #[error("missing setting `{0}` in [machine]")]
     Missing(&'static str),
-    /// The value does not fit the key.
-    #[error("invalid value `{}` for {key}: {rule}", value.escape_debug())]
+    /// The value does not fit the setting.
+    #[error("cannot set {key} to `{}`: {rule}", value.escape_debug())]
     InvalidValue {
-        /// The key.
+        /// The name of the setting.
         key: &'static str,
-        /// The value given; for the remote with its secrets left out.
+        /// The given value; of a remote, without secrets.
         value: String,
-        /// What would fit.
+        /// The expected form.
         rule: &'static str,
     },
     /// An element of `include` or `exclude` is not a pattern.
     #[error(transparent)]
     Pattern(#[from] InvalidPattern),
-    /// A placeholder cannot stand for its directory.
+    /// The directory cannot have a placeholder.
     #[error("cannot set placeholder {name}")]
     Placeholder {
-        /// Its name.
+        /// The name of the placeholder.
         name: PlaceholderName,
         /// The reason.
         #[source]
@@ -95,7 +95,8 @@ pub enum ConfigError {
     /// The name of a placeholder is invalid.
     #[error(transparent)]
     PlaceholderName(#[from] InvalidPlaceholder),
-    /// `HOME` is always the home directory, `REPO` the repository that a session works in.
+    /// `HOME` always stands for the home directory, `REPO` for the repository of a
+    /// session.
     #[error("cannot set placeholders HOME and REPO: the names are reserved")]
     ReservedPlaceholder,
     /// The home directory cannot have a placeholder.
@@ -107,7 +108,7 @@ pub enum ConfigError {
         #[source]
         source: Option<InvalidPlaceholder>,
     },
-    /// The configuration could not be put into TOML.
+    /// The configuration cannot be serialised.
     #[error("cannot write the configuration as TOML")]
     Serialise(#[source] toml::ser::Error),
 }
@@ -163,8 +164,8 @@ impl UserError for ConfigError {
     }
 }
 
-/// Returns what helps if the file cannot be read. The machine gets a new id; nothing depends on
-/// the former one.
+/// Returns hints to replace an unreadable file. The machine gets a new id; nothing
+/// depends on the former one.
 fn replace_file(path: &Path) -> Vec<String> {
     vec![
         format!(

@@ -1,6 +1,7 @@
 //! The configuration of this machine, and its file.
 //!
-//! `ccsync config set` rewrites the file: comments in it are lost, which its first line says.
+//! `ccsync config set` rewrites the file and loses comments in it; the first line of the
+//! file says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::error::ConfigError;
-use super::keys::Key;
+use super::keys::SettingKey;
 use super::names::FORMAT;
 use super::placeholders::{home_placeholder, placeholder};
 use super::values::{
@@ -62,48 +63,49 @@ impl Config {
         })
     }
 
-    /// Writes the file, durably and readable by its owner only. A symbolic link stays one.
+    /// Writes the file, durably and readable by its owner only. If the path is a symbolic
+    /// link, writes to its target.
     ///
     /// # Errors
     /// [`ConfigError`]
     pub fn save(&self, path: &Path) -> Result<(), ConfigError> {
         let text = toml::to_string(self).map_err(ConfigError::Serialise)?;
         let text = format!("{HEADER}\nformat = {FORMAT}\n{text}");
-        // Users keep their configuration in a repository of its own and link to it.
+        // Users link to a file in a repository of their own.
         let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         Ok(write_atomic(&target, text.as_bytes())?)
     }
 
-    /// Returns the value of a key as the user writes it, if it has one.
-    pub fn get(&self, key: Key) -> Option<String> {
+    /// Returns the value of a setting as the user writes it, if it is set.
+    pub fn get(&self, key: SettingKey) -> Option<String> {
         match key {
-            Key::Remote => self.remote.clone(),
-            Key::Name => Some(self.machine.name.clone()),
-            Key::Localize => Some(self.localize.to_string()),
-            Key::Extras => Some(extras_text(&self.extras)),
-            Key::MaxSize => self.sync.max_size.map(|size| size.to_string()),
-            Key::PullMaxAge => Some(self.sync.pull_max_age.to_string()),
-            Key::PushMaxAge => self.sync.push_max_age.map(|days| days.to_string()),
+            SettingKey::Remote => self.remote.clone(),
+            SettingKey::Name => Some(self.machine.name.clone()),
+            SettingKey::Localize => Some(self.localize.to_string()),
+            SettingKey::Extras => Some(extras_text(&self.extras)),
+            SettingKey::MaxSize => self.sync.max_size.map(|size| size.to_string()),
+            SettingKey::PullMaxAge => Some(self.sync.pull_max_age.to_string()),
+            SettingKey::PushMaxAge => self.sync.push_max_age.map(|days| days.to_string()),
         }
     }
 
-    /// Sets a key.
+    /// Sets a setting.
     ///
     /// # Errors
     /// [`ConfigError::InvalidValue`]; the configuration is then unchanged.
-    pub fn set(&mut self, key: Key, value: &str) -> Result<(), ConfigError> {
+    pub fn set(&mut self, key: SettingKey, value: &str) -> Result<(), ConfigError> {
         let limit = Some(value).filter(|value| *value != NONE);
         match key {
-            Key::Remote => self.remote = Some(checked_remote(value)?.to_owned()),
-            Key::Name => self.machine.name = checked_name(value)?.to_owned(),
-            Key::Localize => self.localize = value.parse()?,
-            Key::Extras => self.extras = parse_extras(value)?,
-            Key::MaxSize => {
+            SettingKey::Remote => self.remote = Some(checked_remote(value)?.to_owned()),
+            SettingKey::Name => self.machine.name = checked_name(value)?.to_owned(),
+            SettingKey::Localize => self.localize = value.parse()?,
+            SettingKey::Extras => self.extras = parse_extras(value)?,
+            SettingKey::MaxSize => {
                 let size = limit.map(str::parse).transpose();
                 self.sync.max_size = size.map_err(|_| invalid(key, value))?;
             }
-            Key::PullMaxAge => self.sync.pull_max_age = parse_age(key, value)?,
-            Key::PushMaxAge => {
+            SettingKey::PullMaxAge => self.sync.pull_max_age = parse_age(key, value)?,
+            SettingKey::PushMaxAge => {
                 let days = limit.map(|days| parse_age(key, days)).transpose()?;
                 self.sync.push_max_age = days;
             }
@@ -111,11 +113,11 @@ impl Config {
         Ok(())
     }
 
-    /// Gives a placeholder its directory on this machine.
+    /// Sets the directory of a placeholder on this machine.
     ///
     /// # Errors
-    /// [`ConfigError`] for `HOME`, `REPO` and for a directory that cannot have a placeholder; the
-    /// configuration is then unchanged.
+    /// [`ConfigError`] for `HOME`, `REPO` and for a directory that cannot have a
+    /// placeholder; the configuration is then unchanged.
     pub fn set_placeholder(
         &mut self,
         name: PlaceholderName,
@@ -140,7 +142,7 @@ impl Config {
     }
 }
 
-/// Without the remote, which may hold a password.
+/// Omits the remote, which may contain a password.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")

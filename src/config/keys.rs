@@ -1,13 +1,13 @@
-//! The settings that have a key, and the names that their keys have and had.
+//! The names of settings, and their former names.
 
 use std::str::FromStr;
 
 use super::error::ConfigError;
 use super::names::KEY_NAMES;
 
-/// A setting that `ccsync config get` and `set` know.
+/// A setting that `ccsync config get` and `set` accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
+pub enum SettingKey {
     /// Address of the remote.
     Remote,
     /// Name of the machine.
@@ -16,24 +16,25 @@ pub enum Key {
     Localize,
     /// Kinds of extras that are synced.
     Extras,
-    /// Largest size of a session that is synced.
+    /// Maximum size of a session that is synced.
     MaxSize,
-    /// Highest age of a session that is pulled.
+    /// Maximum age of a session that is pulled.
     PullMaxAge,
-    /// Highest age of a session that is pushed.
+    /// Maximum age of a session that is pushed.
     PushMaxAge,
 }
 
-impl Key {
-    /// The names of all keys, as the user writes them.
+impl SettingKey {
+    /// The names of all settings, as the user writes them.
     pub const NAMES: [&str; 7] = KEY_NAMES;
 
-    /// The name, as the user writes it.
+    /// Returns the name, as the user writes it.
     pub fn name(self) -> &'static str {
         KEY_NAMES[self as usize]
     }
 
-    /// Returns the key with this name in a table of the file. Accepts the names of format 1.
+    /// Returns the setting with this name in a table of the file. Accepts the names of
+    /// format 1.
     pub(super) fn in_table(table: &str, name: &str) -> Option<Self> {
         match (table, name) {
             ("", "remote") => Some(Self::Remote),
@@ -48,7 +49,7 @@ impl Key {
     }
 }
 
-impl FromStr for Key {
+impl FromStr for SettingKey {
     type Err = ConfigError;
 
     fn from_str(key: &str) -> Result<Self, ConfigError> {

@@ -1,4 +1,5 @@
-//! Reading the file, also one of format 1, in which some keys had other names.
+//! Reads the configuration file, also in format 1, which had other names for some
+//! settings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,16 +8,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
 use super::file::Config;
-use super::keys::Key;
+use super::keys::SettingKey;
 use super::names::{FORMAT, TABLE_NAMES};
 use super::values::{MachineIdentity, invalid};
-use crate::domain::parse::first_clause;
 use crate::domain::pattern::ProjectPattern;
 use crate::domain::placeholder::PlaceholderName;
 use crate::sys::fs::read_to_string;
 
 impl Config {
-    /// Reads the file. `None` if there is none: `ccsync init` has not been run.
+    /// Reads the file. Returns `None` if it is missing: `ccsync init` has not been run.
     ///
     /// # Errors
     /// [`ConfigError`]
@@ -46,7 +46,7 @@ impl Config {
     }
 }
 
-/// Refuses a file of a newer ccsync before its settings are looked at, which may be unknown.
+/// Refuses a file of a newer ccsync before its settings are read, which may be unknown.
 fn refuse_newer(file: &DeTable<'_>, path: &Path) -> Result<(), ConfigError> {
     let format = file.get("format").map(|format| format.get_ref());
     let Some(DeValue::Integer(format)) = format else {
@@ -63,7 +63,7 @@ fn refuse_newer(file: &DeTable<'_>, path: &Path) -> Result<(), ConfigError> {
     })
 }
 
-/// An error, and where it is in the file.
+/// An error, and its position in the file.
 struct Fault {
     start: usize,
     error: ConfigError,
@@ -81,7 +81,7 @@ fn read(file: &DeTable<'_>, text: &str) -> Result<Config, Fault> {
     Ok(config)
 }
 
-/// Returns the configuration of this machine without its other settings.
+/// Returns a configuration with the identity of this machine, and defaults for the rest.
 fn read_machine(entries: &[Entry<'_>]) -> Result<Config, Fault> {
     let find = |name: &'static str| {
         let mut of_machine = entries.iter().filter(|entry| entry.table == "machine");
@@ -110,11 +110,11 @@ fn read_machine(entries: &[Entry<'_>]) -> Result<Config, Fault> {
 
 /// One setting in the file.
 struct Entry<'t> {
-    /// The table that it is in; empty: none.
+    /// The table that contains it; empty for the top level.
     table: &'t str,
     name: &'t str,
     value: &'t DeValue<'t>,
-    /// The value as it is written.
+    /// The value as it is in the file.
     raw: &'t str,
     start: usize,
 }
@@ -160,7 +160,7 @@ impl<'t> Entry<'t> {
     fn read_into(
         &self,
         config: &mut Config,
-        names: &mut BTreeMap<Key, &'t str>,
+        names: &mut BTreeMap<SettingKey, &'t str>,
     ) -> Result<(), ConfigError> {
         match (self.table, self.name) {
             ("", "format") | ("machine", "id") => {}
@@ -176,9 +176,10 @@ impl<'t> Entry<'t> {
                 config.placeholders.insert(name, directory);
             }
             (table, name) => {
-                let key = Key::in_table(table, name).ok_or_else(|| ConfigError::UnknownKey {
-                    key: name.to_owned(),
-                })?;
+                let key =
+                    SettingKey::in_table(table, name).ok_or_else(|| ConfigError::UnknownKey {
+                        key: name.to_owned(),
+                    })?;
                 if let Some(other) = names.insert(key, name) {
                     let former = if name == key.name() { other } else { name };
                     return Err(ConfigError::BothNames {
@@ -192,13 +193,17 @@ impl<'t> Entry<'t> {
         Ok(())
     }
 
-    /// Returns the value as it is given to `ccsync config set`.
-    fn value_of(&self, key: Key) -> Result<String, ConfigError> {
+    /// Returns the value as the user would give it to `ccsync config set`.
+    fn value_of(&self, key: SettingKey) -> Result<String, ConfigError> {
         let wrong = || invalid(key, self.raw);
         match (key, self.value) {
-            (Key::PullMaxAge | Key::PushMaxAge, DeValue::Integer(days)) => Ok(days.to_string()),
-            (Key::Extras, DeValue::Array(kinds)) if kinds.is_empty() => Ok("none".to_owned()),
-            (Key::Extras, DeValue::Array(kinds)) => {
+            (SettingKey::PullMaxAge | SettingKey::PushMaxAge, DeValue::Integer(days)) => {
+                Ok(days.to_string())
+            }
+            (SettingKey::Extras, DeValue::Array(kinds)) if kinds.is_empty() => {
+                Ok("none".to_owned())
+            }
+            (SettingKey::Extras, DeValue::Array(kinds)) => {
                 let kinds: Option<Vec<_>> =
                     kinds.iter().map(|kind| kind.as_ref().as_str()).collect();
                 Ok(kinds.ok_or_else(wrong)?.join(","))
@@ -229,5 +234,16 @@ impl<'t> Entry<'t> {
                 value: self.raw.to_owned(),
                 rule: "give a text in quotes",
             })
+    }
+}
+
+/// Returns a syntax error of TOML without the parser's list of what could follow.
+fn first_clause(text: &str) -> &str {
+    let text = text.lines().next().unwrap_or_default();
+    let clause = text.split(", expected").next().unwrap_or_default();
+    if clause.is_empty() || clause.starts_with("expected") {
+        "not valid TOML"
+    } else {
+        clause
     }
 }

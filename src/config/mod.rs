@@ -1,6 +1,7 @@
-//! The configuration file and its keys, resolved into [`Settings`].
+//! The configuration file and its settings, resolved into [`Settings`].
 //!
-//! Owns `config.toml`, its keys and their rules. Must not contact the remote or look at sessions.
+//! Owns `config.toml`, its settings and their rules. Must not contact the remote or read
+//! sessions.
 
 mod error;
 mod file;
@@ -15,7 +16,7 @@ mod values;
 
 pub use error::ConfigError;
 pub use file::Config;
-pub use keys::Key;
+pub use keys::SettingKey;
 pub use names::FILE_NAME;
 pub use settings::Settings;
 pub use values::{LocalizeMode, MachineIdentity, SyncRules};

@@ -1,15 +1,15 @@
 //! Names in the configuration, and the version of its format.
 
-/// The name of the file in the configuration directory.
+/// Name of the file in the configuration directory.
 pub const FILE_NAME: &str = "config.toml";
 
-/// The format version that is written. Older ones are read, newer ones are refused.
+/// Format version that is written. Older ones are read, newer ones are refused.
 pub(super) const FORMAT: i64 = 2;
 
 /// The tables of the file.
 pub(super) const TABLE_NAMES: [&str; 3] = ["machine", "sync", "placeholders"];
 
-/// The names of all keys, in the order of [`super::Key`].
+/// The names of all settings, in the order of [`super::SettingKey`].
 pub(super) const KEY_NAMES: [&str; 7] = [
     "remote",
     "name",

@@ -1,4 +1,4 @@
-//! Placeholders of this machine, with their directories as they are on the disk.
+//! The placeholders of this machine, with their resolved directories.
 
 use std::path::Path;
 
@@ -16,7 +16,8 @@ pub(super) fn home_placeholder(env: &Env) -> Result<Placeholder, ConfigError> {
     resolved(PlaceholderName::home(), directory, env).map_err(|e| home(Some(e)))
 }
 
-/// Returns a placeholder of the user; a leading `~/` of its directory stands for the home.
+/// Returns a placeholder of the user. A leading `~/` of its directory stands for the home
+/// directory.
 pub(super) fn placeholder(
     name: &PlaceholderName,
     dir: &str,
@@ -35,7 +36,8 @@ pub(super) fn placeholder(
     })
 }
 
-/// Adds the resolved directory: the client writes resolved paths, users the others.
+/// Creates a placeholder with its given and its resolved directory: Claude Code writes
+/// resolved paths, users write the others.
 fn resolved(
     name: PlaceholderName,
     directory: &str,
@@ -45,7 +47,7 @@ fn resolved(
     let resolved = resolved.as_deref().and_then(Path::to_str);
     let resolved = resolved.map(without_verbatim_prefix);
     match Placeholder::new(env.system, name.clone(), directory, resolved) {
-        // A link to the root of a file system resolves to a directory that is refused.
+        // The link leads to the root of a file system, which cannot have a placeholder.
         Err(InvalidPlaceholder::Path(_)) if resolved.is_some() => {
             Placeholder::new(env.system, name, directory, None)
         }
@@ -53,7 +55,7 @@ fn resolved(
     }
 }
 
-/// Windows resolves `C:\x` to `\\?\C:\x`, which nobody writes.
+/// Windows resolves `C:\x` to `\\?\C:\x`; other programs do not use that form.
 fn without_verbatim_prefix(path: &str) -> &str {
     path.strip_prefix(r"\\?\").unwrap_or(path)
 }

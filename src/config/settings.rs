@@ -44,7 +44,7 @@ impl Settings {
     }
 }
 
-/// Without the remote, which may hold a password.
+/// Omits the remote, which may contain a password.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")

@@ -90,19 +90,19 @@ fn config_unknown_key_error_names_line_and_known_keys() {
     );
     insta::assert_snapshot!(
         shown("\nlocalize = \"nowhere\"\n"),
-        @"invalid configuration `/c/config.toml`, line 3: invalid value `nowhere` for localize: give auto, always or never"
+        @"invalid configuration `/c/config.toml`, line 3: cannot set localize to `nowhere`: give auto, always or never"
     );
     insta::assert_snapshot!(
         shown("[synk]\n"),
         @"invalid configuration `/c/config.toml`, line 2: unknown table `synk` (one of: machine, sync, placeholders)"
     );
     insta::assert_snapshot!(
-        "colour".parse::<Key>().unwrap_err(),
+        "colour".parse::<SettingKey>().unwrap_err(),
         @"unknown setting `colour` (one of: remote, name, localize, extras, max_size, pull_max_age, push_max_age)"
     );
 }
 
-/// A file with every key of format 1.
+/// A file with every setting of format 1.
 const FORMER: &str = r#"
 remote = "git@host:al/s.git"
 paths = "original"
@@ -165,7 +165,7 @@ fn config_set_accepts_keys_and_values_of_format_1() {
         ("days", "pull_max_age", "7", "7"),
         ("max_age", "push_max_age", "8", "8"),
     ] {
-        let key: Key = former.parse().unwrap();
+        let key: SettingKey = former.parse().unwrap();
         config.set(key, value).unwrap();
         assert_eq!(
             (key.name(), config.get(key).as_deref()),
@@ -230,15 +230,15 @@ fn config_invalid_value_is_refused_in_file_and_on_set() {
     let mut config = parse("").unwrap();
     let before = config.clone();
     for (key, value) in [
-        (Key::PullMaxAge, "0"),
-        (Key::PullMaxAge, "many"),
-        (Key::Localize, "x"),
-        (Key::Name, ""),
-        (Key::Name, "a\u{1b}b"),
-        (Key::Remote, ""),
-        (Key::Remote, "-x"),
-        (Key::MaxSize, "much"),
-        (Key::PushMaxAge, "0"),
+        (SettingKey::PullMaxAge, "0"),
+        (SettingKey::PullMaxAge, "many"),
+        (SettingKey::Localize, "x"),
+        (SettingKey::Name, ""),
+        (SettingKey::Name, "a\u{1b}b"),
+        (SettingKey::Remote, ""),
+        (SettingKey::Remote, "-x"),
+        (SettingKey::MaxSize, "much"),
+        (SettingKey::PushMaxAge, "0"),
     ] {
         assert!(config.set(key, value).is_err(), "{key:?} {value:?}");
     }
@@ -250,7 +250,7 @@ fn config_debug_and_errors_hide_remote_secret() {
     let mut config = parse("remote = \"https://al:hunter2@host/x\"").unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
     let error = config
-        .set(Key::Remote, "https://al:hunter2@host/x\n")
+        .set(SettingKey::Remote, "https://al:hunter2@host/x\n")
         .unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter2"));
 }
@@ -277,7 +277,7 @@ fn config_placeholders_have_resolved_path() {
 }
 
 #[test]
-fn the_file_wins_over_defaults() {
+fn config_file_wins_over_defaults() {
     let config = parse("remote = \"r\"\n[sync]\npull_max_age = 9").unwrap();
     let settings = Settings::resolve(&config, &env(Path::new("/home/al"))).unwrap();
     assert_eq!(

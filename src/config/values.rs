@@ -7,22 +7,22 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::error::ConfigError;
-use super::keys::Key;
+use super::keys::SettingKey;
 use crate::domain::extras::ExtraKind;
 use crate::domain::id::MachineId;
 use crate::domain::pattern::ProjectPattern;
 use crate::domain::size::ByteSize;
 
-/// The value of a setting that is a list without elements, or a limit that is not set.
+/// Value of an empty list, or of a limit that is not set.
 pub(super) const NONE: &str = "none";
 
 /// Age in days up to which sessions are pulled if nothing is configured.
 const DEFAULT_PULL_MAX_AGE: u32 = 30;
 
-/// Highest age that can be set, in days.
+/// Maximum age that can be set, in days.
 const MAX_AGE_DAYS: u32 = 36_500;
 
-/// Longest name of a machine, in characters.
+/// Maximum length of a machine name, in characters.
 const MAX_NAME_CHARS: usize = 64;
 
 /// This machine, as `ccsync init` set it up.
@@ -32,26 +32,26 @@ pub struct MachineIdentity {
     pub id: MachineId,
     /// For display.
     pub name: String,
-    /// The host that it was set up on. On another one, the file is a copy.
+    /// The host that it was set up on. If the host differs, the file is a copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
 }
 
-/// Which sessions are synced. An excluded session stays where it is, even if it is included.
+/// Which sessions are synced. `exclude` wins over `include`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SyncRules {
-    /// Only projects that match one of these. Empty: all.
+    /// Sync only projects that match one of these. Empty: all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<ProjectPattern>,
-    /// No project that matches one of these.
+    /// Do not sync projects that match one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<ProjectPattern>,
-    /// No session that is larger, with all its files.
+    /// Do not sync sessions that are larger, with all their files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_size: Option<ByteSize>,
-    /// A pull leaves sessions in the store that were not active for so many days.
+    /// Do not pull sessions without activity for more than this number of days.
     pub pull_max_age: u32,
-    /// No session is pushed that was not active for so many days.
+    /// Do not push sessions without activity for more than this number of days.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push_max_age: Option<u32>,
 }
@@ -77,7 +77,7 @@ pub enum LocalizeMode {
     Auto,
     /// Every placeholder becomes this machine's path.
     Always,
-    /// Only fields that the client itself reads become this machine's paths.
+    /// Only fields that Claude Code itself reads become this machine's paths.
     Never,
 }
 
@@ -90,7 +90,7 @@ impl FromStr for LocalizeMode {
             "auto" => Ok(Self::Auto),
             "always" | "local" => Ok(Self::Always),
             "never" | "original" => Ok(Self::Never),
-            _ => Err(invalid(Key::Localize, text)),
+            _ => Err(invalid(SettingKey::Localize, text)),
         }
     }
 }
@@ -105,10 +105,14 @@ impl fmt::Display for LocalizeMode {
     }
 }
 
-/// Returns the error for a value that does not fit its key.
-pub(super) fn invalid(key: Key, value: &str) -> ConfigError {
-    // A remote may hold a password, so only its beginning is repeated.
-    let shown = if key == Key::Remote { 8 } else { usize::MAX };
+/// Returns the error for a value that does not fit its setting.
+pub(super) fn invalid(key: SettingKey, value: &str) -> ConfigError {
+    // A remote may contain a password, so only its beginning is shown.
+    let shown = if key == SettingKey::Remote {
+        8
+    } else {
+        usize::MAX
+    };
     ConfigError::InvalidValue {
         key: key.name(),
         value: value.chars().take(shown).collect(),
@@ -116,29 +120,29 @@ pub(super) fn invalid(key: Key, value: &str) -> ConfigError {
     }
 }
 
-fn rule(key: Key) -> &'static str {
+fn rule(key: SettingKey) -> &'static str {
     match key {
-        Key::Remote => {
+        SettingKey::Remote => {
             "give a URL or a path, without control characters and not beginning with `-`"
         }
-        Key::Name => "give 1 to 64 characters, none of them a control character",
-        Key::Localize => "give auto, always or never",
-        Key::Extras => {
+        SettingKey::Name => "give 1 to 64 characters, none of them a control character",
+        SettingKey::Localize => "give auto, always or never",
+        SettingKey::Extras => {
             "give none, or some of memory, claude-md, plans, settings, commands, agents, skills, \
              separated by commas"
         }
-        Key::MaxSize => "give a size such as 200MB, or none",
-        Key::PullMaxAge => "give a number of days from 1 to 36500",
-        Key::PushMaxAge => "give a number of days from 1 to 36500, or none",
+        SettingKey::MaxSize => "give a size such as 200MB, or none",
+        SettingKey::PullMaxAge => "give a number of days from 1 to 36500",
+        SettingKey::PushMaxAge => "give a number of days from 1 to 36500, or none",
     }
 }
 
-/// Returns `remote` if it can be an argument of git. Whether it can be used, `transport` checks.
+/// Returns `remote` if it is safe as an argument of git. `transport` parses it later.
 pub(super) fn checked_remote(remote: &str) -> Result<&str, ConfigError> {
     let is_bad =
         remote.trim().is_empty() || remote.starts_with('-') || remote.chars().any(char::is_control);
     if is_bad {
-        return Err(invalid(Key::Remote, remote));
+        return Err(invalid(SettingKey::Remote, remote));
     }
     Ok(remote)
 }
@@ -150,11 +154,11 @@ pub(super) fn checked_name(name: &str) -> Result<&str, ConfigError> {
     if is_good {
         Ok(name)
     } else {
-        Err(invalid(Key::Name, name))
+        Err(invalid(SettingKey::Name, name))
     }
 }
 
-pub(super) fn parse_age(key: Key, text: &str) -> Result<u32, ConfigError> {
+pub(super) fn parse_age(key: SettingKey, text: &str) -> Result<u32, ConfigError> {
     let days = text.parse().ok();
     days.filter(|days| (1..=MAX_AGE_DAYS).contains(days))
         .ok_or_else(|| invalid(key, text))
@@ -165,7 +169,7 @@ pub(super) fn parse_extras(text: &str) -> Result<BTreeSet<ExtraKind>, ConfigErro
         return Ok(BTreeSet::new());
     }
     let kinds: Result<_, _> = text.split(',').map(|kind| kind.trim().parse()).collect();
-    kinds.map_err(|_| invalid(Key::Extras, text))
+    kinds.map_err(|_| invalid(SettingKey::Extras, text))
 }
 
 pub(super) fn extras_text(kinds: &BTreeSet<ExtraKind>) -> String {

@@ -28,12 +28,12 @@ pub enum ErrorKind {
 
 /// An error that a user can meet.
 pub trait UserError: Error + Send + Sync + 'static {
-    /// The category.
+    /// Returns the category.
     fn kind(&self) -> ErrorKind {
         ErrorKind::Failed
     }
 
-    /// Each is one line: what to do, with the exact command.
+    /// Returns the hints: each is one line, what to do, with the exact command.
     fn hints(&self) -> Vec<String> {
         Vec::new()
     }
@@ -54,7 +54,7 @@ impl Error for Box<dyn UserError> {
 pub const UPDATE_CCSYNC: &str =
     "update ccsync the way it was installed; in a checkout: `git pull && cargo install --path .`";
 
-/// The hint for a bug in this program.
+/// Returns the hint for a bug in this program.
 pub fn please_report() -> String {
     format!(
         "please report these lines and the command you typed; this is ccsync {}",

@@ -78,7 +78,7 @@ fn describe(key: &str, text: &str) -> String {
             _ => format!("{value} must be {}", in_words(rule)),
         }
     } else if text.contains("untagged enum") {
-        format!("{value} has an invalid value")
+        format!("{value} is invalid")
     } else if key.is_empty() {
         text.to_owned()
     } else {
@@ -126,17 +126,6 @@ fn in_words(rule: &str) -> &'static str {
         "text"
     } else {
         "of another type"
-    }
-}
-
-/// Returns a syntax error of TOML without the parser's list of what could follow.
-pub(crate) fn first_clause(text: &str) -> &str {
-    let text = text.lines().next().unwrap_or_default();
-    let clause = text.split(", expected").next().unwrap_or_default();
-    if clause.is_empty() || clause.starts_with("expected") {
-        "not valid TOML"
-    } else {
-        clause
     }
 }
 

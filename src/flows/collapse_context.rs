@@ -12,7 +12,7 @@ use crate::session::facts::working_directories;
 use crate::store::manifest::Manifest;
 use crate::workspace::error::SyncError;
 
-/// What new lines are collapsed with.
+/// Input for collapsing new lines.
 pub(crate) struct CollapseContext {
     /// The placeholders of this machine, with the session's repository.
     pub(crate) placeholders: Placeholders,
@@ -21,7 +21,7 @@ pub(crate) struct CollapseContext {
 }
 
 impl CollapseContext {
-    /// The context of a session that the store does not have.
+    /// Creates the context of a session that the store does not have.
     pub(crate) fn new(localizer: &Localizer, local: &LocalCopy<'_>) -> Result<Self, SyncError> {
         // The first records name the working directory, by which the names of Claude Code's
         // directories in the text are recognised.
@@ -35,7 +35,8 @@ impl CollapseContext {
         Ok(Self::with_repo(localizer, local, directories, repo))
     }
 
-    /// The context of the lines that `files` add to the session or fork of `manifest`.
+    /// Creates the context of the lines that `files` add to the session or fork of
+    /// `manifest`.
     pub(crate) fn continuing(
         localizer: &Localizer,
         local: &LocalCopy<'_>,
@@ -96,10 +97,10 @@ impl CollapseContext {
     }
 }
 
-/// The working directories that new lines of a transcript name.
+/// Working directories that new lines of a transcript name.
 #[derive(Default)]
 struct NewDirectories {
-    /// Those that the project directory is named after.
+    /// Directories that the project directory is named after.
     named: Vec<String>,
     others: Vec<String>,
 }

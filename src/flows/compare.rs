@@ -1,7 +1,6 @@
-//! What differs between a session on this machine and the stored one.
+//! Compares a session on this machine with the stored one.
 //!
-//! Push and pull ask the same question, and each acts on one half of the answer. Must not change
-//! anything.
+//! Push and pull each act on one half of the result. Must not change anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,36 +20,37 @@ use crate::workspace::index::{Index, IndexEntry};
 use crate::workspace::leases::Leases;
 use crate::workspace::open::Workspace;
 
-/// What differs between a session here and the stored one.
+/// Differences between a session here and the stored one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Differences {
-    /// What only this machine has.
+    /// Content that only this machine has.
     pub(crate) to_push: FilePushes,
-    /// What only the store has.
+    /// Content that only the store has.
     pub(crate) to_pull: BTreeMap<SessionFile, FilePull>,
-    /// The two were continued differently; then `to_push` is what a fork has to store.
+    /// Set if the two were continued differently; then `to_push` is the content of the
+    /// fork.
     pub(crate) divergence: Option<Divergence>,
 }
 
-/// What is stored of each file.
+/// Content to store, by file.
 pub(crate) type FilePushes = BTreeMap<SessionFile, FilePush>;
 
-/// What is stored of one file.
+/// Content to store of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FilePush {
     /// All of it: it is new, or replaces the stored one.
     Whole,
-    /// What follows the stored lines, or the lines in common.
+    /// The lines after the stored lines, or after the lines in common.
     Continue(Continuation),
 }
 
-/// What is written of one file.
+/// Content to write of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FilePull {
     /// All of it. The journal keeps what was there.
     Whole,
-    /// What follows the first `lines` stored lines, which end at `offset`. A part of the next line
-    /// may be there.
+    /// The lines after the first `lines` stored ones, which end at `offset`. A part of
+    /// the next line may be in the local file.
     Extend { lines: u64, offset: u64 },
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Divergence {
 }
 
 impl Differences {
-    /// All files of a session that the store does not have.
+    /// Returns all files of a session that the store does not have.
     pub(crate) fn all_new(session: &LocalSession) -> Self {
         let files = session.files.keys();
         Self {
@@ -293,7 +293,7 @@ impl<'a> SessionComparer<'a> {
     }
 }
 
-/// The relation of a transcript that is in sync up to `offset`.
+/// Returns the relation of a transcript that is in sync up to `offset`.
 fn appended(
     stored: &StoredText<'_>,
     local: &LocalCopy<'_>,

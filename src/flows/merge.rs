@@ -22,7 +22,7 @@ use crate::workspace::setup_error::SetupError;
 /// of this machine are still in its files.
 const LATER: &str = "it and its fork both changed on two machines: push again";
 
-/// What the user should know about merges.
+/// Facts about merges for the report.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
     /// Sessions whose tail from this machine became a fork.
@@ -70,7 +70,7 @@ fn merge(
     ours: Option<CommitId>,
     theirs: &CommitId,
 ) -> Result<Merged, SyncError> {
-    // Fails for a store of a newer format, before anything of it becomes ours.
+    // Fails for a store of a newer format, before this machine adopts anything of it.
     let snapshot = workspace.store.snapshot(Some(theirs))?;
     if snapshot.is_of_claude_session_sync()? {
         let configured = workspace.ctx.settings.remote.as_deref();
@@ -91,9 +91,9 @@ fn merge(
     Ok(merged)
 }
 
-/// Returns the commit that contains the other one; `None` if there has to be a merge.
+/// Returns the commit that contains the other one; `None` if a merge is needed.
 ///
-/// What `ours` has of a session whose lock was lost cannot go to the remote as it is.
+/// A lost lease needs a merge: the newer local lines must become a fork.
 fn newest(
     workspace: &Workspace<'_>,
     ours: Option<&CommitId>,

@@ -1,4 +1,4 @@
-//! Adds what merges did to the report of a command.
+//! Adds the results of merges to the report of a command.
 
 use crate::flows::describe::describe_session;
 use crate::flows::merge::Merged;
@@ -7,8 +7,10 @@ use crate::report::transfer::{Outcome, Report, SessionReport};
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-/// Adds what merges did. A merge may have made a fork of what this very push stored as an
-/// extension, or met a session that cannot be read.
+/// Adds the results of merges.
+///
+/// A merge may have made a fork of lines that this very push stored as an extension, or
+/// found an unreadable session.
 pub(crate) fn add_merge_notes(
     report: &mut Report,
     workspace: &Workspace<'_>,

@@ -60,8 +60,8 @@ impl SessionMerge<'_> {
         }
     }
 
-    /// Keeps what ours has more as a fork, even if theirs was not continued: another machine has
-    /// the right to continue it.
+    /// Keeps the newer lines of ours as a fork, even if theirs was not continued: another
+    /// machine has the right to continue it.
     pub(crate) fn fork_if_longer(
         &self,
         tx: &mut Transaction<'_>,
@@ -162,7 +162,7 @@ impl SessionMerge<'_> {
             (Some(StoredRelation::Longer), Some(other)) => {
                 return self.append(tx, &mine, &other).map(Some);
             }
-            // Rewritten in place on both sides: the side that was active later has the present
+            // Both sides rewrote it: the side that was active later has the current
             // content.
             (Some(StoredRelation::Diverged(_)), _)
                 if theirs.last_activity >= ours.last_activity =>
@@ -239,7 +239,7 @@ impl SessionMerge<'_> {
             return Ok(MergeOutcome::Retry);
         }
 
-        // An earlier push may have stored the fork: then only what came since is added.
+        // An earlier push may have stored the fork: then only newer lines are added.
         match self.theirs.manifest(&fork)? {
             Some(stored) => match self.merge_into(tx, ours, &stored)? {
                 MergeOutcome::Merged => {}

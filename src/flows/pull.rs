@@ -41,7 +41,7 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
     match adopt_proposed_paths(&workspace)? {
         None => write(&mut workspace, &found, merged, request),
         Some(settings) => {
-            // All that is open has the former paths.
+            // The opened workspace has the former paths.
             drop(workspace);
             let ctx = ctx.with_settings(settings);
             write(&mut Workspace::open(&ctx)?, &found, merged, request)

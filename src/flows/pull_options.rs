@@ -1,11 +1,11 @@
-//! What a pull is asked for.
+//! Input of a pull.
 
 use crate::domain::id::SessionId;
 
-/// What a pull is asked for.
+/// Input of a pull.
 #[derive(Debug, Clone, Default)]
 pub struct PullRequest {
-    /// Only these sessions (ids, or prefixes that only one has), whatever their age; empty: all
+    /// Ids or unique prefixes of the sessions to pull, whatever their age; empty: all
     /// that are recent or here already.
     pub sessions: Vec<SessionId>,
     /// Change nothing, and report what would be done.

@@ -17,7 +17,7 @@ use crate::workspace::error::SyncError;
 use crate::workspace::lookup::find_stored_session;
 use crate::workspace::open::Workspace;
 
-/// What a pull does with each session.
+/// The sessions of a pull, with a step for each.
 pub(crate) struct PullPlan<'a> {
     pub(super) found: &'a Discovery,
     pub(super) request: &'a PullRequest,
@@ -91,7 +91,7 @@ impl<'a> PullPlan<'a> {
         Ok(plan)
     }
 
-    /// The sessions that the pull handles.
+    /// Returns the sessions that the pull handles.
     pub(super) fn sessions(&self) -> impl Iterator<Item = &SessionId> {
         self.steps.iter().map(|planned| &planned.id)
     }

@@ -280,7 +280,7 @@ fn or_skip(step: Result<PullStep, SyncError>) -> Result<PullStep, SyncError> {
     })
 }
 
-/// The outcome of a session that the settings leave in the store.
+/// Returns the outcome of a session that the settings leave in the store.
 fn excluded(reason: &ExcludeReason) -> Outcome {
     Outcome::Excluded {
         reason: reason.to_string(),

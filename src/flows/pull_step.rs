@@ -1,4 +1,4 @@
-//! What a pull does with one session.
+//! The step of a pull for one session.
 
 use crate::flows::compare::Differences;
 use crate::flows::write_session::{SessionUpdate, UpdatePlan};
@@ -6,7 +6,7 @@ use crate::report::transfer::{Outcome, SessionReport};
 use crate::store::manifest::Manifest;
 use crate::workspace::index::NotPulledSession;
 
-/// What a pull does with one session.
+/// The step of a pull for one session.
 pub(super) enum PullStep {
     /// It is in sync.
     Nothing,

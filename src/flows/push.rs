@@ -1,7 +1,7 @@
 //! Pushes the sessions of this machine.
 //!
-//! Files of Claude Code -> compare with the store -> collapse and commit -> remote. A session that
-//! fails is left out of the commit whole and named; the others go on.
+//! Files of Claude Code -> compare with the store -> collapse and commit -> remote. A
+//! session that fails is skipped whole and reported; the others continue.
 
 use std::collections::BTreeSet;
 

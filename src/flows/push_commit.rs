@@ -29,7 +29,7 @@ pub(crate) fn store_sessions(
     let bytes = steps.iter().map(|step| step.local.session.bytes()).sum();
     let ctx = workspace.ctx;
     ctx.progress.begin(Phase::Store, steps.len() as u64, bytes);
-    // Of a running session only whole lines were compared.
+    // Only whole lines of a running session were compared.
     let closed = plan.up_to_date.iter().filter(|local| !local.live);
     let closed: Vec<&LocalSession> = closed.map(|local| local.session).collect();
     loop {
@@ -51,7 +51,7 @@ pub(crate) fn store_sessions(
     Ok(report)
 }
 
-/// What became of the sessions of one commit.
+/// Result of storing sessions in one commit.
 #[derive(Default)]
 struct StoredBatch<'a> {
     reports: Vec<SessionReport>,
@@ -60,8 +60,8 @@ struct StoredBatch<'a> {
     not_in_sync: Vec<&'a SessionId>,
     /// Sessions that stay pinned, with what Claude Code has changed in other files.
     pinned: Vec<&'a LocalSession>,
-    /// Sessions to be compared again: a session of this commit, which became a fork, has changed
-    /// what they belong to.
+    /// Sessions to compare again: a session of this commit became a fork and changed what
+    /// they continue.
     retry: Vec<LocalCopy<'a>>,
 }
 

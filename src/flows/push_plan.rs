@@ -1,4 +1,4 @@
-//! What a push is going to store: each session is compared with the store.
+//! Plans a push: compares each session with the store.
 
 use std::collections::BTreeSet;
 

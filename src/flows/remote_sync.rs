@@ -23,7 +23,7 @@ const MAX_ATTEMPTS: u32 = 30;
 /// Longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// What a fetch asks the remote for.
+/// Refs that a fetch gets from the remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FetchMode {
     /// The sessions; the locks only if this machine has one.
@@ -43,7 +43,7 @@ pub(crate) struct FetchResult {
 /// The result of a push.
 pub(crate) struct PushResult {
     pub(crate) state: RemoteState,
-    /// What was merged because other machines were first.
+    /// Result of the merges with other machines that were first.
     pub(crate) merged: Merged,
 }
 

@@ -25,7 +25,7 @@ use crate::workspace::error::SyncError;
 /// A session that is being stored.
 pub(super) struct SessionDraft<'a> {
     pub(super) manifest: Manifest,
-    /// What was stored of the local files.
+    /// Counts of the stored local lines.
     pub(super) collected: CollectStats,
     /// The user's turns among the stored lines.
     pub(super) turns: u64,
@@ -191,8 +191,8 @@ impl<'a> SessionDraft<'a> {
         Ok(tx.write_manifest(&self.manifest)?)
     }
 
-    /// A project in the repository of the new lines belongs to that repository from now on, on
-    /// every machine.
+    /// Moves the project to the repository of the new lines, on every machine, if it is
+    /// in that repository.
     fn follow_repo(&mut self) {
         let Some(directory) = self.project_directory() else {
             return;

@@ -188,8 +188,8 @@ impl<'a> SessionWriter<'a> {
         Ok(draft)
     }
 
-    /// Stores what a session has more than `target`: the session itself, or the fork that it has
-    /// become.
+    /// Stores the content that a session has beyond `target`: the session itself, or the
+    /// fork that it has become.
     fn store_more<'t>(
         &'t self,
         tx: &mut Transaction<'_>,
@@ -206,8 +206,8 @@ impl<'a> SessionWriter<'a> {
         Ok(draft)
     }
 
-    /// Stores what was continued differently here as a fork. The stored session keeps its id and
-    /// its lines.
+    /// Stores the diverged local lines as a fork. The stored session keeps its id and its
+    /// lines.
     fn store_fork(
         &self,
         tx: &mut Transaction<'_>,
@@ -255,7 +255,7 @@ impl<'a> SessionWriter<'a> {
         Ok(StoreOutcome::Stored(report))
     }
 
-    /// Adds what came since to a fork that the store has.
+    /// Adds newer lines to a fork that the store has.
     fn continue_fork(
         &self,
         tx: &mut Transaction<'_>,

@@ -29,7 +29,7 @@ use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::MachineNames;
 use crate::workspace::open::Workspace;
 
-/// What writing needs in addition to the store. Threads may share it.
+/// Input of writing besides the store. Threads may share it.
 #[derive(Clone, Copy)]
 pub(crate) struct LocalWriter<'a> {
     pub(crate) localizer: &'a Localizer,
@@ -80,7 +80,7 @@ pub(crate) struct WrittenSession {
 }
 
 impl SessionUpdate {
-    /// All of a session that is not here.
+    /// Returns the update that writes all of a session that is not here.
     pub(crate) fn new(directory: PathBuf, manifest: &Manifest) -> Self {
         Self {
             directory,
@@ -203,7 +203,8 @@ pub(crate) fn all_files(manifest: &Manifest) -> BTreeMap<SessionFile, FilePull> 
         .collect()
 }
 
-/// A plan may be seconds old: Claude Code may have been started since.
+/// Refuses a running session: Claude Code may have been started since the update was
+/// planned.
 fn refuse_running(claude_dir: &Path, id: &SessionId) -> Result<(), SessionError> {
     match live_sessions(claude_dir).get(id) {
         Some(pid) => Err(SessionError::Running {

@@ -26,7 +26,7 @@ use crate::workspace::open::Workspace;
 /// machine's paths already, or if an earlier run gave the notice.
 ///
 /// # Errors
-/// What concerns the whole command, or a manifest that cannot be read.
+/// Errors of the whole command, or a manifest that cannot be read.
 pub fn path_notice(
     ctx: &Context<'_>,
     session: &SessionId,
@@ -64,7 +64,7 @@ fn last_message_is_local(
     let mut end = text.file.lines();
     for run in text.file.runs.iter().rev() {
         let start = end.saturating_sub(run.lines);
-        if has_words(text, start, end)? {
+        if has_message(text, start, end)? {
             let placeholders = text.manifest.placeholders.get(&run.placeholders);
             return Ok(run.machine == *workspace.localizer.machine()
                 && placeholders.is_some_and(|placeholders| is_same_place(placeholders, here)));
@@ -106,7 +106,7 @@ fn is_same_place(placeholders: &Placeholders, here: &Placeholders) -> bool {
 
 /// Returns true if the lines `from..to` of one run have a message. Stops at the first
 /// one.
-fn has_words(text: StoredText<'_>, from: u64, to: u64) -> Result<bool, SyncError> {
+fn has_message(text: StoredText<'_>, from: u64, to: u64) -> Result<bool, SyncError> {
     let (mut left, mut found) = (to - from, false);
     text.walk(from, &mut |piece| {
         left = left.saturating_sub(piece.lines);
@@ -124,10 +124,10 @@ fn moves(manifest: &Manifest, here: &Placeholders) -> BTreeSet<(String, Option<S
         .placeholders
         .values()
         .flat_map(|set| set.placeholders.iter().map(move |root| (set, root)));
-    let place = |name: &str| here.get(name).map(|here| here.directory.clone());
-    let moved = placeholders.map(|(set, root)| (set, root, place(root.name.as_str())));
-    // A repository at the same path below another placeholder needs no mention.
-    let is_said = |set: &Placeholders, root: &Placeholder, now: &Option<String>| {
+    let directory_here = |name: &str| here.get(name).map(|here| here.directory.clone());
+    let moved = placeholders.map(|(set, root)| (set, root, directory_here(root.name.as_str())));
+    // A repository at the same path below another placeholder is not mentioned.
+    let is_unmoved = |set: &Placeholders, root: &Placeholder, now: &Option<String>| {
         let elsewhere = expand_path(
             &collapse_path(&set.without_repo(), &root.directory),
             &others,
@@ -135,15 +135,15 @@ fn moves(manifest: &Manifest, here: &Placeholders) -> BTreeSet<(String, Option<S
         set.repo() == Some(root) && elsewhere.is_some() && elsewhere == *now
     };
     let moved = moved.filter(|(set, root, now)| {
-        now.as_ref() != Some(&root.directory) && !is_said(set, root, now)
+        now.as_ref() != Some(&root.directory) && !is_unmoved(set, root, now)
     });
     moved
         .map(|(_, root, now)| (root.directory.clone(), now))
         .collect()
 }
 
-/// The same for placeholders that were added after the text was written, if this machine
-/// has them.
+/// Returns the same for placeholders that were added after the text was written, if this
+/// machine has them.
 fn moved_since<'a>(
     workspace: &'a Workspace<'_>,
     manifest: &'a Manifest,
@@ -161,8 +161,8 @@ fn moved_since<'a>(
 
 fn text(moves: &BTreeSet<(String, Option<String>)>, memory: &Path) -> String {
     let mut lines = vec![
-        "This conversation goes on on another machine than the one it was on before. Earlier messages are unchanged and name the paths of \
-         the machine on which they were written. Use the present paths from here on:"
+        "This conversation continues on another machine. Earlier messages are unchanged and name the paths of the machine on \
+         which they were written. From here on, use the current paths:"
             .to_owned(),
     ];
     lines.extend(moves.iter().map(|(then, now)| match now {
@@ -188,7 +188,7 @@ mod tests {
             .into_iter()
             .collect();
         insta::assert_snapshot!(text(&moves, Path::new("/Users/al/.claude/projects/-Users-al-app/memory")), @r"
-        This conversation goes on on another machine than the one it was on before. Earlier messages are unchanged and name the paths of the machine on which they were written. Use the present paths from here on:
+        This conversation continues on another machine. Earlier messages are unchanged and name the paths of the machine on which they were written. From here on, use the current paths:
         - `/home/al` is now `/Users/al`
         - `/srv/x` does not exist on this machine
         - the memory directory is now `/Users/al/.claude/projects/-Users-al-app/memory`

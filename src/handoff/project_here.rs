@@ -79,10 +79,11 @@ pub struct UnmappedPlaceholder {
     pub directory: Option<PathBuf>,
 }
 
-/// Returns the location of the project of `session`, or how to get it. Fetches nothing.
+/// Returns the location of the project of `session`, or how to get it. Does not use the
+/// network.
 ///
 /// # Errors
-/// What concerns the whole command, or a manifest that cannot be read.
+/// Errors of the whole command, or a manifest that cannot be read.
 pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHere, SyncError> {
     let workspace = Workspace::open(ctx)?;
     let manifest = workspace.store.head_snapshot()?.manifest(session)?;

@@ -1,8 +1,8 @@
-//! Continues a session under its lock: lists candidates, backs up while a client runs,
+//! Continues a session under its lock: lists candidates, backs up while Claude Code runs,
 //! releases.
 //!
-//! `leasing` acquires the lock, `flows::pull` pulls the session. Must not start the
-//! client.
+//! `leasing` acquires the lock, `flows::pull` pulls the session. Must not start Claude
+//! Code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,9 +24,9 @@ use crate::workspace::open::Workspace;
 
 /// Sessions that can be continued here.
 #[derive(Debug)]
-pub struct Candidates {
+pub struct ResumeCandidates {
     /// The newest first.
-    pub sessions: Vec<Candidate>,
+    pub sessions: Vec<ResumeCandidate>,
     /// Reason why the remote was not reached; then only local sessions are listed,
     /// without locks.
     pub unreached: Option<String>,
@@ -34,14 +34,14 @@ pub struct Candidates {
 
 /// A session that can be continued here.
 #[derive(Debug)]
-pub struct Candidate {
+pub struct ResumeCandidate {
     /// Its row.
     pub row: SessionRow,
     /// Its lock.
     pub lock: Option<LockView>,
 }
 
-/// Result of finishing sessions after a client has ended.
+/// Result of finishing sessions after Claude Code has ended.
 #[derive(Debug)]
 pub struct Finished {
     /// Report of the last push. A session with a lost lock is reported as forked.
@@ -51,7 +51,7 @@ pub struct Finished {
     pub lost: BTreeSet<SessionId>,
 }
 
-impl Candidates {
+impl ResumeCandidates {
     /// Finds a session by its id or a unique prefix.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Candidates {
 ///
 /// # Errors
 /// Errors of the whole command.
-pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, SyncError> {
+pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<ResumeCandidates, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let FetchResult { unreached, .. } =
         RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::SessionsAndLocks)?;
@@ -92,32 +92,31 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
     workspace.save()?;
     let sessions = rows
         .into_iter()
-        .map(|row| Candidate {
+        .map(|row| ResumeCandidate {
             lock: locks.remove(&row.session),
             row,
         })
         .collect();
-    Ok(Candidates {
+    Ok(ResumeCandidates {
         sessions,
         unreached,
     })
 }
 
-/// Renews all locks of this machine and pushes its sessions, while a client runs.
+/// Renews all locks of this machine and pushes its sessions, while Claude Code runs.
 ///
 /// # Errors
-/// Errors of the whole command. An unreachable remote or a lost lock is in
-/// the report.
+/// Errors of the whole command. An unreachable remote or a lost lock is in the report.
 pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
     push_for(ctx, PushReason::BackUp, &Selection::default()).map(|pushed| pushed.report)
 }
 
-/// After a client has ended: pushes, and gives the locks of `sessions` back together with
-/// the last of their data, as those that a killed process left. Where a lock was lost,
-/// the turns of this machine become a session of their own, here too.
+/// Pushes after Claude Code has ended, and releases the locks of `sessions` in the same
+/// push. Also releases locks that a crashed process left. If a lock was lost, the turns
+/// of this machine become a fork, which is written here, too.
 ///
 /// # Errors
-/// What concerns the whole command.
+/// Errors of the whole command.
 pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finished, SyncError> {
     let pushed = push_for(ctx, PushReason::Finish(sessions), &Selection::default())?;
     let (mut report, lost) = (pushed.report, pushed.lost);
@@ -130,7 +129,7 @@ pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finis
             },
         ) {
             Ok(pulled) => add_forks(&mut report, pulled),
-            // What is to be written here waits for the next pull.
+            // The next pull writes the fork.
             Err(SyncError::Remote(_)) => {}
             Err(e) => return Err(e),
         }
@@ -141,7 +140,7 @@ pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finis
     })
 }
 
-/// The forks that the push has not named already.
+/// Adds the forks that the push has not reported.
 fn add_forks(report: &mut Report, pulled: Report) {
     let forked = pulled
         .sessions

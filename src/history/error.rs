@@ -1,4 +1,4 @@
-//! What can go wrong with earlier states.
+//! Errors of finding and restoring earlier states.
 
 use chrono::{DateTime, Utc};
 
@@ -8,48 +8,48 @@ use crate::store::milestone::MilestoneName;
 use crate::sys::clock::local;
 use crate::workspace::error::SyncError;
 
-/// Why there is no earlier state, or why it is not restored.
+/// Error: an earlier state was not found or not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// No commit of the store's history has this id.
     #[error("no commit {commit} in the history of the store")]
     NoSuchCommit {
-        /// What was asked for.
+        /// The name that was given.
         commit: String,
     },
-    /// More than one commit begins with what was asked for.
+    /// Several commits have this prefix.
     #[error("more than one commit begins with {commit}")]
     AmbiguousCommit {
-        /// What was asked for.
+        /// The name that was given.
         commit: String,
     },
     /// The commit exists, but does not have the session.
     #[error("session {session} is not in commit {}", commit.short())]
     NotInCommit {
-        /// Which session.
+        /// The session.
         session: SessionId,
-        /// Which commit.
+        /// The commit.
         commit: CommitId,
     },
     /// The time is before the session's first state.
     #[error("session {session} was first stored at {}", local(*earliest))]
     BeforeFirst {
-        /// Which session.
+        /// The session.
         session: SessionId,
-        /// When it was first stored.
+        /// Time of its first state.
         earliest: DateTime<Utc>,
     },
     /// A session cannot be restored.
     #[error("cannot restore session {session}: {reason}")]
     NotRestored {
-        /// Which session.
+        /// The session.
         session: SessionId,
-        /// Why.
+        /// The cause.
         reason: String,
     },
 }
 
-/// Why a milestone is not made or found.
+/// Error: a milestone was not created or not found.
 #[derive(Debug, thiserror::Error)]
 pub enum MilestoneError {
     /// There is nothing to name.
@@ -64,7 +64,7 @@ pub enum MilestoneError {
     /// No milestone has this name.
     #[error("no milestone named `{name}`")]
     NotFound {
-        /// What was asked for.
+        /// The name that was given.
         name: MilestoneName,
     },
 }

@@ -1,7 +1,6 @@
-//! What happened to the store, commit by commit, and to one session, state by state.
+//! Lists the history of the store by commit, or of one session by state.
 //!
-//! Reads commits, trees and manifests; never texts. A walk ends as soon as it has what
-//! was asked for.
+//! Reads commits, trees and manifests, but no text. Walks no further than needed.
 
 use std::collections::BTreeMap;
 
@@ -21,77 +20,76 @@ use crate::workspace::lookup::{find_session, find_stored_session};
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
-/// What of the history is wanted.
+/// Input of a log.
 #[derive(Debug, Clone)]
 pub struct LogRequest {
-    /// The states of one session; none: the whole store.
+    /// List the states of this session; `None`: of the whole store.
     pub session: Option<SessionId>,
-    /// No more than so many entries.
-    pub most: usize,
+    /// Maximum number of entries.
+    pub max: usize,
     /// Fetch first.
     pub remote: bool,
 }
 
-/// One commit that changed something a person knows.
+/// A commit that changed sessions, notes or milestones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LogEntry {
     /// The commit.
     pub commit: CommitId,
-    /// When it was made, by the clock of its machine.
+    /// Time of the commit, by the clock of its machine.
     pub time: DateTime<Utc>,
-    /// Who made it; none if another program did.
+    /// The machine that made it; `None` if another program did.
     pub machine: Option<MachineName>,
     /// The sessions that it changed.
     pub sessions: Vec<SessionChange>,
-    /// How many notes it added.
+    /// Number of notes that it added.
     pub notes: u64,
-    /// Milestones that it named.
+    /// Milestones that it created.
     pub milestones: Vec<String>,
 }
 
-/// How one commit changed one session.
+/// Change of one session in one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionChange {
     /// The session.
     pub session: SessionId,
-    /// Its project: the portable path of its place on this machine, else as it is known
-    /// by its remote. Unsanitised.
+    /// Its project: the portable path on this machine, else its remote. Not sanitized.
     pub project: Option<String>,
-    /// Its title, unsanitised.
+    /// Its title, not sanitized.
     pub title: Option<String>,
-    /// What became of it.
-    pub change: Change,
-    /// Lines of the transcript since.
+    /// Kind of the change.
+    pub change: SessionChangeKind,
+    /// Lines of the transcript after the change.
     pub lines: u64,
-    /// How many of them are new; negative where it was replaced by a shorter one.
+    /// Number of added lines; negative if a shorter transcript replaced it.
     pub lines_added: i64,
-    /// Turns of a person since, where they were counted.
+    /// Turns after the change, if counted.
     pub turns: Option<u64>,
-    /// How many of them are new.
+    /// Number of added turns.
     pub turns_added: Option<u64>,
 }
 
-/// What became of a session in a commit.
+/// Kind of a change of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Change {
+pub enum SessionChangeKind {
     /// It is new.
     Added,
-    /// It is new, and began as another one's tail or as an earlier state of it.
+    /// It is new, and began as the tail of another session or as an earlier state of it.
     Forked,
-    /// Its transcript grew, or files beside it changed.
+    /// Its transcript grew, or its other files changed.
     Extended,
-    /// Somebody removed it.
+    /// The commit removed it.
     Removed,
-    /// What it is there cannot be read.
+    /// Its manifest is unreadable.
     Unreadable,
 }
 
-/// The history of the store, or of one session, the newest first.
+/// Returns the history of the store or of one session, the newest first.
 ///
 /// # Errors
 /// [`LookupError`](crate::workspace::lookup::LookupError); [`SyncError::Interrupted`];
-/// what concerns the whole command.
+/// errors of the whole command.
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if request.remote {
@@ -100,19 +98,19 @@ pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, Syn
     }
     ctx.progress.begin(Phase::Check, 0, 0);
     let entries = match &request.session {
-        None => of_the_store(&workspace, request.most),
-        Some(name) => stored_session_named(&workspace, name)
-            .and_then(|id| of_session(&workspace, &id, request.most)),
+        None => store_entries(&workspace, request.max),
+        Some(name) => find_session_in_history(&workspace, name)
+            .and_then(|id| session_entries(&workspace, &id, request.max)),
     };
     ctx.progress.end();
     entries
 }
 
-/// The session that a person means, also one that the store had once.
+/// Finds a session by id or unique prefix, also one that only an earlier commit has.
 ///
 /// # Errors
 /// [`LookupError`](crate::workspace::lookup::LookupError).
-pub(crate) fn stored_session_named(
+pub(crate) fn find_session_in_history(
     workspace: &Workspace<'_>,
     name: &SessionId,
 ) -> Result<SessionId, SyncError> {
@@ -121,25 +119,26 @@ pub(crate) fn stored_session_named(
         return Ok(id);
     }
     let history = workspace.store.history();
-    let former = history.sessions_with_prefix(name.as_str(), || go_on(workspace))?;
+    let former = history.sessions_with_prefix(name.as_str(), || advance(workspace))?;
     Ok(find_stored_session(name, &former)?)
 }
 
-/// Reports progress of a walk through the history, and ends it if the user interrupts it.
-pub(crate) fn go_on(workspace: &Workspace<'_>) -> Result<(), SyncError> {
+/// Reports progress of a walk through the history. Ends the walk if the user interrupts
+/// it.
+pub(crate) fn advance(workspace: &Workspace<'_>) -> Result<(), SyncError> {
     workspace.ctx.progress.advance(1, 0);
     Ok(signal::check()?)
 }
 
-fn of_the_store(workspace: &Workspace<'_>, most: usize) -> Result<Vec<LogEntry>, SyncError> {
+fn store_entries(workspace: &Workspace<'_>, max: usize) -> Result<Vec<LogEntry>, SyncError> {
     let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
     let history = workspace.store.history();
     let mut entries = Vec::new();
     for commit in history.commits()? {
-        if entries.len() >= most {
+        if entries.len() >= max {
             break;
         }
-        go_on(workspace)?;
+        advance(workspace)?;
         let commit = commit?;
         let changes = history.changes(&commit)?;
         let mut entry = entry(&commit, &names);
@@ -161,14 +160,14 @@ fn of_the_store(workspace: &Workspace<'_>, most: usize) -> Result<Vec<LogEntry>,
     Ok(entries)
 }
 
-fn of_session(
+fn session_entries(
     workspace: &Workspace<'_>,
     id: &SessionId,
-    most: usize,
+    max: usize,
 ) -> Result<Vec<LogEntry>, SyncError> {
     let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
     let history = workspace.store.history();
-    let steps = history.session_steps(id, Steps::Changes, most, || go_on(workspace))?;
+    let steps = history.session_steps(id, Steps::Changes, max, || advance(workspace))?;
     let mut entries = Vec::new();
     for step in steps {
         let changes = history.changes(&step.commit)?;
@@ -201,11 +200,11 @@ fn session_change(
 ) -> SessionChange {
     let ChangedSession { now, before } = changes.session(id);
     let change = match (&now, &before) {
-        (Err(_), _) => Change::Unreadable,
-        (Ok(None), _) => Change::Removed,
-        (Ok(Some(now)), None) if now.fork_of.is_some() => Change::Forked,
-        (Ok(Some(_)), None) => Change::Added,
-        (Ok(Some(_)), Some(_)) => Change::Extended,
+        (Err(_), _) => SessionChangeKind::Unreadable,
+        (Ok(None), _) => SessionChangeKind::Removed,
+        (Ok(Some(now)), None) if now.fork_of.is_some() => SessionChangeKind::Forked,
+        (Ok(Some(_)), None) => SessionChangeKind::Added,
+        (Ok(Some(_)), Some(_)) => SessionChangeKind::Extended,
     };
     let now = now.ok().flatten();
     let lines = |manifest: &Option<Manifest>| manifest.as_ref().map_or(0, |m| m.transcript.lines());

@@ -1,8 +1,8 @@
-//! Milestones: a person names the present state of the whole store, to come back to it later.
+//! Creates and lists milestones: names for a state of the whole store.
 //!
-//! A name is given once. Where two machines give one name without knowing of each other,
-//! the one that reaches the remote first has it, and the other's gets the beginning of
-//! its machine's id (`store::Transaction::rename_milestones`).
+//! A name cannot be reused. If two machines create one name at the same time, the first
+//! one on the remote keeps it, and the other one gets the beginning of its machine's id
+//! added (`store::Transaction::rename_milestones`).
 
 use crate::history::error::{HistoryError, MilestoneError};
 use chrono::{DateTime, Utc};
@@ -22,41 +22,41 @@ use crate::workspace::filter::Selection;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
-/// A milestone as it is shown.
+/// A milestone, as a list shows it.
 #[derive(Debug, Clone, Serialize)]
 pub struct MilestoneRow {
     /// Its name.
     pub name: MilestoneName,
-    /// The state that it names.
+    /// The named state.
     pub commit: CommitId,
-    /// When it was named.
+    /// Time of its creation.
     pub time: DateTime<Utc>,
-    /// Who named it.
+    /// The machine that created it.
     pub machine: MachineName,
-    /// How many sessions the store had then.
+    /// Number of sessions in that state.
     pub sessions: u64,
 }
 
-/// A milestone that was made.
+/// A new milestone.
 #[derive(Debug, Clone, Serialize)]
 pub struct MadeMilestone {
-    /// The milestone; its name is another one than was asked for if another machine was
-    /// first with that.
+    /// The milestone. It has another name than requested if another machine was first to
+    /// use that.
     pub milestone: MilestoneRow,
-    /// Why the remote was not asked first, so that what other machines have pushed lately
-    /// is perhaps not in it.
+    /// Reason why the remote was not fetched first. Then recent pushes of other machines
+    /// may be missing.
     pub remote_error: Option<String>,
-    /// What was pushed before.
+    /// Report of the push before it.
     pub pushed: Report,
-    /// What became of the remote.
+    /// State of the remote.
     pub remote: RemoteState,
 }
 
-/// Names the present state of the whole store: what the remote has, and everything that
-/// is on this machine, which is pushed first.
+/// Names the current state of the whole store: everything on the remote and on this
+/// machine, which is pushed first.
 ///
 /// # Errors
-/// [`MilestoneError`]; what concerns the whole command.
+/// [`MilestoneError`]; errors of the whole command.
 pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMilestone, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let mut sync = RemoteSync::new(&mut workspace);
@@ -106,10 +106,10 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     })
 }
 
-/// Every milestone, the newest first.
+/// Returns all milestones, the newest first.
 ///
 /// # Errors
-/// What concerns the whole command. One that cannot be read is passed over.
+/// Errors of the whole command. Unreadable milestones are skipped.
 pub fn milestones(ctx: &Context<'_>) -> Result<Vec<MilestoneRow>, SyncError> {
     let workspace = Workspace::open(ctx)?;
     let all = workspace.store.milestones()?.all()?;
@@ -118,8 +118,8 @@ pub fn milestones(ctx: &Context<'_>) -> Result<Vec<MilestoneRow>, SyncError> {
         .collect()
 }
 
-/// The commit that a milestone names, if it is one of this store's history.
-pub(crate) fn commit_of(
+/// Returns the commit that a milestone names, if it is in the history of this store.
+pub(crate) fn milestone_commit(
     workspace: &Workspace<'_>,
     name: &MilestoneName,
 ) -> Result<CommitId, SyncError> {

@@ -9,7 +9,7 @@
 use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
 use crate::flows::remote_sync::RemoteSync;
-use crate::history::milestones::commit_of;
+use crate::history::milestones::milestone_commit;
 use crate::report::transfer::BundleReport;
 use crate::session::journal;
 use crate::session::journal::Journal;
@@ -21,10 +21,10 @@ use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
 
-use crate::history::restore_as_fork::AsFork;
-use crate::history::restore_in_place::InPlace;
+use crate::history::restore_as_fork::ForkRestore;
+use crate::history::restore_in_place::InPlaceRestore;
 use crate::history::restore_request::{
-    RestoreReport, RestoreRequest, RestoreWhat, RestoredSession, Restoring, Target,
+    RestorePlanner, RestoreReport, RestoreRequest, RestoreTarget, RestoreWhat, RestoredSession,
 };
 
 /// Restores sessions.
@@ -39,13 +39,17 @@ pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreRep
         ..RestoreReport::default()
     };
     let targets = match &request.what {
-        RestoreWhat::Session(name, when) => vec![Target::of_session(&workspace, name, when)?],
-        RestoreWhat::Milestone(name) => Target::of_milestone(&workspace, name, &mut report)?,
+        RestoreWhat::Session(name, when) => {
+            vec![RestoreTarget::for_session(&workspace, name, when)?]
+        }
+        RestoreWhat::Milestone(name) => {
+            RestoreTarget::for_milestone(&workspace, name, &mut report)?
+        }
     };
     fail_point("a restore is planned");
     let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
     let alone = matches!(request.what, RestoreWhat::Session(..));
-    let restoring = Restoring {
+    let planner = RestorePlanner {
         found: &found,
         request,
         journal: &journal,
@@ -54,13 +58,13 @@ pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreRep
     ctx.progress
         .begin(Phase::Materialise, targets.len() as u64, 0);
     let steps = if request.as_fork {
-        let steps = restoring.as_forks(&mut workspace, targets, &mut report);
-        steps.map(|steps| steps.into_iter().map(Step::AsFork).collect())
+        let steps = planner.as_forks(&mut workspace, targets, &mut report);
+        steps.map(|steps| steps.into_iter().map(RestoreStep::AsFork).collect())
     } else {
-        let steps = restoring.in_place(&mut workspace, targets, &mut report);
-        steps.map(|steps| steps.into_iter().map(Step::InPlace).collect())
+        let steps = planner.in_place(&mut workspace, targets, &mut report);
+        steps.map(|steps| steps.into_iter().map(RestoreStep::InPlace).collect())
     };
-    let done = steps.and_then(|steps| carry_out(&restoring, &mut workspace, steps, &mut report));
+    let done = steps.and_then(|steps| run(&planner, &mut workspace, steps, &mut report));
     ctx.progress.end();
     done?;
     if let (RestoreWhat::Milestone(name), false) = (&request.what, request.as_fork) {
@@ -81,7 +85,7 @@ pub(crate) fn restore_extras(
     name: &MilestoneName,
     journal: Option<&Journal>,
 ) -> Result<Vec<BundleReport>, SyncError> {
-    let commit = commit_of(workspace, name)?;
+    let commit = milestone_commit(workspace, name)?;
     if journal.is_some() {
         crate::extras::push::push(workspace, false)?;
     }
@@ -89,57 +93,56 @@ pub(crate) fn restore_extras(
 }
 
 /// Plan to restore one session.
-pub(crate) enum Step {
-    InPlace(InPlace),
-    AsFork(AsFork),
+pub(crate) enum RestoreStep {
+    InPlace(InPlaceRestore),
+    AsFork(ForkRestore),
 }
 
-impl Step {
+impl RestoreStep {
     pub(crate) fn session(&self) -> &SessionId {
         match self {
-            Self::InPlace(InPlace { target, .. }) | Self::AsFork(AsFork { target, .. }) => {
-                &target.id
-            }
+            Self::InPlace(InPlaceRestore { target, .. })
+            | Self::AsFork(ForkRestore { target, .. }) => &target.id,
         }
     }
 
-    /// Report of the session.
-    pub(crate) fn restored(&self, workspace: &Workspace<'_>) -> Result<RestoredSession, SyncError> {
+    /// Returns the report of the session.
+    pub(crate) fn report(&self, workspace: &Workspace<'_>) -> Result<RestoredSession, SyncError> {
         match self {
-            Self::InPlace(step) => step.restored(workspace),
-            Self::AsFork(step) => step.restored(workspace),
+            Self::InPlace(step) => step.report(workspace),
+            Self::AsFork(step) => step.report(workspace),
         }
     }
 
-    pub(crate) fn carry_out(
+    pub(crate) fn run(
         &self,
         workspace: &mut Workspace<'_>,
         journal: &Journal,
     ) -> Result<(), SyncError> {
         match self {
-            Self::InPlace(step) => step.carry_out(workspace, journal),
-            Self::AsFork(step) => step.carry_out(workspace, journal),
+            Self::InPlace(step) => step.run(workspace, journal),
+            Self::AsFork(step) => step.run(workspace, journal),
         }
     }
 }
 
-fn carry_out(
-    restoring: &Restoring<'_>,
+fn run(
+    planner: &RestorePlanner<'_>,
     workspace: &mut Workspace<'_>,
-    steps: Vec<Step>,
+    steps: Vec<RestoreStep>,
     report: &mut RestoreReport,
 ) -> Result<(), SyncError> {
     for step in steps {
         signal::check()?;
-        let done = step.restored(workspace).and_then(|restored| {
-            if !restoring.request.dry_run {
-                step.carry_out(workspace, restoring.journal)?;
+        let done = step.report(workspace).and_then(|restored| {
+            if !planner.request.dry_run {
+                step.run(workspace, planner.journal)?;
             }
             Ok(restored)
         });
         match done {
             Ok(restored) => report.sessions.push(restored),
-            Err(e) => restoring.skip(step.session().clone(), e, report)?,
+            Err(e) => planner.skip(step.session().clone(), e, report)?,
         }
         workspace.ctx.progress.advance(1, 0);
     }

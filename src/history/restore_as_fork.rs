@@ -8,7 +8,9 @@ use crate::flows::compare::SessionComparer;
 use crate::flows::fork::{NewFork, add_fork, restored_id};
 use crate::flows::write_session::{LocalWriter, UpdatePlan, plan_update};
 use crate::history::error::HistoryError;
-use crate::history::restore_request::{RestoreReport, RestoredSession, Restoring, Target};
+use crate::history::restore_request::{
+    RestorePlanner, RestoreReport, RestoreTarget, RestoredSession,
+};
 use crate::localize::stored_text::{LocalText, StoredText};
 use crate::session::LocalSession;
 use crate::session::journal::Journal;
@@ -23,22 +25,22 @@ use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
 /// Plan to restore one session as a fork.
-pub(crate) struct AsFork {
-    pub(crate) target: Target,
+pub(crate) struct ForkRestore {
+    pub(crate) target: RestoreTarget,
     manifest: Manifest,
     fork: SessionId,
     directory: PathBuf,
-    /// True if an earlier restore made it; it may have new turns.
+    /// True if an earlier restore created the fork; it may have new turns.
     here: Option<LocalSession>,
 }
 
-impl Restoring<'_> {
+impl RestorePlanner<'_> {
     pub(crate) fn as_forks(
         &self,
         workspace: &mut Workspace<'_>,
-        targets: Vec<Target>,
+        targets: Vec<RestoreTarget>,
         report: &mut RestoreReport,
-    ) -> Result<Vec<AsFork>, SyncError> {
+    ) -> Result<Vec<ForkRestore>, SyncError> {
         let steps = self.plan(workspace, targets, report, Self::plan_fork)?;
         if !self.request.dry_run {
             store_forks(workspace, &steps)?;
@@ -47,12 +49,13 @@ impl Restoring<'_> {
         Ok(steps)
     }
 
-    /// `None` if one of many sessions needs no fork, because it has not changed since.
+    /// Returns the plan for one session; `None` if it is one of many and has not changed
+    /// since.
     fn plan_fork(
         &self,
         workspace: &Workspace<'_>,
-        target: Target,
-    ) -> Result<Option<AsFork>, SyncError> {
+        target: RestoreTarget,
+    ) -> Result<Option<ForkRestore>, SyncError> {
         let head = workspace.store.head_snapshot()?;
         let here = self.found.sessions.get(&target.id);
         if !self.alone && head.state(&target.id)?.as_ref() == Some(&target.state) {
@@ -83,7 +86,7 @@ impl Restoring<'_> {
                 self.directory(workspace, &named, &StoredText::transcript(&then, &manifest))?
             }
         };
-        Ok(Some(AsFork {
+        Ok(Some(ForkRestore {
             target,
             manifest,
             fork,
@@ -93,8 +96,8 @@ impl Restoring<'_> {
     }
 }
 
-impl AsFork {
-    pub(crate) fn restored(&self, workspace: &Workspace<'_>) -> Result<RestoredSession, SyncError> {
+impl ForkRestore {
+    pub(crate) fn report(&self, workspace: &Workspace<'_>) -> Result<RestoredSession, SyncError> {
         let restored = RestoredSession::new(
             workspace,
             &self.target,
@@ -117,7 +120,7 @@ impl AsFork {
         })
     }
 
-    pub(crate) fn carry_out(
+    pub(crate) fn run(
         &self,
         workspace: &mut Workspace<'_>,
         journal: &Journal,
@@ -149,7 +152,7 @@ impl AsFork {
     }
 }
 
-/// Number of lines and turns of a local transcript.
+/// Counts the lines and turns of a local transcript.
 fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut turns) = (0, 0);
     LocalText::open(
@@ -166,7 +169,7 @@ fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
 }
 
 /// Stores the new forks in one commit. They share the segments of their sessions.
-fn store_forks(workspace: &mut Workspace<'_>, plans: &[AsFork]) -> Result<(), SyncError> {
+fn store_forks(workspace: &mut Workspace<'_>, plans: &[ForkRestore]) -> Result<(), SyncError> {
     let base = workspace.store.head()?;
     let head = workspace.store.head_snapshot()?;
     let mut tx = workspace.store.begin(base.as_ref())?;

@@ -10,7 +10,9 @@ use crate::flows::push_plan::PushPlan;
 use crate::flows::store_session::is_stored;
 use crate::flows::write_session::{LocalWriter, SessionUpdate};
 use crate::history::error::HistoryError;
-use crate::history::restore_request::{RestoreReport, RestoredSession, Restoring, Target};
+use crate::history::restore_request::{
+    RestorePlanner, RestoreReport, RestoreTarget, RestoredSession,
+};
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::Outcome;
@@ -32,8 +34,8 @@ use crate::workspace::read_only::machine_names;
 type Names = BTreeSet<SessionFile>;
 
 /// Plan to restore one session in place.
-pub(crate) struct InPlace {
-    pub(crate) target: Target,
+pub(crate) struct InPlaceRestore {
+    pub(crate) target: RestoreTarget,
     manifest: Manifest,
     /// Files to write; includes the transcript if it differs.
     writing: SessionUpdate,
@@ -45,13 +47,13 @@ pub(crate) struct InPlace {
     kept_as: Option<SessionId>,
 }
 
-impl Restoring<'_> {
+impl RestorePlanner<'_> {
     pub(crate) fn in_place(
         &self,
         workspace: &mut Workspace<'_>,
-        targets: Vec<Target>,
+        targets: Vec<RestoreTarget>,
         report: &mut RestoreReport,
-    ) -> Result<Vec<InPlace>, SyncError> {
+    ) -> Result<Vec<InPlaceRestore>, SyncError> {
         let mut steps = self.plan(workspace, targets, report, Self::plan_in_place)?;
         if !self.request.dry_run {
             self.store_first(workspace, &mut steps, report)?;
@@ -64,8 +66,8 @@ impl Restoring<'_> {
     fn plan_in_place(
         &self,
         workspace: &Workspace<'_>,
-        target: Target,
-    ) -> Result<Option<InPlace>, SyncError> {
+        target: RestoreTarget,
+    ) -> Result<Option<InPlaceRestore>, SyncError> {
         let then = workspace.store.snapshot(Some(&target.commit))?;
         let manifest = then.manifest(&target.id)?;
         let manifest = manifest.ok_or_else(|| LookupScope::Store.no_session(&target.id))?;
@@ -88,17 +90,22 @@ impl Restoring<'_> {
             return Ok(None);
         }
         refuse_what_stays(workspace, here)?;
-        Ok(Some(InPlace::new(target, manifest, here, differences)))
+        Ok(Some(InPlaceRestore::new(
+            target,
+            manifest,
+            here,
+            differences,
+        )))
     }
 
     /// Plans a session without a local transcript. Other files of it may be here.
     fn plan_absent(
         &self,
         workspace: &Workspace<'_>,
-        target: Target,
+        target: RestoreTarget,
         manifest: Manifest,
         then: &Snapshot<'_>,
-    ) -> Result<InPlace, SyncError> {
+    ) -> Result<InPlaceRestore, SyncError> {
         let directory = self.directory(
             workspace,
             &manifest,
@@ -106,7 +113,7 @@ impl Restoring<'_> {
         )?;
         let Some(here) = files_without_transcript(&directory, &target.id) else {
             let writing = SessionUpdate::new(directory, &manifest);
-            return Ok(InPlace {
+            return Ok(InPlaceRestore {
                 target,
                 manifest,
                 writing,
@@ -133,7 +140,7 @@ impl Restoring<'_> {
             }
             .into());
         }
-        let mut step = InPlace::new(target, manifest, &here, differences);
+        let mut step = InPlaceRestore::new(target, manifest, &here, differences);
         step.only_here = step.excess.intersection(&only_here).cloned().collect();
         step.excess.retain(|name| !only_here.contains(name));
         Ok(step)
@@ -144,7 +151,7 @@ impl Restoring<'_> {
     fn store_first(
         &self,
         workspace: &mut Workspace<'_>,
-        steps: &mut Vec<InPlace>,
+        steps: &mut Vec<InPlaceRestore>,
         report: &mut RestoreReport,
     ) -> Result<(), SyncError> {
         let here: Vec<&LocalSession> = steps
@@ -183,10 +190,10 @@ impl Restoring<'_> {
     }
 }
 
-impl InPlace {
+impl InPlaceRestore {
     /// Plans the changes that turn `here` into the earlier state.
     fn new(
-        target: Target,
+        target: RestoreTarget,
         manifest: Manifest,
         here: &LocalSession,
         differences: Differences,
@@ -219,8 +226,8 @@ impl InPlace {
     }
 }
 
-impl InPlace {
-    pub(crate) fn restored(&self, workspace: &Workspace<'_>) -> Result<RestoredSession, SyncError> {
+impl InPlaceRestore {
+    pub(crate) fn report(&self, workspace: &Workspace<'_>) -> Result<RestoredSession, SyncError> {
         let id = &self.target.id;
         let now = workspace.store.head_snapshot()?.manifest(id).ok().flatten();
         let restored = RestoredSession::new(
@@ -244,7 +251,7 @@ impl InPlace {
         })
     }
 
-    pub(crate) fn carry_out(
+    pub(crate) fn run(
         &self,
         workspace: &mut Workspace<'_>,
         journal: &Journal,
@@ -302,8 +309,8 @@ fn refuse_running(workspace: &Workspace<'_>, id: &SessionId) -> Result<(), SyncE
     }
 }
 
-/// Local text is stored and pushed before it is replaced. Excluded sessions are not
-/// pushed, so they are not replaced.
+/// Refuses an excluded session with local text: that would have to be pushed before it is
+/// replaced.
 fn refuse_what_stays(workspace: &Workspace<'_>, here: &LocalSession) -> Result<(), SyncError> {
     let Some(why) = workspace.filter().local_only_reason(here) else {
         return Ok(());

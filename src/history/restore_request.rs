@@ -11,8 +11,8 @@ use crate::domain::history_point::HistoryPoint;
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::describe::describe_session;
 use crate::history::error::HistoryError;
-use crate::history::log::{go_on, stored_session_named};
-use crate::history::milestones::commit_of;
+use crate::history::log::{advance, find_session_in_history};
+use crate::history::milestones::milestone_commit;
 use crate::localize::location::SessionLocation;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{BundleReport, Outcome, RemoteState};
@@ -27,7 +27,7 @@ use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 
-/// Target of a restore.
+/// Sessions to restore.
 #[derive(Debug, Clone)]
 pub enum RestoreWhat {
     /// One session, to its state at a time or in a commit.
@@ -106,20 +106,20 @@ pub struct SkippedSession {
 }
 
 /// A session in one state of its history.
-pub(crate) struct Target {
+pub(crate) struct RestoreTarget {
     pub(crate) id: SessionId,
     pub(crate) commit: CommitId,
     pub(crate) time: DateTime<Utc>,
     pub(crate) state: SessionState,
 }
 
-impl Target {
-    pub(crate) fn of_session(
+impl RestoreTarget {
+    pub(crate) fn for_session(
         workspace: &Workspace<'_>,
         name: &SessionId,
         when: &HistoryPoint,
     ) -> Result<Self, SyncError> {
-        let id = stored_session_named(workspace, name)?;
+        let id = find_session_in_history(workspace, name)?;
         match when {
             HistoryPoint::Time(time) => Self::at_time(workspace, id, *time),
             HistoryPoint::Commit(prefix) => {
@@ -166,7 +166,7 @@ impl Target {
     ) -> Result<Self, SyncError> {
         let history = workspace.store.history();
         let wanted = Steps::ChangesAndMerges;
-        let steps = history.session_steps(&id, wanted, usize::MAX, || go_on(workspace))?;
+        let steps = history.session_steps(&id, wanted, usize::MAX, || advance(workspace))?;
         let Some(earliest) = steps.iter().map(|step| step.commit.time).min() else {
             return Err(LookupScope::Store.no_session(&id).into());
         };
@@ -195,12 +195,12 @@ impl Target {
         })
     }
 
-    pub(crate) fn of_milestone(
+    pub(crate) fn for_milestone(
         workspace: &Workspace<'_>,
         name: &MilestoneName,
         report: &mut RestoreReport,
     ) -> Result<Vec<Self>, SyncError> {
-        let commit = commit_of(workspace, name)?;
+        let commit = milestone_commit(workspace, name)?;
         let time = workspace.store.commit(&commit)?.time;
         let then = workspace.store.snapshot(Some(&commit))?.sessions()?;
         let now = workspace.store.head_snapshot()?.sessions()?;
@@ -215,7 +215,8 @@ impl Target {
     }
 }
 
-pub(crate) struct Restoring<'a> {
+/// Plans a restore, session by session.
+pub(crate) struct RestorePlanner<'a> {
     pub(crate) found: &'a Discovery,
     pub(crate) request: &'a RestoreRequest,
     pub(crate) journal: &'a Journal,
@@ -223,14 +224,14 @@ pub(crate) struct Restoring<'a> {
     pub(crate) alone: bool,
 }
 
-impl Restoring<'_> {
+impl RestorePlanner<'_> {
     /// Runs `plan` for each session; `None` means unchanged.
     pub(crate) fn plan<S>(
         &self,
         workspace: &Workspace<'_>,
-        targets: Vec<Target>,
+        targets: Vec<RestoreTarget>,
         report: &mut RestoreReport,
-        plan: impl Fn(&Self, &Workspace<'_>, Target) -> Result<Option<S>, SyncError>,
+        plan: impl Fn(&Self, &Workspace<'_>, RestoreTarget) -> Result<Option<S>, SyncError>,
     ) -> Result<Vec<S>, SyncError> {
         let mut steps = Vec::new();
         for target in targets {
@@ -286,7 +287,7 @@ impl RestoredSession {
     /// `directory` under the id `session`.
     pub(crate) fn new(
         workspace: &Workspace<'_>,
-        target: &Target,
+        target: &RestoreTarget,
         manifest: &Manifest,
         directory: &Path,
         session: &SessionId,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::config::Key;
+use crate::config::SettingKey;
 use crate::domain::error::error_chain;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::placeholder::System;
@@ -119,7 +119,7 @@ pub fn rename_machine(
             .into());
         }
     }
-    change_here(ctx, |config| config.set(Key::Name, name))
+    change_here(ctx, |config| config.set(SettingKey::Name, name))
 }
 
 /// Finds a machine by name or id prefix, with its locks.

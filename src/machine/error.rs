@@ -1,10 +1,10 @@
-//! What can go wrong with the list of machines.
+//! Errors of renaming and forgetting machines.
 
 use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::shell::shell_word;
 use crate::workspace::error::SyncError;
 
-/// Why a machine is not renamed or forgotten.
+/// Error: a machine was not renamed or not forgotten.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
     /// Another machine has the name.
@@ -30,7 +30,7 @@ pub enum MachineError {
     Busy {
         /// Its name.
         name: String,
-        /// How many.
+        /// Their number.
         locks: usize,
     },
 }

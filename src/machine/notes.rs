@@ -25,13 +25,13 @@ pub struct LeftNote {
     pub remote: RemoteState,
 }
 
-/// Why a text is no note.
+/// Error: a text is not a valid note.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
-    /// It says nothing.
+    /// The text is empty.
     #[error("the note is empty")]
     Empty,
-    /// It says too much.
+    /// The text is too long.
     #[error("the note is too long: {0} bytes (limit {MAX_NOTE_BYTES})")]
     TooLong(usize),
 }

@@ -6,7 +6,7 @@ use crate::rewrite::{collapse_path, expand_path};
 use crate::store::manifest::Manifest;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::read_only::Stored;
+use crate::workspace::read_only::ReadOnlyStore;
 
 /// Counts this machine's sessions below the directories of these placeholders that were
 /// stored before the placeholders existed and are in no clone of a remote. Does not
@@ -18,7 +18,7 @@ pub fn sessions_stored_before(
     ctx: &Context<'_>,
     names: &[PlaceholderName],
 ) -> Result<u64, SyncError> {
-    let Some(Stored { store, .. }) = Stored::open(ctx)? else {
+    let Some(ReadOnlyStore { store, .. }) = ReadOnlyStore::open(ctx)? else {
         return Ok(0);
     };
     let (me, placeholders) = (&ctx.settings.machine.id, &ctx.settings.placeholders);

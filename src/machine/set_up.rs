@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{Config, Key, MachineIdentity, Settings};
+use crate::config::{Config, MachineIdentity, SettingKey, Settings};
 use crate::domain::id::MachineId;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::progress::Progress;
@@ -216,7 +216,7 @@ fn enter(
                 return report(&workspace, remote);
             }
         }
-        config.set(Key::Name, &unused_name(&workspace)?)?;
+        config.set(SettingKey::Name, &unused_name(&workspace)?)?;
         config.save(&config_path(ctx.env))?;
         rounds -= 1;
     }
@@ -240,7 +240,7 @@ pub fn set_up_by_default(
 ) -> Result<SetUpReport, SyncError> {
     let store = store_path(env);
     if !crate::store::belongs_to_remote(&store, &embedded_remote_path(env)) {
-        // Its sessions would go to a remote that nobody has chosen.
+        // Its sessions would go to a remote that the user has not chosen.
         return Err(SetupError::ConfigLost {
             path: config_path(env),
             store,
@@ -268,10 +268,10 @@ fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, 
     }
     config.machine.host.clone_from(&env.host_mark);
     if let Some(name) = request.name {
-        config.set(Key::Name, &name)?;
+        config.set(SettingKey::Name, &name)?;
     }
     if let Some(remote) = request.remote {
-        config.set(Key::Remote, remote.as_git_argument())?;
+        config.set(SettingKey::Remote, remote.as_git_argument())?;
     }
     for (name, directory) in request.placeholders {
         config.set_placeholder(name, &directory.to_string_lossy(), env)?;

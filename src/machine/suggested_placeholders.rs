@@ -132,7 +132,7 @@ mod tests {
         Machine::renewed(None, "a".repeat(32).parse().unwrap(), name, placeholders)
     }
 
-    /// What is proposed for `WORK` on a machine with the home `/home/bo`, where these
+    /// Returns the suggestion for `WORK` on a machine with the home `/home/bo`, where these
     /// directories exist.
     fn proposed(there: Placeholders, existing: &[&str]) -> Option<PathBuf> {
         let here = placeholders(
@@ -185,7 +185,7 @@ mod tests {
             ),
             (windows(), &["/home/bo/work"], Some("/home/bo/work")),
             (linux("/srv/work"), &[], None),
-            // Somebody else's.
+            // Another user's.
             (linux("/home/al/work"), &["/home/al/work"], None),
             // It has a placeholder.
             (linux("/home/al/mine"), &["/home/bo/mine"], None),

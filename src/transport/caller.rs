@@ -85,7 +85,7 @@ pub(super) struct Caller {
 }
 
 /// One git command, without the common arguments.
-pub(super) struct Command {
+pub(super) struct GitCommand {
     name: &'static str,
     pub(super) phase: Option<Phase>,
     settings: Vec<String>,
@@ -93,7 +93,7 @@ pub(super) struct Command {
     operands: Vec<String>,
 }
 
-impl Command {
+impl GitCommand {
     pub(super) fn new(name: &'static str, phase: Option<Phase>) -> Self {
         Self {
             name,
@@ -104,7 +104,7 @@ impl Command {
         }
     }
 
-    /// Adds configuration for this call; it overrides the common one.
+    /// Adds configuration for this call. It overrides the common one.
     pub(super) fn settings(mut self, settings: impl IntoIterator<Item = String>) -> Self {
         self.settings = settings.into_iter().collect();
         self
@@ -144,7 +144,7 @@ impl Caller {
     }
 
     /// Returns the command, ready to run.
-    pub(super) fn program(&self, command: &Command) -> Program {
+    pub(super) fn program(&self, command: &GitCommand) -> Program {
         let mut program = self.git_in_store();
         for setting in CONFIG
             .into_iter()
@@ -157,7 +157,7 @@ impl Caller {
 
     /// Returns a command that creates a repository, started in the directory given to
     /// [`Self::new`].
-    pub(super) fn program_outside(&self, command: &Command) -> Program {
+    pub(super) fn program_outside(&self, command: &GitCommand) -> Program {
         let mut program = self.git().current_dir(&self.git_dir);
         for setting in CLONE_CONFIG {
             program = program.args(["-c", setting]);
@@ -165,7 +165,7 @@ impl Caller {
         self.completed(program, command)
     }
 
-    fn completed(&self, program: Program, command: &Command) -> Program {
+    fn completed(&self, program: Program, command: &GitCommand) -> Program {
         let mut program = program
             .arg(command.name)
             .args(&command.args)
@@ -192,7 +192,7 @@ impl Caller {
     fn git_in_store(&self) -> Program {
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(&self.git_dir);
-        // The current directory may be deleted; git refuses to run there.
+        // The current directory may be deleted, and git refuses to run in a deleted one.
         self.git().arg(git_dir).current_dir(&self.git_dir)
     }
 

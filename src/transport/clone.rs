@@ -99,8 +99,8 @@ fn clone_beside(
     Ok(move_dir(&extras.path().join(NAME), directory)?)
 }
 
-/// Returns true if nothing is at `directory`, or an empty directory. A symbolic link is
-/// something, and so is what cannot be looked at.
+/// Returns true if `directory` is missing or empty. A symbolic link or an unreadable
+/// directory is not free.
 pub fn is_free(directory: &Path) -> bool {
     match fs::symlink_metadata(directory) {
         Err(e) => e.kind() == io::ErrorKind::NotFound,

@@ -51,8 +51,7 @@ pub(super) fn rejecting_line(said: &str) -> Option<&str> {
     })
 }
 
-/// Returns true if git, working in this machine's store, complains of the store itself. Only a
-/// hint depends on it.
+/// Returns true if git reports damage of this machine's own store. Used for a hint only.
 pub(super) fn is_store_damage(said: &str) -> bool {
     let of_the_remote = |line: &&str| {
         line.trim_start().starts_with("remote:")
@@ -65,8 +64,8 @@ pub(super) fn is_store_damage(said: &str) -> bool {
             .any(|line| STORE_DAMAGE.iter().any(|phrase| line.contains(phrase)))
 }
 
-/// Returns true if a remote's reason for refusing one reference only says that somebody
-/// else was changing it at that moment.
+/// Returns true if the remote refused a reference only because another process was
+/// changing it.
 pub(super) fn is_contention(reason: &str, stderr: &str) -> bool {
     let text = format!("{reason}\n{stderr}").to_lowercase();
     // "File exists" is the lock file of another push in receive-pack. A branch that the

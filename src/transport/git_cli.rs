@@ -4,6 +4,9 @@
 //! Success is decided by exit status and porcelain output, never by messages.
 //! `docs/dev/transport.md` gives the reason of every flag and variable.
 
+mod fetch;
+mod push;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -18,14 +21,14 @@ use crate::sys::env::GitEnv;
 use crate::sys::process::{ProcessError, Program, ProgramOutput};
 use crate::sys::signal;
 
-use super::caller::{Caller, Command};
+use super::caller::{Caller, GitCommand};
 use super::failure::{self, Cause};
-use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
-use super::remote::{GitSaid, Missing, OLDEST_GIT, PushOutcome, RefUpdate, RemoteError};
+use super::porcelain::{self, GitVersion};
+use super::remote::{GitSaid, Missing, OLDEST_GIT, RemoteError};
 use crate::domain::url::{RemoteKind, RemoteUrl};
 
 /// Maximum tries of one call.
-const TRIES: u32 = 3;
+const MAX_TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
 
 /// Packs of this size are not repacked.
@@ -113,50 +116,6 @@ impl GitCli {
         self.retrying(|| self.refs_once())
     }
 
-    /// Fetches a branch into `refs/remotes/origin/<branch>` and returns its commit.
-    /// `None`: the remote has no such branch; the local reference stays.
-    ///
-    /// # Errors
-    /// [`RemoteError`]
-    pub fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
-        check_name(&format!("refs/heads/{branch}"))?;
-        self.retrying(|| self.fetch_once(branch))
-    }
-
-    /// Like [`Self::fetch`], but also fetches all branches below `prefix` (which ends
-    /// with `/`), with one connection, and prunes deleted ones. `None`: `branch` is
-    /// missing; the others are fetched.
-    ///
-    /// # Errors
-    /// [`RemoteError`]
-    pub fn fetch_with(&self, branch: &str, prefix: &str) -> Result<Option<CommitId>, RemoteError> {
-        check_name(&format!("refs/heads/{branch}"))?;
-        check_name(&format!("refs/heads/{prefix}x"))?;
-        self.retrying(|| self.fetch_with_once(branch, prefix))
-    }
-
-    /// Updates references atomically, if each has its expected value.
-    ///
-    /// # Errors
-    /// [`RemoteError`]. If the remote is unreachable, the push may or may not have been
-    /// done.
-    pub fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
-        if updates.is_empty() {
-            return Ok(PushOutcome::Done);
-        }
-        updates.iter().try_for_each(|u| check_name(&u.name))?;
-        let tries = std::cell::Cell::new(0);
-        self.retrying(|| {
-            // The answer of the previous try was lost, but maybe not the push.
-            let repeated = tries.replace(tries.get() + 1) > 0;
-            if repeated && self.is_in_force(updates) {
-                Ok(PushOutcome::Done)
-            } else {
-                self.push_once(updates)
-            }
-        })
-    }
-
     /// Runs `git fsck` on a remote that is a directory and on all objects of `commit`.
     /// Returns the errors; `None` if the remote is no directory.
     ///
@@ -175,7 +134,7 @@ impl GitCli {
             path.clone()
         };
         let options = ["--full", "--no-dangling", "--no-reflogs", "--progress"];
-        let command = Command::new("fsck", Some(Phase::Check))
+        let command = GitCommand::new("fsck", Some(Phase::Check))
             .args(options)
             .operands([commit.as_str()]);
         // Reads its objects through the store's repository, so that its configuration and
@@ -214,7 +173,7 @@ impl GitCli {
             "pack.threads=1".to_owned(),
         ];
         let out = self.run(
-            &Command::new("gc", None)
+            &GitCommand::new("gc", None)
                 .settings(settings)
                 .args(["--auto", "--quiet"]),
         )?;
@@ -234,7 +193,7 @@ impl GitCli {
         // A local repository is cloned through git's transport, not by linking its files.
         let options = ["--no-local", "--no-recurse-submodules", "--progress"];
         let operands = [self.url.as_git_argument(), name];
-        let command = Command::new("clone", Some(Phase::Fetch))
+        let command = GitCommand::new("clone", Some(Phase::Fetch))
             .args(options)
             .operands(operands);
         self.retrying(|| {
@@ -250,7 +209,7 @@ impl GitCli {
     /// Retries `call` while its failure is transient.
     fn retrying<T>(&self, call: impl Fn() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
         let signals_before = signal::count();
-        for attempt in 1..TRIES {
+        for attempt in 1..MAX_TRIES {
             match call() {
                 Err(e) if may_pass(&e) && signal::count() == signals_before => self.pause(attempt),
                 result => return result,
@@ -268,7 +227,7 @@ impl GitCli {
 
     fn refs_once(&self) -> Result<BTreeMap<String, CommitId>, RemoteError> {
         let out = self.run(
-            &Command::new("ls-remote", None)
+            &GitCommand::new("ls-remote", None)
                 .args(["--refs"])
                 .operands([self.url.as_git_argument()]),
         )?;
@@ -287,196 +246,7 @@ impl GitCli {
         porcelain::parse_refs(&stdout).map_err(|e| self.garbled(&e, &out))
     }
 
-    fn fetch_once(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
-        let out = self.fetch_refs("--no-prune", &[tracking(branch)])?;
-        if !out.status.success() {
-            return self.why_not_fetched(branch, &out);
-        }
-        self.where_is(&local_name(branch)).map(Some)
-    }
-
-    fn fetch_with_once(&self, branch: &str, prefix: &str) -> Result<Option<CommitId>, RemoteError> {
-        let others = tracking(&format!("{prefix}*"));
-        let out = self.fetch_refs("--prune", &[tracking(branch), others.clone()])?;
-        if out.status.success() {
-            return self.where_is(&local_name(branch)).map(Some);
-        }
-        if let Some(commit) = self.why_not_fetched(branch, &out)? {
-            return Ok(Some(commit));
-        }
-        // Git fetches nothing if one of the names is missing.
-        let out = self.fetch_refs("--prune", &[others])?;
-        if out.status.success() {
-            Ok(None)
-        } else {
-            Err(self.failed("fetch", &out))
-        }
-    }
-
-    fn fetch_refs(&self, prune: &str, refspecs: &[String]) -> Result<ProgramOutput, RemoteError> {
-        let options = [
-            "--no-tags",
-            "--no-write-fetch-head",
-            prune,
-            "--no-recurse-submodules",
-            "--no-show-forced-updates",
-            "--no-auto-maintenance",
-            "--progress",
-        ];
-        let operands =
-            std::iter::once(self.url.as_git_argument()).chain(refspecs.iter().map(String::as_str));
-        self.run(
-            &Command::new("fetch", Some(Phase::Fetch))
-                .args(options)
-                .operands(operands),
-        )
-    }
-
-    /// Returns the commit of a local reference. Git is asked for a packed one, in a second
-    /// process, because `fetch --porcelain` needs git 2.41.
-    fn where_is(&self, local: &str) -> Result<CommitId, RemoteError> {
-        let loose = self.caller.loose_reference(local);
-        if let Some(Ok(commit)) = loose.as_deref().map(porcelain::parse_id) {
-            return Ok(commit);
-        }
-        let out = self.run(
-            &Command::new("show-ref", None)
-                .args(["--verify", "--hash"])
-                .operands([local]),
-        )?;
-        if !out.status.success() {
-            return Err(self.failed("show-ref", &out));
-        }
-        porcelain::parse_id(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))
-    }
-
-    /// Lists the references to recognise a missing branch. The message does not help:
-    /// over ssh it is that of a broken connection.
-    fn why_not_fetched(
-        &self,
-        branch: &str,
-        out: &ProgramOutput,
-    ) -> Result<Option<CommitId>, RemoteError> {
-        let failed = self.failed("fetch", out);
-        let worth_asking = matches!(
-            failed,
-            RemoteError::Failed { .. }
-                | RemoteError::Unreachable {
-                    why: Missing::Connection | Missing::Repository,
-                    ..
-                }
-        );
-        if !worth_asking {
-            return Err(failed);
-        }
-        match self.refs_once() {
-            Ok(refs) if !refs.contains_key(&format!("refs/heads/{branch}")) => Ok(None),
-            Ok(_) | Err(_) => Err(failed),
-        }
-    }
-
-    fn push_once(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
-        let mut options: Vec<String> = [
-            "--porcelain",
-            "--no-verify",
-            "--no-follow-tags",
-            "--no-recurse-submodules",
-            "--progress",
-        ]
-        .map(str::to_owned)
-        .into();
-        if updates.len() > 1 {
-            // Not for a single reference: it is atomic anyway, and some servers do not
-            // support the option.
-            options.push("--atomic".to_owned());
-        }
-        options.extend(updates.iter().map(lease));
-        let operands: Vec<String> = std::iter::once(self.url.as_git_argument().to_owned())
-            .chain(updates.iter().map(refspec))
-            .collect();
-        let out = self.run(
-            &Command::new("push", Some(Phase::Send))
-                .args(options)
-                .operands(operands),
-        )?;
-        let stdout = text(&out.stdout);
-        let refs = match porcelain::parse_push(&stdout) {
-            Ok(refs) => refs,
-            Err(e) if out.status.success() => return Err(self.garbled(&e, &out)),
-            // Git may print anything if it fails before it reaches the remote.
-            Err(_) => Vec::new(),
-        };
-        let bad: Vec<_> = refs.iter().filter(|r| r.status != PushStatus::Ok).collect();
-        if !bad.is_empty() {
-            return self.why_refused(updates, &bad, &out);
-        }
-        if !out.status.success() {
-            return Err(self.failed("push", &out));
-        }
-        match updates
-            .iter()
-            .find(|u| !refs.iter().any(|r| r.name == u.name))
-        {
-            Some(missing) => {
-                Err(self.garbled(&format_args!("push did not name {}", missing.name), &out))
-            }
-            None => Ok(PushOutcome::Done),
-        }
-    }
-
-    fn why_refused(
-        &self,
-        updates: &[RefUpdate],
-        bad: &[&PushedRef],
-        out: &ProgramOutput,
-    ) -> Result<PushOutcome, RemoteError> {
-        // An atomic push also lists the other references, with an empty reason.
-        let telling = |r: &&&PushedRef| !r.status.reason().starts_with("atomic ");
-        let first = bad.iter().find(telling).unwrap_or(&bad[0]);
-        let reason = self
-            .url
-            .redact(&format!("{}: {}", first.name, first.status.reason()));
-        let by_remote = bad
-            .iter()
-            .any(|r| matches!(r.status, PushStatus::ByRemote(_)));
-        if !by_remote
-            || bad
-                .iter()
-                .any(|r| failure::is_contention(r.status.reason(), &out.stderr))
-        {
-            return Ok(PushOutcome::Refused { reason });
-        }
-        // The reason is the remote's own or unknown. Its references decide.
-        if let Ok(now) = self.refs_once() {
-            if updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()) {
-                return Ok(PushOutcome::Done);
-            }
-            if updates
-                .iter()
-                .any(|u| now.get(&u.name) != u.expected.as_ref())
-            {
-                return Ok(PushOutcome::Refused { reason });
-            }
-        }
-        let said = self.said(&out.stderr);
-        let reason = said
-            .by_server()
-            .next()
-            .map_or(reason.clone(), |words| format!("{reason} ({words})"));
-        Err(RemoteError::Rejected {
-            remote: self.url.to_string(),
-            reason,
-            said,
-        })
-    }
-
-    /// Returns true if the remote's references already have the requested values.
-    fn is_in_force(&self, updates: &[RefUpdate]) -> bool {
-        self.refs_once()
-            .is_ok_and(|now| updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()))
-    }
-
-    fn run(&self, command: &Command) -> Result<ProgramOutput, RemoteError> {
+    fn run(&self, command: &GitCommand) -> Result<ProgramOutput, RemoteError> {
         self.watch(&self.caller.program(command), command.phase)
     }
 
@@ -588,15 +358,6 @@ impl GitCli {
     }
 }
 
-fn local_name(branch: &str) -> String {
-    format!("refs/remotes/origin/{branch}")
-}
-
-/// Returns the refspec of a branch, or of all that match a final `*`.
-fn tracking(branch: &str) -> String {
-    format!("+refs/heads/{branch}:{}", local_name(branch))
-}
-
 fn check_name(name: &str) -> Result<(), RemoteError> {
     if porcelain::is_ref_name(name) {
         Ok(())
@@ -636,15 +397,6 @@ impl Meter<'_> {
     }
 }
 
-impl PushStatus {
-    fn reason(&self) -> &str {
-        match self {
-            Self::Ok => "",
-            Self::NotSent(reason) | Self::ByRemote(reason) => reason,
-        }
-    }
-}
-
 /// Returns true if a retry may succeed. A timeout is not retried. A `git` that outlived
 /// its ccsync may still be updating our references.
 fn may_pass(error: &RemoteError) -> bool {
@@ -653,18 +405,6 @@ fn may_pass(error: &RemoteError) -> bool {
         RemoteError::Failed { said, .. } => failure::is_contention("", said.as_str()),
         _ => false,
     }
-}
-
-/// Returns `--force-with-lease` with a value: without one, a background fetch would
-/// change the expectation.
-fn lease(update: &RefUpdate) -> String {
-    let expected = update.expected.as_ref().map_or("", CommitId::as_str);
-    format!("--force-with-lease={}:{expected}", update.name)
-}
-
-fn refspec(update: &RefUpdate) -> String {
-    let new = update.new.as_ref().map_or("", CommitId::as_str);
-    format!("{new}:{}", update.name)
 }
 
 fn text(bytes: &[u8]) -> String {

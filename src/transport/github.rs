@@ -36,7 +36,7 @@ const FACTS: &str = "fragment facts on Repository { nameWithOwner url sshUrl vis
 pub struct GitHub {
     host: Option<String>,
     program: String,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl GitHub {
@@ -45,7 +45,7 @@ impl GitHub {
         Self {
             host,
             program: "gh".to_owned(),
-            patience: TIMEOUT,
+            timeout: TIMEOUT,
         }
     }
 
@@ -59,7 +59,7 @@ impl GitHub {
              ownerAffiliations: [OWNER], orderBy: {{field: PUSHED_AT, direction: DESC}}) {{ nodes {{ ...facts }} }} }} }} {FACTS}"
         );
         let out = self.query(&query, &[("name", name)])?;
-        answer::account(&out.stdout).unwrap_or_else(|| Err(failure::of(&out)))
+        answer::account(&out.stdout).unwrap_or_else(|| Err(failure::from_output(&out)))
     }
 
     /// Returns one repository; `None` if it is missing or not visible.
@@ -71,7 +71,7 @@ impl GitHub {
             "query($owner: String!, $name: String!) {{ repository(owner: $owner, name: $name) {{ ...facts }} }} {FACTS}"
         );
         let out = self.query(&query, &[("owner", owner), ("name", name)])?;
-        answer::repository(&out.stdout).unwrap_or_else(|| Err(failure::of(&out)))
+        answer::repository(&out.stdout).unwrap_or_else(|| Err(failure::from_output(&out)))
     }
 
     /// Creates a private repository and reads it back.
@@ -94,7 +94,7 @@ impl GitHub {
         }
         let out = self.run(&program)?;
         if !out.status.success() {
-            return Err(failure::of(&out));
+            return Err(failure::from_output(&out));
         }
         self.repository(owner, name)?.ok_or(GitHubError::Garbled {
             what: "the new repository is not to be seen",
@@ -150,7 +150,7 @@ impl GitHub {
     fn gh(&self, args: &[&str]) -> Program {
         let program = Program::new(&self.program)
             .args(args)
-            .silence_limit(self.patience);
+            .silence_limit(self.timeout);
         // Non-interactive, without colours and pagers.
         let program = program
             .env("GH_PROMPT_DISABLED", "1")
@@ -228,7 +228,7 @@ mod tests {
         let github = GitHub {
             host: None,
             program,
-            patience: Duration::from_millis(100),
+            timeout: Duration::from_millis(100),
         };
         assert!(matches!(
             github.account("x"),

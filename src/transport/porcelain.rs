@@ -1,7 +1,7 @@
 //! Parses git's porcelain output. The samples in the tests are from git 2.47.
 //!
-//! Must not run anything or look at prose, except at the
-//! progress lines, which decide nothing.
+//! Must not run anything. Must not parse messages for users, except progress lines, which
+//! decide nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -131,11 +131,12 @@ pub fn is_ref_name(name: &str) -> bool {
         && !name.contains("@{")
 }
 
-/// Reads `git ls-remote`: `<id> TAB <name>`. Names that break git's own rules are left
-/// out: a server can send anything.
+/// Reads `git ls-remote`: `<id> TAB <name>`. Skips names that break git's own rules: a
+/// server can send anything.
 ///
 /// # Errors
-/// [`Malformed`] for a line of another form, also for the longer ids of a SHA-256 repository.
+/// [`Malformed`] for a line of another form, also for the longer ids of a SHA-256
+/// repository.
 pub fn parse_refs(stdout: &str) -> Result<BTreeMap<String, CommitId>, Malformed> {
     let entry = |line: &str| {
         let (id, name) = line.split_once('\t')?;

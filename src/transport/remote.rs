@@ -142,7 +142,7 @@ impl RemoteError {
         )
     }
 
-    /// Returns true if git complains of this machine's own store.
+    /// Returns true if git reports damage of this machine's own store.
     pub fn is_store_damage(&self) -> bool {
         self.said()
             .is_some_and(|said| failure::is_store_damage(said.as_str()))

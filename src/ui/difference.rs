@@ -1,5 +1,5 @@
-//! Two texts as a difference that a person reads before saying yes: nothing in them can
-//! steer the terminal, and no line hides another.
+//! Shows the difference of two texts, for a file that the user approves. Nothing in the
+//! texts can steer the terminal, and no line hides another one.
 
 use std::time::Duration;
 
@@ -11,16 +11,18 @@ use crate::ui::style::{ATTENTION, GOOD, QUIET, paint};
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
 
-/// A line longer than this is cut, which is said.
-const LONGEST: usize = 400;
+/// Maximum length of a printed line, in characters. A longer one continues on the next
+/// line.
+const MAX_PIECE: usize = 400;
 
-/// Two long texts that have little in common are not compared for longer.
+/// Time limit of one comparison. Long texts that have little in common would take
+/// minutes.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The lines that differ between `old` and `new`, with some around them. Every changed
-/// line is shown.
+/// Returns the lines that differ between `old` and `new`, with context. Shows every
+/// changed line.
 pub(crate) fn lines(old: &str, new: &str) -> Vec<String> {
-    // Where there is no end of comparing, more lines are shown than differ.
+    // After the time limit, lines that did not change are shown as changed, too.
     let diff = TextDiff::configure().timeout(TIMEOUT).diff_lines(old, new);
     let mut lines = Vec::new();
     for (n, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
@@ -35,27 +37,28 @@ pub(crate) fn lines(old: &str, new: &str) -> Vec<String> {
             };
             let text = change.value();
             lines.extend(
-                shown(text.strip_suffix('\n').unwrap_or(text))
+                pieces(text.strip_suffix('\n').unwrap_or(text))
                     .into_iter()
                     .map(|part| paint(style, &format!("  {mark} {part}"))),
             );
         }
     }
     if lines.is_empty() && old != new {
-        lines.push(paint(QUIET, "  the texts differ in their line ends only"));
+        lines.push(paint(QUIET, "  only the line ends differ"));
     }
     lines
 }
 
-/// A line in pieces that fit: none is left out, because what is not shown could be what matters.
-fn shown(line: &str) -> Vec<String> {
+/// Splits a line into pieces that fit. Shows all of it: any part may be the dangerous
+/// one.
+fn pieces(line: &str) -> Vec<String> {
     let clean = sanitize::one_line(line.strip_suffix('\r').unwrap_or(line));
     let characters: Vec<char> = clean.chars().collect();
     if characters.is_empty() {
         return vec![String::new()];
     }
     characters
-        .chunks(LONGEST)
+        .chunks(MAX_PIECE)
         .map(|piece| piece.iter().collect())
         .collect()
 }

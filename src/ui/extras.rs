@@ -1,5 +1,5 @@
-//! How the report on extras reads: one line for what was done, and one for each file that needs
-//! attention.
+//! Shows the part of a report on extras: one line for what was done, and one for each
+//! file that needs attention.
 
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
 use crate::ui::format::count;
@@ -89,7 +89,7 @@ fn outcome_line(file: &ExtraReport, whose: &str, dry_run: bool, quiet: bool) -> 
     Some(paint(ATTENTION, &line))
 }
 
-/// `memory of app`: the last part of the project's address or path.
+/// Returns `memory of app`, from the last part of the project's address or path.
 fn memory_of(project: &str) -> String {
     let mut parts = project.rsplit(['/', '\\']);
     let last = parts.find(|part| !part.is_empty()).unwrap_or(project);

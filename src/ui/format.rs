@@ -1,4 +1,5 @@
-//! Numbers, sizes, times and paths as people read them. Pure: the present is an argument.
+//! Formats numbers, sizes, times and paths for the user. Pure: the present time is an
+//! argument.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -7,7 +8,8 @@ pub(crate) use crate::report::count::count;
 use crate::sys::clock::local;
 use crate::ui::sanitize;
 
-/// A size with at most three digits and a decimal unit: `412 B`, `4.2 kB`, `118 MB`.
+/// Formats a size with at most three digits and a decimal unit: `412 B`, `4.2 kB`, `118
+/// MB`.
 pub(crate) fn bytes(n: u64) -> String {
     if n < 1000 {
         return format!("{n} B");
@@ -29,7 +31,8 @@ fn rounded(n: u64, unit: u64) -> u64 {
     n / unit + u64::from(n % unit >= unit / 2)
 }
 
-/// How long ago `then` was: `just now`, `5 min ago`, `3 h ago`, `2 days ago`, then the date.
+/// Formats the age of `then`: `just now`, `5 min ago`, `3 h ago`, `2 days ago`; after a
+/// month, the date.
 pub(crate) fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let past = now - then;
     if past < -TimeDelta::minutes(1) || past >= TimeDelta::days(31) {
@@ -43,15 +46,15 @@ pub(crate) fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// A time in full, on this machine's clock: `2026-11-20 14:03`.
+/// Formats a time on this machine's clock: `2026-11-20 14:03`.
 pub(crate) fn moment(time: DateTime<Utc>) -> String {
     let mut shown = local(time);
     shown.truncate(shown.len().saturating_sub(":00".len()));
     shown
 }
 
-/// A portable path as shown to a person: the home directory's placeholder is `~`,
-/// steering characters are escaped.
+/// Formats a portable path: the placeholder of the home directory becomes `~`, control
+/// characters are escaped.
 pub(crate) fn project(portable: &str) -> String {
     let shown = match portable.strip_prefix("{{HOME}}") {
         Some("") => "~".to_owned(),
@@ -71,7 +74,7 @@ pub(crate) fn system(system: System) -> &'static str {
     }
 }
 
-/// The first eight characters of a session id, enough to recognise it.
+/// Returns the first eight characters of a session id, which are enough to recognise it.
 pub(crate) fn short_id(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }

@@ -1,5 +1,5 @@
-//! What a search found, as people read it: one heading for each session, one line for
-//! each hit. Pure.
+//! Shows the result of a search: one heading for each session, one line for each hit.
+//! Pure.
 
 use std::ops::Range;
 
@@ -10,10 +10,10 @@ use crate::ui::format::{age, project, short_id};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{FOUND, HEADING, QUIET, paint};
 
-/// The longest title in a heading.
-const LONGEST_TITLE: usize = 60;
+/// Maximum length of a title in a heading, in cells.
+const MAX_TITLE: usize = 60;
 
-/// The lines that tell what was found in one session.
+/// Returns the lines on one session.
 pub(crate) fn lines(found: &SessionHits, now: DateTime<Utc>) -> Vec<String> {
     let mut lines = vec![heading(&found.name, now)];
     lines.extend(found.hits.iter().map(|hit| line(hit, now)));
@@ -27,10 +27,10 @@ pub(crate) fn lines(found: &SessionHits, now: DateTime<Utc>) -> Vec<String> {
     lines
 }
 
-/// `~/work/app  fix the login form  1111aaaa  laptop, 2 days ago`.
+/// Returns `~/work/app  fix the login form  1111aaaa  laptop, 2 days ago`.
 fn heading(name: &SessionName, now: DateTime<Utc>) -> String {
     let title = one_line(name.title.as_deref().unwrap_or("(no title)"));
-    let title = crate::ui::table::cut(&title, LONGEST_TITLE).into_owned();
+    let title = crate::ui::table::cut(&title, MAX_TITLE).into_owned();
     let place = name
         .project
         .as_deref()
@@ -51,7 +51,7 @@ fn heading(name: &SessionName, now: DateTime<Utc>) -> String {
         .join("  ")
 }
 
-/// `  2 days ago, you: … the login form …`.
+/// Returns `  2 days ago, you: … the login form …`.
 fn line(hit: &Hit, now: DateTime<Utc>) -> String {
     let time = hit.time.map(|time| age(time, now));
     let source: Vec<String> = time.into_iter().chain([speaker(hit)]).collect();
@@ -60,7 +60,7 @@ fn line(hit: &Hit, now: DateTime<Utc>) -> String {
         "  {} {}{}{}",
         paint(QUIET, &format!("{}:", source.join(", "))),
         dots(hit.cut.0),
-        marked(&hit.text, &hit.marks),
+        highlighted(&hit.text, &hit.marks),
         dots(hit.cut.1)
     )
 }
@@ -83,8 +83,9 @@ fn speaker(hit: &Hit) -> String {
     }
 }
 
-/// `text` with the places painted. Each part is made harmless by itself, so that no place moves.
-fn marked(text: &str, marks: &[Range<usize>]) -> String {
+/// Returns `text` with the marked ranges in colour. Each part is sanitized separately,
+/// because sanitizing moves offsets.
+fn highlighted(text: &str, marks: &[Range<usize>]) -> String {
     let mut line = String::new();
     let mut from = 0;
     for mark in marks {

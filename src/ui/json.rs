@@ -1,14 +1,15 @@
-//! Documents for scripts: one JSON object per command, always with `version` and `command` first.
+//! Documents for scripts: one JSON object per command, with `version` and `command`
+//! first.
 //!
-//! The version grows when a field changes its meaning or goes away, not when one is
-//! added. The schemas are written down beside each command.
+//! The version grows when a field is removed or changes its meaning, not when a field is
+//! added. `docs/json.md` describes the documents.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use crate::ui::sanitize;
 
-/// The version of every document that this program writes.
+/// Version of all documents that this program writes.
 pub(crate) const VERSION: u32 = 2;
 
 #[derive(Serialize)]
@@ -25,10 +26,10 @@ struct ErrorDocument<'a, Body> {
     error: &'a Body,
 }
 
-/// The document of `command`, in one line. `body` must serialise as a map.
+/// Returns the document of `command`, in one line. `body` must serialise as a map.
 ///
 /// # Errors
-/// If `body` is not a map: a mistake of ours.
+/// If `body` is not a map, which is a bug.
 pub(crate) fn document(command: &str, body: &impl Serialize) -> Result<String, serde_json::Error> {
     let text = serde_json::to_string(&Document {
         version: VERSION,
@@ -38,10 +39,10 @@ pub(crate) fn document(command: &str, body: &impl Serialize) -> Result<String, s
     Ok(escaped(&text))
 }
 
-/// The document of an error, in one line.
+/// Returns the document of an error, in one line.
 ///
 /// # Errors
-/// If it cannot be serialised: a mistake of ours.
+/// If the error cannot be serialised, which is a bug.
 pub(crate) fn error(error: &impl Serialize) -> Result<String, serde_json::Error> {
     let text = serde_json::to_string(&ErrorDocument {
         version: VERSION,
@@ -50,8 +51,8 @@ pub(crate) fn error(error: &impl Serialize) -> Result<String, serde_json::Error>
     Ok(escaped(&text))
 }
 
-/// The beginning of such a document whose last field `list` is too long to be held at
-/// once: its [`element`]s follow, with commas between them, then `]}`.
+/// Returns the beginning of a document whose last field, `list`, is too long for memory.
+/// The caller adds [`element`]s with commas between them, then `]}`.
 ///
 /// # Errors
 /// As for [`document`].
@@ -65,16 +66,16 @@ pub(crate) fn opening(
     Ok(format!("{text},\"{list}\":["))
 }
 
-/// One element of the list of an [`opening`], in one line.
+/// Returns one element of the list of an [`opening`], in one line.
 ///
 /// # Errors
-/// If it cannot be serialised: a mistake of ours.
+/// If it cannot be serialised, which is a bug.
 pub(crate) fn element(element: &impl Serialize) -> Result<String, serde_json::Error> {
     Ok(escaped(&serde_json::to_string(element)?))
 }
 
-/// The same document without a character that a terminal would obey. Outside of strings
-/// there is none, and inside of them an escape means the same.
+/// Escapes every character that could steer a terminal. Such characters occur only inside
+/// of strings, where the escape has the same meaning.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -91,7 +92,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// A time as documents write it: RFC 3339, UTC.
+/// Formats a time for documents: RFC 3339, UTC.
 pub(crate) fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

@@ -1,8 +1,9 @@
-//! Everything a person sees: streams, colours, progress, tables, the picker, JSON documents.
+//! Everything that the user sees: streams, colours, progress, tables, the picker, JSON
+//! documents.
 //!
-//! Owns how things look. Must not decide anything, touch files or know how sync works: of
-//! `sync` it reads only the plain data of [`crate::report::transfer`]. Whatever comes
-//! from a transcript, a path or a remote goes through [`sanitize`] first.
+//! Owns how things look. Must not make decisions, access files or know how sync works: it
+//! reads only plain data, such as [`crate::report::transfer`]. Text from a transcript, a
+//! path or a remote must go through [`sanitize`] first.
 
 pub(crate) mod difference;
 pub(crate) mod extras;

@@ -1,56 +1,53 @@
-//! How notes from other machines look: each line of one stands behind a bar, so that no
-//! note can pass for what this program says.
+//! Shows notes from other machines. Each line of a note begins with a bar, so that a note
+//! cannot imitate a message of this program.
 
 use chrono::{DateTime, Utc};
 
 use crate::report::transfer::ReceivedNote;
-use crate::ui::format::age;
+use crate::ui::format::{age, count};
 use crate::ui::output::Screen;
 use crate::ui::report::machine;
 use crate::ui::sanitize;
 use crate::ui::style::{ATTENTION, QUIET, paint};
 
-/// More lines of one note are not shown unasked.
-const LINES_OF_ONE: usize = 8;
-/// More notes are not shown unasked.
-const NOTES_AT_ONCE: usize = 5;
+/// Maximum number of lines of one note in a report.
+const MAX_LINES_OF_NOTE: usize = 8;
+/// Maximum number of notes in a report.
+const MAX_NOTES: usize = 5;
 const BAR: &str = "  | ";
 
-/// Notes that came, on top of a report: the newest, of which none takes more than its
-/// part of half a screen.
+/// Returns the lines on new notes in a report: the newest notes, in at most half of the
+/// screen.
 pub(crate) fn arrived(notes: &[ReceivedNote], now: DateTime<Utc>, screen: Screen) -> Vec<String> {
-    let shown = notes
-        .len()
-        .min(NOTES_AT_ONCE)
-        .min((screen.height / 4).max(1));
+    let shown = notes.len().min(MAX_NOTES).min((screen.height / 4).max(1));
     let hidden = notes.len() - shown;
     let mut lines = Vec::new();
     if hidden > 0 {
         lines.push(paint(
             ATTENTION,
             &format!(
-                "{hidden} older note{} came, too: ccsync notes",
-                if hidden == 1 { "" } else { "s" }
+                "{} not shown: ccsync notes",
+                count(hidden as u64, "older note")
             ),
         ));
     }
-    let most = (screen.height / 2 / shown.max(1))
+    let max_lines = (screen.height / 2 / shown.max(1))
         .saturating_sub(2)
-        .clamp(1, LINES_OF_ONE);
+        .clamp(1, MAX_LINES_OF_NOTE);
     for note in &notes[hidden..] {
-        lines.extend(one(note, "", now, screen.width, Some(most)));
+        lines.extend(one(note, "", now, screen.width, Some(max_lines)));
     }
     lines
 }
 
-/// One note: who, when, and what it says. `marks` follows the time; of more than `most`
-/// lines the rest is left out with a word.
+/// Returns the lines of one note: sender, time and text. `marks` follows the time. Shows
+/// at most `max_lines` lines of the text, and says so if there are more.
 pub(crate) fn one(
     note: &ReceivedNote,
     marks: &str,
     now: DateTime<Utc>,
     width: usize,
-    most: Option<usize>,
+    max_lines: Option<usize>,
 ) -> Vec<String> {
     let addressee = note
         .for_machine
@@ -68,13 +65,7 @@ pub(crate) fn one(
         .lines()
         .flat_map(|line| textwrap::wrap(line, room))
         .collect();
-    let shown = most.map_or(wrapped.len(), |most| {
-        if wrapped.len() > most {
-            most
-        } else {
-            wrapped.len()
-        }
-    });
+    let shown = wrapped.len().min(max_lines.unwrap_or(usize::MAX));
     let mut lines = vec![paint(ATTENTION, &head)];
     lines.extend(
         wrapped[..shown]
@@ -130,7 +121,7 @@ mod tests {
             assert!(lines <= height.max(5), "{lines} of {height}");
         }
         assert!(
-            shown(&many, 24).starts_with("35 older notes came, too"),
+            shown(&many, 24).starts_with("35 older notes not shown"),
             "{}",
             shown(&many, 24)
         );

@@ -1,7 +1,7 @@
-//! The two streams: data to standard output, everything else to standard error.
+//! The two streams: data on standard output, everything else on standard error.
 //!
-//! Owns every byte this program prints. A reader that goes away (`ccsync list | head`)
-//! ends the printing, not the work: what was done is done, and the exit code still tells.
+//! Owns every byte that this program prints. A closed pipe (`ccsync list | head`) ends
+//! the output, not the command; the exit code still reports the result.
 
 use std::io::{self, Write};
 
@@ -11,46 +11,46 @@ use serde::Serialize;
 use crate::domain::error::ErrorKind;
 use crate::ui::{json, style};
 
-/// Where a line leads a width no terminal told.
-const WIDTH_OF_FILES: usize = 120;
-/// The height of a screen that nobody told.
-const HEIGHT: usize = 24;
+/// Width of a line if standard output is not a terminal, in cells.
+const DEFAULT_WIDTH: usize = 120;
+/// Height of a screen if it is unknown, in lines.
+const DEFAULT_HEIGHT: usize = 24;
 
-/// How to write.
+/// Settings of both streams.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutputOptions {
     /// Colours on standard output.
     pub(crate) stdout_colors: bool,
     /// Colours on standard error.
     pub(crate) stderr_colors: bool,
-    /// Cells of a line, where a terminal is.
+    /// Width of the terminal, in cells, if there is one.
     pub(crate) columns: Option<usize>,
-    /// Lines of the screen, where a terminal is.
+    /// Height of the terminal, in lines, if there is one.
     pub(crate) rows: Option<usize>,
-    /// Leave out what needs nobody's attention.
+    /// Print only results, warnings and errors.
     pub(crate) quiet: bool,
     /// Print errors as JSON.
     pub(crate) json: bool,
 }
 
-/// An error as it is printed.
+/// A printable error.
 #[derive(Debug, Serialize)]
 pub(crate) struct ErrorText {
     pub(crate) kind: ErrorKind,
     pub(crate) message: String,
-    /// The outermost first.
+    /// The causes, the outermost first.
     pub(crate) causes: Vec<String>,
-    /// What to do, one line each.
+    /// Commands or actions that help, one line each.
     pub(crate) hints: Vec<String>,
     pub(crate) exit_code: u8,
 }
 
-/// Room for what is to be seen at a glance.
+/// Size of the screen that a report may fill.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
-    /// Cells of a line.
+    /// Width of a line, in cells.
     pub(crate) width: usize,
-    /// Lines.
+    /// Number of lines.
     pub(crate) height: usize,
 }
 
@@ -59,13 +59,13 @@ pub(crate) struct Output {
     stdout: Box<dyn Write>,
     stderr: Box<dyn Write>,
     options: OutputOptions,
-    /// Whoever read standard output has gone.
+    /// True if the reader of standard output has closed it.
     closed: bool,
 }
 
 impl Output {
-    /// The streams of this process.
-    pub(crate) fn of_process(options: OutputOptions) -> Self {
+    /// Opens the streams of this process.
+    pub(crate) fn new(options: OutputOptions) -> Self {
         Self {
             stdout: Box::new(AutoStream::new(io::stdout(), choice(options.stdout_colors))),
             stderr: Box::new(AutoStream::new(io::stderr(), choice(options.stderr_colors))),
@@ -74,26 +74,27 @@ impl Output {
         }
     }
 
-    /// Another way to the same streams.
+    /// Returns a second handle to the same streams.
     pub(crate) fn secondary(&self) -> Self {
-        Self::of_process(self.options)
+        Self::new(self.options)
     }
 
-    /// Returns true if whoever read standard output has gone, so that long output can end.
+    /// Returns true if the reader of standard output has closed it, so that long output
+    /// can end.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Cells available to one line.
+    /// Returns the width of a line, in cells.
     pub(crate) fn width(&self) -> usize {
-        self.options.columns.unwrap_or(WIDTH_OF_FILES)
+        self.options.columns.unwrap_or(DEFAULT_WIDTH)
     }
 
-    /// What a report may fill.
+    /// Returns the size that a report may fill.
     pub(crate) fn screen(&self) -> Screen {
         Screen {
             width: self.width(),
-            height: self.options.rows.unwrap_or(HEIGHT),
+            height: self.options.rows.unwrap_or(DEFAULT_HEIGHT),
         }
     }
 
@@ -107,37 +108,37 @@ impl Output {
         self.options.json
     }
 
-    /// A line of what the command was asked for.
+    /// Prints a line of the command's result.
     ///
     /// # Errors
-    /// If the stream cannot be written, for instance because a disk is full. A reader
-    /// that has gone is no error.
+    /// If the stream cannot be written, for instance because a disk is full. A closed
+    /// pipe is no error.
     pub(crate) fn data(&mut self, line: &str) -> io::Result<()> {
-        self.closed |= !put(&mut self.stdout, line)?;
+        self.closed |= !write_line(&mut self.stdout, line)?;
         Ok(())
     }
 
-    /// A line that is good to know; `--quiet` leaves it out.
+    /// Prints an informative line, unless `--quiet` was given.
     pub(crate) fn note(&mut self, line: &str) {
         if !self.options.quiet {
             self.message(line);
         }
     }
 
-    /// A line that somebody has to know. Never left out.
+    /// Prints a warning, also with `--quiet`.
     pub(crate) fn attention(&mut self, line: &str) {
         let line = style::paint(style::ATTENTION, line);
         self.message(&line);
     }
 
-    /// A command that helps.
+    /// Prints a hint, unless `--quiet` was given.
     pub(crate) fn hint(&mut self, text: &str) {
         if !self.options.quiet {
             self.labelled_hint(text);
         }
     }
 
-    /// Prints an error. Never left out.
+    /// Prints an error, also with `--quiet`.
     pub(crate) fn error(&mut self, error: &ErrorText) {
         if self.options.json {
             let text = json::error(error).unwrap_or_else(|e| e.to_string());
@@ -169,10 +170,10 @@ impl Output {
         self.message(&format!("{} {text}", style::paint(style::HINT, "hint:")));
     }
 
-    /// A line for a person, as it is. Nobody is left to be told when standard error
-    /// cannot be written.
+    /// Prints a line on standard error. Ignores failures: there is no other stream to
+    /// report them on.
     pub(crate) fn message(&mut self, line: &str) {
-        let _ = put(&mut self.stderr, line);
+        let _ = write_line(&mut self.stderr, line);
     }
 }
 
@@ -184,8 +185,8 @@ fn choice(colors: bool) -> ColorChoice {
     }
 }
 
-/// Returns true if there was somebody to read it.
-fn put(stream: &mut dyn Write, line: &str) -> io::Result<bool> {
+/// Writes a line. Returns false if the reader has closed the stream.
+fn write_line(stream: &mut dyn Write, line: &str) -> io::Result<bool> {
     match stream
         .write_all(format!("{line}\n").as_bytes())
         .and_then(|()| stream.flush())
@@ -198,7 +199,7 @@ fn put(stream: &mut dyn Write, line: &str) -> io::Result<bool> {
 
 #[cfg(test)]
 pub(crate) mod capture {
-    //! Streams into memory, for tests of what is printed.
+    //! Captures the streams, for tests of the output.
 
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
@@ -218,7 +219,7 @@ pub(crate) mod capture {
         }
     }
 
-    /// What `print` writes to both streams, without colours.
+    /// Returns the text that `print` writes to each of the streams, without colours.
     pub(crate) fn captured(print: impl FnOnce(&mut Output)) -> (String, String) {
         let (out, err) = (Sink::default(), Sink::default());
         let options = OutputOptions {
@@ -264,10 +265,10 @@ mod tests {
     #[test]
     fn output_closed_pipe_is_no_error_but_full_disk_is() {
         assert!(matches!(
-            put(&mut Failing(io::ErrorKind::BrokenPipe), "x"),
+            write_line(&mut Failing(io::ErrorKind::BrokenPipe), "x"),
             Ok(false)
         ));
-        assert!(put(&mut Failing(io::ErrorKind::StorageFull), "x").is_err());
+        assert!(write_line(&mut Failing(io::ErrorKind::StorageFull), "x").is_err());
     }
 
     #[test]

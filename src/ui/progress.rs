@@ -1,7 +1,8 @@
 //! Draws [`Progress`] on a terminal: nothing for the first quarter of a second, then one
-//! line that is cleared at the end of each phase, so that messages never mix with it.
+//! line, which is erased at the end of each phase so that it never mixes with messages.
 //!
-//! A small thread draws, because a phase that waits for the network reports nothing while it waits.
+//! A separate thread draws, because a phase that waits for the network reports nothing
+//! meanwhile.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +13,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::domain::progress::{Phase, Progress, Silent};
 
-/// Work shorter than this shows nothing.
-const QUIET_FOR: Duration = Duration::from_millis(250);
-/// At most this many drawings a second.
-const HZ: u8 = 20;
+/// Shorter commands show no progress.
+const DELAY: Duration = Duration::from_millis(250);
+/// Maximum number of updates per second.
+const MAX_HZ: u8 = 20;
 const TICK: Duration = Duration::from_millis(100);
 
-/// The progress of one command: drawn if `visible`, else silent.
+/// Returns the progress display of one command; a silent one unless `visible`.
 pub(crate) fn progress(visible: bool) -> Arc<dyn Progress + Send + Sync> {
     if visible {
         Arc::new(Terminal::default())
@@ -28,7 +29,8 @@ pub(crate) fn progress(visible: bool) -> Arc<dyn Progress + Send + Sync> {
 }
 
 struct Terminal {
-    /// Counted for the whole command: ten short phases are as worth showing as a long one.
+    /// Counted from the start of the command: ten short phases deserve a display like one
+    /// long phase.
     visible_from: Instant,
     phase: Mutex<Option<Running>>,
 }
@@ -40,7 +42,7 @@ impl Default for Terminal {
     )]
     fn default() -> Self {
         Self {
-            visible_from: Instant::now() + QUIET_FOR,
+            visible_from: Instant::now() + DELAY,
             phase: Mutex::new(None),
         }
     }
@@ -51,7 +53,7 @@ struct Running {
     by_bytes: bool,
     files: u64,
     all_files: u64,
-    /// Dropped at the end of the phase; the drawing thread then goes.
+    /// Dropped at the end of the phase, which ends the drawing thread.
     _ended: Sender<()>,
     drawer: JoinHandle<()>,
 }
@@ -70,7 +72,7 @@ impl Progress for Terminal {
         let drawn = bar.clone();
         let drawer = thread::spawn(move || {
             if waiting.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-                drawn.set_draw_target(ProgressDrawTarget::stderr_with_hz(HZ));
+                drawn.set_draw_target(ProgressDrawTarget::stderr_with_hz(MAX_HZ));
                 drawn.enable_steady_tick(TICK);
             }
         });
@@ -117,7 +119,7 @@ impl Progress for Terminal {
             return;
         };
         drop(_ended);
-        // A thread that draws cannot fail in a way that matters to the work.
+        // A failure of the drawing thread does not affect the work.
         let _ = drawer.join();
         bar.finish_and_clear();
     }
@@ -151,10 +153,10 @@ fn bar_style(files: u64, bytes: u64) -> ProgressStyle {
 
 fn label(phase: Phase) -> &'static str {
     match phase {
-        Phase::Scan => "looking for sessions",
+        Phase::Scan => "scanning sessions",
         Phase::Store => "storing",
         Phase::Commit => "committing",
-        Phase::Send => "sending",
+        Phase::Send => "pushing",
         Phase::Fetch => "fetching",
         Phase::Materialise => "writing",
         Phase::Check => "checking",

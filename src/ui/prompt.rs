@@ -1,12 +1,13 @@
-//! Asks a person one question. Only called when somebody can answer; every question has a
-//! flag that answers it too.
+//! Asks the user one question. The caller checks that there is a terminal. For every
+//! question there is an option that answers it.
 
 use std::io::{Error, ErrorKind};
 
 use dialoguer::console::Term;
 use dialoguer::{Confirm, Input, Select};
 
-/// A line of text, trimmed; empty if the person just presses enter. `None` if they cancel.
+/// Asks for a line of text and trims it. Returns an empty string for Enter alone, and
+/// `None` if the user cancels.
 ///
 /// # Errors
 /// If the terminal fails.
@@ -18,8 +19,8 @@ pub(crate) fn line(question: &str) -> Result<Option<String>, Error> {
     answer(asked.map(|answer| Some(answer.trim().to_owned())))
 }
 
-/// A line of text, trimmed; `default`, which is shown, if the person just presses enter.
-/// `None` if they cancel.
+/// Asks for a line of text and trims it. Shows `default` and returns it for Enter alone.
+/// Returns `None` if the user cancels.
 ///
 /// # Errors
 /// If the terminal fails.
@@ -34,7 +35,7 @@ pub(crate) fn line_or(question: &str, default: &str) -> Result<Option<String>, E
     )
 }
 
-/// Yes or no; no if the person just presses enter. `None` if they cancel.
+/// Asks for a decision. Enter alone means no. Returns `None` if the user cancels.
 ///
 /// # Errors
 /// If the terminal fails.
@@ -47,7 +48,8 @@ pub(crate) fn confirm(question: &str) -> Result<Option<bool>, Error> {
     )
 }
 
-/// The number of one of `choices`, the first of which is proposed. `None` if the person cancels.
+/// Asks for one of `choices` and returns its index. The first one is preselected. Returns
+/// `None` if the user cancels.
 ///
 /// # Errors
 /// If the terminal fails.
@@ -65,7 +67,7 @@ fn answer<T>(asked: dialoguer::Result<Option<T>>) -> Result<Option<T>, Error> {
     match asked {
         Ok(answer) => Ok(answer),
         Err(dialoguer::Error::IO(e)) if e.kind() == ErrorKind::Interrupted => {
-            // `dialoguer` leaves a cursor that it hid to the program.
+            // `dialoguer` does not restore the cursor that it has hidden.
             let _ = Term::stderr().show_cursor();
             Ok(None)
         }

@@ -1,13 +1,13 @@
-//! Makes text that we did not write harmless to a terminal: a title must not move the
-//! cursor, recolour the screen, reverse the reading order or hide a part of itself.
+//! Makes untrusted text safe for a terminal: a title must not move the cursor, change
+//! colours, reverse the reading order or hide a part of itself.
 //!
-//! Pure. White space becomes a plain space; every other invisible or steering character
-//! is shown as its escape.
+//! Pure. White space becomes a plain space; every other invisible or control character
+//! becomes a visible escape.
 
 use std::borrow::Cow;
 
-/// `text` on one line: line breaks and tabs become spaces, steering characters become
-/// visible escapes.
+/// Returns `text` on one line: line breaks and tabs become spaces, control characters
+/// become visible escapes.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_harmless) {
         return Cow::Borrowed(text);
@@ -23,12 +23,12 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// `text` with its line feeds kept, for messages of several lines such as those of git.
+/// Sanitizes each line of `text`, for messages of several lines, such as those of git.
 pub(crate) fn lines(text: &str) -> String {
     text.lines().map(one_line).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns true if a terminal just draws the character.
+/// Returns true if a terminal draws the character and does nothing else.
 pub(crate) fn is_harmless(c: char) -> bool {
     !is_break(c) && !is_steering(c)
 }
@@ -48,9 +48,9 @@ fn is_break(c: char) -> bool {
     )
 }
 
-/// Control characters, bidirectional controls, and characters that take no room or look
-/// like nothing (Unicode's `Default_Ignorable_Code_Point`, but for the variation
-/// selectors, which only choose between text and emoji shapes).
+/// Returns true for control characters, bidirectional controls and invisible characters
+/// (Unicode's `Default_Ignorable_Code_Point` without the variation selectors, which only
+/// choose between text and emoji shapes).
 fn is_steering(c: char) -> bool {
     c.is_control()
         || matches!(c,

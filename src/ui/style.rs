@@ -1,21 +1,22 @@
-//! Colours: which, and whether. Decided once per stream; meaning never depends on colour.
+//! Colours: which ones, and when. Decided once per stream; meaning never depends on
+//! colour.
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 
-/// The headings of a listing.
+/// Headings of a listing.
 pub(crate) const HEADING: Style = Style::new().bold();
-/// `error:`.
+/// The word `error:`.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
-/// `hint:`, and what is a command to type.
+/// The word `hint:`, and commands to type.
 pub(crate) const HINT: Style = AnsiColor::Cyan.on_default();
-/// What went well and changed something.
+/// Successful changes.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// What needs a look.
+/// Results that need attention.
 pub(crate) const ATTENTION: Style = AnsiColor::Yellow.on_default();
-/// What was searched for.
+/// Matches of a search.
 pub(crate) const FOUND: Style = AnsiColor::Red.on_default().bold();
-/// What is there for completeness.
+/// Secondary information.
 pub(crate) const QUIET: Style = Style::new().dimmed();
 
 /// When to use colours.
@@ -29,8 +30,8 @@ pub(crate) enum ColorMode {
     Never,
 }
 
-/// Returns true if one stream gets colours: the flag decides, then `NO_COLOR`, then what
-/// the stream is.
+/// Returns true if a stream gets colours. The option wins, then `NO_COLOR`, then the kind
+/// of the stream.
 pub(crate) fn is_colored(mode: ColorMode, no_color: bool, is_terminal: bool) -> bool {
     match mode {
         ColorMode::Always => true,
@@ -39,8 +40,8 @@ pub(crate) fn is_colored(mode: ColorMode, no_color: bool, is_terminal: bool) -> 
     }
 }
 
-/// `text` wrapped in the escapes of `style`. Streams without colours strip them again, so
-/// callers need not ask.
+/// Wraps `text` in the escapes of `style`. Streams without colours strip them, so callers
+/// need not check.
 pub(crate) fn paint(style: Style, text: &str) -> String {
     if text.is_empty() || style == Style::new() {
         return text.to_owned();

@@ -1,5 +1,4 @@
-//! Columns that line up, for any script: widths are measured as terminals draw them. Pure
-//! text in, text out.
+//! Aligns columns for any script: widths are measured in terminal cells. Pure.
 
 use std::borrow::Cow;
 
@@ -8,15 +7,15 @@ use dialoguer::console::{measure_text_width, truncate_str};
 
 use crate::ui::style;
 
-/// Between two columns.
+/// Space between two columns.
 const GAP: &str = "  ";
-/// A cut column keeps at least this many cells.
-const LEAST: usize = 12;
-/// So much of what a column of paths and the flexible column have together is for the
-/// paths, if both are too wide: two of five cells.
-const PATHS: (usize, usize) = (2, 5);
+/// Minimum width of a shortened column, in cells.
+const MIN_COLUMN: usize = 12;
+/// Share of the column of paths, if it and the flexible column are both too wide: two of
+/// five cells.
+const PATH_SHARE: (usize, usize) = (2, 5);
 
-/// One cell: text already sanitised, a style, and the side it leans to.
+/// One cell: sanitized text, a style and an alignment.
 #[derive(Debug, Clone)]
 pub(crate) struct Cell {
     text: String,
@@ -25,7 +24,7 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// A cell that leans left.
+    /// Creates a left-aligned cell.
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -34,7 +33,7 @@ impl Cell {
         }
     }
 
-    /// A cell that leans right, for numbers.
+    /// Creates a right-aligned cell, for numbers.
     pub(crate) fn right(text: impl Into<String>) -> Self {
         Self {
             right: true,
@@ -42,14 +41,14 @@ impl Cell {
         }
     }
 
-    /// The same cell in another style.
+    /// Returns the cell in another style.
     pub(crate) fn style(self, style: Style) -> Self {
         Self { style, ..self }
     }
 }
 
-/// Rows of cells. `flexible` is the column that gives way when a line would be wider than
-/// the screen; a column of paths does so, too.
+/// Rows of cells. If a line is wider than the screen, the `flexible` column shrinks, and
+/// the column of paths, if there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Vec<Cell>>,
@@ -59,7 +58,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// An empty table, indented by `indent` spaces, whose column `flexible` is cut to fit.
+    /// Creates an empty table, indented by `indent` spaces, whose column `flexible`
+    /// shrinks to fit.
     pub(crate) fn new(indent: usize, flexible: usize) -> Self {
         Self {
             rows: Vec::new(),
@@ -69,8 +69,8 @@ impl Table {
         }
     }
 
-    /// The same table; the paths in `column` lose their middle rather than that the
-    /// flexible column gets less than its share.
+    /// Lets the paths in `column` lose their middle when the flexible column gets less
+    /// than its share.
     pub(crate) fn with_paths(self, column: usize) -> Self {
         Self {
             paths: Some(column),
@@ -78,12 +78,13 @@ impl Table {
         }
     }
 
-    /// Adds a row. Rows may differ in length; nothing is padded after a row's last cell.
+    /// Adds a row. Rows may have different lengths; nothing is padded after the last cell
+    /// of a row.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The table in at most `width` cells where that is possible, one line per row.
+    /// Returns one line per row, of at most `width` cells if possible.
     pub(crate) fn lines(&self, width: usize) -> Vec<String> {
         let widths = self.widths(width);
         self.rows
@@ -107,11 +108,11 @@ impl Table {
         let (flexible, path) = (wished(Some(self.flexible)), wished(self.paths));
         let room = (flexible + path).saturating_sub(whole.saturating_sub(width));
         let path = path.min(
-            (room * PATHS.0 / PATHS.1)
+            (room * PATH_SHARE.0 / PATH_SHARE.1)
                 .max(room.saturating_sub(flexible))
-                .max(LEAST),
+                .max(MIN_COLUMN),
         );
-        let flexible = flexible.min(room.saturating_sub(path).max(LEAST));
+        let flexible = flexible.min(room.saturating_sub(path).max(MIN_COLUMN));
         for (column, cells) in [(self.paths, path), (Some(self.flexible), flexible)] {
             if let Some(width) = column.and_then(|at| widths.get_mut(at)) {
                 *width = cells;
@@ -146,20 +147,20 @@ impl Table {
     }
 }
 
-/// `text` in at most `width` cells; an ellipsis stands for what was cut.
+/// Shortens `text` to at most `width` cells. An ellipsis replaces the end.
 pub(crate) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     truncate_str(text, width, "…")
 }
 
-/// A path in at most `width` cells; an ellipsis stands for what was cut from its middle.
-/// Of the end, which says most, two thirds are kept.
+/// Shortens a path to at most `width` cells. An ellipsis replaces the middle; two thirds
+/// of what is kept is the end, which says most.
 fn cut_path(path: &str, width: usize) -> Cow<'_, str> {
     if measure_text_width(path) <= width {
         return Cow::Borrowed(path);
     }
     let start = truncate_str(path, width.saturating_sub(1) / 3, "");
     let room = width.saturating_sub(1 + measure_text_width(&start));
-    // From the end: how long a path is, says whoever wrote it to the store.
+    // Iterate from the end: a path from the store may be arbitrarily long.
     let ends = path.char_indices().rev().map(|(at, _)| &path[at..]);
     let end = ends
         .take_while(|end| measure_text_width(end) <= room)
@@ -209,20 +210,20 @@ mod tests {
             table.lines(60).remove(0)
         };
         let (title, path) = (
-            "mend the login form of the shop",
+            "fix the login form of the shop",
             "~/work/customers/a-long-name/website/frontend",
         );
         assert_eq!(
             table(title, path),
-            "3f2a8c1e  mend the login form of …  ~/wo…e/frontend  1 h ago"
+            "3f2a8c1e  fix the login form of t…  ~/wo…e/frontend  1 h ago"
         );
         assert_eq!(
-            table("mend it", path),
-            "3f2a8c1e  mend it  ~/work/cus…name/website/frontend  1 h ago"
+            table("fix it ", path),
+            "3f2a8c1e  fix it   ~/work/cus…name/website/frontend  1 h ago"
         );
         assert_eq!(
             table(title, "~/app"),
-            "3f2a8c1e  mend the login form of the shop  ~/app  1 h ago"
+            "3f2a8c1e  fix the login form of the shop  ~/app  1 h ago"
         );
         assert_eq!(cut_path("~/目目目目", 7), "~/…目目");
         let endless = format!("~/{}/frontend", "x".repeat(2_000_000));

@@ -1,4 +1,4 @@
-//! A conversation as people read it: as text for a terminal, and as Markdown for a ticket. Pure.
+//! Shows a conversation: as text for a terminal, and as Markdown for a ticket. Pure.
 
 use chrono::{DateTime, Utc};
 use textwrap::{Options, WordSplitter, wrap};
@@ -9,17 +9,17 @@ use crate::ui::format::{count, project};
 use crate::ui::sanitize::{self, one_line};
 use crate::ui::style::{HEADING, QUIET, paint};
 
-/// What is told of a session before its turns.
+/// Description of a session, which precedes its turns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head<'a> {
     pub(crate) name: &'a SessionName,
-    /// Turns before the first that is shown.
+    /// Number of earlier turns that are not shown.
     pub(crate) turns_omitted: u64,
-    /// Sub-agents that worked for it.
+    /// Number of sub-agents that the session started.
     pub(crate) agents: u64,
 }
 
-/// The lines that say which session it is. `width`: of the terminal, if it is one.
+/// Returns the lines that describe the session.
 pub(crate) fn head(head: &Head<'_>) -> Vec<String> {
     let name = head.name;
     let mut lines = vec![paint(HEADING, &title(name))];
@@ -31,7 +31,8 @@ pub(crate) fn head(head: &Head<'_>) -> Vec<String> {
     lines
 }
 
-/// The lines of one turn, an empty one before them.
+/// Returns the lines of one turn, after an empty one. `width` is the width of the
+/// terminal, if there is one.
 pub(crate) fn turn(turn: &Turn, width: Option<usize>) -> Vec<String> {
     let mut lines = vec![String::new(), paint(HEADING, &speaker(turn))];
     for line in turn
@@ -48,7 +49,7 @@ pub(crate) fn turn(turn: &Turn, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// As [`head`], in Markdown.
+/// Like [`head`], in Markdown.
 pub(crate) fn markdown_head(head: &Head<'_>) -> Vec<String> {
     let mut lines = vec![format!("# {}", escaped(&title(head.name))), String::new()];
     lines.extend(
@@ -59,8 +60,9 @@ pub(crate) fn markdown_head(head: &Head<'_>) -> Vec<String> {
     lines
 }
 
-/// As [`turn`], in Markdown. What the model said is Markdown already and is quoted, so
-/// that nothing in it ends or swallows what follows; what was typed stands in a fence.
+/// Like [`turn`], in Markdown. The model's text is Markdown already and becomes a
+/// quotation, so that it cannot swallow later text; the user's text becomes a fenced
+/// block.
 pub(crate) fn markdown_turn(turn: &Turn) -> Vec<String> {
     let mut lines = vec![String::new(), format!("## {}", escaped(&speaker(turn)))];
     let text = sanitize::lines(turn.text.trim_end().trim_start_matches(['\r', '\n']));
@@ -95,7 +97,7 @@ fn title(name: &SessionName) -> String {
         .to_owned()
 }
 
-/// What is known of a session, harmless.
+/// Returns the known facts about a session, sanitized.
 fn facts(head: &Head<'_>) -> Vec<(&'static str, String)> {
     let name = head.name;
     let mut facts = vec![("session", name.session.to_string())];
@@ -116,7 +118,7 @@ fn facts(head: &Head<'_>) -> Vec<(&'static str, String)> {
             .map(|session| ("fork of", session.to_string())),
     );
     if head.agents > 0 {
-        facts.push(("beside it", count(head.agents, "sub-agent")));
+        facts.push(("sub-agents", head.agents.to_string()));
     }
     if head.turns_omitted > 0 {
         facts.push((
@@ -131,7 +133,7 @@ fn speaker(turn: &Turn) -> String {
     let who = match turn.speaker {
         TurnSpeaker::User => "You",
         TurnSpeaker::Assistant => "Assistant",
-        TurnSpeaker::Client => "Summary of what was before",
+        TurnSpeaker::Client => "Summary of earlier turns",
     };
     turn.time
         .map_or_else(|| who.to_owned(), |then| format!("{who}, {}", time(then)))
@@ -141,8 +143,8 @@ fn time(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// Adds `text`, which is one line, indented as deep as `bullet` is long; in lines of at
-/// most `width` cells where that is known.
+/// Adds one line of text, indented by the length of `bullet` and wrapped to `width` if it
+/// is known.
 fn push_wrapped(lines: &mut Vec<String>, text: &str, bullet: &str, width: Option<usize>) {
     match width.filter(|width| *width > 4 * bullet.len()) {
         _ if text.trim().is_empty() => lines.push(String::new()),
@@ -162,7 +164,7 @@ fn push_wrapped(lines: &mut Vec<String>, text: &str, bullet: &str, width: Option
     }
 }
 
-/// Text that Markdown shows as it is, in a heading.
+/// Escapes text for a Markdown heading.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -174,7 +176,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Text as code, between more backticks than follow each other in it.
+/// Returns text as Markdown code, between more backticks than occur in a row in it.
 fn code_span(text: &str) -> String {
     let fence = "`".repeat(longest_run(text, '`') + 1);
     let space = if text.starts_with('`') || text.ends_with('`') {

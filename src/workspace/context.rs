@@ -1,4 +1,4 @@
-//! What every command works with.
+//! The input of every command: environment, settings, clock, progress.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,25 +8,25 @@ use crate::domain::progress::Progress;
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
 
-/// How long to wait for another ccsync on this machine.
+/// Maximum time to wait for another ccsync on this machine.
 pub const LOCK_WAIT: Duration = Duration::from_secs(120);
 
-/// Everything a command works with.
+/// The input of every command.
 pub struct Context<'a> {
-    /// The surroundings, read once at start.
+    /// The environment, read once at start.
     pub env: &'a Env,
     /// This machine's settings.
     pub settings: Settings,
     /// The time.
     pub clock: &'a dyn Clock,
-    /// Where progress goes.
+    /// Receiver of progress.
     pub progress: Arc<dyn Progress + Send + Sync>,
-    /// True if a person is there to answer git's questions.
+    /// True if the user can answer git's questions.
     pub interactive: bool,
 }
 
 impl Context<'_> {
-    /// The same with other settings.
+    /// Returns the context with other settings.
     pub(crate) fn with_settings(&self, settings: Settings) -> Self {
         let progress = Arc::clone(&self.progress);
         Self {

@@ -1,6 +1,7 @@
-//! The error of a whole command. What goes wrong with one session is in its report.
+//! The error of a whole command. A report has the problems of single sessions.
 //!
-//! Must not name the errors of the folders above: they come in as [`SyncError::Operation`].
+//! Must not name the errors of the folders above: they come in as
+//! [`SyncError::Operation`].
 
 use crate::config::ConfigError;
 use crate::domain::error::{ErrorKind, UserError};
@@ -15,7 +16,7 @@ use crate::transport::clone::CloneError;
 use crate::transport::remote::RemoteError;
 use crate::workspace::lookup::LookupError;
 
-/// What can go wrong with a whole command.
+/// Error: a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
     /// The store.
@@ -39,7 +40,7 @@ pub enum SyncError {
     /// The lock between processes.
     #[error(transparent)]
     Lock(LockError),
-    /// What the store says of a session.
+    /// A session's data in the store.
     #[error(transparent)]
     StoredData(StoredDataError),
     /// The name of a session or machine.
@@ -48,7 +49,7 @@ pub enum SyncError {
     /// The user interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// What only one kind of command can meet.
+    /// An error of one kind of command.
     #[error(transparent)]
     Operation(Box<dyn UserError>),
 }

@@ -69,22 +69,22 @@ pub(crate) struct ExcludeRules {
     exclude: Vec<(ProjectPattern, Matcher)>,
     max_size: Option<ByteSize>,
     max_age: Option<u32>,
-    /// Projects of sessions that the index did not know.
-    learned: Mutex<BTreeMap<SessionId, ProjectOfSession>>,
+    /// Projects of sessions that the index did not have.
+    new_projects: Mutex<BTreeMap<SessionId, ProjectOfSession>>,
     /// Decisions of this run; many sessions share a project.
-    decided: Mutex<HashMap<ProjectKey, ProjectDecision>>,
+    decided: Mutex<HashMap<LocalProject, ProjectDecision>>,
 }
 
 /// A project, as its sessions name it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct ProjectKey {
+pub(crate) struct LocalProject {
     /// The working directory.
     pub(crate) directory: Option<String>,
     /// The normalized URL of its git remote.
     pub(crate) remote: Option<String>,
 }
 
-/// What the settings say about a project.
+/// The decision of the settings about a project.
 #[derive(Debug, Clone)]
 pub(crate) struct ProjectDecision {
     pub(crate) reason: Option<ExcludeReason>,
@@ -109,7 +109,7 @@ impl ExcludeRules {
             exclude: exclude.collect(),
             max_size: *max_size,
             max_age: *max_age,
-            learned: Mutex::default(),
+            new_projects: Mutex::default(),
             decided: Mutex::default(),
         }
     }
@@ -169,16 +169,18 @@ impl ExcludeRules {
     /// Returns the decision about a project, from `decide` the first time.
     pub(crate) fn decision(
         &self,
-        project: ProjectKey,
+        project: LocalProject,
         decide: impl FnOnce() -> ProjectDecision,
     ) -> ProjectDecision {
         let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
         decided.entry(project).or_insert_with(decide).clone()
     }
 
-    /// The projects of sessions that this run found out.
-    pub(crate) fn learned(&self) -> MutexGuard<'_, BTreeMap<SessionId, ProjectOfSession>> {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the projects of sessions that this run read.
+    pub(crate) fn new_projects(&self) -> MutexGuard<'_, BTreeMap<SessionId, ProjectOfSession>> {
+        self.new_projects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -211,15 +213,15 @@ pub fn directory_exclude_reason(ctx: &Context<'_>, directory: &Path) -> Option<E
 /// Compiles a pattern for this machine. Without a directory for its placeholder it matches only
 /// its own text.
 pub(crate) fn compile(pattern: &ProjectPattern, placeholders: &Placeholders) -> Option<Matcher> {
-    let spellings = spellings(pattern, placeholders);
-    pattern.compile(&spellings, placeholders.system).ok()
+    let path_forms = path_forms(pattern, placeholders);
+    pattern.compile(&path_forms, placeholders.system).ok()
 }
 
 /// Returns the forms that the directory of a pattern may have in a record: Claude Code writes
 /// resolved paths.
-fn spellings(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<String> {
+fn path_forms(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<String> {
     let text = pattern.as_str();
-    let mut spellings = vec![text.to_owned()];
+    let mut path_forms = vec![text.to_owned()];
     let below = match pattern.subject() {
         PatternSubject::Directory => text.strip_prefix('~').map(|below| ("HOME", below)),
         PatternSubject::Placeholder => text
@@ -232,13 +234,13 @@ fn spellings(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<Strin
     {
         let resolved = placeholder.resolved.as_deref();
         let paths = std::iter::once(placeholder.directory.as_str()).chain(resolved);
-        spellings.extend(paths.map(|path| format!("{}{below}", escape(path))));
+        path_forms.extend(paths.map(|path| format!("{}{below}", escape(path))));
     }
     if pattern.subject() == PatternSubject::Directory {
-        let resolved: Vec<String> = spellings.iter().filter_map(|s| resolve(s)).collect();
-        spellings.extend(resolved);
+        let resolved: Vec<String> = path_forms.iter().filter_map(|s| resolve(s)).collect();
+        path_forms.extend(resolved);
     }
-    spellings
+    path_forms
 }
 
 /// Escapes the characters of a path that mean something in a pattern.

@@ -24,7 +24,7 @@ use crate::session::facts::Facts;
 use crate::store::Store;
 use crate::store::manifest::Manifest;
 use crate::workspace::exclusion::{
-    ExcludeReason, ExcludeRules, ProjectDecision, ProjectKey, compile, is_active,
+    ExcludeReason, ExcludeRules, LocalProject, ProjectDecision, compile, is_active,
 };
 use crate::workspace::index::{Index, ProjectLocation, ProjectOfSession, StoreOnlySession};
 use crate::workspace::leases::Leases;
@@ -121,7 +121,7 @@ impl<'w> SessionFilter<'w> {
         self.stored_exclude_reason(path, remote, manifest.local_bytes())
     }
 
-    /// As [`Self::pull_exclude_reason`], by what the index knows.
+    /// Returns the reason as [`Self::pull_exclude_reason`], from the index.
     pub(crate) fn known_exclude_reason(&self, known: &StoreOnlySession) -> Option<ExcludeReason> {
         let path = known
             .location
@@ -229,13 +229,14 @@ impl<'w> SessionFilter<'w> {
             .or_else(|| self.rules.by_size(bytes))
     }
 
-    /// What the settings say about the project of a session, if they name projects.
+    /// Returns the decision of the settings about the project of a session, if they name
+    /// projects.
     fn decision(&self, session: &LocalSession) -> Option<ProjectDecision> {
         if !self.rules.ask_for_projects() {
             return None;
         }
         let known = self.project_of(session);
-        let key = ProjectKey {
+        let key = LocalProject {
             directory: known.directory.clone(),
             remote: known.remote.clone(),
         };
@@ -269,12 +270,12 @@ impl<'w> SessionFilter<'w> {
         if let Some(known) = self.index.project_of(session) {
             return known.clone();
         }
-        if let Some(known) = self.rules.learned().get(&session.id) {
+        if let Some(known) = self.rules.new_projects().get(&session.id) {
             return known.clone();
         }
         let read = self.read_project(session);
         self.rules
-            .learned()
+            .new_projects()
             .insert(session.id.clone(), read.clone());
         read
     }

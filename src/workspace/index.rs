@@ -1,9 +1,9 @@
-//! The index: what earlier commands found out about each session.
+//! The index: a cache of what earlier commands found out about each session.
 //!
-//! It is only a cache: everything in it can be found out again by comparing bytes. An entry is
-//! valid while the session's files and its state in the store are unchanged. The index knows the
-//! head of the store that it describes, and follows it from there, so that only
-//! the sessions that changed are looked up in the store.
+//! Everything in it can be found out again by comparing bytes. An entry is valid while
+//! the session's files and its state in the store are unchanged. The index knows the head
+//! of the store that it describes, and follows it from there, so that only the sessions
+//! that changed are read from the store.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -40,12 +40,13 @@ pub(crate) struct Index {
     /// Only if the settings name projects.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     projects: BTreeMap<SessionId, ProjectOfSession>,
-    /// The file on the disk is older.
+    /// True if the file on the disk is older.
     #[serde(skip)]
     changed: bool,
 }
 
-/// What the entries depend on besides files and store. They are discarded when it changes.
+/// Settings that the entries depend on, besides files and store. They are discarded when
+/// it changes.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IndexKey {
     /// Id of the machine.
@@ -78,7 +79,7 @@ pub(crate) struct StoreOnlySession {
     /// Only if the settings name projects.
     #[serde(default)]
     pub(crate) location: Option<ProjectLocation>,
-    /// Its title as Claude Code would show it; unsanitised.
+    /// Its title as Claude Code would show it; not sanitized.
     pub(crate) title: Option<String>,
     /// The normalized URL of its project's git remote.
     #[serde(default)]
@@ -108,7 +109,7 @@ pub(crate) struct NotPulledSession {
 }
 
 impl NotPulledSession {
-    /// `location` is that of its project on this machine.
+    /// Creates the record. `location` is that of its project on this machine.
     pub(crate) fn new(
         report: SessionReport,
         location: Option<ProjectLocation>,
@@ -160,14 +161,15 @@ impl ProjectOfSession {
     }
 }
 
-/// A session whose files here are all that this machine would have of the stored ones.
+/// A session that is up to date with the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IndexEntry {
     /// The session's state in the store.
     state: SessionState,
     directory: PathBuf,
     files: FileStamps,
-    /// Hash of the last bytes of the transcript: an append to a rewritten transcript is none.
+    /// Hash of the last bytes of the transcript. It shows whether a longer transcript was
+    /// appended to or rewritten.
     tail: String,
     /// The transcript ends with a line end, here and in the store.
     whole: bool,

@@ -1,7 +1,8 @@
-//! Which session or machine the user means, in every command. Reads nothing.
+//! Finds the session or machine that the user named. The same rule for every command.
 //!
-//! A session: its id, or a prefix that only one id has. A machine: its name, `this`, or such a
-//! prefix of at least four digits. Case matters only where it decides between two.
+//! A session: its id, or a unique prefix of it. A machine: its name, `this`, or a unique
+//! prefix of its id with at least four digits. Case matters only if it decides between
+//! two.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,36 +22,36 @@ pub enum LookupError {
     /// No session has this id or prefix.
     #[error("no session {session}{scope}")]
     NoSession {
-        /// As the user wrote it.
+        /// The name that was given.
         session: SessionId,
-        /// The place of the search.
+        /// Place of the search.
         scope: LookupScope,
     },
     /// Several sessions have this prefix.
     #[error("more than one session begins with {prefix}: {}", shown(candidates))]
     AmbiguousSession {
-        /// As the user wrote it.
+        /// The name that was given.
         prefix: SessionId,
-        /// Those that begin with it.
+        /// The sessions.
         candidates: Vec<String>,
     },
     /// No machine has this name or id.
     #[error("no machine named `{name}` in the store")]
     NoMachine {
-        /// As the user wrote it.
+        /// The name that was given.
         name: String,
     },
-    /// Several machines have this name, or an id that begins with it.
+    /// Several machines have this name, or an id with this prefix.
     #[error("more than one machine matches `{name}`: {}", shown(candidates))]
     AmbiguousMachine {
-        /// As the user wrote it.
+        /// The name that was given.
         name: String,
         /// Name and id of each.
         candidates: Vec<String>,
     },
 }
 
-/// The place of a search for a session.
+/// Place in which a session was searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LookupScope {
     /// On this machine.
@@ -146,7 +147,7 @@ pub(crate) fn find_session<'a>(
 /// Finds the stored session with this id or unique prefix among `all`.
 ///
 /// # Errors
-/// [`LookupError`] if no one, or more than one, is meant.
+/// [`LookupError`] if there is no such session, or several.
 pub(crate) fn find_stored_session<'a>(
     name: &SessionId,
     all: impl IntoIterator<Item = &'a SessionId>,
@@ -154,13 +155,13 @@ pub(crate) fn find_stored_session<'a>(
     find_session(name, all)?.ok_or_else(|| LookupScope::Store.no_session(name))
 }
 
-/// Returns the one of `machines` that `wanted` means; `this` is `me`.
+/// Finds the machine that `wanted` names among `machines`; `this` is `me`.
 ///
 /// The first rule that any machine meets decides: the name, the name in another case, the
 /// name of a forgotten machine, `this`, a prefix of the id.
 ///
 /// # Errors
-/// [`LookupError`] if no one, or more than one, is meant.
+/// [`LookupError`] if there is no such machine, or several.
 pub(crate) fn find_machine(
     wanted: &str,
     machines: &MachineNames,

@@ -53,7 +53,7 @@ impl<'a> Workspace<'a> {
         Self::open_locked(ctx, lock(ctx)?)
     }
 
-    /// As [`Self::open`] and [`Self::discover`], both at once.
+    /// Opens the workspace and discovers the sessions, both at once.
     pub(crate) fn open_and_discover(ctx: &'a Context<'a>) -> Result<(Self, Discovery), SyncError> {
         let locks = lock(ctx)?;
         let (workspace, found) = std::thread::scope(|scope| {
@@ -178,7 +178,7 @@ impl<'a> Workspace<'a> {
 
     /// Writes what this command found out.
     pub(crate) fn save(&mut self) -> Result<(), SyncError> {
-        let projects = std::mem::take(&mut *self.rules.learned());
+        let projects = std::mem::take(&mut *self.rules.new_projects());
         self.records.save(self.ctx.env, &self.store, projects)?;
         // Clones that are not recorded are found again.
         let _ = self.localizer.clones().save();

@@ -1,9 +1,10 @@
-//! Sessions that were restored to an earlier state on this machine, and are to stay there.
+//! Sessions that were restored to an earlier state on this machine, and are to stay
+//! there.
 //!
-//! A pull does not write their later turns unless the user asks for the session, or it has changed
-//! on another machine since; a push has nothing to send of them. Pinned are the files as they were
-//! written: a session that was continued here is like any other, and becomes a fork. If this file
-//! is lost, a pull writes the later turns once.
+//! A pull does not write their later turns unless the user asks for the session, or it
+//! has changed on another machine since; a push has nothing to send of them. Only
+//! unchanged files are pinned: a session that was continued here is like any other, and
+//! becomes a fork. If this file is lost, a pull writes the later turns once.
 
 use std::path::{Path, PathBuf};
 

@@ -7,8 +7,8 @@ use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::config_path;
 
-/// Takes over the paths that other machines proposed to this one; the settings then, if
-/// there were any.
+/// Adopts the paths that other machines proposed to this one. Returns the new settings,
+/// if there were any.
 pub(crate) fn adopt_proposed_paths(
     workspace: &Workspace<'_>,
 ) -> Result<Option<Settings>, SyncError> {
@@ -18,7 +18,7 @@ pub(crate) fn adopt_proposed_paths(
         .head_snapshot()?
         .proposed_paths(&workspace.machine.id)
     {
-        // Whatever it was to say, it says nothing; the next proposal takes its place.
+        // An invalid proposal is ignored; the next one replaces it.
         Err(StoreError::Malformed { .. }) => None,
         proposed => proposed?,
     };
@@ -29,7 +29,7 @@ pub(crate) fn adopt_proposed_paths(
         return Ok(None);
     };
     for (name, path) in proposed.placeholders {
-        // What is no directory's path here was proposed in error; the rest still counts.
+        // An invalid directory is skipped; the others count.
         let _ = config.set_placeholder(name, &path, env);
     }
     config.save(&config_path(env))?;

@@ -1,5 +1,4 @@
-//! The store, opened only to be read: no lock is taken, so it waits for nobody, and
-//! nothing is fetched.
+//! The store, opened read-only: without a lock and without a fetch.
 
 use crate::checkouts::clones::Clones;
 use crate::domain::hit::SessionName;
@@ -13,14 +12,14 @@ use crate::workspace::error::SyncError;
 use crate::workspace::lookup::{FORGOTTEN, MachineNames};
 use crate::workspace::paths::store_path;
 
-/// The store, and this machine's eyes.
-pub(crate) struct Stored {
+/// The store and the localizer, for commands that only read.
+pub(crate) struct ReadOnlyStore {
     pub(crate) store: Store,
     pub(crate) localizer: Localizer,
 }
 
-impl Stored {
-    /// `None` if there is no store yet.
+impl ReadOnlyStore {
+    /// Opens the store; `None` if there is no store yet.
     pub(crate) fn open(ctx: &Context<'_>) -> Result<Option<Self>, SyncError> {
         let path = store_path(ctx.env);
         if !path.join(".git").exists() {
@@ -33,7 +32,7 @@ impl Stored {
     }
 }
 
-/// What a stored session is recognised by.
+/// Returns the facts by which a user recognises a stored session.
 pub(crate) fn session_name(
     localizer: &Localizer,
     manifest: &Manifest,
@@ -52,7 +51,7 @@ pub(crate) fn session_name(
     }
 }
 
-/// How text is read here, with the present roots.
+/// Returns the localizer with this machine's current placeholders only.
 pub(crate) fn localizer(ctx: &Context<'_>) -> Localizer {
     let settings = &ctx.settings;
     Localizer::new(
@@ -64,8 +63,8 @@ pub(crate) fn localizer(ctx: &Context<'_>) -> Localizer {
     )
 }
 
-/// The machines that the store knows, and this one; those that were forgotten by what
-/// they were called, which is said.
+/// Returns the names of this machine and of all machines of the store. Forgotten ones are
+/// marked.
 pub(crate) fn machine_names(
     ctx: &Context<'_>,
     snapshot: Option<&Snapshot<'_>>,
@@ -80,7 +79,7 @@ pub(crate) fn machine_names(
     Ok(names)
 }
 
-/// As [`machine_names`], without those that were forgotten.
+/// Returns the names as [`machine_names`], without forgotten machines.
 pub(crate) fn present_machine_names(
     ctx: &Context<'_>,
     snapshot: Option<&Snapshot<'_>>,

@@ -1,7 +1,7 @@
-//! Notes that users leave for their other machines, as they arrive here.
+//! Notes that users left for their other machines, as they arrive here.
 //!
-//! A note is text for people: nothing obeys it, and no model sees it. Which notes were shown is
-//! kept in a cache; without it, notes are shown again.
+//! A note is text for the user: no program acts on it, and no model sees it. A cache
+//! records which notes were shown; without it, notes are shown again.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -23,27 +23,27 @@ use crate::workspace::read_only::machine_names;
 /// Maximum number of notes read per command.
 const MAX_NOTES: usize = 1000;
 
-/// A note that is kept.
+/// A note in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeptNote {
-    /// What it says, who wrote it, when, and for whom.
+    /// The note.
     #[serde(flatten)]
     pub note: ReceivedNote,
-    /// This machine wrote it.
+    /// True if this machine wrote it.
     pub own: bool,
-    /// It was shown here; an own one is not shown.
+    /// True if it was shown here. An own note is never shown.
     pub seen: bool,
 }
 
-/// Every note that the store has, the newest first.
+/// Returns all notes in the store, the newest first.
 ///
 /// # Errors
-/// What concerns the whole command. A note that cannot be read is passed over.
+/// Errors of the whole command. Unreadable notes are skipped.
 pub fn notes(ctx: &Context<'_>) -> Result<Vec<KeptNote>, SyncError> {
     let workspace = Workspace::open(ctx)?;
     let snapshot = workspace.store.head_snapshot()?;
     let names = machine_names(workspace.ctx, Some(&snapshot))?;
-    let shown = Shown::load(ctx.env);
+    let shown = ShownNotes::load(ctx.env);
     let mut kept = Vec::new();
     for id in snapshot.note_ids()?.into_iter().rev().take(MAX_NOTES) {
         if let Some(note) = readable(&snapshot, &id)? {
@@ -58,10 +58,10 @@ pub fn notes(ctx: &Context<'_>) -> Result<Vec<KeptNote>, SyncError> {
     Ok(kept)
 }
 
-/// The notes for this machine that were not shown yet, the oldest first.
+/// Returns the notes for this machine that were not shown yet, the oldest first.
 pub(crate) fn unseen(workspace: &Workspace<'_>) -> Result<Vec<ReceivedNote>, SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
-    let shown = Shown::load(workspace.ctx.env);
+    let shown = ShownNotes::load(workspace.ctx.env);
     let state = snapshot.notes_state()?;
     if state.is_none() || state == shown.state {
         return Ok(Vec::new());
@@ -89,15 +89,15 @@ pub(crate) fn unseen(workspace: &Workspace<'_>) -> Result<Vec<ReceivedNote>, Syn
     }
     unseen.reverse();
     if unseen.is_empty() {
-        // The next pull need not look again.
-        Shown { state, ..shown }.save(workspace.ctx.env);
+        // The next pull can skip them.
+        ShownNotes { state, ..shown }.save(workspace.ctx.env);
     }
     Ok(unseen)
 }
 
-/// Remembers that these notes were shown to a person here.
+/// Records that these notes were shown here.
 pub fn mark_as_shown(env: &Env, notes: &[ReceivedNote]) {
-    let mut shown = Shown::load(env);
+    let mut shown = ShownNotes::load(env);
     shown
         .notes
         .extend(notes.iter().filter_map(|note| note.id.parse().ok()));
@@ -109,16 +109,16 @@ pub fn mark_as_shown(env: &Env, notes: &[ReceivedNote]) {
     shown.save(env);
 }
 
-/// What was shown on this machine.
+/// Notes that were shown on this machine.
 #[derive(Default, Serialize, Deserialize)]
-struct Shown {
+struct ShownNotes {
     notes: BTreeSet<NoteId>,
-    /// A state of all notes in which none was left to be shown.
+    /// A state of all notes with no note left to show.
     #[serde(default)]
     state: Option<String>,
 }
 
-impl Shown {
+impl ShownNotes {
     fn path(env: &Env) -> PathBuf {
         env.dirs.state.join("notes.json")
     }
@@ -129,14 +129,14 @@ impl Shown {
             .unwrap_or_default()
     }
 
-    /// A note that is shown again does no harm.
+    /// Writes the cache. A failure is harmless: notes are shown again.
     fn save(&self, env: &Env) {
         let json = serde_json::to_vec(self).expect("sets of plain text always serialise");
         let _ = write_cache(&Self::path(env), &json);
     }
 }
 
-/// A note; none if it cannot be read: somebody's joke must not keep a pull from going on.
+/// Reads a note; `None` if it is invalid, so that a bad note cannot stop a pull.
 fn readable(snapshot: &Snapshot<'_>, id: &NoteId) -> Result<Option<Note>, SyncError> {
     match snapshot.note(id) {
         Err(StoreError::Malformed { .. }) => Ok(None),

@@ -1,9 +1,9 @@
-//! What this machine knows of sessions from earlier commands: the index, the pinned sessions and
-//! the deleted ones.
+//! Records of sessions from earlier commands: the index, the pinned sessions and the
+//! deleted ones.
 //!
-//! Claude Code removes old sessions itself, and so may the user. A pull does not write a deleted
-//! session again unless another machine has changed it, or the user asks for it. If the file with
-//! the deleted sessions is lost, a pull writes them once.
+//! Claude Code removes old sessions itself, and so may the user. A pull does not write a
+//! deleted session again unless another machine has changed it, or the user asks for it.
+//! If the file with the deleted sessions is lost, a pull writes them once.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub(crate) struct SessionRecords {
 }
 
 impl SessionRecords {
-    /// Reads the records for these settings, and brings them to the head of `store`.
+    /// Reads the records for these settings, and updates them to the head of `store`.
     pub(crate) fn load(env: &Env, key: IndexKey, store: &Store) -> Result<Self, SyncError> {
         let mut index = Index::load(&index_path(env), key);
         index.follow(store)?;

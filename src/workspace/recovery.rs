@@ -1,8 +1,7 @@
-//! What a ccsync that was killed left half-made: cleared away by the next one, before it
-//! looks at anything.
+//! Removes stale files that a killed ccsync left, before anything else is read.
 //!
-//! Only under the process lock, so that no other ccsync is at work; and in the store only
-//! once no `git` lives on that the dead one had started.
+//! Runs only under the process lock, so that no other ccsync works; and in the store only
+//! after every `git` that the killed process had started has ended.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,52 +17,55 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::paths::{embedded_remote_path, remote_url, store_path};
 
-/// How long to wait for a `git` that outlived its ccsync. Nobody reads what it writes, so
-/// that it ends with its next message; what it leaves running for others (a cache of
-/// passwords) may live on for long.
+/// Maximum time to wait for a `git` that outlived its ccsync.
+///
+/// Its output is not read, so it ends with its next message. Programs that it leaves
+/// running (a password cache) may live much longer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Many times what it takes to write the configuration, which needs no lock.
-const CONFIG_WRITE: Duration = Duration::from_millis(500);
+/// Many times the duration of writing the configuration, which needs no lock.
+const CONFIG_WRITE_TIME: Duration = Duration::from_millis(500);
 
-/// Clears away what the former holder of `lock` left, if it died. The lock that is
-/// returned tells the next one of the programs that this process starts.
+/// Removes what the previous holder of `lock` left, if it crashed.
+///
+/// The returned lock shows the next holder which programs of this process still run.
 pub(crate) fn recover(
     ctx: &Context<'_>,
     lock: &mut ProcessLock,
 ) -> Result<ChildProcessLock, SyncError> {
     let dirs = &ctx.env.dirs;
-    let patience = if lock.was_abandoned() {
+    let timeout = if lock.was_abandoned() {
         TIMEOUT
     } else {
         Duration::ZERO
     };
-    let family = ChildProcessLock::acquire(&dirs.state.join("lock-children"), patience, ctx.clock)?;
+    let children =
+        ChildProcessLock::acquire(&dirs.state.join("lock-children"), timeout, ctx.clock)?;
     if ctx.settings.remote.is_none() {
-        // Other machines may use it as their remote, and nobody else looks after it.
+        // Other machines may use it as their remote, and no other program maintains it.
         store::remove_stale_locks(&embedded_remote_path(ctx.env))?;
     }
     if !lock.was_abandoned() {
-        return Ok(family);
+        return Ok(children);
     }
     fail_point("before stale files are removed");
     remove_stale_files(&dirs.state, || ());
     session_directories(&ctx.env.claude_dir).for_each(|place| remove_stale_files(&place, || ()));
     StagingDir::remove_stale(&dirs.state, ctx.clock.now());
-    remove_stale_files(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE));
+    remove_stale_files(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE_TIME));
     if let RemoteKind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
         store::remove_stale_locks_of_remote(remote)?;
     }
-    if family.is_alone() {
+    if children.is_alone() {
         store::remove_stale_files(&store_path(ctx.env))?;
         lock.mark_clean();
     }
     fail_point("stale files are removed");
-    Ok(family)
+    Ok(children)
 }
 
-/// Removes the temporary files below `place` that are still there after `pause`. One that
-/// cannot be removed is in nobody's way.
+/// Removes the temporary files below `place` that still exist after `pause`. A file that
+/// cannot be removed is harmless.
 fn remove_stale_files(place: &Path, pause: impl FnOnce()) {
     let found = temp_files(place);
     if !found.is_empty() {

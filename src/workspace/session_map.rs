@@ -98,7 +98,7 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
 pub(crate) struct FileStamps(BTreeMap<String, FileStamp>);
 
 impl FileStamps {
-    /// The present stamps of a session.
+    /// Returns the current stamps of a session.
     pub(crate) fn new(session: &LocalSession) -> Self {
         let stamps = session.files.iter();
         Self(

@@ -1,4 +1,4 @@
-//! What can be wrong with the set-up of this machine.
+//! Errors of the set-up of this machine.
 
 use std::path::PathBuf;
 
@@ -16,10 +16,11 @@ pub enum SetupError {
     /// There is no configuration yet.
     #[error("this machine is not set up")]
     NotSetUp,
-    /// There is a store that is in use with another remote than the default one.
+    /// The configuration is missing, but there is a store with another remote than the
+    /// default one.
     #[error("the configuration `{}` is missing, but this machine has a store: `{}`", path.display(), store.display())]
     ConfigLost {
-        /// Where the configuration was.
+        /// Path of the missing configuration.
         path: PathBuf,
         /// The store.
         store: PathBuf,
@@ -32,7 +33,7 @@ pub enum SetupError {
         /// Its format version.
         found: u32,
     },
-    /// The remote is another program's, which would not understand what this one writes there.
+    /// The remote holds the store of another program, which could not read ccsync's data.
     #[error("{remote} holds a store of claude-session-sync, not of ccsync")]
     ForeignStore {
         /// The remote, without secrets.

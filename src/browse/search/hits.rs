@@ -9,37 +9,37 @@ use crate::domain::hit::{Hit, Speaker};
 
 /// Maximum hits counted per session beyond the shown ones, so that a frequent word is not
 /// searched to the end of each session.
-const MOST_COUNTED: u64 = 100;
+const MAX_COUNTED: u64 = 100;
 
 /// Characters kept of a line, and how many of them come before the first match.
-const LONGEST: usize = 240;
+const MAX_CHARS: usize = 240;
 const BEFORE: usize = 60;
 
-/// Hits of one session so far.
-pub(crate) struct Found {
+/// Collects the hits of one session.
+pub(crate) struct HitCollector {
     pub(crate) hits: Vec<Hit>,
     pub(crate) more: u64,
     pub(crate) truncated: bool,
-    /// Parts that could not be searched, with the reason.
-    pub(crate) complaint: Option<String>,
+    /// Warning about parts that could not be searched.
+    pub(crate) warning: Option<String>,
     shown: usize,
 }
 
-/// Speaker, time and place of a text.
-pub(crate) struct Occasion {
+/// Speaker and time of a text.
+pub(crate) struct HitContext {
     pub(crate) speaker: Speaker,
     pub(crate) is_agent: bool,
     pub(crate) time: Option<DateTime<Utc>>,
 }
 
-impl Found {
+impl HitCollector {
     /// Creates an empty collection that keeps `shown` hits.
     pub(crate) fn new(shown: usize) -> Self {
         Self {
             hits: Vec::new(),
             more: 0,
             truncated: false,
-            complaint: None,
+            warning: None,
             shown: shown.max(1),
         }
     }
@@ -50,7 +50,7 @@ impl Found {
     }
 
     /// Adds the hits of a text.
-    pub(crate) fn search(&mut self, text: &str, pattern: &Regex, occasion: &Occasion) {
+    pub(crate) fn search(&mut self, text: &str, pattern: &Regex, context: &HitContext) {
         let mut line: Option<(Range<usize>, Vec<Range<usize>>)> = None;
         for place in pattern.find_iter(text) {
             // Line ends are part of a match, but are not shown.
@@ -64,7 +64,7 @@ impl Found {
                     marks.push(start..place.end().min(line.end));
                 }
                 _ => {
-                    self.add(text, line.take(), occasion);
+                    self.add(text, line.take(), context);
                     if self.is_enough() {
                         return;
                     }
@@ -74,19 +74,19 @@ impl Found {
                 }
             }
         }
-        self.add(text, line, occasion);
+        self.add(text, line, context);
     }
 
     fn add(
         &mut self,
         text: &str,
         line: Option<(Range<usize>, Vec<Range<usize>>)>,
-        occasion: &Occasion,
+        context: &HitContext,
     ) {
         let Some((line, marks)) = line else { return };
         if self.hits.len() < self.shown {
-            self.hits.push(hit(text, line, &marks, occasion));
-        } else if self.more < MOST_COUNTED {
+            self.hits.push(hit(text, line, &marks, context));
+        } else if self.more < MAX_COUNTED {
             self.more += 1;
         } else {
             self.truncated = true;
@@ -102,7 +102,7 @@ fn line_around(text: &str, at: usize) -> Range<usize> {
 }
 
 /// Shortens a long line to the part around the first mark.
-fn hit(text: &str, line: Range<usize>, marks: &[Range<usize>], occasion: &Occasion) -> Hit {
+fn hit(text: &str, line: Range<usize>, marks: &[Range<usize>], context: &HitContext) -> Hit {
     let first = marks[0].start;
     let before = &text[line.start..first];
     let indentation = before.len() - before.trim_start().len();
@@ -115,7 +115,7 @@ fn hit(text: &str, line: Range<usize>, marks: &[Range<usize>], occasion: &Occasi
     // The text before, as far as it fits.
     let is_short = text[line.start + indentation..line.end]
         .chars()
-        .nth(LONGEST)
+        .nth(MAX_CHARS)
         .is_none();
     let begin = if is_short {
         line.start + indentation
@@ -124,15 +124,15 @@ fn hit(text: &str, line: Range<usize>, marks: &[Range<usize>], occasion: &Occasi
     };
     let end = text[begin..line.end]
         .char_indices()
-        .nth(LONGEST)
+        .nth(MAX_CHARS)
         .map_or(line.end, |(at, _)| begin + at);
     let inside = |mark: &Range<usize>| {
         (mark.start < end).then(|| mark.start - begin..mark.end.min(end) - begin)
     };
     Hit {
-        speaker: occasion.speaker.clone(),
-        is_agent: occasion.is_agent,
-        time: occasion.time,
+        speaker: context.speaker.clone(),
+        is_agent: context.is_agent,
+        time: context.time,
         text: text[begin..end].to_owned(),
         marks: marks.iter().filter_map(inside).collect(),
         cut: (begin > line.start + indentation, end < line.end),
@@ -143,16 +143,16 @@ fn hit(text: &str, line: Range<usize>, marks: &[Range<usize>], occasion: &Occasi
 mod tests {
     use super::*;
 
-    fn found(text: &str, pattern: &str, shown: usize) -> Found {
+    fn found(text: &str, pattern: &str, shown: usize) -> HitCollector {
         let pattern = regex::RegexBuilder::new(pattern)
             .multi_line(true)
             .build()
             .unwrap();
-        let mut found = Found::new(shown);
+        let mut found = HitCollector::new(shown);
         found.search(
             text,
             &pattern,
-            &Occasion {
+            &HitContext {
                 speaker: Speaker::User,
                 is_agent: false,
                 time: None,
@@ -161,7 +161,7 @@ mod tests {
         found
     }
 
-    fn marked(found: &Found) -> Vec<String> {
+    fn marked(found: &HitCollector) -> Vec<String> {
         let mark = |hit: &Hit| {
             let mut text = hit.text.clone();
             hit.marks.iter().rev().for_each(|mark| {

@@ -132,17 +132,17 @@ impl Reading {
 
 /// Returns the lower-case letter if a class consists of its cases (`[Aa]`).
 fn letter_of(class: &ClassUnicode) -> Option<char> {
-    const MOST_CASES: usize = 4;
+    const MAX_CASES: usize = 4;
     let chars: Vec<char> = class
         .iter()
         .flat_map(|range| range.start()..=range.end())
-        .take(MOST_CASES + 1)
+        .take(MAX_CASES + 1)
         .collect();
     let letter = chars.iter().copied().find(char::is_ascii_lowercase)?;
     let is_case = |c: &char| {
         c.to_lowercase().eq([letter]) || matches!((*c, letter), ('ſ', 's') | ('\u{212a}', 'k'))
     };
-    (chars.len() > 1 && chars.len() <= MOST_CASES && chars.iter().all(is_case)).then_some(letter)
+    (chars.len() > 1 && chars.len() <= MAX_CASES && chars.iter().all(is_case)).then_some(letter)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub enum Case {
 /// Error: the text cannot be searched for.
 #[derive(Debug, thiserror::Error)]
 pub enum PatternError {
-    /// There is none.
+    /// The text is empty.
     #[error("the search text is empty")]
     Empty,
     /// Not a regular expression, or one that would need too much memory.
@@ -45,15 +45,15 @@ pub enum PatternError {
 /// The searched text.
 #[derive(Debug)]
 pub(crate) struct Pattern {
-    /// Matches it in messages.
-    pub(crate) said: Regex,
+    /// Expression for messages.
+    pub(crate) regex: Regex,
     /// Its parts.
     source: String,
     ignores_case: bool,
 }
 
-/// Finds candidate lines in the bytes of the store.
-pub(crate) struct Candidates {
+/// Finds lines of the store that may match.
+pub(crate) struct LineFilter {
     /// `None`: every line is a candidate.
     fragments: Option<bytes::Regex>,
     /// `None`: the fragments suffice.
@@ -77,13 +77,13 @@ impl Pattern {
         } else {
             regex::escape(text)
         };
-        let said = RegexBuilder::new(&source)
+        let regex = RegexBuilder::new(&source)
             .case_insensitive(ignores_case)
             .multi_line(true)
             .build();
-        let said = said.map_err(PatternError::Regex)?;
+        let regex = regex.map_err(PatternError::Regex)?;
         Ok(Self {
-            said,
+            regex,
             source,
             ignores_case,
         })
@@ -91,7 +91,7 @@ impl Pattern {
 
     /// Returns the pre-filter for the store. `written`: text that a placeholder may stand
     /// for.
-    pub(crate) fn candidates(&self, written: &Written) -> Candidates {
+    pub(crate) fn candidates(&self, written: &Written) -> LineFilter {
         let parts = parts(&self.source, self.ignores_case).unwrap_or_default();
         let fragments = fragment::best(&parts, written).and_then(|fragments| {
             let alternatives: Vec<String> = fragments.iter().map(Fragment::as_regex).collect();
@@ -99,11 +99,11 @@ impl Pattern {
         });
         // Omitted if it needs too much memory.
         let sketch = sketch(&parts, written).and_then(|sketch| bytes::Regex::new(&sketch).ok());
-        Candidates { fragments, sketch }
+        LineFilter { fragments, sketch }
     }
 }
 
-impl Candidates {
+impl LineFilter {
     /// Returns the offset of the next candidate match at or after `from`.
     pub(crate) fn find(&self, text: &[u8], from: usize) -> Option<usize> {
         match &self.fragments {
@@ -112,7 +112,8 @@ impl Candidates {
         }
     }
 
-    /// Like [`Self::find`], for records: field names are not messages.
+    /// Returns the next match as [`Self::find`], for records: field names are not
+    /// messages.
     pub(crate) fn find_in_records(&self, text: &[u8], mut from: usize) -> Option<usize> {
         let Some(fragments) = &self.fragments else {
             return self.find(text, from);
@@ -129,7 +130,7 @@ impl Candidates {
 
     /// Returns true if the record in `line`, found by [`Self::find_in_records`], may
     /// contain a match.
-    pub(crate) fn may_be_said_in(&self, line: &[u8]) -> bool {
+    pub(crate) fn may_match(&self, line: &[u8]) -> bool {
         self.sketch
             .as_ref()
             .is_none_or(|sketch| sketch.is_match(line))
@@ -179,7 +180,7 @@ impl UserError for PatternError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Empty => "give a text: `ccsync search \"login form\"`",
-            Self::Regex(_) => "to search for the text itself, leave out `--regex`",
+            Self::Regex(_) => "to search for the text itself, omit `--regex`",
         };
         vec![hint.to_owned()]
     }

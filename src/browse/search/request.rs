@@ -49,15 +49,15 @@ pub struct Unreadable {
 }
 
 /// Everything a search reads from.
-pub(crate) struct Base<'a> {
+pub(crate) struct SearchSource<'a> {
     pub(crate) ctx: &'a Context<'a>,
     pub(crate) snapshot: Option<&'a Snapshot<'a>>,
-    pub(crate) at: Option<&'a At>,
+    pub(crate) at: Option<&'a StoreCommit>,
     pub(crate) localizer: &'a Localizer,
 }
 
 /// The commit that is read, for any thread.
-pub(crate) struct At {
+pub(crate) struct StoreCommit {
     pub(crate) store: PathBuf,
     pub(crate) head: Option<CommitId>,
     pub(crate) checkout: Checkout,
@@ -66,7 +66,7 @@ pub(crate) struct At {
 /// Runs `step` for each item on all cores, each thread with its own handle of the store;
 /// passes the results to `take` in order.
 pub(crate) fn on_all_cores<'i, T: Sync, R: Send>(
-    at: Option<&At>,
+    at: Option<&StoreCommit>,
     items: &'i [T],
     step: &(dyn Fn(Option<&Snapshot<'_>>, &'i T) -> R + Sync),
     take: &mut dyn FnMut(R) -> bool,

@@ -2,17 +2,17 @@
 //!
 //! Owns the order of the results and the bounds. Takes no lock and changes nothing.
 //!
-//! * `pattern`: what is searched for, also as it stands in the store: `parts`,
-//!   `written`, `fragment`, `sketch`
-//! * `targets`: which sessions, the newest first
+//! * `pattern`: the searched text, also in its stored forms: `parts`, `written`,
+//!   `fragment`, `sketch`
+//! * `targets`: the sessions to search, the newest first
 //! * `scan`: one session; `hits`: one text
 
 use std::collections::BTreeSet;
 
-use crate::browse::search::hits::Found;
+use crate::browse::search::hits::HitCollector;
 use crate::browse::search::pattern::Pattern;
 use crate::browse::search::scan::Scan;
-use crate::browse::search::targets::{Place, Target, Targets};
+use crate::browse::search::targets::{SearchTarget, Targets, TextSource};
 use crate::browse::search::written::Written;
 use crate::domain::error::error_chain;
 use crate::domain::hit::SessionHits;
@@ -23,10 +23,10 @@ use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
-use crate::workspace::read_only::{Stored, localizer};
+use crate::workspace::read_only::{ReadOnlyStore, localizer};
 
 use crate::browse::search::request::{
-    At, Base, SearchReport, SearchRequest, Unreadable, on_all_cores,
+    SearchReport, SearchRequest, SearchSource, StoreCommit, Unreadable, on_all_cores,
 };
 
 /// Searches the sessions of the store and of this machine, the newest first. Passes the
@@ -42,7 +42,7 @@ pub fn search(
     take: &mut dyn FnMut(SessionHits) -> bool,
 ) -> Result<SearchReport, SyncError> {
     let pattern = Pattern::new(&request.text, request.regex, request.case)?;
-    let stored = Stored::open(ctx)?;
+    let stored = ReadOnlyStore::open(ctx)?;
     let head = stored
         .as_ref()
         .map(|stored| stored.store.head())
@@ -52,13 +52,13 @@ pub fn search(
         .as_ref()
         .map(|stored| stored.store.snapshot(head.as_ref()))
         .transpose()?;
-    let at = stored.as_ref().map(|stored| At {
+    let at = stored.as_ref().map(|stored| StoreCommit {
         store: stored.store.path().to_owned(),
         head,
         checkout: Checkout::open(&stored.store),
     });
     let localizer = localizer(ctx);
-    let base = Base {
+    let base = SearchSource {
         ctx,
         snapshot: snapshot.as_ref(),
         at: at.as_ref(),
@@ -88,7 +88,7 @@ pub fn search(
             let session = || target.name.session.clone();
             report
                 .unreadable
-                .extend(found.complaint.map(|reason| Unreadable {
+                .extend(found.warning.map(|reason| Unreadable {
                     session: session(),
                     reason,
                 }));
@@ -96,7 +96,7 @@ pub fn search(
                 return !interrupted();
             }
             report.found += 1;
-            let Found {
+            let HitCollector {
                 hits,
                 more,
                 truncated,
@@ -119,23 +119,23 @@ impl Scan<'_> {
     pub(crate) fn target(
         &self,
         snapshot: Option<&Snapshot<'_>>,
-        at: Option<&At>,
-        target: &Target,
-    ) -> Found {
-        let mut found = Found::new(self.shown);
+        at: Option<&StoreCommit>,
+        target: &SearchTarget,
+    ) -> HitCollector {
+        let mut found = HitCollector::new(self.shown);
         let searched = match (&target.place, snapshot, at) {
             _ if interrupted() => Ok(()),
-            (Place::Stored { manifest, state }, Some(snapshot), Some(at)) => {
+            (TextSource::Stored { manifest, state }, Some(snapshot), Some(at)) => {
                 let files = at.checkout.session(&target.name.session, state);
                 self.stored(snapshot, &files, manifest, target.skip, &mut found)
             }
-            (Place::Here(session), ..) => self.here(session, &mut found),
-            (Place::Stored { .. }, ..) => {
+            (TextSource::Here(session), ..) => self.here(session, &mut found),
+            (TextSource::Stored { .. }, ..) => {
                 Err(LookupScope::Store.no_session(&target.name.session).into())
             }
         };
         if let Err(e) = searched {
-            found.complaint = Some(error_chain(&e));
+            found.warning = Some(error_chain(&e));
         }
         found
     }
@@ -143,11 +143,11 @@ impl Scan<'_> {
 
 /// Returns all text that a placeholder may stand for: directories of this machine and of
 /// its clones, and for placeholders missing here those of other machines.
-pub(crate) fn written_for_placeholders(localizer: &Localizer, targets: &[Target]) -> Written {
+pub(crate) fn written_for_placeholders(localizer: &Localizer, targets: &[SearchTarget]) -> Written {
     let manifests = || {
         targets.iter().filter_map(|target| match &target.place {
-            Place::Stored { manifest, .. } => Some(&**manifest),
-            Place::Here(_) => None,
+            TextSource::Stored { manifest, .. } => Some(&**manifest),
+            TextSource::Here(_) => None,
         })
     };
     let here = localizer.placeholders_in_use(manifests());

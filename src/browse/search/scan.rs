@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::browse::search::hits::{Found, Occasion};
-use crate::browse::search::pattern::{Candidates, Pattern};
+use crate::browse::search::hits::{HitCollector, HitContext};
+use crate::browse::search::pattern::{LineFilter, Pattern};
 use crate::domain::hit::Speaker;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
@@ -26,7 +26,7 @@ const MAX_LINE_BYTES: usize = 64_000_000;
 pub(crate) struct Scan<'a> {
     pub(crate) localizer: &'a Localizer,
     pub(crate) pattern: &'a Pattern,
-    pub(crate) candidates: &'a Candidates,
+    pub(crate) candidates: &'a LineFilter,
     pub(crate) shown: usize,
 }
 
@@ -54,7 +54,7 @@ impl Content {
 }
 
 /// Callback for a candidate line and its offset.
-type EachLine<'e> = dyn FnMut(usize, &[u8], &mut Found) -> Result<(), SyncError> + 'e;
+type EachLine<'e> = dyn FnMut(usize, &[u8], &mut HitCollector) -> Result<(), SyncError> + 'e;
 
 /// A piece of whole lines of a stored file.
 struct Piece<'a> {
@@ -74,7 +74,7 @@ impl Scan<'_> {
         files: &SessionFiles<'_>,
         manifest: &Manifest,
         skip: u64,
-        found: &mut Found,
+        found: &mut HitCollector,
     ) -> Result<(), SyncError> {
         let mut buffer = Vec::new();
         for (name, file) in manifest.all_files() {
@@ -129,7 +129,7 @@ impl Scan<'_> {
         &self,
         content: Content,
         piece: &Piece<'_>,
-        found: &mut Found,
+        found: &mut HitCollector,
     ) -> Result<(), SyncError> {
         let mut runs = Runs::of(piece);
         match content {
@@ -169,7 +169,11 @@ impl Scan<'_> {
     }
 
     /// Searches a session that only this machine has.
-    pub(crate) fn here(&self, session: &LocalSession, found: &mut Found) -> Result<(), SyncError> {
+    pub(crate) fn here(
+        &self,
+        session: &LocalSession,
+        found: &mut HitCollector,
+    ) -> Result<(), SyncError> {
         for (name, stamp) in &session.files {
             let Some(content) = Content::of(name) else {
                 continue;
@@ -199,7 +203,7 @@ impl Scan<'_> {
         &self,
         content: Content,
         text: &[u8],
-        found: &mut Found,
+        found: &mut HitCollector,
         each: &mut EachLine<'_>,
     ) -> Result<(), SyncError> {
         let mut from = 0;
@@ -208,7 +212,7 @@ impl Scan<'_> {
             Content::Output => self.candidates.find(text, from),
         };
         let may_say_it =
-            |line: &[u8]| content == Content::Output || self.candidates.may_be_said_in(line);
+            |line: &[u8]| content == Content::Output || self.candidates.may_match(line);
         while let Some(at) = next(from) {
             let start = memchr::memrchr(b'\n', &text[from..at]).map_or(from, |end| from + end + 1);
             let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |n| at + n);
@@ -223,41 +227,41 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn record(&self, line: &[u8], of_agent: bool, found: &mut Found) {
+    fn record(&self, line: &[u8], of_agent: bool, found: &mut HitCollector) {
         let RecordMessages {
             time,
             is_agent,
             messages,
         } = messages(line);
         for message in messages {
-            let occasion = Occasion {
+            let context = HitContext {
                 speaker: message.speaker,
                 is_agent: is_agent || of_agent,
                 time,
             };
-            found.search(&message.text, &self.pattern.said, &occasion);
+            found.search(&message.text, &self.pattern.regex, &context);
         }
     }
 
-    fn output(&self, text: &[u8], found: &mut Found) {
-        let occasion = Occasion {
+    fn output(&self, text: &[u8], found: &mut HitCollector) {
+        let context = HitContext {
             speaker: Speaker::Output,
             is_agent: false,
             time: None,
         };
         found.search(
             &String::from_utf8_lossy(text),
-            &self.pattern.said,
-            &occasion,
+            &self.pattern.regex,
+            &context,
         );
     }
 }
 
-fn drop_if_too_long(line: &mut Vec<u8>, found: &mut Found) {
+fn drop_if_too_long(line: &mut Vec<u8>, found: &mut HitCollector) {
     if line.len() > MAX_LINE_BYTES {
         // The rest of the line, which comes later, is no record.
         line.clear();
-        found.complaint = Some(format!(
+        found.warning = Some(format!(
             "a line of more than {} MB was not searched",
             MAX_LINE_BYTES / 1_000_000
         ));
@@ -285,7 +289,7 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// The run of the line that begins at offset `at`.
+    /// Returns the run of the line that begins at offset `at`.
     fn at(&mut self, at: usize) -> Option<&'a Run> {
         if self.piece.file.runs.len() > 1 {
             let (to, lines) = self.counted;

@@ -3,8 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use crate::browse::list::read_particulars;
-use crate::browse::search::request::{At, Base, SearchRequest, Unreadable, on_all_cores};
+use crate::browse::list::read_local_details;
+use crate::browse::search::request::{
+    SearchRequest, SearchSource, StoreCommit, Unreadable, on_all_cores,
+};
 use crate::domain::error::error_chain;
 use crate::domain::hit::SessionName;
 use crate::domain::id::{MachineId, SessionId};
@@ -20,15 +22,15 @@ use crate::workspace::lookup::{MachineNames, find_machine};
 use crate::workspace::read_only::{machine_names, session_name};
 
 /// A session to search.
-pub(crate) struct Target {
+pub(crate) struct SearchTarget {
     pub(crate) name: SessionName,
-    pub(crate) place: Place,
+    pub(crate) place: TextSource,
     /// Lines at the beginning that are searched in the session it was forked from.
     pub(crate) skip: u64,
 }
 
 /// Location of its text.
-pub(crate) enum Place {
+pub(crate) enum TextSource {
     Stored {
         manifest: Box<Manifest>,
         state: SessionState,
@@ -39,7 +41,7 @@ pub(crate) enum Place {
 
 /// Returns the sessions, the newest first.
 pub(crate) struct Targets {
-    pub(crate) targets: Vec<Target>,
+    pub(crate) targets: Vec<SearchTarget>,
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
@@ -49,7 +51,7 @@ struct Filter {
     from: Option<MachineId>,
 }
 
-impl Base<'_> {
+impl SearchSource<'_> {
     pub(crate) fn targets(&self, request: &SearchRequest) -> Result<Targets, SyncError> {
         let machines = machine_names(self.ctx, self.snapshot)?;
         let filter = Filter::new(self, request, &machines)?;
@@ -61,8 +63,9 @@ impl Base<'_> {
         let mut found = self.stored_targets(&states, &filter, &machines);
         found.targets.extend(self.local_targets(&states, &filter)?);
         found.targets.sort_by(|a, b| {
-            let key =
-                |target: &Target| Reverse((target.name.last_activity, target.name.session.clone()));
+            let key = |target: &SearchTarget| {
+                Reverse((target.name.last_activity, target.name.session.clone()))
+            };
             key(a).cmp(&key(b))
         });
         skip_what_forks_share(&mut found.targets);
@@ -110,17 +113,17 @@ impl Base<'_> {
         &self,
         states: &BTreeMap<SessionId, SessionState>,
         filter: &Filter,
-    ) -> Result<Vec<Target>, SyncError> {
+    ) -> Result<Vec<SearchTarget>, SyncError> {
         let me = &self.ctx.settings.machine;
         if !filter.accepts_writer(std::iter::once(&me.id)) {
             return Ok(Vec::new());
         }
         let found = discover_some(&self.ctx.env.claude_dir, &|id| !states.contains_key(id))?;
         let targets = found.sessions.into_values().map(|session| {
-            let name = read_particulars(&session, &self.ctx.settings.placeholders, &me.name).name;
-            Target {
+            let name = read_local_details(&session, &self.ctx.settings.placeholders, &me.name).name;
+            SearchTarget {
                 name,
-                place: Place::Here(Box::new(session)),
+                place: TextSource::Here(Box::new(session)),
                 skip: 0,
             }
         });
@@ -132,7 +135,7 @@ impl Base<'_> {
 
 fn manifest(
     snapshot: Option<&Snapshot<'_>>,
-    at: Option<&At>,
+    at: Option<&StoreCommit>,
     id: &SessionId,
     state: &SessionState,
 ) -> Result<Option<Manifest>, StoreError> {
@@ -144,7 +147,7 @@ fn manifest(
 
 impl Filter {
     fn new(
-        base: &Base<'_>,
+        base: &SearchSource<'_>,
         request: &SearchRequest,
         machines: &MachineNames,
     ) -> Result<Self, SyncError> {
@@ -179,7 +182,7 @@ impl Filter {
         state: &SessionState,
         localizer: &Localizer,
         machines: &MachineNames,
-    ) -> Option<Target> {
+    ) -> Option<SearchTarget> {
         let name = session_name(localizer, &manifest, machines);
         // Computed here on all cores, because every target needs it.
         localizer.current_index(&manifest);
@@ -190,11 +193,11 @@ impl Filter {
                 .map(|run| &run.machine)
         };
         let is_wanted = self.accepts_project(&name) && self.accepts_writer(writers());
-        let place = Place::Stored {
+        let place = TextSource::Stored {
             manifest: Box::new(manifest),
             state: state.clone(),
         };
-        is_wanted.then_some(Target {
+        is_wanted.then_some(SearchTarget {
             name,
             place,
             skip: 0,
@@ -217,18 +220,18 @@ impl Filter {
 
 /// Skips the lines that a fork shares with its original, if the original is searched,
 /// too.
-fn skip_what_forks_share(targets: &mut [Target]) {
+fn skip_what_forks_share(targets: &mut [SearchTarget]) {
     let lines: HashMap<SessionId, u64> = targets
         .iter()
         .filter_map(|target| match &target.place {
-            Place::Stored { manifest, .. } => {
+            TextSource::Stored { manifest, .. } => {
                 Some((target.name.session.clone(), manifest.transcript.lines()))
             }
-            Place::Here(_) => None,
+            TextSource::Here(_) => None,
         })
         .collect();
     for target in targets {
-        let Place::Stored { manifest, .. } = &target.place else {
+        let TextSource::Stored { manifest, .. } = &target.place else {
             continue;
         };
         let Some(fork) = &manifest.fork_of else {

@@ -104,7 +104,7 @@ pub(crate) fn has(class: &ClassUnicode, c: char) -> bool {
 
 #[cfg(test)]
 impl Written {
-    /// On the machine of somebody called Al.
+    /// On a machine with the home directory of the user `al`.
     pub(crate) fn at_home() -> Self {
         Self::new(
             &["/home/al", "%2Fhome%2Fal", "-home-al", "/srv/My Projects"]

@@ -35,14 +35,14 @@ pub(crate) struct ApplyArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2. With `--json`, ccsync does not ask.
+/// JSON document. With `--json`, ccsync does not ask.
 #[derive(Serialize)]
 struct ApplyDocument<'a> {
     /// Files that need approval.
     pending: Vec<PendingFile<'a>>,
     /// Files that were changed.
     applied: &'a [String],
-    /// Files that stay as they are on this machine.
+    /// Files that stay unchanged on this machine.
     rejected: &'a [String],
     skipped: Vec<Skipped<'a>>,
 }
@@ -52,15 +52,15 @@ struct PendingFile<'a> {
     name: &'a str,
     /// The machine that the file comes from.
     from: &'a str,
-    /// The text on this machine; null: there is no such file.
+    /// The text on this machine; null if the file is missing.
     here: Option<&'a str>,
-    /// The new text; null: the file would be removed.
+    /// The new text; null if the file would be removed.
     proposed: Option<&'a str>,
-    /// The file on this machine is executable. Only files of skills can be.
+    /// True if the file on this machine is executable. Only files of skills can be.
     executable_here: bool,
-    /// The new file is executable.
+    /// True if the new file is executable.
     executable: bool,
-    /// Changes of this machine would be replaced.
+    /// True if changes of this machine would be lost.
     replaces_changes: bool,
 }
 
@@ -137,7 +137,7 @@ fn confirm_change() -> Result<bool, CliError> {
     Ok(answer.ok_or(CommandError::Cancelled)?)
 }
 
-/// Writes the approved changes. A change that is not the one that was shown is skipped.
+/// Writes the approved changes. Skips a change that differs from the one that was shown.
 fn execute(answers: &Answers, app: &App) -> Result<AppliedChanges, CliError> {
     if answers.names.is_empty() {
         return Ok(AppliedChanges::default());

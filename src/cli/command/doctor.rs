@@ -1,4 +1,5 @@
-//! `ccsync doctor`: one line for everything that ccsync needs, with the fix of a problem.
+//! `ccsync doctor`: checks everything that ccsync needs, and prints one line for each
+//! check.
 
 use serde::Serialize;
 
@@ -24,7 +25,7 @@ pub(crate) struct DoctorArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 struct DoctorDocument<'a> {
     /// The most severe status.

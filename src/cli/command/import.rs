@@ -37,7 +37,7 @@ pub(crate) struct ImportArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2: the fields of [`ImportReport`], and the command
+/// JSON document: the fields of [`ImportReport`], and the command
 /// for each suggested placeholder.
 #[derive(Serialize)]
 struct ImportDocument<'a> {
@@ -66,7 +66,7 @@ pub(in crate::cli) fn run(args: &ImportArgs, app: &mut App) -> Result<Exit, CliE
         app.print(&lines)?;
         hints(&report, app);
     }
-    Ok(Exit::of_report(&report.report))
+    Ok(Exit::from_report(&report.report))
 }
 
 fn source(args: &ImportArgs, app: &App) -> Result<ImportSource, CliError> {

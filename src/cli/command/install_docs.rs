@@ -123,7 +123,8 @@ const SHELLS: [Shell; 5] = [
     Shell::Zsh,
 ];
 
-/// Returns the script of a shell, at the place that the shell searches or that the hint names.
+/// Returns the completion script of a shell, at the path that the shell searches or that
+/// the hint names.
 fn completion(shell: Shell, env: &Env) -> DocFile {
     let place = match shell {
         Shell::Bash => "bash-completion/completions/ccsync",
@@ -144,7 +145,7 @@ fn completion(shell: Shell, env: &Env) -> DocFile {
     }
 }
 
-/// Says what is left to do by hand.
+/// Prints the remaining manual steps.
 fn hints(shells: &[Shell], app: &mut App) {
     let data = app.env.data_home.clone();
     for shell in shells {

@@ -19,14 +19,14 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
 
-/// Column of titles, and that of projects: both become narrower on a narrow screen.
+/// Columns of titles and of projects, which shrink on a narrow screen.
 const TITLE: usize = 1;
 const PROJECT: usize = 2;
 
 /// List sessions, the most recent first
 ///
-/// The start of an id that is shown is enough wherever a command takes a session.
-/// `--json` has the whole ids.
+/// Every command accepts the start of an ID that is shown here. `--json` has the full
+/// IDs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
     /// Include sessions only in the store (fetches first)
@@ -34,7 +34,7 @@ pub(crate) struct ListArgs {
     remote: bool,
     /// The former name of --json
     #[arg(long, value_enum, default_value_t, hide = true)]
-    format: Format,
+    format: ListFormat,
     /// Only sessions whose project path contains this text
     #[arg(long, value_name = "TEXT")]
     project: Option<String>,
@@ -46,20 +46,20 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ListFormat {
     #[default]
     Table,
     Json,
 }
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 struct ListDocument<'a> {
-    sessions: Vec<ListedSession<'a>>,
+    sessions: Vec<ListRow<'a>>,
 }
 
 #[derive(Serialize)]
-struct ListedSession<'a> {
+struct ListRow<'a> {
     session: &'a SessionId,
     /// Portable path.
     project: Option<&'a str>,
@@ -72,7 +72,7 @@ struct ListedSession<'a> {
     here: bool,
     in_store: bool,
     fork_of: Option<&'a SessionId>,
-    /// Why the settings exclude it; null: they do not.
+    /// Reason why the settings exclude it; null if they do not.
     excluded: Option<String>,
 }
 
@@ -83,7 +83,7 @@ pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliErr
         from: args.from.clone(),
     };
     let rows = crate::browse::list::list(&app.context()?, &filter)?;
-    if args.json.json || args.format == Format::Json {
+    if args.json.json || args.format == ListFormat::Json {
         app.print_json(
             "list",
             &ListDocument {
@@ -99,8 +99,8 @@ pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliErr
     Ok(Exit::Done)
 }
 
-fn document(row: &SessionRow) -> ListedSession<'_> {
-    ListedSession {
+fn document(row: &SessionRow) -> ListRow<'_> {
+    ListRow {
         session: &row.session,
         project: row.project.as_deref(),
         title: row.title.as_deref(),

@@ -8,7 +8,7 @@ use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::history::log::{Change, LogEntry, LogRequest, SessionChange};
+use crate::history::log::{LogEntry, LogRequest, SessionChange, SessionChangeKind};
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::report::{at_most_of, machine, title};
 use crate::ui::sanitize::one_line;
@@ -47,7 +47,7 @@ fn entries(text: &str) -> Result<usize, String> {
     }
 }
 
-/// JSON schema, version 2: each entry has the fields of `LogEntry`.
+/// JSON document: each entry has the fields of `LogEntry`.
 #[derive(Serialize)]
 struct LogDocument<'a> {
     entries: &'a [LogEntry],
@@ -56,7 +56,7 @@ struct LogDocument<'a> {
 pub(in crate::cli) fn run(args: &LogArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = LogRequest {
         session: args.session.clone(),
-        most: args.entries,
+        max: args.entries,
         remote: args.remote,
     };
     let entries = crate::history::log::log(&app.context()?, &request)?;
@@ -124,11 +124,11 @@ fn who(entry: &LogEntry) -> String {
 
 fn session(change: &SessionChange) -> Vec<Cell> {
     let (what, style) = match change.change {
-        Change::Added => ("added", GOOD),
-        Change::Forked => ("added as a fork", GOOD),
-        Change::Extended => ("extended", GOOD),
-        Change::Removed => ("removed", ATTENTION),
-        Change::Unreadable => ("unreadable", ATTENTION),
+        SessionChangeKind::Added => ("added", GOOD),
+        SessionChangeKind::Forked => ("added as a fork", GOOD),
+        SessionChangeKind::Extended => ("extended", GOOD),
+        SessionChangeKind::Removed => ("removed", ATTENTION),
+        SessionChangeKind::Unreadable => ("unreadable", ATTENTION),
     };
     vec![
         Cell::new(short_id(change.session.as_str())).style(QUIET),
@@ -170,12 +170,12 @@ fn session_lines(entries: &[LogEntry], width: usize) -> Vec<String> {
     for entry in entries {
         for change in &entry.sessions {
             let what = match change.change {
-                Change::Added => "first state".to_owned(),
-                Change::Forked => "first state of a fork".to_owned(),
-                Change::Removed => "removed".to_owned(),
-                Change::Unreadable => "unreadable".to_owned(),
-                Change::Extended if change.lines_added == 0 => "other files".to_owned(),
-                Change::Extended => lines(change.lines_added),
+                SessionChangeKind::Added => "first state".to_owned(),
+                SessionChangeKind::Forked => "first state of a fork".to_owned(),
+                SessionChangeKind::Removed => "removed".to_owned(),
+                SessionChangeKind::Unreadable => "unreadable".to_owned(),
+                SessionChangeKind::Extended if change.lines_added == 0 => "other files".to_owned(),
+                SessionChangeKind::Extended => lines(change.lines_added),
             };
             rows.row([
                 Cell::new(entry.commit.short()),

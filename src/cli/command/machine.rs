@@ -19,7 +19,7 @@ use crate::ui::style::{HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
 use crate::ui::{json, prompt, sanitize};
 
-/// Column of names; it becomes narrower on a narrow screen.
+/// Column of names, which shrinks on a narrow screen.
 const NAME: usize = 1;
 
 /// List, rename or remove machines
@@ -67,18 +67,18 @@ enum MachineAction {
     },
 }
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 struct MachineDocument<'a> {
-    machines: Vec<MachineDetails<'a>>,
+    machines: Vec<MachineEntry<'a>>,
     /// Machines whose file cannot be read, with the reason.
     unreadable: &'a [String],
-    /// Why the remote was not reached; everything is then as of the last fetch.
+    /// Reason why the remote was not reached. The data is then that of the last fetch.
     remote_error: Option<&'a str>,
 }
 
 #[derive(Serialize)]
-struct MachineDetails<'a> {
+struct MachineEntry<'a> {
     id: &'a MachineId,
     name: &'a str,
     system: System,
@@ -92,17 +92,17 @@ struct MachineDetails<'a> {
     this: bool,
 }
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 struct Renamed<'a> {
     name: &'a str,
     remote: &'a RemoteState,
 }
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 struct ForgottenDocument<'a> {
-    forgotten: MachineDetails<'a>,
+    forgotten: MachineEntry<'a>,
     remote: &'a RemoteState,
 }
 
@@ -150,8 +150,8 @@ fn document(machines: &Machines) -> MachineDocument<'_> {
     }
 }
 
-fn row(machine: &MachineRow) -> MachineDetails<'_> {
-    MachineDetails {
+fn row(machine: &MachineRow) -> MachineEntry<'_> {
+    MachineEntry {
         id: &machine.id,
         name: &machine.name,
         system: machine.system,
@@ -281,7 +281,7 @@ fn forgotten(done: &Forgotten) -> String {
     )
 }
 
-/// Says if the remote does not have the change yet, and returns the exit code.
+/// Reports a change that is not on the remote yet, and returns the exit code.
 fn remote_exit(remote: &RemoteState, json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
     let RemoteState::Queued { reason, .. } = remote else {
         return Ok(Exit::Done);

@@ -30,7 +30,7 @@ pub(crate) struct MilestoneArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2: each milestone has the fields of `MilestoneRow`.
+/// JSON document: each milestone has the fields of `MilestoneRow`.
 #[derive(Serialize)]
 struct MilestoneDocument {
     milestones: Vec<MilestoneRow>,
@@ -43,12 +43,12 @@ pub(in crate::cli) fn run(args: &MilestoneArgs, app: &mut App) -> Result<Exit, C
     }
 }
 
-/// JSON schema, version 2: the fields of [`MadeMilestone`].
+/// JSON document: the fields of [`MadeMilestone`].
 fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliError> {
     super::init::ensure(app)?;
     let made = crate::history::milestones::make_milestone(&app.context()?, name)?;
-    let pushed = Exit::of_report(&made.pushed);
-    let exit = pushed.max_severity(Exit::of_remote(&made.remote));
+    let pushed = Exit::from_report(&made.pushed);
+    let exit = pushed.max_severity(Exit::from_remote(&made.remote));
     if json {
         app.print_json("milestone", &made)?;
         return Ok(exit);

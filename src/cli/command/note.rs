@@ -31,13 +31,13 @@ pub(in crate::cli) fn run(args: &NoteArgs, app: &mut App) -> Result<Exit, CliErr
         args.for_machine.as_deref(),
     )?;
     if args.json.json {
-        // JSON schema, version 2: the fields of `LeftNote`.
+        // JSON document: the fields of `LeftNote`.
         app.print_json("note", &left)?;
     } else {
         app.print(&[line(&left)])?;
         app.explain_queued(&left.remote);
     }
-    Ok(Exit::of_remote(&left.remote))
+    Ok(Exit::from_remote(&left.remote))
 }
 
 fn line(left: &LeftNote) -> String {

@@ -26,7 +26,7 @@ pub(crate) struct NotesArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2: each note has the fields of `KeptNote`.
+/// JSON document: each note has the fields of `KeptNote`.
 #[derive(Serialize)]
 struct NotesDocument {
     notes: Vec<KeptNote>,

@@ -22,10 +22,10 @@ pub(crate) struct PullArgs {
     /// Show what would be done and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Write these sessions again, even if they equal the stored ones
+    /// Write these sessions again, even if they are up to date
     #[arg(long, requires = "sessions")]
     force: bool,
-    /// Get sessions that were active in the last N days [default: the setting for it]
+    /// Get sessions that were active in the last N days [default: setting pull_max_age]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: Option<u32>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `ccsync push`: stores what is new on this machine and sends it to the remote.
+//! `ccsync push`: stores new data of this machine and pushes it to the remote.
 
 use super::init;
 use crate::cli::app::App;
@@ -11,8 +11,9 @@ use clap::ValueHint;
 
 /// Send this machine's sessions to the remote
 ///
-/// On a machine that is not set up, first does what `ccsync init` does without a remote:
-/// the sessions are kept in a repository on this disk until `ccsync init` adds a remote.
+/// On a machine that is not set up, first sets it up without a remote, like `ccsync
+/// init`: the sessions are kept in a repository on this disk until `ccsync init` adds a
+/// remote.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PushArgs {
     /// Show what would be done and change nothing

@@ -1,4 +1,4 @@
-//! `ccsync recover`: after a crash, pushes what is left here and releases its locks.
+//! `ccsync recover`: pushes the data that a crash left here and releases its locks.
 
 use super::init;
 use crate::cli::app::App;
@@ -6,9 +6,9 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 
-/// After a crash: push what is left and release the locks
+/// After a crash: push the rest and release the locks
 ///
-/// Every push does that, too. If another machine has taken a session over in the
+/// Every push does that, too. If another machine has taken over a session in the
 /// meantime, the turns that only this machine has become a fork.
 #[derive(Debug, clap::Args)]
 #[command(alias = "update")]

@@ -38,7 +38,7 @@ pub(crate) struct RepairArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2: the fields of [`RepairReport`].
+/// JSON document: the fields of [`RepairReport`].
 pub(in crate::cli) fn run(args: &RepairArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = RepairRequest {
         session: args.session.clone(),

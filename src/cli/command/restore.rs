@@ -26,9 +26,9 @@ const MAX_UNCONFIRMED: usize = 3;
 
 /// Restore sessions to an earlier state
 ///
-/// What is only here is stored first, and what is replaced is kept: `ccsync undo` reverts
-/// a restore. A restored session stays in that state until `ccsync pull SESSION`, or
-/// until another machine changes it. If you continue it here, your version becomes a
+/// Data that is only here is stored first, and replaced files are kept: `ccsync undo`
+/// reverts a restore. A restored session stays in that state until `ccsync pull SESSION`,
+/// or until another machine changes it. If you continue it here, your version becomes a
 /// fork. A session that is open in Claude Code is refused. --milestone also restores
 /// memory, plans and CLAUDE.md; the next push sends them as a change of this machine.
 ///
@@ -60,7 +60,7 @@ pub(crate) struct RestoreArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2: the fields of [`RestoreReport`].
+/// JSON document: the fields of [`RestoreReport`].
 pub(in crate::cli) fn run(args: &RestoreArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = RestoreRequest {
         what: what(args, app)?,
@@ -96,7 +96,7 @@ pub(in crate::cli) fn run(args: &RestoreArgs, app: &mut App) -> Result<Exit, Cli
             .flat_map(|bundle| &bundle.files)
             .any(is_skipped);
     let skipped = if is_whole { Exit::Done } else { Exit::Skipped };
-    Ok(skipped.max_severity(Exit::of_remote(&report.remote)))
+    Ok(skipped.max_severity(Exit::from_remote(&report.remote)))
 }
 
 fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
@@ -163,7 +163,7 @@ fn lines(report: &RestoreReport, height: usize, width: usize) -> Vec<String> {
                 at + 1,
                 paint(
                     ATTENTION,
-                    &format!("            what only this machine had is kept as {fork}"),
+                    &format!("            new lines of this machine are kept as {fork}"),
                 ),
             );
         }

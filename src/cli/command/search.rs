@@ -52,7 +52,7 @@ pub(crate) struct SearchArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 struct SearchDocument<'a> {
     /// Number of sessions that were searched.
@@ -153,7 +153,7 @@ fn request(args: &SearchArgs) -> SearchRequest {
     }
 }
 
-/// Nothing found is 1, as in `grep`, but only if every session was searched.
+/// Nothing found is 1, like in `grep`, but only if every session was searched.
 fn exit(report: &SearchReport) -> Exit {
     match (report.unreadable.is_empty(), report.found) {
         (false, _) => Exit::Skipped,
@@ -162,7 +162,7 @@ fn exit(report: &SearchReport) -> Exit {
     }
 }
 
-/// Searches, and prints hits at once.
+/// Prints each hit as soon as it is found.
 fn print_hits(request: &SearchRequest, app: &mut App) -> Result<SearchReport, CliError> {
     let now = app.clock.now();
     let ctx = app.context()?;

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::browse::show::{Shown, ShownSession, Source};
+use crate::browse::show::{ConversationPart, ShownSession, Source};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::complete;
@@ -17,9 +17,9 @@ use crate::ui::turns::{self, Head};
 
 /// Show a conversation
 ///
-/// Prints who said what and which tools were used, with the paths of this machine. Reads
-/// the store as of the last fetch, or the file on this machine if that is longer.
-/// Branches that you left by going back are omitted.
+/// Prints the messages and the names of used tools, with the paths of this machine. Reads
+/// the store as of the last fetch, or the file on this machine if it is longer. Branches
+/// that you left by going back are omitted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
     /// Session ID or unique prefix
@@ -30,13 +30,13 @@ pub(crate) struct ShowArgs {
     turns: Option<u32>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: ShowFormat,
     #[command(flatten)]
     json: JsonFlag,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ShowFormat {
     #[default]
     Text,
     Markdown,
@@ -45,7 +45,7 @@ enum Format {
     Json,
 }
 
-/// JSON schema, version 2. A list `turns` of [`TurnRow`] follows, one on each line.
+/// JSON document. A list `turns` of [`TurnRow`] follows, one on each line.
 #[derive(Serialize)]
 struct ShowDocument<'a> {
     session: &'a SessionId,
@@ -75,7 +75,7 @@ struct TurnRow<'a> {
 
 pub(in crate::cli) fn run(args: &ShowArgs, app: &mut App) -> Result<Exit, CliError> {
     let format = if args.json.json {
-        Format::Json
+        ShowFormat::Json
     } else {
         args.format
     };
@@ -102,7 +102,7 @@ pub(in crate::cli) fn run(args: &ShowArgs, app: &mut App) -> Result<Exit, CliErr
 /// Prints a conversation part by part.
 struct Printing {
     out: Output,
-    format: Format,
+    format: ShowFormat,
     /// Width of the terminal, if there is one.
     width: Option<usize>,
     /// Number of turns that are still to be printed.
@@ -110,13 +110,13 @@ struct Printing {
 }
 
 impl Printing {
-    fn part(&mut self, part: &Shown) -> Result<(), CliError> {
+    fn part(&mut self, part: &ConversationPart) -> Result<(), CliError> {
         let text = match part {
-            Shown::Session(session) => {
+            ConversationPart::Session(session) => {
                 self.left = session.turns;
                 self.head(session)?
             }
-            Shown::Turn(turn) => {
+            ConversationPart::Turn(turn) => {
                 self.left = self.left.saturating_sub(1);
                 self.turn(turn)?
             }
@@ -131,9 +131,9 @@ impl Printing {
             agents: session.agents,
         };
         Ok(match self.format {
-            Format::Text => turns::head(&head).join("\n"),
-            Format::Markdown => turns::markdown_head(&head).join("\n"),
-            Format::Json => {
+            ShowFormat::Text => turns::head(&head).join("\n"),
+            ShowFormat::Markdown => turns::markdown_head(&head).join("\n"),
+            ShowFormat::Json => {
                 let opening = json::opening("show", &document(session), "turns")
                     .map_err(CliError::internal)?;
                 opening + if self.left == 0 { "]}" } else { "" }
@@ -143,9 +143,9 @@ impl Printing {
 
     fn turn(&self, turn: &Turn) -> Result<String, CliError> {
         Ok(match self.format {
-            Format::Text => turns::turn(turn, self.width).join("\n"),
-            Format::Markdown => turns::markdown_turn(turn).join("\n"),
-            Format::Json => {
+            ShowFormat::Text => turns::turn(turn, self.width).join("\n"),
+            ShowFormat::Markdown => turns::markdown_turn(turn).join("\n"),
+            ShowFormat::Json => {
                 let row = json::element(&row(turn)).map_err(CliError::internal)?;
                 row + if self.left == 0 { "]}" } else { "," }
             }

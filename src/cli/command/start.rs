@@ -35,7 +35,7 @@ pub(in crate::cli) fn run(args: &StartArgs, app: &mut App) -> Result<Exit, CliEr
         return Err(ResumeError::NoDirectory(directory).into());
     }
     if let Some(why) = directory_exclude_reason(&app.context()?, &directory) {
-        return Err(ResumeError::DirectoryLeftOut { directory, why }.into());
+        return Err(ResumeError::ExcludedDirectory { directory, why }.into());
     }
     // The id is chosen here, so that the lock exists before the first turn.
     let session: SessionId = uuid::Uuid::new_v4()

@@ -1,4 +1,4 @@
-//! `ccsync status`: what is to be pushed or pulled. Works offline.
+//! `ccsync status`: shows pending pushes and pulls. Works offline.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub(crate) struct StatusArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 struct StatusDocument<'a> {
     machine: &'a str,

@@ -15,7 +15,7 @@ use crate::workspace::filter::Selection;
 /// Pull, then push
 ///
 /// If the remote cannot be reached, the sessions are committed here, and the next command
-/// sends them.
+/// pushes them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SyncArgs {
     /// Show what would be done and change nothing
@@ -25,7 +25,7 @@ pub(crate) struct SyncArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2: `pull` and `push` have the fields of [`Report`]. `pull` is null if the
+/// JSON document: `pull` and `push` have the fields of [`Report`]. `pull` is null if the
 /// pull failed.
 #[derive(Serialize)]
 struct SyncDocument<'a> {
@@ -47,7 +47,7 @@ pub(in crate::cli) fn run(args: &SyncArgs, app: &mut App) -> Result<Exit, CliErr
                 push: &push,
             },
         )?;
-        return Ok(pulled.max_severity(Exit::of_report(&push)));
+        return Ok(pulled.max_severity(Exit::from_report(&push)));
     }
     Ok(pulled.max_severity(app.print_report_within("push", &push, false, half(app))?))
 }
@@ -61,7 +61,7 @@ fn half(app: &App) -> Screen {
     }
 }
 
-/// Pulls. A remote that cannot be reached is reported, and does not prevent the push.
+/// Pulls. An unreachable remote is reported and does not prevent the push.
 fn pull(args: &SyncArgs, app: &mut App) -> Result<(Option<Report>, Exit), CliError> {
     let request = PullRequest {
         dry_run: args.dry_run,
@@ -70,7 +70,7 @@ fn pull(args: &SyncArgs, app: &mut App) -> Result<(Option<Report>, Exit), CliErr
     let pulled = crate::flows::pull::pull(&app.context()?, &request).map_err(CliError::from);
     match pulled {
         Ok(report) if args.json.json => {
-            let exit = Exit::of_report(&report);
+            let exit = Exit::from_report(&report);
             Ok((Some(report), exit))
         }
         Ok(report) => {

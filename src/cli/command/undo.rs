@@ -18,7 +18,7 @@ use crate::ui::sanitize::one_line;
 /// Undo the last pull or restore
 ///
 /// Files that changed since then, and those of a session that is open in Claude Code,
-/// stay as they are. The output says where their former content is. Another undo reverts
+/// stay unchanged. The output says where their former content is. Another undo reverts
 /// the pull before. The store and the remote do not change.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UndoArgs {
@@ -26,7 +26,7 @@ pub(crate) struct UndoArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2. `command_time` is null if there was nothing to undo.
+/// JSON document. `command_time` is null if there was nothing to undo.
 #[derive(Default, Serialize)]
 struct UndoDocument {
     command_time: Option<String>,

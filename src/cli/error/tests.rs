@@ -1,4 +1,4 @@
-//! Every error with its causes, hints and exit code, as the user sees it.
+//! Tests every error with its causes, hints and exit code, as the user sees it.
 
 use super::*;
 use crate::browse::search::pattern::PatternError;
@@ -186,7 +186,7 @@ fn error_command_messages_and_hints() {
         },
         CommandError::CurrentDir(broken()),
         CommandError::NotUnicode("/x".to_owned()),
-        CommandError::Unset(Key::Remote),
+        CommandError::Unset(SettingKey::Remote),
         CommandError::NoSuchPattern("/x".parse().unwrap()),
         CommandError::NothingToImport,
         CommandError::Story("the fork is missing".to_owned()),

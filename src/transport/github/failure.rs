@@ -10,8 +10,8 @@ use crate::sys::signal::Interrupted;
 /// `gh help exit-codes`: "If a command encounters an authentication issue".
 const NEEDS_SIGN_IN: i32 = 4;
 
-/// Maximum length of the message, in bytes.
-const LONGEST: usize = 2000;
+/// Maximum length of the message, in characters.
+const MAX_MESSAGE: usize = 2000;
 
 /// The message of `gh`, without secrets and control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl fmt::Display for Said {
 
 impl Said {
     pub(super) fn new(words: &str) -> Self {
-        let words: String = redact(words).chars().take(LONGEST).collect();
+        let words: String = redact(words).chars().take(MAX_MESSAGE).collect();
         let lines = words
             .lines()
             .map(|line| line.replace(char::is_control, " "));
@@ -110,21 +110,21 @@ pub enum GitHubError {
     Process(ProcessError),
 }
 
-/// Classifies a finished `gh`.
-pub(super) fn of(out: &ProgramOutput) -> GitHubError {
+/// Returns the error of a failed `gh`.
+pub(super) fn from_output(out: &ProgramOutput) -> GitHubError {
     let said = Said::new(&out.stderr);
     match out.status.code() {
         Some(NEEDS_SIGN_IN) => GitHubError::NotSignedIn { said },
         Some(0) => GitHubError::Garbled {
             what: "unknown form",
         },
-        _ => of_words("", said),
+        _ => classify("", said),
     }
 }
 
 /// Searches for GraphQL error types and known phrases. The order matters: a single
 /// sign-on error is also a permission error.
-pub(super) fn of_words(kind: &str, said: Said) -> GitHubError {
+pub(super) fn classify(kind: &str, said: Said) -> GitHubError {
     let text = format!("{kind}\n{}", said.0).to_lowercase();
     let any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
     if any(&["saml", "single sign", " sso"]) {
@@ -196,8 +196,8 @@ mod tests {
 
     #[test]
     fn github_error_messages_are_classified() {
-        // As gh 2.23 and GitHub write them.
-        let kind = |kind: &str, words: &str| format!("{:?}", of_words(kind, Said::new(words)));
+        // Messages of gh 2.23 and GitHub.
+        let kind = |kind: &str, words: &str| format!("{:?}", classify(kind, Said::new(words)));
         for (of, words, expected) in [
             (
                 "",

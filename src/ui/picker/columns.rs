@@ -1,24 +1,26 @@
-//! Which columns fit on a line, and how wide they are. Pure.
+//! Chooses the columns that fit on a line, and their widths. Pure.
 //!
-//! Age and title are always there. The others come in an order of usefulness as far as
-//! the width reaches, so that a narrow screen loses the size first and the project last.
+//! Age and title are always shown. The others are added by usefulness, as far as the
+//! width reaches: a narrow screen loses the size first and the project last.
 
 use std::ops::Range;
 
 use dialoguer::console::measure_text_width;
 
-use super::row::Row;
+use super::row::PickerRow;
 
-/// Between two columns.
+/// Space between two columns, in cells.
 const GAP: usize = 2;
-/// A title that is cut keeps this many cells before another column is given any.
-const LEAST_TITLE: usize = 24;
-/// Of a project's path the end is shown, in at most this part of a line.
+/// Minimum width of a title while other columns are shown, in cells.
+const MIN_TITLE: usize = 24;
+/// A project's path gets at most this fraction of a line; its end is shown.
 const PROJECT_PART: usize = 4;
-const WIDEST_MACHINE: usize = 16;
-const WIDEST_LOCK: usize = 24;
+/// Maximum width of the column, in cells.
+const MAX_MACHINE: usize = 16;
+/// Maximum width of the column, in cells.
+const MAX_LOCK: usize = 24;
 
-/// What a column shows.
+/// A column of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
     Age,
@@ -32,63 +34,63 @@ pub(super) enum Column {
 
 use Column::{Age, Lock, Machine, Marks, Project, Size, Title};
 
-/// As they stand on a line.
-const IN_LINE: [Column; 7] = [Age, Project, Title, Machine, Size, Lock, Marks];
-/// As they are given up, the last first.
+/// Order of the columns on a line.
+const ON_LINE: [Column; 7] = [Age, Project, Title, Machine, Size, Lock, Marks];
+/// The optional columns, the most useful one first.
 const BY_USE: [Column; 5] = [Project, Lock, Machine, Marks, Size];
 
-/// How wide each column would like to be: as its widest text. Fixed for a list, so that
-/// typing moves nothing sideways.
-pub(super) struct Wishes([usize; 7]);
+/// Preferred width of each column: that of its widest text. Constant for a list, so that
+/// typing does not move the columns.
+pub(super) struct PreferredWidths([usize; 7]);
 
-impl Wishes {
-    pub(super) fn of(rows: &[Row]) -> Self {
-        let mut wishes = [0; 7];
+impl PreferredWidths {
+    pub(super) fn from_rows(rows: &[PickerRow]) -> Self {
+        let mut widths = [0; 7];
         for row in rows {
-            for column in IN_LINE {
-                let wish = &mut wishes[column as usize];
-                *wish = (*wish).max(measure_text_width(column.text(row)));
+            for column in ON_LINE {
+                let width = &mut widths[column as usize];
+                *width = (*width).max(measure_text_width(column.text(row)));
             }
         }
-        // A column in which nothing stands is left out, and so has no heading either.
-        for column in IN_LINE.into_iter().filter(|column| *column != Title) {
-            let wish = &mut wishes[column as usize];
-            if *wish > 0 {
-                *wish = (*wish).max(column.heading().len());
+        // An empty column is omitted with its heading.
+        for column in ON_LINE.into_iter().filter(|column| *column != Title) {
+            let width = &mut widths[column as usize];
+            if *width > 0 {
+                *width = (*width).max(column.heading().len());
             }
         }
-        Self(wishes)
+        Self(widths)
     }
 
     fn of_column(&self, column: Column, width: usize) -> usize {
         let widest = match column {
             Project => (width / PROJECT_PART).max(column.heading().len()),
-            Machine => WIDEST_MACHINE,
-            Lock => WIDEST_LOCK,
+            Machine => MAX_MACHINE,
+            Lock => MAX_LOCK,
             _ => usize::MAX,
         };
         self.0[column as usize].min(widest)
     }
 
-    /// The columns for a line of `width` cells, with the cells each of them has.
+    /// Returns the columns that fit on a line of `width` cells, with their positions.
     pub(super) fn layout(&self, width: usize) -> Vec<(Column, Range<usize>)> {
         let age = self.of_column(Age, width);
         let mut left = width.saturating_sub(if age > 0 { age + GAP } else { 0 });
         let mut chosen = vec![Age, Title];
         for column in BY_USE {
-            let wish = self.of_column(column, width);
-            if wish == 0 {
+            let cells = self.of_column(column, width);
+            if cells == 0 {
                 continue;
             }
-            if left < LEAST_TITLE + GAP + wish {
+            if left < MIN_TITLE + GAP + cells {
                 break;
             }
-            left -= GAP + wish;
+            left -= GAP + cells;
             chosen.push(column);
         }
         let mut at = 0;
         let mut placed = Vec::new();
-        for column in IN_LINE.into_iter().filter(|column| chosen.contains(column)) {
+        for column in ON_LINE.into_iter().filter(|column| chosen.contains(column)) {
             let cells = if column == Title {
                 left
             } else {
@@ -104,7 +106,7 @@ impl Wishes {
 }
 
 impl Column {
-    pub(super) fn text(self, row: &Row) -> &str {
+    pub(super) fn text(self, row: &PickerRow) -> &str {
         match self {
             Age => &row.age,
             Project => &row.project,
@@ -128,7 +130,7 @@ impl Column {
         }
     }
 
-    /// Numbers lean right.
+    /// Returns true for a column of numbers.
     pub(super) fn is_right_aligned(self) -> bool {
         self == Size
     }

@@ -1,27 +1,27 @@
-//! Draws the state of the picker into a frame. Decides nothing; what must be seen is seen
-//! without colours, too.
+//! Draws the state of the picker into a frame. Decides nothing. Everything important is
+//! visible without colours, too.
 
 use ratatui_core::buffer::Buffer;
 use ratatui_core::layout::{Position, Rect};
 use ratatui_core::style::{Color, Modifier, Style};
 use ratatui_core::terminal::Frame;
 
-use super::columns::Wishes;
-use super::preview::{Kind, PreviewPane};
-use super::row::{Row, occurrences};
-use super::state::State;
+use super::columns::PreferredWidths;
+use super::preview::{LineKind, PreviewPane};
+use super::row::{PickerRow, occurrences};
+use super::state::PickerState;
 use crate::ui::format::count;
 use crate::ui::table::cut;
 
-/// Before the row at hand.
+/// Marker of the selected row.
 const MARK: &str = "> ";
 const PROMPT: &str = "filter: ";
-/// Filter and headings.
+/// Lines above the list: the filter and the headings.
 const ABOVE: u16 = 2;
-/// The keys.
+/// Lines below the list: the keys.
 const BELOW: u16 = 1;
 
-/// How things are painted; all alike where there are no colours.
+/// Styles of the picker; all plain without colours.
 pub(super) struct Theme {
     quiet: Style,
     strong: Style,
@@ -44,7 +44,12 @@ impl Theme {
 }
 
 /// Draws everything.
-pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, wishes: &Wishes, theme: &Theme) {
+pub(super) fn draw(
+    frame: &mut Frame<'_>,
+    state: &mut PickerState,
+    preferred: &PreferredWidths,
+    theme: &Theme,
+) {
     let area = frame.area();
     if area.is_empty() {
         return;
@@ -54,21 +59,27 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, wishes: &Wishes, th
         .map(|row| row.title.clone())
         .unwrap_or_default();
     let now = state.now;
-    if let Some(look) = &mut state.preview {
-        draw_look(frame.buffer_mut(), area, look, &title, now, theme);
+    if let Some(preview) = &mut state.preview {
+        draw_preview(frame.buffer_mut(), area, preview, &title, now, theme);
     } else {
-        draw_list(frame, area, state, wishes, theme);
+        draw_list(frame, area, state, preferred, theme);
     }
 }
 
-fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State, wishes: &Wishes, theme: &Theme) {
+fn draw_list(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    state: &mut PickerState,
+    preferred: &PreferredWidths,
+    theme: &Theme,
+) {
     state.set_page(usize::from(area.height.saturating_sub(ABOVE + BELOW)));
     draw_filter(frame, area, &state.filter, theme);
     let buffer = frame.buffer_mut();
-    let columns = wishes.layout(usize::from(area.width).saturating_sub(MARK.len()));
-    let mut line = Line { buffer, area, y: 1 };
+    let columns = preferred.layout(usize::from(area.width).saturating_sub(MARK.len()));
+    let mut line = ScreenLine { buffer, area, y: 1 };
     for (column, cells) in &columns {
-        line.put(
+        line.write_text(
             MARK.len() + cells.start,
             cells.len(),
             column.heading(),
@@ -84,7 +95,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State, wishes: &Wish
         let row = &state.rows[*row];
         draw_row(&mut line, row, &columns, &state.words, theme);
         if at == state.selected {
-            line.put(0, MARK.len(), MARK, theme.strong, false);
+            line.write_text(0, MARK.len(), MARK, theme.strong, false);
             line.buffer.set_style(
                 Rect {
                     y: area.y + line.y,
@@ -96,7 +107,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State, wishes: &Wish
         }
     }
     line.y = area.height - 1;
-    line.put(
+    line.write_text(
         0,
         usize::from(area.width),
         &list_status(state, usize::from(area.width)),
@@ -106,23 +117,23 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State, wishes: &Wish
 }
 
 fn draw_filter(frame: &mut Frame<'_>, area: Rect, filter: &str, theme: &Theme) {
-    let mut line = Line {
+    let mut line = ScreenLine {
         buffer: frame.buffer_mut(),
         area,
         y: 0,
     };
-    line.put(0, PROMPT.len(), PROMPT, theme.strong, false);
+    line.write_text(0, PROMPT.len(), PROMPT, theme.strong, false);
     let room = usize::from(area.width).saturating_sub(PROMPT.len() + 1);
     let visible = end_of(filter, room);
-    line.put(PROMPT.len(), room, visible, Style::new(), false);
+    line.write_text(PROMPT.len(), room, visible, Style::new(), false);
     let x = PROMPT.len() + width(visible);
     let x = u16::try_from(x).unwrap_or(u16::MAX).min(area.width - 1);
     frame.set_cursor_position(Position::new(area.x + x, area.y));
 }
 
 fn draw_row(
-    line: &mut Line<'_>,
-    row: &Row,
+    line: &mut ScreenLine<'_>,
+    row: &PickerRow,
     columns: &[(super::columns::Column, std::ops::Range<usize>)],
     words: &[String],
     theme: &Theme,
@@ -132,23 +143,23 @@ fn draw_row(
         let (x, room) = (MARK.len() + cells.start, cells.len());
         let text = column.text(row);
         match column {
-            Column::Title => line.put_found(x, room, text, words, theme),
+            Column::Title => line.write_matches(x, room, text, words, theme),
             Column::Project if width(text) > room => {
                 // The end of a path says more than its beginning.
                 let end = format!("…{}", end_of(text, room.saturating_sub(1)));
-                line.put(x, room, &end, theme.quiet, false);
+                line.write_text(x, room, &end, theme.quiet, false);
             }
-            Column::Lock => line.put(x, room, text, theme.attention, false),
-            _ => line.put(x, room, text, theme.quiet, column.is_right_aligned()),
+            Column::Lock => line.write_text(x, room, text, theme.attention, false),
+            _ => line.write_text(x, room, text, theme.quiet, column.is_right_aligned()),
         }
     }
 }
 
-fn list_status(state: &State, width: usize) -> String {
+fn list_status(state: &PickerState, width: usize) -> String {
     let all = state.rows.len();
     let counts = match (all, state.shown.len()) {
         (0, _) => "no sessions".to_owned(),
-        (_, 0) => format!("none of {} has these words", count(all as u64, "session")),
+        (_, 0) => format!("no match among {}", count(all as u64, "session")),
         (_, shown) if shown == all => count(all as u64, "session"),
         (_, shown) => format!("{shown} of {}", count(all as u64, "session")),
     };
@@ -158,39 +169,39 @@ fn list_status(state: &State, width: usize) -> String {
         &[
             "type to filter",
             "enter: choose",
-            "tab: look inside",
+            "tab: preview",
             "esc: cancel",
         ],
         &[1, 3, 2, 0],
     )
 }
 
-fn draw_look(
+fn draw_preview(
     buffer: &mut Buffer,
     area: Rect,
-    look: &mut PreviewPane,
+    preview: &mut PreviewPane,
     title: &str,
     now: chrono::DateTime<chrono::Utc>,
     theme: &Theme,
 ) {
     let width = usize::from(area.width);
-    look.fit(
+    preview.fit(
         width,
         usize::from(area.height.saturating_sub(ABOVE + BELOW)),
         now,
     );
-    let (visible, first, all) = look.visible();
-    let mut line = Line { buffer, area, y: 0 };
-    line.put(0, width, title, theme.strong, false);
+    let (visible, first, all) = preview.visible();
+    let mut line = ScreenLine { buffer, area, y: 0 };
+    line.write_text(0, width, title, theme.strong, false);
     line.y = ABOVE;
     for text in visible {
         let style = match text.kind {
-            Kind::Heading => theme.strong,
-            Kind::Text => Style::new(),
-            Kind::Tool => theme.quiet,
-            Kind::Note => theme.attention,
+            LineKind::Heading => theme.strong,
+            LineKind::Text => Style::new(),
+            LineKind::Tool => theme.quiet,
+            LineKind::Note => theme.attention,
         };
-        line.put(0, width, &text.text, style, false);
+        line.write_text(0, width, &text.text, style, false);
         line.y += 1;
     }
     let place = format!(
@@ -206,19 +217,19 @@ fn draw_look(
         &[1, 2, 0],
     );
     line.y = area.height - 1;
-    line.put(0, width, &status, theme.quiet, false);
+    line.write_text(0, width, &status, theme.quiet, false);
 }
 
-/// What is said, followed by as many of the keys as fit; those that come first in
-/// `by_use` are kept longest.
-fn fitting(room: usize, said: &str, keys: &[&str], by_use: &[usize]) -> String {
+/// Returns `status`, followed by as many of the keys as fit. Drops the keys that are last
+/// in `by_use` first.
+fn fitting(room: usize, status: &str, keys: &[&str], by_use: &[usize]) -> String {
     for kept in (0..=by_use.len()).rev() {
         let chosen = keys
             .iter()
             .enumerate()
             .filter(|(at, _)| by_use[..kept].contains(at))
             .map(|(_, key)| *key);
-        let line = std::iter::once(said)
+        let line = std::iter::once(status)
             .chain(chosen)
             .collect::<Vec<_>>()
             .join("  ");
@@ -226,10 +237,10 @@ fn fitting(room: usize, said: &str, keys: &[&str], by_use: &[usize]) -> String {
             return line;
         }
     }
-    said.to_owned()
+    status.to_owned()
 }
 
-/// The end of `text` that has room in `room` cells.
+/// Returns the longest end of `text` that fits in `room` cells.
 fn end_of(text: &str, room: usize) -> &str {
     let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
     starts
@@ -242,15 +253,22 @@ fn width(text: &str) -> usize {
     dialoguer::console::measure_text_width(text)
 }
 
-/// One line of the screen. What does not fit its cells is cut.
-struct Line<'a> {
+/// One line of the screen. Text is cut to its cells.
+struct ScreenLine<'a> {
     buffer: &'a mut Buffer,
     area: Rect,
     y: u16,
 }
 
-impl Line<'_> {
-    fn put(&mut self, x: usize, room: usize, text: &str, style: Style, is_right_aligned: bool) {
+impl ScreenLine<'_> {
+    fn write_text(
+        &mut self,
+        x: usize,
+        room: usize,
+        text: &str,
+        style: Style,
+        is_right_aligned: bool,
+    ) {
         let text = cut(text, room);
         let x = if is_right_aligned {
             x + room.saturating_sub(width(&text))
@@ -260,8 +278,15 @@ impl Line<'_> {
         self.write(x, room, &text, style);
     }
 
-    /// As [`Self::put`], with what the filter found painted.
-    fn put_found(&mut self, x: usize, room: usize, text: &str, words: &[String], theme: &Theme) {
+    /// Like [`Self::write_text`], with the matches of the filter highlighted.
+    fn write_matches(
+        &mut self,
+        x: usize,
+        room: usize,
+        text: &str,
+        words: &[String],
+        theme: &Theme,
+    ) {
         let visible = cut(text, room);
         let same = text
             .bytes()
@@ -273,7 +298,7 @@ impl Line<'_> {
             .into_iter()
             .filter(|found| found.start < same)
         {
-            // The ellipsis stands for what was found where it is cut.
+            // A match at the cut continues in the ellipsis.
             let part = if found.end <= same {
                 &text[found.clone()]
             } else {

@@ -28,9 +28,9 @@ pub(crate) struct Item {
     pub(crate) is_here: bool,
 }
 
-/// Abilities of the terminal.
+/// Settings of the picker that depend on the terminal.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Screen {
+pub(crate) struct PickerOptions {
     pub(crate) colors: bool,
     /// True if it prints lines only (`TERM=dumb`): a numbered list replaces the screen.
     pub(crate) only_lines: bool,
@@ -40,8 +40,8 @@ pub(crate) struct Screen {
 
 /// Source of a session's preview.
 pub(crate) trait Preview {
-    /// Returns the last turns of a session, the oldest first, or a short reason why there are
-    /// none.
+    /// Returns the last turns of a session, the oldest first, or a short reason why it
+    /// cannot.
     fn turns(&mut self, session: &SessionId) -> Result<Vec<Turn>, String>;
 }
 

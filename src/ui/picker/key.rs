@@ -2,7 +2,7 @@
 
 /// A key, by its meaning in the picker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum PickerKey {
     Char(char),
     Backspace,
     /// Ctrl-U.

@@ -1,53 +1,53 @@
-//! The picker for a terminal that only knows lines: a numbered list, and a question that
-//! is answered with a number, with words to look for, or not at all.
+//! The picker for a terminal that only prints lines: a numbered list, and a prompt that
+//! takes a number, a filter or nothing.
 
 use std::io::{self, BufRead, Write};
 
 use super::item::{Picked, Preview};
-use super::state::State;
+use super::state::PickerState;
 use crate::ui::format::count;
 use crate::ui::table::{Cell, Table};
 
-/// As many sessions are listed at a time.
+/// Maximum number of listed sessions.
 const PAGE: usize = 20;
-/// The columns of projects and of titles.
+/// Indexes of the columns of projects and titles.
 const PROJECT: usize = 2;
 const TITLE: usize = 3;
 
-/// Asks on `output` and reads answers from `input` until one is chosen. The end of the
-/// input cancels.
+/// Writes to `output` and reads answers from `input` until the user chooses. The end of
+/// the input cancels.
 pub(super) fn pick(
-    state: &mut State,
+    state: &mut PickerState,
     preview: &mut dyn Preview,
     width: usize,
     input: &mut dyn BufRead,
     output: &mut dyn Write,
 ) -> io::Result<Picked> {
     loop {
-        list(state, width, output)?;
+        write_list(state, width, output)?;
         let mut answer = String::new();
         if input.read_line(&mut answer)? == 0 {
             return Ok(Picked::Cancelled);
         }
-        match (answer.trim(), chosen(state, answer.trim())) {
+        match (answer.trim(), parse_answer(state, answer.trim())) {
             ("", _) => return Ok(Picked::Cancelled),
-            (_, Some(Choice::Take(at))) => {
+            (_, Some(LineAnswer::Choose(at))) => {
                 return Ok(Picked::Chosen(state.rows[at].session.clone()));
             }
-            (_, Some(Choice::Look(at))) => look(state, at, preview, width, output)?,
+            (_, Some(LineAnswer::Preview(at))) => show_preview(state, at, preview, width, output)?,
             (words, None) => state.set_filter(words),
         }
     }
 }
 
-enum Choice {
-    Take(usize),
-    Look(usize),
+enum LineAnswer {
+    Choose(usize),
+    Preview(usize),
 }
 
-/// `3` takes the third row, `3?` looks into it.
-fn chosen(state: &State, answer: &str) -> Option<Choice> {
-    let (number, looks) = answer
+/// Parses an answer: `3` chooses the third row, `3?` previews it.
+fn parse_answer(state: &PickerState, answer: &str) -> Option<LineAnswer> {
+    let (number, is_preview) = answer
         .strip_suffix('?')
         .map_or((answer, false), |number| (number.trim_end(), true));
     let at = number
@@ -56,14 +56,14 @@ fn chosen(state: &State, answer: &str) -> Option<Choice> {
         .checked_sub(1)
         .filter(|at| *at < PAGE)?;
     let row = *state.shown.get(at)?;
-    Some(if looks {
-        Choice::Look(row)
+    Some(if is_preview {
+        LineAnswer::Preview(row)
     } else {
-        Choice::Take(row)
+        LineAnswer::Choose(row)
     })
 }
 
-fn list(state: &State, width: usize, output: &mut dyn Write) -> io::Result<()> {
+fn write_list(state: &PickerState, width: usize, output: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::new(0, TITLE).with_paths(PROJECT);
     for (at, row) in state.shown.iter().take(PAGE).enumerate() {
         let row = &state.rows[*row];
@@ -90,13 +90,13 @@ fn list(state: &State, width: usize, output: &mut dyn Write) -> io::Result<()> {
     )?;
     write!(
         output,
-        "number: choose; number?: look inside; words: filter; nothing: cancel > "
+        "number = open, number? = preview, text = filter, Enter = cancel > "
     )?;
     output.flush()
 }
 
-fn look(
-    state: &State,
+fn show_preview(
+    state: &PickerState,
     at: usize,
     preview: &mut dyn Preview,
     width: usize,

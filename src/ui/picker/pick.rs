@@ -4,11 +4,11 @@ use std::io::{self, IsTerminal};
 
 use chrono::{DateTime, Utc};
 
-use super::columns::Wishes;
+use super::columns::PreferredWidths;
 use super::draw::{self, Theme};
-use super::item::{Item, PickError, Picked, Preview, Screen};
+use super::item::{Item, PickError, Picked, PickerOptions, Preview};
 use super::lines;
-use super::state::{State, Step};
+use super::state::{PickerState, PickerStep};
 use super::terminal::{Input, RawTerminal};
 
 /// Lets the user choose one of `items`. Restores the terminal before it returns.
@@ -18,37 +18,40 @@ use super::terminal::{Input, RawTerminal};
 pub(crate) fn pick(
     items: Vec<Item>,
     now: DateTime<Utc>,
-    screen: Screen,
+    options: PickerOptions,
     preview: &mut dyn Preview,
 ) -> Result<Picked, PickError> {
-    let mut state = State::new(items, now);
-    if screen.only_lines {
-        return pick_by_lines(&mut state, screen, preview);
+    let mut state = PickerState::new(items, now);
+    if options.only_lines {
+        return pick_by_lines(&mut state, options, preview);
     }
-    let (wishes, theme) = (Wishes::of(&state.rows), Theme::new(screen.colors));
-    let mut terminal = RawTerminal::take(screen.colors)?;
+    let (preferred, theme) = (
+        PreferredWidths::from_rows(&state.rows),
+        Theme::new(options.colors),
+    );
+    let mut terminal = RawTerminal::enter(options.colors)?;
     loop {
-        // Pending input first: it may arrive faster than the screen is drawn.
+        // Read pending input first: it may arrive faster than the screen is drawn.
         if !terminal.has_more() {
-            terminal.draw(|frame| draw::draw(frame, &mut state, &wishes, &theme))?;
+            terminal.draw(|frame| draw::draw(frame, &mut state, &preferred, &theme))?;
         }
         let step = match terminal.next()? {
             Input::Key(key) => state.press(key),
             Input::Paste(text) => state.paste(&text),
-            Input::Other => Step::Draw,
-            Input::Interrupted => Step::End(Picked::Cancelled),
+            Input::Other => PickerStep::Draw,
+            Input::Interrupted => PickerStep::End(Picked::Cancelled),
         };
         match step {
-            Step::Draw => {}
-            Step::Preview(session) => state.open_preview(preview.turns(&session)),
-            Step::End(picked) => return Ok(picked),
+            PickerStep::Draw => {}
+            PickerStep::Preview(session) => state.open_preview(preview.turns(&session)),
+            PickerStep::End(picked) => return Ok(picked),
         }
     }
 }
 
 fn pick_by_lines(
-    state: &mut State,
-    screen: Screen,
+    state: &mut PickerState,
+    options: PickerOptions,
     preview: &mut dyn Preview,
 ) -> Result<Picked, PickError> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
@@ -57,7 +60,7 @@ fn pick_by_lines(
     lines::pick(
         state,
         preview,
-        screen.columns,
+        options.columns,
         &mut io::stdin().lock(),
         &mut io::stderr(),
     )

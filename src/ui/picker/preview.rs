@@ -1,22 +1,22 @@
-//! The look into a session: its last turns, wrapped to the width of the screen, and how
-//! far they are scrolled. Pure.
+//! The preview of a session: its last turns, wrapped to the width of the screen, and the
+//! scroll position. Pure.
 
 use chrono::{DateTime, Utc};
 use textwrap::{Options, WordSplitter, wrap};
 
-use super::key::Key;
+use super::key::PickerKey;
 use crate::domain::turn::{Turn, TurnSpeaker};
 use crate::ui::format::{age, count};
 use crate::ui::sanitize;
 
-/// More of one turn is not shown: nobody recognises a session by page forty.
-const LONGEST_TEXT: usize = 10_000;
-/// More tools of one turn are counted only.
-const MOST_TOOLS: usize = 12;
+/// Maximum length of one turn, in characters.
+const MAX_TEXT: usize = 10_000;
+/// Maximum number of listed tools of one turn; more are only counted.
+const MAX_TOOLS: usize = 12;
 
-/// What a line of the look is.
+/// LineKind of a line, which selects its style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum LineKind {
     Heading,
     Text,
     Tool,
@@ -25,20 +25,20 @@ pub(super) enum Kind {
 
 /// One line that fits the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) kind: Kind,
+pub(super) struct PreviewLine {
+    pub(super) kind: LineKind,
     pub(super) text: String,
 }
 
 /// The turns of one session on the screen.
 pub(super) struct PreviewPane {
     turns: Result<Vec<Turn>, String>,
-    lines: Vec<Line>,
-    /// For which width `lines` are.
+    lines: Vec<PreviewLine>,
+    /// Width that `lines` were wrapped to.
     width: usize,
     height: usize,
-    /// Lines below the screen: the end of a conversation is what it is recognised by, so
-    /// it is shown first.
+    /// Number of lines below the screen. Zero at first: users recognise a session by its
+    /// end.
     below: usize,
 }
 
@@ -53,69 +53,72 @@ impl PreviewPane {
         }
     }
 
-    /// Tells how large the screen is; wraps anew if it became wider or narrower.
+    /// Adapts to the size of the screen. Wraps again if the width changed.
     pub(super) fn fit(&mut self, width: usize, height: usize, now: DateTime<Utc>) {
         self.height = height.max(1);
         if self.width != width.max(1) {
             self.width = width.max(1);
             self.lines = lines(&self.turns, self.width, now);
         }
-        self.below = self.below.min(self.most_below());
+        self.below = self.below.min(self.max_below());
     }
 
-    /// The lines on the screen, the number of the first of them, and how many there are in all.
-    pub(super) fn visible(&self) -> (&[Line], usize, usize) {
+    /// Returns the lines on the screen, the index of the first one, and the number of all
+    /// lines.
+    pub(super) fn visible(&self) -> (&[PreviewLine], usize, usize) {
         let end = self.lines.len() - self.below;
         let start = end.saturating_sub(self.height);
         (&self.lines[start..end], start, self.lines.len())
     }
 
-    /// Scrolls.
-    pub(super) fn press(&mut self, key: Key) {
-        let (below, most) = (self.below, self.most_below());
+    /// Handles a key: scrolls.
+    pub(super) fn press(&mut self, key: PickerKey) {
+        let (below, max) = (self.below, self.max_below());
         self.below = match key {
-            Key::Up => below + 1,
-            Key::PageUp => below + self.height,
-            Key::Home => most,
-            Key::Down => below.saturating_sub(1),
-            Key::PageDown | Key::Char(' ') => below.saturating_sub(self.height),
-            Key::End => 0,
+            PickerKey::Up => below + 1,
+            PickerKey::PageUp => below + self.height,
+            PickerKey::Home => max,
+            PickerKey::Down => below.saturating_sub(1),
+            PickerKey::PageDown | PickerKey::Char(' ') => below.saturating_sub(self.height),
+            PickerKey::End => 0,
             _ => below,
         }
-        .min(most);
+        .min(max);
     }
 
-    fn most_below(&self) -> usize {
+    fn max_below(&self) -> usize {
         self.lines.len().saturating_sub(self.height)
     }
 }
 
-/// The turns in lines of at most `width` cells.
+/// Returns the turns in lines of at most `width` cells.
 pub(super) fn lines(
     turns: &Result<Vec<Turn>, String>,
     width: usize,
     now: DateTime<Utc>,
-) -> Vec<Line> {
+) -> Vec<PreviewLine> {
     let mut lines = Vec::new();
     match turns {
-        Err(why) => wrapped(&mut lines, Kind::Note, why, "", width),
-        Ok(turns) if turns.is_empty() => wrapped(
-            &mut lines,
-            Kind::Note,
-            "nothing has been said yet",
-            "",
-            width,
-        ),
+        Err(reason) => push_wrapped(&mut lines, LineKind::Note, reason, "", width),
+        Ok(turns) if turns.is_empty() => {
+            push_wrapped(&mut lines, LineKind::Note, "no messages yet", "", width)
+        }
         Ok(turns) => {
             let mut before = None;
             for turn in turns {
                 let is_new_speaker = before.replace(turn.speaker) != Some(turn.speaker)
                     || turn.speaker == TurnSpeaker::User;
                 if !lines.is_empty() {
-                    wrapped(&mut lines, Kind::Text, "", "", width);
+                    push_wrapped(&mut lines, LineKind::Text, "", "", width);
                 }
                 if is_new_speaker {
-                    wrapped(&mut lines, Kind::Heading, &heading(turn, now), "", width);
+                    push_wrapped(
+                        &mut lines,
+                        LineKind::Heading,
+                        &heading(turn, now),
+                        "",
+                        width,
+                    );
                 }
                 push_turn(&mut lines, turn, width);
             }
@@ -128,7 +131,7 @@ fn heading(turn: &Turn, now: DateTime<Utc>) -> String {
     let who = match turn.speaker {
         TurnSpeaker::User => "you",
         TurnSpeaker::Assistant => "assistant",
-        TurnSpeaker::Client => "summary of what was before",
+        TurnSpeaker::Client => "summary of earlier turns",
     };
     turn.time.map_or_else(
         || who.to_owned(),
@@ -136,52 +139,58 @@ fn heading(turn: &Turn, now: DateTime<Utc>) -> String {
     )
 }
 
-fn push_turn(lines: &mut Vec<Line>, turn: &Turn, width: usize) {
+fn push_turn(lines: &mut Vec<PreviewLine>, turn: &Turn, width: usize) {
     let end = turn
         .text
         .char_indices()
-        .nth(LONGEST_TEXT)
+        .nth(MAX_TEXT)
         .map_or(turn.text.len(), |(at, _)| at);
     for paragraph in turn.text[..end]
         .trim_end()
         .trim_start_matches(['\r', '\n'])
         .lines()
     {
-        wrapped(lines, Kind::Text, paragraph, "  ", width);
+        push_wrapped(lines, LineKind::Text, paragraph, "  ", width);
     }
     if end < turn.text.len() {
-        wrapped(lines, Kind::Note, "(and more)", "  ", width);
+        push_wrapped(lines, LineKind::Note, "(and more)", "  ", width);
     }
-    for tool in turn.tools.iter().take(MOST_TOOLS) {
-        wrapped(lines, Kind::Tool, tool, "  - ", width);
+    for tool in turn.tools.iter().take(MAX_TOOLS) {
+        push_wrapped(lines, LineKind::Tool, tool, "  - ", width);
     }
-    if turn.tools.len() > MOST_TOOLS {
+    if turn.tools.len() > MAX_TOOLS {
         let more = format!(
             "(and {})",
-            count((turn.tools.len() - MOST_TOOLS) as u64, "more tool")
+            count((turn.tools.len() - MAX_TOOLS) as u64, "more tool")
         );
-        wrapped(lines, Kind::Note, &more, "  - ", width);
+        push_wrapped(lines, LineKind::Note, &more, "  - ", width);
     }
 }
 
-/// Adds `text` in lines of at most `width` cells, all of them indented as deep as `bullet` is long.
-fn wrapped(lines: &mut Vec<Line>, kind: Kind, text: &str, bullet: &str, width: usize) {
+/// Adds `text` in lines of at most `width` cells, indented by the length of `bullet`.
+fn push_wrapped(
+    lines: &mut Vec<PreviewLine>,
+    kind: LineKind,
+    text: &str,
+    bullet: &str,
+    width: usize,
+) {
     let clean = sanitize::one_line(text.trim_end());
     if clean.is_empty() {
-        lines.push(Line {
+        lines.push(PreviewLine {
             kind,
             text: String::new(),
         });
         return;
     }
-    // No indentation where it would leave next to nothing for the text.
+    // No indentation on very narrow screens.
     let bullet = if width > 4 * bullet.len() { bullet } else { "" };
     let indent = " ".repeat(bullet.len());
     let options = Options::new(width)
         .word_splitter(WordSplitter::NoHyphenation)
         .initial_indent(bullet)
         .subsequent_indent(&indent);
-    lines.extend(wrap(&clean, options).into_iter().map(|line| Line {
+    lines.extend(wrap(&clean, options).into_iter().map(|line| PreviewLine {
         kind,
         text: line.into_owned(),
     }));

@@ -1,5 +1,5 @@
-//! One session as it is shown and found: texts made harmless once, columns in words, and
-//! all that a filter looks through.
+//! One session in the list: sanitized texts, formatted columns, and the text that the
+//! filter searches.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::ui::sanitize::one_line;
 
 /// A session in the list.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct PickerRow {
     pub(super) session: SessionId,
     pub(super) age: String,
     pub(super) project: String,
@@ -23,22 +23,26 @@ pub(super) struct Row {
     pub(super) lock: String,
     /// `here`, `fork`, both or nothing.
     pub(super) marks: String,
-    /// In lower case. Fields are set apart by a line feed, which no word of a filter has.
+    /// All searchable fields in lower case, separated by line feeds, which no word
+    /// contains.
     searched: String,
 }
 
-/// The rows in the order in which they are shown: the project at hand first, then the newest.
-pub(super) fn rows(mut items: Vec<Item>, now: DateTime<Utc>) -> Vec<Row> {
+/// Returns the rows in display order: the current project first, then the newest.
+pub(super) fn rows(mut items: Vec<Item>, now: DateTime<Utc>) -> Vec<PickerRow> {
     items.sort_by(|a, b| {
         let order = |item: &Item| (item.is_of_this_project, item.last_activity);
         order(b)
             .cmp(&order(a))
             .then_with(|| a.session.cmp(&b.session))
     });
-    items.into_iter().map(|item| Row::new(item, now)).collect()
+    items
+        .into_iter()
+        .map(|item| PickerRow::new(item, now))
+        .collect()
 }
 
-impl Row {
+impl PickerRow {
     fn new(item: Item, now: DateTime<Utc>) -> Self {
         let project = format::project(&item.project);
         let first_words = one_line(item.first_words.trim()).into_owned();
@@ -80,7 +84,7 @@ impl Row {
         }
     }
 
-    /// Returns true if each of the words, which are in lower case, occurs somewhere.
+    /// Returns true if the row contains each of the lower-case words.
     pub(super) fn has_all(&self, words: &[String]) -> bool {
         words
             .iter()
@@ -88,12 +92,13 @@ impl Row {
     }
 }
 
-/// The words of a filter, in lower case.
+/// Splits a filter into words, in lower case.
 pub(super) fn words(filter: &str) -> Vec<String> {
     filter.split_whitespace().map(str::to_lowercase).collect()
 }
 
-/// Where in `text` the words occur: ranges of bytes in order that do not overlap.
+/// Returns the ranges of bytes where the words occur in `text`, sorted and without
+/// overlaps.
 pub(super) fn occurrences(text: &str, words: &[String]) -> Vec<Range<usize>> {
     let (lower, origins) = lower_with_origins(text);
     let found = words
@@ -113,8 +118,8 @@ pub(super) fn occurrences(text: &str, words: &[String]) -> Vec<Range<usize>> {
     found
 }
 
-/// `text` in lower case, and for each byte of it the character it comes from: lower case
-/// may be longer.
+/// Returns `text` in lower case, and for each byte of it the range of its original
+/// character. Lower case may be longer.
 fn lower_with_origins(text: &str) -> (String, Vec<Range<usize>>) {
     let (mut lower, mut origins) = (
         String::with_capacity(text.len()),

@@ -1,43 +1,43 @@
-//! The state of the picker. Pure: a key in, the next step out.
+//! The state of the picker. Pure: takes a key, returns the next step.
 
 use chrono::{DateTime, Utc};
 
 use super::item::{Item, Picked};
-use super::key::Key;
+use super::key::PickerKey;
 use super::preview::PreviewPane;
-use super::row::{Row, rows, words};
+use super::row::{PickerRow, rows, words};
 use crate::domain::id::SessionId;
 use crate::domain::turn::Turn;
 
 /// Next step after a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum PickerStep {
     /// Draw again.
     Draw,
-    /// Fetch the turns of this session and give them to [`State::open_preview`].
+    /// Fetch the turns of this session and give them to [`PickerState::open_preview`].
     Preview(SessionId),
     End(Picked),
 }
 
 /// The whole state of the picker.
-pub(super) struct State {
-    pub(super) rows: Vec<Row>,
+pub(super) struct PickerState {
+    pub(super) rows: Vec<PickerRow>,
     pub(super) filter: String,
     /// The filter's words in lower case.
     pub(super) words: Vec<String>,
-    /// Which rows have them.
+    /// Indexes of the rows that match.
     pub(super) shown: Vec<usize>,
-    /// The one at hand, as an index into `shown`.
+    /// The selected row, as an index into `shown`.
     pub(super) selected: usize,
-    /// The first on the screen, as an index into `shown`.
+    /// The first row on the screen, as an index into `shown`.
     pub(super) top: usize,
-    /// How many rows the screen has for the list.
+    /// Number of rows on the screen.
     page: usize,
     pub(super) preview: Option<PreviewPane>,
     pub(super) now: DateTime<Utc>,
 }
 
-impl State {
+impl PickerState {
     pub(super) fn new(items: Vec<Item>, now: DateTime<Utc>) -> Self {
         let rows = rows(items, now);
         let shown = (0..rows.len()).collect();
@@ -54,22 +54,22 @@ impl State {
         }
     }
 
-    /// The row at hand, if any is shown.
-    pub(super) fn selected_row(&self) -> Option<&Row> {
+    /// Returns the selected row, if any is shown.
+    pub(super) fn selected_row(&self) -> Option<&PickerRow> {
         self.shown.get(self.selected).map(|row| &self.rows[*row])
     }
 
-    /// Tells how many rows the screen has for the list; the one at hand stays on it.
+    /// Sets the number of rows on the screen. Keeps the selected row visible.
     pub(super) fn set_page(&mut self, rows: usize) {
         self.page = rows.max(1);
         self.scroll();
     }
 
-    /// Takes a key.
-    pub(super) fn press(&mut self, key: Key) -> Step {
+    /// Handles a key.
+    pub(super) fn press(&mut self, key: PickerKey) -> PickerStep {
         match key {
-            Key::Cancel => return Step::End(Picked::Cancelled),
-            Key::Enter => return self.choose(),
+            PickerKey::Cancel => return PickerStep::End(Picked::Cancelled),
+            PickerKey::Enter => return self.choose(),
             _ => {}
         }
         if self.preview.is_some() {
@@ -79,75 +79,78 @@ impl State {
         }
     }
 
-    /// Takes text that was pasted.
-    pub(super) fn paste(&mut self, text: &str) -> Step {
+    /// Handles pasted text.
+    pub(super) fn paste(&mut self, text: &str) -> PickerStep {
         if self.preview.is_none() {
             let typed = text.chars().map(|c| if c.is_control() { ' ' } else { c });
             self.filter.extend(typed);
             self.refilter();
         }
-        Step::Draw
+        PickerStep::Draw
     }
 
-    /// Takes a whole filter in place of the present one.
+    /// Replaces the filter.
     pub(super) fn set_filter(&mut self, filter: &str) {
         filter.clone_into(&mut self.filter);
         self.refilter();
     }
 
-    /// Shows the turns of the session at hand, or why there are none.
+    /// Shows the turns of the selected session, or the reason why it cannot.
     pub(super) fn open_preview(&mut self, turns: Result<Vec<Turn>, String>) {
         self.preview = Some(PreviewPane::new(turns));
     }
 
-    fn press_in_list(&mut self, key: Key) -> Step {
+    fn press_in_list(&mut self, key: PickerKey) -> PickerStep {
         let last = self.shown.len().saturating_sub(1);
         match key {
-            Key::Escape => return Step::End(Picked::Cancelled),
-            Key::Tab | Key::Right => {
-                return self
-                    .selected_row()
-                    .map_or(Step::Draw, |row| Step::Preview(row.session.clone()));
+            PickerKey::Escape => return PickerStep::End(Picked::Cancelled),
+            PickerKey::Tab | PickerKey::Right => {
+                return self.selected_row().map_or(PickerStep::Draw, |row| {
+                    PickerStep::Preview(row.session.clone())
+                });
             }
-            Key::Char(c) => {
+            PickerKey::Char(c) => {
                 self.filter.push(c);
                 self.refilter();
             }
-            Key::Backspace => {
+            PickerKey::Backspace => {
                 self.filter.pop();
                 self.refilter();
             }
-            Key::Clear => {
+            PickerKey::Clear => {
                 self.filter.clear();
                 self.refilter();
             }
-            Key::Up => self.selected = self.selected.saturating_sub(1),
-            Key::Down => self.selected = (self.selected + 1).min(last),
-            Key::PageUp => self.selected = self.selected.saturating_sub(self.page),
-            Key::PageDown => self.selected = (self.selected + self.page).min(last),
-            Key::Home => self.selected = 0,
-            Key::End => self.selected = last,
-            Key::Left | Key::Enter | Key::Cancel => {}
+            PickerKey::Up => self.selected = self.selected.saturating_sub(1),
+            PickerKey::Down => self.selected = (self.selected + 1).min(last),
+            PickerKey::PageUp => self.selected = self.selected.saturating_sub(self.page),
+            PickerKey::PageDown => self.selected = (self.selected + self.page).min(last),
+            PickerKey::Home => self.selected = 0,
+            PickerKey::End => self.selected = last,
+            PickerKey::Left | PickerKey::Enter | PickerKey::Cancel => {}
         }
         self.scroll();
-        Step::Draw
+        PickerStep::Draw
     }
 
-    fn press_in_preview(&mut self, key: Key) -> Step {
+    fn press_in_preview(&mut self, key: PickerKey) -> PickerStep {
         match key {
-            Key::Escape | Key::Left | Key::Tab => self.preview = None,
-            key => self.preview.iter_mut().for_each(|look| look.press(key)),
+            PickerKey::Escape | PickerKey::Left | PickerKey::Tab => self.preview = None,
+            key => self
+                .preview
+                .iter_mut()
+                .for_each(|preview| preview.press(key)),
         }
-        Step::Draw
+        PickerStep::Draw
     }
 
-    fn choose(&self) -> Step {
-        self.selected_row().map_or(Step::Draw, |row| {
-            Step::End(Picked::Chosen(row.session.clone()))
+    fn choose(&self) -> PickerStep {
+        self.selected_row().map_or(PickerStep::Draw, |row| {
+            PickerStep::End(Picked::Chosen(row.session.clone()))
         })
     }
 
-    /// Another filter is another list: it begins at its first row.
+    /// Applies the filter and selects the first row.
     fn refilter(&mut self) {
         self.words = words(&self.filter);
         self.shown = (0..self.rows.len())

@@ -1,10 +1,10 @@
-//! The terminal: taken over, asked for keys, and given back as it was, whatever happens.
+//! The terminal of the picker: takes it over, reads keys, and always restores it.
 //!
 //! Owns raw mode, the alternate screen and the reading of keys. Must not know what is
 //! drawn or what a key means.
 //!
-//! * `modes`: what is changed about the terminal and put back
-//! * `watch`: that the process ends when it is to end, whatever it waits for
+//! * `modes`: changes the terminal and restores it
+//! * `watch`: ends the process on a signal, even while it waits
 
 mod modes;
 #[cfg(all(test, unix))]
@@ -27,50 +27,51 @@ use ratatui_crossterm::crossterm::style;
 use self::modes::{Modes, RestoringHook};
 use self::watch::Watch;
 use super::item::PickError;
-use super::key::Key;
+use super::key::PickerKey;
 use crate::sys::signal::{self, Shield};
 
-/// A signal that arrives while nobody types is noticed this soon.
-const SIGNALS_EVERY: Duration = Duration::from_millis(100);
-/// The library looks only if it may wait. It waits whole milliseconds, so this is none.
-const A_LOOK: Duration = Duration::from_micros(200);
+/// Maximum delay until a signal is noticed.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(100);
+/// Timeout of one poll. The library polls only with a timeout; it rounds this one down to
+/// zero milliseconds.
+const POLL_TIMEOUT: Duration = Duration::from_micros(200);
 
-/// What arrived.
+/// One event of the terminal.
 pub(super) enum Input {
-    Key(Key),
+    Key(PickerKey),
     Paste(String),
-    /// Nothing that changes the state; the window may have another size.
+    /// An event that does not change the state, such as another window size.
     Other,
-    /// The process is to end.
+    /// The process has to end.
     Interrupted,
 }
 
-/// The terminal in our hands. Given back when dropped.
+/// The terminal in raw mode. Restored when dropped.
 pub(super) struct RawTerminal {
     terminal: Terminal<CrosstermBackend<BufWriter<Stderr>>>,
     modes: Arc<Modes>,
     _hook: RestoringHook,
     _watch: Watch,
-    /// A second signal must not end the process before the terminal is given back.
+    /// Prevents that a second signal ends the process before the terminal is restored.
     _shield: Shield,
     signals: usize,
 }
 
 impl RawTerminal {
-    /// Takes the terminal over.
-    pub(super) fn take(colors: bool) -> Result<Self, PickError> {
+    /// Switches the terminal to raw mode.
+    pub(super) fn enter(colors: bool) -> Result<Self, PickError> {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             return Err(PickError::NoTerminal);
         }
-        // Whether there are colours is decided already; the library would ask the
-        // environment once more.
+        // The program has already decided about colours; the library would check the
+        // environment again.
         style::force_color_output(colors);
         let shield = signal::shield();
         let modes = Arc::new(Modes::default());
         let hook = RestoringHook::set(Arc::clone(&modes));
         let terminal = terminal().map_err(PickError::Terminal)?;
         let watch = Watch::start(Arc::clone(&modes));
-        let taken = Self {
+        let raw = Self {
             terminal,
             modes,
             _hook: hook,
@@ -78,9 +79,9 @@ impl RawTerminal {
             _shield: shield,
             signals: signal::count(),
         };
-        // If it fails half-way, dropping gives back what was taken so far.
-        taken.modes.change().map_err(PickError::Terminal)?;
-        Ok(taken)
+        // On failure, dropping `raw` restores the terminal.
+        raw.modes.change().map_err(PickError::Terminal)?;
+        Ok(raw)
     }
 
     pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Result<(), PickError> {
@@ -90,7 +91,7 @@ impl RawTerminal {
             .map_err(PickError::Terminal)
     }
 
-    /// Waits for the next input.
+    /// Waits for the next event.
     pub(super) fn next(&mut self) -> Result<Input, PickError> {
         loop {
             if signal::count() > self.signals
@@ -98,28 +99,28 @@ impl RawTerminal {
             {
                 return Ok(Input::Interrupted);
             }
-            if event::poll(A_LOOK).map_err(PickError::Terminal)? {
-                return event::read().map(input).map_err(PickError::Terminal);
+            if event::poll(POLL_TIMEOUT).map_err(PickError::Terminal)? {
+                return event::read().map(to_input).map_err(PickError::Terminal);
             }
-            wait(SIGNALS_EVERY).map_err(PickError::Terminal)?;
+            wait(SIGNAL_INTERVAL).map_err(PickError::Terminal)?;
         }
     }
 
-    /// Returns true if more input waits already, so that drawing can wait, too.
+    /// Returns true if more input is pending. The caller then reads it before it draws.
     pub(super) fn has_more(&self) -> bool {
         wait(Duration::ZERO).is_ok_and(|waited| waited == Waited::Other)
-            && event::poll(A_LOOK).unwrap_or(false)
+            && event::poll(POLL_TIMEOUT).unwrap_or(false)
     }
 }
 
 impl Drop for RawTerminal {
     fn drop(&mut self) {
-        self.modes.put_back();
+        self.modes.restore();
     }
 }
 
-/// Standard error as a screen. A serial line does not say how large it is; then it is as
-/// large as such screens always were.
+/// Opens standard error as a screen. A serial line does not report its size; 80 x 24 is
+/// used then.
 fn terminal() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stderr>>>> {
     let backend = CrosstermBackend::new(BufWriter::new(io::stderr()));
     if backend.size()?.area() > 0 {
@@ -129,31 +130,31 @@ fn terminal() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stderr>>>> {
     Terminal::with_options(backend, TerminalOptions { viewport })
 }
 
-/// What waiting for input came to.
+/// Result of waiting for input.
 #[derive(PartialEq, Eq)]
 enum Waited {
     HungUp,
     Other,
 }
 
-/// Waits until something is typed, at most for so long. The library, if it were to wait,
-/// would not return from a terminal that hangs up.
+/// Waits for input, at most `timeout`. The library's own wait does not return when the
+/// terminal hangs up.
 #[cfg(unix)]
-fn wait(at_most: Duration) -> io::Result<Waited> {
+fn wait(timeout: Duration) -> io::Result<Waited> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::io::Errno;
     let stdin = io::stdin();
     let mut keyboard = [PollFd::new(&stdin, PollFlags::IN)];
-    let timeout = Timespec::try_from(at_most).expect("a fraction of a second");
-    match poll(&mut keyboard, Some(&timeout)) {
-        // Another size of the window comes as a signal.
+    let limit = Timespec::try_from(timeout).expect("a fraction of a second");
+    match poll(&mut keyboard, Some(&limit)) {
+        // A signal interrupts the wait when the window changes its size.
         Ok(_) | Err(Errno::INTR) => {}
         Err(e) => return Err(e.into()),
     }
     let found = keyboard[0].revents();
     if found.contains(PollFlags::NVAL) {
-        // A system that cannot be asked this way about a terminal.
-        event::poll(at_most)?;
+        // This system cannot poll a terminal like that.
+        event::poll(timeout)?;
     }
     Ok(if found.intersects(PollFlags::HUP | PollFlags::ERR) {
         Waited::HungUp
@@ -163,48 +164,48 @@ fn wait(at_most: Duration) -> io::Result<Waited> {
 }
 
 #[cfg(not(unix))]
-fn wait(at_most: Duration) -> io::Result<Waited> {
-    event::poll(at_most)?;
+fn wait(timeout: Duration) -> io::Result<Waited> {
+    event::poll(timeout)?;
     Ok(Waited::Other)
 }
 
-fn input(event: Event) -> Input {
+fn to_input(event: Event) -> Input {
     match event {
         Event::Key(event) if event.kind != KeyEventKind::Release => {
-            key(event).map_or(Input::Other, Input::Key)
+            to_key(event).map_or(Input::Other, Input::Key)
         }
         Event::Paste(text) => Input::Paste(text),
         _ => Input::Other,
     }
 }
 
-/// The keys that mean something.
-fn key(event: KeyEvent) -> Option<Key> {
+/// Translates a key; `None` for keys without a meaning.
+fn to_key(event: KeyEvent) -> Option<PickerKey> {
     let control = event.modifiers.contains(KeyModifiers::CONTROL);
     let alt = event.modifiers.contains(KeyModifiers::ALT);
     Some(match event.code {
-        // AltGr is both.
-        KeyCode::Char(c) if control == alt => Key::Char(c),
-        KeyCode::Char('c') if control => Key::Cancel,
-        KeyCode::Char('u') if control => Key::Clear,
-        KeyCode::Char('p') if control => Key::Up,
-        KeyCode::Char('n') if control => Key::Down,
-        // What some terminals send for backspace, enter and tab.
-        KeyCode::Char('h') if control => Key::Backspace,
-        KeyCode::Char('j' | 'm') if control => Key::Enter,
-        KeyCode::Char('i') if control => Key::Tab,
-        KeyCode::Backspace => Key::Backspace,
-        KeyCode::Up => Key::Up,
-        KeyCode::Down => Key::Down,
-        KeyCode::PageUp => Key::PageUp,
-        KeyCode::PageDown => Key::PageDown,
-        KeyCode::Home => Key::Home,
-        KeyCode::End => Key::End,
-        KeyCode::Left => Key::Left,
-        KeyCode::Right => Key::Right,
-        KeyCode::Tab => Key::Tab,
-        KeyCode::Enter => Key::Enter,
-        KeyCode::Esc => Key::Escape,
+        // AltGr arrives as Ctrl and Alt.
+        KeyCode::Char(c) if control == alt => PickerKey::Char(c),
+        KeyCode::Char('c') if control => PickerKey::Cancel,
+        KeyCode::Char('u') if control => PickerKey::Clear,
+        KeyCode::Char('p') if control => PickerKey::Up,
+        KeyCode::Char('n') if control => PickerKey::Down,
+        // Some terminals send these for backspace, Enter and Tab.
+        KeyCode::Char('h') if control => PickerKey::Backspace,
+        KeyCode::Char('j' | 'm') if control => PickerKey::Enter,
+        KeyCode::Char('i') if control => PickerKey::Tab,
+        KeyCode::Backspace => PickerKey::Backspace,
+        KeyCode::Up => PickerKey::Up,
+        KeyCode::Down => PickerKey::Down,
+        KeyCode::PageUp => PickerKey::PageUp,
+        KeyCode::PageDown => PickerKey::PageDown,
+        KeyCode::Home => PickerKey::Home,
+        KeyCode::End => PickerKey::End,
+        KeyCode::Left => PickerKey::Left,
+        KeyCode::Right => PickerKey::Right,
+        KeyCode::Tab => PickerKey::Tab,
+        KeyCode::Enter => PickerKey::Enter,
+        KeyCode::Esc => PickerKey::Escape,
         _ => return None,
     })
 }

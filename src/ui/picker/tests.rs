@@ -4,11 +4,11 @@ use chrono::TimeDelta;
 use ratatui_core::backend::TestBackend;
 use ratatui_core::terminal::Terminal;
 
-use super::key::Key;
-use super::state::{State, Step};
+use super::key::PickerKey;
+use super::state::{PickerState, PickerStep};
 use chrono::{DateTime, Utc};
 
-use super::columns::Wishes;
+use super::columns::PreferredWidths;
 use super::draw::Theme;
 use super::*;
 use crate::domain::id::SessionId;
@@ -51,7 +51,7 @@ fn a_few() -> Vec<Item> {
         ),
         item(4, " "),
         item(5, "hostile\u{1b}[2J\u{202e}title"),
-        item(6, "of the project at hand"),
+        item(6, "of the current project"),
     ];
     items[1].lock = Some("desk, 3 min".to_owned());
     items[2].project = "{{HOME}}/a/very/long/way/down/to/the/project".to_owned();
@@ -65,7 +65,7 @@ fn a_few() -> Vec<Item> {
     items
 }
 
-/// A thousand sessions of which every tenth is about parsers.
+/// Returns `n` sessions. Every tenth is about parsers.
 pub(super) fn many(n: usize) -> Vec<Item> {
     (1..=n)
         .map(|n| {
@@ -84,17 +84,18 @@ pub(super) fn many(n: usize) -> Vec<Item> {
         .collect()
 }
 
-fn press(state: &mut State, keys: &[Key]) {
+fn press(state: &mut PickerState, keys: &[PickerKey]) {
     for key in keys {
-        assert_eq!(state.press(*key), Step::Draw);
+        assert_eq!(state.press(*key), PickerStep::Draw);
     }
 }
 
-fn type_in(state: &mut State, text: &str) {
-    text.chars().for_each(|c| press(state, &[Key::Char(c)]));
+fn type_in(state: &mut PickerState, text: &str) {
+    text.chars()
+        .for_each(|c| press(state, &[PickerKey::Char(c)]));
 }
 
-fn shown(state: &State) -> Vec<&str> {
+fn shown(state: &PickerState) -> Vec<&str> {
     state
         .shown
         .iter()
@@ -102,17 +103,17 @@ fn shown(state: &State) -> Vec<&str> {
         .collect()
 }
 
-fn backend(state: &mut State, width: u16, height: u16, colors: bool) -> TestBackend {
+fn backend(state: &mut PickerState, width: u16, height: u16, colors: bool) -> TestBackend {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    let (wishes, theme) = (Wishes::of(&state.rows), Theme::new(colors));
+    let (preferred, theme) = (PreferredWidths::from_rows(&state.rows), Theme::new(colors));
     terminal
-        .draw(|frame| draw::draw(frame, state, &wishes, &theme))
+        .draw(|frame| draw::draw(frame, state, &preferred, &theme))
         .unwrap();
     terminal.backend().clone()
 }
 
-/// The screen as a person sees it, `|` at its right edge.
-fn screen(state: &mut State, width: u16, height: u16) -> String {
+/// Returns the text of the screen, with `|` at its right edge.
+fn screen(state: &mut PickerState, width: u16, height: u16) -> String {
     let backend = backend(state, width, height, false);
     let buffer = backend.buffer();
     let mut text = String::new();
@@ -136,12 +137,7 @@ pub(super) fn turns() -> Vec<Turn> {
         tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
     };
     vec![
-        turn(
-            TurnSpeaker::Client,
-            90,
-            "What was before: a parser was begun.",
-            &[],
-        ),
+        turn(TurnSpeaker::Client, 90, "Earlier: a parser was begun.", &[]),
         turn(
             TurnSpeaker::User,
             60,
@@ -162,7 +158,7 @@ pub(super) fn turns() -> Vec<Turn> {
 
 #[test]
 fn picker_current_project_comes_first_then_newest() {
-    let state = State::new(a_few(), now());
+    let state = PickerState::new(a_few(), now());
     let firsts: Vec<_> = shown(&state)
         .iter()
         .map(|title| title.split(' ').next().unwrap().to_owned())
@@ -182,14 +178,14 @@ fn picker_current_project_comes_first_then_newest() {
 
 #[test]
 fn picker_filter_needs_every_word() {
-    let mut state = State::new(a_few(), now());
+    let mut state = PickerState::new(a_few(), now());
     type_in(&mut state, "LOGIN  work");
     assert_eq!(
         shown(&state),
         ["fix the login form"],
         "in title and project, whatever the case"
     );
-    press(&mut state, &[Key::Clear]);
+    press(&mut state, &[PickerKey::Clear]);
     assert_eq!(shown(&state).len(), 6);
     for (filter, found) in [
         ("PARSER", 1),
@@ -207,80 +203,106 @@ fn picker_filter_needs_every_word() {
     type_in(&mut state, "foxx");
     press(
         &mut state,
-        &[Key::Backspace, Key::Backspace, Key::Backspace],
+        &[
+            PickerKey::Backspace,
+            PickerKey::Backspace,
+            PickerKey::Backspace,
+        ],
     );
     assert_eq!(state.filter, "f");
-    assert_eq!(state.paste("orm\n"), Step::Draw);
+    assert_eq!(state.paste("orm\n"), PickerStep::Draw);
     assert_eq!(shown(&state), ["fix the login form"]);
 }
 
 #[test]
 fn picker_keys_move_the_selection() {
-    let mut state = State::new(many(100), now());
+    let mut state = PickerState::new(many(100), now());
     screen(&mut state, 80, 23);
-    let at = |state: &State| (state.selected, state.top);
+    let at = |state: &PickerState| (state.selected, state.top);
     for (key, expected) in [
-        (Key::Up, (0, 0)),
-        (Key::Down, (1, 0)),
-        (Key::PageDown, (21, 2)),
-        (Key::Up, (20, 2)),
-        (Key::End, (99, 80)),
-        (Key::Down, (99, 80)),
-        (Key::PageUp, (79, 79)),
-        (Key::Left, (79, 79)),
-        (Key::Home, (0, 0)),
+        (PickerKey::Up, (0, 0)),
+        (PickerKey::Down, (1, 0)),
+        (PickerKey::PageDown, (21, 2)),
+        (PickerKey::Up, (20, 2)),
+        (PickerKey::End, (99, 80)),
+        (PickerKey::Down, (99, 80)),
+        (PickerKey::PageUp, (79, 79)),
+        (PickerKey::Left, (79, 79)),
+        (PickerKey::Home, (0, 0)),
     ] {
         press(&mut state, &[key]);
         assert_eq!(at(&state), expected, "{key:?}");
     }
-    press(&mut state, &[Key::End]);
+    press(&mut state, &[PickerKey::End]);
     screen(&mut state, 80, 60);
     assert_eq!(at(&state), (99, 43), "a larger window is filled");
     screen(&mut state, 80, 4);
     assert_eq!(
         at(&state),
         (99, 99),
-        "a smaller one still shows what is at hand"
+        "a smaller one still shows the selected row"
     );
     type_in(&mut state, "parser");
-    assert_eq!(at(&state), (0, 0), "another list begins at its first row");
-    assert_eq!(state.press(Key::Enter), Step::End(Picked::Chosen(id(10))));
-    assert_eq!(state.press(Key::Escape), Step::End(Picked::Cancelled));
-    assert_eq!(state.press(Key::Cancel), Step::End(Picked::Cancelled));
-    type_in(&mut state, "there is none");
-    for key in [Key::Enter, Key::Tab, Key::Down, Key::End, Key::PageUp] {
-        assert_eq!(state.press(key), Step::Draw, "nothing to choose");
+    assert_eq!(at(&state), (0, 0), "a new list begins at its first row");
+    assert_eq!(
+        state.press(PickerKey::Enter),
+        PickerStep::End(Picked::Chosen(id(10)))
+    );
+    assert_eq!(
+        state.press(PickerKey::Escape),
+        PickerStep::End(Picked::Cancelled)
+    );
+    assert_eq!(
+        state.press(PickerKey::Cancel),
+        PickerStep::End(Picked::Cancelled)
+    );
+    type_in(&mut state, "no such title");
+    for key in [
+        PickerKey::Enter,
+        PickerKey::Tab,
+        PickerKey::Down,
+        PickerKey::End,
+        PickerKey::PageUp,
+    ] {
+        assert_eq!(state.press(key), PickerStep::Draw, "nothing to choose");
     }
 }
 
 #[test]
 fn picker_preview_opens_scrolls_and_closes() {
-    let mut state = State::new(a_few(), now());
-    assert_eq!(state.press(Key::Tab), Step::Preview(id(6)));
-    assert_eq!(state.press(Key::Right), Step::Preview(id(6)));
+    let mut state = PickerState::new(a_few(), now());
+    assert_eq!(state.press(PickerKey::Tab), PickerStep::Preview(id(6)));
+    assert_eq!(state.press(PickerKey::Right), PickerStep::Preview(id(6)));
     state.open_preview(Ok(turns()));
-    insta::assert_snapshot!("look_at_its_end", screen(&mut state, 40, 12));
-    press(&mut state, &[Key::Home]);
-    insta::assert_snapshot!("look_at_its_beginning", screen(&mut state, 40, 12));
-    let first_line = |state: &mut State| screen(state, 40, 12).lines().nth(2).unwrap().to_owned();
+    insta::assert_snapshot!("preview_end", screen(&mut state, 40, 12));
+    press(&mut state, &[PickerKey::Home]);
+    insta::assert_snapshot!("preview_beginning", screen(&mut state, 40, 12));
+    let first_line =
+        |state: &mut PickerState| screen(state, 40, 12).lines().nth(2).unwrap().to_owned();
     let beginning = first_line(&mut state);
-    press(&mut state, &[Key::Up, Key::Down, Key::Up]);
+    press(&mut state, &[PickerKey::Up, PickerKey::Down, PickerKey::Up]);
     assert_eq!(first_line(&mut state), beginning);
-    press(&mut state, &[Key::PageDown, Key::PageUp, Key::Char('x')]);
+    press(
+        &mut state,
+        &[PickerKey::PageDown, PickerKey::PageUp, PickerKey::Char('x')],
+    );
     assert_eq!(first_line(&mut state), beginning);
-    insta::assert_snapshot!("look_that_fits", screen(&mut state, 80, 30));
-    press(&mut state, &[Key::Escape]);
+    insta::assert_snapshot!("preview_that_fits", screen(&mut state, 80, 30));
+    press(&mut state, &[PickerKey::Escape]);
     assert!(state.preview.is_none());
-    assert_eq!(state.filter, "", "what is typed in a look filters nothing");
+    assert_eq!(state.filter, "", "typing in a preview does not filter");
     state.open_preview(Err("its file cannot be read".to_owned()));
     assert!(screen(&mut state, 80, 6).contains("its file cannot be read"));
-    assert_eq!(state.press(Key::Enter), Step::End(Picked::Chosen(id(6))));
+    assert_eq!(
+        state.press(PickerKey::Enter),
+        PickerStep::End(Picked::Chosen(id(6)))
+    );
 }
 
 #[test]
 fn picker_screen_adapts_to_width() {
-    let mut state = State::new(a_few(), now());
-    press(&mut state, &[Key::Down]);
+    let mut state = PickerState::new(a_few(), now());
+    press(&mut state, &[PickerKey::Down]);
     for width in [40, 80, 120] {
         insta::assert_snapshot!(format!("list_{width}"), screen(&mut state, width, 10));
     }
@@ -288,11 +310,11 @@ fn picker_screen_adapts_to_width() {
 
 #[test]
 fn picker_screen_with_no_and_with_thousand_sessions() {
-    let mut none = State::new(Vec::new(), now());
+    let mut none = PickerState::new(Vec::new(), now());
     insta::assert_snapshot!("none", screen(&mut none, 60, 5));
-    let mut state = State::new(many(1000), now());
+    let mut state = PickerState::new(many(1000), now());
     type_in(&mut state, "parser 7");
-    press(&mut state, &[Key::End]);
+    press(&mut state, &[PickerKey::End]);
     insta::assert_snapshot!("thousand", screen(&mut state, 80, 9));
     type_in(&mut state, "77");
     insta::assert_snapshot!("thousand_none", screen(&mut state, 80, 5));
@@ -300,7 +322,7 @@ fn picker_screen_with_no_and_with_thousand_sessions() {
 
 #[test]
 fn picker_colors_do_not_change_text() {
-    let mut state = State::new(a_few(), now());
+    let mut state = PickerState::new(a_few(), now());
     type_in(&mut state, "o LOGIN");
     let plain = backend(&mut state, 60, 5, false);
     let painted = backend(&mut state, 60, 5, true);
@@ -317,7 +339,7 @@ fn picker_colors_do_not_change_text() {
 #[test]
 fn picker_any_window_size_never_panics() {
     for (width, height) in (0..30).flat_map(|width| (0..6).map(move |height| (width, height))) {
-        let mut state = State::new(a_few(), now());
+        let mut state = PickerState::new(a_few(), now());
         screen(&mut state, width, height);
         type_in(&mut state, "fix 目");
         screen(&mut state, width, height);
@@ -336,8 +358,12 @@ fn picker_filter_matches_are_marked() {
             .collect()
     };
     assert_eq!(found("Fix the FORM", "form fi"), ["Fi", "FORM"]);
-    assert_eq!(found("aaa", "aa a"), ["aaa"], "what overlaps is one");
-    // In lower case this letter is longer than it was.
+    assert_eq!(
+        found("aaa", "aa a"),
+        ["aaa"],
+        "overlapping matches are joined"
+    );
+    // The lower case of this letter has more bytes.
     assert_eq!(found("İx", "x"), ["x"]);
     assert_eq!(found("İx", "i"), ["İ"]);
 }
@@ -351,22 +377,22 @@ fn picker_line_prompt_selects_by_number() {
         }
     }
     let ask = |typed: &str| {
-        let (mut state, mut said) = (State::new(a_few(), now()), Vec::new());
+        let (mut state, mut output) = (PickerState::new(a_few(), now()), Vec::new());
         let picked = lines::pick(
             &mut state,
             &mut Answers,
             80,
             &mut typed.as_bytes(),
-            &mut said,
+            &mut output,
         )
         .unwrap();
-        (picked, String::from_utf8(said).unwrap())
+        (picked, String::from_utf8(output).unwrap())
     };
     assert_eq!(ask("2\n").0, Picked::Chosen(id(1)));
     assert_eq!(ask("\n").0, Picked::Cancelled);
     assert_eq!(ask("").0, Picked::Cancelled);
-    assert_eq!(ask("7\n2?\n\n").0, Picked::Cancelled, "7 is looked for");
-    let (picked, said) = ask("parser\n1?\n1\n");
+    assert_eq!(ask("7\n2?\n\n").0, Picked::Cancelled, "7 is a filter");
+    let (picked, output) = ask("parser\n1?\n1\n");
     assert_eq!(picked, Picked::Chosen(id(4)));
-    insta::assert_snapshot!("by_lines", said);
+    insta::assert_snapshot!("by_lines", output);
 }

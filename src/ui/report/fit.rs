@@ -1,5 +1,5 @@
-//! Choosing what of many sessions is shown where a screen has no room for all: first what
-//! needs a look, then the newest.
+//! Selects the sessions that are shown when the screen has no room for all: first those
+//! that need attention, then the newest.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::ui::format::count;
 use crate::ui::output::Screen;
 use crate::ui::style::{ATTENTION, paint};
 
-/// How many lines of the screen these take; one that is too long is wrapped by the terminal.
+/// Returns the number of screen lines; the terminal wraps a line that is too long.
 pub(super) fn rows(lines: &[String], width: usize) -> usize {
     let wrapped = |line: &str| measure_text_width(line).div_ceil(width.max(1)).max(1);
     lines
@@ -21,12 +21,13 @@ pub(super) fn rows(lines: &[String], width: usize) -> usize {
         .sum()
 }
 
-/// The first `most` lines, and how many `things` the others were about. Never fewer than one.
-pub(crate) fn at_most(mut lines: Vec<String>, most: usize, things: &str) -> Vec<String> {
-    let most = most.max(2);
-    if lines.len() > most {
-        let more = lines.len() - (most - 1);
-        lines.truncate(most - 1);
+/// Returns the first `max` lines (at least one), and a line that counts the remaining
+/// `things`.
+pub(crate) fn at_most(mut lines: Vec<String>, max: usize, things: &str) -> Vec<String> {
+    let max = max.max(2);
+    if lines.len() > max {
+        let more = lines.len() - (max - 1);
+        lines.truncate(max - 1);
         lines.push(paint(
             ATTENTION,
             &format!("… and {more} more {things} (all of them: --json)"),
@@ -35,8 +36,8 @@ pub(crate) fn at_most(mut lines: Vec<String>, most: usize, things: &str) -> Vec<
     lines
 }
 
-/// As many sessions as the screen has room for, and how many others there are. Where
-/// there is room for all, in the order of the report.
+/// Returns as many sessions as the screen has room for, and the number of the others. If
+/// all fit, keeps the order of the report.
 pub(super) fn fitting(sessions: &[&SessionReport], dry_run: bool, screen: Screen) -> Vec<String> {
     if sessions.len() <= screen.height {
         let all = grouped(sessions, dry_run, screen.width);
@@ -65,8 +66,8 @@ fn by_importance<'a>(sessions: &[&'a SessionReport]) -> Vec<&'a SessionReport> {
     sorted
 }
 
-/// What needs a look, then the others; each with the sessions of a project together, at
-/// the place of the first.
+/// Groups sessions by project: first those that need attention, then the others. A group
+/// is placed where its first session is.
 fn in_groups(sessions: &[&SessionReport], dry_run: bool, width: usize) -> Vec<String> {
     let first_of = |wanted: &SessionReport| {
         let same = |s: &&SessionReport| {
@@ -89,9 +90,8 @@ fn others(sessions: &[&SessionReport]) -> String {
         .filter(|session| needs_attention(session))
         .count();
     let line = format!(
-        "… and {} more session{} in {}",
-        sessions.len(),
-        if sessions.len() == 1 { "" } else { "s" },
+        "… and {} in {}",
+        count(sessions.len() as u64, "more session"),
         count(projects.len() as u64, "project")
     );
     if attention == 0 {
@@ -99,7 +99,7 @@ fn others(sessions: &[&SessionReport]) -> String {
     }
     paint(
         ATTENTION,
-        &format!("{line}, {attention} of them to be looked at (--json names all)"),
+        &format!("{line}, {attention} of them need attention (--json names all)"),
     )
 }
 

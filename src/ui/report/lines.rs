@@ -44,7 +44,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
         report
             .warnings
             .iter()
-            .map(|remark| paint(ATTENTION, &sanitize::one_line(remark))),
+            .map(|warning| paint(ATTENTION, &sanitize::one_line(warning))),
     );
     let is_queued = matches!(report.remote, RemoteState::Queued { .. });
     if quiet && sessions.is_empty() && after.is_empty() && !is_queued {

@@ -1,4 +1,5 @@
-//! Whatever is said in a record is in the sketch, however the record was written, stored and read.
+//! Every message of a record is in the sketch, however the record was written, stored and
+//! read.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -11,7 +12,7 @@ use crate::domain::placeholder::{Placeholder, Placeholders, System};
 use crate::rewrite::{Collapser, Expander, TextKind, View, every_path_form};
 use crate::session::messages::messages;
 
-/// Returns true if the sketch of an expression lets a stored line pass; `None`: there is none.
+/// Returns true if the sketch of an expression lets a stored line pass; `None` without a sketch.
 fn passes(pattern: &str, line: &str) -> Option<bool> {
     let written = Written::new(&["/home/al", "/srv/p,w"].map(str::to_owned).into());
     let sketch = sketch(&parts(pattern, true).unwrap(), &written)?;
@@ -291,13 +292,13 @@ proptest! {
         let start = start.index(text.len());
         let end = text.len().min(start + length);
         let pattern = Pattern::new(&expression(&text[start..end], &how), true, case).unwrap();
-        prop_assume!(texts.iter().any(|text| pattern.said.is_match(text)));
+        prop_assume!(texts.iter().any(|text| pattern.regex.is_match(text)));
         let written = Written::new(&every_path_form(&origin).chain(every_path_form(&here)).collect());
         let candidates = pattern.candidates(&written);
         for line in [&stored, &read] {
             let shown = String::from_utf8_lossy(line);
-            prop_assert!(candidates.find_in_records(line, 0).is_some(), "no fragment of {:?} in {shown}", pattern.said);
-            prop_assert!(candidates.may_be_said_in(line), "{:?} not in {shown}", pattern.said);
+            prop_assert!(candidates.find_in_records(line, 0).is_some(), "no fragment of {:?} in {shown}", pattern.regex);
+            prop_assert!(candidates.may_match(line), "{:?} not in {shown}", pattern.regex);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::command::init::{refuse_open, tell_of_stored};
 use crate::cli::complete;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
-use crate::config::{Config, Key};
+use crate::config::{Config, SettingKey};
 use crate::domain::pattern::ProjectPattern;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::size::ByteSize;
@@ -37,16 +37,16 @@ enum ConfigAction {
     /// Print one setting
     Get {
         #[arg(help = key_help(), add = complete::setting())]
-        key: Key,
+        key: SettingKey,
     },
     /// Change one setting
     Set {
         #[arg(help = key_help(), add = complete::setting())]
-        key: Key,
+        key: SettingKey,
         /// The new value
         value: String,
     },
-    /// Sync only these projects, and those included before
+    /// Sync only these projects; adds to the list
     Include(PatternArgs),
     /// Do not sync these projects
     Exclude(PatternArgs),
@@ -70,10 +70,10 @@ enum ConfigAction {
 }
 
 fn key_help() -> String {
-    format!("One of {}", Key::NAMES.join(", "))
+    format!("One of {}", SettingKey::NAMES.join(", "))
 }
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 struct ConfigDocument<'a> {
     file: String,
@@ -130,7 +130,7 @@ fn document(config: &Config, file: String) -> ConfigDocument<'_> {
         file,
         id: config.machine.id.as_str(),
         name: &config.machine.name,
-        remote: config.get(Key::Remote).map(|remote| redact(&remote)),
+        remote: config.get(SettingKey::Remote).map(|remote| redact(&remote)),
         localize: config.localize.to_string(),
         extras: config.extras.iter().map(|kind| kind.name()).collect(),
         include: &config.sync.include,
@@ -157,7 +157,7 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
     fact("localize", &document.localize);
     fact(
         "extras",
-        config.get(Key::Extras).as_deref().unwrap_or("none"),
+        config.get(SettingKey::Extras).as_deref().unwrap_or("none"),
     );
     fact(
         "include",
@@ -166,12 +166,15 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
     fact("exclude", &patterns::shown(document.exclude, "none"));
     fact(
         "max_size",
-        config.get(Key::MaxSize).as_deref().unwrap_or("none"),
+        config.get(SettingKey::MaxSize).as_deref().unwrap_or("none"),
     );
     fact("pull_max_age", &document.pull_max_age.to_string());
     fact(
         "push_max_age",
-        config.get(Key::PushMaxAge).as_deref().unwrap_or("none"),
+        config
+            .get(SettingKey::PushMaxAge)
+            .as_deref()
+            .unwrap_or("none"),
     );
     for (name, dir) in &document.placeholders {
         fact(&format!("{{{{{name}}}}}"), dir);
@@ -179,15 +182,15 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
     table.lines(usize::MAX)
 }
 
-fn get(key: Key, app: &mut App) -> Result<Exit, CliError> {
+fn get(key: SettingKey, app: &mut App) -> Result<Exit, CliError> {
     let value = app.config()?.get(key).ok_or(CommandError::Unset(key))?;
     app.print(&[one_line(&redact(&value)).into_owned()])?;
     Ok(Exit::Done)
 }
 
-fn set(key: Key, value: &str, app: &mut App) -> Result<Exit, CliError> {
+fn set(key: SettingKey, value: &str, app: &mut App) -> Result<Exit, CliError> {
     let mut config = app.config()?;
-    if key == Key::Remote {
+    if key == SettingKey::Remote {
         return change_remote(value, app);
     }
     config.set(key, value)?;
@@ -195,8 +198,8 @@ fn set(key: Key, value: &str, app: &mut App) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Sets up a new remote. Only writing it down is not enough: what is queued for the old one has
-/// to reach the new one.
+/// Sets up a new remote. Saving the address is not enough: queued commits must reach the
+/// new remote.
 fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
     let remote = RemoteUrl::parse(value, &current_dir()?)?;
     refuse_open(&remote)?;
@@ -238,7 +241,7 @@ fn set_path(
         tell_of_stored(std::slice::from_ref(name), true, app);
     }
     // The path is saved here in any case; the other machines see it after a push.
-    Ok(Exit::of_report(&Report {
+    Ok(Exit::from_report(&Report {
         remote,
         ..Report::default()
     }))

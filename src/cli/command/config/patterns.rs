@@ -52,12 +52,12 @@ pub(super) fn change(list: List, args: &PatternArgs, app: &mut App) -> Result<Ex
     config.save(&app.config_path())?;
     if !args.remove {
         app.out
-            .note("this applies from now on: what the store already has stays there");
+            .note("future pushes and pulls use this list; stored sessions stay in the store");
     }
     Ok(Exit::Done)
 }
 
-/// Returns a list for the output; `none` stands for an empty one.
+/// Returns a list for the output. `none` is the text for an empty one.
 pub(super) fn shown(patterns: &[ProjectPattern], none: &str) -> String {
     match patterns {
         [] => none.to_owned(),

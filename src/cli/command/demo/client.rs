@@ -1,6 +1,6 @@
 //! A stand-in for Claude Code: this program under the name `claude`.
 //!
-//! It does to the transcript and to `sessions/` what Claude Code does, and nothing else.
+//! It treats the transcript and `sessions/` like Claude Code, and does nothing else.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::env::Env;
 use crate::sys::fs;
 
-/// Longest time that the stand-in stays open.
+/// Maximum time that the stand-in stays open.
 const MAX_OPEN: Duration = Duration::from_secs(120);
 
-/// Interval between two looks at a file.
+/// Interval between two checks of a file.
 pub(super) const POLL: Duration = Duration::from_millis(20);
 
 /// Files by which the demo directs the stand-in of one machine.

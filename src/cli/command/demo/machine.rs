@@ -1,4 +1,5 @@
-//! One of the two invented machines: a home, a project, and programs run as if on it.
+//! One of the two invented machines: a home directory, a project, and programs that run
+//! as if on it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,11 +17,11 @@ use crate::sys::process::{Program, ProgramOutput};
 
 /// The part of `ccsync status --json` that the demo reads.
 #[derive(Deserialize)]
-struct Status {
+struct DemoStatus {
     remote: String,
 }
 
-pub(super) struct Machine {
+pub(super) struct DemoMachine {
     pub(super) name: &'static str,
     pub(super) home: PathBuf,
     pub(super) project: PathBuf,
@@ -28,7 +29,7 @@ pub(super) struct Machine {
     search_path: OsString,
 }
 
-impl Machine {
+impl DemoMachine {
     pub(super) fn new(
         name: &'static str,
         home: &str,
@@ -46,7 +47,7 @@ impl Machine {
         })
     }
 
-    /// Runs this very program on the machine.
+    /// Runs this program on the machine.
     pub(super) fn ccsync(&self, args: &[&str]) -> Result<ProgramOutput, CliError> {
         let program = std::env::current_exe().map_err(CommandError::Stage)?;
         self.run(Program::new(program), args)
@@ -59,7 +60,8 @@ impl Machine {
         self.run(Program::new(first.join("claude")), args)
     }
 
-    /// Runs a program with the home of the machine and nothing of our environment.
+    /// Runs a program with the home directory of the machine and nothing of our
+    /// environment.
     fn run(&self, program: Program, args: &[&str]) -> Result<ProgramOutput, CliError> {
         let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
         let program = program
@@ -73,7 +75,7 @@ impl Machine {
         Ok(program.run()?)
     }
 
-    /// Sets what the user types next, and what the stand-in answers.
+    /// Sets the user's next question and the stand-in's answer.
     pub(super) fn prepare(&self, script: &Script) -> Result<(), CliError> {
         let files = self.files();
         if script.stays_open {
@@ -87,10 +89,11 @@ impl Machine {
         StageFiles::new(&self.home)
     }
 
-    /// Returns where this machine's sessions go.
+    /// Returns the remote of this machine.
     pub(super) fn remote(&self) -> Result<String, CliError> {
         let output = self.ccsync(&["status", "--json"])?;
-        let status: Status = serde_json::from_slice(&output.stdout).map_err(CliError::internal)?;
+        let status: DemoStatus =
+            serde_json::from_slice(&output.stdout).map_err(CliError::internal)?;
         Ok(status.remote)
     }
 

@@ -1,6 +1,6 @@
-//! `ccsync demo`: a story with two machines, played by this very program.
+//! `ccsync demo`: a story with two machines, played by this program.
 //!
-//! Must not touch anything of the user's: both machines have homes of their own in a temporary
+//! Must not touch the user's data: both machines have home directories in a temporary
 //! directory and get nothing of this process's environment.
 
 mod client;

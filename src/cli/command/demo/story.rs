@@ -1,10 +1,10 @@
-//! The story of the demo, with checks that every step did what the text says.
+//! The story of the demo. Checks that every step has the described effect.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::client::POLL;
-use super::machine::Machine;
+use super::machine::DemoMachine;
 use super::transcript::Script;
 use crate::cli::app::App;
 use crate::cli::error::{CliError, CommandError};
@@ -56,8 +56,8 @@ enum Name {
 struct Stage<'a> {
     app: &'a mut App,
     directory: PathBuf,
-    laptop: Machine,
-    desk: Machine,
+    laptop: DemoMachine,
+    desk: DemoMachine,
 }
 
 impl<'a> Stage<'a> {
@@ -68,8 +68,8 @@ impl<'a> Stage<'a> {
         let search_path = [bin].into_iter().chain(app.env.search_path.iter().cloned());
         let search_path = std::env::join_paths(search_path).map_err(CliError::internal)?;
         Ok(Self {
-            laptop: Machine::new("laptop", "home/alex", &directory, &search_path)?,
-            desk: Machine::new("desk", "Users/alex", &directory, &search_path)?,
+            laptop: DemoMachine::new("laptop", "home/alex", &directory, &search_path)?,
+            desk: DemoMachine::new("desk", "Users/alex", &directory, &search_path)?,
             directory,
             app,
         })
@@ -171,14 +171,17 @@ impl<'a> Stage<'a> {
         self.ccsync(Name::Laptop, &["pull"], Exit::Done)?;
         for machine in [&self.laptop, &self.desk] {
             for turn in [ON_LAPTOP, ON_DESK] {
-                let message = format!("`{turn}` is not there once on the {}", machine.name);
+                let message = format!(
+                    "`{turn}` does not occur exactly once on the {}",
+                    machine.name
+                );
                 check(machine.transcripts_with(turn)? == 1, &message)?;
             }
         }
         self.explain("both machines have both sessions now, and you can continue either")
     }
 
-    fn machine(&self, name: Name) -> &Machine {
+    fn machine(&self, name: Name) -> &DemoMachine {
         match name {
             Name::Laptop => &self.laptop,
             Name::Desk => &self.desk,
@@ -192,7 +195,7 @@ impl<'a> Stage<'a> {
         self.show_output(&output, expected)
     }
 
-    /// Shows a command that runs Claude Code, with what the user asks there.
+    /// Shows a command that runs Claude Code, with the user's question.
     fn converse(
         &mut self,
         name: Name,
@@ -207,7 +210,7 @@ impl<'a> Stage<'a> {
         self.show_output(&output, Exit::Done)
     }
 
-    /// Shows a conversation on the desk, and what the laptop sees while it is open.
+    /// Shows a conversation on the desk, and `status` on the laptop while it is open.
     fn converse_while_laptop_looks(
         &mut self,
         args: &[&str],

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::machine::set_up::set_up_by_default;
 use crate::ui::sanitize::one_line;
 
-/// Sets this machine up with the defaults if that was not done yet, and says so.
+/// Sets this machine up with the defaults if that was not done yet, and reports it.
 pub(in crate::cli) fn ensure(app: &mut App) -> Result<(), CliError> {
     if app.is_set_up()? {
         notice_copy(app);
@@ -28,7 +28,7 @@ pub(in crate::cli) fn ensure(app: &mut App) -> Result<(), CliError> {
 /// Warns if the configuration was copied from another host. Two machines with one id would use
 /// each other's locks.
 pub(in crate::cli) fn notice_copy(app: &mut App) {
-    // A command that needs the configuration reports what is wrong with it.
+    // A command that needs the configuration reports the error.
     let Ok(Config { machine, .. }) = app.config() else {
         return;
     };

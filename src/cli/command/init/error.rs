@@ -3,7 +3,7 @@
 use crate::domain::error::{ErrorKind, UserError};
 use crate::transport::github::{InvalidRepositoryName, Visibility};
 
-/// Why a repository is not used. Names are sanitised when the error is shown.
+/// Reason why a repository is not used. Names are sanitized when the error is shown.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum InitError {
     #[error("{name} is {visibility}: others could read your sessions")]

@@ -1,5 +1,5 @@
-//! Asks for the directories of placeholders that only other machines have. A directory that was
-//! found is proposed; Enter accepts it.
+//! Asks for the directories of placeholders that only other machines have. Proposes a
+//! directory if it found one.
 
 use crate::cli::app::{App, current_dir};
 use crate::cli::args::PlaceholderArg;
@@ -58,7 +58,7 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Explains what happens to sessions that were stored before these placeholders were set.
+/// Explains the effect of new placeholders on sessions that were stored before.
 ///
 /// `is_sent`: the other machines can know the placeholders already.
 pub(in crate::cli) fn tell_of_stored(names: &[PlaceholderName], is_sent: bool, app: &mut App) {

@@ -21,8 +21,8 @@ use crate::workspace::error::SyncError;
 pub(super) struct Chosen {
     /// `None`: the configured one, or the repository on this disk.
     pub(super) remote: Option<RemoteUrl>,
-    /// Git must connect without questions: for an address from `gh`, the user does not know the
-    /// password that git would ask for.
+    /// Git must connect without a prompt: if `gh` gave the address, the user does not
+    /// know the password that git would ask for.
     pub(super) without_questions: bool,
     /// The repository, if `gh` knows it.
     pub(super) repository: Option<ChosenRepository>,
@@ -31,7 +31,7 @@ pub(super) struct Chosen {
 /// A repository on GitHub.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ChosenRepository {
-    /// `OWNER/NAME`; unsanitised.
+    /// `OWNER/NAME`, not sanitized.
     pub(super) name: String,
     pub(super) host: String,
     pub(super) visibility: Visibility,
@@ -239,7 +239,7 @@ pub(in crate::cli) fn refuse_open(remote: &RemoteUrl) -> Result<(), CliError> {
 }
 
 /// One of the offered answers.
-enum Choice<'a> {
+enum RemoteChoice<'a> {
     Take(&'a Repository),
     Make,
     MakeOther,
@@ -284,38 +284,38 @@ fn ask_with(
     let answer =
         prompt::choose("Where your sessions go", &texts).map_err(CommandError::Terminal)?;
     match &choices[answer.ok_or(CommandError::Cancelled)?] {
-        Choice::Take(repository) => take(github, repository, args, app),
-        Choice::Make => make(github, &account.login, DEFAULT_NAME),
-        Choice::MakeOther => on_github(Some(&ask_name()?), args, app),
-        Choice::Address => ask_address(args, app),
-        Choice::ThisDisk => Ok(Chosen::default()),
+        RemoteChoice::Take(repository) => take(github, repository, args, app),
+        RemoteChoice::Make => make(github, &account.login, DEFAULT_NAME),
+        RemoteChoice::MakeOther => on_github(Some(&ask_name()?), args, app),
+        RemoteChoice::Address => ask_address(args, app),
+        RemoteChoice::ThisDisk => Ok(Chosen::default()),
     }
 }
 
 /// Returns the answers, the most likely first: a store with the usual name, other stores, a new
 /// repository.
-fn choices(account: &Account) -> Vec<Choice<'_>> {
+fn choices(account: &Account) -> Vec<RemoteChoice<'_>> {
     let named = account.named.as_ref();
-    let mut choices: Vec<Choice<'_>> = named
+    let mut choices: Vec<RemoteChoice<'_>> = named
         .filter(|named| named.is_store)
-        .map(Choice::Take)
+        .map(RemoteChoice::Take)
         .into_iter()
         .collect();
     let others = account
         .stores
         .iter()
         .filter(|store| named.is_none_or(|named| named.name != store.name));
-    choices.extend(others.map(Choice::Take));
+    choices.extend(others.map(RemoteChoice::Take));
     choices.push(match named {
-        None => Choice::Make,
-        Some(named) if named.is_empty && !named.is_store => Choice::Take(named),
-        Some(_) => Choice::MakeOther,
+        None => RemoteChoice::Make,
+        Some(named) if named.is_empty && !named.is_store => RemoteChoice::Take(named),
+        Some(_) => RemoteChoice::MakeOther,
     });
-    choices.extend([Choice::Address, Choice::ThisDisk]);
+    choices.extend([RemoteChoice::Address, RemoteChoice::ThisDisk]);
     choices
 }
 
-impl Choice<'_> {
+impl RemoteChoice<'_> {
     fn text(&self, account: &Account) -> String {
         match self {
             Self::Take(repository) => {

@@ -14,18 +14,18 @@ use crate::ui::sanitize;
 use crate::ui::sanitize::one_line;
 use crate::ui::table::{Cell, Table};
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 pub(super) struct InitDocument<'a> {
     machine: &'a str,
-    /// The name that was wanted, if another machine has it.
+    /// The requested name, if another machine has it.
     requested_name: Option<&'a str>,
     /// Without passwords and tokens.
     remote: &'a str,
     /// The remote is the repository on this disk that is used until another one is configured.
     embedded: bool,
     /// Facts from GitHub, if `gh` knows the remote.
-    github: Option<RepositoryFacts<'a>>,
+    github: Option<RepositoryRow<'a>>,
     first_time: bool,
     other_machines: &'a [String],
     /// Sessions sent from the repository on this disk.
@@ -34,12 +34,12 @@ pub(super) struct InitDocument<'a> {
     /// Placeholders of other machines that were added now.
     adopted: Vec<&'a str>,
     /// Placeholders that only other machines have.
-    missing: Vec<MissingPlaceholder<'a>>,
+    missing: Vec<MissingRow<'a>>,
     remote_state: &'a RemoteState,
 }
 
 #[derive(Serialize)]
-struct RepositoryFacts<'a> {
+struct RepositoryRow<'a> {
     host: &'a str,
     name: &'a str,
     /// `private`, `internal` or `public`.
@@ -55,7 +55,7 @@ struct PlaceholderRow<'a> {
 }
 
 #[derive(Serialize)]
-struct MissingPlaceholder<'a> {
+struct MissingRow<'a> {
     name: &'a str,
     /// A machine that has it.
     machine: &'a str,
@@ -73,7 +73,7 @@ pub(super) fn document<'a>(
         requested_name: report.requested_name.as_deref(),
         remote: &report.remote_display,
         embedded: report.embedded,
-        github: repository.map(|chosen| RepositoryFacts {
+        github: repository.map(|chosen| RepositoryRow {
             host: &chosen.host,
             name: &chosen.name,
             visibility: chosen.visibility.to_string(),
@@ -97,8 +97,8 @@ pub(super) fn document<'a>(
     }
 }
 
-fn missing(placeholder: &ForeignPlaceholder) -> MissingPlaceholder<'_> {
-    MissingPlaceholder {
+fn missing(placeholder: &ForeignPlaceholder) -> MissingRow<'_> {
+    MissingRow {
         name: placeholder.name.as_str(),
         machine: &placeholder.machine,
         directory_there: &placeholder.there,

@@ -16,7 +16,7 @@ use crate::ui::format::{count, short_id};
 use crate::ui::prompt;
 use crate::ui::report::title;
 
-/// Which locks are to be released.
+/// The locks to release.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wanted<'a> {
     Session(&'a SessionId),
@@ -24,7 +24,7 @@ pub(super) enum Wanted<'a> {
     All,
 }
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 struct ReleaseDocument<'a> {
     released: Vec<LockRow<'a>>,
@@ -34,7 +34,7 @@ struct ReleaseDocument<'a> {
     not_locked: Vec<&'a SessionId>,
 }
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 struct CleanupDocument<'a> {
     removed: Vec<LockRow<'a>>,
@@ -96,7 +96,7 @@ fn choose(lock_table: &LockTable, wanted: Wanted<'_>) -> Result<Vec<LockView>, C
     })
 }
 
-/// Asks about one lock. Each lock needs an answer of its own.
+/// Asks about one lock. Each lock is confirmed separately.
 fn confirm(lock: &LockView, app: &App) -> Result<(), CliError> {
     if !app.is_interactive() {
         return Err(CommandError::ConfirmationNeeded {
@@ -164,7 +164,7 @@ fn lines(released: &[ReleaseOutcome]) -> Vec<String> {
     lines
 }
 
-/// Returns how many locks were handled, and how many were not.
+/// Returns the numbers of released and kept locks.
 fn summary(done: u64, verb: &str, rest: u64) -> String {
     let mut text = match done {
         0 => format!("nothing {verb}"),

@@ -20,10 +20,10 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
 
-/// Column of titles; it becomes narrower on a narrow screen.
+/// Column of titles, which shrinks on a narrow screen.
 const TITLE: usize = 1;
 
-/// JSON schema, version 2.
+/// JSON document.
 #[derive(Serialize)]
 struct LockDocument<'a> {
     locks: Vec<LockRow<'a>>,
@@ -35,7 +35,7 @@ struct LockDocument<'a> {
     damaged: &'a [String],
 }
 
-/// A lock. A value that cannot be read or does not apply is null.
+/// A lock. A value that is unreadable or does not apply is null.
 #[derive(Serialize)]
 pub(super) struct LockRow<'a> {
     session: &'a SessionId,

@@ -13,19 +13,19 @@ use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::{PlaceholderName, Placeholders};
 use crate::domain::turn::Turn;
-use crate::handoff::resume::{Candidate, Candidates};
+use crate::handoff::resume::{ResumeCandidate, ResumeCandidates};
 use crate::leasing::view::LockView;
 use crate::lock::state::LockStatus;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::ui::format::age;
-use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
+use crate::ui::picker::{Item, Picked, PickerOptions, Preview, pick};
 use crate::workspace::context::Context;
 use crate::workspace::exclusion::ExcludeReason;
 
 /// Returns the session that the arguments name, or that the user chooses.
 pub(super) fn session(
     args: &ResumeArgs,
-    candidates: Candidates,
+    candidates: ResumeCandidates,
     app: &mut App,
 ) -> Result<SessionId, CliError> {
     if let Some(wanted) = &args.session {
@@ -45,8 +45,12 @@ pub(super) fn session(
     }
 }
 
-/// Refuses an excluded session: no other machine could continue it, so a lock would mean nothing.
-fn refuse_excluded(session: SessionId, candidates: &Candidates) -> Result<SessionId, CliError> {
+/// Refuses an excluded session: other machines cannot continue it, so a lock would have
+/// no effect.
+fn refuse_excluded(
+    session: SessionId,
+    candidates: &ResumeCandidates,
+) -> Result<SessionId, CliError> {
     let candidate = candidates
         .sessions
         .iter()
@@ -57,7 +61,7 @@ fn refuse_excluded(session: SessionId, candidates: &Candidates) -> Result<Sessio
     }
 }
 
-fn exclude_reason(candidate: &Candidate) -> Option<&ExcludeReason> {
+fn exclude_reason(candidate: &ResumeCandidate) -> Option<&ExcludeReason> {
     candidate
         .row
         .exclude_reason
@@ -65,7 +69,7 @@ fn exclude_reason(candidate: &Candidate) -> Option<&ExcludeReason> {
         .filter(|why| why.is_permanent())
 }
 
-fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {
+fn is_recent(candidate: &ResumeCandidate, ctx: &Context<'_>) -> bool {
     let days = chrono::TimeDelta::days(i64::from(ctx.settings.sync.pull_max_age));
     candidate.row.here
         || candidate
@@ -74,7 +78,11 @@ fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {
             .is_some_and(|time| ctx.clock.now() - time <= days)
 }
 
-fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<SessionId, CliError> {
+fn ask(
+    candidates: &[ResumeCandidate],
+    ctx: &Context<'_>,
+    app: &App,
+) -> Result<SessionId, CliError> {
     let now = ctx.clock.now();
     let current = CurrentProject::new(ctx);
     let placeholders = &ctx.settings.placeholders;
@@ -82,18 +90,18 @@ fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<Session
         .iter()
         .map(|candidate| item(candidate, &current, placeholders, now))
         .collect();
-    let screen = Screen {
+    let options = PickerOptions {
         colors: app.stderr_colors,
         only_lines: app.env.only_lines,
         columns: app.out.width(),
     };
-    match pick(items, now, screen, &mut LastTurns { ctx }).map_err(ResumeError::Picker)? {
+    match pick(items, now, options, &mut LastTurns { ctx }).map_err(ResumeError::Picker)? {
         Picked::Chosen(session) => Ok(session),
         Picked::Cancelled => Err(CommandError::Cancelled.into()),
     }
 }
 
-/// The place that the user is in.
+/// The project of the current directory.
 struct CurrentProject {
     /// The current directory, portable.
     directory: Option<PortablePath>,
@@ -126,7 +134,7 @@ impl CurrentProject {
 }
 
 fn item(
-    candidate: &Candidate,
+    candidate: &ResumeCandidate,
     current: &CurrentProject,
     placeholders: &Placeholders,
     now: DateTime<Utc>,
@@ -151,8 +159,8 @@ fn item(
     }
 }
 
-/// Returns the path of a project on this machine, with `~` for the home directory. A project that
-/// has no place here keeps its portable path.
+/// Returns the path of a project on this machine, with `~` for the home directory. A
+/// project without a directory here keeps its portable path.
 fn project_path(portable: &str, placeholders: &Placeholders) -> String {
     let home = placeholders.get(PlaceholderName::home().as_str()).cloned();
     let native = expand_path(&PortablePath::new(portable), placeholders);

@@ -75,8 +75,8 @@ struct PreparedSession {
 
 /// Pulls the session and finds its directory.
 fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<PreparedSession, CliError> {
-    // Sessions that were never pushed come first: the store knows where a session belongs, and
-    // the other machines have to know it.
+    // Push new sessions first: the store knows where a session belongs, and the other
+    // machines need to know it.
     push(&app.context()?, &Selection::default(), false)?;
     let begin = app.clock.now();
     let (directory, git) = place::directory(session, app)?;
@@ -98,7 +98,7 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<Prepared
     })
 }
 
-/// Pulls one session. A session that was restored to an earlier state stays in it.
+/// Pulls one session. A pinned session stays in its earlier state.
 fn pull_session(session: &SessionId, app: &mut App) -> Result<(), CliError> {
     let request = PullRequest {
         sessions: vec![session.clone()],
@@ -118,13 +118,13 @@ fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
         | Outcome::Excluded { reason, .. } = &session.outcome
         {
             let (session, reason) = (session.session.clone(), reason.clone());
-            return Err(ResumeError::NotBrought { session, reason }.into());
+            return Err(ResumeError::NotPulled { session, reason }.into());
         }
     }
     Ok(())
 }
 
-/// Writes the path notice, if the model needs one, for the hook that prints it.
+/// Writes the path notice, if the session needs one, for the hook that prints it.
 fn write_path_notice(
     session: &SessionId,
     directory: &Path,

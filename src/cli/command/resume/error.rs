@@ -1,4 +1,4 @@
-//! Why a session is not continued, and what to do about it.
+//! The errors of `ccsync resume`, with their hints.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,12 @@ use crate::ui::picker::PickError;
 use crate::ui::sanitize;
 use crate::workspace::exclusion::ExcludeReason;
 
-/// Why a session without a lock is not exclusive.
+/// Warning about a session without a lock.
 pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may continue the session too; \
      then both versions are kept, yours as a fork";
 
-/// An error before Claude Code runs. Texts from elsewhere are sanitised when it is shown.
+/// An error before Claude Code runs. Texts from other machines are sanitized when the
+/// error is shown.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum ResumeError {
     #[error("do not pass `{0}`: ccsync chooses the session")]
@@ -31,14 +32,14 @@ pub(in crate::cli) enum ResumeError {
     #[error("session {session} is locked by {by}")]
     HeldBy { session: SessionId, by: String },
     #[error("cannot pull session {session}: {reason}")]
-    NotBrought { session: SessionId, reason: String },
+    NotPulled { session: SessionId, reason: String },
     #[error("session {session} is excluded by the settings: {why}")]
     Excluded {
         session: SessionId,
         why: ExcludeReason,
     },
     #[error("sessions in `{}` are excluded by the settings: {why}", directory.display())]
-    DirectoryLeftOut {
+    ExcludedDirectory {
         directory: PathBuf,
         why: ExcludeReason,
     },
@@ -83,11 +84,11 @@ impl UserError for ResumeError {
                     "list the locks with `ccsync lock show`".to_owned(),
                 ];
             }
-            Self::NotBrought { session, .. } => format!("check it with `ccsync verify {session}`"),
+            Self::NotPulled { session, .. } => format!("check it with `ccsync verify {session}`"),
             Self::Excluded { session, .. } => format!(
                 "to continue without ccsync: `ccsync pull {session}`, then `claude --resume {session}`"
             ),
-            Self::DirectoryLeftOut { .. } => "to begin one without ccsync, run `claude`".to_owned(),
+            Self::ExcludedDirectory { .. } => "to begin one without ccsync, run `claude`".to_owned(),
             Self::NoProject(session) => {
                 format!("see where it is stored with `ccsync list --json | grep {session}`")
             }
@@ -98,7 +99,7 @@ impl UserError for ResumeError {
     }
 }
 
-/// Returns the commands that bring the project to this machine.
+/// Returns the commands that get the project to this machine.
 fn ways_out(session: &SessionId, missing: &MissingProject) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(root) = &missing.unmapped {

@@ -43,8 +43,8 @@ pub(in crate::cli) fn take_if_reachable(
     }
 }
 
-/// Refuses a session that is open in Claude Code on this machine, whatever the locks say: two
-/// processes would write into one file.
+/// Refuses a session that is open in Claude Code on this machine, even if the lock is
+/// free: two processes would write into one file.
 pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), CliError> {
     match live_sessions(&app.env.claude_dir).get(session) {
         Some(pid) => Err(ResumeError::HeldHere {

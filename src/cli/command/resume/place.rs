@@ -41,7 +41,7 @@ pub(super) fn directory(
     }
 }
 
-/// Asks how the project gets to this machine, and does it.
+/// Asks how to get the project to this machine, and does it.
 fn fix(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<(), CliError> {
     let refusal = || {
         CliError::from(ResumeError::ProjectMissing {
@@ -53,7 +53,7 @@ fn fix(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<(
     if !app.is_interactive() || choices.is_empty() {
         return Err(refusal());
     }
-    choices.push(("stop".to_owned(), Choice::Stop));
+    choices.push(("stop".to_owned(), ProjectChoice::Stop));
 
     let project = project(missing.project.as_str());
     app.out
@@ -61,28 +61,28 @@ fn fix(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<(
     let texts: Vec<&str> = choices.iter().map(|(text, _)| text.as_str()).collect();
     let chosen = prompt::choose("What to do", &texts).map_err(CommandError::Terminal)?;
     match chosen.and_then(|at| choices.get(at)) {
-        Some((_, Choice::Clone(proposed))) => Ok(clone_project(&app.context()?, proposed)?),
-        Some((_, Choice::Map(placeholder))) => set_directory(placeholder, app),
-        Some((_, Choice::Stop)) | None => Err(refusal()),
+        Some((_, ProjectChoice::Clone(proposed))) => Ok(clone_project(&app.context()?, proposed)?),
+        Some((_, ProjectChoice::Map(placeholder))) => set_directory(placeholder, app),
+        Some((_, ProjectChoice::Stop)) | None => Err(refusal()),
     }
 }
 
-enum Choice<'a> {
+enum ProjectChoice<'a> {
     Clone(&'a ProposedClone),
     Map(&'a UnmappedPlaceholder),
     Stop,
 }
 
-/// Returns the ways to get the project, with their texts.
-fn choices(missing: &MissingProject) -> Vec<(String, Choice<'_>)> {
+/// Returns the ways to get the project, with their labels.
+fn choices(missing: &MissingProject) -> Vec<(String, ProjectChoice<'_>)> {
     let clone = missing.clone.as_ref().map(|proposed| {
         let from = sanitize::one_line(&proposed.remote.to_string()).into_owned();
         let text = format!("clone {from} into {}", shown(&proposed.into));
-        (text, Choice::Clone(proposed))
+        (text, ProjectChoice::Clone(proposed))
     });
     let map = missing.unmapped.as_ref().map(|placeholder| {
         let text = format!("set the directory of {} on this machine", placeholder.name);
-        (text, Choice::Map(placeholder))
+        (text, ProjectChoice::Map(placeholder))
     });
     clone.into_iter().chain(map).collect()
 }

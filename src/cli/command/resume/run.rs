@@ -1,4 +1,4 @@
-//! Runs Claude Code in the terminal, with renewals of the locks and backups beside it, and pushes
+//! Runs Claude Code in the terminal; meanwhile renews the locks and backs up, and pushes
 //! at the end.
 
 use std::collections::BTreeSet;
@@ -27,10 +27,10 @@ use crate::sys::process::{Running, shell_code};
 use crate::sys::signal::{self, LentTerminal, answer_interruption, lend_terminal};
 use crate::workspace::context::Context;
 
-/// Interval between two looks at whether Claude Code has ended or begun another session.
+/// Interval between two checks of whether Claude Code has ended or begun another session.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Time that Claude Code gets to end after it was asked to.
+/// Time that Claude Code gets to end after a request.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Runs Claude Code for `session`, and pushes everything when it has ended.
@@ -60,7 +60,7 @@ pub(in crate::cli) fn run_client(
     }
     let sessions = sessions.into_inner();
     let sessions = sessions.unwrap_or_else(PoisonError::into_inner);
-    // Turns are pushed however Claude Code has ended.
+    // Turns are pushed even if Claude Code failed.
     match (push_rest(&sessions, &ended, app), &ended) {
         (Ok(finished), Ok(ended)) => {
             let turns = ended.turns + pushed_turns(&finished.report, &sessions);
@@ -76,7 +76,7 @@ pub(in crate::cli) fn run_client(
         (Ok(_), Err(_)) => {}
         (Err(e), _) => e.show(&mut app.out),
     }
-    Ok(Exit::OfClient(shell_code(ended?.status)))
+    Ok(Exit::Client(shell_code(ended?.status)))
 }
 
 fn push_rest(
@@ -85,7 +85,7 @@ fn push_rest(
     app: &App,
 ) -> Result<Finished, CliError> {
     let ctx = app.context()?;
-    // There is no terminal any more if this process was asked to end.
+    // If this process was asked to end, there is no terminal any more.
     let was_asked = ended.as_ref().is_ok_and(|ended| ended.was_asked);
     let interactive = ctx.interactive && !was_asked;
     Ok(finish(&Context { interactive, ..ctx }, sessions)?)
@@ -113,7 +113,7 @@ fn run_with_backups(
         ..app.context()?
     };
     let lent = lend_terminal();
-    // An earlier interruption was meant for this program; from here on, Claude Code gets them.
+    // An earlier interruption was meant for this program; later ones go to Claude Code.
     signal::check()?;
     let mut client = launch.program(&app.env.client).start_in_terminal()?;
     let (pid, over) = (client.pid(), AtomicBool::new(false));
@@ -125,7 +125,7 @@ fn run_with_backups(
         drop(lent);
         over.store(true, Ordering::SeqCst);
         backups.thread().unpark();
-        // A failed backup does not matter: the last push sends everything.
+        // A failed backup does not matter: the last push covers it.
         let turns = backups.join().unwrap_or_default();
         Ok(EndedClient {
             status: status?,
@@ -184,7 +184,7 @@ fn back_up_until(
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(other.clone())
         {
-            // The session is backed up without a lock, too.
+            // Without a lock, the session is backed up all the same.
             let _ = crate::leasing::acquire::acquire(ctx, &other, TakeOver::Expired);
         }
         if last.is_over(ctx.clock) {
@@ -202,7 +202,7 @@ fn back_up_until(
     turns
 }
 
-/// A time by both clocks. The monotonic one stands still while the machine sleeps.
+/// A time by both clocks. The monotonic one may stop while the machine sleeps.
 struct Moment {
     monotonic: Duration,
     wall: DateTime<Utc>,
@@ -216,7 +216,7 @@ impl Moment {
         }
     }
 
-    /// Returns true if a lock that was renewed then has to be renewed again.
+    /// Returns true if a lock that was renewed at this moment has to be renewed again.
     fn is_over(&self, clock: &dyn Clock) -> bool {
         let running = TimeDelta::from_std(clock.monotonic().saturating_sub(self.monotonic))
             .unwrap_or(TimeDelta::MAX);

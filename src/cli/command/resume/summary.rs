@@ -1,4 +1,4 @@
-//! The lines after Claude Code has ended: usually one, more only for problems.
+//! The lines after Claude Code has ended: usually one; more only for problems.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ pub(super) fn pushed_turns(report: &Report, sessions: &BTreeSet<SessionId>) -> u
 }
 
 impl FinishedRun<'_> {
-    /// Prints what became of the sessions, the extras, the lock and the remote.
+    /// Prints the result for the sessions, the extras, the lock and the remote.
     pub(super) fn summarize(&self, out: &mut Output) {
         let report = &self.finished.report;
         let own = || {
@@ -101,7 +101,7 @@ fn is_left(session: &SessionReport) -> bool {
     }
 }
 
-/// Explains a session that is not simply on the remote now.
+/// Explains the outcome of a session that is not simply on the remote now.
 fn explain_session(session: &SessionReport, out: &mut Output) {
     let id = &session.session;
     match &session.outcome {

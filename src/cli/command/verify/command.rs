@@ -32,14 +32,14 @@ pub(crate) struct VerifyArgs {
     json: JsonFlag,
 }
 
-/// JSON schema, version 2: the fields of `Verification`, every session included.
+/// JSON document: the fields of `Verification`, every session included.
 pub(in crate::cli) fn run(args: &VerifyArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = VerifyRequest {
         sessions: args.sessions.clone(),
         full: args.full,
     };
     let found = verify(&app.context()?, &request)?;
-    let exit = Exit::of_verification(&found);
+    let exit = Exit::from_verification(&found);
     if args.json.json {
         app.print_json("verify", &found)?;
     } else if !app.out.is_quiet() || exit != Exit::Done {

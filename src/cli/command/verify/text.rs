@@ -1,4 +1,5 @@
-//! The report of `ccsync verify`: totals, differences, and the commands that settle them.
+//! The report of `ccsync verify`: totals, differences, and the commands that resolve
+//! them.
 
 use super::remote_text;
 use crate::report::verification::{
@@ -163,7 +164,7 @@ fn described(damage: &Damage) -> String {
     }
 }
 
-/// Returns the difference of a session, and the command that settles it.
+/// Returns the difference of a session, and the command that resolves it.
 fn difference(check: &SessionCheck) -> (String, String) {
     let of = |what: &str, command: &str| (what.to_owned(), command.to_owned());
     if !check.damage.is_empty() {
@@ -399,7 +400,7 @@ mod tests {
             sessions,
             ..Verification::default()
         };
-        assert_eq!(Exit::of_verification(&found), Exit::Done);
+        assert_eq!(Exit::from_verification(&found), Exit::Done);
         assert!(summary(&found).starts_with("verify: 2 sessions, all agree, 2 excluded ("));
     }
 
@@ -410,7 +411,7 @@ mod tests {
             ..Verification::default()
         };
         let code = |remote: RemoteStatus, sessions: Vec<SessionCheck>| {
-            Exit::of_verification(&Verification {
+            Exit::from_verification(&Verification {
                 remote,
                 sessions,
                 ..agreeing.clone()

@@ -1,5 +1,5 @@
-//! What is changed about the terminal, and put back: when the picker is done, when it
-//! panics, when the process must end.
+//! Changes the modes of the terminal, and restores them: when the picker ends, when it
+//! panics, when the process has to end.
 
 use std::io;
 use std::panic::{self, PanicHookInfo};
@@ -13,26 +13,27 @@ use ratatui_crossterm::crossterm::terminal::{
 };
 use ratatui_crossterm::crossterm::{cursor, execute};
 
-/// True if the terminal is changed. Put back once: a second time would move the cursor
-/// back over what was written since.
+/// True while the terminal is changed. It is restored once: a second time would move the
+/// cursor over later output.
 #[derive(Default)]
 pub(super) struct Modes(AtomicBool);
 
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
 
-/// While it lives, a panic first gives the terminal back, so that its message stays on the screen.
+/// While it lives, a panic restores the terminal first, so that its message stays
+/// visible.
 pub(super) struct RestoringHook(Arc<Hook>);
 
 impl Modes {
-    /// Each key counts at once, nothing typed is shown, and the screen is another one.
+    /// Switches to raw mode and to the alternate screen.
     pub(super) fn change(&self) -> io::Result<()> {
         self.0.store(true, Ordering::SeqCst);
         enable_raw_mode()?;
         execute!(io::stderr(), EnterAlternateScreen, EnableBracketedPaste)
     }
 
-    /// If the terminal is gone there is nobody to give it back to.
-    pub(super) fn put_back(&self) {
+    /// Restores the terminal. Ignores failures: the terminal may be closed.
+    pub(super) fn restore(&self) {
         if self.0.swap(false, Ordering::SeqCst) {
             let _ = execute!(
                 io::stderr(),
@@ -50,7 +51,7 @@ impl RestoringHook {
         let before: Arc<Hook> = panic::take_hook().into();
         let then = Arc::clone(&before);
         panic::set_hook(Box::new(move |info| {
-            modes.put_back();
+            modes.restore();
             then(info);
         }));
         Self(before)
@@ -59,7 +60,7 @@ impl RestoringHook {
 
 impl Drop for RestoringHook {
     fn drop(&mut self) {
-        // A panicking thread may not change the hook.
+        // A panicking thread cannot change the hook.
         if !thread::panicking() {
             let before = Arc::clone(&self.0);
             panic::set_hook(Box::new(move |info| before(info)));

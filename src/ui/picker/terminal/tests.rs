@@ -1,9 +1,9 @@
-//! The picker in a real terminal. A second process plays the program, told by a variable
-//! what to do.
+//! The picker in a real terminal. A second process runs it; a variable selects its
+//! behaviour.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(
     clippy::disallowed_methods,
-    reason = "that variable, and the deadlines of the person at the keyboard"
+    reason = "that variable, and the deadlines of the typing user"
 )]
 
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use std::io::Write;
 use rustix::process::Signal;
 
 use super::super::tests::{many, now, turns};
-use super::super::{Preview, Screen, pick};
+use super::super::{PickerOptions, Preview, pick};
 use super::*;
 use crate::domain::id::SessionId;
 use crate::domain::turn::Turn;
@@ -22,8 +22,8 @@ use crate::domain::turn::Turn;
 mod person;
 use person::{CTRL_C, DOWN, ENTER, ESCAPE, Terminal as Person};
 
-/// How the program below is to behave: `screen`, `lines`, `panic` or `slow`. Without it,
-/// it is no program.
+/// Behaviour of the program below: `screen`, `lines`, `panic` or `slow`. Without it, the
+/// program does nothing.
 const BEHAVIOUR: &str = "CCSYNC_TEST_PICKER";
 const PROGRAM: &str = "ui::picker::terminal::tests::picker_program_under_test";
 
@@ -48,13 +48,13 @@ fn picker_program_under_test() {
         return;
     };
     signal::install().unwrap();
-    let screen = Screen {
+    let options = PickerOptions {
         colors: true,
         only_lines: behaviour == "lines",
         columns: 80,
     };
-    let picked = pick(many(1000), now(), screen, &mut Turns(behaviour));
-    // Whoever closed the window does not want to read it.
+    let picked = pick(many(1000), now(), options, &mut Turns(behaviour));
+    // The terminal may be closed.
     let _ = writeln!(io::stdout(), "\npicked: {picked:?}");
     std::process::exit(0);
 }
@@ -72,7 +72,7 @@ fn start(behaviour: &str) -> Person {
     Person::start(program(behaviour), 80, 24)
 }
 
-/// A picker that has drawn itself.
+/// Starts a picker and waits until it is drawn.
 fn started() -> Person {
     let person = start("screen");
     person.wait_for("1000 sessions  type to filter");
@@ -88,10 +88,10 @@ fn picker_session_is_filtered_previewed_and_chosen() {
     person.type_in("x\x7f");
     person.wait_for("> 3 days ago  ~/work/app  a parser, number 770");
     person.type_in(person::TAB);
-    let look = person.wait_for("thank you");
+    let preview = person.wait_for("thank you");
     assert!(
-        look.contains("assistant, 59 min ago") && look.contains("- Bash: cargo test"),
-        "{look}"
+        preview.contains("assistant, 59 min ago") && preview.contains("- Bash: cargo test"),
+        "{preview}"
     );
     person.type_in(ENTER);
     let ended = person.end().assert_restored().code(0);
@@ -163,7 +163,7 @@ fn picker_pending_read_does_not_delay_exit() {
         .assert_restored()
         .code(signal::EXIT_INTERRUPTED);
     let person = started();
-    // The beginning of every arrow key.
+    // The beginning of an arrow key.
     person.type_in("\x1b[");
     person.signal(Signal::TERM);
     person.end().assert_restored();
@@ -195,7 +195,7 @@ fn picker_draws_without_known_terminal_size() {
 #[test]
 fn picker_line_terminal_gets_line_prompt() {
     let person = start("lines");
-    person.wait_for("number: choose");
+    person.wait_for("number = open");
     assert!(person.is_cooked());
     person.type_in("parser 770\r");
     person.wait_for("1 of 1000 sessions");

@@ -1,6 +1,5 @@
-//! Ends the process when it was told to end and does not: because half of a key was typed
-//! and the rest is waited for, or because a look into a session does not come back from a
-//! slow disk.
+//! Ends the process after a signal if it does not end itself: because it waits for the
+//! rest of a key sequence, or because a preview is blocked by a slow disk.
 
 use std::process;
 use std::sync::Arc;
@@ -11,12 +10,12 @@ use std::time::Duration;
 use super::modes::Modes;
 use crate::sys::signal;
 
-/// How often the signals are counted.
-const EVERY: Duration = Duration::from_millis(100);
-/// So often in vain, and nothing else will happen.
-const TIMEOUT: u32 = 10;
+/// Interval between two checks of the signal count.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Number of checks after a signal before the process is ended.
+const MAX_WAITS: u32 = 10;
 
-/// Watches while it lives.
+/// Watches until it is dropped.
 pub(super) struct Watch(#[expect(dead_code, reason = "dropping it ends the thread")] Sender<()>);
 
 impl Watch {
@@ -26,10 +25,10 @@ impl Watch {
         let before = signal::count();
         thread::spawn(move || {
             let mut waited = 0;
-            while watched.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+            while watched.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 waited += u32::from(signal::count() > before);
-                if waited > TIMEOUT {
-                    modes.put_back();
+                if waited > MAX_WAITS {
+                    modes.restore();
                     process::exit(signal::EXIT_INTERRUPTED);
                 }
             }
