@@ -10,7 +10,7 @@ use std::error::Error;
 pub enum ErrorKind {
     /// Something on this machine has to be changed first.
     Failed,
-    /// The network or the remote failed; local work can go on.
+    /// The network or the remote failed; local work can continue.
     Remote,
     /// This machine's store is damaged and can be fetched again.
     DamagedStore,
@@ -38,7 +38,7 @@ pub trait UserError: Error + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Returns true if only one session is affected, so that the others can go on.
+    /// Returns true if only one session is affected, so that the others can continue.
     fn is_about_one_session(&self) -> bool {
         false
     }

@@ -226,7 +226,7 @@ impl<'a> SessionComparer<'a> {
         file: SessionFile,
         found: &mut Differences,
     ) -> Result<(), SyncError> {
-        let Some(stored) = StoredText::of(self.snapshot, manifest, &file) else {
+        let Some(stored) = StoredText::new(self.snapshot, manifest, &file) else {
             found.to_push.insert(file, FilePush::Whole);
             return Ok(());
         };

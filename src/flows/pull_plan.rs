@@ -23,7 +23,7 @@ pub(crate) struct PullPlan<'a> {
     pub(super) request: &'a PullRequest,
     /// The head with which the sessions here were compared.
     pub(super) compared_at: Option<CommitId>,
-    /// Sessions of which only whole lines were compared, because Claude Code had them open.
+    /// Sessions that Claude Code had open: only their whole lines were compared.
     pub(super) live: BTreeSet<SessionId>,
     pub(super) steps: Vec<PlannedSession>,
     pub(super) forks: Vec<CreatedFork>,

@@ -126,7 +126,7 @@ impl<'a> PullPlanner<'a> {
         })
     }
 
-    /// Returns the stored session. A directory without a manifest is no session.
+    /// Returns the stored session. A directory without a manifest is not a session.
     fn manifest(&self, id: &SessionId) -> Result<Option<Manifest>, SyncError> {
         let manifest = self.comparer.snapshot.manifest(id)?;
         if manifest.is_none() && self.request.names_sessions() {

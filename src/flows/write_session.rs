@@ -135,7 +135,7 @@ impl SessionUpdate {
         });
         // The transcript comes last: a session that Claude Code can see has all its other files.
         for (file, pull) in self.files.iter().rev() {
-            let stored = StoredText::of(snapshot, &manifest, file);
+            let stored = StoredText::new(snapshot, &manifest, file);
             let stored = stored.ok_or_else(|| StoredDataError::Inconsistent {
                 session: id.clone(),
             })?;

@@ -178,8 +178,8 @@ pub(crate) struct IndexEntry {
 impl Index {
     /// Reads the index. One that is missing or damaged is empty.
     ///
-    /// If settings have changed, it only keeps which sessions were here in which state: those that
-    /// are missing now were deleted.
+    /// If settings have changed, it only keeps the states of the sessions that were here,
+    /// so that deleted ones are recognised.
     pub(crate) fn load(path: &Path, key: IndexKey) -> Self {
         let json = std::fs::read(path).unwrap_or_default();
         let index: Option<Self> = serde_json::from_slice(&json).ok();
