@@ -1,6 +1,6 @@
 //! The part of the report of `ccsync verify` on the remote.
 
-use super::text::{attention, hint};
+use super::painted::{attention, hint};
 use crate::domain::id::CommitId;
 use crate::report::verification::RemoteStatus;
 use crate::ui::format::count;

@@ -1,6 +1,7 @@
 //! The report of `ccsync verify`: totals, differences, and the commands that resolve
 //! them.
 
+use super::painted::{attention, hint};
 use super::remote_text;
 use crate::report::verification::{
     Damage, RemoteStatus, SessionCheck, SyncStatus, Total, Verification,
@@ -63,14 +64,6 @@ pub(super) fn lines(found: &Verification, width: usize) -> Vec<String> {
     lines.extend(remote_text::lines(&found.remote));
     lines.push(summary(found));
     lines
-}
-
-pub(super) fn attention(text: &str) -> String {
-    paint(ATTENTION, &one_line(text))
-}
-
-pub(super) fn hint(command: &str) -> String {
-    format!("  {}", paint(HINT, command))
 }
 
 fn totals(found: &Verification) -> Table {
