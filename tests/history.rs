@@ -929,7 +929,7 @@ fn restore_does_not_push_excluded_sessions() {
                 .code(1);
             assert!(
                 run.stderr
-                    .contains("what was said here would be pushed first, but "),
+                    .contains("the local turns would be pushed first, but "),
                 "{run}"
             );
         }

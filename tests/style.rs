@@ -1,8 +1,7 @@
 //! The mechanical rules of the style of this code: widths, openings, words, names and sizes.
 //!
 //! Every failure is one line `FILE:LINE: RULE`. Words that a file must keep, because it accepts
-//! what an older ccsync wrote, are in `EXCEPTIONS`. Files written before these rules that do not
-//! follow them yet are in `style/backlog.txt`; the list may only shrink.
+//! what an older ccsync wrote, are in `EXCEPTIONS`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -384,10 +383,7 @@ fn at(path: &Path, line: usize, rule: &str) -> String {
     format!("{}:{line}: {rule}", path.display())
 }
 
-/// Fails with the lines of `wrong`, except those on files of the backlog.
+/// Fails with the lines of `wrong`.
 fn refuse(wrong: &[String]) {
-    let backlog: Vec<&str> = include_str!("style/backlog.txt").lines().collect();
-    let is_new = |line: &&String| !backlog.contains(&line.split(':').next().unwrap_or_default());
-    let wrong: Vec<&str> = wrong.iter().filter(is_new).map(String::as_str).collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -30,7 +30,7 @@ const MAX_SESSIONS: usize = 5_000;
 pub(crate) struct StoredNames {
     pub(crate) machines: Vec<Machine>,
     pub(crate) milestones: Vec<Milestone>,
-    /// Names of machines, forgotten ones included; unsanitised.
+    /// Names of machines, forgotten ones included; not sanitized.
     pub(crate) machine_names: MachineNames,
 }
 

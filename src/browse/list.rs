@@ -81,7 +81,7 @@ pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, S
     rows(&mut workspace, filter)
 }
 
-/// Like [`list`], without a fetch.
+/// Lists sessions as [`list`], without a fetch.
 pub(crate) fn rows(
     workspace: &mut Workspace<'_>,
     filter: &ListFilter,

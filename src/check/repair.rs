@@ -227,7 +227,7 @@ impl Repairing<'_> {
             }
             match copy {
                 Some(copy) => {
-                    file.append(&rename_session(&healed.text, &self.session().id, copy))?
+                    file.append(&rename_session(&healed.text, &self.session().id, copy))?;
                 }
                 None => file.append(&healed.text)?,
             }

@@ -30,7 +30,7 @@ pub(crate) fn below_home(
 /// Returns true if users keep projects in such a directory.
 ///
 /// In other directories the system or programs run or read files automatically, so
-/// whoever writes to the store could place a clone there.
+/// a writer of the store could place a clone there.
 pub(crate) fn is_plain(project: &PortablePath) -> bool {
     let text = project.as_str();
     let tail = match text

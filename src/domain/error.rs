@@ -10,7 +10,7 @@ use std::error::Error;
 pub enum ErrorKind {
     /// Something on this machine has to be changed first.
     Failed,
-    /// The network or the remote failed; local work can go on.
+    /// The network or the remote failed; local work can continue.
     Remote,
     /// This machine's store is damaged and can be fetched again.
     DamagedStore,
@@ -28,17 +28,17 @@ pub enum ErrorKind {
 
 /// An error that a user can meet.
 pub trait UserError: Error + Send + Sync + 'static {
-    /// The category.
+    /// Returns the category.
     fn kind(&self) -> ErrorKind {
         ErrorKind::Failed
     }
 
-    /// Each is one line: what to do, with the exact command.
+    /// Returns the hints: each is one line, what to do, with the exact command.
     fn hints(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Returns true if only one session is affected, so that the others can go on.
+    /// Returns true if only one session is affected, so that the others can continue.
     fn is_about_one_session(&self) -> bool {
         false
     }
@@ -54,7 +54,7 @@ impl Error for Box<dyn UserError> {
 pub const UPDATE_CCSYNC: &str =
     "update ccsync the way it was installed; in a checkout: `git pull && cargo install --path .`";
 
-/// The hint for a bug in this program.
+/// Returns the hint for a bug in this program.
 pub fn please_report() -> String {
     format!(
         "please report these lines and the command you typed; this is ccsync {}",

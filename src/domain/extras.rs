@@ -116,7 +116,7 @@ pub enum ProjectKey {
 }
 
 impl ProjectKey {
-    /// Returns the identity or the path as text, unsanitised.
+    /// Returns the identity or the path as text, not sanitized.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Identity(identity) => identity.as_str(),

@@ -1,4 +1,4 @@
-//! The results of a search. Plain data; all texts are unsanitised.
+//! The results of a search. Plain data; all texts are not sanitized.
 
 use std::ops::Range;
 

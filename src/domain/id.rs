@@ -45,22 +45,22 @@ impl CommitId {
     /// Number of digits of an id.
     pub const DIGITS: usize = 40;
 
-    /// The first ten digits, for display.
+    /// Returns the first ten digits, for display.
     pub fn short(&self) -> &str {
         &self.0[..10]
     }
 }
 
 impl MachineId {
-    /// The first eight digits, for display.
+    /// Returns the first eight digits, for display.
     pub fn short(&self) -> &str {
         &self.0[..8]
     }
 }
 
 impl SessionId {
-    /// The store's shard for this session: the first two bytes of the id in lower case, padded
-    /// with `_`.
+    /// Returns the store's shard for this session: the first two bytes of the id in lower
+    /// case, padded with `_`.
     pub fn shard(&self) -> String {
         let mut shard = self
             .0

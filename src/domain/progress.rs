@@ -2,11 +2,11 @@
 
 /// Receives the progress of one phase at a time. Must be cheap: it is called for every file.
 pub trait Progress {
-    /// A phase begins. `files` and `bytes` are totals; 0 if they are unknown.
+    /// Begins a phase. `files` and `bytes` are totals; 0 if they are unknown.
     fn begin(&self, phase: Phase, files: u64, bytes: u64);
-    /// `files` and `bytes` more are done.
+    /// Adds to what is done.
     fn advance(&self, files: u64, bytes: u64);
-    /// The phase ends; its display is removed.
+    /// Ends the phase and removes its display.
     fn end(&self);
 }
 

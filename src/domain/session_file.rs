@@ -12,7 +12,7 @@ pub enum SessionFile {
 }
 
 impl SessionFile {
-    /// The name; the transcript has none.
+    /// Returns the name; the transcript has none.
     pub fn name(&self) -> Option<&RelativeName> {
         match self {
             Self::Transcript => None,
@@ -20,7 +20,8 @@ impl SessionFile {
         }
     }
 
-    /// The key of the file in stored documents: its name, or nothing for the transcript.
+    /// Returns the key of the file in stored documents: its name, or nothing for the
+    /// transcript.
     pub fn key(&self) -> &str {
         self.name().map_or("", RelativeName::as_str)
     }

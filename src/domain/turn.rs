@@ -13,7 +13,7 @@ pub enum TurnSpeaker {
     Client,
 }
 
-/// Everything from one speaker until the other one speaks. Texts are unsanitised.
+/// Everything from one speaker until the other one speaks. Texts are not sanitized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     /// The speaker.

@@ -140,7 +140,7 @@ struct UserFiles<'u> {
     rewriter: PathRewriter,
 }
 
-struct PendingChange {
+struct PendingApproval {
     name: RelativeName,
     versions: Versions,
     change: FileChange,
@@ -165,7 +165,7 @@ impl<'u> UserFiles<'u> {
 
     /// Lists the changes that need approval. Skips files that cannot be read: a pull reports
     /// them.
-    fn pending_changes(&self, state: &mut ExtrasState) -> Result<Vec<PendingChange>, SyncError> {
+    fn pending_changes(&self, state: &mut ExtrasState) -> Result<Vec<PendingApproval>, SyncError> {
         let snapshot = self.workspace.store.head_snapshot()?;
         let labels = MachineLabels::read(self.workspace, &snapshot)?;
         let new = || self.owner.new_bundle();
@@ -193,7 +193,7 @@ impl<'u> UserFiles<'u> {
                         .map(|removed| &removed.machine),
                 };
                 let from = from.map_or_else(String::new, |by| labels.one(by));
-                pending.push(PendingChange {
+                pending.push(PendingApproval {
                     name: name.clone(),
                     proposal: to_proposal(name, from, &versions, &change),
                     versions,

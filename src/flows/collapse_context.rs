@@ -21,10 +21,10 @@ pub(crate) struct CollapseContext {
 }
 
 impl CollapseContext {
-    /// The context of a session that the store does not have.
+    /// Creates the context of a session that the store does not have.
     pub(crate) fn new(localizer: &Localizer, local: &LocalCopy<'_>) -> Result<Self, SyncError> {
-        // The first records name the working directory, by which the names of Claude Code's
-        // directories in the text are recognised.
+        // The first records name the working directory. It is needed to recognise Claude
+        // Code's directory names in the text.
         let found = NewDirectories::read(local, 0)?;
         let mut directories = found.named;
         if directories.is_empty() {
@@ -35,7 +35,8 @@ impl CollapseContext {
         Ok(Self::with_repo(localizer, local, directories, repo))
     }
 
-    /// The context of the lines that `files` add to the session or fork of `manifest`.
+    /// Creates the context of the lines that `files` add to the session or fork of
+    /// `manifest`.
     pub(crate) fn continuing(
         localizer: &Localizer,
         local: &LocalCopy<'_>,
@@ -57,8 +58,8 @@ impl CollapseContext {
         let at = |directory: &String| repo_at(localizer, directory, present.as_ref());
         let mut repo = directories.iter().find_map(at);
         if repo.is_none() {
-            // The session may have been continued in another clone than the one that its directory
-            // is named after.
+            // The session may have been continued in another clone than that of its
+            // directory.
             let is_clone = |directory: &&String| {
                 let facts = localizer.clones().facts(directory.as_ref());
                 facts.is_some_and(|facts| matches_remote(manifest, &facts))

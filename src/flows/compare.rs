@@ -65,7 +65,7 @@ pub(crate) struct Divergence {
 }
 
 impl Differences {
-    /// All files of a session that the store does not have.
+    /// Returns all files of a session that the store does not have.
     pub(crate) fn all_new(session: &LocalSession) -> Self {
         let files = session.files.keys();
         Self {
@@ -226,7 +226,7 @@ impl<'a> SessionComparer<'a> {
         file: SessionFile,
         found: &mut Differences,
     ) -> Result<(), SyncError> {
-        let Some(stored) = StoredText::of(self.snapshot, manifest, &file) else {
+        let Some(stored) = StoredText::new(self.snapshot, manifest, &file) else {
             found.to_push.insert(file, FilePush::Whole);
             return Ok(());
         };
@@ -293,7 +293,7 @@ impl<'a> SessionComparer<'a> {
     }
 }
 
-/// The relation of a transcript that is in sync up to `offset`.
+/// Returns the relation of a transcript that is in sync up to `offset`.
 fn appended(
     stored: &StoredText<'_>,
     local: &LocalCopy<'_>,

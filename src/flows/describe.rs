@@ -7,7 +7,7 @@ use crate::store::manifest::Manifest;
 use crate::store::{Store, StoreError};
 use crate::workspace::exclusion::ExcludeReason;
 
-/// Describes a session by what `manifest` says of it.
+/// Describes a session from its manifest.
 pub(crate) fn describe_session(
     localizer: &Localizer,
     session: &SessionId,

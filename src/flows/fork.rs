@@ -19,8 +19,8 @@ pub(crate) struct NewFork<'a> {
     pub(crate) lines: u64,
 }
 
-/// Returns the id of the fork that leaves `session` after `lines` lines of `file`, and goes on
-/// with the portable `line`.
+/// Returns the id of the fork that leaves `session` after `lines` lines of `file`, and
+/// continues with the portable `line`.
 ///
 /// A version 8 UUID (RFC 9562) made of a BLAKE3 hash.
 pub(crate) fn fork_id(
@@ -81,7 +81,7 @@ pub(crate) fn add_fork(
     fork: &NewFork<'_>,
 ) -> Result<(), SyncError> {
     for (file, _) in contents.all_files() {
-        if let Some(stored) = StoredText::of(snapshot, contents, &file) {
+        if let Some(stored) = StoredText::new(snapshot, contents, &file) {
             share_file(tx, &stored, fork.id)?;
         }
     }

@@ -1,8 +1,8 @@
-//! Merges two histories of the store, session by session. There is no textual merge of sessions,
-//! and nothing to resolve by hand.
+//! Merges two histories of the store, session by session. There is no textual merge of
+//! sessions, and nothing to resolve by hand.
 //!
-//! The sessions of the remote keep their ids; what this machine added is put on top: whole
-//! sessions, the lines by which ours is longer, or a fork if both were continued differently.
+//! The sessions of the remote keep their ids. This machine's additions follow: whole
+//! sessions, additional lines, or a fork if both continued differently.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -117,8 +117,7 @@ fn newest(
     Ok(newest.cloned())
 }
 
-/// Returns the sessions of which this machine has committed more than the remote has, as last
-/// fetched.
+/// Returns the sessions with commits that the remote did not have at the last fetch.
 pub(crate) fn unpushed_sessions(store: &Store) -> Result<BTreeSet<SessionId>, StoreError> {
     match (store.head()?, store.remote_head()?) {
         (Some(ours), theirs) => changed_since_merge_base(store, &ours, theirs.as_ref()),

@@ -153,10 +153,10 @@ impl SessionMerge<'_> {
         file: &SessionFile,
         relation: Option<StoredRelation>,
     ) -> Result<Option<StoredFile>, SyncError> {
-        let Some(mine) = StoredText::of(self.ours, ours, file) else {
+        let Some(mine) = StoredText::new(self.ours, ours, file) else {
             return Ok(None);
         };
-        let other = StoredText::of(self.theirs, theirs, file);
+        let other = StoredText::new(self.theirs, theirs, file);
         match (relation, other) {
             (Some(StoredRelation::Contained), _) => return Ok(None),
             (Some(StoredRelation::Longer), Some(other)) => {
@@ -230,7 +230,7 @@ impl SessionMerge<'_> {
         file: &SessionFile,
         lines: u64,
     ) -> Result<MergeOutcome, SyncError> {
-        let mine = StoredText::of(self.ours, ours, file);
+        let mine = StoredText::new(self.ours, ours, file);
         let mine = mine.ok_or_else(|| StoredDataError::Inconsistent {
             session: ours.session.clone(),
         })?;
@@ -262,8 +262,8 @@ impl SessionMerge<'_> {
         theirs: &'t Manifest,
         file: &'t SessionFile,
     ) -> Option<(StoredText<'t>, StoredText<'t>)> {
-        let mine = StoredText::of(self.ours, ours, file)?;
-        Some((mine, StoredText::of(self.theirs, theirs, file)?))
+        let mine = StoredText::new(self.ours, ours, file)?;
+        Some((mine, StoredText::new(self.theirs, theirs, file)?))
     }
 }
 

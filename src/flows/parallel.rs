@@ -1,4 +1,4 @@
-//! Many sessions at once: each thread reads the store through a handle of its own.
+//! Handles many sessions at once. Each thread reads the store through its own handle.
 
 use crate::store::{Snapshot, Store};
 use crate::sys::parallel::{try_map, useful_threads};

@@ -23,7 +23,7 @@ pub(crate) struct PullPlan<'a> {
     pub(super) request: &'a PullRequest,
     /// The head with which the sessions here were compared.
     pub(super) compared_at: Option<CommitId>,
-    /// Sessions of which only whole lines were compared, because Claude Code had them open.
+    /// Sessions that Claude Code had open: only their whole lines were compared.
     pub(super) live: BTreeSet<SessionId>,
     pub(super) steps: Vec<PlannedSession>,
     pub(super) forks: Vec<CreatedFork>,
@@ -91,7 +91,7 @@ impl<'a> PullPlan<'a> {
         Ok(plan)
     }
 
-    /// The sessions that the pull handles.
+    /// Returns the sessions that the pull handles.
     pub(super) fn sessions(&self) -> impl Iterator<Item = &SessionId> {
         self.steps.iter().map(|planned| &planned.id)
     }

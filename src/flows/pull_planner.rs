@@ -126,7 +126,7 @@ impl<'a> PullPlanner<'a> {
         })
     }
 
-    /// Returns the stored session. A directory without a manifest is no session.
+    /// Returns the stored session. A directory without a manifest is not a session.
     fn manifest(&self, id: &SessionId) -> Result<Option<Manifest>, SyncError> {
         let manifest = self.comparer.snapshot.manifest(id)?;
         if manifest.is_none() && self.request.names_sessions() {
@@ -280,7 +280,7 @@ fn or_skip(step: Result<PullStep, SyncError>) -> Result<PullStep, SyncError> {
     })
 }
 
-/// The outcome of a session that the settings leave in the store.
+/// Returns the outcome of a session that the settings leave in the store.
 fn excluded(reason: &ExcludeReason) -> Outcome {
     Outcome::Excluded {
         reason: reason.to_string(),

@@ -75,7 +75,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         Ok(merged)
     }
 
-    /// As [`Self::fetch`], but an unreachable remote is no error.
+    /// Fetches as [`Self::fetch`], but an unreachable remote is not an error.
     pub(crate) fn fetch_if_reached(&mut self, mode: FetchMode) -> Result<FetchResult, SyncError> {
         match self.fetch(mode) {
             Ok(merged) => Ok(FetchResult {
@@ -128,7 +128,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
 
     /// Pushes what is committed here, and merges what other machines pushed meanwhile.
     ///
-    /// An unreachable remote is no error: the commits stay, and the next command pushes them.
+    /// An unreachable remote is not an error: the commits stay, and the next command pushes them.
     pub(crate) fn push(&mut self) -> Result<PushResult, SyncError> {
         let mut merged = Merged::default();
         let has_commits = self.workspace.store.count_unpushed()? > 0;
@@ -143,8 +143,8 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         Ok(PushResult { state, merged })
     }
 
-    /// As [`Self::push`], after a fetch in the same command: if nothing waits, the remote is known
-    /// to have everything.
+    /// Pushes as [`Self::push`], after a fetch in the same command: if nothing is queued,
+    /// the remote has everything.
     pub(crate) fn push_remaining(&mut self) -> Result<PushResult, SyncError> {
         let mut pushed = self.push()?;
         if pushed.state == RemoteState::NotContacted {
@@ -234,10 +234,10 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         merge_remote(self.workspace)
     }
 
-    /// Fetches, and settles what was not known of this machine's locks.
+    /// Fetches, and settles unanswered changes of this machine's locks.
     fn fetch_refs(&mut self, remote: &GitCli, mode: FetchMode) -> Result<(), SyncError> {
         let leases = &self.workspace.leases;
-        // A machine with locks has to learn whether it still has them.
+        // A machine with locks must find out whether it still has them.
         let with_locks = mode == FetchMode::SessionsAndLocks || !leases.is_empty();
         let progress = &self.workspace.ctx.progress;
         progress.begin(Phase::Fetch, 0, 0);

@@ -89,7 +89,7 @@ impl<'a> SessionDraft<'a> {
         let session = self.manifest.session.clone();
         let earlier = self
             .earlier
-            .and_then(|earlier| StoredText::of(self.snapshot, earlier, file));
+            .and_then(|earlier| StoredText::new(self.snapshot, earlier, file));
         let kept = match (push, &earlier) {
             (FilePush::Continue(from), Some(earlier)) => Some((earlier, from)),
             _ => None,
@@ -191,8 +191,8 @@ impl<'a> SessionDraft<'a> {
         Ok(tx.write_manifest(&self.manifest)?)
     }
 
-    /// A project in the repository of the new lines belongs to that repository from now on, on
-    /// every machine.
+    /// Moves the project to the repository of the new lines, on every machine, if it is
+    /// in that repository.
     fn follow_repo(&mut self) {
         let Some(directory) = self.project_directory() else {
             return;
@@ -206,8 +206,8 @@ impl<'a> SessionDraft<'a> {
         }
     }
 
-    /// Records what git says of the project here. If it says nothing, the record of another
-    /// machine stays.
+    /// Records the git facts of the project here. Without a repository here, the record
+    /// of another machine stays.
     fn record_git(&mut self) {
         let directory = self.project_directory();
         let facts = directory.and_then(|path| self.localizer.clones().facts(Path::new(&path)));

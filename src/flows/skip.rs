@@ -7,7 +7,7 @@ use crate::workspace::error::SyncError;
 /// The result of handling one session of many.
 pub(crate) enum Attempt<T> {
     Done(T),
-    /// It could not be handled, for this reason. The others go on.
+    /// It was skipped, for this reason. The others continue.
     Skipped(String),
 }
 

@@ -225,7 +225,7 @@ impl<'a> SessionWriter<'a> {
 
         for (file, _) in parent.all_files() {
             if !files.contains_key(&file)
-                && let Some(stored) = StoredText::of(self.comparer.snapshot, parent, &file)
+                && let Some(stored) = StoredText::new(self.comparer.snapshot, parent, &file)
             {
                 share_file(tx, &stored, &fork)?;
             }

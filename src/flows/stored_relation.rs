@@ -49,16 +49,17 @@ pub(crate) fn relate_stored(
     })
 }
 
-/// A line without its line end, and with the id of the session that it is compared for: the lines
-/// of a fork may be stored under its own id or under that of the session it left.
+/// Hashes of a line without its line end, under the session id that it is compared for:
+/// the lines of a fork may be stored under its own id or under that of the session it
+/// left.
 struct LineHash {
-    /// As its machine wrote it.
+    /// Hash of the line as its machine wrote it.
     written: [u8; 16],
-    /// With placeholders. A machine that lost its store stores a line of another one as if it had
-    /// written it, with its own paths.
+    /// Hash of the portable line. After the loss of its store, a machine stores lines of
+    /// other machines as its own, with its own paths.
     portable: Option<[u8; 16]>,
-    /// As a machine that knows no repository has it: one that lost its store may have no clone of
-    /// the project.
+    /// Hash of the line as a machine without a repository stores it: after the loss of
+    /// its store, a machine may have no clone of the project.
     plain: Option<[u8; 16]>,
 }
 

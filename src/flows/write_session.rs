@@ -80,7 +80,7 @@ pub(crate) struct WrittenSession {
 }
 
 impl SessionUpdate {
-    /// All of a session that is not here.
+    /// Returns the update that writes all of a session that is not here.
     pub(crate) fn new(directory: PathBuf, manifest: &Manifest) -> Self {
         Self {
             directory,
@@ -135,7 +135,7 @@ impl SessionUpdate {
         });
         // The transcript comes last: a session that Claude Code can see has all its other files.
         for (file, pull) in self.files.iter().rev() {
-            let stored = StoredText::of(snapshot, &manifest, file);
+            let stored = StoredText::new(snapshot, &manifest, file);
             let stored = stored.ok_or_else(|| StoredDataError::Inconsistent {
                 session: id.clone(),
             })?;
@@ -203,7 +203,8 @@ pub(crate) fn all_files(manifest: &Manifest) -> BTreeMap<SessionFile, FilePull> 
         .collect()
 }
 
-/// A plan may be seconds old: Claude Code may have been started since.
+/// Refuses a running session: Claude Code may have been started since the update was
+/// planned.
 fn refuse_running(claude_dir: &Path, id: &SessionId) -> Result<(), SessionError> {
     match live_sessions(claude_dir).get(id) {
         Some(pid) => Err(SessionError::Running {

@@ -58,10 +58,10 @@ pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreRep
     ctx.progress
         .begin(Phase::Materialise, targets.len() as u64, 0);
     let steps = if request.as_fork {
-        let steps = planner.as_forks(&mut workspace, targets, &mut report);
+        let steps = planner.plan_forks(&mut workspace, targets, &mut report);
         steps.map(|steps| steps.into_iter().map(RestoreStep::AsFork).collect())
     } else {
-        let steps = planner.in_place(&mut workspace, targets, &mut report);
+        let steps = planner.plan_all_in_place(&mut workspace, targets, &mut report);
         steps.map(|steps| steps.into_iter().map(RestoreStep::InPlace).collect())
     };
     let done = steps.and_then(|steps| run(&planner, &mut workspace, steps, &mut report));

@@ -35,7 +35,7 @@ pub(crate) struct ForkRestore {
 }
 
 impl RestorePlanner<'_> {
-    pub(crate) fn as_forks(
+    pub(crate) fn plan_forks(
         &self,
         workspace: &mut Workspace<'_>,
         targets: Vec<RestoreTarget>,

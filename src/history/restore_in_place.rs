@@ -48,7 +48,7 @@ pub(crate) struct InPlaceRestore {
 }
 
 impl RestorePlanner<'_> {
-    pub(crate) fn in_place(
+    pub(crate) fn plan_all_in_place(
         &self,
         workspace: &mut Workspace<'_>,
         targets: Vec<RestoreTarget>,
@@ -318,7 +318,7 @@ fn refuse_what_stays(workspace: &Workspace<'_>, here: &LocalSession) -> Result<(
     if is_stored(workspace, here)? {
         return Ok(());
     }
-    let reason = format!("what was said here would be pushed first, but {why}");
+    let reason = format!("the local turns would be pushed first, but {why}");
     Err(HistoryError::NotRestored {
         session: here.id.clone(),
         reason,

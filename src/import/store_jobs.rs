@@ -23,7 +23,7 @@ use crate::workspace::open::Workspace;
 
 /// A part of a job to store next.
 #[derive(Debug, Clone, Copy)]
-struct Step {
+struct ImportStep {
     job: usize,
     part: JobPart,
 }
@@ -35,16 +35,16 @@ pub(crate) fn store_jobs(
     machines: &[SourceMachine],
     staging_dir: &Path,
 ) -> Result<(), SyncError> {
-    let mut queues: BTreeMap<SessionId, VecDeque<Step>> = BTreeMap::new();
+    let mut queues: BTreeMap<SessionId, VecDeque<ImportStep>> = BTreeMap::new();
     for (at, job) in jobs.iter().enumerate() {
-        let steps = job.parts().map(|part| Step { job: at, part });
+        let steps = job.parts().map(|part| ImportStep { job: at, part });
         queues.entry(job.session.clone()).or_default().extend(steps);
     }
     let bytes = jobs.iter().map(ImportJob::bytes).sum();
     let progress = &workspace.ctx.progress;
     progress.begin(Phase::Store, jobs.len() as u64, bytes);
     while queues.values().any(|queue| !queue.is_empty()) {
-        let mut by_machine: BTreeMap<usize, Vec<Step>> = BTreeMap::new();
+        let mut by_machine: BTreeMap<usize, Vec<ImportStep>> = BTreeMap::new();
         for step in queues.values_mut().filter_map(VecDeque::pop_front) {
             let writer = jobs[step.job].writer(step.part);
             by_machine.entry(writer).or_default().push(step);
@@ -68,7 +68,7 @@ pub(crate) fn store_jobs(
 fn store_steps(
     workspace: &mut Workspace<'_>,
     jobs: &mut [ImportJob],
-    steps: &[Step],
+    steps: &[ImportStep],
     machine: &SourceMachine,
     machines: &[SourceMachine],
     staging_dir: &Path,

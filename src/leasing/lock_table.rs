@@ -46,7 +46,7 @@ impl LockTable {
     /// # Errors
     /// [`LookupError::AmbiguousSession`](crate::workspace::lookup::LookupError) if
     /// several have the prefix.
-    pub fn named(&self, name: &SessionId) -> Result<Option<&LockView>, SyncError> {
+    pub fn find(&self, name: &SessionId) -> Result<Option<&LockView>, SyncError> {
         let session = find_session(name, self.locks.iter().map(|lock| &lock.session))?;
         Ok(session.and_then(|session| self.locks.iter().find(|lock| lock.session == session)))
     }

@@ -16,7 +16,7 @@ pub(crate) struct LocalCopy<'a> {
 }
 
 impl<'a> LocalCopy<'a> {
-    /// The copy of a session that no running Claude Code has open.
+    /// Returns the copy of a session that no running Claude Code has open.
     pub(crate) fn closed(session: &'a LocalSession) -> Self {
         Self {
             session,

@@ -37,7 +37,7 @@ pub(crate) struct Piece<'a> {
 
 impl<'a> StoredText<'a> {
     /// Returns the file of this name, if the session has it.
-    pub(crate) fn of(
+    pub(crate) fn new(
         snapshot: &'a Snapshot<'a>,
         manifest: &'a Manifest,
         name: &'a SessionFile,
@@ -132,7 +132,7 @@ impl<'a> StoredText<'a> {
         each: &mut dyn FnMut(Piece<'_>) -> Result<bool, StoredDataError>,
     ) -> Result<bool, StoredDataError> {
         while !text.is_empty() {
-            let (run, left) = runs.at(*line).ok_or_else(|| self.inconsistent())?;
+            let (run, left) = runs.find_run(*line).ok_or_else(|| self.inconsistent())?;
             let end = offset_after_lines(text, usize::try_from(left).unwrap_or(usize::MAX));
             let lines = count_lines(&text[..end]);
             *line += lines;
@@ -183,7 +183,7 @@ struct Runs<'a> {
 impl<'a> Runs<'a> {
     /// Returns the run that contains `line`, and how many of its lines are left from
     /// there. `line` is not before the last one asked for.
-    fn at(&mut self, line: u64) -> Option<(&'a Run, u64)> {
+    fn find_run(&mut self, line: u64) -> Option<(&'a Run, u64)> {
         if self.end == 0 {
             self.end = self.left.first()?.lines;
         }

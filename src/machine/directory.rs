@@ -75,7 +75,7 @@ pub struct Forgotten {
 /// Lists all machines of the store.
 ///
 /// # Errors
-/// Errors of the whole command. An unreachable remote is no error.
+/// Errors of the whole command. An unreachable remote is not an error.
 pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let fetched = RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::SessionsAndLocks)?;

@@ -37,7 +37,7 @@ pub enum NoteError {
 }
 
 /// Leaves a note for the machine of this name or id, or for all others, and pushes it. An
-/// unreachable remote is no error: the next command pushes the note.
+/// unreachable remote is not an error: the next command pushes the note.
 ///
 /// # Errors
 /// [`NoteError`], and if there is no such machine; what concerns the whole command.

@@ -1,6 +1,7 @@
-//! Creating the store's repository, and the bare one that serves as remote if none is named.
+//! Creates the store's repository, and the bare one that is used until the user
+//! configures a remote.
 //!
-//! Must not open what exists already: that is `open`'s.
+//! Must not open existing repositories: `open` does that.
 
 use std::io;
 use std::path::Path;
@@ -13,7 +14,8 @@ use super::stale::UNFINISHED_PREFIX;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs;
 
-/// The setting by which the `git` program writes private files whatever the user's umask is.
+/// Setting that makes the `git` program write private files, whatever the user's umask
+/// is.
 const SHARED_REPOSITORY: &str = "core.sharedRepository";
 
 /// Creates the bare repository that serves as remote if the user has named none.

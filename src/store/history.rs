@@ -47,9 +47,9 @@ pub struct SessionStep {
 /// Steps of a session's history that are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Steps {
-    /// Commits in which the session's state is that of no parent.
+    /// Commits with a state of the session that no parent has.
     Changes,
-    /// Also merges of two states, in which one of them became the session's state.
+    /// Also merges that adopted the state of one of their parents.
     ChangesAndMerges,
 }
 
@@ -108,7 +108,7 @@ impl Store {
 }
 
 impl<'store> History<'store> {
-    /// Returns the commits, each after all that come after it, whatever the clocks say.
+    /// Returns the commits; each one before its parents, even if clocks are wrong.
     ///
     /// # Errors
     /// [`StoreError::Git`].
@@ -143,7 +143,7 @@ impl<'store> History<'store> {
         }
     }
 
-    /// Returns the commits whose ids begin with `prefix`, but not more than two.
+    /// Returns at most two commits whose ids begin with `prefix`.
     ///
     /// # Errors
     /// [`StoreError::Git`].
@@ -161,7 +161,8 @@ impl<'store> History<'store> {
         Ok(found)
     }
 
-    /// Returns the sessions whose ids begin with `prefix` that the store had at any time.
+    /// Returns the sessions whose ids begin with `prefix`, including those that only an
+    /// earlier commit has.
     ///
     /// `on_commit` is called for each commit and can end the walk with an error.
     ///
@@ -260,7 +261,7 @@ pub struct ChangedSession {
 }
 
 impl CommitChanges<'_> {
-    /// Returns the sessions whose state is that in none of the parents.
+    /// Returns the sessions with a state that no parent has.
     ///
     /// # Errors
     /// [`StoreError::Git`].

@@ -25,7 +25,7 @@ use crate::sys::temp::temp_files;
 /// Age of a stale lock: many times what a running `git` needs between taking and releasing it.
 const MAX_LOCK_AGE: Duration = Duration::from_secs(2);
 
-/// Pause between two looks at a lock.
+/// Pause between two checks of a lock.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Beginning of the name of a directory in which a repository is prepared.

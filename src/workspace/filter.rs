@@ -121,7 +121,7 @@ impl<'w> SessionFilter<'w> {
         self.stored_exclude_reason(path, remote, manifest.local_bytes())
     }
 
-    /// As [`Self::pull_exclude_reason`], by what the index knows.
+    /// Returns the reason as [`Self::pull_exclude_reason`], from the index.
     pub(crate) fn known_exclude_reason(&self, known: &StoreOnlySession) -> Option<ExcludeReason> {
         let path = known
             .location

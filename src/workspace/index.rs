@@ -79,7 +79,7 @@ pub(crate) struct StoreOnlySession {
     /// Only if the settings name projects.
     #[serde(default)]
     pub(crate) location: Option<ProjectLocation>,
-    /// Its title as Claude Code would show it; unsanitised.
+    /// Its title as Claude Code would show it; not sanitized.
     pub(crate) title: Option<String>,
     /// The normalized URL of its project's git remote.
     #[serde(default)]
@@ -109,7 +109,7 @@ pub(crate) struct NotPulledSession {
 }
 
 impl NotPulledSession {
-    /// `location` is that of its project on this machine.
+    /// Creates the record. `location` is that of its project on this machine.
     pub(crate) fn new(
         report: SessionReport,
         location: Option<ProjectLocation>,
@@ -178,8 +178,8 @@ pub(crate) struct IndexEntry {
 impl Index {
     /// Reads the index. One that is missing or damaged is empty.
     ///
-    /// If settings have changed, it only keeps which sessions were here in which state: those that
-    /// are missing now were deleted.
+    /// If settings have changed, it only keeps the states of the sessions that were here,
+    /// so that deleted ones are recognised.
     pub(crate) fn load(path: &Path, key: IndexKey) -> Self {
         let json = std::fs::read(path).unwrap_or_default();
         let index: Option<Self> = serde_json::from_slice(&json).ok();

@@ -53,7 +53,7 @@ impl<'a> Workspace<'a> {
         Self::open_locked(ctx, lock(ctx)?)
     }
 
-    /// As [`Self::open`] and [`Self::discover`], both at once.
+    /// Opens the workspace and discovers the sessions, both at once.
     pub(crate) fn open_and_discover(ctx: &'a Context<'a>) -> Result<(Self, Discovery), SyncError> {
         let locks = lock(ctx)?;
         let (workspace, found) = std::thread::scope(|scope| {
@@ -108,7 +108,7 @@ impl<'a> Workspace<'a> {
         })
     }
 
-    /// Reads again what the store says of this machine and of the others, after a fetch.
+    /// Reads the files of this machine and of the others again, after a fetch.
     pub(crate) fn refresh_machines(&mut self) -> Result<(), SyncError> {
         self.machine = this_machine(self.ctx, &self.store)?;
         let all = all_machines(&self.store)?;
@@ -251,7 +251,7 @@ fn all_machines(store: &Store) -> Result<Vec<Machine>, SyncError> {
 fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<Machine, SyncError> {
     let me = &ctx.settings.machine;
     let snapshot = store.head_snapshot()?;
-    // A forgotten machine that is still in use has had placeholders all the same.
+    // A forgotten machine that is still in use had placeholders, too.
     let earlier = match snapshot.readable_machine(&me.id)? {
         None => snapshot.forgotten_machine(&me.id).unwrap_or_default(),
         known => known,

@@ -79,7 +79,7 @@ pub(crate) fn machine_names(
     Ok(names)
 }
 
-/// As [`machine_names`], without forgotten machines.
+/// Returns the names as [`machine_names`], without forgotten machines.
 pub(crate) fn present_machine_names(
     ctx: &Context<'_>,
     snapshot: Option<&Snapshot<'_>>,

@@ -129,7 +129,7 @@ impl ShownNotes {
             .unwrap_or_default()
     }
 
-    /// A failure is harmless: notes are shown again.
+    /// Writes the cache. A failure is harmless: notes are shown again.
     fn save(&self, env: &Env) {
         let json = serde_json::to_vec(self).expect("sets of plain text always serialise");
         let _ = write_cache(&Self::path(env), &json);

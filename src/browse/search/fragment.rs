@@ -42,7 +42,8 @@ impl Fragment {
         }
     }
 
-    /// A non-ASCII character is stored raw or as one or two escapes.
+    /// Returns the regular expression for a character. One outside of ASCII is stored raw
+    /// or as one or two escapes.
     fn char_as_regex(&self, c: char) -> String {
         let plain = regex::escape(c.encode_utf8(&mut [0; 4]));
         if c.is_ascii() {

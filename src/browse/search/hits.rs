@@ -183,7 +183,11 @@ mod tests {
             ["a [b a]"],
             "what spans lines is shown by the first"
         );
-        assert_eq!(marked(&found(text, "x*", 9)), [""; 0], "nothing is no hit");
+        assert_eq!(
+            marked(&found(text, "x*", 9)),
+            [""; 0],
+            "an empty match is not a hit"
+        );
         assert_eq!(marked(&found("a\nb", r"\nb", 9)), ["[b]"]);
     }
 

@@ -27,7 +27,7 @@ pub(crate) fn parts(pattern: &str, ignores_case: bool) -> Option<Vec<Part>> {
         .build()
         .parse(pattern)
         .ok()?;
-    Some(Reading::of(&hir, ignores_case))
+    Some(PartsBuilder::build(&hir, ignores_case))
 }
 
 /// Returns the character in all its cases, as a case-insensitive regular expression
@@ -48,7 +48,7 @@ fn folded(mut class: ClassUnicode) -> Option<ClassUnicode> {
 }
 
 /// Parser state of a concatenation.
-struct Reading {
+struct PartsBuilder {
     /// Parts of the whole expression.
     ignores_case: bool,
     /// The current character sequence, and true if it ignores case. One such letter makes
@@ -57,8 +57,8 @@ struct Reading {
     parts: Vec<Part>,
 }
 
-impl Reading {
-    fn of(hir: &Hir, ignores_case: bool) -> Vec<Part> {
+impl PartsBuilder {
+    fn build(hir: &Hir, ignores_case: bool) -> Vec<Part> {
         let mut reading = Self {
             ignores_case,
             run: Default::default(),
@@ -80,7 +80,7 @@ impl Reading {
             HirKind::Capture(group) => self.read(&group.sub),
             HirKind::Concat(parts) => parts.iter().for_each(|part| self.read(part)),
             HirKind::Repetition(repetition) => {
-                let parts = Self::of(&repetition.sub, self.ignores_case);
+                let parts = Self::build(&repetition.sub, self.ignores_case);
                 self.push(Part::Repeated {
                     parts,
                     is_optional: repetition.min == 0,
@@ -89,7 +89,7 @@ impl Reading {
             HirKind::Alternation(branches) => {
                 let branches = branches
                     .iter()
-                    .map(|branch| Self::of(branch, self.ignores_case));
+                    .map(|branch| Self::build(branch, self.ignores_case));
                 let branches = branches.collect();
                 self.push(Part::OneOf(branches));
             }

@@ -112,7 +112,8 @@ impl LineFilter {
         }
     }
 
-    /// Like [`Self::find`], for records: field names are not messages.
+    /// Returns the next match as [`Self::find`], for records: field names are not
+    /// messages.
     pub(crate) fn find_in_records(&self, text: &[u8], mut from: usize) -> Option<usize> {
         let Some(fragments) = &self.fragments else {
             return self.find(text, from);

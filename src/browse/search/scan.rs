@@ -41,7 +41,7 @@ enum Content {
 
 impl Content {
     /// Returns the content of a file; `None` if it has no messages.
-    fn of(name: &SessionFile) -> Option<Self> {
+    fn for_file(name: &SessionFile) -> Option<Self> {
         match name.name().map(RelativeName::as_str) {
             None => Some(Self::Records { agent: false }),
             Some(name) if name.ends_with(".jsonl") => Some(Self::Records {
@@ -78,7 +78,7 @@ impl Scan<'_> {
     ) -> Result<(), SyncError> {
         let mut buffer = Vec::new();
         for (name, file) in manifest.all_files() {
-            let Some(content) = Content::of(&name) else {
+            let Some(content) = Content::for_file(&name) else {
                 continue;
             };
             let kind = text_kind(&name);
@@ -131,7 +131,7 @@ impl Scan<'_> {
         piece: &Piece<'_>,
         found: &mut HitCollector,
     ) -> Result<(), SyncError> {
-        let mut runs = Runs::of(piece);
+        let mut runs = Runs::new(piece);
         match content {
             // Its lines are searched together, so that multi-line text is found.
             Content::Output if piece.file.runs.len() == 1 => {
@@ -159,7 +159,7 @@ impl Scan<'_> {
         line: &'t [u8],
     ) -> Result<Cow<'t, [u8]>, SyncError> {
         let Piece { manifest, kind, .. } = runs.piece;
-        match runs.at(at) {
+        match runs.find_run(at) {
             Some(run) => Ok(self.localizer.localize_text(manifest, run, *kind, line)?),
             None => Err(StoredDataError::Inconsistent {
                 session: manifest.session.clone(),
@@ -175,7 +175,7 @@ impl Scan<'_> {
         found: &mut HitCollector,
     ) -> Result<(), SyncError> {
         for (name, stamp) in &session.files {
-            let Some(content) = Content::of(name) else {
+            let Some(content) = Content::for_file(name) else {
                 continue;
             };
             let mut text = LocalText::open(&session.path(name), 0, stamp.len)?;
@@ -259,7 +259,7 @@ impl Scan<'_> {
 
 fn drop_if_too_long(line: &mut Vec<u8>, found: &mut HitCollector) {
     if line.len() > MAX_LINE_BYTES {
-        // The rest of the line, which comes later, is no record.
+        // The rest of the line, which comes later, is not a record.
         line.clear();
         found.warning = Some(format!(
             "a line of more than {} MB was not searched",
@@ -280,7 +280,7 @@ struct Runs<'a> {
 }
 
 impl<'a> Runs<'a> {
-    fn of(piece: &'a Piece<'a>) -> Self {
+    fn new(piece: &'a Piece<'a>) -> Self {
         Self {
             piece,
             runs: &piece.file.runs,
@@ -289,8 +289,8 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// The run of the line that begins at offset `at`.
-    fn at(&mut self, at: usize) -> Option<&'a Run> {
+    /// Returns the run of the line that begins at offset `at`.
+    fn find_run(&mut self, at: usize) -> Option<&'a Run> {
         if self.piece.file.runs.len() > 1 {
             let (to, lines) = self.counted;
             let line = lines + memchr::memchr_iter(b'\n', &self.piece.text[to..at]).count() as u64;

@@ -82,7 +82,7 @@ fn draw(part: &Part, written: &Written) -> Vec<Piece> {
     }
 }
 
-/// Fragments, and the text that may be between them.
+/// Returns fragments, and the text that may be between them.
 fn run(text: &str, ignores_case: bool, written: &Written) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let gap = |gap: &str, pieces: &mut Vec<Piece>| match gap {
@@ -152,8 +152,8 @@ fn repeated(pieces: &[Piece], is_optional: bool) -> Piece {
     }
 }
 
-/// Any number of placeholders and characters, without line ends. Of the characters that
-/// are always stored unchanged, only the wanted ones.
+/// Matches any number of placeholders and characters, without line ends. Of the
+/// characters that are always stored unchanged, it matches only the wanted ones.
 fn loose(is_wanted: impl Fn(char) -> bool) -> Piece {
     let of_placeholder = |c: char| c.is_ascii_alphanumeric() || "_.".contains(c);
     let bytes = but_for(|c| of_placeholder(c) || is_wanted(c));
@@ -163,7 +163,7 @@ fn loose(is_wanted: impl Fn(char) -> bool) -> Piece {
     }
 }
 
-/// The rest of the string.
+/// Matches the rest of the string.
 fn anything() -> Piece {
     Piece {
         regex: r#"(?-u:(?:[^\n"\\]|\\[^\n])*)"#.to_owned(),
@@ -171,7 +171,8 @@ fn anything() -> Piece {
     }
 }
 
-/// The client wraps pasted text into marker lines, which are removed from the message.
+/// Matches a line end. Claude Code wraps pasted text into marker lines, which are removed
+/// from the message.
 fn line_end(is_wanted: impl Fn(char) -> bool) -> Piece {
     let bytes = but_for(|c| c == ' ' || is_wanted(c));
     let rest = anything().regex;
@@ -185,7 +186,7 @@ fn something(regex: &str) -> Piece {
     }
 }
 
-/// All bytes of a string except escapes and unwanted unchanged characters.
+/// Matches all bytes of a string except escapes and unwanted unchanged characters.
 fn but_for(is_wanted: impl Fn(char) -> bool) -> String {
     let unwanted: String = STEADY
         .chars()
@@ -195,7 +196,7 @@ fn but_for(is_wanted: impl Fn(char) -> bool) -> String {
     format!(r#"[^\n"\\{unwanted}]"#)
 }
 
-/// The wanted characters that are stored unchanged.
+/// Matches the wanted characters that are stored unchanged.
 fn only(is_wanted: impl Fn(char) -> bool) -> String {
     let wanted: String = STEADY
         .chars()

@@ -39,7 +39,7 @@ pub(crate) struct ApplyArgs {
 #[derive(Serialize)]
 struct ApplyDocument<'a> {
     /// Files that need approval.
-    pending: Vec<PendingChange<'a>>,
+    pending: Vec<PendingFile<'a>>,
     /// Files that were changed.
     applied: &'a [String],
     /// Files that stay unchanged on this machine.
@@ -48,7 +48,7 @@ struct ApplyDocument<'a> {
 }
 
 #[derive(Serialize)]
-struct PendingChange<'a> {
+struct PendingFile<'a> {
     name: &'a str,
     /// The machine that the file comes from.
     from: &'a str,
@@ -153,7 +153,7 @@ fn execute(answers: &Answers, app: &App) -> Result<AppliedChanges, CliError> {
 }
 
 fn document<'a>(pending: &'a [ProposedChange], decided: &'a AppliedChanges) -> ApplyDocument<'a> {
-    let pending = pending.iter().map(|proposal| PendingChange {
+    let pending = pending.iter().map(|proposal| PendingFile {
         name: &proposal.name,
         from: &proposal.from,
         here: proposal.here.as_deref(),

@@ -48,11 +48,11 @@ struct StatusDocument<'a> {
     extras_to_pull: &'a [BundleReport],
     /// Sessions that are open in Claude Code on this machine.
     running: &'a [SessionId],
-    machines: Vec<Machine<'a>>,
+    machines: Vec<OtherMachine<'a>>,
 }
 
 #[derive(Serialize)]
-struct Machine<'a> {
+struct OtherMachine<'a> {
     name: &'a str,
     last_push: Option<String>,
 }
@@ -69,10 +69,13 @@ pub(in crate::cli) fn run(args: &StatusArgs, app: &mut App) -> Result<Exit, CliE
 }
 
 fn document(status: &Status) -> StatusDocument<'_> {
-    let machines = status.machines.iter().map(|(name, last_push)| Machine {
-        name,
-        last_push: last_push.map(json::time),
-    });
+    let machines = status
+        .machines
+        .iter()
+        .map(|(name, last_push)| OtherMachine {
+            name,
+            last_push: last_push.map(json::time),
+        });
     StatusDocument {
         machine: &status.machine,
         remote: &status.remote,

@@ -1,7 +1,7 @@
-//! Writing a pack (git manual, `gitformat-pack`).
+//! Writes a pack (git manual, `gitformat-pack`).
 //!
-//! Objects are compressed on all cores and appended in the order in which they get ready. Must not
-//! look for objects that exist already.
+//! Objects are compressed on all cores and appended as they get ready. Must not search
+//! for existing objects.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};

@@ -1,9 +1,9 @@
-//! Git's index: reading the entries, and changing a few of them.
+//! Reads and edits git's index.
 //!
-//! libgit2 decodes and encodes each of many thousand entries, and hashes the file slowly, even if
-//! three changed. Here the others are copied. Owns the form of a plain index (git manual,
-//! `gitformat-index`): version 2 without conflicts and flags. libgit2 does everything else. Must
-//! not look at the files of the working tree.
+//! libgit2 decodes and encodes each of many thousand entries, and hashes the file slowly,
+//! even if three changed. Here the others are copied. Owns the form of a plain index (git
+//! manual, `gitformat-index`): version 2 without conflicts and flags. libgit2 does
+//! everything else. Must not read the files of the working tree.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -120,7 +120,7 @@ fn machines() -> Vec<Placeholders> {
     ]
 }
 
-/// Everything that is written otherwise than it is read.
+/// Characters that are written in another form than they are read.
 fn words(machine: &Placeholders) -> Vec<String> {
     let fixed = [
         "login",

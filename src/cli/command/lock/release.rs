@@ -85,7 +85,7 @@ pub(super) fn run(
 
 fn choose(lock_table: &LockTable, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError> {
     Ok(match wanted {
-        Wanted::Session(session) => lock_table.named(session)?.cloned().into_iter().collect(),
+        Wanted::Session(session) => lock_table.find(session)?.cloned().into_iter().collect(),
         Wanted::Own => lock_table
             .locks
             .iter()

@@ -66,7 +66,7 @@ pub(super) fn run(
 ) -> Result<Exit, CliError> {
     let mut lock_table = crate::leasing::lock_table::lock_table(&app.context()?)?;
     if let Some(name) = session {
-        let only = lock_table.named(name)?.map(|lock| lock.session.clone());
+        let only = lock_table.find(name)?.map(|lock| lock.session.clone());
         lock_table
             .locks
             .retain(|lock| Some(&lock.session) == only.as_ref());

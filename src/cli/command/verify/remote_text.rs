@@ -1,13 +1,14 @@
 //! The part of the report of `ccsync verify` on the remote.
 
+use super::painted::{attention, hint};
+use crate::domain::id::CommitId;
 use crate::report::verification::RemoteStatus;
 use crate::ui::format::count;
 
-/// Returns the difference between the remote and the store, if any, and the command that
-/// resolves it, which may be empty.
-pub(super) fn difference(status: &RemoteStatus) -> Option<(String, &'static str)> {
-    Some(match status {
-        RemoteStatus::UpToDate { .. } => return None,
+/// Returns the difference between the remote and the store, and the command that resolves it.
+pub(super) fn lines(status: &RemoteStatus) -> Vec<String> {
+    let (what, command) = match status {
+        RemoteStatus::UpToDate { .. } => return Vec::new(),
         RemoteStatus::Behind { commits, .. } => (
             format!(
                 "the remote is missing {} of the store",
@@ -34,9 +35,11 @@ pub(super) fn difference(status: &RemoteStatus) -> Option<(String, &'static str)
         }
         RemoteStatus::Lost { commit, commits } => {
             let missing = count(*commits, "commit");
-            let at = match commit {
-                Some(commit) => format!("went back to {}", commit.short()),
-                None => "is empty".to_owned(),
+            let at = commit.as_ref().map_or("is empty", CommitId::short);
+            let at = if commit.is_some() {
+                format!("went back to {at}")
+            } else {
+                at.to_owned()
             };
             (
                 format!("the remote {at}: it has lost commits, {missing} missing"),
@@ -46,5 +49,8 @@ pub(super) fn difference(status: &RemoteStatus) -> Option<(String, &'static str)
         RemoteStatus::NotReached { reason, .. } => {
             (format!("cannot reach the remote: {reason}"), "")
         }
-    })
+    };
+    let mut lines = vec![attention(&what)];
+    lines.extend((!command.is_empty()).then(|| hint(command)));
+    lines
 }

@@ -1,6 +1,7 @@
 //! The report of `ccsync verify`: totals, differences, and the commands that resolve
 //! them.
 
+use super::painted::{attention, hint};
 use super::remote_text;
 use crate::report::verification::{
     Damage, RemoteStatus, SessionCheck, SyncStatus, Total, Verification,
@@ -60,20 +61,9 @@ pub(super) fn lines(found: &Verification, width: usize) -> Vec<String> {
             "ccsync init --remote URL with an empty repository, then ccsync push",
         ));
     }
-    if let Some((difference, command)) = remote_text::difference(&found.remote) {
-        lines.push(attention(&difference));
-        lines.extend((!command.is_empty()).then(|| hint(command)));
-    }
+    lines.extend(remote_text::lines(&found.remote));
     lines.push(summary(found));
     lines
-}
-
-fn attention(text: &str) -> String {
-    paint(ATTENTION, &one_line(text))
-}
-
-fn hint(command: &str) -> String {
-    format!("  {}", paint(HINT, command))
 }
 
 fn totals(found: &Verification) -> Table {

@@ -1,0 +1,12 @@
+//! Coloured lines of the report of `ccsync verify`.
+
+use crate::ui::sanitize::one_line;
+use crate::ui::style::{ATTENTION, HINT, paint};
+
+pub(super) fn attention(text: &str) -> String {
+    paint(ATTENTION, &one_line(text))
+}
+
+pub(super) fn hint(command: &str) -> String {
+    format!("  {}", paint(HINT, command))
+}
