@@ -168,7 +168,7 @@ pub(crate) fn find_machine(
     me: &MachineId,
 ) -> Result<MachineId, LookupError> {
     let folded = wanted.to_lowercase();
-    let rules: [&dyn Fn(&MachineId, &str) -> bool; 5] = [
+    let rules: [Rule<'_>; 5] = [
         &|_, label| label == wanted,
         &|_, label| label.to_lowercase() == folded,
         &|_, label| name_without_mark(label).to_lowercase() == folded,
