@@ -155,6 +155,9 @@ pub(crate) fn find_stored_session<'a>(
     find_session(name, all)?.ok_or_else(|| LookupScope::Store.no_session(name))
 }
 
+/// One way in which a machine, by its id and label, can be meant.
+type Rule<'a> = &'a dyn Fn(&MachineId, &str) -> bool;
+
 /// Finds the machine that `wanted` names among `machines`; `this` is `me`.
 ///
 /// The first rule that any machine meets decides: the name, the name in another case, the
