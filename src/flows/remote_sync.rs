@@ -274,8 +274,11 @@ fn pause(attempt: u32) -> Duration {
 
 /// Returns what is wrong with the remote, with the first line of git's message.
 pub(crate) fn in_one_line(error: &RemoteError) -> String {
-    let said = error.said().map(|said| said.as_str()).unwrap_or_default();
-    match said.lines().map(str::trim).find(|line| !line.is_empty()) {
+    let message = error
+        .message()
+        .map(|message| message.as_str())
+        .unwrap_or_default();
+    match message.lines().map(str::trim).find(|line| !line.is_empty()) {
         Some(line) => format!("{error}: {line}"),
         None => error.to_string(),
     }

@@ -56,7 +56,7 @@ impl ResumeCandidates {
     ///
     /// # Errors
     /// [`LookupError`](crate::workspace::lookup::LookupError).
-    pub fn named(&self, name: &SessionId) -> Result<SessionId, SyncError> {
+    pub fn find(&self, name: &SessionId) -> Result<SessionId, SyncError> {
         let found = find_session(
             name,
             self.sessions.iter().map(|candidate| &candidate.row.session),

@@ -172,7 +172,7 @@ impl GitHub {
             ProcessError::NotFound { .. } => GitHubError::Missing,
             ProcessError::Interrupted(e) => e.into(),
             ProcessError::Silent { after, .. } => GitHubError::Unreachable {
-                said: failure::Said::new(&format!(
+                message: failure::GhMessage::new(&format!(
                     "gh gave no answer within {} seconds",
                     after.as_secs()
                 )),

@@ -61,7 +61,7 @@ pub enum RemoteError {
         why: Missing,
         /// Git's message.
         #[source]
-        said: GitSaid,
+        message: GitMessage,
     },
     /// Authentication failed, or the host key is unknown.
     #[error("access denied by {remote}")]
@@ -70,7 +70,7 @@ pub enum RemoteError {
         remote: String,
         /// Git's message.
         #[source]
-        said: GitSaid,
+        message: GitMessage,
     },
     /// Rejected by the server: a hook, a protected branch, a secret or a size limit.
     #[error("{remote} rejected the push: {reason}")]
@@ -81,7 +81,7 @@ pub enum RemoteError {
         reason: String,
         /// The whole message of the server.
         #[source]
-        said: GitSaid,
+        message: GitMessage,
     },
     /// `git` is not installed.
     #[error("no program `git` on the PATH")]
@@ -112,7 +112,7 @@ pub enum RemoteError {
         what: String,
         /// Git's message.
         #[source]
-        said: GitSaid,
+        message: GitMessage,
     },
     /// `git` failed for another reason.
     #[error("`git {command}` failed ({status})")]
@@ -123,7 +123,7 @@ pub enum RemoteError {
         status: String,
         /// Git's message.
         #[source]
-        said: GitSaid,
+        message: GitMessage,
     },
     /// `git` could not be started.
     #[error("cannot run git")]
@@ -144,18 +144,18 @@ impl RemoteError {
 
     /// Returns true if git reports damage of this machine's own store.
     pub fn is_store_damage(&self) -> bool {
-        self.said()
-            .is_some_and(|said| failure::is_store_damage(said.as_str()))
+        self.message()
+            .is_some_and(|message| failure::is_store_damage(message.as_str()))
     }
 
     /// Returns the message of git and the server.
-    pub fn said(&self) -> Option<&GitSaid> {
+    pub fn message(&self) -> Option<&GitMessage> {
         match self {
-            Self::Unreachable { said, .. }
-            | Self::Denied { said, .. }
-            | Self::Rejected { said, .. }
-            | Self::Garbled { said, .. }
-            | Self::Failed { said, .. } => Some(said),
+            Self::Unreachable { message, .. }
+            | Self::Denied { message, .. }
+            | Self::Rejected { message, .. }
+            | Self::Garbled { message, .. }
+            | Self::Failed { message, .. } => Some(message),
             Self::GitMissing
             | Self::GitTooOld { .. }
             | Self::InvalidRef { .. }
@@ -189,11 +189,11 @@ impl fmt::Display for Missing {
 /// The standard error of a git command, safe to show: no secrets, no control characters,
 /// no progress, no advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GitSaid(String);
+pub struct GitMessage(String);
 
-impl std::error::Error for GitSaid {}
+impl std::error::Error for GitMessage {}
 
-impl fmt::Display for GitSaid {
+impl fmt::Display for GitMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_empty() {
             "git gave no reason"
@@ -203,7 +203,7 @@ impl fmt::Display for GitSaid {
     }
 }
 
-impl GitSaid {
+impl GitMessage {
     /// Cleans what git wrote; secrets must have been removed before.
     pub fn new(redacted: &str) -> Self {
         let lines = redacted
@@ -278,7 +278,7 @@ impl UserError for RemoteError {
             }
             Self::InvalidRef { .. } => please_report(),
             Self::Interrupted(e) => return e.hints(),
-            Self::Failed { said, .. } if is_full(said.as_str()) => {
+            Self::Failed { message, .. } if is_full(message.as_str()) => {
                 "make room, then run the command again; see what is full with `df -h`".to_owned()
             }
             Self::Garbled { .. } | Self::Failed { .. } => {
@@ -302,15 +302,15 @@ mod tests {
 
     #[test]
     fn remote_git_message_is_sanitized() {
-        let said = GitSaid::new(
+        let message = GitMessage::new(
             "hint: try this\nremote: \nremote: Resolving deltas: 100% (1/1), done.        \n\
              remote: error: \u{1b}[31mGH001\u{1b}[0m: Large files        \nWriting objects:  50% (1/2)\nfatal: no\n\n",
         );
         assert_eq!(
-            said.as_str(),
+            message.as_str(),
             "remote: error: \u{fffd}[31mGH001\u{fffd}[0m: Large files\nfatal: no"
         );
-        assert_eq!(said.by_server().count(), 1);
-        assert_eq!(GitSaid::new("").to_string(), "git gave no reason");
+        assert_eq!(message.by_server().count(), 1);
+        assert_eq!(GitMessage::new("").to_string(), "git gave no reason");
     }
 }

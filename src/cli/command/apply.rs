@@ -114,7 +114,7 @@ fn collect_answers(
     let mut answers = Answers::default();
     for proposal in proposals {
         if !args.json.json {
-            app.print(&shown(&proposal))?;
+            app.print(&change_lines(&proposal))?;
         }
         if !args.yes && !asks {
             answers.pending.push(proposal);
@@ -174,7 +174,7 @@ fn document<'a>(pending: &'a [ProposedChange], decided: &'a AppliedChanges) -> A
 }
 
 /// Returns the lines that show a change.
-fn shown(proposal: &ProposedChange) -> Vec<String> {
+fn change_lines(proposal: &ProposedChange) -> Vec<String> {
     let kind = match (&proposal.here, &proposal.proposed) {
         (_, None) => "removal",
         (None, Some(_)) => "new file",
@@ -244,7 +244,7 @@ mod tests {
             replaces_changes: true,
             id: String::new(),
         };
-        let text = shown(&proposal).join("\n");
+        let text = change_lines(&proposal).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 

@@ -60,9 +60,9 @@ pub(in crate::cli) fn run(
         (true, false) => "removed",
         (true, true) => "would be removed",
     };
-    let mut lines: Vec<String> = scripts.iter().map(|file| shown(&file.path)).collect();
+    let mut lines: Vec<String> = scripts.iter().map(|file| path_text(&file.path)).collect();
     if let Some(page) = pages.first() {
-        let directory = shown(page.path.parent().unwrap_or(&page.path));
+        let directory = path_text(page.path.parent().unwrap_or(&page.path));
         lines.insert(
             0,
             format!("{directory}: {}", count(pages.len() as u64, "manual page")),
@@ -149,7 +149,7 @@ fn completion(shell: Shell, env: &Env) -> DocFile {
 fn hints(shells: &[Shell], app: &mut App) {
     let data = app.env.data_home.clone();
     for shell in shells {
-        let path = shown(&completion(*shell, &app.env).path);
+        let path = path_text(&completion(*shell, &app.env).path);
         let hint = match shell {
             Shell::Bash => {
                 "completion needs the package `bash-completion` and a new shell".to_owned()
@@ -159,7 +159,7 @@ fn hints(shells: &[Shell], app: &mut App) {
             Shell::PowerShell => format!("add to your `$PROFILE`: `. '{path}'`"),
             _ => format!(
                 "add to `~/.zshrc`, before `compinit`: `fpath=('{}' $fpath)`",
-                shown(&data.join("zsh/site-functions"))
+                path_text(&data.join("zsh/site-functions"))
             ),
         };
         app.out.hint(&hint);
@@ -171,13 +171,13 @@ fn hints(shells: &[Shell], app: &mut App) {
     // `man` searches the directory `share/man` next to each directory of programs.
     let bin = data.with_file_name("bin");
     if !cfg!(windows) && !app.env.search_path.contains(&bin) {
-        let pages = shown(&data.join("man"));
+        let pages = path_text(&data.join("man"));
         app.out.hint(&format!(
             "if `man ccsync` finds nothing: `export MANPATH='{pages}:'`"
         ));
     }
 }
 
-fn shown(path: &Path) -> String {
+fn path_text(path: &Path) -> String {
     one_line(&path.to_string_lossy()).into_owned()
 }

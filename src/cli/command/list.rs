@@ -25,8 +25,8 @@ const PROJECT: usize = 2;
 
 /// List sessions, the most recent first
 ///
-/// Every command accepts the start of an ID that is shown here. `--json` has the full
-/// IDs.
+/// Every command accepts the start of an id that is shown here. `--json` has the full
+/// ids.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
     /// Include sessions only in the store (fetches first)

@@ -25,7 +25,7 @@ const MAX_SESSIONS: usize = 5;
 /// machine that stored.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LogArgs {
-    /// Session ID or unique prefix
+    /// Session id or unique prefix
     #[arg(add = complete::session())]
     session: Option<SessionId>,
     /// Maximum number of entries

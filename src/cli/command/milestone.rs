@@ -38,13 +38,13 @@ struct MilestoneDocument {
 
 pub(in crate::cli) fn run(args: &MilestoneArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.name {
-        Some(name) => make(name, args.json.json, app),
+        Some(name) => create(name, args.json.json, app),
         None => list(args.json.json, app),
     }
 }
 
 /// JSON document: the fields of [`MadeMilestone`].
-fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliError> {
+fn create(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliError> {
     super::init::ensure(app)?;
     let made = crate::history::milestones::make_milestone(&app.context()?, name)?;
     let pushed = Exit::from_report(&made.pushed);

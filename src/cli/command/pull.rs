@@ -16,7 +16,7 @@ use crate::flows::pull_options::PullRequest;
 /// never changed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PullArgs {
-    /// Only these sessions, however old: IDs or unique prefixes
+    /// Only these sessions, however old: ids or unique prefixes
     #[arg(value_name = "SESSION", add = complete::session())]
     sessions: Vec<SessionId>,
     /// Show what would be done and change nothing

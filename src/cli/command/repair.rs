@@ -27,7 +27,7 @@ const MAX_FINDINGS: usize = 20;
 /// it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RepairArgs {
-    /// Session ID or unique prefix
+    /// Session id or unique prefix
     #[arg(value_name = "SESSION", add = complete::session())]
     session: SessionId,
     /// Write the repaired transcript to this file, with its ids unchanged, instead of

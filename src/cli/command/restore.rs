@@ -38,7 +38,7 @@ const MAX_UNCONFIRMED: usize = 3;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["session", "milestone"]))]
 pub(crate) struct RestoreArgs {
-    /// Session ID or unique prefix
+    /// Session id or unique prefix
     #[arg(requires = "at", add = complete::session())]
     session: Option<SessionId>,
     /// Restore the state at this time, or in this commit
@@ -115,7 +115,7 @@ fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
 fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
     if !app.is_interactive() {
         return Err(CommandError::ConfirmationNeeded {
-            action: format!("restoring {}", what_changes(plan)),
+            action: format!("restoring {}", summary_of(plan)),
             flag: "--yes",
         }
         .into());
@@ -124,7 +124,7 @@ fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
     lines(plan, height.saturating_sub(2), app.out.width())
         .iter()
         .for_each(|line| app.out.note(line));
-    let question = format!("Restore {}?", what_changes(plan));
+    let question = format!("Restore {}?", summary_of(plan));
     match prompt::confirm(&question).map_err(CommandError::Terminal)? {
         Some(true) => Ok(()),
         _ => Err(CommandError::Cancelled.into()),
@@ -139,7 +139,7 @@ fn restored_extras(report: &RestoreReport) -> usize {
         .count()
 }
 
-fn what_changes(plan: &RestoreReport) -> String {
+fn summary_of(plan: &RestoreReport) -> String {
     let extras = count(restored_extras(plan) as u64, "extra");
     let sessions = count(plan.sessions.len() as u64, "session");
     match (plan.sessions.len(), restored_extras(plan)) {

@@ -22,7 +22,7 @@ use crate::ui::turns::{self, Head};
 /// that you left by going back are omitted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// Session ID or unique prefix
+    /// Session id or unique prefix
     #[arg(value_name = "SESSION", add = complete::session())]
     session: SessionId,
     /// Only the last N turns

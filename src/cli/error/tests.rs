@@ -20,7 +20,7 @@ use crate::sys::process::ProcessError;
 use crate::sys::process_lock::LockError;
 use crate::sys::signal::Interrupted;
 use crate::transport::clone::CloneError;
-use crate::transport::remote::{GitSaid, Missing, RemoteError};
+use crate::transport::remote::{GitMessage, Missing, RemoteError};
 use crate::ui::output::capture::captured;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::{LookupError, LookupScope};
@@ -37,8 +37,8 @@ fn path_error(kind: io::ErrorKind) -> PathError {
     PathError::new("write", Path::new("/h/.claude/x"), kind.into())
 }
 
-fn said() -> GitSaid {
-    GitSaid::new("fatal: one\nfatal: two\u{1b}[2J")
+fn message() -> GitMessage {
+    GitMessage::new("fatal: one\nfatal: two\u{1b}[2J")
 }
 
 #[test]
@@ -118,32 +118,32 @@ fn error_remote_messages_and_hints() {
         RemoteError::Unreachable {
             remote: remote(),
             why: Missing::Connection,
-            said: said(),
+            message: message(),
         },
         RemoteError::Unreachable {
             remote: remote(),
             why: Missing::Repository,
-            said: said(),
+            message: message(),
         },
         RemoteError::Denied {
             remote: remote(),
-            said: said(),
+            message: message(),
         },
         RemoteError::Rejected {
             remote: remote(),
             reason: "protected branch".to_owned(),
-            said: said(),
+            message: message(),
         },
         RemoteError::GitMissing,
         RemoteError::Garbled {
             remote: remote(),
             what: "no refs".to_owned(),
-            said: said(),
+            message: message(),
         },
         RemoteError::Failed {
             command: "push",
             status: "exit status: 3".to_owned(),
-            said: GitSaid::new(""),
+            message: GitMessage::new(""),
         },
     ];
     insta::assert_snapshot!(errors.map(shown).join("\n"));
@@ -366,12 +366,12 @@ fn error_clone_messages_and_hints() {
         CloneError::Path(path_error(io::ErrorKind::PermissionDenied)),
         of(RemoteError::Denied {
             remote: remote(),
-            said: said(),
+            message: message(),
         }),
         of(RemoteError::Unreachable {
             remote: remote(),
             why: Missing::Repository,
-            said: said(),
+            message: message(),
         }),
         of(RemoteError::GitMissing),
         CloneError::Interrupted(Interrupted),

@@ -115,15 +115,15 @@ impl GitCli {
                 return Ok(PushOutcome::Refused { reason });
             }
         }
-        let said = self.said(&out.stderr);
-        let reason = said
+        let message = self.message(&out.stderr);
+        let reason = message
             .by_server()
             .next()
             .map_or(reason.clone(), |words| format!("{reason} ({words})"));
         Err(RemoteError::Rejected {
             remote: self.url.to_string(),
             reason,
-            said,
+            message,
         })
     }
 

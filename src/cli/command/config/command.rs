@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::patterns::{self, List, PatternArgs};
 use crate::cli::app::{App, current_dir};
 use crate::cli::args::{JsonFlag, PlaceholderArg};
-use crate::cli::command::init::{refuse_open, tell_of_stored};
+use crate::cli::command::init::{explain_stored, refuse_open};
 use crate::cli::complete;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
@@ -161,9 +161,9 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
     );
     fact(
         "include",
-        &patterns::shown(document.include, "every project"),
+        &patterns::pattern_list(document.include, "every project"),
     );
-    fact("exclude", &patterns::shown(document.exclude, "none"));
+    fact("exclude", &patterns::pattern_list(document.exclude, "none"));
     fact(
         "max_size",
         config.get(SettingKey::MaxSize).as_deref().unwrap_or("none"),
@@ -225,7 +225,7 @@ fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, 
         .ok_or_else(|| CommandError::NotUnicode(dir.to_string_lossy().into_owned()))?;
     config.set_placeholder(placeholder.name.clone(), dir, &app.env)?;
     config.save(&app.config_path())?;
-    tell_of_stored(std::slice::from_ref(&placeholder.name), false, app);
+    explain_stored(std::slice::from_ref(&placeholder.name), false, app);
     Ok(Exit::Done)
 }
 
@@ -238,7 +238,7 @@ fn set_path(
     let remote = crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
     let me = app.config()?.machine;
     if ["this", &me.name, me.id.as_str()].contains(&machine) {
-        tell_of_stored(std::slice::from_ref(name), true, app);
+        explain_stored(std::slice::from_ref(name), true, app);
     }
     // The path is saved here in any case; the other machines see it after a push.
     Ok(Exit::from_report(&Report {

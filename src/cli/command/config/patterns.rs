@@ -58,7 +58,7 @@ pub(super) fn change(list: List, args: &PatternArgs, app: &mut App) -> Result<Ex
 }
 
 /// Returns a list for the output. `none` is the text for an empty one.
-pub(super) fn shown(patterns: &[ProjectPattern], none: &str) -> String {
+pub(super) fn pattern_list(patterns: &[ProjectPattern], none: &str) -> String {
     match patterns {
         [] => none.to_owned(),
         several => one_line(

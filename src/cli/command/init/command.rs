@@ -37,7 +37,7 @@ pub(in crate::cli) fn run(args: &InitArgs, app: &mut App) -> Result<Exit, CliErr
             .adopted
             .iter()
             .map(|placeholder| placeholder.name.clone());
-        placeholders::tell_of_stored(&given.chain(adopted).collect::<Vec<_>>(), true, app);
+        placeholders::explain_stored(&given.chain(adopted).collect::<Vec<_>>(), true, app);
     }
     let unreached = matches!(report.remote, RemoteState::Queued { .. });
     Ok(if unreached { Exit::Queued } else { Exit::Done })

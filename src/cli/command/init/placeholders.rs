@@ -61,7 +61,7 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
 /// Explains the effect of new placeholders on sessions that were stored before.
 ///
 /// `is_sent`: the other machines can know the placeholders already.
-pub(in crate::cli) fn tell_of_stored(names: &[PlaceholderName], is_sent: bool, app: &mut App) {
+pub(in crate::cli) fn explain_stored(names: &[PlaceholderName], is_sent: bool, app: &mut App) {
     // If the store cannot be read, the next command reports it.
     let stored = app
         .context()

@@ -22,7 +22,7 @@ pub(crate) struct LockArgs {
 enum LockAction {
     /// Show the locks on the remote
     Show {
-        /// Only the lock of this session: ID or unique prefix
+        /// Only the lock of this session: id or unique prefix
         #[arg(value_name = "SESSION", add = complete::session())]
         session: Option<SessionId>,
         #[command(flatten)]
@@ -36,7 +36,7 @@ enum LockAction {
     ///
     /// Exits with 4 if a lock is kept because its holder may still be working.
     Release {
-        /// Only the lock of this session: ID or unique prefix
+        /// Only the lock of this session: id or unique prefix
         #[arg(value_name = "SESSION", conflicts_with = "all", add = complete::session())]
         session: Option<SessionId>,
         /// Include other machines' locks

@@ -29,7 +29,7 @@ pub(super) fn session(
     app: &mut App,
 ) -> Result<SessionId, CliError> {
     if let Some(wanted) = &args.session {
-        return refuse_excluded(candidates.named(wanted)?, &candidates);
+        return refuse_excluded(candidates.find(wanted)?, &candidates);
     }
 
     let ctx = app.context()?;

@@ -43,7 +43,7 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
     let session = choose::session(args, candidates, app)?;
     lease::refuse_if_open_here(&session, app)?;
     if !offline {
-        lease::take(&session, args.take_over, app)?;
+        lease::acquire_lock(&session, args.take_over, app)?;
     }
 
     let prepared = prepare(&session, offline, app);
@@ -83,7 +83,7 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<Prepared
     if !offline {
         if app.clock.now() - begin >= RENEWAL {
             // An open question or a clone has delayed the renewal of the lock.
-            lease::take(session, false, app)?;
+            lease::acquire_lock(session, false, app)?;
         }
         pull_session(session, app)?;
     }

@@ -92,7 +92,7 @@ impl UserError for ResumeError {
             Self::NoProject(session) => {
                 format!("see where it is stored with `ccsync list --json | grep {session}`")
             }
-            Self::ProjectMissing { session, missing } => return ways_out(session, missing),
+            Self::ProjectMissing { session, missing } => return project_hints(session, missing),
             Self::NoDirectory(path) => format!("create it with `mkdir -p {}`", shell_word(path)),
         };
         vec![hint]
@@ -100,7 +100,7 @@ impl UserError for ResumeError {
 }
 
 /// Returns the commands that get the project to this machine.
-fn ways_out(session: &SessionId, missing: &MissingProject) -> Vec<String> {
+fn project_hints(session: &SessionId, missing: &MissingProject) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(root) = &missing.unmapped {
         hints.push(format!(

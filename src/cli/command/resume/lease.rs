@@ -35,7 +35,7 @@ pub(in crate::cli) fn take_if_reachable(
     offline: bool,
     app: &mut App,
 ) -> Result<bool, CliError> {
-    match take(session, false, app) {
+    match acquire_lock(session, false, app) {
         Err(e) if e.is_remote_trouble() => {
             confirm_no_lock(&e.message(), offline, app).map(|()| false)
         }
@@ -57,7 +57,11 @@ pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), 
 }
 
 /// Takes the lock of a session. Asks if another machine holds it.
-pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Result<(), CliError> {
+pub(super) fn acquire_lock(
+    session: &SessionId,
+    take_over: bool,
+    app: &mut App,
+) -> Result<(), CliError> {
     let Some(held) = holder_of(crate::leasing::acquire::acquire(
         &app.context()?,
         session,

@@ -30,7 +30,7 @@ pub(super) fn directory(
                 if clones > 1 {
                     app.out.note(&format!(
                         "{clones} clones of the project are on this machine; using {}",
-                        shown(&directory)
+                        path_text(&directory)
                     ));
                 }
                 return Ok((directory, git));
@@ -77,7 +77,7 @@ enum ProjectChoice<'a> {
 fn choices(missing: &MissingProject) -> Vec<(String, ProjectChoice<'_>)> {
     let clone = missing.clone.as_ref().map(|proposed| {
         let from = sanitize::one_line(&proposed.remote.to_string()).into_owned();
-        let text = format!("clone {from} into {}", shown(&proposed.into));
+        let text = format!("clone {from} into {}", path_text(&proposed.into));
         (text, ProjectChoice::Clone(proposed))
     });
     let map = missing.unmapped.as_ref().map(|placeholder| {
@@ -102,6 +102,6 @@ fn set_directory(placeholder: &UnmappedPlaceholder, app: &App) -> Result<(), Cli
     Ok(())
 }
 
-fn shown(path: &Path) -> String {
+fn path_text(path: &Path) -> String {
     sanitize::one_line(&path.display().to_string()).into_owned()
 }

@@ -22,7 +22,7 @@ use crate::domain::id::SessionId;
 /// compared, and 5 if a session has diverged.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
-    /// Only these sessions: IDs or unique prefixes
+    /// Only these sessions: ids or unique prefixes
     #[arg(value_name = "SESSION", add = complete::session())]
     sessions: Vec<SessionId>,
     /// Read every byte

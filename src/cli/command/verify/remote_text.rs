@@ -5,7 +5,7 @@ use crate::domain::id::CommitId;
 use crate::report::verification::RemoteStatus;
 use crate::ui::format::count;
 
-/// Returns the difference between the remote and the store, and the command that settles it.
+/// Returns the difference between the remote and the store, and the command that resolves it.
 pub(super) fn lines(status: &RemoteStatus) -> Vec<String> {
     let (what, command) = match status {
         RemoteStatus::UpToDate { .. } => return Vec::new(),
