@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::domain::error::UserError;
-use crate::domain::id::{MachineId, SessionId};
+use crate::domain::{MachineId, SessionId, UserError};
 
 /// Names of machines by id, not sanitized.
 pub(crate) type MachineNames = BTreeMap<MachineId, String>;
