@@ -6,3 +6,5 @@ pub mod error;
 pub mod lock_table;
 pub mod release;
 pub mod view;
+
+pub use view::LockView;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use git2::Oid;
 
 use super::format::machine::Machine;
-use crate::domain::id::CommitId;
+use crate::domain::CommitId;
 
 /// End of the e-mail address of every author. The machine's id is before it.
 pub(super) const EMAIL_SUFFIX: &str = "@ccsync.invalid";

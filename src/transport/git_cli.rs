@@ -14,18 +14,16 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::domain::id::CommitId;
-use crate::domain::progress::{Phase, Progress};
-use crate::sys::clock::{Clock, SystemClock};
-use crate::sys::env::GitEnv;
-use crate::sys::process::{ProcessError, Program, ProgramOutput};
-use crate::sys::signal;
+use crate::domain::{CommitId, Phase, Progress, url::RemoteKind, url::RemoteUrl};
+use crate::sys::{
+    Clock, GitEnv, SystemClock, process::ProcessError, process::Program, process::ProgramOutput,
+    signal,
+};
 
 use super::caller::{Caller, GitCommand};
 use super::failure::{self, Cause};
 use super::porcelain::{self, GitVersion};
 use super::remote::{GitMessage, Missing, OLDEST_GIT, RemoteError};
-use crate::domain::url::{RemoteKind, RemoteUrl};
 
 /// Maximum tries of one call.
 const MAX_TRIES: u32 = 3;

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::domain::url::RemoteUrl;
-use crate::sys::process::{ProcessError, Program, ProgramOutput};
+use crate::sys::{process::ProcessError, process::Program, process::ProgramOutput};
 
 mod answer;
 mod failure;

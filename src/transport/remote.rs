@@ -7,12 +7,8 @@ use std::path::Path;
 
 use super::failure;
 use super::porcelain::GitVersion;
-use crate::domain::error::{ErrorKind, UserError, please_report};
-use crate::domain::id::CommitId;
-use crate::domain::shell::shell_word;
-use crate::sys::failure::is_full;
-use crate::sys::process::ProcessError;
-use crate::sys::signal::Interrupted;
+use crate::domain::{CommitId, ErrorKind, UserError, error::please_report, shell::shell_word};
+use crate::sys::{Interrupted, failure::is_full, process::ProcessError};
 
 /// Oldest tested `git`: that of Ubuntu 22.04.
 pub const OLDEST_GIT: GitVersion = GitVersion {

@@ -7,15 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::domain::error::error_chain;
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId, error::error_chain};
 use crate::lock::lease::{Lease, load_leases};
 use crate::lock::record::{LockRecord, Stamp};
 use crate::lock::state::{PendingChange, Settlement};
-use crate::store::machine::Machine;
-use crate::store::{Author, Store, lock_ref};
+use crate::store::{Author, Store, lock_ref, machine::Machine};
 use crate::sys::fail_point::fail_point;
-use crate::transport::remote::RefUpdate;
+use crate::transport::RefUpdate;
 use crate::workspace::error::SyncError;
 
 /// The leases of this machine, read under the process lock.

@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::check::doctor::check::{Check, CheckStatus, DoctorContext, TIMEOUT};
-use crate::domain::error::error_chain;
-use crate::domain::id::{CommitId, SessionId};
-use crate::domain::url::{RemoteKind, RemoteUrl};
+use crate::domain::{CommitId, SessionId, error::error_chain, url::RemoteKind, url::RemoteUrl};
 use crate::flows::remote_sync::in_one_line;
-use crate::lock::record::{Identity, LockRecord, Stamp};
-use crate::store::machine::Machine;
-use crate::store::{Author, BRANCH, LOCK_BRANCHES, Store, StoreError, lock_ref};
+use crate::lock::{LockRecord, record::Identity, record::Stamp};
+use crate::store::{Author, BRANCH, LOCK_BRANCHES, Store, StoreError, lock_ref, machine::Machine};
 use crate::transport::git_cli::GitCli;
 use crate::transport::github::{GitHub, Repository, Visibility};
 use crate::transport::remote::{Missing, PushOutcome, RefUpdate, RemoteError};

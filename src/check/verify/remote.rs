@@ -1,12 +1,10 @@
 //! Compares the store with the head of the remote.
 
-use crate::domain::id::CommitId;
-use crate::domain::progress::Phase;
+use crate::domain::{CommitId, Phase};
 use crate::flows::remote_sync::in_one_line;
-use crate::report::verification::RemoteStatus;
+use crate::report::RemoteStatus;
 use crate::store::{BRANCH, Snapshot};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace};
 
 /// The remote's head, and how it compares with the store.
 pub(super) struct RemoteAnswer {

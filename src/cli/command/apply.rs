@@ -2,15 +2,11 @@
 
 use serde::Serialize;
 
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
+use crate::cli::{app::App, args::JsonFlag, error::CliError, error::CommandError, exit::Exit};
 use crate::extras::approval::{AppliedChanges, ProposedChange, apply, proposals};
-use crate::ui::format::count;
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, HEADING, paint};
-use crate::ui::{difference, prompt};
+use crate::ui::{
+    ATTENTION, HEADING, difference, format::count, prompt, sanitize::one_line, style::paint,
+};
 
 /// Review and apply settings from other machines
 ///

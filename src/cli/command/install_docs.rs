@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
 
-use crate::cli::app::App;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::cli::man_page::ManPage;
-use crate::cli::shell::{registration, shell_named};
+use crate::cli::{
+    app::App, error::CliError, exit::Exit, man_page::ManPage, shell::registration,
+    shell::shell_named,
+};
 use crate::sys::env::Env;
 use crate::sys::fs::{PathError, create_users_dir_all, remove_file_if_exists, write_cache};
-use crate::ui::format::count;
-use crate::ui::sanitize::one_line;
+use crate::ui::{format::count, sanitize::one_line};
 
 /// Install manual pages and shell completions
 ///

@@ -1,25 +1,20 @@
 //! `ccsync restore`: restores earlier states of sessions from the history of the store.
 
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
-use crate::domain::history_point::HistoryPoint;
-use crate::domain::id::SessionId;
+use crate::cli::{
+    app::App, args::JsonFlag, complete, error::CliError, error::CommandError, exit::Exit,
+};
+use crate::domain::{SessionId, history_point::HistoryPoint};
 use crate::history::restore_request::{
     RestoreReport, RestoreRequest, RestoreWhat, RestoredSession,
 };
-use crate::report::transfer::{ExtraOutcome, ExtraReport};
+use crate::report::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
-use crate::sys::clock::{Clock, to_local};
-use crate::ui::extras;
-use crate::ui::format::{count, moment, short_id};
-use crate::ui::prompt;
-use crate::ui::report::{at_most, at_most_of, remote, title};
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, GOOD, QUIET, paint};
-use crate::ui::table::{Cell, Table};
+use crate::sys::{Clock, clock::to_local};
+use crate::ui::{
+    ATTENTION, Cell, QUIET, Table, extras, format::count, format::moment, format::short_id, prompt,
+    report::at_most, report::at_most_of, report::remote, report::title, sanitize::one_line,
+    style::GOOD, style::paint,
+};
 
 /// Maximum number of sessions and files that are restored without confirmation.
 const MAX_UNCONFIRMED: usize = 3;

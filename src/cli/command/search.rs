@@ -4,17 +4,12 @@ use serde::Serialize;
 
 use crate::browse::search::pattern::Case;
 use crate::browse::search::request::{SearchReport, SearchRequest};
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
-use crate::domain::hit::{Hit, SessionHits, Speaker};
-use crate::domain::id::SessionId;
-use crate::sys::clock::Clock;
-use crate::ui::format::{count, short_id};
-use crate::ui::sanitize::one_line;
-use crate::ui::{hits, json};
+use crate::cli::{
+    app::App, args::JsonFlag, complete, error::CliError, error::CommandError, exit::Exit,
+};
+use crate::domain::{SessionId, Speaker, hit::Hit, hit::SessionHits};
+use crate::sys::Clock;
+use crate::ui::{format::count, format::short_id, hits, json, sanitize::one_line};
 
 /// Find text in the sessions of all machines
 ///

@@ -4,27 +4,20 @@ use super::*;
 use crate::browse::search::pattern::PatternError;
 use crate::check::repair::NoCompleteRecord;
 use crate::config::ConfigError;
-use crate::domain::id::SessionId;
-use crate::domain::url::UrlError;
-use crate::history::error::{HistoryError, MilestoneError};
+use crate::domain::{SessionId, url::UrlError};
+use crate::history::{error::HistoryError, error::MilestoneError};
 use crate::import::source::ImportError;
 use crate::leasing::error::LeaseError;
-use crate::localize::error::StoredDataError;
-use crate::machine::error::MachineError;
-use crate::machine::notes::NoteError;
+use crate::localize::StoredDataError;
+use crate::machine::{error::MachineError, notes::NoteError};
 use crate::session::SessionError;
 use crate::store::StoreError;
-use crate::sys::env::EnvError;
-use crate::sys::fs::PathError;
-use crate::sys::process::ProcessError;
-use crate::sys::process_lock::LockError;
-use crate::sys::signal::Interrupted;
-use crate::transport::clone::CloneError;
-use crate::transport::remote::{GitMessage, Missing, RemoteError};
+use crate::sys::{
+    Interrupted, env::EnvError, fs::PathError, process::ProcessError, process_lock::LockError,
+};
+use crate::transport::{RemoteError, clone::CloneError, remote::GitMessage, remote::Missing};
 use crate::ui::output::capture::captured;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::{LookupError, LookupScope};
-use crate::workspace::setup_error::SetupError;
+use crate::workspace::{LookupScope, SetupError, SyncError, lookup::LookupError};
 
 fn shown(error: impl Into<CliError>) -> String {
     let error = error.into();

@@ -5,8 +5,7 @@ use super::super::failure;
 use super::super::porcelain::{self, PushStatus, PushedRef};
 use super::super::remote::{PushOutcome, RefUpdate, RemoteError};
 use super::{GitCli, check_name, text};
-use crate::domain::id::CommitId;
-use crate::domain::progress::Phase;
+use crate::domain::{CommitId, Phase};
 use crate::sys::process::ProgramOutput;
 
 impl GitCli {

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use crate::domain::error::{ErrorKind, UserError};
-use crate::domain::url::redact;
-use crate::sys::process::{ProcessError, ProgramOutput};
-use crate::sys::signal::Interrupted;
+use crate::domain::{ErrorKind, UserError, url::redact};
+use crate::sys::{Interrupted, process::ProcessError, process::ProgramOutput};
 
 /// `gh help exit-codes`: "If a command encounters an authentication issue".
 const NEEDS_SIGN_IN: i32 = 4;

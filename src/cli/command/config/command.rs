@@ -5,20 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::patterns::{self, List, PatternArgs};
-use crate::cli::app::{App, current_dir};
-use crate::cli::args::{JsonFlag, PlaceholderArg};
-use crate::cli::command::init::{explain_stored, refuse_open};
-use crate::cli::complete;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
+use crate::cli::{
+    app::App, app::current_dir, args::JsonFlag, args::PlaceholderArg,
+    command::init::explain_stored, command::init::refuse_open, complete, error::CliError,
+    error::CommandError, exit::Exit,
+};
 use crate::config::{Config, SettingKey};
-use crate::domain::pattern::ProjectPattern;
-use crate::domain::placeholder::PlaceholderName;
-use crate::domain::size::ByteSize;
-use crate::domain::url::{RemoteUrl, redact};
-use crate::report::transfer::Report;
-use crate::ui::sanitize::one_line;
-use crate::ui::table::{Cell, Table};
+use crate::domain::{PlaceholderName, ProjectPattern, size::ByteSize, url::RemoteUrl, url::redact};
+use crate::report::Report;
+use crate::ui::{Cell, Table, sanitize::one_line};
 
 /// Show or change settings
 #[derive(Debug, clap::Args)]

@@ -2,11 +2,9 @@
 
 use clap::ValueHint;
 
-use crate::cli::app::App;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
+use crate::cli::{app::App, error::CliError, error::CommandError, exit::Exit};
 use crate::config::SyncRules;
-use crate::domain::pattern::ProjectPattern;
+use crate::domain::ProjectPattern;
 use crate::ui::sanitize::one_line;
 
 /// One of the two lists of patterns in the settings.

@@ -4,13 +4,10 @@
 use crate::cli::app::{App, current_dir};
 use crate::cli::args::PlaceholderArg;
 use crate::cli::error::{CliError, CommandError};
-use crate::domain::placeholder::PlaceholderName;
-use crate::machine::set_up::SetUpReport;
-use crate::machine::suggested_placeholders::ForeignPlaceholder;
-use crate::report::transfer::RemoteState;
-use crate::ui::format::count;
-use crate::ui::prompt;
-use crate::ui::sanitize::one_line;
+use crate::domain::PlaceholderName;
+use crate::machine::{set_up::SetUpReport, suggested_placeholders::ForeignPlaceholder};
+use crate::report::RemoteState;
+use crate::ui::{format::count, prompt, sanitize::one_line};
 
 /// Answer for no directory.
 const NONE: &str = "-";

@@ -5,16 +5,14 @@
 
 use super::args::InitArgs;
 use super::error::InitError;
-use crate::cli::app::{App, current_dir};
-use crate::cli::error::{CliError, CommandError};
+use crate::cli::{app::App, app::current_dir, error::CliError, error::CommandError};
 use crate::domain::url::RemoteUrl;
-use crate::transport::github::{
-    Account, DEFAULT_NAME, GitHub, GitHubError, Repository, RepositoryName, Visibility,
+use crate::transport::{
+    RemoteError, github::Account, github::DEFAULT_NAME, github::GitHub, github::GitHubError,
+    github::Repository, github::RepositoryName, github::Visibility, remote::Missing,
 };
-use crate::transport::remote::{Missing, RemoteError};
-use crate::ui::prompt;
-use crate::ui::sanitize::one_line;
-use crate::workspace::error::SyncError;
+use crate::ui::{prompt, sanitize::one_line};
+use crate::workspace::SyncError;
 
 /// The chosen remote.
 #[derive(Default)]

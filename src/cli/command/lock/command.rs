@@ -1,12 +1,8 @@
 //! Arguments and dispatch of `ccsync lock`.
 
 use super::{release, show};
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
+use crate::cli::{app::App, args::JsonFlag, complete, error::CliError, exit::Exit};
+use crate::domain::SessionId;
 
 /// Show which machine works on which session, and release locks
 ///

@@ -3,18 +3,11 @@
 use serde::Serialize;
 
 use super::show::{LockRow, holder, row};
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
-use crate::leasing::lock_table::LockTable;
-use crate::leasing::release::{Cleanup, ReleaseOutcome};
-use crate::leasing::view::LockView;
-use crate::lock::state::TakeOver;
-use crate::ui::format::{count, short_id};
-use crate::ui::prompt;
-use crate::ui::report::title;
+use crate::cli::{app::App, args::JsonFlag, error::CliError, error::CommandError, exit::Exit};
+use crate::domain::SessionId;
+use crate::leasing::{LockView, lock_table::LockTable, release::Cleanup, release::ReleaseOutcome};
+use crate::lock::TakeOver;
+use crate::ui::{format::count, format::short_id, prompt, report::title};
 
 /// The locks to release.
 #[derive(Debug, Clone, Copy)]

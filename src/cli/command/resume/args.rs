@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::cli::complete;
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 
 /// Continue a session, started here or on another machine
 ///

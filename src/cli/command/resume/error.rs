@@ -2,14 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::domain::error::{ErrorKind, UserError};
-use crate::domain::id::SessionId;
-use crate::domain::shell::shell_word;
+use crate::domain::{ErrorKind, SessionId, UserError, shell::shell_word};
 use crate::handoff::project_here::MissingProject;
-use crate::ui::format::project;
-use crate::ui::picker::PickError;
-use crate::ui::sanitize;
-use crate::workspace::exclusion::ExcludeReason;
+use crate::ui::{format::project, picker::PickError, sanitize};
+use crate::workspace::ExcludeReason;
 
 /// Warning about a session without a lock.
 pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may continue the session too; \

@@ -1,16 +1,13 @@
 //! Takes the lock of a session, and asks the user about it if necessary.
 
 use super::error::{ResumeError, WITHOUT_LOCK};
-use crate::cli::app::App;
-use crate::cli::error::{CliError, CommandError};
-use crate::domain::id::SessionId;
-use crate::leasing::acquire::AcquireOutcome;
-use crate::leasing::view::LockView;
-use crate::lock::state::{LockStatus, TakeOver};
+use crate::cli::{app::App, error::CliError, error::CommandError};
+use crate::domain::SessionId;
+use crate::leasing::{LockView, acquire::AcquireOutcome};
+use crate::lock::{LockStatus, TakeOver};
 use crate::session::live::live_sessions;
-use crate::sys::clock::Clock;
-use crate::ui::format::age;
-use crate::ui::{prompt, sanitize};
+use crate::sys::Clock;
+use crate::ui::{format::age, prompt, sanitize};
 
 /// Continues without a lock, because the remote cannot be reached, if the user agrees.
 pub(super) fn confirm_no_lock(reason: &str, offline: bool, app: &mut App) -> Result<(), CliError> {

@@ -3,16 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::error::ResumeError;
-use crate::cli::app::App;
-use crate::cli::error::{CliError, CommandError};
-use crate::domain::id::SessionId;
-use crate::domain::project::ProjectGit;
+use crate::cli::{app::App, error::CliError, error::CommandError};
+use crate::domain::{ProjectGit, SessionId};
 use crate::handoff::project_here::{
     MissingProject, ProjectHere, ProposedClone, UnmappedPlaceholder, clone_project, project_here,
 };
 use crate::machine::set_path::set_path;
-use crate::ui::format::project;
-use crate::ui::{prompt, sanitize};
+use crate::ui::{format::project, prompt, sanitize};
 
 /// Returns the session's directory on this machine, and what was checked out there when the
 /// session was stored.
