@@ -20,7 +20,7 @@ use crate::workspace::{
 /// `machine` is a name, a prefix of an id, or `this`.
 ///
 /// # Errors
-/// [`LookupError`](crate::workspace::lookup::LookupError) if the store knows none of that
+/// [`LookupError`] if the store knows none of that
 /// name, or more than one.
 pub fn set_path(
     ctx: &Context<'_>,

@@ -100,7 +100,7 @@ pub(super) fn lines(
     match turns {
         Err(reason) => push_wrapped(&mut lines, LineKind::Note, reason, "", width),
         Ok(turns) if turns.is_empty() => {
-            push_wrapped(&mut lines, LineKind::Note, "no messages yet", "", width)
+            push_wrapped(&mut lines, LineKind::Note, "no messages yet", "", width);
         }
         Ok(turns) => {
             let mut before = None;
