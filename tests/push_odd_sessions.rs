@@ -325,6 +325,8 @@ fn pull_deleted_session_stays_deleted_when_settings_change() {
         fs::remove_file(b.transcript_path(ONE)).unwrap();
         machine.ccsync([&["config"], change].concat()).success();
         b.ccsync(["pull"]).success();
+        b.ccsync(["apply", "--yes"]).success();
+        b.ccsync(["pull"]).success();
         assert_eq!(b.sessions(), [] as [&str; 0]);
         b.ccsync(["pull", ONE]).success();
         assert_eq!(b.sessions(), [ONE]);
