@@ -5,16 +5,22 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::SessionId;
-use crate::extras::push::push as push_extras;
-use crate::flows::{
-    merge_notes::add_merge_notes, push_commit::store_sessions, push_plan::PushPlan,
-    remote_sync::RemoteSync, store_session::is_stored,
-};
-use crate::report::{Outcome, Report};
-use crate::session::{Discovery, live::live_sessions};
+use crate::domain::id::SessionId;
+use crate::extras::push::push_selected;
+use crate::flows::merge_notes::add_merge_notes;
+use crate::flows::push_commit::store_sessions;
+use crate::flows::push_copies::store_copies;
+use crate::flows::push_plan::PushPlan;
+use crate::flows::remote_sync::RemoteSync;
+use crate::flows::store_session::is_stored;
+use crate::report::transfer::{Outcome, Report};
+use crate::session::discover::Discovery;
+use crate::session::live::live_sessions;
 use crate::sys::fail_point::fail_point;
-use crate::workspace::{Context, Selection, SyncError, Workspace};
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
+use crate::workspace::filter::Selection;
+use crate::workspace::open::Workspace;
 
 /// Added to the note about a released lock of a session that stays on this machine.
 const STAYS: &str =
@@ -50,7 +56,7 @@ pub fn push(ctx: &Context<'_>, selection: &Selection, dry_run: bool) -> Result<R
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     let plan = PushPlan::new(&workspace, &found, selection)?;
     let mut report = plan.preview(&workspace)?;
-    report.extras = push_extras(&mut workspace, true)?;
+    report.extras = push_selected(&mut workspace, &selection.projects, true)?;
     Ok(report)
 }
 
@@ -67,7 +73,13 @@ pub(crate) fn push_for(
     fail_point("the push is planned");
     let not_selected = plan.not_selected.clone();
     let mut report = store_sessions(&mut workspace, plan)?;
-    report.extras = push_extras(&mut workspace, false)?;
+    if *selection == Selection::default() {
+        report
+            .sessions
+            .extend(store_copies(&mut workspace, &found)?);
+        report.sort();
+    }
+    report.extras = push_selected(&mut workspace, &selection.projects, false)?;
 
     select_leases(&mut workspace, reason, &report, &not_selected);
     let staying = released_but_not_stored(&workspace, &found, &report)?;
