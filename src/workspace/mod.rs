@@ -3,6 +3,7 @@
 pub mod context;
 pub mod error;
 pub mod exclusion;
+pub mod extras_filter;
 pub mod filter;
 pub mod index;
 pub mod leases;
@@ -13,10 +14,13 @@ pub mod pinned;
 pub mod proposed_paths;
 pub mod read_only;
 pub mod received_notes;
+pub mod recorded_filter;
 pub mod records;
 pub mod recovery;
 pub mod session_map;
+pub mod session_project;
 pub mod setup_error;
+pub mod stored_copies;
 
 pub use context::Context;
 pub use error::SyncError;
