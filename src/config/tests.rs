@@ -31,6 +31,7 @@ fn env(home: &Path) -> Env {
         columns: None,
         rows: None,
         git: GitEnv::default(),
+        committer: None,
     }
 }
 

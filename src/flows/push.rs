@@ -12,7 +12,8 @@ use crate::flows::push_commit::store_sessions;
 use crate::flows::push_plan::PushPlan;
 use crate::flows::remote_sync::RemoteSync;
 use crate::flows::store_session::is_stored;
-use crate::report::transfer::{Outcome, Report};
+use crate::flows::send::author_advice;
+use crate::report::transfer::{Outcome, RemoteState, Report};
 use crate::session::discover::Discovery;
 use crate::session::live::live_sessions;
 use crate::sys::fail_point::fail_point;
@@ -80,6 +81,9 @@ pub(crate) fn push_for(
 
     add_merge_notes(&mut report, &workspace, pushed.merged)?;
     add_release_notes(&mut report, &workspace, &staying)?;
+    if let RemoteState::Queued { reason, .. } = &pushed.state {
+        report.warnings.extend(author_advice(&workspace, reason));
+    }
     report.remote = pushed.state;
     workspace.save()?;
     Ok(Pushed {

@@ -15,5 +15,6 @@ pub mod read_only;
 pub mod received_notes;
 pub mod records;
 pub mod recovery;
+pub mod remote_rules;
 pub mod session_map;
 pub mod setup_error;

@@ -26,9 +26,10 @@ use crate::workspace::exclusion::ExcludeRules;
 use crate::workspace::filter::SessionFilter;
 use crate::workspace::index::IndexKey;
 use crate::workspace::leases::Leases;
-use crate::workspace::paths::{leases_path, remote_url, store_path};
+use crate::workspace::paths::{leases_path, remote_rules_path, remote_url, store_path};
 use crate::workspace::records::SessionRecords;
 use crate::workspace::recovery::recover;
+use crate::workspace::remote_rules::RemoteRules;
 
 /// Age from which a scan is repeated before anything is decided by it.
 const MAX_SCAN_AGE: Duration = Duration::from_secs(1);
@@ -42,6 +43,8 @@ pub(crate) struct Workspace<'a> {
     pub(crate) machine: Machine,
     pub(crate) records: SessionRecords,
     pub(crate) leases: Leases,
+    /// Known rules of the remote.
+    pub(crate) remote_rules: RemoteRules,
     /// Settings that exclude sessions.
     pub(crate) rules: ExcludeRules,
     _locks: (ChildProcessLock, ProcessLock),
@@ -103,6 +106,7 @@ impl<'a> Workspace<'a> {
             machine,
             records,
             leases: Leases::load(&leases_path(ctx.env))?,
+            remote_rules: remote_rules(ctx),
             rules: ExcludeRules::new(&ctx.settings),
             _locks: locks,
         })
@@ -148,6 +152,7 @@ impl<'a> Workspace<'a> {
         Author {
             machine: &self.machine,
             time: self.ctx.clock.now(),
+            named: self.ctx.settings.author.as_ref(),
         }
     }
 
@@ -195,6 +200,12 @@ impl<'a> Workspace<'a> {
             let _ = git.repack_if_needed(MAX_PACKS, MAX_LOOSE_OBJECTS);
         }
     }
+}
+
+fn remote_rules(ctx: &Context<'_>) -> RemoteRules {
+    let remote = remote_url(ctx.env, ctx.settings.remote.as_deref());
+    let remote = remote.map(|url| url.to_string()).unwrap_or_default();
+    RemoteRules::load(&remote_rules_path(ctx.env), &remote, ctx.clock.now())
 }
 
 /// Takes the process lock, and removes what a killed process left.
