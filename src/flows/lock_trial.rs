@@ -95,15 +95,17 @@ impl LockTrial<'_> {
     }
 
     /// Tries to move the branch to a merge, and back.
-    fn try_merge(
-        &self,
-        branch: &mut CommitId,
-        result: &mut TrialResult,
-    ) -> Result<(), SyncError> {
+    fn try_merge(&self, branch: &mut CommitId, result: &mut TrialResult) -> Result<(), SyncError> {
         let now = self.clock.now();
-        let record = LockRecord::first(trial_session(self.machine), &self.identity(), Stamp::new(now));
+        let record = LockRecord::first(
+            trial_session(self.machine),
+            &self.identity(),
+            Stamp::new(now),
+        );
         let other = self.commit(&record)?;
-        let merge = self.store.write_merge(&[branch.clone(), other], &self.author_at(now))?;
+        let merge = self
+            .store
+            .write_merge(&[branch.clone(), other], &self.author_at(now))?;
         if let Some(reason) = self.change(Some(branch), Some(&merge))? {
             result.refused.push((RemoteStep::Merge, reason));
             return Ok(());

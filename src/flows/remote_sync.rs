@@ -199,7 +199,12 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         let linear = self.workspace.remote_rules.refuses(RemoteStep::Merge);
         restack(self.workspace, linear)?;
         let outcome = self.push_once(remote);
-        let Some(reason) = outcome.as_ref().err().and_then(rejection).map(RemoteError::in_one_line) else {
+        let Some(reason) = outcome
+            .as_ref()
+            .err()
+            .and_then(rejection)
+            .map(RemoteError::in_one_line)
+        else {
             return outcome;
         };
         if linear || !restack(self.workspace, true)? {

@@ -55,9 +55,10 @@ fn in_turn(
         let of_session = updates.iter().find(|u| u.name == lock_ref(session));
         locks.extend(of_session.map(|update| (session, update)));
     }
-    let (releases, renewals): (Vec<_>, Vec<_>) = locks.into_iter().partition(|(session, update)| {
-        update.new.is_none() || workspace.leases.is_releasing(session)
-    });
+    let (releases, renewals): (Vec<_>, Vec<_>) =
+        locks.into_iter().partition(|(session, update)| {
+            update.new.is_none() || workspace.leases.is_releasing(session)
+        });
 
     let mut refusals = Vec::new();
     for (session, update) in renewals {
@@ -176,7 +177,9 @@ pub(crate) fn author_advice(workspace: &Workspace<'_>, reason: &str) -> Option<S
         return None;
     }
     let author = workspace.store.users_author();
-    let author = author.map_or("Al <al@example.com>".to_owned(), |author| author.to_string());
+    let author = author.map_or("Al <al@example.com>".to_owned(), |author| {
+        author.to_string()
+    });
     Some(format!(
         "the remote checks who makes commits: name yourself with `ccsync config set author '{author}'`"
     ))

@@ -93,9 +93,7 @@ fn acquire_in(
             }
             taken => taken?,
         };
-        if is_taken
-            && let Some(lease) = workspace.leases.active(session)
-        {
+        if is_taken && let Some(lease) = workspace.leases.active(session) {
             return Ok(AcquireOutcome::Acquired(Box::new(lease.clone())));
         }
         fetched = FetchedLocks::fetch(workspace)?;

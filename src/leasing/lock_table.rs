@@ -101,7 +101,9 @@ impl FetchedLocks {
         let mut lock_table = LockTable::default();
         for session in self.remote.keys() {
             let lock = self.view(workspace, session)?;
-            lock_table.locks.extend(lock.filter(|lock| !lock.is_released()));
+            lock_table
+                .locks
+                .extend(lock.filter(|lock| !lock.is_released()));
         }
         lock_table.lost = workspace.leases.lost().cloned().collect();
         lock_table.damaged = workspace.leases.damaged().to_vec();

@@ -63,10 +63,7 @@ pub(super) fn commit_object(
     };
     let id = &machine.id;
     let (author, line) = match named {
-        Some(author) => (
-            author.to_string(),
-            format!("\n{MACHINE_LINE}{id} {name}\n"),
-        ),
+        Some(author) => (author.to_string(), format!("\n{MACHINE_LINE}{id} {name}\n")),
         None => (format!("{name} <{id}{EMAIL_SUFFIX}>"), String::new()),
     };
     let author = format!("{author} {} +0000", time.timestamp());

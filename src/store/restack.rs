@@ -49,8 +49,8 @@ impl Store {
         Ok(false)
     }
 
-    /// Writes the commits that the remote does not have again, in the given form, and moves the head. The
-    /// files stay as they are. Returns the new commit of each former one.
+    /// Writes the commits that the remote does not have again, in the given form, and moves the
+    /// head. The files stay as they are. Returns the new commit of each former one.
     ///
     /// If merges are not allowed and there is one, all commits become one, on top of the remote's:
     /// between two merged histories there is no state that both had.

@@ -61,12 +61,10 @@ pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
     let git = GitCli::new(store.git_dir(), url.clone(), context.env.git, false)
         .with_silence_limit(TIMEOUT);
     let mut checks = match git.refs() {
-        Ok(refs) => vec![
-            reached(context, &url, &refs),
-        ]
-        .into_iter()
-        .chain(rules(context, &store, &git, &refs))
-        .collect(),
+        Ok(refs) => vec![reached(context, &url, &refs)]
+            .into_iter()
+            .chain(rules(context, &store, &git, &refs))
+            .collect(),
         Err(e) => vec![unreached(&url, &e), not_checked()],
     };
     checks.extend(visibility(&url));
@@ -243,9 +241,10 @@ fn rule_checks(result: &TrialResult, machine: &Machine) -> Vec<Check> {
     };
     let mut checks = vec![locks];
     if create.is_none() {
-        let atomic = refusal(RemoteStep::Together).map_or("accepted", |_| {
-            "not supported; sessions and locks are pushed one after the other"
-        });
+        let atomic = refusal(RemoteStep::Together).map_or(
+            "accepted",
+            |_| "not supported; sessions and locks are pushed one after the other",
+        );
         checks.push(Check::ok(ATOMIC, atomic));
     }
     if create.is_none() && moved.is_none() {

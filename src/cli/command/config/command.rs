@@ -156,7 +156,10 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
     fact("id", document.id);
     fact("name", document.name);
     fact("remote", document.remote.as_deref().unwrap_or("none"));
-    fact("author", document.author.as_deref().unwrap_or("this machine"));
+    fact(
+        "author",
+        document.author.as_deref().unwrap_or("this machine"),
+    );
     fact("localize", &document.localize);
     fact(
         "extras",

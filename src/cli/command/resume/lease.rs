@@ -90,7 +90,7 @@ pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Resul
     }
 }
 
-/// Says that the rules of the remote allow no lock. Returns false: there is none.
+/// Says that the rules of the remote allow no lock. Returns false: the session has no lock.
 fn go_without(reason: &str, app: &mut App) -> bool {
     let reason = sanitize::one_line(reason);
     app.out
