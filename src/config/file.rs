@@ -17,11 +17,8 @@ use super::values::{
     LocalizeMode, MachineIdentity, NONE, SyncRules, checked_name, checked_remote, extras_text,
     invalid, parse_age, parse_extras,
 };
-use crate::domain::commit_author::CommitAuthor;
-use crate::domain::extras::ExtraKind;
-use crate::domain::placeholder::{PlaceholderName, Placeholders};
-use crate::sys::env::Env;
-use crate::sys::fs::write_atomic;
+use crate::domain::{ExtraKind, PlaceholderName, Placeholders, commit_author::CommitAuthor};
+use crate::sys::{Env, fs::write_atomic};
 
 const HEADER: &str =
     "# ccsync configuration; `ccsync config set` rewrites this file and drops comments.\n";

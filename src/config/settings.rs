@@ -6,10 +6,8 @@ use std::fmt;
 use super::error::ConfigError;
 use super::file::Config;
 use super::values::{LocalizeMode, MachineIdentity, SyncRules};
-use crate::domain::commit_author::CommitAuthor;
-use crate::domain::extras::ExtraKind;
-use crate::domain::placeholder::Placeholders;
-use crate::sys::env::Env;
+use crate::domain::{ExtraKind, Placeholders, commit_author::CommitAuthor};
+use crate::sys::Env;
 
 /// The settings of this machine.
 #[derive(Clone)]

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::domain::error::error_chain;
-use crate::domain::placeholder::System;
-use crate::sys::env::{Dirs, Env, GitEnv};
+use crate::domain::{System, error::error_chain};
+use crate::sys::{Env, GitEnv, env::Dirs};
 
 const MACHINE: &str = "machine = { id = \"0123456789abcdef0123456789abcdef\", name = \"desk\" }\n";
 

@@ -8,10 +8,7 @@ use serde::Serialize;
 
 use super::error::ConfigError;
 use super::keys::SettingKey;
-use crate::domain::extras::ExtraKind;
-use crate::domain::id::MachineId;
-use crate::domain::pattern::ProjectPattern;
-use crate::domain::size::ByteSize;
+use crate::domain::{ExtraKind, MachineId, ProjectPattern, size::ByteSize};
 
 /// Value of an empty list, or of a limit that is not set.
 pub(super) const NONE: &str = "none";

@@ -28,3 +28,7 @@ pub mod skip;
 pub mod store_session;
 pub mod stored_relation;
 pub mod write_session;
+
+pub(crate) use compare::SessionComparer;
+pub use pull_options::PullRequest;
+pub(crate) use remote_sync::{FetchMode, RemoteSync};

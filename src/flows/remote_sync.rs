@@ -5,19 +5,14 @@
 
 use std::time::Duration;
 
-use crate::domain::progress::Phase;
+use crate::domain::Phase;
 use crate::flows::merge::{Merged, merge_remote, merge_unpushed, unpushed_sessions};
 use crate::flows::send::{rejection, restack, send};
-use crate::report::transfer::RemoteState;
+use crate::report::RemoteState;
 use crate::store::{Author, BRANCH, LOCK_BRANCHES};
-use crate::sys::fail_point::fail_point;
-use crate::sys::set_aside::damaged_names;
-use crate::transport::git_cli::GitCli;
-use crate::transport::remote::{PushOutcome, RefUpdate, RemoteError};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::store_path;
-use crate::workspace::remote_rules::RemoteStep;
+use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
+use crate::transport::{GitCli, RefUpdate, RemoteError, remote::PushOutcome};
+use crate::workspace::{SyncError, Workspace, paths::store_path, remote_rules::RemoteStep};
 
 /// Maximum number of times that a rejected push is merged and tried again.
 const MAX_ATTEMPTS: u32 = 30;

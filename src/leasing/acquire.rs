@@ -1,18 +1,16 @@
 //! Acquires locks.
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::leasing::error::LeaseError;
 use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, observer, push, update};
 use crate::leasing::view::{LockContent, LockView, allowed_take_over};
-use crate::lock::lease::{Holder, Lease};
-use crate::lock::record::Stamp;
-use crate::lock::state;
-use crate::lock::state::{HeldLock, LockChange, PendingChange, TakeOver};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::leases::write_lock_commit;
-use crate::workspace::open::Workspace;
-use crate::workspace::remote_rules::RemoteStep;
+use crate::lock::{
+    TakeOver, lease::Holder, lease::Lease, record::Stamp, state, state::HeldLock,
+    state::LockChange, state::PendingChange,
+};
+use crate::workspace::{
+    Context, SyncError, Workspace, leases::write_lock_commit, remote_rules::RemoteStep,
+};
 
 /// Result of a request for a lock.
 #[derive(Debug)]

@@ -6,21 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::error::error_chain;
-use crate::domain::id::{CommitId, SessionId};
-use crate::flows::remote_sync::RemoteSync;
-use crate::lock::lease::Lease;
-use crate::lock::observations::LockObservations;
-use crate::lock::record::{Identity, LockRecord};
-use crate::lock::state::{LockObserver, ObservedLock, lock_status};
+use crate::domain::{CommitId, SessionId, error::error_chain};
+use crate::flows::RemoteSync;
+use crate::lock::{
+    LockRecord, lease::Lease, observations::LockObservations, record::Identity,
+    state::LockObserver, state::ObservedLock, state::lock_status,
+};
 use crate::store::{StoreError, lock_ref};
-use crate::sys::fail_point::fail_point;
-use crate::sys::process::pid_is_alive;
-use crate::transport::remote::{PushOutcome, RefUpdate};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::find_session;
-use crate::workspace::open::Workspace;
+use crate::sys::{fail_point::fail_point, process::pid_is_alive};
+use crate::transport::{RefUpdate, remote::PushOutcome};
+use crate::workspace::{Context, SyncError, Workspace, lookup::find_session};
 
 use crate::leasing::view::{LockContent, LockView};
 

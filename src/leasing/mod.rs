@@ -7,3 +7,5 @@ pub mod lock_table;
 pub mod release;
 pub mod trial;
 pub mod view;
+
+pub use view::LockView;

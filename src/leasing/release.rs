@@ -1,16 +1,13 @@
 //! Releases locks, also those of other machines that have expired.
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::leasing::acquire::{contended, resend};
 use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, push, update};
 use crate::leasing::view::{LockView, allowed_take_over};
-use crate::lock::record::Stamp;
-use crate::lock::state::TakeOver;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::leases::write_lock_commit;
-use crate::workspace::open::Workspace;
-use crate::workspace::remote_rules::RemoteStep;
+use crate::lock::{TakeOver, record::Stamp};
+use crate::workspace::{
+    Context, SyncError, Workspace, leases::write_lock_commit, remote_rules::RemoteStep,
+};
 
 /// Result of a request to release a lock.
 #[derive(Debug)]

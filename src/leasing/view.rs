@@ -1,8 +1,7 @@
 //! A lock on the remote, with what this machine concludes from it. Pure.
 
-use crate::domain::id::{CommitId, SessionId};
-use crate::lock::record::LockRecord;
-use crate::lock::state::{LockStatus, ObservedLock, TakeOver};
+use crate::domain::{CommitId, SessionId};
+use crate::lock::{LockRecord, LockStatus, TakeOver, state::ObservedLock};
 
 /// A lock on the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]

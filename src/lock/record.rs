@@ -3,11 +3,10 @@
 //! Owns its format and validation. Pure. An accepted record has plausible times and
 //! durations; its `host` stays untrusted text.
 
-use crate::domain::parse::{InvalidData, from_json};
+use crate::domain::{InvalidData, MachineId, SessionId, parse::from_json};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::{MachineId, SessionId};
 use crate::store::MAX_LOCK_BYTES;
 
 /// The format version that this program writes. A newer one is refused.

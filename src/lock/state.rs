@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::record::{ALLOWED_SKEW, Identity, LockRecord, Stamp};
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId};
 
 /// A lock on the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]

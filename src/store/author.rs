@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use git2::Oid;
 
 use super::format::machine::Machine;
-use crate::domain::commit_author::CommitAuthor;
-use crate::domain::id::{CommitId, MachineId};
+use crate::domain::{CommitId, MachineId, commit_author::CommitAuthor};
 
 /// End of the e-mail address of every author. The machine's id is before it.
 pub(super) const EMAIL_SUFFIX: &str = "@ccsync.invalid";

@@ -15,7 +15,7 @@ use super::format::milestone::MilestoneName;
 use super::objects::name::{commit_id, oid};
 use super::repository::Store;
 use super::snapshot::{SessionState, Snapshot};
-use crate::domain::id::{CommitId, MachineId, SessionId};
+use crate::domain::{CommitId, MachineId, SessionId};
 
 /// Longest name that is read from a commit, in characters.
 const MAX_NAME: usize = 200;

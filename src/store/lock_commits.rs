@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::objects::name::{commit_id, oid};
 use super::objects::tree::read_tree;
 use super::repository::Store;
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId};
 
 /// Prefix of the branches of locks on the remote. The session's id follows it.
 pub const LOCK_BRANCHES: &str = "ccsync/lock/";

@@ -7,9 +7,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
-use crate::domain::commit_author::CommitAuthor;
-use crate::domain::error::UserError;
-use crate::domain::placeholder::System;
+use crate::domain::{System, UserError, commit_author::CommitAuthor};
 
 /// Everything that the process was started with.
 #[derive(Debug, Clone)]

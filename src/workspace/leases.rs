@@ -7,14 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::domain::error::error_chain;
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId, error::error_chain};
 use crate::lock::lease::{Lease, load_leases};
 use crate::lock::record::{LockRecord, Stamp};
 use crate::lock::state::{PendingChange, Settlement};
 use crate::store::{Author, Store, lock_ref};
 use crate::sys::fail_point::fail_point;
-use crate::transport::remote::RefUpdate;
+use crate::transport::RefUpdate;
 use crate::workspace::error::SyncError;
 use crate::workspace::remote_rules::{RemoteRules, RemoteStep};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::domain::url::RemoteUrl;
-use crate::sys::env::Env;
+use crate::sys::Env;
 use crate::workspace::error::SyncError;
 
 /// Returns the path of this machine's store.

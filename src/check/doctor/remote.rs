@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::check::doctor::check::{Check, CheckStatus, DoctorContext, TIMEOUT};
-use crate::domain::error::error_chain;
-use crate::domain::id::CommitId;
-use crate::domain::url::{RemoteKind, RemoteUrl};
+use crate::domain::{CommitId, error::error_chain, url::RemoteKind, url::RemoteUrl};
 use crate::flows::lock_trial::{LockTrial, TrialResult, trial_session};
-use crate::store::machine::Machine;
-use crate::store::{BRANCH, LOCK_BRANCHES, Store, lock_ref};
+use crate::store::{BRANCH, LOCK_BRANCHES, Store, lock_ref, machine::Machine};
 use crate::transport::git_cli::GitCli;
 use crate::transport::github::{GitHub, Repository, Visibility};
 use crate::transport::remote::{Missing, RemoteError};

@@ -1,11 +1,9 @@
 //! Compares the store with the head of the remote.
 
-use crate::domain::id::CommitId;
-use crate::domain::progress::Phase;
-use crate::report::verification::RemoteStatus;
+use crate::domain::{CommitId, Phase};
+use crate::report::RemoteStatus;
 use crate::store::{BRANCH, Snapshot};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace};
 
 /// The remote's head, and how it compares with the store.
 pub(super) struct RemoteAnswer {

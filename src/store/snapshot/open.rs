@@ -3,13 +3,12 @@
 use git2::{ObjectType, Oid};
 use serde::Deserialize;
 
-use crate::domain::id::CommitId;
-use crate::store::error::StoreError;
-use crate::store::format::json::{MAX_MANIFEST_BYTES, ManifestError, parse_versioned};
-use crate::store::layout::{FORMAT_FILE, SESSIONS};
-use crate::store::objects::reader::Objects;
-use crate::store::objects::tree::{find_entry, read_tree};
-use crate::store::repository::Store;
+use crate::domain::CommitId;
+use crate::store::{
+    error::StoreError, format::json::MAX_MANIFEST_BYTES, format::json::ManifestError,
+    format::json::parse_versioned, layout::FORMAT_FILE, layout::SESSIONS, objects::reader::Objects,
+    objects::tree::find_entry, objects::tree::read_tree, repository::Store,
+};
 
 /// Maximum number of notes, or of other small files of one kind, that are read.
 const MAX_STEMS: usize = 10_000;

@@ -5,8 +5,7 @@ use super::super::failure;
 use super::super::porcelain::{self, PushStatus, PushedRef};
 use super::super::remote::{PushOutcome, RefUpdate, RemoteError};
 use super::{GitCli, check_name, text};
-use crate::domain::id::CommitId;
-use crate::domain::progress::Phase;
+use crate::domain::{CommitId, Phase};
 use crate::sys::process::ProgramOutput;
 
 /// Options of every push.
@@ -135,15 +134,15 @@ impl GitCli {
                 return Ok(PushOutcome::Refused { reason });
             }
         }
-        let said = self.said(&out.stderr);
-        let reason = said
+        let message = self.message(&out.stderr);
+        let reason = message
             .by_server()
             .next()
             .map_or(reason.clone(), |words| format!("{reason} ({words})"));
         Err(RemoteError::Rejected {
             remote: self.url.to_string(),
             reason,
-            said,
+            message,
         })
     }
 

@@ -5,20 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::patterns::{self, List, PatternArgs};
-use crate::cli::app::{App, current_dir};
-use crate::cli::args::{JsonFlag, PlaceholderArg};
-use crate::cli::command::init::{refuse_open, tell_of_stored};
-use crate::cli::complete;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
+use crate::cli::{
+    app::App, app::current_dir, args::JsonFlag, args::PlaceholderArg,
+    command::init::explain_stored, command::init::refuse_open, complete, error::CliError,
+    error::CommandError, exit::Exit,
+};
 use crate::config::{Config, SettingKey};
-use crate::domain::pattern::ProjectPattern;
-use crate::domain::placeholder::PlaceholderName;
-use crate::domain::size::ByteSize;
-use crate::domain::url::{RemoteUrl, redact};
-use crate::report::transfer::Report;
-use crate::ui::sanitize::one_line;
-use crate::ui::table::{Cell, Table};
+use crate::domain::{PlaceholderName, ProjectPattern, size::ByteSize, url::RemoteUrl, url::redact};
+use crate::report::Report;
+use crate::ui::{Cell, Table, sanitize::one_line};
 
 /// Show or change settings
 #[derive(Debug, clap::Args)]
@@ -167,9 +162,9 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
     );
     fact(
         "include",
-        &patterns::shown(document.include, "every project"),
+        &patterns::pattern_list(document.include, "every project"),
     );
-    fact("exclude", &patterns::shown(document.exclude, "none"));
+    fact("exclude", &patterns::pattern_list(document.exclude, "none"));
     fact(
         "max_size",
         config.get(SettingKey::MaxSize).as_deref().unwrap_or("none"),
@@ -231,7 +226,7 @@ fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, 
         .ok_or_else(|| CommandError::NotUnicode(dir.to_string_lossy().into_owned()))?;
     config.set_placeholder(placeholder.name.clone(), dir, &app.env)?;
     config.save(&app.config_path())?;
-    tell_of_stored(std::slice::from_ref(&placeholder.name), false, app);
+    explain_stored(std::slice::from_ref(&placeholder.name), false, app);
     Ok(Exit::Done)
 }
 
@@ -244,7 +239,7 @@ fn set_path(
     let remote = crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
     let me = app.config()?.machine;
     if ["this", &me.name, me.id.as_str()].contains(&machine) {
-        tell_of_stored(std::slice::from_ref(name), true, app);
+        explain_stored(std::slice::from_ref(name), true, app);
     }
     // The path is saved here in any case; the other machines see it after a push.
     Ok(Exit::from_report(&Report {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::cli::complete;
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 
 /// Continue a session, started here or on another machine
 ///
@@ -12,7 +12,7 @@ use crate::domain::id::SessionId;
 /// pushed and the lock is released. The exit code is that of Claude Code.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResumeArgs {
-    /// Session ID or unique prefix [default: choose from a list]
+    /// Session id or unique prefix [default: choose from a list]
     #[arg(add = complete::session())]
     pub(super) session: Option<SessionId>,
     /// Continue the most recent session

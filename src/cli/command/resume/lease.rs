@@ -1,17 +1,13 @@
 //! Takes the lock of a session, and asks the user about it if necessary.
 
 use super::error::{ResumeError, WITHOUT_LOCK};
-use crate::cli::app::App;
-use crate::cli::error::{CliError, CommandError};
-use crate::domain::id::SessionId;
-use crate::leasing::acquire::AcquireOutcome;
-use crate::leasing::trial::try_remote_once;
-use crate::leasing::view::LockView;
-use crate::lock::state::{LockStatus, TakeOver};
+use crate::cli::{app::App, error::CliError, error::CommandError};
+use crate::domain::SessionId;
+use crate::leasing::{LockView, acquire::AcquireOutcome, trial::try_remote_once};
+use crate::lock::{LockStatus, TakeOver};
 use crate::session::live::live_sessions;
-use crate::sys::clock::Clock;
-use crate::ui::format::age;
-use crate::ui::{prompt, sanitize};
+use crate::sys::Clock;
+use crate::ui::{format::age, prompt, sanitize};
 
 /// Continues without a lock, because the remote cannot be reached, if the user agrees.
 pub(super) fn confirm_no_lock(reason: &str, offline: bool, app: &mut App) -> Result<(), CliError> {
@@ -40,7 +36,7 @@ pub(in crate::cli) fn take_if_reachable(
         app.out.note(WITHOUT_LOCK);
         return Ok(false);
     }
-    match take(session, false, app) {
+    match acquire_lock(session, false, app) {
         Err(e) if e.is_remote_trouble() => {
             confirm_no_lock(&e.message(), offline, app).map(|()| false)
         }
@@ -63,7 +59,11 @@ pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), 
 
 /// Takes the lock of a session. Asks if another machine holds it. Returns false if the remote
 /// allows no locks, after saying so.
-pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Result<bool, CliError> {
+pub(super) fn acquire_lock(
+    session: &SessionId,
+    take_over: bool,
+    app: &mut App,
+) -> Result<bool, CliError> {
     for consequence in try_remote_once(&app.context()?)? {
         app.out.note(&sanitize::one_line(&consequence));
     }
