@@ -154,6 +154,7 @@ fn setting_help(key: &str) -> &'static str {
     match key {
         "remote" => "where your sessions go",
         "name" => "name of this machine",
+        "author" => "author of commits, if the remote demands one",
         "localize" => "whether paths become those of this machine",
         "pull_max_age" => "oldest session that a pull gets, in days",
         "push_max_age" => "oldest session that a push sends, in days",

@@ -123,6 +123,7 @@ fn rule(key: SettingKey) -> &'static str {
             "give a URL or a path, without control characters and not beginning with `-`"
         }
         SettingKey::Name => "give 1 to 64 characters, none of them a control character",
+        SettingKey::Author => "give a name and an address, such as `Al <al@example.com>`, or none",
         SettingKey::Localize => "give auto, always or never",
         SettingKey::Extras => {
             "give none, or some of memory, claude-md, plans, settings, commands, agents, skills, \

@@ -6,6 +6,7 @@
 
 pub(crate) mod checked;
 pub mod client_dir;
+pub mod commit_author;
 pub mod error;
 pub mod extras;
 pub mod history_point;

@@ -135,7 +135,12 @@ fn commit(
         if files == 1 { "" } else { "s" }
     );
     let parents = base.map(std::slice::from_ref).unwrap_or_default();
-    Ok(tx.commit(&Author { machine, time }, &message, parents)?)
+    let author = Author {
+        machine,
+        time,
+        named: ctx.settings.author.as_ref(),
+    };
+    Ok(tx.commit(&author, &message, parents)?)
 }
 
 /// Returns why the settings exclude a file of the user, if they do: a plan follows its session.

@@ -153,7 +153,11 @@ fn commit(
     let stored = reports.iter().filter(|report| report.outcome.is_stored());
     let sessions = count(stored.count() as u64, "session");
     let message = format!("push from {}: {sessions}", machine.name);
-    let author = Author { machine, time };
+    let author = Author {
+        machine,
+        time,
+        named: ctx.settings.author.as_ref(),
+    };
     let result = tx.commit(&author, &message, base.cloned().as_slice());
     ctx.progress.end();
     result?;

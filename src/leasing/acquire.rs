@@ -8,7 +8,9 @@ use crate::lock::{
     TakeOver, lease::Holder, lease::Lease, record::Stamp, state, state::HeldLock,
     state::LockChange, state::PendingChange,
 };
-use crate::workspace::{Context, SyncError, Workspace, leases::write_lock_commit};
+use crate::workspace::{
+    Context, SyncError, Workspace, leases::write_lock_commit, remote_rules::RemoteStep,
+};
 
 /// Result of a request for a lock.
 #[derive(Debug)]
@@ -17,6 +19,11 @@ pub enum AcquireOutcome {
     Acquired(Box<Lease>),
     /// Another machine or process holds it, or the lock is unreadable.
     HeldBy(LockView),
+    /// The rules of the remote forbid it.
+    NoLocks {
+        /// The server's words. Untrusted text.
+        reason: String,
+    },
 }
 
 /// Acquires the lock of a session.
@@ -51,6 +58,10 @@ fn acquire_in(
     take_over: TakeOver,
     confirmed: Option<&LockView>,
 ) -> Result<AcquireOutcome, SyncError> {
+    if let Some(reason) = workspace.remote_rules.refusal_of_locks() {
+        let reason = reason.to_owned();
+        return Ok(AcquireOutcome::NoLocks { reason });
+    }
     let mut fetched = FetchedLocks::fetch(workspace)?;
     let confirmed = match confirmed {
         Some(lock) => Some(lock.clone()),
@@ -67,9 +78,20 @@ fn acquire_in(
                 .map(AcquireOutcome::HeldBy)
                 .ok_or_else(|| contended(session));
         };
-        if take(workspace, session, change)?
-            && let Some(lease) = workspace.leases.active(session)
-        {
+        let step = match change.expected {
+            None => RemoteStep::CreateLock,
+            Some(_) => RemoteStep::MoveLock,
+        };
+        let is_taken = match take(workspace, session, change) {
+            Err(SyncError::Remote(e)) if e.is_rejection() => {
+                let (reason, now) = (e.in_one_line(), workspace.ctx.clock.now());
+                workspace.leases.record_refused(session)?;
+                workspace.remote_rules.record(step, &reason, now);
+                return Ok(AcquireOutcome::NoLocks { reason });
+            }
+            taken => taken?,
+        };
+        if is_taken && let Some(lease) = workspace.leases.active(session) {
             return Ok(AcquireOutcome::Acquired(Box::new(lease.clone())));
         }
         fetched = FetchedLocks::fetch(workspace)?;
@@ -132,7 +154,7 @@ fn take(
     change: LockChange,
 ) -> Result<bool, SyncError> {
     let record = change.new.expect("an acquired lock has a record");
-    let commit = write_lock_commit(&workspace.store, &workspace.machine, &record)?;
+    let commit = write_lock_commit(&workspace.store, &workspace.author(), &record)?;
     let held = match workspace.leases.active(session) {
         // Keeps the former lock until the answer arrives.
         Some(former) => {
@@ -169,7 +191,7 @@ pub(crate) fn resend(
     let new = match lease.lock.pending.clone() {
         // The commit may be missing: the store may have been lost.
         Some(PendingChange::Renew { record, .. }) => {
-            let commit = write_lock_commit(&workspace.store, &workspace.machine, &record)?;
+            let commit = write_lock_commit(&workspace.store, &workspace.author(), &record)?;
             lease.lock.begin_renewal(commit.clone(), record);
             Some(commit)
         }
@@ -178,6 +200,11 @@ pub(crate) fn resend(
     };
     let again = update(session, Some(&lease.lock.commit), new);
     workspace.leases.begin(lease)?;
-    push(workspace, session, again)?;
+    match push(workspace, session, again) {
+        Err(SyncError::Remote(e)) if e.is_rejection() => {
+            workspace.leases.record_refused(session)?;
+        }
+        pushed => drop(pushed?),
+    }
     Ok(true)
 }

@@ -95,7 +95,10 @@ impl FetchedLocks {
     pub(crate) fn into_table(self, workspace: &Workspace<'_>) -> Result<LockTable, SyncError> {
         let mut lock_table = LockTable::default();
         for session in self.remote.keys() {
-            lock_table.locks.extend(self.view(workspace, session)?);
+            let lock = self.view(workspace, session)?;
+            lock_table
+                .locks
+                .extend(lock.filter(|lock| !lock.is_released()));
         }
         lock_table.lost = workspace.leases.lost().cloned().collect();
         lock_table.damaged = workspace.leases.damaged().to_vec();
@@ -126,6 +129,7 @@ impl FetchedLocks {
         };
         let running = match (&content, lease) {
             (LockContent::Unreadable { .. }, _) => None,
+            (LockContent::Lock { seen, .. }, _) if seen.record.is_released() => None,
             (_, Some(lease)) => lease.holder_is_alive().then_some(lease.holder.pid),
             // The lease file is lost, but the record names this machine and a running
             // process.

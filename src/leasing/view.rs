@@ -54,6 +54,11 @@ impl LockView {
         }
     }
 
+    /// Returns true if it was released, and its branch only could not be deleted.
+    pub fn is_released(&self) -> bool {
+        self.record().is_some_and(LockRecord::is_released)
+    }
+
     /// Returns true if it names this machine, even without a lease here.
     pub fn is_own(&self) -> bool {
         matches!(self.content, LockContent::Lock { own: true, .. })

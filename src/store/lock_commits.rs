@@ -60,6 +60,21 @@ impl Store {
         Ok(commit_id(commit))
     }
 
+    /// Writes a commit with several parents and the files of the first. Moves no branch.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn write_merge(
+        &self,
+        parents: &[CommitId],
+        author: &Author<'_>,
+    ) -> Result<CommitId, StoreError> {
+        let tree = self.tree_of(&parents[0])?;
+        let commit = author.commit_object(tree, parents, "merge");
+        let commit = self.repo.odb()?.write(ObjectType::Commit, &commit)?;
+        Ok(commit_id(commit))
+    }
+
     /// Reads the file of a lock's commit.
     ///
     /// # Errors

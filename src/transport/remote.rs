@@ -138,6 +138,20 @@ impl RemoteError {
         )
     }
 
+    /// Returns the error with the first line of git's message.
+    pub fn in_one_line(&self) -> String {
+        let text = self.message().map(GitMessage::as_str).unwrap_or_default();
+        match text.lines().map(str::trim).find(|line| !line.is_empty()) {
+            Some(line) => format!("{self}: {line}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Returns true if a rule of the server forbids the push.
+    pub fn is_rejection(&self) -> bool {
+        matches!(self, Self::Rejected { .. })
+    }
+
     /// Returns true if git reports damage of this machine's own store.
     pub fn is_store_damage(&self) -> bool {
         self.message()

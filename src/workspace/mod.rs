@@ -17,6 +17,7 @@ pub mod received_notes;
 pub mod recorded_filter;
 pub mod records;
 pub mod recovery;
+pub mod remote_rules;
 pub mod session_map;
 pub mod session_project;
 pub mod setup_error;

@@ -21,8 +21,9 @@ use crate::sys::{
 use crate::transport::GitCli;
 use crate::workspace::{
     context::Context, context::LOCK_WAIT, error::SyncError, exclusion::ExcludeRules,
-    filter::SessionFilter, index::IndexKey, leases::Leases, paths::leases_path, paths::remote_url,
-    paths::store_path, records::SessionRecords, recovery::recover,
+    filter::SessionFilter, index::IndexKey, leases::Leases, paths::leases_path,
+    paths::remote_rules_path, paths::remote_url, paths::store_path, records::SessionRecords,
+    recovery::recover, remote_rules::RemoteRules,
 };
 
 /// Age from which a scan is repeated before anything is decided by it.
@@ -37,6 +38,8 @@ pub(crate) struct Workspace<'a> {
     pub(crate) machine: Machine,
     pub(crate) records: SessionRecords,
     pub(crate) leases: Leases,
+    /// Known rules of the remote.
+    pub(crate) remote_rules: RemoteRules,
     /// Settings that exclude sessions.
     pub(crate) rules: ExcludeRules,
     _locks: (ChildProcessLock, ProcessLock),
@@ -98,6 +101,7 @@ impl<'a> Workspace<'a> {
             machine,
             records,
             leases: Leases::load(&leases_path(ctx.env))?,
+            remote_rules: remote_rules(ctx),
             rules: ExcludeRules::new(&ctx.settings),
             _locks: locks,
         })
@@ -144,6 +148,7 @@ impl<'a> Workspace<'a> {
         Author {
             machine: &self.machine,
             time: self.ctx.clock.now(),
+            named: self.ctx.settings.author.as_ref(),
         }
     }
 
@@ -191,6 +196,12 @@ impl<'a> Workspace<'a> {
             let _ = git.repack_if_needed(MAX_PACKS, MAX_LOOSE_OBJECTS);
         }
     }
+}
+
+fn remote_rules(ctx: &Context<'_>) -> RemoteRules {
+    let remote = remote_url(ctx.env, ctx.settings.remote.as_deref());
+    let remote = remote.map(|url| url.to_string()).unwrap_or_default();
+    RemoteRules::load(&remote_rules_path(ctx.env), &remote, ctx.clock.now())
 }
 
 /// Takes the process lock, and removes what a killed process left.

@@ -36,6 +36,11 @@ pub(crate) fn leases_path(env: &Env) -> PathBuf {
     env.dirs.state.join("locks")
 }
 
+/// Returns the file with what the remote is known to refuse.
+pub(crate) fn remote_rules_path(env: &Env) -> PathBuf {
+    env.dirs.state.join("remote-rules.json")
+}
+
 pub(crate) fn index_path(env: &Env) -> PathBuf {
     env.dirs.state.join("index.json")
 }

@@ -76,6 +76,7 @@ struct ConfigDocument<'a> {
     name: &'a str,
     /// Without passwords and tokens.
     remote: Option<String>,
+    author: Option<String>,
     localize: String,
     /// Kinds of extras that are synced.
     extras: Vec<&'static str>,
@@ -126,6 +127,7 @@ fn document(config: &Config, file: String) -> ConfigDocument<'_> {
         id: config.machine.id.as_str(),
         name: &config.machine.name,
         remote: config.get(SettingKey::Remote).map(|remote| redact(&remote)),
+        author: config.get(SettingKey::Author),
         localize: config.localize.to_string(),
         extras: config.extras.iter().map(|kind| kind.name()).collect(),
         include: &config.sync.include,
@@ -149,6 +151,10 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
     fact("id", document.id);
     fact("name", document.name);
     fact("remote", document.remote.as_deref().unwrap_or("none"));
+    fact(
+        "author",
+        document.author.as_deref().unwrap_or("this machine"),
+    );
     fact("localize", &document.localize);
     fact(
         "extras",

@@ -28,15 +28,13 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
         ..ListFilter::default()
     };
     let candidates = candidates(&app.context()?, &filter)?;
-    let offline = candidates.unreached.is_some();
+    let offline = args.run.offline || candidates.unreached.is_some();
     if let Some(reason) = &candidates.unreached {
         lease::confirm_no_lock(reason, args.run.offline, app)?;
     }
     let session = choose::session(args, candidates, app)?;
     lease::refuse_if_open_here(&session, app)?;
-    if !offline {
-        lease::acquire_lock(&session, args.take_over, app)?;
-    }
+    let locked = !offline && lease::acquire_lock(&session, args.take_over, app)?;
 
     let prepared = prepare(&session, offline, app);
     let prepared = prepared.inspect_err(|_| release(&session, app))?;
@@ -46,7 +44,7 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
         path_notice: prepared.path_notice.as_deref(),
         args: &args.run.client,
     };
-    run_client(&launch, &session, !offline, app)
+    run_client(&launch, &session, locked, app)
 }
 
 /// Refuses arguments that let Claude Code choose the session, and sets this machine up.
