@@ -1,5 +1,5 @@
 //! Copies of transcripts, and files that other programs leave next to them: lines that are nowhere
-//! else reach the remote, everything else is passed over.
+//! else reach the remote, everything else is skipped.
 
 use std::fs;
 
@@ -21,36 +21,30 @@ fn push_second_copy_in_other_directory_becomes_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let path = a.session(ONE).turn("common").write();
+    let common = fs::read(&path).unwrap();
+    a.append(ONE, "only in the other copy");
     let other = a.project_dir("work/other");
     fs::create_dir_all(&other).unwrap();
     let copy = other.join(path.file_name().unwrap());
-    fs::copy(&path, &copy).unwrap();
-    assert_eq!(
-        a.ccsync(["push"]).success().summary(),
-        "push: 1 session: 1 added; on the remote as $COMMIT"
-    );
-    // The two are continued differently.
-    a.append(ONE, "only in one");
-    let first = fs::read(&path).unwrap();
-    fs::write(&path, fs::read(&copy).unwrap()).unwrap();
-    a.append(ONE, "only in the other copy");
     fs::rename(&path, &copy).unwrap();
-    fs::write(&path, first).unwrap();
+    fs::write(&path, common).unwrap();
+    let longer = a.home.join("longer.jsonl");
+    fs::rename(&copy, &longer).unwrap();
+    a.append(ONE, "only in one, and longer than the other");
+    fs::rename(&longer, &copy).unwrap();
+
     let run = a.ccsync(["push"]);
     assert!(matches!(run.code, Some(0 | 5)), "{run}");
     b.ccsync(["pull"]).success();
     assert_eq!(
         conversations(&b),
         [
-            ["common", "only in one"],
+            ["common", "only in one, and longer than the other"],
             ["common", "only in the other copy"]
         ]
     );
     let again = a.ccsync(["push"]).success();
-    assert!(
-        again.stdout.contains("push: 1 session: 1 unchanged"),
-        "{again}"
-    );
+    assert!(again.stdout.contains("up to date (1 session)"), "{again}");
     a.ccsync(["verify"]).success();
 }
 
@@ -64,7 +58,7 @@ fn push_conflict_copies_become_forks() {
         format!("{ONE}.sync-conflict-20261101-101010-ABCDEFG.jsonl"),
         format!("{ONE} (al's conflicted copy 2026-11-01).jsonl"),
         format!("{ONE}.orphaned-1764000000-ab.jsonl"),
-        format!("{ONE}.jsonl.superseded-1764000000"),
+        format!("{ONE}.jsonl.kept-1764000000"),
     ];
     for name in &names {
         a.append(ONE, &format!("in {name}"));
@@ -109,7 +103,7 @@ fn push_set_aside_transcript_without_session_is_kept() {
 }
 
 #[test]
-fn push_passes_over_files_of_file_system() {
+fn push_files_of_file_system_are_skipped() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let path = a.session(ONE).turn("hello").write();
@@ -134,8 +128,9 @@ fn push_copy_of_excluded_session_stays() {
     let path = a.session(ONE).project("secret/app").turn("common").write();
     let copy = a.project_dir("work/app");
     fs::create_dir_all(&copy).unwrap();
-    fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+    let common = fs::read(&path).unwrap();
     a.append(ONE, "longer");
+    fs::write(copy.join(path.file_name().unwrap()), common).unwrap();
     fs::rename(&path, path.with_file_name(format!("{ONE} 2.jsonl"))).unwrap();
     a.ccsync(["config", "exclude", "~/secret"]).success();
     a.ccsync(["push"]).success();
@@ -155,7 +150,9 @@ fn push_linked_project_directory_is_one_directory() {
     fs::write(directory.join("memory/MEMORY.md"), "note\n").unwrap();
     let run = a.ccsync(["push"]).success();
     assert!(!run.stdout.contains("second-name"), "{run}");
+    fs::remove_file(directory.with_file_name("-a-second-name")).unwrap();
     a.append(ONE, "more");
+    std::os::unix::fs::symlink(&directory, directory.with_file_name("-z-second-name")).unwrap();
     a.ccsync(["push"]).success();
     b.session(TWO).turn("to have the project").write();
     b.ccsync(["pull"]).success();
@@ -169,12 +166,7 @@ fn push_empty_transcript_with_sub_agent_is_sent() {
     let (a, b) = env.pair();
     let path = a.session(ONE).write();
     assert_eq!(fs::metadata(&path).unwrap().len(), 0);
-    assert!(
-        a.ccsync(["push"])
-            .success()
-            .stdout
-            .contains("nothing to do")
-    );
+    a.ccsync(["push"]).success();
     let agents = path.with_extension("").join("subagents");
     fs::create_dir_all(&agents).unwrap();
     let cwd = a.home.join("work/app");
@@ -188,7 +180,7 @@ fn push_empty_transcript_with_sub_agent_is_sent() {
         .join(ONE)
         .join("subagents/agent-1.jsonl");
     assert!(fs::read_to_string(agent).unwrap().contains("SUBAGENT"));
-    assert!(a.ccsync(["push"]).success().stdout.contains("unchanged"));
+    assert!(a.ccsync(["push"]).success().stdout.contains("up to date"));
 }
 
 #[test]
