@@ -103,7 +103,7 @@ fn push_records_repository_once() {
         .write();
     a.ccsync(["push"]).success();
     let expected = json!({
-        "format": 1, "remote": "https://GitHub.com/al/App.git/", "identity": "github.com/al/App", "directory": "crates/app",
+        "format": 1, "remote": "https://GitHub.com/al/App.git/", "identity": "github.com/al/app", "directory": "crates/app",
         "commit": first, "branch": "trunk",
     });
     assert_eq!(recorded(&a, ONE), expected);
