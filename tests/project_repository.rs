@@ -131,7 +131,7 @@ fn push_records_repository_once() {
     fs::create_dir_all(b.home.join("work/crates/app")).unwrap();
     b.append(ONE, "there");
     b.ccsync(["push"]).success();
-    assert_eq!(recorded(&b, ONE)["identity"], "github.com/al/App");
+    assert_eq!(recorded(&b, ONE)["identity"], "github.com/al/app");
     assert_eq!(recorded(&b, ONE)["commit"], third.as_str());
 
     // The address is only in the project's own git configuration.

@@ -25,7 +25,7 @@ pub(super) struct OtherFormat {
 }
 
 impl OtherFormat {
-    /// Finds the repository of a directory, links resolved. `None` if it has no repository, or libgit2
+    /// Finds the repository of a directory, links resolved. `None` without one, or if libgit2
     /// knows its format.
     pub(super) fn find(directory: &Path) -> Option<Self> {
         let top = directory
