@@ -41,6 +41,8 @@ mod init_terminal;
 mod kill_moments;
 mod layers;
 mod lock;
+#[cfg(target_os = "linux")]
+mod locked_session;
 mod lookup;
 mod machine;
 mod model;
@@ -68,6 +70,7 @@ mod resume_picker;
 #[cfg(target_os = "linux")]
 mod resume_relay;
 mod rewrite;
+mod rewritten_files;
 mod safety;
 #[cfg(unix)]
 mod search;
@@ -76,6 +79,7 @@ mod secrets;
 mod servers;
 mod source;
 mod style;
+mod transcript_changed;
 mod transport;
 #[cfg(unix)]
 mod troubleshooting;

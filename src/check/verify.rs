@@ -16,7 +16,8 @@ use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
-use crate::flows::compare::{Differences, SessionComparer};
+use crate::flows::compare::SessionComparer;
+use crate::flows::differences::Differences;
 use crate::flows::push_plan::skipped_files;
 use crate::localize::line_reader::StoredLineReader;
 use crate::localize::local_copy::LocalCopy;
@@ -32,6 +33,7 @@ use crate::store::{ObjectCheck, Snapshot};
 use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::index::LastSync;
 use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::find_session;
 use crate::workspace::open::Workspace;
@@ -240,7 +242,9 @@ impl Verifier<'_> {
             None => SyncStatus::Ahead,
             Some(manifest) if self.full => {
                 let comparer = SessionComparer::new(self.workspace, &self.store);
-                match sync_status(&comparer.compare_with(manifest, local, None)?) {
+                let synced = self.workspace.records.index.last_sync(session);
+                let synced = synced.map(LastSync::untrusted);
+                match sync_status(&comparer.compare_with(manifest, local, synced)?) {
                     SyncStatus::Behind
                         if self.workspace.records.pinned.has(session, &self.store)? =>
                     {

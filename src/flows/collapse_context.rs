@@ -4,7 +4,7 @@ use crate::checkouts::locate::matches_remote;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::placeholder::{Placeholder, Placeholders};
 use crate::domain::session_file::SessionFile;
-use crate::flows::compare::{FilePush, FilePushes};
+use crate::flows::differences::{FilePush, FilePushes};
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::rewrite::expand_path;
@@ -46,7 +46,7 @@ impl CollapseContext {
         let found = match files.get(&SessionFile::Transcript) {
             Some(FilePush::Continue(from)) => NewDirectories::read(local, from.offset)?,
             Some(FilePush::Whole) => NewDirectories::read(local, 0)?,
-            None => NewDirectories::default(),
+            Some(FilePush::Remove) | None => NewDirectories::default(),
         };
         let mut directories = found.named;
         let placeholders = localizer.placeholders_for(manifest);

@@ -5,6 +5,9 @@
 pub mod collapse_context;
 pub mod compare;
 pub mod describe;
+pub mod differences;
+pub mod diverged_tail;
+pub mod foreign_locks;
 pub mod fork;
 pub mod merge;
 pub mod merge_notes;
@@ -22,6 +25,7 @@ pub mod push_commit;
 pub mod push_plan;
 pub mod remote_sync;
 pub mod session_draft;
+pub mod session_pair;
 pub mod skip;
 pub mod store_session;
 pub mod stored_relation;

@@ -1,6 +1,6 @@
 //! The step of a pull for one session.
 
-use crate::flows::compare::Differences;
+use crate::flows::differences::Differences;
 use crate::flows::write_session::{SessionUpdate, UpdatePlan};
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::store::manifest::Manifest;

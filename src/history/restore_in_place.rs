@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::flows::compare::{Differences, FilePull, SessionComparer};
+use crate::flows::compare::SessionComparer;
+use crate::flows::differences::{Differences, FilePull};
 use crate::flows::push_commit::store_sessions;
 use crate::flows::push_plan::PushPlan;
 use crate::flows::store_session::is_stored;
@@ -80,7 +81,7 @@ impl RestorePlanner<'_> {
         let is_head =
             workspace.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
         // Files that Claude Code's clean-up removed from a session in sync do not count.
-        let known = workspace.records.index.entry(here).filter(|_| is_head);
+        let known = workspace.records.index.last_sync(here).filter(|_| is_head);
         let differences = SessionComparer::new(workspace, &then).compare_with(
             &manifest,
             &LocalCopy::closed(here),
@@ -213,6 +214,7 @@ impl InPlaceRestore {
             files,
             here: Some(here.clone()),
             ahead: false,
+            choices: Vec::new(),
             note: None,
         };
         Self {

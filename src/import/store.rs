@@ -2,7 +2,8 @@
 //! or a fork.
 
 use crate::domain::id::{CommitId, SessionId};
-use crate::flows::compare::{Differences, SessionComparer};
+use crate::flows::compare::SessionComparer;
+use crate::flows::differences::Differences;
 use crate::flows::skip::Attempt;
 use crate::flows::store_session::{SessionWriter, StoreOutcome};
 use crate::localize::local_copy::LocalCopy;

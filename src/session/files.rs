@@ -15,6 +15,9 @@ use crate::sys::temp::is_temp_name;
 /// First character of the name of a file outside the project directory.
 pub(super) const RESERVED: char = '@';
 
+/// Name of the file with the highest number that a task of the list has had.
+const TASK_COUNTER: &str = ".highwatermark";
+
 /// A directory outside the project directory with files of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExternalDir {
@@ -54,13 +57,17 @@ impl ExternalDir {
         let external = Self::ALL
             .into_iter()
             .find(|external| external.directory() == first)?;
-        is_external_name(file).then_some((external, file))
+        external.has_file(file).then_some((external, file))
+    }
+
+    /// Returns true if a file of this name belongs to the session: locks, temporary files and
+    /// hidden files do not, except for the counter of the tasks.
+    pub(super) fn has_file(self, file: &str) -> bool {
+        self == Self::Tasks && file == TASK_COUNTER || is_external_name(file)
     }
 }
 
-/// Returns true if a file of this name in an external directory belongs to the session: locks,
-/// hidden files and temporary files do not.
-pub(super) fn is_external_name(file: &str) -> bool {
+fn is_external_name(file: &str) -> bool {
     let mut extensions = file.split('.').skip(1);
     !file.contains('/')
         && !file.starts_with('.')
@@ -83,6 +90,31 @@ pub fn is_known(file: &SessionFile) -> bool {
 pub fn is_verbatim(file: &SessionFile) -> bool {
     let external = ExternalDir::split(file.key());
     external.is_some_and(|(external, _)| external == ExternalDir::FileHistory)
+}
+
+/// Returns true for a file that the client rewrites in place, such as a title or a task. Backups of
+/// files and results of tools are written once.
+pub fn is_rewritten(file: &SessionFile) -> bool {
+    let is_written_once = is_verbatim(file) || file.key().starts_with("tool-results/");
+    !file.is_append_only() && !is_written_once
+}
+
+/// Returns true for a task. The client removes the tasks of a finished list.
+pub fn is_task(file: &SessionFile) -> bool {
+    let external = ExternalDir::split(file.key());
+    external.is_some_and(|(external, _)| external == ExternalDir::Tasks) && !is_task_counter(file)
+}
+
+/// Returns true if the client still keeps a task list of the session, perhaps an empty one.
+/// `directory` is its project directory.
+pub fn has_task_directory(directory: &Path, id: &SessionId) -> bool {
+    ExternalDir::Tasks.session_directory(directory, id).is_dir()
+}
+
+/// Returns true for the file with the highest number that a task has had: it only grows.
+pub fn is_task_counter(file: &SessionFile) -> bool {
+    let name = ExternalDir::split(file.key());
+    name.is_some_and(|(external, file)| external == ExternalDir::Tasks && file == TASK_COUNTER)
 }
 
 /// Returns the client's directory of project directories.

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{ExternalDir, RESERVED, is_external_name};
+use super::files::{ExternalDir, RESERVED};
 use super::local::LocalSession;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
@@ -131,7 +131,7 @@ impl ProjectScan {
         for entry in self.entries(&root) {
             let file_name = entry.file_name();
             let file_name = file_name.to_str();
-            let is_foreign = file_name.is_some_and(|name| !is_external_name(name));
+            let is_foreign = file_name.is_some_and(|name| !external.has_file(name));
             if !is_foreign && !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 self.add_file(session, &entry, file_name.map(|name| external.name(name)));
             }

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use crate::domain::id::{CommitId, SessionId};
 use crate::session::LocalSession;
 use crate::session::discover::Discovery;
-use crate::store::{SessionState, Store};
+use crate::session::files::is_rewritten;
+use crate::store::manifest::Manifest;
+use crate::store::{SessionState, Snapshot, Store};
 use crate::sys::env::Env;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
@@ -71,7 +73,25 @@ impl SessionRecords {
             }
             if let Some(state) = snapshot.state(&session.id)? {
                 self.pinned.unpin(&session.id);
-                self.index.record(session, state);
+                let versions = versions(&snapshot, session)?;
+                self.index.record(session, state, versions);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the rewritten files of sessions that were stored while Claude Code had them open.
+    pub(crate) fn record_rewritten<'s>(
+        &mut self,
+        store: &Store,
+        sessions: impl IntoIterator<Item = &'s LocalSession>,
+    ) -> Result<(), SyncError> {
+        self.index.follow(store)?;
+        let snapshot = store.head_snapshot()?;
+        for session in sessions {
+            let versions = versions(&snapshot, session)?;
+            if !versions.is_empty() {
+                self.index.record_rewritten(session, versions);
             }
         }
         Ok(())
@@ -108,4 +128,21 @@ impl SessionRecords {
         let _ = self.index.save(&index_path(env));
         Ok(())
     }
+}
+
+/// Returns the stored versions of the files of `session` that Claude Code rewrites in place. Reads
+/// the manifest only if there are such files.
+fn versions(
+    snapshot: &Snapshot<'_>,
+    session: &LocalSession,
+) -> Result<BTreeMap<String, String>, SyncError> {
+    if !session.files.keys().any(is_rewritten) {
+        return Ok(BTreeMap::new());
+    }
+    let manifest = snapshot.manifest(&session.id)?;
+    let files = manifest.iter().flat_map(Manifest::all_files);
+    let rewritten = files.filter(|(file, _)| is_rewritten(file));
+    Ok(rewritten
+        .map(|(file, stored)| (file.key().to_owned(), stored.version()))
+        .collect())
 }

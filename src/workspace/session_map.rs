@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::session::LocalSession;
+use crate::session::files::is_rewritten;
 use crate::sys::fs::{FileStamp, PathError, write_atomic};
 use crate::workspace::setup_error::{STATE_FORMAT, SetupError};
 
@@ -110,6 +111,19 @@ impl FileStamps {
 
     pub(crate) fn get(&self, file: &SessionFile) -> Option<&FileStamp> {
         self.0.get(file.key())
+    }
+
+    /// Takes the stamps of the files that `stored` names, and forgets files that are rewritten in
+    /// place and that it does not name.
+    pub(crate) fn update(&mut self, session: &LocalSession, stored: &BTreeMap<String, String>) {
+        let is_kept = |file: &SessionFile| !is_rewritten(file) || stored.contains_key(file.key());
+        for file in session.files.keys().filter(|file| !is_kept(file)) {
+            self.0.remove(file.key());
+        }
+        let files = session.files.iter();
+        let stored = files.filter(|(file, _)| stored.contains_key(file.key()));
+        self.0
+            .extend(stored.map(|(file, stamp)| (file.key().to_owned(), *stamp)));
     }
 
     /// Returns true if the session has these files and no others.
