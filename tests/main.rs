@@ -60,6 +60,8 @@ mod push_pull;
 mod push_pull_edge_cases;
 mod push_pull_fixtures;
 mod readme;
+#[cfg(target_os = "linux")]
+mod remote_rules;
 mod repack;
 mod repair;
 mod report;

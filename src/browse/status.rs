@@ -4,16 +4,11 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId};
 use crate::flows::push_plan::PushPlan;
-use crate::report::transfer::{BundleReport, ExtraOutcome, Outcome, SessionReport};
-use crate::session::live::live_sessions;
-use crate::session::time::parse_time;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::filter::Selection;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::remote_url;
+use crate::report::{BundleReport, ExtraOutcome, Outcome, SessionReport};
+use crate::session::{live::live_sessions, time::parse_time};
+use crate::workspace::{Context, Selection, SyncError, Workspace, paths::remote_url};
 
 /// Status of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

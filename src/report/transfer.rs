@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::domain::id::{CommitId, MachineId, SessionId};
+use crate::domain::{CommitId, MachineId, SessionId};
 
 /// The outcome of a whole command. Every checked session is either in `sessions` or counted
 /// in `unchanged`.

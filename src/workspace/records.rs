@@ -7,19 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::id::{CommitId, SessionId};
-use crate::session::LocalSession;
-use crate::session::discover::Discovery;
-use crate::session::files::is_rewritten;
-use crate::store::manifest::Manifest;
-use crate::store::{SessionState, Snapshot, Store};
-use crate::sys::env::Env;
-use crate::sys::fail_point::fail_point;
-use crate::workspace::error::SyncError;
-use crate::workspace::index::{Index, IndexKey, NotPulledSession, ProjectOfSession};
-use crate::workspace::paths::index_path;
-use crate::workspace::pinned::PinnedSessions;
-use crate::workspace::session_map::SessionMap;
+use crate::domain::{CommitId, SessionId};
+use crate::session::{Discovery, LocalSession, files::is_rewritten};
+use crate::store::{SessionState, Snapshot, Store, manifest::Manifest};
+use crate::sys::{Env, fail_point::fail_point};
+use crate::workspace::{
+    error::SyncError, index::Index, index::IndexKey, index::NotPulledSession,
+    index::ProjectOfSession, paths::index_path, pinned::PinnedSessions, session_map::SessionMap,
+};
 
 /// Records of sessions. The index is a cache; the other two are not.
 pub(crate) struct SessionRecords {

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport};
-use crate::ui::format::count;
-use crate::ui::sanitize;
-use crate::ui::style::{ATTENTION, paint};
+use crate::report::{Outcome, RemoteState, Report, SessionReport};
+use crate::ui::{format::count, sanitize, style::ATTENTION, style::paint};
 
 /// Returns one line per reason for sessions that are not pulled or excluded.
 pub(super) fn not_pulled(report: &Report) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Errors of choosing the repository for the sessions.
 
-use crate::domain::error::{ErrorKind, UserError};
-use crate::transport::github::{InvalidRepositoryName, Visibility};
+use crate::domain::{ErrorKind, UserError};
+use crate::transport::{github::InvalidRepositoryName, github::Visibility};
 
 /// Reason why a repository is not used. Names are sanitized when the error is shown.
 #[derive(Debug, thiserror::Error)]
