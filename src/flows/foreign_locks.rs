@@ -143,8 +143,8 @@ pub(super) fn add_fork_notes(
         else {
             continue;
         };
-        let held_session = manifest.fork_of.as_ref().map(|fork| &fork.session);
-        let Some(held) = held_session.filter(|session| held.contains(session)) else {
+        let parent = manifest.fork_of.as_ref().map(|fork| &fork.session);
+        let Some(held) = parent.filter(|session| held.contains(session)) else {
             continue;
         };
         let writer = names.get(writer).map_or("another machine", String::as_str);

@@ -66,7 +66,7 @@ pub(crate) fn push_for(
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     RemoteSync::new(&mut workspace).fetch_before_push()?;
     fail_point("the sessions are found");
-    let (before, held) = (workspace.store.head()?, workspace.leases.held_sessions());
+    let (before, held) = (workspace.store.head()?, workspace.leases.active_sessions());
     let mut plan = PushPlan::new(&workspace, &found, selection)?;
     let at_risk = sessions_at_risk(&workspace, &plan.changed())?;
     if !at_risk.is_empty() {

@@ -73,7 +73,7 @@ impl Leases {
     }
 
     /// Returns the sessions whose locks this machine holds.
-    pub(crate) fn held_sessions(&self) -> BTreeSet<SessionId> {
+    pub(crate) fn active_sessions(&self) -> BTreeSet<SessionId> {
         self.held().map(|lease| lease.session.clone()).collect()
     }
 
