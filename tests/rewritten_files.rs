@@ -217,3 +217,49 @@ fn task_counter_never_shrinks() {
         assert_eq!(task(machine, ".highwatermark"), "12", "{}", machine.name);
     }
 }
+
+/// A team's list: the session that leads the team is known from the team's own file, from the
+/// list's name, or from the transcript.
+#[test]
+fn team_task_list_travels_with_its_session() {
+    let named = format!("session-{}", &ONE[..8]);
+    for (team, config, text) in [
+        ("my-team", true, false),
+        (named.as_str(), false, false),
+        ("other", false, true),
+    ] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair();
+        let raw = format!(r#"{{"type":"mode","teamName":"{team}","sessionId":"{ONE}"}}"#);
+        let raw = if text {
+            format!("{raw}\n")
+        } else {
+            String::new()
+        };
+        a.session(ONE).turn("hello").raw(raw.as_bytes()).write();
+        let list = |machine: &Machine| machine.home.join(".claude/tasks").join(team);
+        let teams = a.home.join(".claude/teams").join(team);
+        fs::create_dir_all(list(&a)).unwrap();
+        fs::write(list(&a).join("1.json"), self::text(&a, "pending")).unwrap();
+        fs::write(list(&a).join(".highwatermark"), "1").unwrap();
+        if config {
+            let lead = format!(r#"{{"name":"{team}","leadSessionId":"{ONE}","members":[]}}"#);
+            fs::create_dir_all(&teams).unwrap();
+            fs::write(teams.join("config.json"), lead).unwrap();
+        }
+        a.ccsync(["push"]).success();
+        b.ccsync(["pull"]).success();
+        let there = || fs::read_to_string(list(&b).join("1.json")).unwrap();
+        assert!(there().contains("pending"), "{team}");
+        assert!(there().contains(b.home.to_str().unwrap()), "{team}");
+        // The client removes the team at its end, and the list goes on.
+        let _ = fs::remove_dir_all(&teams);
+        fs::write(list(&b).join("1.json"), self::text(&b, "completed")).unwrap();
+        assert_at_rest(&a, &b);
+        let here = fs::read_to_string(list(&a).join("1.json")).unwrap();
+        assert!(here.contains("completed"), "{team}");
+        fs::remove_file(list(&a).join("1.json")).unwrap();
+        assert_at_rest(&a, &b);
+        assert!(!list(&b).join("1.json").exists(), "{team}");
+    }
+}

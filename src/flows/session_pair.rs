@@ -12,9 +12,7 @@ use crate::localize::compare::{Relation, relate};
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{StoredText, text_kind};
-use crate::session::files::{
-    has_task_directory, is_external, is_task, is_task_counter, is_verbatim,
-};
+use crate::session::files::{is_external, is_task, is_task_counter, is_verbatim};
 use crate::session::time::parse_time;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile, short_hash};
@@ -76,7 +74,7 @@ impl SessionPair<'_> {
             return Absence::New;
         };
         let was_here = synced.stamp(file).is_some() && self.is_unchanged_in_store(file);
-        if was_here && is_task(file) && has_task_directory(&session.directory, &session.id) {
+        if was_here && is_task(file) && session.has_task_list(file) {
             Absence::Removed
         } else if was_here || synced.current().is_some() {
             Absence::CleanedUp

@@ -27,6 +27,7 @@ pub mod live;
 pub mod messages;
 pub mod projects;
 pub mod repair;
+pub mod teams;
 pub mod time;
 pub mod turns;
 

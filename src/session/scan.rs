@@ -135,6 +135,20 @@ impl ProjectScan {
         }
     }
 
+    /// Adds the files of a team's task list.
+    pub(super) fn add_team(&mut self, session: &mut LocalSession, team: &str) {
+        let external = ExternalDir::TeamTasks;
+        let all = external.session_directory(&session.directory, &session.id);
+        for entry in self.entries(&all.join(team)) {
+            let name = entry.file_name();
+            let name = name.to_str().map(|name| format!("{team}/{name}"));
+            let is_foreign = name.as_ref().is_some_and(|name| !external.has_file(name));
+            if !is_foreign && !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.add_file(session, &entry, name.map(|name| external.name(&name)));
+            }
+        }
+    }
+
     /// Adds one file under the name that it has in its session.
     fn add_file(&mut self, session: &mut LocalSession, entry: &fs::DirEntry, name: Option<String>) {
         match named_file(entry, name) {

@@ -6,11 +6,12 @@
 //! If the file with the deleted sessions is lost, a pull writes them once.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::domain::{CommitId, SessionId};
-use crate::session::{Discovery, LocalSession, files::is_rewritten};
+use crate::session::{Discovery, LocalSession, files::is_rewritten, teams::TeamOwners};
 use crate::store::{SessionState, Snapshot, Store, manifest::Manifest};
-use crate::sys::{Env, fail_point::fail_point};
+use crate::sys::{Env, fail_point::fail_point, fs::write_cache};
 use crate::workspace::{
     error::SyncError, index::Index, index::IndexKey, index::NotPulledSession,
     index::ProjectOfSession, paths::index_path, pinned::PinnedSessions, session_map::SessionMap,
@@ -20,6 +21,10 @@ use crate::workspace::{
 pub(crate) struct SessionRecords {
     pub(crate) index: Index,
     pub(crate) pinned: PinnedSessions,
+    /// The sessions that own the task lists of teams.
+    pub(crate) teams: TeamOwners,
+    /// The owners as the file has them.
+    saved_teams: TeamOwners,
     /// Sessions deleted from this machine, with the state they had when they were last in sync.
     deleted: SessionMap<SessionState>,
 }
@@ -29,8 +34,11 @@ impl SessionRecords {
     pub(crate) fn load(env: &Env, key: IndexKey, store: &Store) -> Result<Self, SyncError> {
         let mut index = Index::load(&index_path(env), key);
         index.follow(store)?;
+        let teams: TeamOwners = read_teams(env);
         Ok(Self {
             index,
+            saved_teams: teams.clone(),
+            teams,
             pinned: PinnedSessions::load(&env.dirs.state.join("pinned.json"))?,
             deleted: SessionMap::load(&env.dirs.state.join("deleted.json"))?,
         })
@@ -121,8 +129,24 @@ impl SessionRecords {
         self.index.follow(store)?;
         self.index.record_projects(projects);
         let _ = self.index.save(&index_path(env));
+        if self.teams != self.saved_teams {
+            let json = serde_json::to_vec(&self.teams).expect("maps always serialise");
+            write_cache(&teams_path(env), &json)?;
+            self.saved_teams.clone_from(&self.teams);
+        }
         Ok(())
     }
+}
+
+/// Reads the owners of the task lists of teams. A missing or damaged file has none: they are found
+/// again.
+fn read_teams(env: &Env) -> TeamOwners {
+    let json = std::fs::read(teams_path(env)).unwrap_or_default();
+    serde_json::from_slice(&json).unwrap_or_default()
+}
+
+fn teams_path(env: &Env) -> PathBuf {
+    env.dirs.state.join("teams.json")
 }
 
 /// Returns the stored versions of the files of `session` that Claude Code rewrites in place. Reads
