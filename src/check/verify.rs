@@ -83,7 +83,26 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
             .head
             .map_or(Ok(None), |head| remote_damage(&workspace, &head))?;
     }
+    if request.full {
+        distrust_differing(&mut workspace, &verification)?;
+    }
     Ok(verification)
+}
+
+/// Lets the next command read the sessions that differ: the index may say that they do not, and
+/// then the advice to sync would not help.
+fn distrust_differing(
+    workspace: &mut Workspace<'_>,
+    verification: &Verification,
+) -> Result<(), SyncError> {
+    let differing = verification
+        .sessions
+        .iter()
+        .filter(|check| check.here_to_store != SyncStatus::Same);
+    for check in differing {
+        workspace.records.index.distrust(&check.session);
+    }
+    workspace.save()
 }
 
 /// Returns the sessions that `named` selects; all if it is empty.
@@ -228,9 +247,9 @@ impl Verifier<'_> {
             // A client has just started: there is no complete line yet.
             None if local.limit(&SessionFile::Transcript)? == 0 => SyncStatus::Same,
             None => SyncStatus::Ahead,
-            Some(manifest) if self.full => {
-                let comparer = SessionComparer::new(self.workspace, &self.store);
-                match sync_status(&comparer.compare_with(manifest, local, None)?) {
+            Some(_) if self.full => {
+                let comparer = SessionComparer::new(self.workspace, &self.store).reading_all();
+                match sync_status(&comparer.compare(local)?) {
                     SyncStatus::Behind
                         if self.workspace.records.pinned.has(session, &self.store)? =>
                     {
