@@ -76,6 +76,8 @@ mod search;
 mod secrets;
 #[cfg(unix)]
 mod servers;
+#[cfg(target_os = "linux")]
+mod shared_home;
 mod source;
 mod style;
 mod transport;

@@ -82,7 +82,7 @@ pub(crate) fn push_for(
     workspace.save()?;
     Ok(Pushed {
         report,
-        lost: workspace.leases.lost_without_holder(),
+        lost: workspace.leases.lost_without_holder(ctx.clock.now()),
     })
 }
 
@@ -106,6 +106,7 @@ fn select_leases(
     };
     workspace.leases.select_for_release(
         finished,
+        workspace.ctx.clock.now(),
         |session| live.contains_key(session),
         |session| unstored.contains(session),
     );

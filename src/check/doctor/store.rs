@@ -243,7 +243,7 @@ fn leases(context: &DoctorContext<'_>) -> Check {
     }
     let dead = leases
         .iter()
-        .filter(|lease| !lease.holder_is_alive())
+        .filter(|lease| !lease.holder_is_alive(context.clock.now()))
         .count();
     match (leases.len(), dead) {
         (0, _) => Check::ok(LEASES, "this machine holds no locks"),

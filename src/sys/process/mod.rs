@@ -4,6 +4,7 @@
 //! output means.
 
 mod alive;
+mod domain;
 mod error;
 mod listen;
 mod program;
@@ -13,6 +14,7 @@ mod status;
 mod tests;
 
 pub use alive::{pid_is_alive, process_start_ticks};
+pub use domain::PidDomain;
 pub use error::ProcessError;
 pub use program::{Program, ProgramOutput};
 pub use running::Running;
