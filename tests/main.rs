@@ -80,6 +80,8 @@ mod servers;
 mod shared_home;
 mod source;
 mod style;
+#[cfg(target_os = "linux")]
+mod system_faults;
 mod transport;
 #[cfg(unix)]
 mod troubleshooting;

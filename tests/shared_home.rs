@@ -100,8 +100,8 @@ fn shared_home_lock_of_other_container_is_kept_until_it_expires() {
         rustix::process::Signal::KILL,
     )
     .unwrap();
-    b.ended(child);
     at_b.finish();
+    b.ended(child);
     let _ = fs::remove_dir_all(b.home.join(".claude/sessions"));
 
     // Its holder is in another container, with a number that no process has here.

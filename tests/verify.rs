@@ -442,7 +442,7 @@ fn verify_full_agrees_with_pull_about_unfinished_lines() {
     }
 }
 
-/// What the client removed itself is not missing.
+/// Files that Claude Code removed itself are not missing.
 #[test]
 fn verify_full_agrees_with_pull_about_removed_files() {
     let env = TestEnv::new();

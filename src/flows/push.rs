@@ -47,7 +47,7 @@ pub fn push(ctx: &Context<'_>, selection: &Selection, dry_run: bool) -> Result<R
     if !dry_run {
         return push_for(ctx, PushReason::Push, selection).map(|pushed| pushed.report);
     }
-    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
+    let (mut workspace, found) = Workspace::look_and_discover(ctx)?;
     let plan = PushPlan::new(&workspace, &found, selection)?;
     let mut report = plan.preview(&workspace)?;
     report.extras = push_extras(&mut workspace, true)?;
