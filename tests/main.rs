@@ -15,6 +15,7 @@ mod concurrent_commands;
 mod concurrent_pushes;
 #[cfg(unix)]
 mod connections;
+mod copies;
 mod crash;
 mod damage;
 mod diverge;
@@ -24,6 +25,7 @@ mod docs;
 mod doctor;
 mod errors;
 mod exclude;
+mod exclude_unknown;
 mod external_files;
 mod extras;
 mod foreign_files;
@@ -54,6 +56,7 @@ mod placeholders;
 mod preview;
 mod project_location;
 mod project_repository;
+mod proposals;
 mod pull_hostile_store;
 mod push_odd_sessions;
 mod push_pull;
@@ -79,8 +82,12 @@ mod search;
 mod secrets;
 #[cfg(unix)]
 mod servers;
+#[cfg(target_os = "linux")]
+mod shared_home;
 mod source;
 mod style;
+#[cfg(target_os = "linux")]
+mod system_faults;
 mod transcript_changed;
 mod transport;
 #[cfg(unix)]

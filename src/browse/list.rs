@@ -65,7 +65,7 @@ pub struct SessionRow {
 /// Errors of the whole command. A session with an unreadable manifest is
 /// listed without details.
 pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
-    let mut workspace = Workspace::open(ctx)?;
+    let mut workspace = Workspace::open_to_look(ctx)?;
     if filter.remote {
         RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
     }
@@ -87,7 +87,8 @@ pub(crate) fn rows(
         .map(|from| find_machine(from, &names, me))
         .transpose()?;
     let states = snapshot.sessions()?;
-    let ids: BTreeSet<&SessionId> = found.sessions.keys().chain(states.keys()).collect();
+    let ids = found.sessions.keys().chain(states.keys());
+    let ids: BTreeSet<&SessionId> = ids.filter(|id| !id.is_sub_agent()).collect();
     let mut rows = Vec::new();
     for id in ids {
         let local = found.sessions.get(id);

@@ -50,7 +50,7 @@ pub struct Status {
 /// # Errors
 /// What concerns the whole command.
 pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
-    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
+    let (mut workspace, found) = Workspace::look_and_discover(ctx)?;
     let extras_to_push = crate::extras::push::push(&mut workspace, true)?;
     let mut extras_to_pull = crate::extras::pull::pull(&workspace, None)?;
     // Excluded sessions are reported once.
@@ -80,8 +80,8 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
         head: workspace.store.head()?,
         queued_commits: workspace.store.count_unpushed()?,
         last_push: workspace.machine.last_push.as_deref().and_then(parse_time),
-        sessions_here: found.sessions.len() as u64,
-        sessions_in_store: snapshot.sessions()?.len() as u64,
+        sessions_here: count_sessions(found.sessions.keys()),
+        sessions_in_store: count_sessions(snapshot.sessions()?.keys()),
         to_push,
         to_pull,
         excluded,
@@ -95,4 +95,9 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
             .map(|m| (m.name.clone(), m.last_push.as_deref().and_then(parse_time)))
             .collect(),
     })
+}
+
+/// Counts sessions without the transcripts of sub-agents next to them.
+fn count_sessions<'s>(ids: impl Iterator<Item = &'s SessionId>) -> u64 {
+    ids.filter(|id| !id.is_sub_agent()).count() as u64
 }

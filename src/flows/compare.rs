@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::session_file::SessionFile;
 use crate::flows::differences::{Differences, FilePull, FilePush};
 use crate::flows::session_pair::{Absence, SessionPair};
+use crate::localize::error::StoredDataError;
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::session::files::is_known;
@@ -24,6 +24,8 @@ pub(crate) struct SessionComparer<'a> {
     pub(crate) snapshot: &'a Snapshot<'a>,
     index: &'a Index,
     leases: &'a Leases,
+    /// Files are read even if they have not changed since they were in sync.
+    reads_all: bool,
 }
 
 impl<'a> SessionComparer<'a> {
@@ -33,19 +35,27 @@ impl<'a> SessionComparer<'a> {
             snapshot,
             index: &workspace.records.index,
             leases: &workspace.leases,
+            reads_all: false,
+        }
+    }
+
+    /// Reads every file, whatever the index says of it.
+    #[must_use]
+    pub(crate) fn reading_all(self) -> Self {
+        Self {
+            reads_all: true,
+            ..self
         }
     }
 
     /// Compares `local` with the stored session of its id.
     pub(crate) fn compare(&self, local: &LocalCopy<'_>) -> Result<Differences, SyncError> {
         let id = &local.session.id;
-        if self.index.is_up_to_date(local.session) {
+        if !self.reads_all && self.index.is_up_to_date(local.session) {
             return Ok(Differences::default());
         }
         let Some(manifest) = self.snapshot.manifest(id)? else {
-            // Without a whole line yet: Claude Code may have just created the transcript.
-            let is_begun = local.limit(&SessionFile::Transcript)? > 0;
-            return Ok(if is_begun {
+            return Ok(if is_begun(local)? {
                 Differences::all_new(local.session)
             } else {
                 Differences::default()
@@ -53,6 +63,10 @@ impl<'a> SessionComparer<'a> {
         };
 
         let synced = self.index.last_sync(local.session);
+        let synced = match self.reads_all {
+            true => synced.map(LastSync::untrusted),
+            false => synced,
+        };
         let found = self.compare_with(&manifest, local, synced)?;
         if self.leases.is_lost(id) {
             found.into_divergence_at_end(local)
@@ -102,4 +116,17 @@ impl<'a> SessionComparer<'a> {
         }
         Ok(found)
     }
+}
+
+/// Returns true if a transcript of the session has a line: Claude Code may have just created it. A
+/// crash may leave an empty one with sub-agents.
+fn is_begun(local: &LocalCopy<'_>) -> Result<bool, SyncError> {
+    let mut transcripts = local
+        .session
+        .files
+        .keys()
+        .filter(|file| file.is_append_only());
+    Ok(transcripts.try_fold(false, |begun, file| {
+        Ok::<_, StoredDataError>(begun || local.limit(file)? > 0)
+    })?)
 }

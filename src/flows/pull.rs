@@ -6,20 +6,23 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{SessionId, error::error_chain};
+use crate::domain::error::error_chain;
+use crate::domain::id::SessionId;
 use crate::extras::pull::pull as pull_extras;
 use crate::flows::merge::Merged;
 use crate::flows::merge_notes::{add_merge_notes, note_forks_of_skipped};
 use crate::flows::pull_options::PullRequest;
 use crate::flows::pull_plan::PullPlan;
 use crate::flows::remote_sync::{FetchMode, RemoteSync};
-use crate::report::{Outcome, Report};
-use crate::session::{Discovery, journal::Journal};
+use crate::report::transfer::{Outcome, Report};
+use crate::session::discover::Discovery;
+use crate::session::journal::Journal;
 use crate::sys::fail_point::fail_point;
-use crate::workspace::{
-    Context, SyncError, Workspace, paths::undo_path, proposed_paths::adopt_proposed_paths,
-    received_notes::unseen,
-};
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
+use crate::workspace::open::Workspace;
+use crate::workspace::paths::undo_path;
+use crate::workspace::received_notes::unseen;
 
 /// Writes here what other machines pushed.
 ///
@@ -34,15 +37,7 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
     if request.dry_run {
         return preview(&mut workspace, &found, request);
     }
-    match adopt_proposed_paths(&workspace)? {
-        None => write(&mut workspace, &found, merged, request),
-        Some(settings) => {
-            // The opened workspace has the former paths.
-            drop(workspace);
-            let ctx = ctx.with_settings(settings);
-            write(&mut Workspace::open(&ctx)?, &found, merged, request)
-        }
-    }
+    write(&mut workspace, &found, merged, request)
 }
 
 fn preview(
@@ -114,7 +109,10 @@ fn forget_lost_leases(
     let sessions = report.sessions.iter();
     let open = sessions.filter(|session| is_open(&session.outcome));
     let open: BTreeSet<&SessionId> = open.map(|session| &session.session).collect();
-    for session in workspace.leases.lost_without_holder() {
+    for session in workspace
+        .leases
+        .lost_without_holder(workspace.ctx.clock.now())
+    {
         let was_pulled = planned.contains(&session) && !open.contains(&session);
         if was_pulled || !found.sessions.contains_key(&session) {
             workspace.leases.forget_lost(&session)?;

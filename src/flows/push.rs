@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 
 use crate::domain::SessionId;
-use crate::extras::push::push as push_extras;
+use crate::extras::push::push_selected;
 use crate::flows::foreign_locks::{
     add_fork_notes, keep_foreign_locks, record_foreign_locks, sessions_at_risk,
 };
 use crate::flows::{
-    merge_notes::add_merge_notes, push_commit::store_sessions, push_plan::PushPlan,
-    remote_sync::RemoteSync, send::author_advice, store_session::is_stored,
+    merge_notes::add_merge_notes, push_commit::store_sessions, push_copies::store_copies,
+    push_plan::PushPlan, remote_sync::RemoteSync, send::author_advice, store_session::is_stored,
 };
 use crate::report::{Outcome, RemoteState, Report};
 use crate::session::{Discovery, live::live_sessions};
@@ -50,10 +50,10 @@ pub fn push(ctx: &Context<'_>, selection: &Selection, dry_run: bool) -> Result<R
     if !dry_run {
         return push_for(ctx, PushReason::Push, selection).map(|pushed| pushed.report);
     }
-    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
+    let (mut workspace, found) = Workspace::look_and_discover(ctx)?;
     let plan = PushPlan::new(&workspace, &found, selection)?;
     let mut report = plan.preview(&workspace)?;
-    report.extras = push_extras(&mut workspace, true)?;
+    report.extras = push_selected(&mut workspace, &selection.projects, true)?;
     Ok(report)
 }
 
@@ -82,7 +82,13 @@ pub(crate) fn push_for(
     fail_point("the push is planned");
     let not_selected = plan.not_selected.clone();
     let mut report = store_sessions(&mut workspace, plan)?;
-    report.extras = push_extras(&mut workspace, false)?;
+    if *selection == Selection::default() {
+        report
+            .sessions
+            .extend(store_copies(&mut workspace, &found)?);
+        report.sort();
+    }
+    report.extras = push_selected(&mut workspace, &selection.projects, false)?;
 
     select_leases(&mut workspace, reason, &report, &not_selected);
     let staying = released_but_not_stored(&workspace, &found, &report)?;
@@ -102,7 +108,7 @@ pub(crate) fn push_for(
     workspace.save()?;
     Ok(Pushed {
         report,
-        lost: workspace.leases.lost_without_holder(),
+        lost: workspace.leases.lost_without_holder(ctx.clock.now()),
     })
 }
 
@@ -126,6 +132,7 @@ fn select_leases(
     };
     workspace.leases.select_for_release(
         finished,
+        workspace.ctx.clock.now(),
         |session| live.contains_key(session),
         |session| unstored.contains(session),
     );

@@ -128,6 +128,7 @@ impl SessionUpdate {
             id: id.clone(),
             directory: self.directory.clone(),
             files: BTreeMap::new(),
+            copied_transcript: None,
         });
         // The transcript comes last: a session that Claude Code can see has all its other files.
         for (file, pull) in self.files.iter().rev() {
@@ -231,9 +232,9 @@ pub(crate) fn all_files(manifest: &Manifest) -> BTreeMap<SessionFile, FilePull> 
 /// planned.
 fn refuse_running(claude_dir: &Path, id: &SessionId) -> Result<(), SessionError> {
     match live_sessions(claude_dir).get(id) {
-        Some(pid) => Err(SessionError::Running {
+        Some(client) => Err(SessionError::Running {
             session: id.clone(),
-            pid: *pid,
+            client: *client,
         }),
         None => Ok(()),
     }

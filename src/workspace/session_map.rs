@@ -56,6 +56,10 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
         self.entries.get(session)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&SessionId, &T)> {
+        self.entries.iter()
+    }
+
     pub(crate) fn insert(&mut self, session: SessionId, entry: T) {
         self.changed |= self.entries.insert(session, entry.clone()) != Some(entry);
     }

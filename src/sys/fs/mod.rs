@@ -14,7 +14,7 @@ mod stamp;
 mod umask;
 
 pub(super) use access::make_private;
-pub use access::{Access, access, free_space, is_executable, knows_executables};
+pub use access::{Access, access, free_space, is_executable, is_writable, knows_executables};
 pub use append::Appender;
 pub use atomic::{AtomicFile, write_atomic, write_cache};
 pub(crate) use directory::sync_dir;
@@ -23,7 +23,8 @@ pub use directory::{
 };
 pub use error::{LengthChanged, PathError, path_hints};
 pub use file::{
-    canonicalize_existing, read, read_from, read_to_string, remove_file_if_exists, set_modified,
+    canonicalize_existing, read, read_from, read_to_string, remove_file_if_exists, resolve_links,
+    set_modified,
 };
 pub use stamp::FileStamp;
 pub use umask::restrict_umask;
