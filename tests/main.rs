@@ -17,6 +17,7 @@ mod concurrent_pushes;
 mod connections;
 mod crash;
 mod damage;
+mod deleted_sessions;
 mod diverge;
 #[cfg(target_os = "linux")]
 mod docs;
@@ -45,6 +46,7 @@ mod lookup;
 mod machine;
 mod model;
 mod note;
+mod occupied_remote;
 mod offline;
 #[cfg(target_os = "linux")]
 mod old_store;
@@ -58,6 +60,8 @@ mod push_pull;
 mod push_pull_edge_cases;
 mod push_pull_fixtures;
 mod readme;
+#[cfg(unix)]
+mod refused_content;
 mod repack;
 mod repair;
 mod report;

@@ -23,7 +23,7 @@ use crate::workspace::error::SyncError;
 use crate::workspace::exclusion::ExcludeReason;
 use crate::workspace::lookup::find_machine;
 use crate::workspace::open::Workspace;
-use crate::workspace::read_only::machine_names;
+use crate::workspace::read_only::{ReadOnlyStore, machine_names};
 
 /// Which sessions to list.
 #[derive(Debug, Clone, Default)]
@@ -120,6 +120,17 @@ pub(crate) fn rows(
     }
     rows.sort_by(|a, b| (b.last_activity, &a.session).cmp(&(a.last_activity, &b.session)));
     Ok(rows)
+}
+
+/// Counts the sessions in the store, as last fetched.
+///
+/// # Errors
+/// If the store cannot be read.
+pub(crate) fn count_stored(ctx: &Context<'_>) -> Result<u64, SyncError> {
+    let Some(ReadOnlyStore { store, .. }) = ReadOnlyStore::open(ctx)? else {
+        return Ok(0);
+    };
+    Ok(store.head_snapshot()?.sessions()?.len() as u64)
 }
 
 impl ListFilter {

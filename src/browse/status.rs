@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use crate::domain::id::{CommitId, SessionId};
+use crate::extras::returned::ReturnedSessions;
 use crate::flows::push_plan::PushPlan;
 use crate::report::transfer::{BundleReport, ExtraOutcome, Outcome, SessionReport};
 use crate::session::live::live_sessions;
 use crate::session::time::parse_time;
+use crate::store::SessionState;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter::Selection;
@@ -34,6 +36,8 @@ pub struct Status {
     pub sessions_here: u64,
     /// Sessions in the store.
     pub sessions_in_store: u64,
+    /// Sessions that were deleted from this machine and stay in the store.
+    pub deleted: u64,
     /// Sessions that a push would send.
     pub to_push: Vec<SessionReport>,
     /// Sessions here that a pull would change.
@@ -57,7 +61,7 @@ pub struct Status {
 pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     let extras_to_push = crate::extras::push::push(&mut workspace, true)?;
-    let mut extras_to_pull = crate::extras::pull::pull(&workspace, None)?;
+    let mut extras_to_pull = crate::extras::pull::pull(&workspace, None, &ReturnedSessions::default())?;
     // Excluded sessions are reported once.
     extras_to_pull.iter_mut().for_each(|bundle| {
         bundle
@@ -76,6 +80,11 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
             matches!(session.outcome, Outcome::Excluded { .. })
         })
         .collect();
+    let states = snapshot.sessions()?;
+    let records = &workspace.records;
+    let is_deleted = |(id, state): &(&SessionId, &SessionState)| {
+        !found.sessions.contains_key(*id) && records.was_deleted(id, state)
+    };
     let machines = snapshot.machines()?;
     let others = machines.iter().filter(|m| m.id != workspace.machine.id);
     Ok(Status {
@@ -86,7 +95,8 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
         queued_commits: workspace.store.count_unpushed()?,
         last_push: workspace.machine.last_push.as_deref().and_then(parse_time),
         sessions_here: found.sessions.len() as u64,
-        sessions_in_store: snapshot.sessions()?.len() as u64,
+        sessions_in_store: states.len() as u64,
+        deleted: states.iter().filter(is_deleted).count() as u64,
         to_push,
         to_pull,
         excluded,

@@ -11,7 +11,7 @@ use crate::extras::bundle_history::{BundleHistory, merge_bundles};
 use crate::flows::merge_session::{ForkedTail, MergeOutcome, SessionMerge};
 use crate::flows::skip::Attempt;
 use crate::report::transfer::BundleReport;
-use crate::store::{RenamedMilestone, Store, StoreError, Transaction};
+use crate::store::{BRANCH, RenamedMilestone, Store, StoreError, Transaction};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -72,10 +72,20 @@ fn merge(
 ) -> Result<Merged, SyncError> {
     // Fails for a store of a newer format, before this machine adopts anything of it.
     let snapshot = workspace.store.snapshot(Some(theirs))?;
-    if snapshot.is_of_claude_session_sync()? {
+    let remote = || {
         let configured = workspace.ctx.settings.remote.as_deref();
-        let remote = remote_url(workspace.ctx.env, configured)?.to_string();
+        remote_url(workspace.ctx.env, configured).map(|url| url.to_string())
+    };
+    if snapshot.is_of_claude_session_sync()? {
+        let remote = remote()?;
         return Err(SetupError::ForeignStore { remote }.into());
+    }
+    if let Some(name) = snapshot.foreign_entry()? {
+        let error = SetupError::OccupiedRemote {
+            remote: remote()?,
+            evidence: format!("`{name}` on its branch `{BRANCH}`"),
+        };
+        return Err(error.into());
     }
     let merged = match (newest(workspace, ours.as_ref(), theirs)?, ours) {
         (None, Some(ours)) => merge_commits(workspace, &ours, theirs)?,

@@ -21,6 +21,7 @@ pub mod push;
 pub mod push_commit;
 pub mod push_plan;
 pub mod remote_sync;
+pub(crate) mod send_parts;
 pub mod session_draft;
 pub mod skip;
 pub mod store_session;

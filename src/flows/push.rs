@@ -76,9 +76,12 @@ pub(crate) fn push_for(
 
     select_leases(&mut workspace, reason, &report, &not_selected);
     let staying = released_but_not_stored(&workspace, &found, &report)?;
-    let pushed = RemoteSync::new(&mut workspace).push()?;
+    let is_backup = matches!(reason, PushReason::BackUp);
+    let sync = RemoteSync::new(&mut workspace);
+    let pushed = sync.for_backup(is_backup).push()?;
 
     add_merge_notes(&mut report, &workspace, pushed.merged)?;
+    report.add_refusals(pushed.refusals);
     add_release_notes(&mut report, &workspace, &staying)?;
     report.remote = pushed.state;
     workspace.save()?;

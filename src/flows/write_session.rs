@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::flows::compare::{FilePull, SessionComparer};
@@ -13,6 +15,7 @@ use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::report::transfer::{MachineName, Outcome, SessionReport};
+use crate::session::clean_up::CleanUp;
 use crate::session::discover::files_without_transcript;
 use crate::session::files::{file_path, first_link, is_known};
 use crate::session::journal::{Journal, WriteBytes};
@@ -36,6 +39,8 @@ pub(crate) struct LocalWriter<'a> {
     claude_dir: &'a Path,
     journal: &'a Journal,
     names: &'a MachineNames,
+    clean_up: CleanUp,
+    now: DateTime<Utc>,
 }
 
 impl<'a> LocalWriter<'a> {
@@ -49,6 +54,8 @@ impl<'a> LocalWriter<'a> {
             claude_dir: &workspace.ctx.env.claude_dir,
             journal,
             names,
+            clean_up: CleanUp::read(&workspace.ctx.env.claude_dir),
+            now: workspace.ctx.clock.now(),
         }
     }
 }
@@ -288,6 +295,8 @@ impl<'a> FileWrite<'a> {
     ) -> Result<(FileStamp, Count), StoredDataError> {
         let modified = self.stored.manifest.last_activity.as_deref();
         let modified = modified.and_then(parse_time);
+        let (clean_up, now) = (self.writer.clean_up, self.writer.now);
+        let modified = modified.map(|time| clean_up.file_time(time, now));
         let journal = self.writer.journal;
         let mut count = Count::default();
         let stamp = match (pull, expected) {

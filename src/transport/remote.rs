@@ -114,6 +114,9 @@ pub enum RemoteError {
         #[source]
         said: GitSaid,
     },
+    /// The remote refused so many parts that the rest waits for the next command.
+    #[error("the remote refused too many parts of this push")]
+    TooManyPushes,
     /// `git` failed for another reason.
     #[error("`git {command}` failed ({status})")]
     Failed {
@@ -159,6 +162,7 @@ impl RemoteError {
             Self::GitMissing
             | Self::GitTooOld { .. }
             | Self::InvalidRef { .. }
+            | Self::TooManyPushes
             | Self::Interrupted(_)
             | Self::Process(_) => None,
         }
@@ -253,6 +257,7 @@ impl UserError for RemoteError {
             | Self::Denied { .. }
             | Self::Rejected { .. }
             | Self::Garbled { .. }
+            | Self::TooManyPushes
             | Self::Failed { .. } => ErrorKind::Remote,
             Self::GitMissing | Self::GitTooOld { .. } | Self::Process(_) => ErrorKind::Failed,
             Self::InvalidRef { .. } => ErrorKind::Internal,
@@ -270,12 +275,17 @@ impl UserError for RemoteError {
                 return vec![check_access(remote), other];
             }
             Self::Denied { remote, .. } => check_access(remote),
+            Self::Rejected { said, .. } if said.as_str().contains("checked out branch") => {
+                "the repository is not bare: create a bare one with `git init --bare`, then run `ccsync init --remote URL`"
+                    .to_owned()
+            }
             Self::Rejected { .. } => {
                 "allow pushes to the remote's branch `main`, then run `ccsync push`".to_owned()
             }
             Self::GitMissing | Self::GitTooOld { .. } => {
                 format!("install git {OLDEST_GIT} or later: https://git-scm.com/downloads")
             }
+            Self::TooManyPushes => "run `ccsync push` again to send the rest".to_owned(),
             Self::InvalidRef { .. } => please_report(),
             Self::Interrupted(e) => return e.hints(),
             Self::Failed { said, .. } if is_full(said.as_str()) => {

@@ -19,10 +19,12 @@ use crate::workspace::paths::index_path;
 use crate::workspace::pinned::PinnedSessions;
 use crate::workspace::session_map::SessionMap;
 
-/// Records of sessions. The index is a cache; the other two are not.
+/// Records of sessions. The index is a cache; the others are not.
 pub(crate) struct SessionRecords {
     pub(crate) index: Index,
     pub(crate) pinned: PinnedSessions,
+    /// Sessions that the remote refused, with its text.
+    pub(crate) refused: SessionMap<String>,
     /// Sessions deleted from this machine, with the state they had when they were last in sync.
     deleted: SessionMap<SessionState>,
 }
@@ -35,6 +37,7 @@ impl SessionRecords {
         Ok(Self {
             index,
             pinned: PinnedSessions::load(&env.dirs.state.join("pinned.json"))?,
+            refused: SessionMap::load(&env.dirs.state.join("refused.json"))?,
             deleted: SessionMap::load(&env.dirs.state.join("deleted.json"))?,
         })
     }
@@ -43,6 +46,7 @@ impl SessionRecords {
     pub(crate) fn record_discovery(&mut self, found: &Discovery) {
         let removed = self.index.retain_present(&found.sessions);
         let unpinned = self.pinned.retain_present(found);
+        drop(self.refused.retain(|id| found.sessions.contains_key(id)));
         drop(self.deleted.retain(|id| !found.sessions.contains_key(id)));
         for (session, state) in removed.into_iter().chain(unpinned) {
             self.deleted.insert(session, state);
@@ -102,6 +106,7 @@ impl SessionRecords {
         // First: once the index has forgotten a session, nothing else knows that it was here.
         self.deleted.save()?;
         self.pinned.save()?;
+        self.refused.save()?;
         fail_point("deleted sessions are saved");
         self.index.follow(store)?;
         self.index.record_projects(projects);

@@ -57,6 +57,10 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
         self.entries.get(session)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(crate) fn insert(&mut self, session: SessionId, entry: T) {
         self.changed |= self.entries.insert(session, entry.clone()) != Some(entry);
     }

@@ -10,6 +10,7 @@ use crate::flows::remote_sync::in_one_line;
 use crate::lock::record::{Identity, LockRecord, Stamp};
 use crate::store::machine::Machine;
 use crate::store::{Author, BRANCH, LOCK_BRANCHES, Store, StoreError, lock_ref};
+use crate::store::{RepositoryKind, repository_kind};
 use crate::transport::git_cli::GitCli;
 use crate::transport::github::{GitHub, Repository, Visibility};
 use crate::transport::remote::{Missing, PushOutcome, RefUpdate, RemoteError};
@@ -113,6 +114,15 @@ fn reached(
         (true, 1) => "1 session is locked".to_owned(),
         (true, n) => format!("{n} sessions are locked"),
     };
+    if let RemoteKind::Local(path) = url.kind()
+        && repository_kind(path) == RepositoryKind::RefusesPushes
+    {
+        return Check::error(
+            REMOTE,
+            format!("{url} is not a bare repository: git refuses pushes to it"),
+            "git init --bare PATH, then ccsync init --remote PATH",
+        );
+    }
     let embedded = context
         .set_up()
         .is_some_and(|settings| settings.remote.is_none());

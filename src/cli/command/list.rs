@@ -12,7 +12,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::sys::clock::Clock;
-use crate::ui::format::{age, bytes, project, short_id};
+use crate::ui::format::{age, bytes, count, project, short_id};
 use crate::ui::json;
 use crate::ui::report::title;
 use crate::ui::sanitize::one_line;
@@ -92,6 +92,13 @@ pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliErr
         )?;
     } else if rows.is_empty() {
         app.out.note("list: no sessions found");
+        let stored = crate::browse::list::count_stored(&app.context()?)?;
+        if !args.remote && stored > 0 {
+            let sessions = count(stored, "session");
+            app.out.hint(&format!(
+                "the store has {sessions}: `ccsync list --remote`; bring all of them here: `ccsync pull --all`"
+            ));
+        }
     } else {
         let lines = table(&rows, app.clock.now()).lines(app.out.width());
         app.print(&lines)?;

@@ -14,7 +14,7 @@ use crate::sys::clock::Clock;
 use crate::ui::extras;
 use crate::ui::format::{age, count, project, short_id};
 use crate::ui::json;
-use crate::ui::report::{excluded, outcome, title};
+use crate::ui::report::{deleted, excluded, outcome, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET, paint};
 use crate::ui::table::{Cell, Table};
@@ -40,6 +40,8 @@ struct StatusDocument<'a> {
     last_push: Option<String>,
     sessions_here: u64,
     sessions_in_store: u64,
+    /// Sessions that were deleted from this machine and stay in the store.
+    deleted: u64,
     to_push: &'a [SessionReport],
     to_pull: &'a [SessionReport],
     /// Sessions that the settings exclude.
@@ -85,6 +87,7 @@ fn document(status: &Status) -> StatusDocument<'_> {
         last_push: status.last_push.map(json::time),
         sessions_here: status.sessions_here,
         sessions_in_store: status.sessions_in_store,
+        deleted: status.deleted,
         to_push: &status.to_push,
         to_pull: &status.to_pull,
         excluded: &status.excluded,
@@ -100,6 +103,7 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     lines.extend(sessions("to push", &status.to_push, width));
     lines.extend(sessions("to pull", &status.to_pull, width));
     lines.extend(excluded(&status.excluded));
+    lines.extend(deleted(status.deleted, status.sessions_here == 0));
     for (heading, bundles) in [
         ("extras to push", &status.extras_to_push),
         ("extras to pull", &status.extras_to_pull),
@@ -227,6 +231,7 @@ mod tests {
             last_push: Some("2026-03-10T11:00:00Z".parse().unwrap()),
             sessions_here: 4,
             sessions_in_store: 9,
+            deleted: 2,
             to_push: vec![session(
                 "11111111-a",
                 Outcome::Extended {

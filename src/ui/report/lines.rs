@@ -5,7 +5,7 @@ use crate::ui::extras;
 use crate::ui::output::Screen;
 use crate::ui::report::fit::{self, fitting};
 use crate::ui::report::sessions::needs_attention;
-use crate::ui::report::summary::{not_pulled, queue_reason, summary};
+use crate::ui::report::summary::{deleted, not_pulled, refusals, queue_reason, summary};
 use crate::ui::sanitize;
 use crate::ui::style::{ATTENTION, paint};
 
@@ -28,6 +28,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
             "reasons why sessions are not pulled",
         ));
     }
+    after.extend(deleted(report.deleted, report.deleted_all).filter(|_| !quiet || report.deleted_all));
     let extras: Vec<String> = report
         .extras
         .iter()
@@ -46,7 +47,11 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
             .iter()
             .map(|warning| paint(ATTENTION, &sanitize::one_line(warning))),
     );
-    let is_queued = matches!(report.remote, RemoteState::Queued { .. });
+    let is_queued = matches!(
+        report.remote,
+        RemoteState::Queued { .. } | RemoteState::Refused { .. }
+    );
+    after.extend(refusals(report));
     if quiet && sessions.is_empty() && after.is_empty() && !is_queued {
         return Vec::new();
     }
