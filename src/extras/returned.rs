@@ -1,5 +1,5 @@
-//! The sessions that a pull brought to this machine. The memory of their projects and their plans
-//! come with them, if they were lost here.
+//! The sessions that are new on this machine after a pull. The memory of their projects and their
+//! plans come with them, if they were lost here.
 //!
 //! Must not write anything.
 
@@ -19,7 +19,7 @@ use crate::project::main_checkout;
 use crate::rewrite::expand_path;
 use crate::session::LocalSession;
 
-/// The sessions that a pull brought to this machine.
+/// The sessions that are new on this machine after a pull.
 #[derive(Default)]
 pub(crate) struct ReturnedSessions {
     /// The user asked for everything.

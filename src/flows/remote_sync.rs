@@ -47,7 +47,7 @@ pub(crate) struct PushResult {
     pub(crate) state: RemoteState,
     /// Result of the merges with other machines that were first.
     pub(crate) merged: Merged,
-    /// What the remote refused, while the rest was sent.
+    /// Content that the remote refused, while the rest was sent.
     pub(crate) refusals: Vec<Refusal>,
 }
 
@@ -68,7 +68,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         }
     }
 
-    /// Leaves out what the remote has refused before, if `is_backup`.
+    /// Does not try again what the remote has refused before, if `is_backup`.
     pub(crate) fn for_backup(mut self, is_backup: bool) -> Self {
         self.retries_refused = !is_backup;
         self

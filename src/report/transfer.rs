@@ -25,7 +25,7 @@ pub struct Report {
     /// pull: notes of other machines that were not shown here yet, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<ReceivedNote>,
-    /// What the remote refused to take.
+    /// Content that the remote refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Refusal>,
     /// Warnings about no particular session. May contain untrusted text.
