@@ -138,6 +138,7 @@ fn config_get_and_set_settings() {
     id            $MACHINE
     name          my laptop
     remote        $ROOT/remote-1.git
+    author        this machine
     localize      never
     extras        memory,claude-md,plans
     include       every project

@@ -70,7 +70,7 @@ fn github_first_init_creates_repository_second_finds_it() {
       HOME     $ROOT/b/Users/alex/deep.er
     init: this machine is set up
     --- stderr
-    hint: next: ccsync resume
+    hint: next: `ccsync resume`
     --- exit 0
     ");
     b.ccsync(["pull"]).success();

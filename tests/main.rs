@@ -62,6 +62,8 @@ mod push_pull_fixtures;
 mod readme;
 #[cfg(unix)]
 mod refused_content;
+#[cfg(target_os = "linux")]
+mod remote_rules;
 mod repack;
 mod repair;
 mod report;

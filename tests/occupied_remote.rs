@@ -92,7 +92,11 @@ fn init_remote_with_working_tree_is_named() {
         assert!(run.stderr.contains("git init --bare '"), "{run}");
     }
     // The user has decided what git does with a pushed branch.
-    git(&a, &tree, &["config", "receive.denyCurrentBranch", "ignore"]);
+    git(
+        &a,
+        &tree,
+        &["config", "receive.denyCurrentBranch", "ignore"],
+    );
     init(&a, &tree, &["--yes"]).success();
 }
 

@@ -73,7 +73,7 @@ fn push_refused_secret_holds_only_its_session() {
     assert_eq!(outcome_of(&report, ONE), "skipped");
     assert_eq!(outcome_of(&report, TWO), "added");
     assert_eq!(report["refusals"][0]["sessions"][0], ONE);
-    let said = report["refusals"][0]["said"].as_str().unwrap();
+    let said = report["refusals"][0]["message"].as_str().unwrap();
     assert!(said.contains("GH013") && said.contains(LINK), "{said}");
     assert_eq!(report["remote"]["state"], "up-to-date");
 
@@ -85,7 +85,10 @@ fn push_refused_secret_holds_only_its_session() {
     assert_says_all(&a.ccsync(["sync"]).code(3));
     b.ccsync(["pull"]).success();
     assert_eq!(questions(&b.text(TWO)), ["fine", "more"]);
-    assert_eq!(git(&remote, &["log", "--all", "--format=%H", "-S", SECRET]), "");
+    assert_eq!(
+        git(&remote, &["log", "--all", "--format=%H", "-S", SECRET]),
+        ""
+    );
 
     // The user has followed the link.
     fs::remove_file(hook(&remote)).unwrap();
@@ -129,7 +132,10 @@ fn push_backlog_with_secret_in_the_past_is_sent() {
     a.ccsync(["push"]);
     b.ccsync(["pull"]);
     assert!(b.sessions().contains(&TWO.to_owned()));
-    assert_eq!(git(&remote, &["log", "--all", "--format=%H", "-S", SECRET]), "");
+    assert_eq!(
+        git(&remote, &["log", "--all", "--format=%H", "-S", SECRET]),
+        ""
+    );
 }
 
 #[test]
@@ -150,7 +156,10 @@ fn push_refused_memory_holds_only_that() {
     fs::write(memory(&a), &with_secret).unwrap();
     a.append(ONE, "more");
     let run = a.ccsync(["push"]).code(3);
-    assert!(run.stdout.contains("refused by the remote: memory/"), "{run}");
+    assert!(
+        run.stdout.contains("refused by the remote: memory/"),
+        "{run}"
+    );
     a.ccsync(["sync"]).code(3);
     assert_eq!(fs::read_to_string(memory(&a)).unwrap(), with_secret);
     b.ccsync(["pull"]).success();
@@ -194,15 +203,22 @@ fn push_to_remote_that_refuses_everything_says_so() {
 fn push_backlog_above_limit_goes_in_several() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    git(&env.remote_of_pair(), &["config", "receive.maxInputSize", "600k"]);
-    let ids: Vec<String> = (1..=5).map(|n| format!("{n}0000000-0000-4000-8000-000000000000")).collect();
+    git(
+        &env.remote_of_pair(),
+        &["config", "receive.maxInputSize", "600k"],
+    );
+    let ids: Vec<String> = (1..=5)
+        .map(|n| format!("{n}0000000-0000-4000-8000-000000000000"))
+        .collect();
     let mut random = 1_u64;
     for id in &ids {
         let mut line = || {
             // Text that does not compress.
             let mut text = String::new();
             while text.len() < 360_000 {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 text += &format!("{random:x}");
             }
             text
@@ -216,13 +232,18 @@ fn push_backlog_above_limit_goes_in_several() {
     let large = "x".repeat(20);
     let mut text = String::new();
     while text.len() < 2_000_000 {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         text += &format!("{random:x}");
     }
     a.session(ONE).turn(&text).write();
     a.session(TWO).turn(&large).write();
     let run = a.ccsync(["push"]).code(3);
-    assert!(run.stdout.contains("pack exceeds maximum allowed size"), "{run}");
+    assert!(
+        run.stdout.contains("pack exceeds maximum allowed size"),
+        "{run}"
+    );
     b.ccsync(["pull"]).success();
     assert!(b.sessions().contains(&TWO.to_owned()));
     assert!(!b.sessions().contains(&ONE.to_owned()));

@@ -4,21 +4,15 @@ use std::cmp::Reverse;
 
 use chrono::DateTime;
 
-use crate::domain::hit::SessionName;
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
-use crate::localize::stored_text::LocalText;
+use crate::domain::{SessionFile, SessionId, SessionName};
+use crate::localize::LocalText;
 use crate::rewrite::collapse_path;
-use crate::session::LocalSession;
-use crate::session::discover::discover_some;
-use crate::session::facts::Facts;
-use crate::store::Snapshot;
-use crate::store::machine::Machine;
-use crate::store::milestone::Milestone;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::MachineNames;
-use crate::workspace::read_only::{ReadOnlyStore, machine_names, session_name};
+use crate::session::{Facts, LocalSession, discover::discover_some};
+use crate::store::{Snapshot, machine::Machine, milestone::Milestone};
+use crate::workspace::{
+    Context, MachineNames, ReadOnlyStore, SyncError, read_only::machine_names,
+    read_only::session_name,
+};
 
 /// Most bytes of a transcript that are read to find its title.
 const MAX_TITLE_BYTES: u64 = 256 << 10;

@@ -6,24 +6,16 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::checkouts::locate::identity;
-use crate::domain::hit::SessionName;
-use crate::domain::id::{MachineId, SessionId};
-use crate::domain::placeholder::Placeholders;
-use crate::domain::session_file::SessionFile;
-use crate::flows::remote_sync::{FetchMode, RemoteSync};
-use crate::localize::stored_text::LocalText;
+use crate::domain::{MachineId, Placeholders, SessionFile, SessionId, SessionName};
+use crate::flows::{FetchMode, RemoteSync};
+use crate::localize::LocalText;
 use crate::rewrite::collapse_path;
-use crate::session::LocalSession;
-use crate::session::facts::Facts;
-use crate::session::time::parse_time;
-use crate::store::manifest::Manifest;
-use crate::store::segment::count_lines;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::exclusion::ExcludeReason;
-use crate::workspace::lookup::find_machine;
-use crate::workspace::open::Workspace;
-use crate::workspace::read_only::{ReadOnlyStore, machine_names};
+use crate::session::{Facts, LocalSession, time::parse_time};
+use crate::store::{manifest::Manifest, segment::count_lines};
+use crate::workspace::{
+    Context, ExcludeReason, SyncError, Workspace, lookup::find_machine, read_only::ReadOnlyStore,
+    read_only::machine_names,
+};
 
 /// Which sessions to list.
 #[derive(Debug, Clone, Default)]

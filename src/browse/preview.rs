@@ -8,19 +8,13 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::id::SessionId;
-use crate::domain::turn::Turn;
-use crate::localize::stored_text::StoredText;
-use crate::session::discover::find_transcript;
-use crate::session::time::parse_time;
+use crate::domain::{SessionId, Turn};
+use crate::localize::StoredText;
 use crate::session::turns::last_turns as turns_at_end;
-use crate::store::Snapshot;
-use crate::store::manifest::{Manifest, StoredFile};
+use crate::session::{discover::find_transcript, time::parse_time};
+use crate::store::{Snapshot, manifest::Manifest, manifest::StoredFile};
 use crate::sys::fs::PathError;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::LookupScope;
-use crate::workspace::read_only::ReadOnlyStore;
+use crate::workspace::{Context, LookupScope, ReadOnlyStore, SyncError};
 
 /// Bytes read first, and in each further step while they contain too few turns. One line
 /// alone can have megabytes.

@@ -5,27 +5,18 @@
 
 use std::collections::BTreeSet;
 
-use crate::browse::list::read_local_details;
-use crate::browse::preview::newest_of_file;
-use crate::domain::hit::SessionName;
-use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
-use crate::domain::session_file::SessionFile;
-use crate::domain::turn::Turn;
-use crate::localize::error::StoredDataError;
-use crate::localize::stored_text::{LocalText, StoredText};
-use crate::session::LocalSession;
-use crate::session::discover::discover_some;
-use crate::session::time::parse_time;
-use crate::session::turns::{Outline, TurnReader};
-use crate::store::Snapshot;
-use crate::store::manifest::Manifest;
+use crate::browse::{list::read_local_details, preview::newest_of_file};
+use crate::domain::{RelativeName, SessionFile, SessionId, SessionName, Turn};
+use crate::localize::{LocalText, StoredDataError, StoredText};
+use crate::session::{
+    LocalSession, discover::discover_some, time::parse_time, turns::Outline, turns::TurnReader,
+};
+use crate::store::{Snapshot, manifest::Manifest};
 use crate::sys::signal;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::LookupScope;
-use crate::workspace::lookup::find_session;
-use crate::workspace::read_only::{ReadOnlyStore, machine_names, session_name};
+use crate::workspace::{
+    Context, LookupScope, ReadOnlyStore, SyncError, lookup::find_session, read_only::machine_names,
+    read_only::session_name,
+};
 
 /// Source of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

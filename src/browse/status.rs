@@ -4,18 +4,13 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId};
 use crate::extras::returned::ReturnedSessions;
 use crate::flows::push_plan::PushPlan;
-use crate::report::transfer::{BundleReport, ExtraOutcome, Outcome, SessionReport};
-use crate::session::live::live_sessions;
-use crate::session::time::parse_time;
+use crate::report::{BundleReport, ExtraOutcome, Outcome, SessionReport};
+use crate::session::{live::live_sessions, time::parse_time};
 use crate::store::SessionState;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::filter::Selection;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::remote_url;
+use crate::workspace::{Context, Selection, SyncError, Workspace, paths::remote_url};
 
 /// Status of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +56,8 @@ pub struct Status {
 pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     let extras_to_push = crate::extras::push::push(&mut workspace, true)?;
-    let mut extras_to_pull = crate::extras::pull::pull(&workspace, None, &ReturnedSessions::default())?;
+    let mut extras_to_pull =
+        crate::extras::pull::pull(&workspace, None, &ReturnedSessions::default())?;
     // Excluded sessions are reported once.
     extras_to_pull.iter_mut().for_each(|bundle| {
         bundle

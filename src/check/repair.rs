@@ -5,26 +5,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::domain::error::UserError;
-use crate::domain::id::SessionId;
-use crate::domain::progress::Phase;
-use crate::domain::session_file::SessionFile;
+use crate::domain::{Phase, SessionFile, SessionId, UserError};
 use crate::flows::fork::repaired_id;
-use crate::localize::error::StoredDataError;
-use crate::localize::line_reader::rename_session;
-use crate::localize::local_copy::LocalCopy;
-use crate::session::LocalSession;
-use crate::session::files::{file_path, transcript_path};
-use crate::session::live::live_sessions;
-use crate::session::repair::{Finding, RecordIds, RepairedText, Repairer};
+use crate::localize::{LocalCopy, StoredDataError, line_reader::rename_session};
+use crate::session::{
+    LocalSession, files::file_path, files::transcript_path, live::live_sessions, repair::Finding,
+    repair::RecordIds, repair::RepairedText, repair::Repairer,
+};
 use crate::store::segment::count_lines;
-use crate::sys::fs::{AtomicFile, PathError};
-use crate::sys::signal;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::LookupScope;
-use crate::workspace::lookup::find_session;
-use crate::workspace::open::Workspace;
+use crate::sys::{fs::AtomicFile, fs::PathError, signal};
+use crate::workspace::{Context, LookupScope, SyncError, Workspace, lookup::find_session};
 
 /// Input of a repair.
 #[derive(Debug, Clone)]

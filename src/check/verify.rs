@@ -12,29 +12,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::remote::{ask_remote, common_base, remote_damage};
 use self::segment_sums::SegmentSums;
 
-use crate::domain::error::error_chain;
-use crate::domain::id::{CommitId, SessionId};
-use crate::domain::progress::Phase;
-use crate::domain::session_file::SessionFile;
-use crate::flows::compare::{Differences, SessionComparer};
-use crate::flows::push_plan::skipped_files;
-use crate::localize::line_reader::StoredLineReader;
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::stored_text::{StoredText, text_kind};
+use crate::domain::{CommitId, Phase, SessionFile, SessionId, error::error_chain};
+use crate::flows::{SessionComparer, compare::Differences, push_plan::skipped_files};
+use crate::localize::{
+    LocalCopy, StoredText, line_reader::StoredLineReader, stored_text::text_kind,
+};
 use crate::report::verification::{Amount, Damage, SessionCheck, SyncStatus, Verification};
-use crate::session::discover::Discovery;
-use crate::session::live::live_sessions;
-use crate::session::repair::damaged_lines;
-use crate::store::SessionState;
-use crate::store::manifest::Manifest;
-use crate::store::segment::{count_lines, offset_after_lines};
-use crate::store::{ObjectCheck, Snapshot};
+use crate::session::{Discovery, live::live_sessions, repair::damaged_lines};
+use crate::store::{
+    ObjectCheck, SessionState, Snapshot, manifest::Manifest, segment::count_lines,
+    segment::offset_after_lines,
+};
 use crate::sys::signal::{self, interrupted};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::LookupScope;
-use crate::workspace::lookup::find_session;
-use crate::workspace::open::Workspace;
+use crate::workspace::{Context, LookupScope, SyncError, Workspace, lookup::find_session};
 
 /// Input of a verification.
 #[derive(Debug, Clone, Default)]

@@ -10,11 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::placeholder::{PlaceholderName, Placeholders};
+use crate::domain::{PlaceholderName, Placeholders};
 use crate::project::linked_worktrees;
 use crate::session::projects::known_directories;
-use crate::sys::clock::{Clock, SystemClock};
-use crate::sys::env::Env;
+use crate::sys::{Clock, Env, SystemClock};
 
 /// Maximum number of directory entries read in one search.
 const MAX_ENTRIES: usize = 10_000;

@@ -13,16 +13,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkouts::clone_search::CloneSearch;
-use crate::checkouts::identity::identity_of;
-use crate::domain::id::SessionId;
-use crate::domain::placeholder::Placeholders;
-use crate::domain::project::{ProjectIdentity, WorktreeName};
+use crate::checkouts::{clone_search::CloneSearch, identity::identity_of};
+use crate::domain::{Placeholders, ProjectIdentity, SessionId, project::WorktreeName};
 use crate::project::{GitFacts, main_checkout, read};
-use crate::sys::clock::Clock;
-use crate::sys::env::Env;
-use crate::sys::former_names::existing_file;
-use crate::sys::fs::{PathError, write_cache};
+use crate::sys::{Clock, Env, former_names::existing_file, fs::PathError, fs::write_cache};
 
 pub(crate) const VERSION: u32 = 1;
 

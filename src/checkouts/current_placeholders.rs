@@ -8,12 +8,9 @@
 use std::collections::HashMap;
 
 use crate::checkouts::locate::is_below_repo;
-use crate::domain::id::MachineId;
-use crate::domain::path::PortablePath;
-use crate::domain::placeholder::{Placeholder, Placeholders};
+use crate::domain::{MachineId, Placeholder, Placeholders, PortablePath};
 use crate::rewrite::{collapse_path, expand_path};
-use crate::store::machine::Machine;
-use crate::store::manifest::Manifest;
+use crate::store::{machine::Machine, manifest::Manifest};
 
 /// The current placeholders of machines.
 #[derive(Debug, Default)]

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::path::{PortablePath, is_safe_path};
-use crate::domain::placeholder::{PlaceholderName, Placeholders};
-use crate::domain::project::{FORMAT, PortableRemote, ProjectGit, ProjectIdentity};
-use crate::domain::url::{RemoteKind, has_drive};
+use crate::domain::{
+    PlaceholderName, Placeholders, PortablePath, ProjectGit, ProjectIdentity, path::is_safe_path,
+    project::FORMAT, project::PortableRemote, url::RemoteKind, url::has_drive,
+};
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
 

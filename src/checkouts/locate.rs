@@ -7,12 +7,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::checkouts::clones::{Clones, WorkingTree};
-use crate::checkouts::identity::identity_of;
-use crate::domain::id::{MachineId, SessionId};
-use crate::domain::path::{PortablePath, is_safe_path};
-use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
-use crate::domain::project::{ProjectGit, ProjectIdentity};
+use crate::checkouts::{clones::Clones, clones::WorkingTree, identity::identity_of};
+use crate::domain::{
+    MachineId, Placeholder, PlaceholderName, Placeholders, PortablePath, ProjectGit,
+    ProjectIdentity, SessionId, path::is_safe_path,
+};
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::manifest::Manifest;

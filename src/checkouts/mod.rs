@@ -5,3 +5,5 @@ pub mod clones;
 pub mod current_placeholders;
 pub mod identity;
 pub mod locate;
+
+pub(crate) use clones::Clones;

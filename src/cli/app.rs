@@ -9,17 +9,14 @@ use super::args::{GlobalArgs, wants_json};
 use super::error::{CliError, CommandError};
 use super::exit::Exit;
 use crate::config::{Config, FILE_NAME, Settings};
-use crate::domain::progress::Progress;
-use crate::report::transfer::{RemoteState, Report};
-use crate::sys::clock::{Clock, SystemClock};
-use crate::sys::env::Env;
-use crate::ui::output::{Output, OutputOptions, Screen};
-use crate::ui::progress::progress;
-use crate::ui::style::is_colored;
-use crate::ui::{json, notes, report};
-use crate::workspace::context::Context;
-use crate::workspace::received_notes::mark_as_shown;
-use crate::workspace::setup_error::SetupError;
+use crate::domain::Progress;
+use crate::report::{RemoteState, Report};
+use crate::sys::{Clock, Env, SystemClock};
+use crate::ui::{
+    Output, json, notes, output::OutputOptions, output::Screen, progress::progress, report,
+    style::is_colored,
+};
+use crate::workspace::{Context, SetupError, received_notes::mark_as_shown};
 
 /// One run of the program.
 pub(crate) struct App {

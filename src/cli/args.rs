@@ -4,8 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::domain::placeholder::{InvalidPlaceholder, PlaceholderName};
-use crate::domain::url::has_drive;
+use crate::domain::{InvalidPlaceholder, PlaceholderName, url::has_drive};
 use crate::ui::style::ColorMode;
 
 /// Options of every command.

@@ -14,12 +14,12 @@ use super::args::GlobalArgs;
 use super::error::CliError;
 use crate::browse::completion::{self, StoredNames};
 use crate::config::SettingKey;
-use crate::domain::hit::SessionName;
-use crate::sys::env::Env;
+use crate::domain::SessionName;
+use crate::sys::Env;
 use crate::ui::format::{age, moment, project, short_id, system};
 use crate::ui::report::title;
 use crate::ui::sanitize::one_line;
-use crate::workspace::context::Context;
+use crate::workspace::Context;
 
 /// Completes the ids of sessions, with their titles.
 pub(crate) fn session() -> ArgValueCompleter {
@@ -154,6 +154,7 @@ fn setting_help(key: &str) -> &'static str {
     match key {
         "remote" => "where your sessions go",
         "name" => "name of this machine",
+        "author" => "author of commits, if the remote demands one",
         "localize" => "whether paths become those of this machine",
         "pull_max_age" => "oldest session that a pull gets, in days",
         "push_max_age" => "oldest session that a push sends, in days",

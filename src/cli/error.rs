@@ -8,11 +8,9 @@ use std::path::Path;
 
 use super::exit::Exit;
 use crate::config::SettingKey;
-use crate::domain::error::{ErrorKind, UserError, please_report};
-use crate::domain::pattern::ProjectPattern;
+use crate::domain::{ErrorKind, ProjectPattern, UserError, error::please_report};
 use crate::sys::set_aside::move_aside_command;
-use crate::ui::output::{ErrorText, Output};
-use crate::ui::sanitize;
+use crate::ui::{Output, output::ErrorText, sanitize};
 
 /// Error of a command.
 #[derive(Debug)]

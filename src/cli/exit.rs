@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::domain::error::ErrorKind;
+use crate::domain::ErrorKind;
 use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report};
 use crate::report::verification::{RemoteStatus, SessionCheck, SyncStatus, Verification};
 

@@ -4,8 +4,8 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 
 use super::args::wants_json;
 use super::exit::Exit;
-use crate::domain::error::{ErrorKind, please_report};
-use crate::ui::output::{ErrorText, Output, OutputOptions};
+use crate::domain::{ErrorKind, error::please_report};
+use crate::ui::{Output, output::ErrorText, output::OutputOptions};
 
 /// Runs the program. A panic becomes [`Exit::Internal`].
 pub(super) fn guarded(run: impl FnOnce() -> Exit) -> Exit {

@@ -14,9 +14,8 @@ use super::exit::Exit;
 use super::panic::{bare_output, guarded};
 use super::shell::answer_shell;
 use crate::domain::error;
-use crate::sys::env::Env;
-use crate::sys::{fs, signal};
-use crate::ui::output::{ErrorText, Output};
+use crate::sys::{Env, fs, signal};
+use crate::ui::{Output, output::ErrorText};
 use crate::workspace::paths::store_path;
 
 /// Runs the program with the arguments of this process, and returns its exit code.

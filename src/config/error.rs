@@ -7,8 +7,7 @@ use super::names::{FORMAT, KEY_NAMES, TABLE_NAMES};
 use crate::domain::error::{ErrorKind, UPDATE_CCSYNC, UserError, please_report};
 use crate::domain::pattern::InvalidPattern;
 use crate::domain::placeholder::{InvalidPlaceholder, PlaceholderName};
-use crate::sys::fs::PathError;
-use crate::sys::set_aside::move_aside_command;
+use crate::sys::{fs::PathError, set_aside::move_aside_command};
 
 /// Error of the configuration.
 #[derive(Debug, thiserror::Error)]

@@ -17,10 +17,8 @@ use super::values::{
     LocalizeMode, MachineIdentity, NONE, SyncRules, checked_name, checked_remote, extras_text,
     invalid, parse_age, parse_extras,
 };
-use crate::domain::extras::ExtraKind;
-use crate::domain::placeholder::{PlaceholderName, Placeholders};
-use crate::sys::env::Env;
-use crate::sys::fs::write_atomic;
+use crate::domain::{ExtraKind, PlaceholderName, Placeholders, commit_author::CommitAuthor};
+use crate::sys::{Env, fs::write_atomic};
 
 const HEADER: &str =
     "# ccsync configuration; `ccsync config set` rewrites this file and drops comments.\n";
@@ -31,6 +29,9 @@ pub struct Config {
     /// Address of the remote, if one is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
+    /// Author of commits; none: this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<CommitAuthor>,
     /// How much of a pulled session is localized.
     pub localize: LocalizeMode,
     /// Kinds of extras that are synced.
@@ -55,6 +56,7 @@ impl Config {
         checked_name(&machine.name)?;
         Ok(Self {
             remote: None,
+            author: None,
             localize: LocalizeMode::default(),
             extras: BTreeSet::from(ExtraKind::DEFAULT),
             machine,
@@ -81,6 +83,7 @@ impl Config {
         match key {
             SettingKey::Remote => self.remote.clone(),
             SettingKey::Name => Some(self.machine.name.clone()),
+            SettingKey::Author => self.author.as_ref().map(ToString::to_string),
             SettingKey::Localize => Some(self.localize.to_string()),
             SettingKey::Extras => Some(extras_text(&self.extras)),
             SettingKey::MaxSize => self.sync.max_size.map(|size| size.to_string()),
@@ -98,6 +101,10 @@ impl Config {
         match key {
             SettingKey::Remote => self.remote = Some(checked_remote(value)?.to_owned()),
             SettingKey::Name => self.machine.name = checked_name(value)?.to_owned(),
+            SettingKey::Author => {
+                let author = limit.map(str::parse).transpose();
+                self.author = author.map_err(|_| invalid(key, value))?;
+            }
             SettingKey::Localize => self.localize = value.parse()?,
             SettingKey::Extras => self.extras = parse_extras(value)?,
             SettingKey::MaxSize => {

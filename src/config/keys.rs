@@ -12,6 +12,8 @@ pub enum SettingKey {
     Remote,
     /// Name of the machine.
     Name,
+    /// Author of commits.
+    Author,
     /// How much of a pulled session is localized.
     Localize,
     /// Kinds of extras that are synced.
@@ -26,7 +28,7 @@ pub enum SettingKey {
 
 impl SettingKey {
     /// The names of all settings, as the user writes them.
-    pub const NAMES: [&str; 7] = KEY_NAMES;
+    pub const NAMES: [&str; 8] = KEY_NAMES;
 
     /// Returns the name, as the user writes it.
     pub fn name(self) -> &'static str {
@@ -39,6 +41,7 @@ impl SettingKey {
         match (table, name) {
             ("", "remote") => Some(Self::Remote),
             ("machine", "name") => Some(Self::Name),
+            ("", "author") => Some(Self::Author),
             ("", "localize" | "paths") => Some(Self::Localize),
             ("", "extras" | "beside") => Some(Self::Extras),
             ("sync", "max_size") => Some(Self::MaxSize),

@@ -11,8 +11,7 @@ use super::file::Config;
 use super::keys::SettingKey;
 use super::names::{FORMAT, TABLE_NAMES};
 use super::values::{MachineIdentity, invalid};
-use crate::domain::pattern::ProjectPattern;
-use crate::domain::placeholder::PlaceholderName;
+use crate::domain::{PlaceholderName, ProjectPattern};
 use crate::sys::fs::read_to_string;
 
 impl Config {

@@ -10,9 +10,10 @@ pub(super) const FORMAT: i64 = 2;
 pub(super) const TABLE_NAMES: [&str; 3] = ["machine", "sync", "placeholders"];
 
 /// The names of all settings, in the order of [`super::SettingKey`].
-pub(super) const KEY_NAMES: [&str; 7] = [
+pub(super) const KEY_NAMES: [&str; 8] = [
     "remote",
     "name",
+    "author",
     "localize",
     "extras",
     "max_size",

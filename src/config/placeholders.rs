@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::error::ConfigError;
-use crate::domain::placeholder::{InvalidPlaceholder, Placeholder, PlaceholderName};
-use crate::sys::env::Env;
+use crate::domain::{InvalidPlaceholder, Placeholder, PlaceholderName};
+use crate::sys::Env;
 
 /// Returns the placeholder of the home directory.
 pub(super) fn home_placeholder(env: &Env) -> Result<Placeholder, ConfigError> {

@@ -6,9 +6,8 @@ use std::fmt;
 use super::error::ConfigError;
 use super::file::Config;
 use super::values::{LocalizeMode, MachineIdentity, SyncRules};
-use crate::domain::extras::ExtraKind;
-use crate::domain::placeholder::Placeholders;
-use crate::sys::env::Env;
+use crate::domain::{ExtraKind, Placeholders, commit_author::CommitAuthor};
+use crate::sys::Env;
 
 /// The settings of this machine.
 #[derive(Clone)]
@@ -17,6 +16,8 @@ pub struct Settings {
     pub machine: MachineIdentity,
     /// Address of the remote, if one is configured.
     pub remote: Option<String>,
+    /// Author of commits, if it is not this machine.
+    pub author: Option<CommitAuthor>,
     /// How much of a pulled session is localized.
     pub localize: LocalizeMode,
     /// Kinds of extras that are synced.
@@ -36,6 +37,7 @@ impl Settings {
         Ok(Self {
             machine: config.machine.clone(),
             remote: config.remote.clone(),
+            author: config.author.clone().or_else(|| env.committer.clone()),
             localize: config.localize,
             extras: config.extras.clone(),
             sync: config.sync.clone(),

@@ -8,10 +8,7 @@ use serde::Serialize;
 
 use super::error::ConfigError;
 use super::keys::SettingKey;
-use crate::domain::extras::ExtraKind;
-use crate::domain::id::MachineId;
-use crate::domain::pattern::ProjectPattern;
-use crate::domain::size::ByteSize;
+use crate::domain::{ExtraKind, MachineId, ProjectPattern, size::ByteSize};
 
 /// Value of an empty list, or of a limit that is not set.
 pub(super) const NONE: &str = "none";
@@ -126,6 +123,7 @@ fn rule(key: SettingKey) -> &'static str {
             "give a URL or a path, without control characters and not beginning with `-`"
         }
         SettingKey::Name => "give 1 to 64 characters, none of them a control character",
+        SettingKey::Author => "give a name and an address, such as `Al <al@example.com>`, or none",
         SettingKey::Localize => "give auto, always or never",
         SettingKey::Extras => {
             "give none, or some of memory, claude-md, plans, settings, commands, agents, skills, \

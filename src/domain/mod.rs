@@ -6,6 +6,7 @@
 
 pub(crate) mod checked;
 pub mod client_dir;
+pub mod commit_author;
 pub mod error;
 pub mod extras;
 pub mod history_point;
@@ -22,3 +23,16 @@ pub mod shell;
 pub mod size;
 pub mod turn;
 pub mod url;
+
+pub use error::{ErrorKind, UPDATE_CCSYNC, UserError};
+pub use extras::{BundleId, ExtraKind, ProjectKey};
+pub use hit::{SessionName, Speaker};
+pub use id::{CommitId, MachineId, SessionId};
+pub use parse::InvalidData;
+pub use path::{PortablePath, RelativeName};
+pub use pattern::ProjectPattern;
+pub use placeholder::{InvalidPlaceholder, Placeholder, PlaceholderName, Placeholders, System};
+pub use progress::{Phase, Progress};
+pub use project::{ProjectGit, ProjectIdentity};
+pub use session_file::SessionFile;
+pub use turn::{Turn, TurnSpeaker};

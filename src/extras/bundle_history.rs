@@ -3,22 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::extras::{BundleId, ExtraKind};
-use crate::domain::path::RelativeName;
-use crate::extras::context::{MachineLabels, load_state};
-use crate::extras::file_version::FileVersion;
-use crate::extras::merge::{MergeSide, merge};
-use crate::extras::merge_context::merge_too_large;
-use crate::extras::open_bundle::{BundleError, OpenBundle, StoredVersion};
-use crate::extras::path_rewriter::PathRewriter;
-use crate::extras::text_file::TextFile;
-use crate::extras::versions::skipped;
-use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
-use crate::session::extras::MAX_EXTRA_BYTES;
-use crate::store::bundle::ExtrasBundle;
-use crate::store::{Snapshot, StoreError, Transaction};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::domain::{BundleId, ExtraKind, RelativeName};
+use crate::extras::{
+    context::MachineLabels, context::load_state, file_version::FileVersion, merge::MergeSide,
+    merge::merge, merge_context::merge_too_large, open_bundle::BundleError,
+    open_bundle::OpenBundle, open_bundle::StoredVersion, path_rewriter::PathRewriter,
+    text_file::TextFile, versions::skipped,
+};
+use crate::report::{BundleReport, ExtraOutcome, ExtraReport};
+use crate::session::MAX_EXTRA_BYTES;
+use crate::store::{Snapshot, StoreError, Transaction, bundle::ExtrasBundle};
+use crate::workspace::{SyncError, Workspace};
 
 /// The snapshots that are merged.
 pub(crate) struct BundleHistory<'s> {

@@ -1,15 +1,13 @@
 //! The change that a pull or an approval makes to one file here.
 
-use crate::extras::file_version::FileVersion;
-use crate::extras::owner::OwnerFile;
-use crate::extras::state::{ExtrasState, ScannedFile};
-use crate::extras::text_file::hash;
-use crate::extras::versions::Versions;
-use crate::report::transfer::ExtraOutcome;
+use crate::extras::{
+    file_version::FileVersion, owner::OwnerFile, state::ExtrasState, state::ScannedFile,
+    text_file::hash, versions::Versions,
+};
+use crate::report::ExtraOutcome;
 use crate::session::journal::Journal;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::{FileStamp, knows_executables};
-use crate::workspace::error::SyncError;
+use crate::sys::{fail_point::fail_point, fs::FileStamp, fs::knows_executables};
+use crate::workspace::SyncError;
 
 pub(crate) struct FileChange {
     /// `None`: the file is removed.

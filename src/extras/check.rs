@@ -3,8 +3,7 @@
 use crate::domain::error::error_chain;
 use crate::extras::open_bundle::OpenBundle;
 use crate::report::verification::ExtrasCheck;
-use crate::store::bundle::ExtrasBundle;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, bundle::ExtrasBundle};
 
 /// Reads every text of every bundle in the newest commit.
 pub(crate) fn check_bundles(store: &Store) -> Result<ExtrasCheck, StoreError> {

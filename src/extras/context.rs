@@ -3,23 +3,18 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
-use crate::domain::id::{CommitId, MachineId};
-use crate::extras::owner::ExtrasOwner;
-use crate::extras::project_finder::ProjectFinder;
-use crate::extras::state::ExtrasState;
-use crate::extras::versions::skipped;
-use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
+use crate::domain::{BundleId, CommitId, ExtraKind, MachineId, ProjectKey};
+use crate::extras::{
+    owner::ExtrasOwner, project_finder::ProjectFinder, state::ExtrasState, versions::skipped,
+};
+use crate::report::{BundleReport, ExtraOutcome, ExtraReport};
 use crate::session::extras::{
-    DirectoryMark, ExtrasListing, directories_with_memory, list_memory, list_user_files, memory_directory,
+    DirectoryMark, ExtrasListing, directories_with_memory, list_memory, list_user_files,
+    memory_directory,
 };
 use crate::session::files::projects_dir;
-use crate::store::Snapshot;
-use crate::store::bundle::ExtrasBundle;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::MachineNames;
-use crate::workspace::open::Workspace;
-use crate::workspace::read_only::machine_names;
+use crate::store::{Snapshot, bundle::ExtrasBundle};
+use crate::workspace::{MachineNames, SyncError, Workspace, read_only::machine_names};
 
 pub(crate) struct ExtrasContext<'w> {
     pub(crate) workspace: &'w Workspace<'w>,

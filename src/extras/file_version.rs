@@ -9,11 +9,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::placeholder::Placeholders;
+use crate::domain::Placeholders;
 use crate::extras::text_file::TextFile;
-use crate::store::bundle::ExtraRun;
-use crate::store::manifest::PlaceholdersKey;
-use crate::sys::fs::{PathError, write_cache};
+use crate::store::{bundle::ExtraRun, manifest::PlaceholdersKey};
+use crate::sys::{fs::PathError, fs::write_cache};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileVersion {

@@ -9,23 +9,18 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
-use crate::domain::path::RelativeName;
-use crate::extras::context::MachineLabels;
-use crate::extras::merge::{MergeSide, merge};
-use crate::extras::open_bundle::{OpenBundle, StoredVersion};
-use crate::extras::path_rewriter::PathRewriter;
-use crate::extras::project_finder::{ForeignProject, IdentifiedProject, ProjectFinder};
-use crate::extras::text_file::{TextFile, hash};
-use crate::extras::versions::skipped;
-use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport, Report};
+use crate::domain::{BundleId, ExtraKind, ProjectKey, RelativeName};
+use crate::extras::{
+    context::MachineLabels, merge::MergeSide, merge::merge, open_bundle::OpenBundle,
+    open_bundle::StoredVersion, path_rewriter::PathRewriter, project_finder::ForeignProject,
+    project_finder::IdentifiedProject, project_finder::ProjectFinder, text_file::TextFile,
+    text_file::hash, versions::skipped,
+};
+use crate::report::{BundleReport, ExtraOutcome, ExtraReport, Report};
 use crate::rewrite::expand_path;
-use crate::session::extras::{MAX_EXTRA_BYTES, TOO_LARGE};
-use crate::store::bundle::ExtrasBundle;
-use crate::store::machine::Machine;
-use crate::store::{Snapshot, Transaction};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::session::{MAX_EXTRA_BYTES, extras::TOO_LARGE};
+use crate::store::{Snapshot, Transaction, bundle::ExtrasBundle, machine::Machine};
+use crate::workspace::{SyncError, Workspace};
 
 /// Follows the name of a machine that is known only from another program's store.
 pub(crate) const IMPORTED: &str = " (imported)";

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::extras::line_matching::{common_prefix, common_suffix, match_lines};
 use crate::extras::text_file::{TextFile, TextLine};
-use crate::report::transfer::ExtraOutcome;
+use crate::report::ExtraOutcome;
 
 /// One of the two versions.
 #[derive(Clone, Copy)]

@@ -3,22 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::extras::BundleId;
-use crate::domain::id::MachineId;
-use crate::extras::context::{MachineLabels, OwnerReport};
-use crate::extras::file_version::FileVersion;
-use crate::extras::merge::{MergeSide, merge};
-use crate::extras::open_bundle::OpenBundle;
-use crate::extras::owner::{ExtrasOwner, OwnerFile};
-use crate::extras::state::ExtrasState;
-use crate::extras::text_file::TextFile;
-use crate::extras::versions::{Versions, skipped};
-use crate::report::transfer::ExtraOutcome;
-use crate::session::extras::{MAX_EXTRA_BYTES, TOO_LARGE};
+use crate::domain::{BundleId, MachineId};
+use crate::extras::{
+    context::MachineLabels, context::OwnerReport, file_version::FileVersion, merge::MergeSide,
+    merge::merge, open_bundle::OpenBundle, owner::ExtrasOwner, owner::OwnerFile,
+    state::ExtrasState, text_file::TextFile, versions::Versions, versions::skipped,
+};
+use crate::report::ExtraOutcome;
+use crate::session::{MAX_EXTRA_BYTES, extras::TOO_LARGE};
 use crate::store::Snapshot;
 use crate::sys::signal;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace};
 
 /// The bundles of one snapshot that a command opened.
 pub(crate) struct MergeContext<'s> {

@@ -7,15 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use crate::domain::extras::{BundleId, ExtraKind, MAX_PLANS};
-use crate::domain::id::MachineId;
-use crate::domain::path::RelativeName;
+use crate::domain::{BundleId, ExtraKind, MachineId, RelativeName, extras::MAX_PLANS};
 use crate::extras::text_file::{InvalidText, TextFile};
-use crate::store::bundle::{
-    ExtrasBundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_TEXT_BYTES, MAX_FILES, MAX_TEXT_BYTES, StoredExtra,
-    conflicting_name,
+use crate::store::{
+    Snapshot, StoreError, Transaction, bundle::ExtrasBundle, bundle::MAX_BUNDLE_BYTES,
+    bundle::MAX_BUNDLE_TEXT_BYTES, bundle::MAX_FILES, bundle::MAX_TEXT_BYTES, bundle::StoredExtra,
+    bundle::conflicting_name,
 };
-use crate::store::{Snapshot, StoreError, Transaction};
 
 /// A file in the store.
 #[derive(Debug, Clone)]

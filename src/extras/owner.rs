@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::domain::extras::{BundleId, ExtraKind};
-use crate::domain::path::RelativeName;
-use crate::domain::placeholder::Placeholders;
+use crate::domain::{BundleId, ExtraKind, Placeholders, RelativeName};
 use crate::extras::path_rewriter::PathRewriter;
 use crate::extras::state::{DirectoryName, ExtrasState, KnownProject};
-use crate::session::extras::{ExtrasListing, extra_path, first_extra_link};
+use crate::session::{extras::ExtrasListing, extras::extra_path, extras::first_extra_link};
 use crate::store::bundle::ExtrasBundle;
 use crate::sys::fs::knows_executables;
 

@@ -7,15 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::domain::extras::ProjectKey;
-use crate::domain::placeholder::{Placeholder, Placeholders};
+use crate::domain::{Placeholder, Placeholders, ProjectKey};
 use crate::extras::line_matching::match_lines;
 use crate::extras::text_file::{
     InvalidText, TextFile, TextLine, is_unterminated, join_lines, lines_of,
 };
 use crate::rewrite::{Collapser, Expander, TextKind, View};
-use crate::store::bundle::MAX_TEXT_BYTES;
-use crate::store::manifest::PlaceholdersKey;
+use crate::store::{bundle::MAX_TEXT_BYTES, manifest::PlaceholdersKey};
 
 /// Name of the placeholder for a project's main checkout, which may differ between machines.
 const REPO: &str = "REPO";

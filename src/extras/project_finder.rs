@@ -9,21 +9,17 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::checkouts::identity::portable;
-use crate::checkouts::locate::plain_project;
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::extras::{BundleId, ProjectKey};
-use crate::domain::path::PortablePath;
-use crate::domain::project::ProjectIdentity;
+use crate::checkouts::{identity::portable, locate::plain_project};
+use crate::domain::{
+    BundleId, PortablePath, ProjectIdentity, ProjectKey, client_dir::client_dir_name,
+};
 use crate::extras::state::{ExtrasState, KnownProject};
-use crate::localize::localizer::Localizer;
+use crate::localize::Localizer;
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::projects::{known_directories, known_directories_stamp};
-use crate::store::Store;
-use crate::store::bundle::ExtrasBundle;
-use crate::sys::env::Env;
-use crate::sys::fs::FileStamp;
+use crate::session::{projects::known_directories, projects::known_directories_stamp};
+use crate::store::{Store, bundle::ExtrasBundle};
+use crate::sys::{Env, fs::FileStamp};
 
 /// A project as another program knows it.
 pub(crate) struct ForeignProject {

@@ -7,25 +7,17 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate};
 
-use crate::domain::extras::BundleId;
-use crate::domain::id::CommitId;
-use crate::domain::path::RelativeName;
-use crate::extras::context::{ExtrasContext, OwnerReport};
-use crate::extras::file_version::FileVersion;
-use crate::extras::merge_context::MergeContext;
-use crate::extras::open_bundle::{OpenBundle, StoredVersion};
-use crate::extras::owner::{ExtrasOwner, OwnerFile};
-use crate::extras::secret::find_secret;
-use crate::extras::state::{DirectoryName, ExtrasState};
-use crate::extras::versions::{Decision, Versions, skipped};
-use crate::report::transfer::{BundleReport, ExtraOutcome};
-use crate::store::machine::Machine;
-use crate::store::{Author, Store};
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::FileStamp;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::domain::{BundleId, CommitId, RelativeName};
+use crate::extras::{
+    context::ExtrasContext, context::OwnerReport, file_version::FileVersion,
+    merge_context::MergeContext, open_bundle::OpenBundle, open_bundle::StoredVersion,
+    owner::ExtrasOwner, owner::OwnerFile, secret::find_secret, state::DirectoryName,
+    state::ExtrasState, versions::Decision, versions::Versions, versions::skipped,
+};
+use crate::report::{BundleReport, ExtraOutcome};
+use crate::store::{Author, Store, machine::Machine};
+use crate::sys::{fail_point::fail_point, fs::FileStamp};
+use crate::workspace::{Context, SyncError, Workspace};
 
 /// Commits all extras that changed; with `dry_run`, it only reports what it would do.
 pub(crate) fn push(
@@ -113,7 +105,12 @@ fn commit(
         if files == 1 { "" } else { "s" }
     );
     let parents = base.map(std::slice::from_ref).unwrap_or_default();
-    Ok(tx.commit(&Author { machine, time }, &message, parents)?)
+    let author = Author {
+        machine,
+        time,
+        named: ctx.settings.author.as_ref(),
+    };
+    Ok(tx.commit(&author, &message, parents)?)
 }
 
 struct Pusher<'s> {

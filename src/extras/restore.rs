@@ -4,22 +4,16 @@
 //! Keeps files that are newer than the commit, and files that can run programs. The journal
 //! keeps what is replaced.
 
-use crate::domain::error::error_chain;
-use crate::domain::id::CommitId;
-use crate::extras::context::{ExtrasContext, OwnerReport};
-use crate::extras::merge_context::MergeContext;
-use crate::extras::open_bundle::StoredVersion;
-use crate::extras::owner::{ExtrasOwner, OwnerFile};
-use crate::extras::pull::refuse_link;
-use crate::extras::state::ExtrasState;
-use crate::extras::versions::{Versions, skipped};
-use crate::report::transfer::{BundleReport, ExtraOutcome};
-use crate::session::SessionError;
-use crate::session::extras::DirectoryMark;
-use crate::session::journal::Journal;
+use crate::domain::{CommitId, error::error_chain};
+use crate::extras::{
+    context::ExtrasContext, context::OwnerReport, merge_context::MergeContext,
+    open_bundle::StoredVersion, owner::ExtrasOwner, owner::OwnerFile, pull::refuse_link,
+    state::ExtrasState, versions::Versions, versions::skipped,
+};
+use crate::report::{BundleReport, ExtraOutcome};
+use crate::session::{SessionError, extras::DirectoryMark, journal::Journal};
 use crate::sys::fail_point::fail_point;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace};
 
 /// Restores extras to the state in `commit`. Without a journal, it only reports what it would
 /// do.

@@ -10,11 +10,8 @@ use std::path::{Path, PathBuf};
 
 use aho_corasick::AhoCorasick;
 
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::path::{PortablePath, RelativeName};
-use crate::domain::placeholder::Placeholders;
-use crate::extras::owner::{ExtrasOwner, OwnerFile};
-use crate::extras::state::DirectoryName;
+use crate::domain::{Placeholders, PortablePath, RelativeName, client_dir::client_dir_name};
+use crate::extras::{owner::ExtrasOwner, owner::OwnerFile, state::DirectoryName};
 use crate::project::main_checkout;
 use crate::rewrite::expand_path;
 use crate::session::LocalSession;
@@ -53,10 +50,7 @@ impl ReturnedSessions {
         Self {
             all,
             directories,
-            transcripts: sessions
-                .iter()
-                .map(LocalSession::transcript_path)
-                .collect(),
+            transcripts: sessions.iter().map(LocalSession::transcript_path).collect(),
             named_plans: OnceCell::new(),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::domain::extras::ExtraKind;
+use crate::domain::ExtraKind;
 
 /// Parts of names that mark a secret.
 const SECRET_PARTS: [&str; 9] = [

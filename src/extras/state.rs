@@ -9,14 +9,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::extras::{BundleId, ProjectKey};
-use crate::domain::id::CommitId;
-use crate::domain::path::{PortablePath, RelativeName};
-use crate::extras::file_version::FileVersion;
-use crate::extras::text_file::{TextFile, hash};
+use crate::domain::{
+    BundleId, CommitId, PortablePath, ProjectKey, RelativeName, client_dir::client_dir_name,
+};
+use crate::extras::{file_version::FileVersion, text_file::TextFile, text_file::hash};
 use crate::session::extras::DirectoryMark;
-use crate::sys::fs::{FileStamp, PathError, remove_file_if_exists, write_cache};
+use crate::sys::{fs::FileStamp, fs::PathError, fs::remove_file_if_exists, fs::write_cache};
 
 const VERSION: u32 = 1;
 

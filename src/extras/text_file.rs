@@ -5,10 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::id::MachineId;
-use crate::domain::placeholder::Placeholders;
-use crate::store::bundle::{ExtraRun, StoredExtra};
-use crate::store::manifest::PlaceholdersKey;
+use crate::domain::{MachineId, Placeholders};
+use crate::store::{bundle::ExtraRun, bundle::StoredExtra, manifest::PlaceholdersKey};
 
 /// A line without its line end.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,8 +9,8 @@ use crate::extras::open_bundle::{OpenBundle, StoredVersion};
 use crate::extras::owner::OwnerFile;
 use crate::extras::state::{ExtrasState, ScannedFile};
 use crate::extras::text_file::{InvalidText, TextFile, hash};
-use crate::report::transfer::ExtraOutcome;
-use crate::session::extras::{ExtraText, MAX_EXTRA_BYTES, TOO_LARGE, read_text};
+use crate::report::ExtraOutcome;
+use crate::session::{MAX_EXTRA_BYTES, extras::ExtraText, extras::TOO_LARGE, extras::read_text};
 use crate::sys::fs::FileStamp;
 
 /// A file on this machine.

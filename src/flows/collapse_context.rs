@@ -1,16 +1,13 @@
 //! Path mappings and git working tree used to store new lines of a session.
 
 use crate::checkouts::locate::matches_remote;
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::placeholder::{Placeholder, Placeholders};
-use crate::domain::session_file::SessionFile;
+use crate::domain::{Placeholder, Placeholders, SessionFile, client_dir::client_dir_name};
 use crate::flows::compare::{FilePush, FilePushes};
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::Localizer;
+use crate::localize::{LocalCopy, Localizer};
 use crate::rewrite::expand_path;
 use crate::session::facts::working_directories;
 use crate::store::manifest::Manifest;
-use crate::workspace::error::SyncError;
+use crate::workspace::SyncError;
 
 /// Input for collapsing new lines.
 pub(crate) struct CollapseContext {

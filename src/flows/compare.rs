@@ -4,21 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::placeholder::Placeholders;
-use crate::domain::session_file::SessionFile;
-use crate::localize::collect::{Continuation, is_complete_json};
-use crate::localize::compare::{Relation, relate};
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::{StoredText, text_kind};
-use crate::session::LocalSession;
-use crate::session::files::{is_external, is_known, is_verbatim};
-use crate::store::Snapshot;
-use crate::store::manifest::{Manifest, short_hash};
-use crate::workspace::error::SyncError;
-use crate::workspace::index::{Index, IndexEntry};
-use crate::workspace::leases::Leases;
-use crate::workspace::open::Workspace;
+use crate::domain::{Placeholders, SessionFile};
+use crate::localize::{
+    LocalCopy, Localizer, StoredText, collect::Continuation, collect::is_complete_json,
+    compare::Relation, compare::relate, stored_text::text_kind,
+};
+use crate::session::{LocalSession, files::is_external, files::is_known, files::is_verbatim};
+use crate::store::{Snapshot, manifest::Manifest, manifest::short_hash};
+use crate::workspace::{SyncError, Workspace, index::Index, index::IndexEntry, leases::Leases};
 
 /// Differences between a session here and the stored one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,11 +1,10 @@
 //! How reports name sessions.
 
-use crate::domain::id::SessionId;
-use crate::localize::localizer::Localizer;
-use crate::report::transfer::{Outcome, SessionReport};
-use crate::store::manifest::Manifest;
-use crate::store::{Store, StoreError};
-use crate::workspace::exclusion::ExcludeReason;
+use crate::domain::SessionId;
+use crate::localize::Localizer;
+use crate::report::{Outcome, SessionReport};
+use crate::store::{Store, StoreError, manifest::Manifest};
+use crate::workspace::ExcludeReason;
 
 /// Describes a session from its manifest.
 pub(crate) fn describe_session(

@@ -3,12 +3,11 @@
 //! The id depends only on what diverged from what. So every machine that makes the fork gives it
 //! the same id, and a tail that grows stays the same fork.
 
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
-use crate::localize::stored_text::StoredText;
+use crate::domain::{SessionFile, SessionId};
+use crate::localize::StoredText;
 use crate::store::manifest::{ForkOf, Manifest, StoredFile};
 use crate::store::{SessionState, Snapshot, Transaction};
-use crate::workspace::error::SyncError;
+use crate::workspace::SyncError;
 
 /// A fork that is to be stored.
 pub(crate) struct NewFork<'a> {

@@ -6,17 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::id::{CommitId, SessionId};
-use crate::extras::bundle_history::{BundleHistory, merge_bundles};
+use crate::domain::{CommitId, SessionId};
+use crate::extras::{bundle_history::BundleHistory, bundle_history::merge_bundles};
 use crate::flows::merge_session::{ForkedTail, MergeOutcome, SessionMerge};
 use crate::flows::skip::Attempt;
-use crate::report::transfer::BundleReport;
+use crate::report::BundleReport;
 use crate::store::{BRANCH, RenamedMilestone, Store, StoreError, Transaction};
 use crate::sys::fail_point::fail_point;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::remote_url;
-use crate::workspace::setup_error::SetupError;
+use crate::workspace::{SetupError, SyncError, Workspace, paths::remote_url};
 
 /// Why a session is left to the next push: a commit changes a session from one side only. The lines
 /// of this machine are still in its files.

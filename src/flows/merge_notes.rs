@@ -1,11 +1,8 @@
 //! Adds the results of merges to the report of a command.
 
-use crate::flows::describe::describe_session;
-use crate::flows::merge::Merged;
-use crate::report::count::count;
-use crate::report::transfer::{Outcome, Report, SessionReport};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::flows::{describe::describe_session, merge::Merged};
+use crate::report::{Outcome, Report, SessionReport, count::count};
+use crate::workspace::{SyncError, Workspace};
 
 /// Adds the results of merges.
 ///

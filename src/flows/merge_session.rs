@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::error::UserError;
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
+use crate::domain::{SessionFile, SessionId, UserError};
 use crate::flows::fork::{NewFork, add_fork, fork_id, mark_written_as, share_file};
 use crate::flows::stored_relation::{StoredRelation, relate_stored};
-use crate::localize::collect::{Continuation, emitter, resume, share_segments};
-use crate::localize::error::StoredDataError;
-use crate::localize::line_reader::StoredLineReader;
-use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::StoredText;
-use crate::store::manifest::{Manifest, Run, StoredFile};
-use crate::store::{Snapshot, Transaction};
-use crate::workspace::error::SyncError;
+use crate::localize::{
+    Localizer, StoredDataError, StoredText, collect::Continuation, collect::emitter,
+    collect::resume, collect::share_segments, line_reader::StoredLineReader,
+};
+use crate::store::{
+    Snapshot, Transaction, manifest::Manifest, manifest::Run, manifest::StoredFile,
+};
+use crate::workspace::SyncError;
 
 /// A tail that became a fork.
 #[derive(Debug, Clone, PartialEq, Eq)]

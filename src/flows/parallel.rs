@@ -1,8 +1,8 @@
 //! Handles many sessions at once. Each thread reads the store through its own handle.
 
 use crate::store::{Snapshot, Store};
-use crate::sys::parallel::{try_map, useful_threads};
-use crate::workspace::error::SyncError;
+use crate::sys::{parallel::try_map, parallel::useful_threads};
+use crate::workspace::SyncError;
 
 /// A thread for fewer sessions costs more than it saves.
 const ITEMS_PER_THREAD: usize = 8;

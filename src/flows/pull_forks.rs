@@ -1,18 +1,16 @@
 //! Before a pull writes: tails that lost their session's id are stored as forks.
 
-use crate::domain::id::SessionId;
-use crate::flows::pull_plan::{CreatedFork, PlannedSession, PullPlan};
-use crate::flows::pull_planner::PullPlanner;
-use crate::flows::pull_step::PullStep;
-use crate::flows::skip::Attempt;
-use crate::flows::store_session::{SessionWriter, StoreOutcome};
-use crate::flows::write_session::SessionUpdate;
-use crate::localize::local_copy::LocalCopy;
-use crate::report::transfer::Outcome;
+use crate::domain::SessionId;
+use crate::flows::{
+    pull_plan::CreatedFork, pull_plan::PlannedSession, pull_plan::PullPlan,
+    pull_planner::PullPlanner, pull_step::PullStep, skip::Attempt, store_session::SessionWriter,
+    store_session::StoreOutcome, write_session::SessionUpdate,
+};
+use crate::localize::LocalCopy;
+use crate::report::Outcome;
 use crate::session::LocalSession;
 use crate::store::manifest::Manifest;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace};
 
 impl PullPlan<'_> {
     /// Stores the tails that lost their session's id, and plans to write both sides.

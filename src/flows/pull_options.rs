@@ -1,6 +1,6 @@
 //! Input of a pull.
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 
 /// Input of a pull.
 #[derive(Debug, Clone, Default)]

@@ -2,20 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::id::{CommitId, SessionId};
-use crate::flows::describe::describe_session;
-use crate::flows::pull_options::PullRequest;
-use crate::flows::pull_planner::PullPlanner;
-use crate::flows::pull_step::PullStep;
-use crate::flows::push_plan::skipped_files;
-use crate::flows::skip::Attempt;
-use crate::flows::store_session::SessionWriter;
-use crate::localize::local_copy::LocalCopy;
-use crate::report::transfer::Report;
-use crate::session::discover::Discovery;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::find_stored_session;
-use crate::workspace::open::Workspace;
+use crate::domain::{CommitId, SessionId};
+use crate::flows::{
+    describe::describe_session, pull_options::PullRequest, pull_planner::PullPlanner,
+    pull_step::PullStep, push_plan::skipped_files, skip::Attempt, store_session::SessionWriter,
+};
+use crate::localize::LocalCopy;
+use crate::report::Report;
+use crate::session::Discovery;
+use crate::workspace::{SyncError, Workspace, lookup::find_stored_session};
 
 /// The sessions of a pull, with a step for each.
 pub(crate) struct PullPlan<'a> {

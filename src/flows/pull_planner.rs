@@ -2,28 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::flows::compare::{Differences, SessionComparer};
 use crate::flows::describe::describe_session;
 use crate::flows::pull_options::PullRequest;
 use crate::flows::pull_step::{NotPulled, PullStep};
 use crate::flows::skip::Attempt;
 use crate::flows::write_session::{SessionUpdate, UpdatePlan, all_files, plan_update};
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::location::SessionLocation;
-use crate::localize::stored_text::StoredText;
-use crate::report::transfer::{Outcome, SessionReport};
-use crate::session::LocalSession;
-use crate::session::discover::Discovery;
-use crate::session::live::live_sessions;
-use crate::session::time::parse_time;
-use crate::store::Snapshot;
-use crate::store::manifest::Manifest;
-use crate::workspace::error::SyncError;
-use crate::workspace::exclusion::{ExcludeReason, is_active};
-use crate::workspace::index::NotPulledSession;
-use crate::workspace::lookup::LookupScope;
-use crate::workspace::open::Workspace;
+use crate::localize::{LocalCopy, StoredText, location::SessionLocation};
+use crate::report::{Outcome, SessionReport};
+use crate::session::{Discovery, LocalSession, live::live_sessions, time::parse_time};
+use crate::store::{Snapshot, manifest::Manifest};
+use crate::workspace::{
+    ExcludeReason, LookupScope, SyncError, Workspace, exclusion::is_active, index::NotPulledSession,
+};
 
 /// Compares sessions with one snapshot of the store, and decides.
 pub(super) struct PullPlanner<'a> {

@@ -1,8 +1,7 @@
 //! The step of a pull for one session.
 
-use crate::flows::compare::Differences;
-use crate::flows::write_session::{SessionUpdate, UpdatePlan};
-use crate::report::transfer::{Outcome, SessionReport};
+use crate::flows::{compare::Differences, write_session::SessionUpdate, write_session::UpdatePlan};
+use crate::report::{Outcome, SessionReport};
 use crate::store::manifest::Manifest;
 use crate::workspace::index::NotPulledSession;
 

@@ -1,24 +1,19 @@
 //! Writes the sessions of a pull plan.
 
-use crate::domain::id::SessionId;
-use crate::domain::progress::{Phase, Progress};
-use crate::flows::describe::describe_session;
-use crate::flows::parallel::on_all_cores;
-use crate::flows::pull_plan::{CreatedFork, PlannedSession, PullPlan};
-use crate::flows::pull_step::PullStep;
-use crate::flows::push_plan::skipped_files;
-use crate::flows::skip::Attempt;
-use crate::flows::write_session::{LocalWriter, WrittenSession};
-use crate::report::transfer::{Outcome, Report, SessionReport};
+use crate::domain::{Phase, Progress, SessionId};
+use crate::flows::{
+    describe::describe_session, parallel::on_all_cores, pull_plan::CreatedFork,
+    pull_plan::PlannedSession, pull_plan::PullPlan, pull_step::PullStep, push_plan::skipped_files,
+    skip::Attempt, write_session::LocalWriter, write_session::WrittenSession,
+};
+use crate::report::{Outcome, Report, SessionReport};
 use crate::session::LocalSession;
 use crate::session::journal::{self, Journal};
 use crate::store::Snapshot;
 use crate::sys::signal;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::MachineNames;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::undo_path;
-use crate::workspace::read_only::machine_names;
+use crate::workspace::{
+    MachineNames, SyncError, Workspace, paths::undo_path, read_only::machine_names,
+};
 
 impl PullPlan<'_> {
     /// Writes what is planned, and reports it. Returns the sessions that are new here, too.

@@ -5,21 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::extras::push::push as push_extras;
-use crate::flows::merge_notes::add_merge_notes;
-use crate::flows::push_commit::store_sessions;
-use crate::flows::push_plan::PushPlan;
-use crate::flows::remote_sync::RemoteSync;
-use crate::flows::store_session::is_stored;
-use crate::report::transfer::{Outcome, Report};
-use crate::session::discover::Discovery;
-use crate::session::live::live_sessions;
+use crate::flows::{
+    merge_notes::add_merge_notes, push_commit::store_sessions, push_plan::PushPlan,
+    remote_sync::RemoteSync, send::author_advice, store_session::is_stored,
+};
+use crate::report::{Outcome, RemoteState, Report};
+use crate::session::{Discovery, live::live_sessions};
 use crate::sys::fail_point::fail_point;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::filter::Selection;
-use crate::workspace::open::Workspace;
+use crate::workspace::{Context, Selection, SyncError, Workspace};
 
 /// Added to the note about a released lock of a session that stays on this machine.
 const STAYS: &str =
@@ -83,6 +78,9 @@ pub(crate) fn push_for(
     add_merge_notes(&mut report, &workspace, pushed.merged)?;
     report.add_refusals(pushed.refusals);
     add_release_notes(&mut report, &workspace, &staying)?;
+    if let RemoteState::Queued { reason, .. } = &pushed.state {
+        report.warnings.extend(author_advice(&workspace, reason));
+    }
     report.remote = pushed.state;
     workspace.save()?;
     Ok(Pushed {

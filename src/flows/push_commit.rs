@@ -1,22 +1,17 @@
 //! Stores the sessions of a push plan: in one commit, except for a session and its fork that both
 //! changed.
 
-use crate::domain::id::{CommitId, SessionId};
-use crate::domain::progress::Phase;
+use crate::domain::{CommitId, Phase, SessionId};
 use crate::flows::compare::Differences;
 use crate::flows::push_plan::{PushPlan, PushStep};
 use crate::flows::skip::Attempt;
 use crate::flows::store_session::{SessionWriter, StoreOutcome};
-use crate::localize::local_copy::LocalCopy;
-use crate::report::count::count;
-use crate::report::transfer::{Outcome, Report, SessionReport};
+use crate::localize::LocalCopy;
+use crate::report::{Outcome, Report, SessionReport, count::count};
 use crate::session::LocalSession;
-use crate::store::machine::Machine;
-use crate::store::{Author, Transaction};
+use crate::store::{Author, Transaction, machine::Machine};
 use crate::sys::signal;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{Context, SyncError, Workspace};
 
 /// Stores everything in `plan`, and reports it. Pushes nothing.
 pub(crate) fn store_sessions(
@@ -158,7 +153,11 @@ fn commit(
     let stored = reports.iter().filter(|report| report.outcome.is_stored());
     let sessions = count(stored.count() as u64, "session");
     let message = format!("push from {}: {sessions}", machine.name);
-    let author = Author { machine, time };
+    let author = Author {
+        machine,
+        time,
+        named: ctx.settings.author.as_ref(),
+    };
     let result = tx.commit(&author, &message, base.cloned().as_slice());
     ctx.progress.end();
     result?;

@@ -2,19 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::flows::compare::{Differences, SessionComparer};
 use crate::flows::describe::{describe_session, excluded_session};
 use crate::flows::skip::Attempt;
 use crate::flows::store_session::SessionWriter;
-use crate::localize::local_copy::LocalCopy;
-use crate::report::transfer::{Report, SessionReport, SkippedFile};
-use crate::session::LocalSession;
-use crate::session::discover::Discovery;
-use crate::session::live::live_sessions;
-use crate::workspace::error::SyncError;
-use crate::workspace::filter::Selection;
-use crate::workspace::open::Workspace;
+use crate::localize::LocalCopy;
+use crate::report::{Report, SessionReport, SkippedFile};
+use crate::session::{Discovery, LocalSession, live::live_sessions};
+use crate::workspace::{Selection, SyncError, Workspace};
 
 /// The sessions of this machine, by what a push does with them.
 #[derive(Default)]

@@ -5,19 +5,18 @@
 
 use std::time::Duration;
 
-use crate::domain::progress::Phase;
+use crate::domain::Phase;
 use crate::flows::merge::{Merged, merge_remote, merge_unpushed, unpushed_sessions};
+use crate::flows::send::{rejection, restack, send};
 use crate::flows::send_parts::{PartsResult, send_parts, whole_text};
-use crate::report::transfer::{Refusal, RemoteState};
+use crate::report::{Refusal, RemoteState};
 use crate::store::{Author, BRANCH, LOCK_BRANCHES};
-use crate::sys::fail_point::fail_point;
-use crate::sys::set_aside::damaged_names;
-use crate::transport::git_cli::GitCli;
-use crate::transport::remote::{PushOutcome, RefUpdate, RemoteError};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::{remote_url, store_path};
-use crate::workspace::setup_error::SetupError;
+use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
+use crate::transport::{GitCli, RefUpdate, RemoteError, remote::PushOutcome};
+use crate::workspace::{
+    SetupError, SyncError, Workspace, paths::remote_url, paths::store_path,
+    remote_rules::RemoteStep,
+};
 
 /// Maximum number of times that a rejected push is merged and tried again.
 const MAX_ATTEMPTS: u32 = 30;
@@ -101,7 +100,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             }),
             Err(SyncError::Remote(e)) => Ok(FetchResult {
                 merged: Merged::default(),
-                unreached: Some(in_one_line(&e)),
+                unreached: Some(e.in_one_line()),
             }),
             Err(e) => Err(e),
         }
@@ -151,10 +150,8 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         let has_commits = self.workspace.store.count_unpushed()? > 0;
         let state = if has_commits || self.workspace.leases.are_waiting() {
             match self.push_until_accepted(&mut merged) {
-                Err(SyncError::Remote(e @ (RemoteError::Rejected { .. } | RemoteError::Denied { .. }))) => {
-                    self.refused(&e)?
-                }
-                Err(SyncError::Remote(e)) => self.queued(in_one_line(&e))?,
+                Err(SyncError::Remote(e)) if e.is_rejection() => self.refused(&e)?,
+                Err(SyncError::Remote(e)) => self.queued(e.in_one_line())?,
                 state => state?,
             }
         } else {
@@ -247,8 +244,33 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         }
     }
 
-    /// Pushes once. The data and the locks that guard it move together or not at all.
+    /// Pushes once, and again without merges if the remote refuses them.
     fn try_push(&mut self, remote: &GitCli) -> Result<PushOutcome, SyncError> {
+        let linear = self.workspace.remote_rules.refuses(RemoteStep::Merge);
+        restack(self.workspace, linear)?;
+        let outcome = self.push_once(remote);
+        let Some(reason) = outcome
+            .as_ref()
+            .err()
+            .and_then(rejection)
+            .map(RemoteError::in_one_line)
+        else {
+            return outcome;
+        };
+        if linear || !restack(self.workspace, true)? {
+            return outcome;
+        }
+        let outcome = self.push_once(remote)?;
+        if outcome == PushOutcome::Done {
+            let now = self.workspace.ctx.clock.now();
+            let rules = &mut self.workspace.remote_rules;
+            rules.record(RemoteStep::Merge, &reason, now);
+        }
+        Ok(outcome)
+    }
+
+    /// The data and the locks that guard it move together or not at all, if the remote can.
+    fn push_once(&mut self, remote: &GitCli) -> Result<PushOutcome, SyncError> {
         let store = &self.workspace.store;
         let (head, there) = (store.head()?, store.remote_head()?);
         let mut updates = Vec::new();
@@ -266,22 +288,20 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             let author = Author {
                 machine: &self.workspace.machine,
                 time: self.workspace.ctx.clock.now(),
+                named: self.workspace.ctx.settings.author.as_ref(),
             };
-            updates.extend(self.workspace.leases.updates(store, &author, &changed)?);
+            let rules = &self.workspace.remote_rules;
+            let leases = &mut self.workspace.leases;
+            updates.extend(leases.updates(store, &author, &changed, rules)?);
         }
 
         let progress = &self.workspace.ctx.progress;
         progress.begin(Phase::Send, 0, 0);
         fail_point("before a push to the remote");
-        let outcome = remote.push(&updates);
+        let outcome = send(self.workspace, remote, &updates);
         fail_point("after a push to the remote");
         progress.end();
-        let outcome = outcome?;
-        if outcome == PushOutcome::Done {
-            store.set_remote_head(head.as_ref())?;
-            self.workspace.leases.record_sent(store)?;
-        }
-        Ok(outcome)
+        outcome
     }
 
     fn fetch_and_merge(&mut self, remote: &GitCli) -> Result<Merged, SyncError> {
@@ -321,7 +341,9 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     fn refuse_other_branches(&self, remote: &GitCli) -> Result<(), SyncError> {
         let own = format!("refs/heads/{LOCK_BRANCHES}");
         let refs = remote.refs()?;
-        let names = refs.keys().filter_map(|name| name.strip_prefix("refs/heads/"));
+        let names = refs
+            .keys()
+            .filter_map(|name| name.strip_prefix("refs/heads/"));
         let mut others = names.filter(|name| !format!("refs/heads/{name}").starts_with(&own));
         let Some(other) = others.next() else {
             return Ok(());
@@ -353,13 +375,4 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
 fn pause(attempt: u32) -> Duration {
     let longest = Duration::from_millis(50 << attempt.min(6)).min(MAX_PAUSE);
     longest.mul_f64(fastrand::f64())
-}
-
-/// Returns what is wrong with the remote, with the first line of git's message.
-pub(crate) fn in_one_line(error: &RemoteError) -> String {
-    let said = error.said().map(|said| said.as_str()).unwrap_or_default();
-    match said.lines().map(str::trim).find(|line| !line.is_empty()) {
-        Some(line) => format!("{error}: {line}"),
-        None => error.to_string(),
-    }
 }

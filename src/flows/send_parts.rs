@@ -6,18 +6,14 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::domain::extras::BundleId;
-use crate::domain::id::{CommitId, SessionId};
-use crate::domain::progress::Phase;
+use crate::domain::{BundleId, CommitId, Phase, SessionId};
 use crate::extras::bundle_history::{BundleHistory, record_refused};
-use crate::report::count::count;
-use crate::report::transfer::Refusal;
+use crate::flows::send::send;
+use crate::report::{Refusal, count::count};
 use crate::store::{Author, BRANCH};
 use crate::sys::fail_point::fail_point;
-use crate::transport::git_cli::GitCli;
-use crate::transport::remote::{PushOutcome, RefUpdate, RemoteError};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::transport::{GitCli, RefUpdate, RemoteError, remote::GitMessage, remote::PushOutcome};
+use crate::workspace::{SyncError, Workspace};
 
 /// Maximum number of pushes of one command; what is left then waits for the next one.
 const MAX_PUSHES: u32 = 200;
@@ -154,8 +150,8 @@ impl PartSender<'_, '_> {
                     }
                 }
                 PartOutcome::Rejected(error) => {
-                    let said = whole_text(&error);
-                    self.refused.extend(group.pop().map(|part| (part, said)));
+                    let message = whole_text(&error);
+                    self.refused.extend(group.pop().map(|part| (part, message)));
                 }
             }
         }
@@ -166,9 +162,9 @@ impl PartSender<'_, '_> {
     fn keep_refused(&mut self, known: Vec<Part>) {
         for part in known {
             if let Part::Session(session) = &part
-                && let Some(said) = self.workspace.records.refused.get(session)
+                && let Some(message) = self.workspace.records.refused.get(session)
             {
-                self.refused.push((part, said.clone()));
+                self.refused.push((part, message.clone()));
             }
         }
     }
@@ -203,31 +199,36 @@ impl PartSender<'_, '_> {
         let author = Author {
             machine: &workspace.machine,
             time: workspace.ctx.clock.now(),
+            named: workspace.ctx.settings.author.as_ref(),
         };
         let name = &workspace.machine.name;
-        let message = format!("push from {name}: {}", count(sessions.len() as u64, "session"));
-        let commit = tx.commit_aside(&author, &message, self.sent.as_slice())?;
+        let subject = format!(
+            "push from {name}: {}",
+            count(sessions.len() as u64, "session")
+        );
+        let commit = tx.commit_aside(&author, &subject, self.sent.as_slice())?;
         let mut updates = vec![RefUpdate {
             name: format!("refs/heads/{BRANCH}"),
             new: Some(commit.clone()),
             expected: self.sent.clone(),
         }];
-        updates.extend(workspace.leases.updates(store, &author, &sessions)?);
-        let progress = &workspace.ctx.progress;
+        let rules = &workspace.remote_rules;
+        updates.extend(workspace.leases.updates(store, &author, &sessions, rules)?);
+        let progress = std::sync::Arc::clone(&workspace.ctx.progress);
         progress.begin(Phase::Send, 0, 0);
-        let outcome = self.remote.push(&updates);
+        let outcome = send(workspace, self.remote, &updates);
         progress.end();
         match outcome {
             Ok(PushOutcome::Done) => {
                 fail_point("a part is on the remote");
-                store.set_remote_head(Some(&commit))?;
-                workspace.leases.record_sent(store)?;
                 self.sent = Some(commit);
                 Ok(PartOutcome::Sent)
             }
             Ok(PushOutcome::Refused { .. }) => Ok(PartOutcome::Moved),
-            Err(error @ RemoteError::Rejected { .. }) => Ok(PartOutcome::Rejected(error)),
-            Err(error) => Err(error.into()),
+            Err(SyncError::Remote(error)) if error.is_rejection() => {
+                Ok(PartOutcome::Rejected(error))
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -251,12 +252,14 @@ impl PartSender<'_, '_> {
         } = self;
         let store = &workspace.store;
         let mut refusals: Vec<Refusal> = Vec::new();
-        for (part, said) in refused {
-            let at = refusals.iter().position(|refusal| refusal.said == said);
+        for (part, message) in refused {
+            let at = refusals
+                .iter()
+                .position(|refusal| refusal.message == message);
             let at = at.unwrap_or_else(|| {
-                let said = said.clone();
+                let message = message.clone();
                 refusals.push(Refusal {
-                    said,
+                    message,
                     ..Refusal::default()
                 });
                 refusals.len() - 1
@@ -264,7 +267,7 @@ impl PartSender<'_, '_> {
             match part {
                 Part::Session(session) => {
                     store.keep_refused(&session, &head)?;
-                    workspace.records.refused.insert(session.clone(), said);
+                    workspace.records.refused.insert(session.clone(), message);
                     refusals[at].sessions.push(session);
                 }
                 Part::Bundle(bundle) => {
@@ -287,7 +290,12 @@ impl PartSender<'_, '_> {
                     .iter()
                     .any(|refusal| refusal.sessions.contains(session))
         };
-        for session in workspace.records.refused.retain(|session| !is_sent(session)).keys() {
+        for session in workspace
+            .records
+            .refused
+            .retain(|session| !is_sent(session))
+            .keys()
+        {
             store.forget_refused(session)?;
         }
         workspace.records.refused.save()?;
@@ -303,10 +311,10 @@ impl PartSender<'_, '_> {
 /// Divides a refused group: into the parts that the server's text names and the others, or else
 /// into halves.
 fn split(group: Vec<Part>, error: &RemoteError) -> Vec<Vec<Part>> {
-    let said = whole_text(error);
+    let message = whole_text(error);
     let is_named = |part: &Part| match part {
-        Part::Session(session) => said.contains(session.as_str()),
-        Part::Bundle(bundle) => said.contains(&format!("{bundle}/")),
+        Part::Session(session) => message.contains(session.as_str()),
+        Part::Bundle(bundle) => message.contains(&format!("{bundle}/")),
     };
     let (named, others): (Vec<Part>, Vec<Part>) = group.into_iter().partition(is_named);
     if named.is_empty() || others.is_empty() {
@@ -317,10 +325,10 @@ fn split(group: Vec<Part>, error: &RemoteError) -> Vec<Vec<Part>> {
     vec![others, named]
 }
 
-/// Returns everything that the server said.
+/// Returns everything that the server message.
 pub(crate) fn whole_text(error: &RemoteError) -> String {
-    match error.said().map(|said| said.as_str()) {
-        Some(said) if !said.is_empty() => format!("{error}\n{said}"),
+    match error.message().map(GitMessage::as_str) {
+        Some(message) if !message.is_empty() => format!("{error}\n{message}"),
         _ => error.to_string(),
     }
 }

@@ -2,25 +2,20 @@
 
 use std::path::Path;
 
-use crate::checkouts::identity::{portable, with_known_remote};
-use crate::checkouts::locate::is_below_repo;
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::id::SessionId;
-use crate::domain::placeholder::Placeholders;
-use crate::domain::session_file::SessionFile;
+use crate::checkouts::{identity::portable, identity::with_known_remote, locate::is_below_repo};
+use crate::domain::{Placeholders, SessionFile, SessionId, client_dir::client_dir_name};
 use crate::flows::collapse_context::CollapseContext;
 use crate::flows::compare::{FilePush, FilePushes, SessionComparer, portable_hash};
 use crate::flows::fork::mark_written_as;
-use crate::localize::collect::{CollectStats, Collector, collapse_title, describe, share_segments};
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::{StoredText, text_kind};
+use crate::localize::{
+    LocalCopy, Localizer, StoredText, collect::CollectStats, collect::Collector,
+    collect::collapse_title, collect::describe, collect::share_segments, stored_text::text_kind,
+};
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::facts::{Facts, custom_title_file};
-use crate::store::manifest::{Manifest, StoredFile};
-use crate::store::{Snapshot, Transaction};
+use crate::session::{Facts, facts::custom_title_file};
+use crate::store::{Snapshot, Transaction, manifest::Manifest, manifest::StoredFile};
 use crate::sys::fs;
-use crate::workspace::error::SyncError;
+use crate::workspace::SyncError;
 
 /// A session that is being stored.
 pub(super) struct SessionDraft<'a> {

@@ -1,8 +1,8 @@
 //! Handling one session of many: what concerns only this session is a reason to skip it.
 
-use crate::domain::error::{UserError, error_chain};
+use crate::domain::{UserError, error::error_chain};
 use crate::store::Transaction;
-use crate::workspace::error::SyncError;
+use crate::workspace::SyncError;
 
 /// The result of handling one session of many.
 pub(crate) enum Attempt<T> {

@@ -2,26 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
+use crate::domain::{SessionFile, SessionId};
 use crate::flows::collapse_context::CollapseContext;
 use crate::flows::compare::{Differences, Divergence, FilePush, FilePushes, SessionComparer};
 use crate::flows::describe::describe_session;
 use crate::flows::fork::{NewFork, fork_id, fork_manifest, own_lines, share_file};
 use crate::flows::session_draft::SessionDraft;
 use crate::flows::skip::Attempt;
-use crate::localize::collect::collapse_title;
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::stored_text::{LocalText, StoredText, text_kind};
-use crate::report::count::count;
-use crate::report::transfer::{Outcome, SessionReport};
-use crate::session::LocalSession;
-use crate::session::turns::count_user_turns;
+use crate::localize::{
+    LocalCopy, LocalText, StoredText, collect::collapse_title, stored_text::text_kind,
+};
+use crate::report::{Outcome, SessionReport, count::count};
+use crate::session::{LocalSession, turns::count_user_turns};
 use crate::store::manifest::{Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::{FORMAT, Snapshot, Transaction};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace};
 
 /// The result of storing a session.
 pub(crate) enum StoreOutcome {

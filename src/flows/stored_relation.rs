@@ -1,13 +1,10 @@
 //! How two stored files relate.
 
 use crate::checkouts::locate::is_in_repo;
-use crate::domain::id::SessionId;
-use crate::localize::error::StoredDataError;
-use crate::localize::localizer::{Localizer, PlaceholderChoice};
-use crate::localize::stored_text::StoredText;
+use crate::domain::SessionId;
+use crate::localize::{Localizer, StoredDataError, StoredText, localizer::PlaceholderChoice};
 use crate::rewrite::expand_path;
-use crate::store::manifest::Run;
-use crate::store::segment::offset_after_lines;
+use crate::store::{manifest::Run, segment::offset_after_lines};
 
 /// How our stored file relates to theirs, as their machines wrote them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

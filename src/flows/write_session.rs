@@ -5,32 +5,23 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
-use crate::flows::compare::{FilePull, SessionComparer};
-use crate::flows::describe::describe_session;
-use crate::localize::compare::completing_choice;
-use crate::localize::error::StoredDataError;
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::{LocalText, StoredText, text_kind};
-use crate::report::transfer::{MachineName, Outcome, SessionReport};
-use crate::session::clean_up::CleanUp;
-use crate::session::discover::files_without_transcript;
-use crate::session::files::{file_path, first_link, is_known};
-use crate::session::journal::{Journal, WriteBytes};
-use crate::session::live::live_sessions;
-use crate::session::time::parse_time;
-use crate::session::turns::count_user_turns;
-use crate::session::{LocalSession, SessionError};
-use crate::store::Snapshot;
-use crate::store::manifest::{Manifest, StoredFile};
-use crate::store::segment::offset_after_lines;
+use crate::domain::{SessionFile, SessionId};
+use crate::flows::{compare::FilePull, compare::SessionComparer, describe::describe_session};
+use crate::localize::{
+    LocalCopy, LocalText, Localizer, StoredDataError, StoredText, compare::completing_choice,
+    stored_text::text_kind,
+};
+use crate::report::{MachineName, Outcome, SessionReport};
+use crate::session::{
+    LocalSession, SessionError, clean_up::CleanUp, discover::files_without_transcript,
+    files::file_path, files::first_link, files::is_known, journal::Journal, journal::WriteBytes,
+    live::live_sessions, time::parse_time, turns::count_user_turns,
+};
+use crate::store::{
+    Snapshot, manifest::Manifest, manifest::StoredFile, segment::offset_after_lines,
+};
 use crate::sys::fs::FileStamp;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::LookupScope;
-use crate::workspace::lookup::MachineNames;
-use crate::workspace::open::Workspace;
+use crate::workspace::{LookupScope, MachineNames, SyncError, Workspace};
 
 /// Input of writing besides the store. Threads may share it.
 #[derive(Clone, Copy)]

@@ -9,18 +9,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::checkouts::locate::is_below_repo;
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::id::SessionId;
-use crate::domain::placeholder::{Placeholder, Placeholders};
-use crate::localize::stored_text::StoredText;
+use crate::domain::{Placeholder, Placeholders, SessionId, client_dir::client_dir_name};
+use crate::localize::StoredText;
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::files::projects_dir;
-use crate::session::turns::turns;
+use crate::session::{files::projects_dir, turns::turns};
 use crate::store::manifest::Manifest;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{Context, SyncError, Workspace};
 
 /// Returns the notice for a run in `directory`; `None` if the session names this
 /// machine's paths already, or if an earlier run gave the notice.

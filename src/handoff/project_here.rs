@@ -8,19 +8,16 @@ use std::sync::Arc;
 
 use crate::checkouts::identity::{below_home, is_plain};
 use crate::checkouts::locate::{CheckoutLocator, is_below_repo, plain_project};
-use crate::domain::id::SessionId;
-use crate::domain::path::PortablePath;
-use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
-use crate::domain::project::{PortableRemote, ProjectGit, SubDirectory};
-use crate::domain::url::RemoteUrl;
-use crate::localize::localizer::Localizer;
+use crate::domain::{
+    Placeholder, PlaceholderName, Placeholders, PortablePath, ProjectGit, SessionId,
+    project::PortableRemote, project::SubDirectory, url::RemoteUrl,
+};
+use crate::localize::Localizer;
 use crate::rewrite::expand_path;
 use crate::session::discover::find_transcript;
 use crate::store::manifest::Manifest;
-use crate::transport::clone::{clone, is_free};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::transport::{clone::clone, clone::is_free};
+use crate::workspace::{Context, SyncError, Workspace};
 
 /// Location of a session's project.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,21 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::browse::list::{ListFilter, SessionRow, rows};
-use crate::domain::id::SessionId;
-use crate::flows::pull::pull;
-use crate::flows::pull_options::PullRequest;
-use crate::flows::push::{PushReason, push_for};
-use crate::flows::remote_sync::{FetchMode, FetchResult, RemoteSync};
-use crate::leasing::lock_table::fetched_lock_table;
-use crate::leasing::view::LockView;
-use crate::report::transfer::{Outcome, Report};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::filter::Selection;
-use crate::workspace::lookup::LookupScope;
-use crate::workspace::lookup::find_session;
-use crate::workspace::open::Workspace;
+use crate::browse::{list::ListFilter, list::SessionRow, list::rows};
+use crate::domain::SessionId;
+use crate::flows::{
+    FetchMode, PullRequest, RemoteSync, pull::pull, push::PushReason, push::push_for,
+    remote_sync::FetchResult,
+};
+use crate::leasing::{LockView, lock_table::fetched_lock_table};
+use crate::report::{Outcome, Report};
+use crate::workspace::{
+    Context, LookupScope, Selection, SyncError, Workspace, lookup::find_session,
+};
 
 /// Sessions that can be continued here.
 #[derive(Debug)]
@@ -56,7 +52,7 @@ impl ResumeCandidates {
     ///
     /// # Errors
     /// [`LookupError`](crate::workspace::lookup::LookupError).
-    pub fn named(&self, name: &SessionId) -> Result<SessionId, SyncError> {
+    pub fn find(&self, name: &SessionId) -> Result<SessionId, SyncError> {
         let found = find_session(
             name,
             self.sessions.iter().map(|candidate| &candidate.row.session),

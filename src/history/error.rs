@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::error::UserError;
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId, UserError};
 use crate::store::milestone::MilestoneName;
 use crate::sys::clock::local;
-use crate::workspace::error::SyncError;
+use crate::workspace::SyncError;
 
 /// Error: an earlier state was not found or not restored.
 #[derive(Debug, thiserror::Error)]

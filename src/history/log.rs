@@ -7,18 +7,15 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::domain::id::{CommitId, MachineId, SessionId};
-use crate::domain::progress::Phase;
-use crate::flows::remote_sync::{FetchMode, RemoteSync};
-use crate::report::transfer::MachineName;
-use crate::store::manifest::Manifest;
-use crate::store::{ChangedSession, Commit, CommitChanges, Steps};
+use crate::domain::{CommitId, MachineId, Phase, SessionId};
+use crate::flows::{FetchMode, RemoteSync};
+use crate::report::MachineName;
+use crate::store::{ChangedSession, Commit, CommitChanges, Steps, manifest::Manifest};
 use crate::sys::signal;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::{find_session, find_stored_session};
-use crate::workspace::open::Workspace;
-use crate::workspace::read_only::machine_names;
+use crate::workspace::{
+    Context, SyncError, Workspace, lookup::find_session, lookup::find_stored_session,
+    read_only::machine_names,
+};
 
 /// Input of a log.
 #[derive(Debug, Clone)]

@@ -8,19 +8,15 @@ use crate::history::error::{HistoryError, MilestoneError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::domain::id::CommitId;
-use crate::flows::merge_notes::add_merge_notes;
-use crate::flows::push_commit::store_sessions;
-use crate::flows::push_plan::PushPlan;
-use crate::flows::remote_sync::{FetchMode, FetchResult, RemoteSync};
-use crate::report::transfer::{MachineName, RemoteState, Report};
-use crate::store::milestone::{Milestone, MilestoneName};
+use crate::domain::CommitId;
+use crate::flows::{
+    FetchMode, RemoteSync, merge_notes::add_merge_notes, push_commit::store_sessions,
+    push_plan::PushPlan, remote_sync::FetchResult,
+};
+use crate::report::{MachineName, RemoteState, Report};
+use crate::store::{milestone::Milestone, milestone::MilestoneName};
 use crate::sys::fail_point::fail_point;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::filter::Selection;
-use crate::workspace::open::Workspace;
-use crate::workspace::read_only::machine_names;
+use crate::workspace::{Context, Selection, SyncError, Workspace, read_only::machine_names};
 
 /// A milestone, as a list shows it.
 #[derive(Debug, Clone, Serialize)]

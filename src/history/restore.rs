@@ -6,20 +6,14 @@
 //!
 //! This file has the steps that both ways share.
 
-use crate::domain::id::SessionId;
-use crate::domain::progress::Phase;
-use crate::flows::remote_sync::RemoteSync;
+use crate::domain::{Phase, SessionId};
+use crate::flows::RemoteSync;
 use crate::history::milestones::milestone_commit;
-use crate::report::transfer::BundleReport;
-use crate::session::journal;
-use crate::session::journal::Journal;
+use crate::report::BundleReport;
+use crate::session::{journal, journal::Journal};
 use crate::store::milestone::MilestoneName;
-use crate::sys::fail_point::fail_point;
-use crate::sys::signal;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::undo_path;
+use crate::sys::{fail_point::fail_point, signal};
+use crate::workspace::{Context, SyncError, Workspace, paths::undo_path};
 
 use crate::history::restore_as_fork::ForkRestore;
 use crate::history::restore_in_place::InPlaceRestore;

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
+use crate::domain::{SessionFile, SessionId};
 use crate::flows::compare::SessionComparer;
 use crate::flows::fork::{NewFork, add_fork, restored_id};
 use crate::flows::write_session::{LocalWriter, UpdatePlan, plan_update};
@@ -11,18 +10,11 @@ use crate::history::error::HistoryError;
 use crate::history::restore_request::{
     RestorePlanner, RestoreReport, RestoreTarget, RestoredSession,
 };
-use crate::localize::stored_text::{LocalText, StoredText};
-use crate::session::LocalSession;
-use crate::session::journal::Journal;
-use crate::session::turns::count_user_turns;
-use crate::store::Snapshot;
-use crate::store::manifest::Manifest;
-use crate::store::segment::count_lines;
+use crate::localize::{LocalText, StoredText};
+use crate::session::{LocalSession, journal::Journal, turns::count_user_turns};
+use crate::store::{Snapshot, manifest::Manifest, segment::count_lines};
 use crate::sys::fail_point::fail_point;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::LookupScope;
-use crate::workspace::open::Workspace;
-use crate::workspace::read_only::machine_names;
+use crate::workspace::{LookupScope, SyncError, Workspace, read_only::machine_names};
 
 /// Plan to restore one session as a fork.
 pub(crate) struct ForkRestore {

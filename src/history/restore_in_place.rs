@@ -2,33 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
-use crate::flows::compare::{Differences, FilePull, SessionComparer};
-use crate::flows::push_commit::store_sessions;
-use crate::flows::push_plan::PushPlan;
-use crate::flows::store_session::is_stored;
-use crate::flows::write_session::{LocalWriter, SessionUpdate};
+use crate::domain::{SessionFile, SessionId};
+use crate::flows::{
+    SessionComparer, compare::Differences, compare::FilePull, push_commit::store_sessions,
+    push_plan::PushPlan, store_session::is_stored, write_session::LocalWriter,
+    write_session::SessionUpdate,
+};
 use crate::history::error::HistoryError;
 use crate::history::restore_request::{
     RestorePlanner, RestoreReport, RestoreTarget, RestoredSession,
 };
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::stored_text::StoredText;
-use crate::report::transfer::Outcome;
-use crate::session::LocalSession;
-use crate::session::SessionError;
-use crate::session::discover::files_without_transcript;
-use crate::session::files::file_path;
-use crate::session::journal::Journal;
-use crate::session::live::live_sessions;
-use crate::store::Snapshot;
-use crate::store::manifest::Manifest;
+use crate::localize::{LocalCopy, StoredText};
+use crate::report::Outcome;
+use crate::session::{
+    LocalSession, SessionError, discover::files_without_transcript, files::file_path,
+    journal::Journal, live::live_sessions,
+};
+use crate::store::{Snapshot, manifest::Manifest};
 use crate::sys::fail_point::fail_point;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::LookupScope;
-use crate::workspace::open::Workspace;
-use crate::workspace::read_only::machine_names;
+use crate::workspace::{LookupScope, SyncError, Workspace, read_only::machine_names};
 
 /// Files of a session.
 type Names = BTreeSet<SessionFile>;

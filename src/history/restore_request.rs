@@ -5,27 +5,19 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::domain::error::UserError;
-use crate::domain::error::error_chain;
-use crate::domain::history_point::HistoryPoint;
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{
+    CommitId, SessionId, UserError, error::error_chain, history_point::HistoryPoint,
+};
 use crate::flows::describe::describe_session;
 use crate::history::error::HistoryError;
 use crate::history::log::{advance, find_session_in_history};
 use crate::history::milestones::milestone_commit;
-use crate::localize::location::SessionLocation;
-use crate::localize::stored_text::StoredText;
-use crate::report::transfer::{BundleReport, Outcome, RemoteState};
-use crate::session::discover::Discovery;
-use crate::session::files::transcript_path;
-use crate::session::journal::Journal;
-use crate::store::manifest::Manifest;
-use crate::store::milestone::MilestoneName;
-use crate::store::{SessionState, Steps};
+use crate::localize::{StoredText, location::SessionLocation};
+use crate::report::{BundleReport, Outcome, RemoteState};
+use crate::session::{Discovery, files::transcript_path, journal::Journal};
+use crate::store::{SessionState, Steps, manifest::Manifest, milestone::MilestoneName};
 use crate::sys::signal;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::LookupScope;
-use crate::workspace::open::Workspace;
+use crate::workspace::{LookupScope, SyncError, Workspace};
 
 /// Sessions to restore.
 #[derive(Debug, Clone)]

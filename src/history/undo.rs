@@ -4,10 +4,7 @@ use std::path::Path;
 
 use crate::session::journal::{self, Undone};
 use crate::session::live::running_client;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::undo_path;
+use crate::workspace::{Context, SyncError, Workspace, paths::undo_path};
 
 /// Undoes the last pull or restore on this machine; `None` if there is nothing to undo.
 ///

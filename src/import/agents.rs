@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
+use crate::domain::{RelativeName, SessionId};
 use crate::import::directory::SourceDirectory;
 use crate::import::lines::LineReader;
 use crate::import::session_list::MAX_TRANSCRIPT_BYTES;

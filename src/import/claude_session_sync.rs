@@ -1,22 +1,14 @@
 //! Imports a store of claude-session-sync.
 
-use crate::extras::foreign::{ForeignText, import_texts};
-use crate::import::agents;
-use crate::import::directory::SourceDirectory;
-use crate::import::extras::SourceExtras;
-use crate::import::jobs::{ImportJob, ImportPlan};
-use crate::import::machines::{list_machines, propose_placeholders};
-use crate::import::metadata::SourceMetadata;
-use crate::import::session_list::SessionList;
-use crate::import::source::OpenedSource;
-use crate::import::source_machine::SourceMachine;
-use crate::import::store::{commit, empty_report};
-use crate::import::store_jobs::store_jobs;
-use crate::report::import::ImportReport;
-use crate::report::transfer::SessionReport;
-use crate::report::transfer::{ExtraOutcome, Report};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::extras::{foreign::ForeignText, foreign::import_texts};
+use crate::import::{
+    agents, directory::SourceDirectory, extras::SourceExtras, jobs::ImportJob, jobs::ImportPlan,
+    machines::list_machines, machines::propose_placeholders, metadata::SourceMetadata,
+    session_list::SessionList, source::OpenedSource, source_machine::SourceMachine, store::commit,
+    store::empty_report, store_jobs::store_jobs,
+};
+use crate::report::{ExtraOutcome, ImportReport, Report, SessionReport};
+use crate::workspace::{SyncError, Workspace};
 
 /// Imports sessions, sub-agents and extras, and reports everything else.
 pub(crate) fn import_claude_session_sync(

@@ -7,14 +7,9 @@ use crate::flows::describe::excluded_session;
 use crate::import::lines::LineReader;
 use crate::import::source::OpenedSource;
 use crate::import::store::{commit, commit_message, empty_report, store_or_skip, store_session};
-use crate::report::import::ImportReport;
-use crate::report::transfer::{SessionReport, SkippedFile};
-use crate::session::LocalSession;
-use crate::session::discover::discover;
-use crate::session::facts::Facts;
-use crate::session::time::parse_time;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::report::{ImportReport, SessionReport, SkippedFile};
+use crate::session::{Facts, LocalSession, discover::discover, time::parse_time};
+use crate::workspace::{SyncError, Workspace};
 
 /// Imports every session of the copy; its paths are those of this machine.
 pub(crate) fn import_client_copy(

@@ -9,7 +9,7 @@ use serde_json::Value;
 use walkdir::WalkDir;
 
 use crate::domain::parse::from_json;
-use crate::report::transfer::SkippedFile;
+use crate::report::SkippedFile;
 
 /// Largest JSON file that is read, in bytes.
 const MAX_JSON_BYTES: u64 = 16 << 20;

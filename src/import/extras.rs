@@ -12,17 +12,16 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate};
 use serde_json::Value;
 
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::extras::ExtraKind;
-use crate::domain::path::RelativeName;
-use crate::extras::foreign::ForeignText;
-use crate::extras::project_finder::ForeignProject;
+use crate::domain::{ExtraKind, RelativeName, client_dir::client_dir_name};
+use crate::extras::{foreign::ForeignText, project_finder::ForeignProject};
 use crate::import::directory::{
     EntryKind, NOT_A_DIRECTORY, NOT_PLAIN, SourceDirectory, UNKNOWN_FILE,
 };
 use crate::import::metadata::MAX_TEXT_BYTES;
 use crate::import::source_machine::SourceMachine;
-use crate::session::extras::{ExtraText, extra_path, list_memory, read_text};
+use crate::session::{
+    extras::ExtraText, extras::extra_path, extras::list_memory, extras::read_text,
+};
 
 const DIRECTORY: &str = "shared_config";
 const CLAUDE_MD: &str = "CLAUDE.md";

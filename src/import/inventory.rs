@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::import::lines::LineReader;
 use crate::import::text::{PathStyle, PlaceholderPaths, compact, find_hints};
-use crate::session::facts::Facts;
+use crate::session::Facts;
 use crate::sys::fs::PathError;
 
 /// Maximum number of stretches. A session moves between systems a few times; the rest counts as

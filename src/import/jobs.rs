@@ -4,26 +4,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::error::error_chain;
-use crate::domain::id::SessionId;
+use crate::domain::{SessionId, client_dir::client_dir_name, error::error_chain};
 use crate::flows::describe::excluded_session;
-use crate::import::agents::{AgentFile, AgentFiles};
-use crate::import::directory::SourceDirectory;
-use crate::import::inventory::ImportInventory;
-use crate::import::lines::LineReader;
-use crate::import::metadata::SourceMetadata;
-use crate::import::session_list::{SessionCopy, SessionList, UnreadableSession};
-use crate::import::source_machine::{SourceMachine, find_by_path, find_writer};
-use crate::import::text::{PlaceholderPaths, local_line};
-use crate::report::transfer::SessionReport;
-use crate::session::facts::Facts;
-use crate::session::time::parse_time;
+use crate::import::{
+    agents::AgentFile, agents::AgentFiles, directory::SourceDirectory, inventory::ImportInventory,
+    lines::LineReader, metadata::SourceMetadata, session_list::SessionCopy,
+    session_list::SessionList, session_list::UnreadableSession, source_machine::SourceMachine,
+    source_machine::find_by_path, source_machine::find_writer, text::PlaceholderPaths,
+    text::local_line,
+};
+use crate::report::SessionReport;
+use crate::session::{Facts, time::parse_time};
 use crate::store::Snapshot;
 use crate::sys::fs::PathError;
-use crate::workspace::error::SyncError;
-use crate::workspace::filter::ForeignSession;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace, filter::ForeignSession};
 
 /// The import of one copy of a session. Machines are indexes in the list of all machines.
 pub(crate) struct ImportJob {

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
-use crate::import::jobs::ImportJob;
-use crate::import::source_machine::SourceMachine;
-use crate::report::import::{ImportedMachine, SuggestedPlaceholder};
+use crate::domain::{Placeholder, PlaceholderName, Placeholders};
+use crate::import::{jobs::ImportJob, source_machine::SourceMachine};
+use crate::report::{import::ImportedMachine, import::SuggestedPlaceholder};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::machine::Machine;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace};
 
 /// Lists all machines with the number of sessions that were stored as written by them.
 pub(crate) fn list_machines(

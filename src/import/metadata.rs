@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::import::directory::{
     EntryKind, NOT_A_DIRECTORY, NOT_PLAIN, SourceDirectory, UNKNOWN_FILE,
 };
-use crate::report::import::{ForeignEdit, ForeignLock};
+use crate::report::{import::ForeignEdit, import::ForeignLock};
 use crate::session::time::parse_time;
 
 /// Maximum number of machines, and of placeholders of one machine.

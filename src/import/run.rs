@@ -1,14 +1,11 @@
 //! Runs an import: fetches, imports the source by its layout, and pushes.
 
-use crate::flows::merge_notes::add_merge_notes;
-use crate::flows::remote_sync::{FetchMode, FetchResult, RemoteSync};
+use crate::flows::{FetchMode, RemoteSync, merge_notes::add_merge_notes, remote_sync::FetchResult};
 use crate::import::claude_session_sync::import_claude_session_sync;
 use crate::import::client_copy::import_client_copy;
 use crate::import::source::ImportSource;
-use crate::report::import::{ImportReport, Layout};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::report::{ImportReport, Layout};
+use crate::workspace::{Context, SyncError, Workspace};
 
 /// Imports everything from `source` that this store does not have, and pushes it. A dry run
 /// does the same in a temporary store, and does not push.

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::import::directory::{EntryKind, NOT_PLAIN, SourceDirectory, SourceEntry, UNKNOWN_FILE};
 use crate::import::metadata::NOT_A_SESSION;
 

@@ -4,15 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::domain::error::UserError;
-use crate::domain::url::RemoteUrl;
+use crate::domain::{UserError, url::RemoteUrl};
 use crate::import::directory::{EntryKind, SourceDirectory};
-use crate::report::import::Layout;
-use crate::sys::env::Env;
-use crate::sys::temp::StagingDir;
+use crate::report::Layout;
+use crate::sys::{Env, temp::StagingDir};
 use crate::transport::clone::clone;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
+use crate::workspace::{Context, SyncError};
 
 /// A directory or repository to import from.
 #[derive(Debug, Clone)]

@@ -4,17 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Settings;
-use crate::domain::id::MachineId;
-use crate::domain::path::PortablePath;
-use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders, System};
-use crate::domain::url::has_drive;
+use crate::domain::{
+    MachineId, Placeholder, PlaceholderName, Placeholders, PortablePath, System, url::has_drive,
+};
 use crate::extras::foreign::IMPORTED;
 use crate::import::metadata::{ForeignMachine, MAX_TEXT_BYTES, SourceMetadata};
 use crate::import::session_list::SessionCopy;
 use crate::import::text::{PathStyle, PlaceholderPaths};
 use crate::rewrite::collapse_path;
 use crate::store::machine::Machine;
-use crate::sys::env::Env;
+use crate::sys::Env;
 
 /// Longest name of a machine in this store, in characters.
 const MAX_NAME_CHARS: usize = 64;

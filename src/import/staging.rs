@@ -6,28 +6,19 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
-use crate::import::agents::AgentFile;
-use crate::import::lines::LineReader;
-use crate::import::metadata::MAX_TEXT_BYTES;
-use crate::import::source_machine::SourceMachine;
-use crate::import::text::{compact, is_json, local_line, portable_line};
-use crate::localize::error::StoredDataError;
-use crate::localize::line_reader::StoredLineReader;
-use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::StoredText;
-use crate::session::LocalSession;
-use crate::session::discover::discover;
-use crate::session::facts::Facts;
-use crate::session::files::projects_dir;
-use crate::session::files::{file_path, transcript_path};
-use crate::store::Snapshot;
-use crate::store::manifest::Run;
-use crate::sys::fs::{AtomicFile, FileStamp, PathError, create_private_dir_all};
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::LookupScope;
+use crate::domain::{SessionFile, SessionId, client_dir::client_dir_name};
+use crate::import::{
+    agents::AgentFile, lines::LineReader, metadata::MAX_TEXT_BYTES, source_machine::SourceMachine,
+    text::compact, text::is_json, text::local_line, text::portable_line,
+};
+use crate::localize::{Localizer, StoredDataError, StoredText, line_reader::StoredLineReader};
+use crate::session::{
+    Facts, LocalSession, discover::discover, files::file_path, files::projects_dir,
+    files::transcript_path,
+};
+use crate::store::{Snapshot, manifest::Run};
+use crate::sys::{fs::AtomicFile, fs::FileStamp, fs::PathError, fs::create_private_dir_all};
+use crate::workspace::{LookupScope, SyncError};
 
 /// A transcript of the source, up to a certain line.
 pub(crate) struct SourceTranscript<'a> {

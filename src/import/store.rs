@@ -1,20 +1,16 @@
 //! Stores imported sessions by the rules of a push: a session is new, unchanged, a continuation
 //! or a fork.
 
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId};
 use crate::flows::compare::{Differences, SessionComparer};
 use crate::flows::skip::Attempt;
 use crate::flows::store_session::{SessionWriter, StoreOutcome};
-use crate::localize::local_copy::LocalCopy;
-use crate::report::count::count;
-use crate::report::import::{ImportReport, Layout};
-use crate::report::transfer::{RemoteState, Report, SessionReport};
+use crate::localize::LocalCopy;
+use crate::report::{ImportReport, Layout, RemoteState, Report, SessionReport, count::count};
 use crate::session::LocalSession;
-use crate::store::Transaction;
-use crate::store::machine::Machine;
+use crate::store::{Transaction, machine::Machine};
 use crate::sys::signal;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace};
 
 pub(crate) fn empty_report(source: &str, layout: Layout) -> ImportReport {
     ImportReport {

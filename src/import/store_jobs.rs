@@ -6,20 +6,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-use crate::checkouts::clones::Clones;
-use crate::domain::id::SessionId;
-use crate::domain::progress::Phase;
-use crate::domain::session_file::SessionFile;
+use crate::checkouts::Clones;
+use crate::domain::{Phase, SessionFile, SessionId};
 use crate::flows::store_session::StoreOutcome;
 use crate::import::jobs::{ImportJob, JobPart};
 use crate::import::source_machine::SourceMachine;
 use crate::import::staging::{SourceTranscript, Staged, StagedLines, stage, stage_agents};
 use crate::import::store::{commit, commit_message, store_or_skip, store_session};
-use crate::localize::localizer::Localizer;
-use crate::report::transfer::{Outcome, SessionReport};
+use crate::localize::Localizer;
+use crate::report::{Outcome, SessionReport};
 use crate::store::Transaction;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace};
 
 /// A part of a job to store next.
 #[derive(Debug, Clone, Copy)]

@@ -1,17 +1,16 @@
 //! Acquires locks.
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::leasing::error::LeaseError;
 use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, observer, push, update};
 use crate::leasing::view::{LockContent, LockView, allowed_take_over};
-use crate::lock::lease::{Holder, Lease};
-use crate::lock::record::Stamp;
-use crate::lock::state;
-use crate::lock::state::{HeldLock, LockChange, PendingChange, TakeOver};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::leases::write_lock_commit;
-use crate::workspace::open::Workspace;
+use crate::lock::{
+    TakeOver, lease::Holder, lease::Lease, record::Stamp, state, state::HeldLock,
+    state::LockChange, state::PendingChange,
+};
+use crate::workspace::{
+    Context, SyncError, Workspace, leases::write_lock_commit, remote_rules::RemoteStep,
+};
 
 /// Result of a request for a lock.
 #[derive(Debug)]
@@ -20,6 +19,11 @@ pub enum AcquireOutcome {
     Acquired(Box<Lease>),
     /// Another machine or process holds it, or the lock is unreadable.
     HeldBy(LockView),
+    /// The rules of the remote forbid it.
+    NoLocks {
+        /// The server's words. Untrusted text.
+        reason: String,
+    },
 }
 
 /// Acquires the lock of a session.
@@ -54,6 +58,10 @@ fn acquire_in(
     take_over: TakeOver,
     confirmed: Option<&LockView>,
 ) -> Result<AcquireOutcome, SyncError> {
+    if let Some(reason) = workspace.remote_rules.refusal_of_locks() {
+        let reason = reason.to_owned();
+        return Ok(AcquireOutcome::NoLocks { reason });
+    }
     let mut fetched = FetchedLocks::fetch(workspace)?;
     let confirmed = match confirmed {
         Some(lock) => Some(lock.clone()),
@@ -70,9 +78,20 @@ fn acquire_in(
                 .map(AcquireOutcome::HeldBy)
                 .ok_or_else(|| contended(session));
         };
-        if take(workspace, session, change)?
-            && let Some(lease) = workspace.leases.active(session)
-        {
+        let step = match change.expected {
+            None => RemoteStep::CreateLock,
+            Some(_) => RemoteStep::MoveLock,
+        };
+        let is_taken = match take(workspace, session, change) {
+            Err(SyncError::Remote(e)) if e.is_rejection() => {
+                let (reason, now) = (e.in_one_line(), workspace.ctx.clock.now());
+                workspace.leases.record_refused(session)?;
+                workspace.remote_rules.record(step, &reason, now);
+                return Ok(AcquireOutcome::NoLocks { reason });
+            }
+            taken => taken?,
+        };
+        if is_taken && let Some(lease) = workspace.leases.active(session) {
             return Ok(AcquireOutcome::Acquired(Box::new(lease.clone())));
         }
         fetched = FetchedLocks::fetch(workspace)?;
@@ -135,7 +154,7 @@ fn take(
     change: LockChange,
 ) -> Result<bool, SyncError> {
     let record = change.new.expect("an acquired lock has a record");
-    let commit = write_lock_commit(&workspace.store, &workspace.machine, &record)?;
+    let commit = write_lock_commit(&workspace.store, &workspace.author(), &record)?;
     let held = match workspace.leases.active(session) {
         // Keeps the former lock until the answer arrives.
         Some(former) => {
@@ -172,7 +191,7 @@ pub(crate) fn resend(
     let new = match lease.lock.pending.clone() {
         // The commit may be missing: the store may have been lost.
         Some(PendingChange::Renew { record, .. }) => {
-            let commit = write_lock_commit(&workspace.store, &workspace.machine, &record)?;
+            let commit = write_lock_commit(&workspace.store, &workspace.author(), &record)?;
             lease.lock.begin_renewal(commit.clone(), record);
             Some(commit)
         }
@@ -181,6 +200,11 @@ pub(crate) fn resend(
     };
     let again = update(session, Some(&lease.lock.commit), new);
     workspace.leases.begin(lease)?;
-    push(workspace, session, again)?;
+    match push(workspace, session, again) {
+        Err(SyncError::Remote(e)) if e.is_rejection() => {
+            workspace.leases.record_refused(session)?;
+        }
+        pushed => drop(pushed?),
+    }
     Ok(true)
 }

@@ -1,8 +1,7 @@
 //! Errors of acquiring and releasing locks.
 
-use crate::domain::error::UserError;
-use crate::domain::id::SessionId;
-use crate::workspace::error::SyncError;
+use crate::domain::{SessionId, UserError};
+use crate::workspace::SyncError;
 
 /// Error: a lock was neither acquired nor released.
 #[derive(Debug, thiserror::Error)]

@@ -6,21 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::error::error_chain;
-use crate::domain::id::{CommitId, SessionId};
-use crate::flows::remote_sync::RemoteSync;
-use crate::lock::lease::Lease;
-use crate::lock::observations::LockObservations;
-use crate::lock::record::{Identity, LockRecord};
-use crate::lock::state::{LockObserver, ObservedLock, lock_status};
+use crate::domain::{CommitId, SessionId, error::error_chain};
+use crate::flows::RemoteSync;
+use crate::lock::{
+    LockRecord, lease::Lease, observations::LockObservations, record::Identity,
+    state::LockObserver, state::ObservedLock, state::lock_status,
+};
 use crate::store::{StoreError, lock_ref};
-use crate::sys::fail_point::fail_point;
-use crate::sys::process::pid_is_alive;
-use crate::transport::remote::{PushOutcome, RefUpdate};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::find_session;
-use crate::workspace::open::Workspace;
+use crate::sys::{fail_point::fail_point, process::pid_is_alive};
+use crate::transport::{RefUpdate, remote::PushOutcome};
+use crate::workspace::{Context, SyncError, Workspace, lookup::find_session};
 
 use crate::leasing::view::{LockContent, LockView};
 
@@ -100,7 +95,10 @@ impl FetchedLocks {
     pub(crate) fn into_table(self, workspace: &Workspace<'_>) -> Result<LockTable, SyncError> {
         let mut lock_table = LockTable::default();
         for session in self.remote.keys() {
-            lock_table.locks.extend(self.view(workspace, session)?);
+            let lock = self.view(workspace, session)?;
+            lock_table
+                .locks
+                .extend(lock.filter(|lock| !lock.is_released()));
         }
         lock_table.lost = workspace.leases.lost().cloned().collect();
         lock_table.damaged = workspace.leases.damaged().to_vec();
@@ -131,6 +129,7 @@ impl FetchedLocks {
         };
         let running = match (&content, lease) {
             (LockContent::Unreadable { .. }, _) => None,
+            (LockContent::Lock { seen, .. }, _) if seen.record.is_released() => None,
             (_, Some(lease)) => lease.holder_is_alive().then_some(lease.holder.pid),
             // The lease file is lost, but the record names this machine and a running
             // process.

@@ -5,4 +5,7 @@ pub mod acquire;
 pub mod error;
 pub mod lock_table;
 pub mod release;
+pub mod trial;
 pub mod view;
+
+pub use view::LockView;

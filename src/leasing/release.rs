@@ -1,13 +1,13 @@
 //! Releases locks, also those of other machines that have expired.
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::leasing::acquire::{contended, resend};
 use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, push, update};
 use crate::leasing::view::{LockView, allowed_take_over};
-use crate::lock::state::TakeOver;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::lock::{TakeOver, record::Stamp};
+use crate::workspace::{
+    Context, SyncError, Workspace, leases::write_lock_commit, remote_rules::RemoteStep,
+};
 
 /// Result of a request to release a lock.
 #[derive(Debug)]
@@ -60,7 +60,8 @@ fn release_in(
         if resend(workspace, session)? {
             *fetched = FetchedLocks::fetch(workspace)?;
         }
-        let Some(view) = fetched.view(workspace, session)? else {
+        let view = fetched.view(workspace, session)?;
+        let Some(view) = view.filter(|view| !view.is_released()) else {
             workspace.leases.record_release(session)?;
             return Ok(ReleaseOutcome::NotLocked(session.clone()));
         };
@@ -71,11 +72,7 @@ fn release_in(
             lease.lock.begin_release();
             workspace.leases.begin(lease)?;
         }
-        if push(
-            workspace,
-            session,
-            update(session, Some(&view.commit), None),
-        )? {
+        if remove(workspace, &view)? {
             fetched.remote.remove(session);
             workspace.leases.record_release(session)?;
             return Ok(ReleaseOutcome::Released(view));
@@ -83,6 +80,34 @@ fn release_in(
         *fetched = FetchedLocks::fetch(workspace)?;
     }
     Err(contended(session))
+}
+
+/// Deletes a lock, or marks it as released if the remote keeps every branch. Returns false if
+/// another machine was faster.
+fn remove(workspace: &mut Workspace<'_>, view: &LockView) -> Result<bool, SyncError> {
+    let session = &view.session;
+    let refused = match push(
+        workspace,
+        session,
+        update(session, Some(&view.commit), None),
+    ) {
+        Err(SyncError::Remote(e)) if e.is_rejection() => e,
+        done => return done,
+    };
+    workspace.leases.record_refused(session)?;
+    let now = workspace.ctx.clock.now();
+    let rules = &mut workspace.remote_rules;
+    rules.record(RemoteStep::DeleteLock, &refused.in_one_line(), now);
+    let Some(record) = view.record() else {
+        return Err(refused.into());
+    };
+    let record = record.released(Stamp::new(now));
+    let commit = write_lock_commit(&workspace.store, &workspace.author(), &record)?;
+    push(
+        workspace,
+        session,
+        update(session, Some(&view.commit), Some(commit)),
+    )
 }
 
 /// Releases expired locks, and those of dead processes of this machine.

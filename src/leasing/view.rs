@@ -1,8 +1,7 @@
 //! A lock on the remote, with what this machine concludes from it. Pure.
 
-use crate::domain::id::{CommitId, SessionId};
-use crate::lock::record::LockRecord;
-use crate::lock::state::{LockStatus, ObservedLock, TakeOver};
+use crate::domain::{CommitId, SessionId};
+use crate::lock::{LockRecord, LockStatus, TakeOver, state::ObservedLock};
 
 /// A lock on the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +52,11 @@ impl LockView {
             LockContent::Lock { status, .. } => Some(status),
             LockContent::Unreadable { .. } => None,
         }
+    }
+
+    /// Returns true if it was released, and its branch only could not be deleted.
+    pub fn is_released(&self) -> bool {
+        self.record().is_some_and(LockRecord::is_released)
     }
 
     /// Returns true if it names this machine, even without a lease here.

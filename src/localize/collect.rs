@@ -5,17 +5,13 @@
 
 use std::sync::Arc;
 
-use crate::domain::id::SessionId;
-use crate::domain::placeholder::Placeholders;
-use crate::domain::session_file::SessionFile;
+use crate::domain::{Placeholders, SessionFile, SessionId};
 use crate::localize::error::StoredDataError;
 use crate::localize::line_reader::StoredLineReader;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::rewrite::{Collapser, Expander, TextKind};
-use crate::session::facts::Facts;
-use crate::session::files::is_verbatim;
-use crate::session::repair::damaged_lines;
+use crate::session::{Facts, files::is_verbatim, repair::damaged_lines};
 use crate::store::Transaction;
 use crate::store::manifest::{Manifest, PlaceholdersKey, Run, StoredFile};
 use crate::store::segment::{FileBuilder, count_lines, full_segments, offset_after_lines};

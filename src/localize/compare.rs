@@ -8,8 +8,7 @@ use crate::localize::error::StoredDataError;
 use crate::localize::line_reader::StoredLineReader;
 use crate::localize::localizer::PlaceholderChoice;
 use crate::localize::stored_text::{LocalText, Piece, StoredText};
-use crate::store::manifest::Run;
-use crate::store::segment::offset_after_lines;
+use crate::store::{manifest::Run, segment::offset_after_lines};
 
 /// How a local file relates to a stored one. Lines are counted in the stored file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

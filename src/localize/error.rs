@@ -1,12 +1,10 @@
 //! Errors of converting between stored lines and local text.
 
-use crate::domain::error::{ErrorKind, UserError};
-use crate::domain::id::SessionId;
+use crate::domain::{ErrorKind, SessionId, UserError};
 use crate::rewrite::Oversized;
 use crate::session::SessionError;
 use crate::store::StoreError;
-use crate::sys::fs::PathError;
-use crate::sys::signal::Interrupted;
+use crate::sys::{Interrupted, fs::PathError};
 
 /// Error: stored lines cannot be converted to local text, or the other way.
 #[derive(Debug, thiserror::Error)]

@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::domain::session_file::SessionFile;
-use crate::localize::error::StoredDataError;
-use crate::localize::stored_text::{LocalText, last_line_end};
-use crate::session::LocalSession;
-use crate::session::facts::working_directories;
+use crate::domain::SessionFile;
+use crate::localize::{error::StoredDataError, stored_text::LocalText, stored_text::last_line_end};
+use crate::session::{LocalSession, facts::working_directories};
 
 /// The files of one session on this machine.
 pub(crate) struct LocalCopy<'a> {

@@ -9,17 +9,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::checkouts::clones::Clones;
-use crate::checkouts::current_placeholders::CurrentPlaceholders;
-use crate::checkouts::locate::{
-    CheckoutLocator, is_below_repo, is_in_repo, plain_project, project_name,
+use crate::checkouts::{
+    Clones, current_placeholders::CurrentPlaceholders, locate::CheckoutLocator,
+    locate::is_below_repo, locate::is_in_repo, locate::plain_project, locate::project_name,
 };
 use crate::config::LocalizeMode;
-use crate::domain::id::{MachineId, SessionId};
-use crate::domain::path::PortablePath;
-use crate::domain::placeholder::Placeholders;
+use crate::domain::{MachineId, Placeholders, PortablePath, SessionId};
 use crate::rewrite::{Collapser, Expander, TextKind, View, collapse_path};
-use crate::store::manifest::{Manifest, PlaceholdersKey, Run};
+use crate::store::{manifest::Manifest, manifest::PlaceholdersKey, manifest::Run};
 
 /// One way to expand a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -9,3 +9,8 @@ pub mod local_copy;
 pub mod localizer;
 pub mod location;
 pub mod stored_text;
+
+pub use error::StoredDataError;
+pub(crate) use local_copy::LocalCopy;
+pub(crate) use localizer::Localizer;
+pub(crate) use stored_text::{LocalText, StoredText};

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::domain::session_file::SessionFile;
+use crate::domain::SessionFile;
 use crate::localize::error::StoredDataError;
 use crate::rewrite::TextKind;
 use crate::session::files::is_verbatim;

@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::RecordError;
 use super::state::HeldLock;
-use crate::domain::id::SessionId;
-use crate::domain::parse::{InvalidData, from_json};
+use crate::domain::{InvalidData, SessionId, parse::from_json};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{PathError, remove_file_if_exists, write_atomic};
 use crate::sys::process::{pid_is_alive, process_start_ticks};

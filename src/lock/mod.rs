@@ -13,3 +13,6 @@ pub mod lease;
 pub mod observations;
 pub mod record;
 pub mod state;
+
+pub use record::LockRecord;
+pub use state::{LockStatus, TakeOver};

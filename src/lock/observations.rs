@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::id::CommitId;
-use crate::sys::fs::{PathError, write_cache};
+use crate::domain::CommitId;
+use crate::sys::{fs::PathError, fs::write_cache};
 
 /// First observation of each lock commit.
 #[derive(Debug)]

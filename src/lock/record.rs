@@ -3,11 +3,10 @@
 //! Owns its format and validation. Pure. An accepted record has plausible times and
 //! durations; its `host` stays untrusted text.
 
-use crate::domain::parse::{InvalidData, from_json};
+use crate::domain::{InvalidData, MachineId, SessionId, parse::from_json};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::{MachineId, SessionId};
 use crate::store::MAX_LOCK_BYTES;
 
 /// The format version that this program writes. A newer one is refused.
@@ -27,6 +26,12 @@ pub const RENEWAL: TimeDelta = TimeDelta::seconds(TTL.num_seconds() / RENEWALS_P
 
 /// Maximum time to live of a lock, in seconds.
 const MAX_TTL_SECONDS: u64 = 24 * 60 * 60;
+
+/// Time to live that only released locks have.
+const RELEASED_TTL_SECONDS: u64 = 1;
+
+/// Age of the last renewal that a released lock claims.
+const RELEASED_AGE: TimeDelta = TimeDelta::days(1);
 
 /// Largest integer that floating-point JSON readers represent exactly.
 const MAX_GENERATION: u64 = 1 << 53;
@@ -197,6 +202,24 @@ impl LockRecord {
             nonce: stamp.nonce,
             ..self.clone()
         }
+    }
+
+    /// Returns the record that replaces this one if the remote does not allow to delete it: it is
+    /// expired for every ccsync, whatever its clock says.
+    #[must_use]
+    pub fn released(&self, stamp: Stamp) -> Self {
+        let renewed = (stamp.now - RELEASED_AGE).trunc_subsecs(3);
+        Self {
+            renewed,
+            ttl_seconds: RELEASED_TTL_SECONDS,
+            nonce: stamp.nonce,
+            ..self.clone()
+        }
+    }
+
+    /// Returns true if the lock was released, and only could not be deleted.
+    pub fn is_released(&self) -> bool {
+        self.ttl_seconds == RELEASED_TTL_SECONDS
     }
 
     /// Returns the record after a take-over by `by`.

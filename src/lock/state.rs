@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::record::{ALLOWED_SKEW, Identity, LockRecord, Stamp};
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId};
 
 /// A lock on the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +149,9 @@ pub fn lock_status(
     let Some(seen) = seen else {
         return LockStatus::Free;
     };
+    if seen.record.is_released() {
+        return LockStatus::Free;
+    }
     if observer.own_commits.contains(&seen.commit) {
         return LockStatus::Mine;
     }
@@ -278,6 +281,22 @@ impl HeldLock {
         }
     }
 
+    /// Returns the change that releases the lock of a remote that keeps every branch: it
+    /// becomes an expired one. `None` if a pending change must be settled first.
+    pub fn expiring_change(&self, stamp: Stamp) -> Option<LockChange> {
+        self.pending.is_none().then(|| LockChange {
+            expected: Some(self.commit.clone()),
+            new: Some(self.record.released(stamp)),
+        })
+    }
+
+    /// Forgets a pending change that the remote refuses by its rules.
+    pub fn drop_refused_change(&mut self) {
+        if self.pending != Some(PendingChange::Acquire) {
+            self.pending = None;
+        }
+    }
+
     /// Records the release, before it is pushed.
     pub fn begin_release(&mut self) {
         self.pending = Some(PendingChange::Release);
@@ -288,6 +307,9 @@ impl HeldLock {
         match self.pending.take() {
             Some(PendingChange::Renew { commit, record }) => {
                 (self.commit, self.record) = (commit, record);
+                if self.record.is_released() {
+                    return Settlement::Released;
+                }
             }
             Some(PendingChange::Release) => return Settlement::Released,
             Some(PendingChange::Acquire) | None => {}

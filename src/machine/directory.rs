@@ -8,26 +8,17 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::config::SettingKey;
-use crate::domain::error::error_chain;
-use crate::domain::id::{MachineId, SessionId};
-use crate::domain::placeholder::System;
-use crate::flows::remote_sync::{FetchMode, RemoteSync};
-use crate::leasing::lock_table::fetched_lock_table;
-use crate::leasing::release;
-use crate::leasing::release::ReleaseOutcome;
-use crate::leasing::view::LockView;
-use crate::lock::state::TakeOver;
-use crate::machine::error::MachineError;
-use crate::machine::names::taken_names;
-use crate::machine::set_path::change_here;
-use crate::report::transfer::RemoteState;
+use crate::domain::{MachineId, SessionId, System, error::error_chain};
+use crate::flows::{FetchMode, RemoteSync};
+use crate::leasing::{LockView, lock_table::fetched_lock_table, release, release::ReleaseOutcome};
+use crate::lock::TakeOver;
+use crate::machine::{error::MachineError, names::taken_names, set_path::change_here};
+use crate::report::RemoteState;
 use crate::session::time::parse_time;
 use crate::store::machine::Machine;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::find_machine;
-use crate::workspace::open::Workspace;
-use crate::workspace::read_only::present_machine_names;
+use crate::workspace::{
+    Context, SyncError, Workspace, lookup::find_machine, read_only::present_machine_names,
+};
 
 /// A machine, as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

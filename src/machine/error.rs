@@ -1,8 +1,7 @@
 //! Errors of renaming and forgetting machines.
 
-use crate::domain::error::{ErrorKind, UserError};
-use crate::domain::shell::shell_word;
-use crate::workspace::error::SyncError;
+use crate::domain::{ErrorKind, UserError, shell::shell_word};
+use crate::workspace::SyncError;
 
 /// Error: a machine was not renamed or not forgotten.
 #[derive(Debug, thiserror::Error)]

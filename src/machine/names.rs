@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::id::MachineId;
+use crate::domain::MachineId;
 use crate::store::{Store, StoreError};
 
 /// Longest name to which a number can be added.

@@ -3,15 +3,13 @@
 
 use serde::Serialize;
 
-use crate::domain::error::{ErrorKind, UserError};
-use crate::flows::remote_sync::RemoteSync;
-use crate::report::transfer::{MachineName, RemoteState};
-use crate::store::note::{MAX_NOTE_BYTES, Note, NoteId};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::find_machine;
-use crate::workspace::open::Workspace;
-use crate::workspace::read_only::present_machine_names;
+use crate::domain::{ErrorKind, UserError};
+use crate::flows::RemoteSync;
+use crate::report::{MachineName, RemoteState};
+use crate::store::{note::MAX_NOTE_BYTES, note::Note, note::NoteId};
+use crate::workspace::{
+    Context, SyncError, Workspace, lookup::find_machine, read_only::present_machine_names,
+};
 
 /// Result of leaving a note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,12 +1,10 @@
 //! Counts the sessions that were stored before a placeholder was set.
 
 use crate::checkouts::locate::is_below_repo;
-use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
+use crate::domain::{Placeholder, PlaceholderName, Placeholders};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::manifest::Manifest;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::read_only::ReadOnlyStore;
+use crate::workspace::{Context, ReadOnlyStore, SyncError};
 
 /// Counts this machine's sessions below the directories of these placeholders that were
 /// stored before the placeholders existed and are in no clone of a remote. Does not

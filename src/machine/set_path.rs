@@ -5,19 +5,14 @@
 use std::path::PathBuf;
 
 use crate::config::{Config, ConfigError, Settings};
-use crate::domain::id::MachineId;
-use crate::domain::placeholder::{Placeholder, PlaceholderName};
-use crate::flows::remote_sync::{FetchMode, RemoteSync};
-use crate::report::transfer::RemoteState;
-use crate::store::StoreError;
-use crate::store::machine::ProposedPaths;
-use crate::store::{FORMAT, ManifestError};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::{LookupError, find_machine};
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::config_path;
-use crate::workspace::read_only::present_machine_names;
+use crate::domain::{MachineId, Placeholder, PlaceholderName};
+use crate::flows::{FetchMode, RemoteSync};
+use crate::report::RemoteState;
+use crate::store::{FORMAT, ManifestError, StoreError, machine::ProposedPaths};
+use crate::workspace::{
+    Context, SyncError, Workspace, lookup::LookupError, lookup::find_machine, paths::config_path,
+    read_only::present_machine_names,
+};
 
 /// Sets the directory of a placeholder on a machine: here at once, elsewhere at its next
 /// pull.
@@ -25,7 +20,7 @@ use crate::workspace::read_only::present_machine_names;
 /// `machine` is a name, a prefix of an id, or `this`.
 ///
 /// # Errors
-/// [`LookupError`](crate::workspace::lookup::LookupError) if the store knows none of that
+/// [`LookupError`] if the store knows none of that
 /// name, or more than one.
 pub fn set_path(
     ctx: &Context<'_>,

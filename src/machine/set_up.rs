@@ -7,23 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{Config, MachineIdentity, SettingKey, Settings};
-use crate::domain::id::MachineId;
-use crate::domain::placeholder::PlaceholderName;
-use crate::domain::progress::Progress;
-use crate::domain::url::RemoteUrl;
-use crate::flows::remote_sync::{FetchMode, RemoteSync};
+use crate::domain::{MachineId, PlaceholderName, Progress, url::RemoteUrl};
+use crate::flows::{FetchMode, RemoteSync};
 use crate::machine::names::{free_name, taken_names};
 use crate::machine::suggested_placeholders::{ForeignPlaceholder, foreign_placeholders};
-use crate::report::transfer::RemoteState;
-use crate::sys::clock::Clock;
-use crate::sys::env::Env;
-use crate::sys::fail_point::fail_point;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::config_path;
-use crate::workspace::paths::{embedded_remote_path, remote_url, store_path};
-use crate::workspace::setup_error::SetupError;
+use crate::report::RemoteState;
+use crate::sys::{Clock, Env, fail_point::fail_point};
+use crate::workspace::{
+    Context, SetupError, SyncError, Workspace, paths::config_path, paths::embedded_remote_path,
+    paths::remote_url, paths::store_path,
+};
 
 /// Attempts to find a free name while other machines register.
 const ROUNDS: u32 = 5;

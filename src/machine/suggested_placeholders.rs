@@ -5,13 +5,11 @@
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
-use crate::checkouts::identity::{below_home, is_plain};
-use crate::domain::path::PortablePath;
-use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
+use crate::checkouts::{identity::below_home, identity::is_plain};
+use crate::domain::{Placeholder, PlaceholderName, Placeholders, PortablePath};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::machine::Machine;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace};
 
 /// A placeholder of another machine that is missing here.
 #[derive(Debug, Clone, PartialEq, Eq)]

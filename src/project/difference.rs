@@ -4,8 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::facts::read;
-use crate::domain::id::CommitId;
-use crate::domain::project::{BranchName, ProjectGit};
+use crate::domain::{CommitId, ProjectGit, project::BranchName};
 use crate::transport::local_git;
 
 /// Time limit for `git status`: the user waits for the answer, which is not essential.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::report::transfer::{Report, SkippedFile};
 
 /// Layout of the source of an import.

@@ -4,3 +4,10 @@ pub mod count;
 pub mod import;
 pub mod transfer;
 pub mod verification;
+
+pub use import::{ImportReport, Layout};
+pub use transfer::{
+    BundleReport, ExtraOutcome, ExtraReport, MachineName, Outcome, Refusal, RemoteState, Report,
+    SessionReport, SkippedFile,
+};
+pub use verification::RemoteStatus;

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::domain::id::{CommitId, MachineId, SessionId};
+use crate::domain::{CommitId, MachineId, SessionId};
 
 /// The outcome of a whole command. Every checked session is either in `sessions` or counted
 /// in `unchanged`.
@@ -46,8 +46,8 @@ pub struct Refusal {
     pub sessions: Vec<SessionId>,
     /// The bundles of extras that stay, by their directory in the store.
     pub extras: Vec<String>,
-    /// All that the server said. Untrusted text.
-    pub said: String,
+    /// The whole message of the server. Untrusted text.
+    pub message: String,
 }
 
 /// A file that looks like a part of a session and was skipped.

@@ -3,8 +3,7 @@
 
 use serde::Serialize;
 
-use crate::domain::id::{CommitId, SessionId};
-use crate::domain::path::RelativeName;
+use crate::domain::{CommitId, RelativeName, SessionId};
 use crate::report::transfer::SkippedFile;
 use crate::store::ObjectCheck;
 

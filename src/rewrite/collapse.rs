@@ -12,8 +12,7 @@ use super::path_form::{Lead, Separator, Style, Tag, path_forms, placeholder};
 use super::patterns::{PathPattern, Patterns};
 use super::placeholder::{Braces, braces_at};
 use super::strings::Strings;
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::placeholder::{Placeholder, Placeholders};
+use crate::domain::{Placeholder, Placeholders, client_dir::client_dir_name};
 
 /// The tag of a directory name.
 const NAME: Tag = Tag {

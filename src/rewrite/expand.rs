@@ -13,7 +13,7 @@ use super::meaning::OriginPlaceholder;
 use super::placeholder::{Braces, PlaceholderToken, braces_at, placeholder_at};
 use super::strings::Strings;
 use super::translate::PlaceholderContext;
-use crate::domain::placeholder::Placeholders;
+use crate::domain::Placeholders;
 
 /// Replaces placeholders by paths.
 pub struct Expander {

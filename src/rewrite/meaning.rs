@@ -7,7 +7,7 @@ use super::kinds::TextKind;
 use super::path::{client_path, dir_name_below};
 use super::path_form::{Style, Tag, every_tag, path_form};
 use super::translate::Translation;
-use crate::domain::placeholder::{Placeholder, Placeholders, System};
+use crate::domain::{Placeholder, Placeholders, System};
 
 /// A placeholder of the origin, with all that its placeholders stand for.
 pub(super) struct OriginPlaceholder {

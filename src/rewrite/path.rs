@@ -3,9 +3,7 @@
 //! Owns the rule that finds the placeholder of a path. Must not touch the file system.
 
 use super::placeholder::placeholder_at;
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::path::PortablePath;
-use crate::domain::placeholder::{Placeholder, Placeholders, System};
+use crate::domain::{Placeholder, Placeholders, PortablePath, System, client_dir::client_dir_name};
 
 /// Returns the portable form of an absolute native path: the longest placeholder that
 /// contains it, then `/`-separated components. A path below no placeholder is returned

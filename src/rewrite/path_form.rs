@@ -7,8 +7,7 @@ use std::collections::HashSet;
 
 use super::encoding::{MAX_DEPTH, component_encoded, json_escaped, percent_encoded, slash_escaped};
 use super::kinds::TextKind;
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::placeholder::{Placeholder, Placeholders, System};
+use crate::domain::{Placeholder, Placeholders, System, client_dir::client_dir_name};
 
 /// One way of writing a path. If two forms have the same bytes, the earlier one is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

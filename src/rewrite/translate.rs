@@ -9,8 +9,7 @@ use super::kinds::TextKind;
 use super::path::client_path;
 use super::path_form::{Lead, Separator, Style, Tag, path_form};
 use super::strings::LookBack;
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::placeholder::{Placeholder, System};
+use crate::domain::{Placeholder, System, client_dir::client_dir_name};
 
 /// How the reading machine writes what a placeholder stands for.
 pub(super) struct Translation {

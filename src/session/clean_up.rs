@@ -98,7 +98,14 @@ mod tests {
 
     #[test]
     fn clean_up_old_session_is_left_for_more_than_a_day() {
-        for period in [None, Some(2.0), Some(3.0), Some(7.0), Some(30.0), Some(99_999.0)] {
+        for period in [
+            None,
+            Some(2.0),
+            Some(3.0),
+            Some(7.0),
+            Some(30.0),
+            Some(99_999.0),
+        ] {
             for days in [1.0, 2.9, 6.9, 29.9, 31.0, 365.0, 20_000.0, 90_000.0] {
                 let rest = period.unwrap_or(DEFAULT_DAYS).min(MAX_DAYS) - file_age(period, days);
                 assert!(rest > 1.0, "{period:?} {days}: {rest}");
@@ -126,7 +133,10 @@ mod tests {
             CleanUp::read(dir.path())
         };
         assert_eq!(read("{"), CleanUp::after_days(None));
-        assert_eq!(read(r#"{"cleanupPeriodDays":0}"#), CleanUp::after_days(None));
+        assert_eq!(
+            read(r#"{"cleanupPeriodDays":0}"#),
+            CleanUp::after_days(None)
+        );
         assert_eq!(
             read(r#"{"model":"x","cleanupPeriodDays":7}"#),
             CleanUp::after_days(Some(7.0))

@@ -10,9 +10,8 @@ use super::SessionError;
 use super::files::{ExternalDir, projects_dir, transcript_path};
 use super::local::LocalSession;
 use super::scan::{ProjectScan, RefusedFile, list};
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
-use crate::sys::parallel::{cores, in_order, useful_threads};
+use crate::domain::{SessionFile, SessionId};
+use crate::sys::{parallel::cores, parallel::in_order, parallel::useful_threads};
 
 /// A thread for fewer project directories costs more than it saves.
 const PROJECTS_PER_THREAD: usize = 4;

@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::domain::error::{UPDATE_CCSYNC, UserError};
-use crate::domain::id::SessionId;
-use crate::domain::parse::InvalidData;
-use crate::domain::path::RelativeName;
-use crate::domain::shell::shell_word;
+use crate::domain::{
+    InvalidData, RelativeName, SessionId, UPDATE_CCSYNC, UserError, shell::shell_word,
+};
 use crate::sys::fs::PathError;
 
 /// An error about the client's files.

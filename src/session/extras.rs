@@ -14,10 +14,8 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use super::files::{first_link_below, join_parts, projects_dir};
-use crate::domain::extras::{ExtraKind, MAX_PLANS};
-use crate::domain::path::RelativeName;
-use crate::sys::fs::{FileStamp, PathError, is_executable};
-use crate::sys::temp::is_temp_name;
+use crate::domain::{ExtraKind, RelativeName, extras::MAX_PLANS};
+use crate::sys::{fs::FileStamp, fs::PathError, fs::is_executable, temp::is_temp_name};
 
 /// Size of the longest text that is synced, in bytes.
 pub const MAX_EXTRA_BYTES: u64 = 1 << 20;

@@ -7,9 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
-use crate::domain::session_file::SessionFile;
+use crate::domain::{RelativeName, SessionFile, SessionId};
 use crate::sys::temp::is_temp_name;
 
 /// First character of the name of a file outside the project directory.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::sys::process::Program;
 
 /// Options of the client that choose a session.

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::files::{own_directories, projects_dir, transcript_path};
-use crate::domain::id::SessionId;
-use crate::sys::process::{pid_is_alive, process_start_ticks};
+use crate::domain::SessionId;
+use crate::sys::{process::pid_is_alive, process::process_start_ticks};
 
 /// The used part of `sessions/<pid>.json`. The file next to it with the peer's key is never read.
 #[derive(Deserialize)]

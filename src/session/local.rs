@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::files::{file_path, transcript_path};
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
+use crate::domain::{SessionFile, SessionId};
 use crate::sys::fs::FileStamp;
 
 /// A session on this machine.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::time::parse_time;
 use super::turns::{parse, typed_pieces};
-use crate::domain::hit::Speaker;
+use crate::domain::Speaker;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]

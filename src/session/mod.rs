@@ -35,3 +35,7 @@ pub mod turns;
 pub use error::SessionError;
 pub use local::LocalSession;
 pub use scan::RefusedFile;
+
+pub use discover::Discovery;
+pub use extras::MAX_EXTRA_BYTES;
+pub use facts::Facts;

@@ -8,11 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::files::{ExternalDir, RESERVED, is_external_name};
 use super::local::LocalSession;
-use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
-use crate::domain::session_file::SessionFile;
-use crate::sys::fs::{FileStamp, PathError};
-use crate::sys::temp::is_temp_name;
+use crate::domain::{RelativeName, SessionFile, SessionId};
+use crate::sys::{fs::FileStamp, fs::PathError, temp::is_temp_name};
 
 /// Reason for refusing a file of a session.
 const NOT_PLAIN: &str = "not a plain file (links are not followed)";

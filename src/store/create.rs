@@ -11,8 +11,7 @@ use git2::{Config, ConfigLevel, Repository, RepositoryInitOptions};
 use super::error::StoreError;
 use super::layout::{BRANCH, HEAD_REF, REMOTE_REF};
 use super::stale::UNFINISHED_PREFIX;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs;
+use crate::sys::{fail_point::fail_point, fs};
 
 /// Setting that makes the `git` program write private files, whatever the user's umask
 /// is.

@@ -4,10 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::format::json::{FORMAT, ManifestError};
-use crate::domain::error::{ErrorKind, UPDATE_CCSYNC, UserError};
-use crate::domain::id::{CommitId, SessionId};
-use crate::sys::failure::{is_full, is_of_file_system};
-use crate::sys::fs::{PathError, path_hints};
+use crate::domain::{CommitId, ErrorKind, SessionId, UPDATE_CCSYNC, UserError};
+use crate::sys::{failure::is_full, failure::is_of_file_system, fs::PathError, fs::path_hints};
 
 /// Maximum number of files in one comparison of trees. A few small trees that hold each other many
 /// times can stand for more files than fit on a disk.

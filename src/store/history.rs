@@ -8,16 +8,16 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use git2::{Oid, Revwalk, Sort};
 
-use super::author::EMAIL_SUFFIX;
+use super::author::machine_of;
 use super::error::StoreError;
 use super::format::manifest::Manifest;
 use super::format::milestone::MilestoneName;
 use super::objects::name::{commit_id, oid};
 use super::repository::Store;
 use super::snapshot::{SessionState, Snapshot};
-use crate::domain::id::{CommitId, MachineId, SessionId};
+use crate::domain::{CommitId, MachineId, SessionId};
 
-/// Longest name and e-mail address that are read from a commit, in characters.
+/// Longest name that is read from a commit, in characters.
 const MAX_NAME: usize = 200;
 
 /// A commit of the store.
@@ -90,19 +90,17 @@ impl Store {
 
     fn read_commit(&self, id: Oid) -> Result<Commit, StoreError> {
         let commit = self.repo.find_commit(id)?;
-        let author = commit.author();
-        let text = |bytes: &[u8]| -> String {
-            let text = String::from_utf8_lossy(bytes);
-            text.chars().take(MAX_NAME).collect()
+        let machine = machine_of(&commit);
+        let name = match &machine {
+            Some(machine) => machine.name.clone(),
+            None => String::from_utf8_lossy(commit.author().name_bytes()).into_owned(),
         };
-        let email = text(author.email_bytes());
-        let machine = email.strip_suffix(EMAIL_SUFFIX);
         Ok(Commit {
             id: commit_id(id),
             parents: commit.parent_ids().map(commit_id).collect(),
             time: DateTime::from_timestamp(commit.time().seconds(), 0).unwrap_or_default(),
-            machine: machine.and_then(|id| id.parse().ok()),
-            name: text(author.name_bytes()),
+            machine: machine.map(|machine| machine.id),
+            name: name.chars().take(MAX_NAME).collect(),
         })
     }
 }

@@ -4,7 +4,7 @@
 
 use super::error::StoreError;
 use super::repository::Store;
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId};
 
 fn refused_ref(session: &SessionId) -> String {
     format!("refs/ccsync/refused/{session}")

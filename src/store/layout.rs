@@ -2,10 +2,10 @@
 
 use super::format::milestone::MilestoneName;
 use super::format::note::NoteId;
-use crate::domain::extras::BundleId;
-use crate::domain::id::{MachineId, SessionId};
-use crate::domain::path::{RelativeName, SEGMENTS_SUFFIX, is_safe_path};
-use crate::domain::session_file::SessionFile;
+use crate::domain::{
+    BundleId, MachineId, RelativeName, SessionFile, SessionId, path::SEGMENTS_SUFFIX,
+    path::is_safe_path,
+};
 
 /// The branch that holds the sessions.
 pub const BRANCH: &str = "main";

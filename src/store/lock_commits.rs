@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::objects::name::{commit_id, oid};
 use super::objects::tree::read_tree;
 use super::repository::Store;
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId};
 
 /// Prefix of the branches of locks on the remote. The session's id follows it.
 pub const LOCK_BRANCHES: &str = "ccsync/lock/";
@@ -56,6 +56,21 @@ impl Store {
         let mut tree = self.repo.treebuilder(None)?;
         tree.insert(FILE_NAME, blob, 0o100_644)?;
         let commit = author.commit_object(tree.write()?, &[], "lock");
+        let commit = self.repo.odb()?.write(ObjectType::Commit, &commit)?;
+        Ok(commit_id(commit))
+    }
+
+    /// Writes a commit with several parents and the files of the first. Moves no branch.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn write_merge(
+        &self,
+        parents: &[CommitId],
+        author: &Author<'_>,
+    ) -> Result<CommitId, StoreError> {
+        let tree = self.tree_of(&parents[0])?;
+        let commit = author.commit_object(tree, parents, "merge");
         let commit = self.repo.odb()?.write(ObjectType::Commit, &commit)?;
         Ok(commit_id(commit))
     }

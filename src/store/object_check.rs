@@ -12,7 +12,7 @@ use super::format::segment::MAX_FILE_BYTES;
 use super::objects::name::oid;
 use super::objects::tree::read_tree;
 use super::repository::Store;
-use crate::domain::id::CommitId;
+use crate::domain::CommitId;
 
 /// Result of reading every object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

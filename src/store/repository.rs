@@ -12,7 +12,7 @@ use super::layout::{HEAD_REF, REMOTE_REF};
 use super::objects::name::{commit_id, oid};
 use super::objects::reader::{ObjectReader, Objects};
 use super::stale::retry_while_locked;
-use crate::domain::id::CommitId;
+use crate::domain::CommitId;
 use crate::sys::fail_point::fail_point;
 
 /// With more packs than this, looking up an object is slow.

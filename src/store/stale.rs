@@ -19,8 +19,7 @@ use std::time::Duration;
 use walkdir::{DirEntry, WalkDir};
 
 use super::error::StoreError;
-use crate::sys::fs::remove_file_if_exists;
-use crate::sys::temp::temp_files;
+use crate::sys::{fs::remove_file_if_exists, temp::temp_files};
 
 /// Age of a stale lock: many times what a running `git` needs between taking and releasing it.
 const MAX_LOCK_AGE: Duration = Duration::from_secs(2);

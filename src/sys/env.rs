@@ -7,8 +7,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
-use crate::domain::error::UserError;
-use crate::domain::placeholder::System;
+use crate::domain::{System, UserError, commit_author::CommitAuthor};
 
 /// Everything that the process was started with.
 #[derive(Debug, Clone)]
@@ -53,6 +52,8 @@ pub struct Env {
     pub rows: Option<usize>,
     /// Settings for running `git`.
     pub git: GitEnv,
+    /// The committer that git's variables name, if they do.
+    pub committer: Option<CommitAuthor>,
 }
 
 /// The directories of this program.
@@ -151,6 +152,7 @@ impl Env {
             columns: size("COLUMNS"),
             rows: size("LINES"),
             git: GitEnv::from_variables(get),
+            committer: committer(get),
         })
     }
 }
@@ -215,6 +217,15 @@ impl Dirs {
             None => Self::below(&home.join(".ccsync")),
         }
     }
+}
+
+/// Returns the committer of `GIT_COMMITTER_EMAIL` and `GIT_COMMITTER_NAME`. Git sets neither for
+/// its hooks, so both are the user's wish.
+fn committer(get: &dyn Fn(&str) -> Option<OsString>) -> Option<CommitAuthor> {
+    let address = get("GIT_COMMITTER_EMAIL")?.into_string().ok()?;
+    let name = get("GIT_COMMITTER_NAME").and_then(|name| name.into_string().ok());
+    let name = name.unwrap_or_else(|| "ccsync".to_owned());
+    CommitAuthor::new(format!("{name} <{address}>")).ok()
 }
 
 /// Returns `$XDG_DATA_HOME`, or the default of the system.

@@ -16,3 +16,7 @@ pub mod process_lock;
 pub mod set_aside;
 pub mod signal;
 pub mod temp;
+
+pub use clock::{Clock, SystemClock};
+pub use env::{Env, GitEnv};
+pub use signal::Interrupted;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::fs::{self, PathError};
 use super::signal::Interrupted;
-use crate::domain::error::{ErrorKind, UserError};
+use crate::domain::{ErrorKind, UserError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_millis(250);

@@ -9,7 +9,7 @@
 
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
-use crate::domain::error::{ErrorKind, UserError, please_report};
+use crate::domain::{ErrorKind, UserError, error::please_report};
 
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 static ANSWERED: AtomicUsize = AtomicUsize::new(0);

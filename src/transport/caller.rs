@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::domain::progress::Phase;
-use crate::sys::env::GitEnv;
-use crate::sys::process::Program;
+use crate::domain::Phase;
+use crate::sys::{GitEnv, process::Program};
 
 /// Time limit without output. With `--progress`, git and the server write at least once a
 /// second; longer silence means that the peer is gone or that git waits for an answer

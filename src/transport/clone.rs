@@ -10,10 +10,7 @@ use std::sync::Arc;
 
 use super::git_cli::GitCli;
 use super::remote::{RemoteError, check_access};
-use crate::domain::error::{ErrorKind, UserError};
-use crate::domain::progress::Progress;
-use crate::domain::shell::shell_word;
-use crate::domain::url::RemoteUrl;
+use crate::domain::{ErrorKind, Progress, UserError, shell::shell_word, url::RemoteUrl};
 use crate::sys::env::GitEnv;
 use crate::sys::fs::{PathError, create_users_dir_all, move_dir, remove_empty_dirs};
 use crate::sys::signal::Interrupted;

@@ -44,21 +44,21 @@ pub(super) fn cause(stderr: &str) -> Cause {
 }
 
 /// Returns the line that names the server's rule, if the phrase is known.
-pub(super) fn rejecting_line(said: &str) -> Option<&str> {
-    said.lines().find(|line| {
+pub(super) fn rejecting_line(message: &str) -> Option<&str> {
+    message.lines().find(|line| {
         let line = line.to_lowercase();
         REJECTED.iter().any(|phrase| line.contains(phrase))
     })
 }
 
 /// Returns true if git reports damage of this machine's own store. Used for a hint only.
-pub(super) fn is_store_damage(said: &str) -> bool {
+pub(super) fn is_store_damage(message: &str) -> bool {
     let of_the_remote = |line: &&str| {
         line.trim_start().starts_with("remote:")
             || line.contains("Could not read from remote repository")
     };
-    !is_of_file_system(said)
-        && said
+    !is_of_file_system(message)
+        && message
             .lines()
             .filter(|line| !of_the_remote(line))
             .any(|line| STORE_DAMAGE.iter().any(|phrase| line.contains(phrase)))

@@ -14,18 +14,16 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::domain::id::CommitId;
-use crate::domain::progress::{Phase, Progress};
-use crate::sys::clock::{Clock, SystemClock};
-use crate::sys::env::GitEnv;
-use crate::sys::process::{ProcessError, Program, ProgramOutput};
-use crate::sys::signal;
+use crate::domain::{CommitId, Phase, Progress, url::RemoteKind, url::RemoteUrl};
+use crate::sys::{
+    Clock, GitEnv, SystemClock, process::ProcessError, process::Program, process::ProgramOutput,
+    signal,
+};
 
 use super::caller::{Caller, GitCommand};
 use super::failure::{self, Cause};
 use super::porcelain::{self, GitVersion};
-use super::remote::{GitSaid, Missing, OLDEST_GIT, RemoteError};
-use crate::domain::url::{RemoteKind, RemoteUrl};
+use super::remote::{GitMessage, Missing, OLDEST_GIT, RemoteError};
 
 /// Maximum tries of one call.
 const MAX_TRIES: u32 = 3;
@@ -147,8 +145,8 @@ impl GitCli {
         if out.status.success() {
             return Ok(Some(Ok(())));
         }
-        let said = self.said(&format!("{}\n{}", out.stderr, text(&out.stdout)));
-        Ok(Some(Err(said
+        let message = self.message(&format!("{}\n{}", out.stderr, text(&out.stdout)));
+        Ok(Some(Err(message
             .as_str()
             .lines()
             .next()
@@ -240,7 +238,7 @@ impl GitCli {
             return Err(RemoteError::Garbled {
                 remote: self.url.to_string(),
                 what,
-                said: self.said(&out.stderr),
+                message: self.message(&out.stderr),
             });
         }
         porcelain::parse_refs(&stdout).map_err(|e| self.garbled(&e, &out))
@@ -268,7 +266,7 @@ impl GitCli {
 
     fn failed(&self, command: &'static str, out: &ProgramOutput) -> RemoteError {
         let remote = self.url.to_string();
-        let said = self.said(&out.stderr);
+        let message = self.message(&out.stderr);
         if let RemoteKind::Local(path) = self.url.kind()
             && !path.exists()
             && !self.url.as_git_argument().contains('%')
@@ -276,41 +274,41 @@ impl GitCli {
             return self.no_directory(path);
         }
         match failure::cause(&out.stderr) {
-            Cause::Denied => RemoteError::Denied { remote, said },
+            Cause::Denied => RemoteError::Denied { remote, message },
             Cause::NoRepository => RemoteError::Unreachable {
                 remote,
                 why: Missing::Repository,
-                said,
+                message,
             },
             Cause::Transient => RemoteError::Unreachable {
                 remote,
                 why: Missing::Connection,
-                said,
+                message,
             },
             Cause::Rejected => {
-                let reason = failure::rejecting_line(said.as_str())
+                let reason = failure::rejecting_line(message.as_str())
                     .unwrap_or("no reason given")
                     .to_owned();
                 RemoteError::Rejected {
                     remote,
                     reason,
-                    said,
+                    message,
                 }
             }
             Cause::Unknown => self.too_old().unwrap_or_else(|| RemoteError::Failed {
                 command,
                 status: out.status.to_string(),
-                said,
+                message,
             }),
         }
     }
 
     fn no_directory(&self, path: &Path) -> RemoteError {
-        let said = GitSaid::new(&format!("no directory `{}`", path.display()));
+        let message = GitMessage::new(&format!("no directory `{}`", path.display()));
         RemoteError::Unreachable {
             remote: self.url.to_string(),
             why: Missing::Repository,
-            said,
+            message,
         }
     }
 
@@ -329,7 +327,7 @@ impl GitCli {
         RemoteError::Garbled {
             remote: self.url.to_string(),
             what,
-            said: self.said(&out.stderr),
+            message: self.message(&out.stderr),
         }
     }
 
@@ -346,15 +344,15 @@ impl GitCli {
                 RemoteError::Unreachable {
                     remote,
                     why: Missing::Answer,
-                    said: self.said(&silence),
+                    message: self.message(&silence),
                 }
             }
             error @ ProcessError::Failed { .. } => RemoteError::Process(error),
         }
     }
 
-    fn said(&self, stderr: &str) -> GitSaid {
-        GitSaid::new(&self.url.redact(stderr))
+    fn message(&self, stderr: &str) -> GitMessage {
+        GitMessage::new(&self.url.redact(stderr))
     }
 }
 
@@ -402,7 +400,7 @@ impl Meter<'_> {
 fn may_pass(error: &RemoteError) -> bool {
     match error {
         RemoteError::Unreachable { why, .. } => *why == Missing::Connection,
-        RemoteError::Failed { said, .. } => failure::is_contention("", said.as_str()),
+        RemoteError::Failed { message, .. } => failure::is_contention("", message.as_str()),
         _ => false,
     }
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::domain::url::RemoteUrl;
-use crate::sys::process::{ProcessError, Program, ProgramOutput};
+use crate::sys::{process::ProcessError, process::Program, process::ProgramOutput};
 
 mod answer;
 mod failure;
@@ -172,7 +172,7 @@ impl GitHub {
             ProcessError::NotFound { .. } => GitHubError::Missing,
             ProcessError::Interrupted(e) => e.into(),
             ProcessError::Silent { after, .. } => GitHubError::Unreachable {
-                said: failure::Said::new(&format!(
+                message: failure::GhMessage::new(&format!(
                     "gh gave no answer within {} seconds",
                     after.as_secs()
                 )),

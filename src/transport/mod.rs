@@ -19,3 +19,6 @@ pub mod remote;
 pub fn local_git() -> crate::sys::process::Program {
     caller::git(&[]).env("GIT_TERMINAL_PROMPT", "0")
 }
+
+pub use git_cli::GitCli;
+pub use remote::{RefUpdate, RemoteError};

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::domain::id::CommitId;
+use crate::domain::CommitId;
 
 /// Error: the output does not match git's documentation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,12 +7,8 @@ use std::path::Path;
 
 use super::failure;
 use super::porcelain::GitVersion;
-use crate::domain::error::{ErrorKind, UserError, please_report};
-use crate::domain::id::CommitId;
-use crate::domain::shell::shell_word;
-use crate::sys::failure::is_full;
-use crate::sys::process::ProcessError;
-use crate::sys::signal::Interrupted;
+use crate::domain::{CommitId, ErrorKind, UserError, error::please_report, shell::shell_word};
+use crate::sys::{Interrupted, failure::is_full, process::ProcessError};
 
 /// Oldest tested `git`: that of Ubuntu 22.04.
 pub const OLDEST_GIT: GitVersion = GitVersion {
@@ -61,7 +57,7 @@ pub enum RemoteError {
         why: Missing,
         /// Git's message.
         #[source]
-        said: GitSaid,
+        message: GitMessage,
     },
     /// Authentication failed, or the host key is unknown.
     #[error("access denied by {remote}")]
@@ -70,7 +66,7 @@ pub enum RemoteError {
         remote: String,
         /// Git's message.
         #[source]
-        said: GitSaid,
+        message: GitMessage,
     },
     /// Rejected by the server: a hook, a protected branch, a secret or a size limit.
     #[error("{remote} rejected the push: {reason}")]
@@ -81,7 +77,7 @@ pub enum RemoteError {
         reason: String,
         /// The whole message of the server.
         #[source]
-        said: GitSaid,
+        message: GitMessage,
     },
     /// `git` is not installed.
     #[error("no program `git` on the PATH")]
@@ -112,7 +108,7 @@ pub enum RemoteError {
         what: String,
         /// Git's message.
         #[source]
-        said: GitSaid,
+        message: GitMessage,
     },
     /// The remote refused so many parts that the rest waits for the next command.
     #[error("the remote refused too many parts of this push")]
@@ -126,7 +122,7 @@ pub enum RemoteError {
         status: String,
         /// Git's message.
         #[source]
-        said: GitSaid,
+        message: GitMessage,
     },
     /// `git` could not be started.
     #[error("cannot run git")]
@@ -145,20 +141,34 @@ impl RemoteError {
         )
     }
 
+    /// Returns the error with the first line of git's message.
+    pub fn in_one_line(&self) -> String {
+        let text = self.message().map(GitMessage::as_str).unwrap_or_default();
+        match text.lines().map(str::trim).find(|line| !line.is_empty()) {
+            Some(line) => format!("{self}: {line}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Returns true if a rule of the server forbids the push.
+    pub fn is_rejection(&self) -> bool {
+        matches!(self, Self::Rejected { .. })
+    }
+
     /// Returns true if git reports damage of this machine's own store.
     pub fn is_store_damage(&self) -> bool {
-        self.said()
-            .is_some_and(|said| failure::is_store_damage(said.as_str()))
+        self.message()
+            .is_some_and(|message| failure::is_store_damage(message.as_str()))
     }
 
     /// Returns the message of git and the server.
-    pub fn said(&self) -> Option<&GitSaid> {
+    pub fn message(&self) -> Option<&GitMessage> {
         match self {
-            Self::Unreachable { said, .. }
-            | Self::Denied { said, .. }
-            | Self::Rejected { said, .. }
-            | Self::Garbled { said, .. }
-            | Self::Failed { said, .. } => Some(said),
+            Self::Unreachable { message, .. }
+            | Self::Denied { message, .. }
+            | Self::Rejected { message, .. }
+            | Self::Garbled { message, .. }
+            | Self::Failed { message, .. } => Some(message),
             Self::GitMissing
             | Self::GitTooOld { .. }
             | Self::InvalidRef { .. }
@@ -193,11 +203,11 @@ impl fmt::Display for Missing {
 /// The standard error of a git command, safe to show: no secrets, no control characters,
 /// no progress, no advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GitSaid(String);
+pub struct GitMessage(String);
 
-impl std::error::Error for GitSaid {}
+impl std::error::Error for GitMessage {}
 
-impl fmt::Display for GitSaid {
+impl fmt::Display for GitMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_empty() {
             "git gave no reason"
@@ -207,7 +217,7 @@ impl fmt::Display for GitSaid {
     }
 }
 
-impl GitSaid {
+impl GitMessage {
     /// Cleans what git wrote; secrets must have been removed before.
     pub fn new(redacted: &str) -> Self {
         let lines = redacted
@@ -275,7 +285,7 @@ impl UserError for RemoteError {
                 return vec![check_access(remote), other];
             }
             Self::Denied { remote, .. } => check_access(remote),
-            Self::Rejected { said, .. } if said.as_str().contains("checked out branch") => {
+            Self::Rejected { message, .. } if message.as_str().contains("checked out branch") => {
                 "the repository is not bare: create a bare one with `git init --bare`, then run `ccsync init --remote URL`"
                     .to_owned()
             }
@@ -288,7 +298,7 @@ impl UserError for RemoteError {
             Self::TooManyPushes => "run `ccsync push` again to send the rest".to_owned(),
             Self::InvalidRef { .. } => please_report(),
             Self::Interrupted(e) => return e.hints(),
-            Self::Failed { said, .. } if is_full(said.as_str()) => {
+            Self::Failed { message, .. } if is_full(message.as_str()) => {
                 "make room, then run the command again; see what is full with `df -h`".to_owned()
             }
             Self::Garbled { .. } | Self::Failed { .. } => {
@@ -312,15 +322,15 @@ mod tests {
 
     #[test]
     fn remote_git_message_is_sanitized() {
-        let said = GitSaid::new(
+        let message = GitMessage::new(
             "hint: try this\nremote: \nremote: Resolving deltas: 100% (1/1), done.        \n\
              remote: error: \u{1b}[31mGH001\u{1b}[0m: Large files        \nWriting objects:  50% (1/2)\nfatal: no\n\n",
         );
         assert_eq!(
-            said.as_str(),
+            message.as_str(),
             "remote: error: \u{fffd}[31mGH001\u{fffd}[0m: Large files\nfatal: no"
         );
-        assert_eq!(said.by_server().count(), 1);
-        assert_eq!(GitSaid::new("").to_string(), "git gave no reason");
+        assert_eq!(message.by_server().count(), 1);
+        assert_eq!(GitMessage::new("").to_string(), "git gave no reason");
     }
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
-use crate::ui::sanitize;
-use crate::ui::style::{ATTENTION, GOOD, QUIET, paint};
+use crate::ui::{sanitize, style::ATTENTION, style::GOOD, style::QUIET, style::paint};
 
 /// Lines of context around a change.
 const CONTEXT: usize = 3;

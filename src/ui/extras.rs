@@ -1,10 +1,8 @@
 //! Shows the part of a report on extras: one line for what was done, and one for each
 //! file that needs attention.
 
-use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
-use crate::ui::format::count;
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, paint};
+use crate::report::{BundleReport, ExtraOutcome, ExtraReport};
+use crate::ui::{format::count, sanitize::one_line, style::ATTENTION, style::paint};
 
 /// Maximum number of files named for one action; more are only counted.
 const MAX_NAMES: usize = 3;

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::domain::placeholder::System;
+use crate::domain::System;
 pub(crate) use crate::report::count::count;
 use crate::sys::clock::local;
 use crate::ui::sanitize;

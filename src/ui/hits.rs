@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::hit::{Hit, SessionHits, SessionName, Speaker};
+use crate::domain::{SessionName, Speaker, hit::Hit, hit::SessionHits};
 use crate::ui::format::{age, project, short_id};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{FOUND, HEADING, QUIET, paint};

@@ -20,3 +20,7 @@ pub(crate) mod sanitize;
 pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod turns;
+
+pub(crate) use output::Output;
+pub(crate) use style::{ATTENTION, HEADING, HINT, QUIET};
+pub(crate) use table::{Cell, Table};

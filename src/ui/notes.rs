@@ -4,11 +4,10 @@
 use chrono::{DateTime, Utc};
 
 use crate::report::transfer::ReceivedNote;
-use crate::ui::format::{age, count};
-use crate::ui::output::Screen;
-use crate::ui::report::machine;
-use crate::ui::sanitize;
-use crate::ui::style::{ATTENTION, QUIET, paint};
+use crate::ui::{
+    format::age, format::count, output::Screen, report::machine, sanitize, style::ATTENTION,
+    style::QUIET, style::paint,
+};
 
 /// Maximum number of lines of one note in a report.
 const MAX_LINES_OF_NOTE: usize = 8;

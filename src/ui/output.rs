@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
-use crate::domain::error::ErrorKind;
+use crate::domain::ErrorKind;
 use crate::ui::{json, style};
 
 /// Width of a line if standard output is not a terminal, in cells.

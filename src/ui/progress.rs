@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::domain::progress::{Phase, Progress, Silent};
+use crate::domain::{Phase, Progress, progress::Silent};
 
 /// Shorter commands show no progress.
 const DELAY: Duration = Duration::from_millis(250);

@@ -3,11 +3,9 @@
 use chrono::{DateTime, Utc};
 use textwrap::{Options, WordSplitter, wrap};
 
-use crate::domain::hit::SessionName;
-use crate::domain::turn::{Turn, TurnSpeaker};
-use crate::ui::format::{count, project};
+use crate::domain::{SessionName, Turn, TurnSpeaker};
 use crate::ui::sanitize::{self, one_line};
-use crate::ui::style::{HEADING, QUIET, paint};
+use crate::ui::{format::count, format::project, style::HEADING, style::QUIET, style::paint};
 
 /// Description of a session, which precedes its turns.
 #[derive(Debug, Clone, Copy)]

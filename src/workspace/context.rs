@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Settings;
-use crate::domain::progress::Progress;
-use crate::sys::clock::Clock;
-use crate::sys::env::Env;
+use crate::domain::Progress;
+use crate::sys::{Clock, Env};
 
 /// Maximum time to wait for another ccsync on this machine.
 pub const LOCK_WAIT: Duration = Duration::from_secs(120);

@@ -4,16 +4,12 @@
 //! [`SyncError::Operation`].
 
 use crate::config::ConfigError;
-use crate::domain::error::{ErrorKind, UserError};
-use crate::domain::url::UrlError;
-use crate::localize::error::StoredDataError;
+use crate::domain::{ErrorKind, UserError, url::UrlError};
+use crate::localize::StoredDataError;
 use crate::session::SessionError;
 use crate::store::StoreError;
-use crate::sys::fs::PathError;
-use crate::sys::process_lock::LockError;
-use crate::sys::signal::Interrupted;
-use crate::transport::clone::CloneError;
-use crate::transport::remote::RemoteError;
+use crate::sys::{Interrupted, fs::PathError, process_lock::LockError};
+use crate::transport::{RemoteError, clone::CloneError};
 use crate::workspace::lookup::LookupError;
 
 /// Error: a command failed.

@@ -11,14 +11,12 @@ use chrono::{DateTime, Utc};
 
 use crate::checkouts::identity::portable;
 use crate::config::{Settings, SyncRules};
-use crate::domain::id::SessionId;
-use crate::domain::pattern::{Matcher, PatternSubject, ProjectNames, ProjectPattern};
-use crate::domain::placeholder::Placeholders;
-use crate::domain::project::ProjectIdentity;
-use crate::domain::size::ByteSize;
+use crate::domain::{
+    Placeholders, ProjectIdentity, ProjectPattern, SessionId, pattern::Matcher,
+    pattern::PatternSubject, pattern::ProjectNames, size::ByteSize,
+};
 use crate::rewrite::collapse_path;
-use crate::workspace::context::Context;
-use crate::workspace::index::ProjectOfSession;
+use crate::workspace::{context::Context, index::ProjectOfSession};
 
 /// Why a session is excluded.
 #[derive(Debug, Clone, PartialEq, Eq)]

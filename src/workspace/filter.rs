@@ -8,21 +8,17 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::checkouts::clones::WorkingTree;
-use crate::checkouts::identity::portable;
-use crate::checkouts::locate::{identity, is_below_repo};
-use crate::domain::id::SessionId;
-use crate::domain::path::PortablePath;
-use crate::domain::pattern::{Matcher, ProjectNames, ProjectPattern};
-use crate::domain::project::ProjectIdentity;
-use crate::domain::session_file::SessionFile;
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::Localizer;
+use crate::checkouts::{
+    clones::WorkingTree, identity::portable, locate::identity, locate::is_below_repo,
+};
+use crate::domain::{
+    PortablePath, ProjectIdentity, ProjectPattern, SessionFile, SessionId, pattern::Matcher,
+    pattern::ProjectNames,
+};
+use crate::localize::{LocalCopy, Localizer};
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::LocalSession;
-use crate::session::facts::Facts;
-use crate::store::Store;
-use crate::store::manifest::Manifest;
+use crate::session::{Facts, LocalSession};
+use crate::store::{Store, manifest::Manifest};
 use crate::workspace::exclusion::{
     ExcludeReason, ExcludeRules, LocalProject, ProjectDecision, compile, is_active,
 };

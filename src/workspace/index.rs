@@ -12,14 +12,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::{CommitId, SessionId};
-use crate::domain::session_file::SessionFile;
+use crate::domain::{CommitId, SessionFile, SessionId};
 use crate::localize::stored_text::last_line_end;
-use crate::report::transfer::SessionReport;
+use crate::report::SessionReport;
 use crate::session::LocalSession;
-use crate::store::manifest::Manifest;
-use crate::store::{SessionState, Store, StoreError};
-use crate::sys::fs::{FileStamp, PathError, write_cache};
+use crate::store::{SessionState, Store, StoreError, manifest::Manifest};
+use crate::sys::{fs::FileStamp, fs::PathError, fs::write_cache};
 use crate::workspace::session_map::FileStamps;
 
 const VERSION: u32 = 4;

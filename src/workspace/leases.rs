@@ -7,16 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::domain::error::error_chain;
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId, error::error_chain};
 use crate::lock::lease::{Lease, load_leases};
 use crate::lock::record::{LockRecord, Stamp};
 use crate::lock::state::{PendingChange, Settlement};
-use crate::store::machine::Machine;
 use crate::store::{Author, Store, lock_ref};
 use crate::sys::fail_point::fail_point;
-use crate::transport::remote::RefUpdate;
+use crate::transport::RefUpdate;
 use crate::workspace::error::SyncError;
+use crate::workspace::remote_rules::{RemoteRules, RemoteStep};
 
 /// The leases of this machine, read under the process lock.
 #[derive(Default)]
@@ -156,8 +155,12 @@ impl Leases {
         store: &Store,
         author: &Author<'_>,
         changed: &BTreeSet<SessionId>,
+        rules: &RemoteRules,
     ) -> Result<Vec<RefUpdate>, SyncError> {
+        let can_move = !rules.refuses(RemoteStep::MoveLock);
+        let can_delete = !rules.refuses(RemoteStep::DeleteLock);
         let mut updates = Vec::new();
+        let mut left = Vec::new();
         self.sent.clear();
         for lease in self.leases.values_mut().filter(|lease| !lease.lost) {
             let session = lease.session.clone();
@@ -168,7 +171,17 @@ impl Leases {
             let unanswered = lease.lock.pending.is_some();
             let is_released = self.releasing.contains(&session)
                 || lease.lock.pending == Some(PendingChange::Release);
-            let update = if is_released && lease.lock.release_change().is_some() {
+            let update = if is_released && !can_delete {
+                if can_move {
+                    expiry(lease, store, author)?
+                } else {
+                    left.push(session.clone());
+                    None
+                }
+            } else if !can_move && !is_released {
+                lease.lock.drop_refused_change();
+                None
+            } else if is_released && lease.lock.release_change().is_some() {
                 lease.lock.begin_release();
                 Some(RefUpdate {
                     name: lock_ref(&session),
@@ -186,6 +199,8 @@ impl Leases {
                 updates.push(update);
             }
         }
+        // Such a lock expires.
+        left.iter().try_for_each(|session| self.forget(session))?;
         Ok(updates)
     }
 
@@ -209,24 +224,55 @@ impl Leases {
         Ok(())
     }
 
+    /// Returns the sessions whose locks the push in progress changes. Their changes are
+    /// recorded one by one.
+    pub(crate) fn take_sent(&mut self) -> Vec<SessionId> {
+        self.renewing = false;
+        std::mem::take(&mut self.sent)
+    }
+
     /// Records that the remote accepted everything that was sent last.
     pub(crate) fn record_sent(&mut self, store: &Store) -> Result<(), SyncError> {
         self.renewing = false;
         for session in std::mem::take(&mut self.sent) {
-            let Some(lease) = self.leases.get_mut(&session) else {
-                continue;
-            };
-            let former = lease.lock.commit.clone();
-            let settlement = lease.lock.confirm();
-            let now = (settlement == Settlement::Held).then(|| lease.lock.commit.clone());
-            fail_point("a lock has moved on the remote");
-            store.set_lock(&session, now.as_ref())?;
-            self.record_settlement(&session, settlement)?;
-            if now.as_ref() != Some(&former) {
-                store.discard_lock(&session, &former);
-            }
+            self.record_one_sent(store, &session)?;
         }
         Ok(())
+    }
+
+    /// Records that the remote accepted the change of one lock.
+    pub(crate) fn record_one_sent(
+        &mut self,
+        store: &Store,
+        session: &SessionId,
+    ) -> Result<(), SyncError> {
+        let Some(lease) = self.leases.get_mut(session) else {
+            return Ok(());
+        };
+        let former = lease.lock.commit.clone();
+        let is_deleted = lease.lock.pending == Some(PendingChange::Release);
+        let settlement = lease.lock.confirm();
+        let now = (!is_deleted).then(|| lease.lock.commit.clone());
+        fail_point("a lock has moved on the remote");
+        store.set_lock(session, now.as_ref())?;
+        self.record_settlement(session, settlement)?;
+        if now.as_ref() != Some(&former) {
+            store.discard_lock(session, &former);
+        }
+        Ok(())
+    }
+
+    /// Gives up the change of one lock, because the rules of the remote forbid it. One that
+    /// was never acquired is forgotten.
+    pub(crate) fn record_refused(&mut self, session: &SessionId) -> Result<(), SyncError> {
+        let Some(lease) = self.leases.get_mut(session) else {
+            return Ok(());
+        };
+        if lease.lock.pending == Some(PendingChange::Acquire) {
+            return self.forget(session);
+        }
+        lease.lock.drop_refused_change();
+        Ok(lease.save(&self.directory)?)
     }
 
     /// Compares the leases with the locks as just fetched.
@@ -359,19 +405,43 @@ fn renewal(
         return Ok(None);
     };
     let record = change.new.expect("a renewed lock has a record");
-    let commit = write_lock_commit(store, author.machine, &record)?;
+    send_record(lease, store, author, change.expected, record).map(Some)
+}
+
+/// Returns the update that releases the lock of a lease without deleting it.
+fn expiry(
+    lease: &mut Lease,
+    store: &Store,
+    author: &Author<'_>,
+) -> Result<Option<RefUpdate>, SyncError> {
+    lease.lock.drop_refused_change();
+    let Some(change) = lease.lock.expiring_change(Stamp::new(author.time)) else {
+        return Ok(None);
+    };
+    let record = change.new.expect("a lock that expires has a record");
+    send_record(lease, store, author, change.expected, record).map(Some)
+}
+
+fn send_record(
+    lease: &mut Lease,
+    store: &Store,
+    author: &Author<'_>,
+    expected: Option<CommitId>,
+    record: LockRecord,
+) -> Result<RefUpdate, SyncError> {
+    let commit = write_lock_commit(store, author, &record)?;
     lease.lock.begin_renewal(commit.clone(), record);
-    Ok(Some(RefUpdate {
+    Ok(RefUpdate {
         name: lock_ref(&lease.session),
         new: Some(commit),
-        expected: change.expected,
-    }))
+        expected,
+    })
 }
 
 /// Writes the commit of a lock into the store.
 pub(crate) fn write_lock_commit(
     store: &Store,
-    machine: &Machine,
+    author: &Author<'_>,
     record: &LockRecord,
 ) -> Result<CommitId, SyncError> {
     // Takes the time from the record, so that a repeated push has the same commit, also
@@ -379,8 +449,8 @@ pub(crate) fn write_lock_commit(
     Ok(store.write_lock(
         &record.to_json(),
         &Author {
-            machine,
             time: record.renewed,
+            ..author.clone()
         },
     )?)
 }

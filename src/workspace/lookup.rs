@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::domain::error::UserError;
-use crate::domain::id::{MachineId, SessionId};
+use crate::domain::{MachineId, SessionId, UserError};
 
 /// Names of machines by id, not sanitized.
 pub(crate) type MachineNames = BTreeMap<MachineId, String>;
@@ -155,6 +154,9 @@ pub(crate) fn find_stored_session<'a>(
     find_session(name, all)?.ok_or_else(|| LookupScope::Store.no_session(name))
 }
 
+/// One way in which a machine, by its id and label, can be meant.
+type Rule<'a> = &'a dyn Fn(&MachineId, &str) -> bool;
+
 /// Finds the machine that `wanted` names among `machines`; `this` is `me`.
 ///
 /// The first rule that any machine meets decides: the name, the name in another case, the
@@ -168,7 +170,7 @@ pub(crate) fn find_machine(
     me: &MachineId,
 ) -> Result<MachineId, LookupError> {
     let folded = wanted.to_lowercase();
-    let rules: [&dyn Fn(&MachineId, &str) -> bool; 5] = [
+    let rules: [Rule<'_>; 5] = [
         &|_, label| label == wanted,
         &|_, label| label.to_lowercase() == folded,
         &|_, label| name_without_mark(label).to_lowercase() == folded,

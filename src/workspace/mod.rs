@@ -15,5 +15,16 @@ pub mod read_only;
 pub mod received_notes;
 pub mod records;
 pub mod recovery;
+pub mod remote_rules;
 pub mod session_map;
 pub mod setup_error;
+
+pub use context::Context;
+pub use error::SyncError;
+pub use exclusion::ExcludeReason;
+pub use filter::Selection;
+pub use lookup::LookupScope;
+pub(crate) use lookup::MachineNames;
+pub(crate) use open::Workspace;
+pub(crate) use read_only::ReadOnlyStore;
+pub use setup_error::SetupError;

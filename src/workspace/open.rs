@@ -5,30 +5,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::checkouts::clones::Clones;
-use crate::checkouts::current_placeholders::CurrentPlaceholders;
-use crate::domain::progress::Phase;
-use crate::domain::url::RemoteUrl;
-use crate::localize::localizer::Localizer;
-use crate::session::SessionError;
-use crate::session::discover::{Discovery, discover, discover_on_one_thread};
-use crate::store::machine::Machine;
-use crate::store::manifest::PlaceholdersKey;
-use crate::store::{Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
-use crate::sys::fail_point::fail_point;
-use crate::sys::former_names::rename_former_files;
-use crate::sys::fs::create_private_dir_all;
-use crate::sys::process_lock::{ChildProcessLock, ProcessLock};
-use crate::transport::git_cli::GitCli;
-use crate::workspace::context::{Context, LOCK_WAIT};
-use crate::workspace::error::SyncError;
-use crate::workspace::exclusion::ExcludeRules;
-use crate::workspace::filter::SessionFilter;
-use crate::workspace::index::IndexKey;
-use crate::workspace::leases::Leases;
-use crate::workspace::paths::{leases_path, remote_url, store_path};
-use crate::workspace::records::SessionRecords;
-use crate::workspace::recovery::recover;
+use crate::checkouts::{Clones, current_placeholders::CurrentPlaceholders};
+use crate::domain::{Phase, url::RemoteUrl};
+use crate::localize::Localizer;
+use crate::session::{
+    Discovery, SessionError, discover::discover, discover::discover_on_one_thread,
+};
+use crate::store::{
+    Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store, machine::Machine, manifest::PlaceholdersKey,
+};
+use crate::sys::{
+    fail_point::fail_point, former_names::rename_former_files, fs::create_private_dir_all,
+    process_lock::ChildProcessLock, process_lock::ProcessLock,
+};
+use crate::transport::GitCli;
+use crate::workspace::{
+    context::Context, context::LOCK_WAIT, error::SyncError, exclusion::ExcludeRules,
+    filter::SessionFilter, index::IndexKey, leases::Leases, paths::leases_path,
+    paths::remote_rules_path, paths::remote_url, paths::store_path, records::SessionRecords,
+    recovery::recover, remote_rules::RemoteRules,
+};
 
 /// Age from which a scan is repeated before anything is decided by it.
 const MAX_SCAN_AGE: Duration = Duration::from_secs(1);
@@ -42,6 +38,8 @@ pub(crate) struct Workspace<'a> {
     pub(crate) machine: Machine,
     pub(crate) records: SessionRecords,
     pub(crate) leases: Leases,
+    /// Known rules of the remote.
+    pub(crate) remote_rules: RemoteRules,
     /// Settings that exclude sessions.
     pub(crate) rules: ExcludeRules,
     _locks: (ChildProcessLock, ProcessLock),
@@ -103,6 +101,7 @@ impl<'a> Workspace<'a> {
             machine,
             records,
             leases: Leases::load(&leases_path(ctx.env))?,
+            remote_rules: remote_rules(ctx),
             rules: ExcludeRules::new(&ctx.settings),
             _locks: locks,
         })
@@ -148,6 +147,7 @@ impl<'a> Workspace<'a> {
         Author {
             machine: &self.machine,
             time: self.ctx.clock.now(),
+            named: self.ctx.settings.author.as_ref(),
         }
     }
 
@@ -195,6 +195,12 @@ impl<'a> Workspace<'a> {
             let _ = git.repack_if_needed(MAX_PACKS, MAX_LOOSE_OBJECTS);
         }
     }
+}
+
+fn remote_rules(ctx: &Context<'_>) -> RemoteRules {
+    let remote = remote_url(ctx.env, ctx.settings.remote.as_deref());
+    let remote = remote.map(|url| url.to_string()).unwrap_or_default();
+    RemoteRules::load(&remote_rules_path(ctx.env), &remote, ctx.clock.now())
 }
 
 /// Takes the process lock, and removes what a killed process left.

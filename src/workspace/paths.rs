@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::domain::url::RemoteUrl;
-use crate::sys::env::Env;
+use crate::sys::Env;
 use crate::workspace::error::SyncError;
 
 /// Returns the path of this machine's store.
@@ -34,6 +34,11 @@ pub(crate) fn undo_path(env: &Env) -> PathBuf {
 /// Returns the directory of this machine's leases.
 pub(crate) fn leases_path(env: &Env) -> PathBuf {
     env.dirs.state.join("locks")
+}
+
+/// Returns the file with what the remote is known to refuse.
+pub(crate) fn remote_rules_path(env: &Env) -> PathBuf {
+    env.dirs.state.join("remote-rules.json")
 }
 
 pub(crate) fn index_path(env: &Env) -> PathBuf {

@@ -10,14 +10,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
-use crate::session::LocalSession;
-use crate::session::discover::Discovery;
+use crate::domain::{SessionFile, SessionId};
+use crate::session::{Discovery, LocalSession};
 use crate::store::{SessionState, Snapshot, StoreError};
 use crate::sys::fs::PathError;
-use crate::workspace::session_map::{FileStamps, SessionMap};
-use crate::workspace::setup_error::SetupError;
+use crate::workspace::{session_map::FileStamps, session_map::SessionMap, setup_error::SetupError};
 
 /// The pinned sessions.
 pub(crate) struct PinnedSessions(SessionMap<PinnedSession>);

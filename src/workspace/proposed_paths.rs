@@ -3,9 +3,7 @@
 use crate::config::{Config, Settings};
 use crate::store::StoreError;
 use crate::sys::fail_point::fail_point;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::config_path;
+use crate::workspace::{error::SyncError, open::Workspace, paths::config_path};
 
 /// Adopts the paths that other machines proposed to this one. Returns the new settings,
 /// if there were any.

@@ -1,16 +1,13 @@
 //! The store, opened read-only: without a lock and without a fetch.
 
-use crate::checkouts::clones::Clones;
-use crate::domain::hit::SessionName;
-use crate::localize::localizer::Localizer;
+use crate::checkouts::Clones;
+use crate::domain::SessionName;
+use crate::localize::Localizer;
 use crate::session::time::parse_time;
-use crate::store::machine::Machine;
-use crate::store::manifest::Manifest;
-use crate::store::{Snapshot, Store};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::{FORGOTTEN, MachineNames};
-use crate::workspace::paths::store_path;
+use crate::store::{Snapshot, Store, machine::Machine, manifest::Manifest};
+use crate::workspace::{
+    context::Context, error::SyncError, lookup::FORGOTTEN, lookup::MachineNames, paths::store_path,
+};
 
 /// The store and the localizer, for commands that only read.
 pub(crate) struct ReadOnlyStore {

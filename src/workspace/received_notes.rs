@@ -8,17 +8,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::MachineId;
-use crate::report::transfer::{MachineName, ReceivedNote};
-use crate::store::note::{Note, NoteId};
-use crate::store::{Snapshot, StoreError};
-use crate::sys::env::Env;
-use crate::sys::fs::write_cache;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::MachineNames;
-use crate::workspace::open::Workspace;
-use crate::workspace::read_only::machine_names;
+use crate::domain::MachineId;
+use crate::report::{MachineName, transfer::ReceivedNote};
+use crate::store::{Snapshot, StoreError, note::Note, note::NoteId};
+use crate::sys::{Env, fs::write_cache};
+use crate::workspace::{
+    context::Context, error::SyncError, lookup::MachineNames, open::Workspace,
+    read_only::machine_names,
+};
 
 /// Maximum number of notes read per command.
 const MAX_NOTES: usize = 1000;

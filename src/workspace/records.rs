@@ -7,17 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::id::{CommitId, SessionId};
-use crate::session::LocalSession;
-use crate::session::discover::Discovery;
+use crate::domain::{CommitId, SessionId};
+use crate::session::{Discovery, LocalSession};
 use crate::store::{SessionState, Store};
-use crate::sys::env::Env;
-use crate::sys::fail_point::fail_point;
-use crate::workspace::error::SyncError;
-use crate::workspace::index::{Index, IndexKey, NotPulledSession, ProjectOfSession};
-use crate::workspace::paths::index_path;
-use crate::workspace::pinned::PinnedSessions;
-use crate::workspace::session_map::SessionMap;
+use crate::sys::{Env, fail_point::fail_point};
+use crate::workspace::{
+    error::SyncError, index::Index, index::IndexKey, index::NotPulledSession,
+    index::ProjectOfSession, paths::index_path, pinned::PinnedSessions, session_map::SessionMap,
+};
 
 /// Records of sessions. The index is a cache; the others are not.
 pub(crate) struct SessionRecords {

@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::domain::url::RemoteKind;
 use crate::session::files::session_directories;
 use crate::store;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::remove_file_if_exists;
-use crate::sys::process_lock::{ChildProcessLock, ProcessLock};
-use crate::sys::temp::{StagingDir, temp_files};
+use crate::sys::{
+    fail_point::fail_point, fs::remove_file_if_exists, process_lock::ChildProcessLock,
+    process_lock::ProcessLock, temp::StagingDir, temp::temp_files,
+};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::paths::{embedded_remote_path, remote_url, store_path};

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
+use crate::domain::{SessionFile, SessionId};
 use crate::session::LocalSession;
-use crate::sys::fs::{FileStamp, PathError, write_atomic};
+use crate::sys::{fs::FileStamp, fs::PathError, fs::write_atomic};
 use crate::workspace::setup_error::{STATE_FORMAT, SetupError};
 
 /// One entry for each session.

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::domain::error::{UPDATE_CCSYNC, UserError};
-use crate::domain::shell::shell_word;
+use crate::domain::{UPDATE_CCSYNC, UserError, shell::shell_word};
 use crate::sys::set_aside::move_aside_command;
 use crate::workspace::error::SyncError;
 

@@ -36,6 +36,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         columns: None,
         rows: None,
         git: GitEnv::default(),
+        committer: None,
     }
 }
 

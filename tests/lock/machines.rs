@@ -633,6 +633,7 @@ fn contend(station: &Station, rounds: usize) -> Vec<String> {
             Ok(AcquireOutcome::Acquired(lease)) => put.push(lease.lock.commit.to_string()),
             Ok(AcquireOutcome::HeldBy(_)) => continue,
             Err(e) if e.to_string().contains("kept changing") => continue,
+            Ok(AcquireOutcome::NoLocks { reason }) => panic!("{reason}"),
             Err(e) => panic!("{e:?}"),
         }
         station.clock.advance(Duration::from_secs(1));

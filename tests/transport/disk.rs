@@ -186,7 +186,7 @@ fn transport_missing_repository_is_named() {
     let error = store.git.refs().unwrap_err();
     assert!(
         error
-            .said()
+            .message()
             .unwrap()
             .as_str()
             .contains("does not appear to be a git repository"),

@@ -54,7 +54,7 @@ fn transport_hanging_git_is_stopped() {
         assert!(error.is_transient());
         assert!(
             error
-                .said()
+                .message()
                 .unwrap()
                 .as_str()
                 .starts_with("waiting for a card\n"),

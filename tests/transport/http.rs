@@ -70,7 +70,7 @@ fn http_url_password_works_and_is_never_shown() {
     let everything = format!(
         "{error} {error:?} {:?} {}",
         store.git,
-        error.said().unwrap()
+        error.message().unwrap()
     );
     assert!(
         everything.contains("***@127.0.0.1") && !everything.contains("incorrect-secret"),

@@ -8,8 +8,7 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
-use crate::browse::search::parts::{Part, cases};
-use crate::browse::search::written::Written;
+use crate::browse::{search::parts::Part, search::parts::cases, search::written::Written};
 
 /// Text that is in the store wherever the whole text is read.
 #[derive(Debug, Clone, PartialEq, Eq)]

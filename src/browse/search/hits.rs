@@ -5,7 +5,7 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use regex::Regex;
 
-use crate::domain::hit::{Hit, Speaker};
+use crate::domain::{Speaker, hit::Hit};
 
 /// Maximum hits counted per session beyond the shown ones, so that a frequent word is not
 /// searched to the end of each session.

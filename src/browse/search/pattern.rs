@@ -11,13 +11,12 @@ use std::ops::Range;
 
 use regex::{Regex, RegexBuilder, bytes};
 
-use crate::browse::search::fragment;
-use crate::browse::search::fragment::Fragment;
-use crate::browse::search::parts::parts;
-use crate::browse::search::sketch::sketch;
-use crate::browse::search::written::Written;
-use crate::domain::error::{ErrorKind, UserError};
-use crate::workspace::error::SyncError;
+use crate::browse::{
+    search::fragment, search::fragment::Fragment, search::parts::parts, search::sketch::sketch,
+    search::written::Written,
+};
+use crate::domain::{ErrorKind, UserError};
+use crate::workspace::SyncError;
 
 /// Case sensitivity of a search.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

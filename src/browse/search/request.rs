@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use crate::browse::search::pattern::Case;
-use crate::domain::id::{CommitId, SessionId};
-use crate::localize::localizer::Localizer;
+use crate::domain::{CommitId, SessionId};
+use crate::localize::Localizer;
 use crate::store::{Checkout, Snapshot, Store};
-use crate::sys::parallel::{cores, in_order};
-use crate::workspace::context::Context;
+use crate::sys::{parallel::cores, parallel::in_order};
+use crate::workspace::Context;
 
 /// Input of a search.
 #[derive(Debug, Clone, Default)]

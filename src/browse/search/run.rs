@@ -9,25 +9,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::browse::search::hits::HitCollector;
-use crate::browse::search::pattern::Pattern;
-use crate::browse::search::scan::Scan;
-use crate::browse::search::targets::{SearchTarget, Targets, TextSource};
-use crate::browse::search::written::Written;
-use crate::domain::error::error_chain;
-use crate::domain::hit::SessionHits;
-use crate::localize::localizer::Localizer;
+use crate::browse::{
+    search::hits::HitCollector, search::pattern::Pattern, search::request::SearchReport,
+    search::request::SearchRequest, search::request::SearchSource, search::request::StoreCommit,
+    search::request::Unreadable, search::request::on_all_cores, search::scan::Scan,
+    search::targets::SearchTarget, search::targets::Targets, search::targets::TextSource,
+    search::written::Written,
+};
+use crate::domain::{error::error_chain, hit::SessionHits};
+use crate::localize::Localizer;
 use crate::rewrite::every_path_form;
 use crate::store::{Checkout, Snapshot};
 use crate::sys::signal::{self, interrupted};
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::LookupScope;
-use crate::workspace::read_only::{ReadOnlyStore, localizer};
-
-use crate::browse::search::request::{
-    SearchReport, SearchRequest, SearchSource, StoreCommit, Unreadable, on_all_cores,
-};
+use crate::workspace::{Context, LookupScope, ReadOnlyStore, SyncError, read_only::localizer};
 
 /// Searches the sessions of the store and of this machine, the newest first. Passes the
 /// hits of a session to `take` once every newer session is searched, until it returns

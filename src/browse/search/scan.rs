@@ -4,20 +4,17 @@ use std::borrow::Cow;
 
 use crate::browse::search::hits::{HitCollector, HitContext};
 use crate::browse::search::pattern::{LineFilter, Pattern};
-use crate::domain::hit::Speaker;
-use crate::domain::path::RelativeName;
-use crate::domain::session_file::SessionFile;
-use crate::localize::error::StoredDataError;
-use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::{LocalText, segment_at, text_kind};
+use crate::domain::{RelativeName, SessionFile, Speaker};
+use crate::localize::{
+    LocalText, Localizer, StoredDataError, stored_text::segment_at, stored_text::text_kind,
+};
 use crate::rewrite::TextKind;
-use crate::session::LocalSession;
-use crate::session::messages::{RecordMessages, messages};
+use crate::session::{LocalSession, messages::RecordMessages, messages::messages};
 use crate::store::manifest::{Manifest, Run, StoredFile};
 use crate::store::segment::{count_lines, offset_after_lines, whole_lines_len};
 use crate::store::{SessionFiles, Snapshot};
 use crate::sys::signal::interrupted;
-use crate::workspace::error::SyncError;
+use crate::workspace::SyncError;
 
 /// Maximum length of a line that is searched.
 const MAX_LINE_BYTES: usize = 64_000_000;

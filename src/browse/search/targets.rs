@@ -7,16 +7,11 @@ use crate::browse::list::read_local_details;
 use crate::browse::search::request::{
     SearchRequest, SearchSource, StoreCommit, Unreadable, on_all_cores,
 };
-use crate::domain::error::error_chain;
-use crate::domain::hit::SessionName;
-use crate::domain::id::{MachineId, SessionId};
-use crate::localize::localizer::Localizer;
+use crate::domain::{MachineId, SessionId, SessionName, error::error_chain};
+use crate::localize::Localizer;
 use crate::rewrite::collapse_path;
-use crate::session::LocalSession;
-use crate::session::discover::discover_some;
-use crate::store::SessionState;
-use crate::store::manifest::Manifest;
-use crate::store::{Snapshot, StoreError};
+use crate::session::{LocalSession, discover::discover_some};
+use crate::store::{SessionState, Snapshot, StoreError, manifest::Manifest};
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::{MachineNames, find_machine};
 use crate::workspace::read_only::{machine_names, session_name};

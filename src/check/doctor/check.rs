@@ -5,12 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::{ConfigError, Settings};
-use crate::domain::url::RemoteUrl;
-use crate::domain::url::project_identity;
-use crate::sys::clock::Clock;
-use crate::sys::env::Env;
-use crate::workspace::error::SyncError;
-use crate::workspace::paths::remote_url;
+use crate::domain::{url::RemoteUrl, url::project_identity};
+use crate::sys::{Clock, Env};
+use crate::workspace::{SyncError, paths::remote_url};
 
 /// Time limit for a program without output.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);

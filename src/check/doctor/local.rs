@@ -5,11 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::error::error_chain;
 use crate::report::count::count;
-use crate::session::discover::discover;
-use crate::session::files::projects_dir;
-use crate::sys::fs::{access, free_space};
-use crate::sys::process::Program;
-use crate::workspace::paths::{config_path, embedded_remote_path, store_path};
+use crate::session::{discover::discover, files::projects_dir};
+use crate::sys::{fs::access, fs::free_space, process::Program};
+use crate::workspace::{paths::config_path, paths::embedded_remote_path, paths::store_path};
 
 const CONFIGURATION: &str = "configuration";
 const PERMISSIONS: &str = "permissions";

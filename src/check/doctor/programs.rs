@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::url::RemoteUrl;
-use crate::sys::process::{ProcessError, Program};
-use crate::transport::git_cli::GitCli;
-use crate::transport::github::{GitHub, GitHubError};
-use crate::transport::remote::{OLDEST_GIT, RemoteError};
+use crate::sys::{process::ProcessError, process::Program};
+use crate::transport::{
+    GitCli, RemoteError, github::GitHub, github::GitHubError, remote::OLDEST_GIT,
+};
 
 const GIT: &str = "git";
 const GH: &str = "gh";

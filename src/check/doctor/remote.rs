@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 
 use crate::check::doctor::check::{Check, CheckStatus, DoctorContext, TIMEOUT};
-use crate::domain::error::error_chain;
-use crate::domain::id::{CommitId, SessionId};
-use crate::domain::url::{RemoteKind, RemoteUrl};
-use crate::flows::remote_sync::in_one_line;
-use crate::lock::record::{Identity, LockRecord, Stamp};
-use crate::store::machine::Machine;
-use crate::store::{Author, BRANCH, LOCK_BRANCHES, Store, StoreError, lock_ref};
-use crate::store::{RepositoryKind, repository_kind};
+use crate::domain::{CommitId, error::error_chain, url::RemoteKind, url::RemoteUrl};
+use crate::flows::lock_trial::{LockTrial, TrialResult, trial_session};
+use crate::store::{
+    BRANCH, LOCK_BRANCHES, RepositoryKind, Store, lock_ref, machine::Machine, repository_kind,
+};
 use crate::transport::git_cli::GitCli;
 use crate::transport::github::{GitHub, Repository, Visibility};
-use crate::transport::remote::{Missing, PushOutcome, RefUpdate, RemoteError};
+use crate::transport::remote::{Missing, RemoteError};
+use crate::workspace::remote_rules::RemoteStep;
 
 const REMOTE: &str = "remote";
 const LOCKS: &str = "lock branches";
+const ATOMIC: &str = "atomic pushes";
+const MERGES: &str = "merge commits";
+const AUTHOR: &str = "author";
 const VISIBILITY: &str = "visibility";
+
+const ALLOW: &str = "on the remote, allow to create, move and delete branches below ccsync/lock/";
 
 pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
     let url = match context.remote() {
@@ -57,10 +60,10 @@ pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
     let git = GitCli::new(store.git_dir(), url.clone(), context.env.git, false)
         .with_silence_limit(TIMEOUT);
     let mut checks = match git.refs() {
-        Ok(refs) => vec![
-            reached(context, &url, &refs),
-            lock_branches(context, &store, &git),
-        ],
+        Ok(refs) => vec![reached(context, &url, &refs)]
+            .into_iter()
+            .chain(rules(context, &store, &git, &refs))
+            .collect(),
         Err(e) => vec![unreached(&url, &e), not_checked()],
     };
     checks.extend(visibility(&url));
@@ -138,7 +141,7 @@ fn reached(
 }
 
 fn unreached(url: &RemoteUrl, error: &RemoteError) -> Check {
-    let message = in_one_line(error);
+    let message = error.in_one_line();
     // The address without secrets; a directory needs no shell.
     let ask = format!("git ls-remote {url}");
     match error {
@@ -171,68 +174,91 @@ fn not_checked() -> Check {
     }
 }
 
-/// Creates a branch like that of a lock, and removes it.
-fn lock_branches(context: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Check {
-    const ALLOW: &str =
-        "on the remote, allow to create, move and delete branches below ccsync/lock/";
-    let session: SessionId = uuid::Uuid::new_v4()
-        .to_string()
-        .parse()
-        .expect("a UUID is a session id");
-    let commit = match throwaway(context, store, &session) {
-        Ok(commit) => commit,
-        Err(e) => return Check::error(LOCKS, error_chain(&e), "df -h"),
-    };
-    let name = lock_ref(&session);
-    let change = |new: Option<&CommitId>, expected: Option<&CommitId>| {
-        git.push(&[RefUpdate {
-            name: name.clone(),
-            new: new.cloned(),
-            expected: expected.cloned(),
-        }])
-    };
-    if let Some(why) = refusal(change(Some(&commit), None)) {
-        return Check::error(LOCKS, format!("cannot create one: {why}"), ALLOW);
-    }
-    match refusal(change(None, Some(&commit))) {
-        None => Check::ok(LOCKS, "can be created and deleted"),
-        Some(why) => {
-            let left = name.trim_start_matches("refs/heads/");
-            let message = format!("cannot delete one: {why}; `{left}` stays there and expires");
-            Check::error(LOCKS, message, ALLOW)
-        }
-    }
-}
-
-fn refusal(outcome: Result<PushOutcome, RemoteError>) -> Option<String> {
-    match outcome {
-        Ok(PushOutcome::Done) => None,
-        Ok(PushOutcome::Refused { reason }) => Some(reason),
-        Err(e) => Some(in_one_line(&e)),
-    }
-}
-
-/// A valid lock record: if it is left behind, it expires like any other.
-fn throwaway(
+/// Tries on the remote what locks and pushes need.
+fn rules(
     context: &DoctorContext<'_>,
     store: &Store,
-    session: &SessionId,
-) -> Result<CommitId, StoreError> {
+    git: &GitCli,
+    refs: &BTreeMap<String, CommitId>,
+) -> Vec<Check> {
     let settings = context.set_up().expect("only settings name a remote");
-    let now = context.clock.now();
     let me = &settings.machine;
-    let by = Identity {
-        machine: me.id.clone(),
-        host: me.name.clone(),
-        pid: std::process::id(),
-    };
-    let record = LockRecord::first(session.clone(), &by, Stamp::new(now));
     let machine = Machine::renewed(None, me.id.clone(), &me.name, settings.placeholders.clone());
-    store.write_lock(
-        &record.to_json(),
-        &Author {
-            machine: &machine,
-            time: now,
-        },
-    )
+    let kept = refs.get(&lock_ref(&trial_session(&machine))).cloned();
+    let trial = |author| LockTrial {
+        store,
+        remote: git,
+        machine: &machine,
+        author,
+        clock: context.clock,
+        kept: kept.clone(),
+        thorough: true,
+    };
+    let result = match trial(settings.author.as_ref()).run() {
+        Ok(result) => result,
+        Err(e) => return vec![Check::error(LOCKS, error_chain(&e), "df -h")],
+    };
+    let users_author = store.users_author().filter(|_| settings.author.is_none());
+    if result.refusal(RemoteStep::CreateLock).is_some()
+        && let Some(author) = users_author
+        && let Ok(again) = trial(Some(&author)).run()
+        && again.refusal(RemoteStep::CreateLock).is_none()
+    {
+        let fix = format!("ccsync config set author '{author}'");
+        let message = "the remote accepts only commits of known authors, and you have set none";
+        let mut checks = rule_checks(&again, &machine);
+        checks.push(Check::error(AUTHOR, message, fix));
+        return checks;
+    }
+    rule_checks(&result, &machine)
+}
+
+fn rule_checks(result: &TrialResult, machine: &Machine) -> Vec<Check> {
+    let refusal = |step| result.refusal(step);
+    let create = refusal(RemoteStep::CreateLock);
+    let (moved, deleted) = (
+        refusal(RemoteStep::MoveLock),
+        refusal(RemoteStep::DeleteLock),
+    );
+    let left = format!("{LOCK_BRANCHES}{}", trial_session(machine));
+    let locks = match (create, moved, deleted) {
+        (Some(why), ..) => Check::error(
+            LOCKS,
+            format!("cannot create one: {why}; sessions are synced without locks"),
+            ALLOW,
+        ),
+        (_, None, None) => Check::ok(LOCKS, "can be created, moved and deleted"),
+        (_, Some(_), Some(why)) => Check::error(
+            LOCKS,
+            format!(
+                "cannot move or delete one: {why}; sessions are synced without locks; \
+                 `{left}` stays there"
+            ),
+            ALLOW,
+        ),
+        (_, None, Some(why)) => Check::warning(
+            LOCKS,
+            format!("cannot delete one: {why}; `{left}` stays there, marked as free, as all do"),
+            ALLOW,
+        ),
+        (_, Some(why), None) => Check::warning(
+            LOCKS,
+            format!("cannot move one: {why}; locks are not renewed, and expire after 10 minutes"),
+            ALLOW,
+        ),
+    };
+    let mut checks = vec![locks];
+    if create.is_none() {
+        let atomic = refusal(RemoteStep::Together).map_or(
+            "accepted",
+            |_| "not supported; sessions and locks are pushed one after the other",
+        );
+        checks.push(Check::ok(ATOMIC, atomic));
+    }
+    if create.is_none() && moved.is_none() {
+        let merges = refusal(RemoteStep::Merge)
+            .map_or("accepted", |_| "not accepted; the history is kept linear");
+        checks.push(Check::ok(MERGES, merges));
+    }
+    checks
 }

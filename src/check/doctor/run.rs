@@ -8,8 +8,7 @@
 use crate::check::doctor::{local, programs, remote, store};
 
 use crate::config::{Config, Settings};
-use crate::sys::clock::Clock;
-use crate::sys::env::Env;
+use crate::sys::{Clock, Env};
 
 use crate::check::doctor::check::{Check, DoctorContext};
 

@@ -5,18 +5,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::check::doctor::check::{Check, DoctorContext};
-use crate::domain::error::UPDATE_CCSYNC;
-use crate::domain::error::UserError;
-use crate::domain::error::error_chain;
-use crate::domain::path::PortablePath;
-use crate::domain::placeholder::PlaceholderName;
-use crate::lock::lease::load_leases;
-use crate::lock::record::{ALLOWED_SKEW, LockRecord};
+use crate::domain::{PlaceholderName, PortablePath, UPDATE_CCSYNC, UserError, error::error_chain};
+use crate::lock::{LockRecord, lease::load_leases, record::ALLOWED_SKEW};
 use crate::report::count::count;
 use crate::session::time::parse_time;
 use crate::store::{Store, StoreError};
 use crate::sys::set_aside::move_aside_command;
-use crate::workspace::paths::{leases_path, store_path};
+use crate::workspace::{paths::leases_path, paths::store_path};
 
 const STORE: &str = "store";
 const CLOCK: &str = "clock";

@@ -1,12 +1,9 @@
 //! Compares the store with the head of the remote.
 
-use crate::domain::id::CommitId;
-use crate::domain::progress::Phase;
-use crate::flows::remote_sync::in_one_line;
-use crate::report::verification::RemoteStatus;
+use crate::domain::{CommitId, Phase};
+use crate::report::RemoteStatus;
 use crate::store::{BRANCH, Snapshot};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{SyncError, Workspace};
 
 /// The remote's head, and how it compares with the store.
 pub(super) struct RemoteAnswer {
@@ -27,7 +24,7 @@ pub(super) fn ask_remote(workspace: &Workspace<'_>) -> Result<RemoteAnswer, Sync
     let now = match refs {
         Ok(mut refs) => refs.remove(&format!("refs/heads/{BRANCH}")),
         Err(SyncError::Remote(e)) => {
-            let reason = in_one_line(&e);
+            let reason = e.in_one_line();
             let commits = count_unpushed(workspace, head.as_ref(), known.as_ref())?;
             return Ok(RemoteAnswer {
                 status: RemoteStatus::NotReached { reason, commits },

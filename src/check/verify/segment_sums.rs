@@ -1,6 +1,6 @@
 //! Compares the lines of a stored file with the hashes in its manifest.
 
-use crate::store::manifest::{Segment, StoredFile, short_hash};
+use crate::store::{manifest::Segment, manifest::StoredFile, manifest::short_hash};
 
 /// Sums the lines of a file, segment by segment.
 pub(super) struct SegmentSums<'a> {

@@ -2,15 +2,11 @@
 
 use serde::Serialize;
 
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
+use crate::cli::{app::App, args::JsonFlag, error::CliError, error::CommandError, exit::Exit};
 use crate::extras::approval::{AppliedChanges, ProposedChange, apply, proposals};
-use crate::ui::format::count;
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, HEADING, paint};
-use crate::ui::{difference, prompt};
+use crate::ui::{
+    ATTENTION, HEADING, difference, format::count, prompt, sanitize::one_line, style::paint,
+};
 
 /// Review and apply settings from other machines
 ///
@@ -114,7 +110,7 @@ fn collect_answers(
     let mut answers = Answers::default();
     for proposal in proposals {
         if !args.json.json {
-            app.print(&shown(&proposal))?;
+            app.print(&change_lines(&proposal))?;
         }
         if !args.yes && !asks {
             answers.pending.push(proposal);
@@ -174,7 +170,7 @@ fn document<'a>(pending: &'a [ProposedChange], decided: &'a AppliedChanges) -> A
 }
 
 /// Returns the lines that show a change.
-fn shown(proposal: &ProposedChange) -> Vec<String> {
+fn change_lines(proposal: &ProposedChange) -> Vec<String> {
     let kind = match (&proposal.here, &proposal.proposed) {
         (_, None) => "removal",
         (None, Some(_)) => "new file",
@@ -244,7 +240,7 @@ mod tests {
             replaces_changes: true,
             id: String::new(),
         };
-        let text = shown(&proposal).join("\n");
+        let text = change_lines(&proposal).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 

@@ -2,10 +2,7 @@
 
 use clap_complete::Shell;
 
-use crate::cli::app::App;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::cli::shell::registration;
+use crate::cli::{app::App, error::CliError, exit::Exit, shell::registration};
 
 /// Print the completion script of a shell
 ///

@@ -3,16 +3,12 @@
 
 use serde::Serialize;
 
-use crate::check::doctor::check::{Check, CheckStatus};
-use crate::check::doctor::run::doctor;
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::ui::format::count;
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, ERROR, GOOD, HINT, paint};
-use crate::ui::table::{Cell, Table};
+use crate::check::{doctor::check::Check, doctor::check::CheckStatus, doctor::run::doctor};
+use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
+use crate::ui::{
+    ATTENTION, Cell, HINT, Table, format::count, sanitize::one_line, style::ERROR, style::GOOD,
+    style::paint,
+};
 
 /// Check for problems and say how to fix them
 ///

@@ -5,19 +5,17 @@ use serde::Serialize;
 use std::path::Path;
 
 use super::init;
-use crate::cli::app::{App, current_dir};
-use crate::cli::args::JsonFlag;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
+use crate::cli::{
+    app::App, app::current_dir, args::JsonFlag, error::CliError, error::CommandError, exit::Exit,
+};
 use crate::domain::shell::shell_word;
-use crate::import::source::{ImportSource, usual_source};
+use crate::import::{source::ImportSource, source::usual_source};
 use crate::report::import::{ForeignLock, ImportReport, Layout, SuggestedPlaceholder};
 use crate::report::transfer::SkippedFile;
-use crate::ui::format::{count, short_id};
-use crate::ui::output::Screen;
-use crate::ui::report;
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, paint};
+use crate::ui::{
+    ATTENTION, format::count, format::short_id, output::Screen, report, sanitize::one_line,
+    style::paint,
+};
 
 /// Import sessions of claude-session-sync, or of a copy of ~/.claude
 ///

@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
 
-use crate::cli::app::App;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::cli::man_page::ManPage;
-use crate::cli::shell::{registration, shell_named};
+use crate::cli::{
+    app::App, error::CliError, exit::Exit, man_page::ManPage, shell::registration,
+    shell::shell_named,
+};
 use crate::sys::env::Env;
 use crate::sys::fs::{PathError, create_users_dir_all, remove_file_if_exists, write_cache};
-use crate::ui::format::count;
-use crate::ui::sanitize::one_line;
+use crate::ui::{format::count, sanitize::one_line};
 
 /// Install manual pages and shell completions
 ///
@@ -60,9 +58,9 @@ pub(in crate::cli) fn run(
         (true, false) => "removed",
         (true, true) => "would be removed",
     };
-    let mut lines: Vec<String> = scripts.iter().map(|file| shown(&file.path)).collect();
+    let mut lines: Vec<String> = scripts.iter().map(|file| path_text(&file.path)).collect();
     if let Some(page) = pages.first() {
-        let directory = shown(page.path.parent().unwrap_or(&page.path));
+        let directory = path_text(page.path.parent().unwrap_or(&page.path));
         lines.insert(
             0,
             format!("{directory}: {}", count(pages.len() as u64, "manual page")),
@@ -149,7 +147,7 @@ fn completion(shell: Shell, env: &Env) -> DocFile {
 fn hints(shells: &[Shell], app: &mut App) {
     let data = app.env.data_home.clone();
     for shell in shells {
-        let path = shown(&completion(*shell, &app.env).path);
+        let path = path_text(&completion(*shell, &app.env).path);
         let hint = match shell {
             Shell::Bash => {
                 "completion needs the package `bash-completion` and a new shell".to_owned()
@@ -159,7 +157,7 @@ fn hints(shells: &[Shell], app: &mut App) {
             Shell::PowerShell => format!("add to your `$PROFILE`: `. '{path}'`"),
             _ => format!(
                 "add to `~/.zshrc`, before `compinit`: `fpath=('{}' $fpath)`",
-                shown(&data.join("zsh/site-functions"))
+                path_text(&data.join("zsh/site-functions"))
             ),
         };
         app.out.hint(&hint);
@@ -171,13 +169,13 @@ fn hints(shells: &[Shell], app: &mut App) {
     // `man` searches the directory `share/man` next to each directory of programs.
     let bin = data.with_file_name("bin");
     if !cfg!(windows) && !app.env.search_path.contains(&bin) {
-        let pages = shown(&data.join("man"));
+        let pages = path_text(&data.join("man"));
         app.out.hint(&format!(
             "if `man ccsync` finds nothing: `export MANPATH='{pages}:'`"
         ));
     }
 }
 
-fn shown(path: &Path) -> String {
+fn path_text(path: &Path) -> String {
     one_line(&path.to_string_lossy()).into_owned()
 }

@@ -4,20 +4,14 @@ use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::browse::list::{ListFilter, SessionRow};
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
-use crate::sys::clock::Clock;
-use crate::ui::format::{age, bytes, count, project, short_id};
-use crate::ui::json;
-use crate::ui::report::title;
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{HEADING, QUIET};
-use crate::ui::table::{Cell, Table};
+use crate::browse::{list::ListFilter, list::SessionRow};
+use crate::cli::{app::App, args::JsonFlag, complete, error::CliError, exit::Exit};
+use crate::domain::SessionId;
+use crate::sys::Clock;
+use crate::ui::{
+    Cell, HEADING, QUIET, Table, format::age, format::bytes, format::count, format::project,
+    format::short_id, json, report::title, sanitize::one_line,
+};
 
 /// Columns of titles and of projects, which shrink on a narrow screen.
 const TITLE: usize = 1;
@@ -25,8 +19,8 @@ const PROJECT: usize = 2;
 
 /// List sessions, the most recent first
 ///
-/// Every command accepts the start of an ID that is shown here. `--json` has the full
-/// IDs.
+/// Every command accepts the start of an id that is shown here. `--json` has the full
+/// ids.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
     /// Include sessions only in the store (fetches first)

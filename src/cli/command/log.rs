@@ -2,18 +2,14 @@
 
 use serde::Serialize;
 
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
-use crate::history::log::{LogEntry, LogRequest, SessionChange, SessionChangeKind};
-use crate::ui::format::{count, moment, short_id};
-use crate::ui::report::{at_most_of, machine, title};
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, GOOD, HEADING, QUIET, paint};
-use crate::ui::table::{Cell, Table};
+use crate::cli::{app::App, args::JsonFlag, complete, error::CliError, exit::Exit};
+use crate::domain::SessionId;
+use crate::history::{log::LogEntry, log::LogRequest, log::SessionChange, log::SessionChangeKind};
+use crate::ui::{
+    ATTENTION, Cell, HEADING, QUIET, Table, format::count, format::moment, format::short_id,
+    report::at_most_of, report::machine, report::title, sanitize::one_line, style::GOOD,
+    style::paint,
+};
 
 /// Maximum number of sessions printed for one commit.
 const MAX_SESSIONS: usize = 5;
@@ -25,7 +21,7 @@ const MAX_SESSIONS: usize = 5;
 /// machine that stored.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LogArgs {
-    /// Session ID or unique prefix
+    /// Session id or unique prefix
     #[arg(add = complete::session())]
     session: Option<SessionId>,
     /// Maximum number of entries

@@ -3,21 +3,17 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
-use crate::domain::id::{MachineId, SessionId};
-use crate::domain::placeholder::System;
-use crate::machine::directory::{Forgotten, MachineRow, Machines};
-use crate::report::transfer::RemoteState;
-use crate::sys::clock::Clock;
-use crate::ui::format::{age, count, short_id, system};
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{HEADING, QUIET};
-use crate::ui::table::{Cell, Table};
-use crate::ui::{json, prompt, sanitize};
+use crate::cli::{
+    app::App, args::JsonFlag, complete, error::CliError, error::CommandError, exit::Exit,
+};
+use crate::domain::{MachineId, SessionId, System};
+use crate::machine::{directory::Forgotten, directory::MachineRow, directory::Machines};
+use crate::report::RemoteState;
+use crate::sys::Clock;
+use crate::ui::{
+    Cell, HEADING, QUIET, Table, format::age, format::count, format::short_id, format::system,
+    json, prompt, sanitize, sanitize::one_line,
+};
 
 /// Column of names, which shrinks on a narrow screen.
 const NAME: usize = 1;

@@ -1,9 +1,6 @@
 //! `ccsync man`: prints a manual page.
 
-use crate::cli::app::App;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::cli::man_page::ManPage;
+use crate::cli::{app::App, error::CliError, exit::Exit, man_page::ManPage};
 
 /// Print a manual page
 ///

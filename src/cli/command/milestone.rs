@@ -2,17 +2,13 @@
 
 use serde::Serialize;
 
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::history::milestones::{MadeMilestone, MilestoneRow};
+use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
+use crate::history::{milestones::MadeMilestone, milestones::MilestoneRow};
 use crate::store::milestone::MilestoneName;
-use crate::ui::format::{count, moment};
-use crate::ui::report::{machine, remote};
-use crate::ui::sanitize::one_line;
-use crate::ui::style::HEADING;
-use crate::ui::table::{Cell, Table};
+use crate::ui::{
+    Cell, HEADING, Table, format::count, format::moment, report::machine, report::remote,
+    sanitize::one_line,
+};
 
 /// Name the current state of the store, or list the names
 ///
@@ -38,13 +34,13 @@ struct MilestoneDocument {
 
 pub(in crate::cli) fn run(args: &MilestoneArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.name {
-        Some(name) => make(name, args.json.json, app),
+        Some(name) => create(name, args.json.json, app),
         None => list(args.json.json, app),
     }
 }
 
 /// JSON document: the fields of [`MadeMilestone`].
-fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliError> {
+fn create(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliError> {
     super::init::ensure(app)?;
     let made = crate::history::milestones::make_milestone(&app.context()?, name)?;
     let pushed = Exit::from_report(&made.pushed);

@@ -1,12 +1,8 @@
 //! `ccsync note`: leaves a note for the other machines.
 
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
+use crate::cli::{app::App, args::JsonFlag, complete, error::CliError, exit::Exit};
 use crate::machine::notes::LeftNote;
-use crate::ui::report::{machine, remote};
+use crate::ui::{report::machine, report::remote};
 
 /// Leave a note for your other machines
 ///

@@ -2,13 +2,9 @@
 
 use serde::Serialize;
 
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::sys::clock::Clock;
-use crate::ui::notes;
-use crate::ui::report::at_most_of;
+use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
+use crate::sys::Clock;
+use crate::ui::{notes, report::at_most_of};
 use crate::workspace::received_notes::KeptNote;
 
 /// Maximum number of notes printed without `--all`.

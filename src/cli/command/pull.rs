@@ -1,13 +1,9 @@
 //! `ccsync pull`: fetches, and writes sessions to where Claude Code looks for them.
 
 use super::init;
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
-use crate::flows::pull_options::PullRequest;
+use crate::cli::{app::App, args::JsonFlag, complete, error::CliError, exit::Exit};
+use crate::domain::SessionId;
+use crate::flows::PullRequest;
 
 /// Get sessions from the remote
 ///
@@ -19,7 +15,7 @@ use crate::flows::pull_options::PullRequest;
 /// counted and stay in the store until you ask for them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PullArgs {
-    /// Only these sessions, however old: IDs or unique prefixes
+    /// Only these sessions, however old: ids or unique prefixes
     #[arg(value_name = "SESSION", add = complete::session())]
     sessions: Vec<SessionId>,
     /// Show what would be done and change nothing

@@ -1,12 +1,9 @@
 //! `ccsync push`: stores new data of this machine and pushes it to the remote.
 
 use super::init;
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::pattern::ProjectPattern;
-use crate::workspace::filter::Selection;
+use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
+use crate::domain::ProjectPattern;
+use crate::workspace::Selection;
 use clap::ValueHint;
 
 /// Send this machine's sessions to the remote

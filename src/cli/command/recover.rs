@@ -1,10 +1,7 @@
 //! `ccsync recover`: pushes the data that a crash left here and releases its locks.
 
 use super::init;
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
+use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
 
 /// After a crash: push the rest and release the locks
 ///

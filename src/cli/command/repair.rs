@@ -3,17 +3,13 @@
 use clap::ValueHint;
 use std::path::{Path, PathBuf};
 
-use crate::check::repair::{HealedCopy, RepairReport, RepairRequest};
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
-use crate::session::repair::{Finding, LineDamage};
-use crate::ui::format::{bytes, count};
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, HEADING, HINT, paint};
+use crate::check::{repair::HealedCopy, repair::RepairReport, repair::RepairRequest};
+use crate::cli::{app::App, args::JsonFlag, complete, error::CliError, exit::Exit};
+use crate::domain::SessionId;
+use crate::session::{repair::Finding, repair::LineDamage};
+use crate::ui::{
+    ATTENTION, HEADING, HINT, format::bytes, format::count, sanitize::one_line, style::paint,
+};
 
 /// Maximum number of findings printed for one file.
 const MAX_FINDINGS: usize = 20;
@@ -27,7 +23,7 @@ const MAX_FINDINGS: usize = 20;
 /// it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RepairArgs {
-    /// Session ID or unique prefix
+    /// Session id or unique prefix
     #[arg(value_name = "SESSION", add = complete::session())]
     session: SessionId,
     /// Write the repaired transcript to this file, with its ids unchanged, instead of

@@ -1,25 +1,20 @@
 //! `ccsync restore`: restores earlier states of sessions from the history of the store.
 
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
-use crate::domain::history_point::HistoryPoint;
-use crate::domain::id::SessionId;
+use crate::cli::{
+    app::App, args::JsonFlag, complete, error::CliError, error::CommandError, exit::Exit,
+};
+use crate::domain::{SessionId, history_point::HistoryPoint};
 use crate::history::restore_request::{
     RestoreReport, RestoreRequest, RestoreWhat, RestoredSession,
 };
-use crate::report::transfer::{ExtraOutcome, ExtraReport};
+use crate::report::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
-use crate::sys::clock::{Clock, to_local};
-use crate::ui::extras;
-use crate::ui::format::{count, moment, short_id};
-use crate::ui::prompt;
-use crate::ui::report::{at_most, at_most_of, remote, title};
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, GOOD, QUIET, paint};
-use crate::ui::table::{Cell, Table};
+use crate::sys::{Clock, clock::to_local};
+use crate::ui::{
+    ATTENTION, Cell, QUIET, Table, extras, format::count, format::moment, format::short_id, prompt,
+    report::at_most, report::at_most_of, report::remote, report::title, sanitize::one_line,
+    style::GOOD, style::paint,
+};
 
 /// Maximum number of sessions and files that are restored without confirmation.
 const MAX_UNCONFIRMED: usize = 3;
@@ -38,7 +33,7 @@ const MAX_UNCONFIRMED: usize = 3;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["session", "milestone"]))]
 pub(crate) struct RestoreArgs {
-    /// Session ID or unique prefix
+    /// Session id or unique prefix
     #[arg(requires = "at", add = complete::session())]
     session: Option<SessionId>,
     /// Restore the state at this time, or in this commit
@@ -115,7 +110,7 @@ fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
 fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
     if !app.is_interactive() {
         return Err(CommandError::ConfirmationNeeded {
-            action: format!("restoring {}", what_changes(plan)),
+            action: format!("restoring {}", summary_of(plan)),
             flag: "--yes",
         }
         .into());
@@ -124,7 +119,7 @@ fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
     lines(plan, height.saturating_sub(2), app.out.width())
         .iter()
         .for_each(|line| app.out.note(line));
-    let question = format!("Restore {}?", what_changes(plan));
+    let question = format!("Restore {}?", summary_of(plan));
     match prompt::confirm(&question).map_err(CommandError::Terminal)? {
         Some(true) => Ok(()),
         _ => Err(CommandError::Cancelled.into()),
@@ -139,7 +134,7 @@ fn restored_extras(report: &RestoreReport) -> usize {
         .count()
 }
 
-fn what_changes(plan: &RestoreReport) -> String {
+fn summary_of(plan: &RestoreReport) -> String {
     let extras = count(restored_extras(plan) as u64, "extra");
     let sessions = count(plan.sessions.len() as u64, "session");
     match (plan.sessions.len(), restored_extras(plan)) {

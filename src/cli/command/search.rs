@@ -4,17 +4,12 @@ use serde::Serialize;
 
 use crate::browse::search::pattern::Case;
 use crate::browse::search::request::{SearchReport, SearchRequest};
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
-use crate::domain::hit::{Hit, SessionHits, Speaker};
-use crate::domain::id::SessionId;
-use crate::sys::clock::Clock;
-use crate::ui::format::{count, short_id};
-use crate::ui::sanitize::one_line;
-use crate::ui::{hits, json};
+use crate::cli::{
+    app::App, args::JsonFlag, complete, error::CliError, error::CommandError, exit::Exit,
+};
+use crate::domain::{SessionId, Speaker, hit::Hit, hit::SessionHits};
+use crate::sys::Clock;
+use crate::ui::{format::count, format::short_id, hits, json, sanitize::one_line};
 
 /// Find text in the sessions of all machines
 ///
@@ -110,7 +105,7 @@ pub(in crate::cli) fn run(args: &SearchArgs, app: &mut App) -> Result<Exit, CliE
         (print_hits(&request, app)?, Vec::new())
     };
     if args.json.json {
-        let row = |one| UnreadableRow::of(one);
+        let row = |one| UnreadableRow::new(one);
         let unreadable = report.unreadable.iter().map(row).collect();
         app.print_json(
             "search",
@@ -184,14 +179,14 @@ fn print_hits(request: &SearchRequest, app: &mut App) -> Result<SearchReport, Cl
 fn collect(request: &SearchRequest, app: &App) -> Result<(SearchReport, Vec<Session>), CliError> {
     let mut sessions = Vec::new();
     let report = crate::browse::search::run::search(&app.context()?, request, &mut |found| {
-        sessions.push(Session::of(found));
+        sessions.push(Session::from_hits(found));
         true
     })?;
     Ok((report, sessions))
 }
 
 impl Session {
-    fn of(found: SessionHits) -> Self {
+    fn from_hits(found: SessionHits) -> Self {
         let SessionHits {
             name,
             hits,
@@ -205,7 +200,7 @@ impl Session {
             machine: name.machine,
             last_activity: name.last_activity.map(json::time),
             fork_of: name.fork_of,
-            hits: hits.into_iter().map(HitRow::of).collect(),
+            hits: hits.into_iter().map(HitRow::from_hit).collect(),
             more_hits,
             truncated,
         }
@@ -213,7 +208,7 @@ impl Session {
 }
 
 impl HitRow {
-    fn of(hit: Hit) -> Self {
+    fn from_hit(hit: Hit) -> Self {
         let (speaker, tool) = match hit.speaker {
             Speaker::User => ("user", None),
             Speaker::Assistant => ("assistant", None),
@@ -238,7 +233,7 @@ impl HitRow {
 }
 
 impl<'a> UnreadableRow<'a> {
-    fn of(one: &'a crate::browse::search::request::Unreadable) -> Self {
+    fn new(one: &'a crate::browse::search::request::Unreadable) -> Self {
         Self {
             session: &one.session,
             reason: &one.reason,

@@ -3,17 +3,13 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::browse::show::{ConversationPart, ShownSession, Source};
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
-use crate::domain::turn::{Turn, TurnSpeaker};
-use crate::ui::json;
-use crate::ui::output::Output;
+use crate::browse::{show::ConversationPart, show::ShownSession, show::Source};
+use crate::cli::{
+    app::App, args::JsonFlag, complete, error::CliError, error::CommandError, exit::Exit,
+};
+use crate::domain::{SessionId, Turn, TurnSpeaker};
 use crate::ui::turns::{self, Head};
+use crate::ui::{Output, json};
 
 /// Show a conversation
 ///
@@ -22,7 +18,7 @@ use crate::ui::turns::{self, Head};
 /// that you left by going back are omitted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// Session ID or unique prefix
+    /// Session id or unique prefix
     #[arg(value_name = "SESSION", add = complete::session())]
     session: SessionId,
     /// Only the last N turns

@@ -4,11 +4,9 @@ use clap::ValueHint;
 use std::path::PathBuf;
 
 use super::resume::{ResumeError, RunArgs, begin, run_client, take_if_reachable};
-use crate::cli::app::{App, current_dir};
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
-use crate::session::launch::{Conversation, Launch};
+use crate::cli::{app::App, app::current_dir, error::CliError, exit::Exit};
+use crate::domain::SessionId;
+use crate::session::{launch::Conversation, launch::Launch};
 use crate::workspace::exclusion::directory_exclude_reason;
 
 /// Start a new session, with a lock and backups

@@ -4,20 +4,15 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::browse::status::Status;
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::{CommitId, SessionId};
-use crate::report::transfer::{BundleReport, ExtraOutcome, SessionReport};
-use crate::sys::clock::Clock;
-use crate::ui::extras;
-use crate::ui::format::{age, count, project, short_id};
-use crate::ui::json;
-use crate::ui::report::{deleted, excluded, outcome, title};
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{HEADING, QUIET, paint};
-use crate::ui::table::{Cell, Table};
+use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
+use crate::domain::{CommitId, SessionId};
+use crate::report::{BundleReport, ExtraOutcome, SessionReport};
+use crate::sys::Clock;
+use crate::ui::{
+    Cell, HEADING, QUIET, Table, extras, format::age, format::count, format::project,
+    format::short_id, json, report::deleted, report::excluded, report::outcome, report::title,
+    sanitize::one_line, style::paint,
+};
 
 /// Show what is to be pushed or pulled (works offline)
 #[derive(Debug, clap::Args)]

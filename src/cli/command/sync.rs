@@ -3,14 +3,11 @@
 use serde::Serialize;
 
 use super::init;
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::flows::pull_options::PullRequest;
-use crate::report::transfer::Report;
+use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
+use crate::flows::PullRequest;
+use crate::report::Report;
 use crate::ui::output::Screen;
-use crate::workspace::filter::Selection;
+use crate::workspace::Selection;
 
 /// Pull, then push
 ///

@@ -5,15 +5,10 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::session::journal::{SkippedUndo, Undone};
-use crate::sys::clock::Clock;
-use crate::ui::format::{age, count};
-use crate::ui::json;
-use crate::ui::sanitize::one_line;
+use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
+use crate::session::{journal::SkippedUndo, journal::Undone};
+use crate::sys::Clock;
+use crate::ui::{format::age, format::count, json, sanitize::one_line};
 
 /// Undo the last pull or restore
 ///

@@ -4,27 +4,20 @@ use super::*;
 use crate::browse::search::pattern::PatternError;
 use crate::check::repair::NoCompleteRecord;
 use crate::config::ConfigError;
-use crate::domain::id::SessionId;
-use crate::domain::url::UrlError;
-use crate::history::error::{HistoryError, MilestoneError};
+use crate::domain::{SessionId, url::UrlError};
+use crate::history::{error::HistoryError, error::MilestoneError};
 use crate::import::source::ImportError;
 use crate::leasing::error::LeaseError;
-use crate::localize::error::StoredDataError;
-use crate::machine::error::MachineError;
-use crate::machine::notes::NoteError;
+use crate::localize::StoredDataError;
+use crate::machine::{error::MachineError, notes::NoteError};
 use crate::session::SessionError;
 use crate::store::StoreError;
-use crate::sys::env::EnvError;
-use crate::sys::fs::PathError;
-use crate::sys::process::ProcessError;
-use crate::sys::process_lock::LockError;
-use crate::sys::signal::Interrupted;
-use crate::transport::clone::CloneError;
-use crate::transport::remote::{GitSaid, Missing, RemoteError};
+use crate::sys::{
+    Interrupted, env::EnvError, fs::PathError, process::ProcessError, process_lock::LockError,
+};
+use crate::transport::{RemoteError, clone::CloneError, remote::GitMessage, remote::Missing};
 use crate::ui::output::capture::captured;
-use crate::workspace::error::SyncError;
-use crate::workspace::lookup::{LookupError, LookupScope};
-use crate::workspace::setup_error::SetupError;
+use crate::workspace::{LookupScope, SetupError, SyncError, lookup::LookupError};
 
 fn shown(error: impl Into<CliError>) -> String {
     let error = error.into();
@@ -37,8 +30,8 @@ fn path_error(kind: io::ErrorKind) -> PathError {
     PathError::new("write", Path::new("/h/.claude/x"), kind.into())
 }
 
-fn said() -> GitSaid {
-    GitSaid::new("fatal: one\nfatal: two\u{1b}[2J")
+fn message() -> GitMessage {
+    GitMessage::new("fatal: one\nfatal: two\u{1b}[2J")
 }
 
 #[test]
@@ -118,32 +111,32 @@ fn error_remote_messages_and_hints() {
         RemoteError::Unreachable {
             remote: remote(),
             why: Missing::Connection,
-            said: said(),
+            message: message(),
         },
         RemoteError::Unreachable {
             remote: remote(),
             why: Missing::Repository,
-            said: said(),
+            message: message(),
         },
         RemoteError::Denied {
             remote: remote(),
-            said: said(),
+            message: message(),
         },
         RemoteError::Rejected {
             remote: remote(),
             reason: "protected branch".to_owned(),
-            said: said(),
+            message: message(),
         },
         RemoteError::GitMissing,
         RemoteError::Garbled {
             remote: remote(),
             what: "no refs".to_owned(),
-            said: said(),
+            message: message(),
         },
         RemoteError::Failed {
             command: "push",
             status: "exit status: 3".to_owned(),
-            said: GitSaid::new(""),
+            message: GitMessage::new(""),
         },
     ];
     insta::assert_snapshot!(errors.map(shown).join("\n"));
@@ -366,12 +359,12 @@ fn error_clone_messages_and_hints() {
         CloneError::Path(path_error(io::ErrorKind::PermissionDenied)),
         of(RemoteError::Denied {
             remote: remote(),
-            said: said(),
+            message: message(),
         }),
         of(RemoteError::Unreachable {
             remote: remote(),
             why: Missing::Repository,
-            said: said(),
+            message: message(),
         }),
         of(RemoteError::GitMissing),
         CloneError::Interrupted(Interrupted),

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use super::change::{JournalChange, JournalLine, to_line};
 use crate::domain::parse::from_json;
 use crate::session::SessionError;
-use crate::sys::fs::{FileStamp, PathError, read, write_atomic};
+use crate::sys::{fs::FileStamp, fs::PathError, fs::read, fs::write_atomic};
 
 /// Name of the journal in its directory.
 const JOURNAL: &str = "journal.jsonl";

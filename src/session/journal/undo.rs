@@ -12,11 +12,10 @@ use serde::Serialize;
 use super::change::JournalChange;
 use super::file::{Entries, Entry, journals, read_journal, write_journal};
 use crate::domain::error::error_chain;
-use crate::session::SessionError;
-use crate::session::files::own_directories;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::{
-    AtomicFile, FileStamp, PathError, is_executable, remove_file_if_exists, set_modified,
+use crate::session::{SessionError, files::own_directories};
+use crate::sys::{
+    fail_point::fail_point, fs::AtomicFile, fs::FileStamp, fs::PathError, fs::is_executable,
+    fs::remove_file_if_exists, fs::set_modified,
 };
 
 /// The result of an undo.

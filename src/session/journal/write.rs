@@ -11,10 +11,9 @@ use chrono::{DateTime, Utc};
 use super::change::{JournalChange, JournalLine, to_line};
 use super::file::journal_path;
 use crate::session::SessionError;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::{
-    Appender, AtomicFile, FileStamp, PathError, create_private_dir_all, remove_file_if_exists,
-    sync_with_directory,
+use crate::sys::{
+    fail_point::fail_point, fs::Appender, fs::AtomicFile, fs::FileStamp, fs::PathError,
+    fs::create_private_dir_all, fs::remove_file_if_exists, fs::sync_with_directory,
 };
 
 /// Receives the next bytes of the file that is being written.

@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use super::record::{Record, USER_RECORD_MARKS};
-use crate::domain::turn::TurnSpeaker;
+use crate::domain::TurnSpeaker;
 
 /// Counts the user's turns in `lines`: the records with something that the user typed.
 ///

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::record::Record;
-use crate::domain::turn::TurnSpeaker;
+use crate::domain::TurnSpeaker;
 
 /// The records of a transcript without their texts.
 #[derive(Default)]

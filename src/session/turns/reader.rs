@@ -2,7 +2,7 @@
 
 use super::outline::{Outline, continues_turn};
 use super::record::{Record, Speech};
-use crate::domain::turn::Turn;
+use crate::domain::Turn;
 
 /// Returns the turns in `lines`, the oldest first.
 pub fn turns(lines: &[u8]) -> Vec<Turn> {

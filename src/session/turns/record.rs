@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::words;
-use crate::domain::turn::TurnSpeaker;
+use crate::domain::TurnSpeaker;
 use crate::session::time::parse_time;
 
 /// Texts of which every record with something typed by the user ([`Speech::parse`]) has one.

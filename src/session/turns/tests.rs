@@ -1,7 +1,7 @@
 //! Transcripts and the turns read from them.
 
 use super::*;
-use crate::domain::turn::{Turn, TurnSpeaker};
+use crate::domain::{Turn, TurnSpeaker};
 
 fn user(text: &str) -> String {
     format!(r#"{{"type":"user","message":{{"role":"user","content":"{text}"}}}}"#)

@@ -9,10 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
 use super::manifest::{MAX_PATH_BYTES, PlaceholdersKey, validated};
-use crate::domain::extras::{BundleId, ProjectKey};
-use crate::domain::id::MachineId;
-use crate::domain::path::{PortablePath, RelativeName};
-use crate::domain::placeholder::Placeholders;
+use crate::domain::{BundleId, MachineId, Placeholders, PortablePath, ProjectKey, RelativeName};
 
 /// Largest text that is stored or read. A file on a machine may have a quarter of it.
 pub const MAX_TEXT_BYTES: u64 = 4 << 20;

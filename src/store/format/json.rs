@@ -3,8 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::parse::{InvalidData, from_json};
-use crate::domain::placeholder::InvalidPlaceholder;
+use crate::domain::{InvalidData, InvalidPlaceholder, parse::from_json};
 
 /// The format version that this program writes. It reads older ones and refuses newer ones.
 pub const FORMAT: u32 = 2;

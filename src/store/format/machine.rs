@@ -6,8 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
-use crate::domain::id::MachineId;
-use crate::domain::placeholder::{PlaceholderName, Placeholders};
+use crate::domain::{MachineId, PlaceholderName, Placeholders};
 
 /// Maximum number of former placeholders that a machine records.
 const MAX_FORMER: usize = 16;

@@ -7,11 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
-use crate::domain::id::{MachineId, SessionId};
-use crate::domain::path::{PortablePath, RelativeName};
-use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders, System};
-use crate::domain::project::ProjectGit;
-use crate::domain::session_file::SessionFile;
+use crate::domain::{
+    MachineId, Placeholder, PlaceholderName, Placeholders, PortablePath, ProjectGit, RelativeName,
+    SessionFile, SessionId, System,
+};
 
 /// Longest path of any system.
 pub(super) const MAX_PATH_BYTES: usize = 32 << 10;

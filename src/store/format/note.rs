@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
 use super::machine::Machine;
-use crate::domain::checked::{checked_text, ensure};
-use crate::domain::id::MachineId;
+use crate::domain::{MachineId, checked::checked_text, checked::ensure};
 
 /// Longest text of a note, in bytes.
 pub const MAX_NOTE_BYTES: usize = 4 << 10;

@@ -3,7 +3,7 @@
 use git2::{ObjectType, Oid};
 use sha1::{Digest, Sha1};
 
-use crate::domain::id::CommitId;
+use crate::domain::CommitId;
 
 /// Returns the name that git gives an object: the SHA-1 of `<kind> <length>\0<data>`.
 pub(crate) fn object_name(kind: ObjectType, data: &[u8]) -> Oid {

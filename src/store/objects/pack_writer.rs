@@ -17,8 +17,7 @@ use tempfile::NamedTempFile;
 
 use super::pack_index::{PackedObject, encode_pack_index};
 use crate::store::error::StoreError;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::sync_dir;
+use crate::sys::{fail_point::fail_point, fs::sync_dir};
 
 /// The default level of git.
 const COMPRESSION_LEVEL: i32 = 6;

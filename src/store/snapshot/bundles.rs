@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use git2::{ObjectType, Oid};
 
 use super::open::Snapshot;
-use crate::domain::extras::BundleId;
-use crate::domain::path::RelativeName;
+use crate::domain::{BundleId, RelativeName};
 use crate::store::error::StoreError;
 use crate::store::format::bundle::{ExtrasBundle, MAX_BUNDLE_BYTES, MAX_TEXT_BYTES, StoredExtra};
 use crate::store::format::json::ManifestError;

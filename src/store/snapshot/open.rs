@@ -3,13 +3,12 @@
 use git2::{ObjectType, Oid};
 use serde::Deserialize;
 
-use crate::domain::id::CommitId;
-use crate::store::error::StoreError;
-use crate::store::format::json::{MAX_MANIFEST_BYTES, ManifestError, parse_versioned};
-use crate::store::layout::{FORMAT_FILE, SESSIONS};
-use crate::store::objects::reader::Objects;
-use crate::store::objects::tree::{find_entry, read_tree};
-use crate::store::repository::Store;
+use crate::domain::CommitId;
+use crate::store::{
+    error::StoreError, format::json::MAX_MANIFEST_BYTES, format::json::ManifestError,
+    format::json::parse_versioned, layout::FORMAT_FILE, layout::SESSIONS, objects::reader::Objects,
+    objects::tree::find_entry, objects::tree::read_tree, repository::Store,
+};
 
 /// Maximum number of notes, or of other small files of one kind, that are read.
 const MAX_STEMS: usize = 10_000;
@@ -89,7 +88,11 @@ impl Snapshot<'_> {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn foreign_entry(&self) -> Result<Option<String>, StoreError> {
-        let was_store = || Ok::<_, StoreError>(self.directory(SESSIONS)?.is_some() && self.directory("machines")?.is_some());
+        let was_store = || {
+            Ok::<_, StoreError>(
+                self.directory(SESSIONS)?.is_some() && self.directory("machines")?.is_some(),
+            )
+        };
         if self.is_store()? || was_store()? {
             return Ok(None);
         }

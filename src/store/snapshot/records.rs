@@ -1,7 +1,7 @@
 //! Machines, proposed paths, notes and milestones.
 
 use super::open::Snapshot;
-use crate::domain::id::MachineId;
+use crate::domain::MachineId;
 use crate::store::error::StoreError;
 use crate::store::format::json::{MAX_MANIFEST_BYTES, ManifestError, parse_versioned};
 use crate::store::format::machine::{Machine, ProposedPaths};

@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use git2::{ObjectType, Oid};
 
 use super::open::Snapshot;
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
-use crate::store::error::StoreError;
-use crate::store::format::json::MAX_MANIFEST_BYTES;
-use crate::store::format::manifest::{Manifest, StoredFile};
-use crate::store::format::segment::MAX_FILE_BYTES;
-use crate::store::layout;
+use crate::domain::{SessionFile, SessionId};
+use crate::store::{
+    error::StoreError, format::json::MAX_MANIFEST_BYTES, format::manifest::Manifest,
+    format::manifest::StoredFile, format::segment::MAX_FILE_BYTES, layout,
+};
 
 /// Equal for two commits if and only if the session's files in them are equal.
 pub type SessionState = String;

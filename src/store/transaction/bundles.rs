@@ -1,11 +1,8 @@
 //! Writing bundles.
 
 use super::commit::Transaction;
-use crate::domain::extras::BundleId;
-use crate::domain::path::RelativeName;
-use crate::store::error::StoreError;
-use crate::store::format::bundle::ExtrasBundle;
-use crate::store::layout;
+use crate::domain::{BundleId, RelativeName};
+use crate::store::{error::StoreError, format::bundle::ExtrasBundle, layout};
 
 impl Transaction<'_> {
     /// Writes the description of a bundle.

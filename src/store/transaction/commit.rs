@@ -2,17 +2,13 @@
 
 use git2::{ObjectType, Oid};
 
-use crate::domain::id::CommitId;
-use crate::store::author::Author;
-use crate::store::error::StoreError;
-use crate::store::format::json::FORMAT;
-use crate::store::layout::FORMAT_FILE;
-use crate::store::objects::name::commit_id;
-use crate::store::objects::tree::{TreeChanges, TreeEntry, apply_changes};
-use crate::store::objects::writer::ObjectWriter;
-use crate::store::repository::Store;
-use crate::store::snapshot::Snapshot;
-use crate::store::worktree::update::WrittenFiles;
+use crate::domain::CommitId;
+use crate::store::{
+    author::Author, error::StoreError, format::json::FORMAT, layout::FORMAT_FILE,
+    objects::name::commit_id, objects::tree::TreeChanges, objects::tree::TreeEntry,
+    objects::tree::apply_changes, objects::writer::ObjectWriter, repository::Store,
+    snapshot::Snapshot, worktree::update::WrittenFiles,
+};
 use crate::sys::fail_point::fail_point;
 
 const README: &str = "\

@@ -1,13 +1,11 @@
 //! Writing machines, proposed paths, notes and milestones.
 
 use super::commit::Transaction;
-use crate::domain::id::MachineId;
-use crate::store::error::StoreError;
-use crate::store::format::json::to_json;
-use crate::store::format::machine::{Machine, ProposedPaths};
-use crate::store::format::milestone::Milestone;
-use crate::store::format::note::Note;
-use crate::store::layout;
+use crate::domain::MachineId;
+use crate::store::{
+    error::StoreError, format::json::to_json, format::machine::Machine,
+    format::machine::ProposedPaths, format::milestone::Milestone, format::note::Note, layout,
+};
 
 impl Transaction<'_> {
     /// Returns true if the base has exactly this version of a machine's file.

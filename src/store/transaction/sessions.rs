@@ -3,12 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::commit::Transaction;
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
-use crate::store::error::StoreError;
-use crate::store::format::manifest::Manifest;
-use crate::store::layout;
-use crate::store::snapshot::Snapshot;
+use crate::domain::{SessionFile, SessionId};
+use crate::store::{error::StoreError, format::manifest::Manifest, layout, snapshot::Snapshot};
 
 impl Transaction<'_> {
     /// Returns true if any file of the session was changed.

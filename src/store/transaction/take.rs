@@ -3,13 +3,11 @@
 use git2::Oid;
 
 use super::commit::Transaction;
-use crate::domain::extras::BundleId;
-use crate::domain::id::SessionId;
-use crate::store::error::StoreError;
-use crate::store::format::milestone::{Milestone, MilestoneName};
-use crate::store::layout;
-use crate::store::objects::tree::{TreeEntry, changed_files};
-use crate::store::snapshot::Snapshot;
+use crate::domain::{BundleId, SessionId};
+use crate::store::{
+    error::StoreError, format::milestone::Milestone, format::milestone::MilestoneName, layout,
+    objects::tree::TreeEntry, objects::tree::changed_files, snapshot::Snapshot,
+};
 
 /// A milestone whose name another machine was first to use.
 #[derive(Debug, Clone)]

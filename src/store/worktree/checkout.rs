@@ -15,15 +15,12 @@ use std::path::PathBuf;
 use git2::{ObjectType, Oid};
 
 use super::index::{IndexedFile, indexed_files};
-use crate::domain::id::SessionId;
-use crate::domain::session_file::SessionFile;
-use crate::store::error::StoreError;
-use crate::store::format::manifest::{Manifest, StoredFile};
-use crate::store::layout;
-use crate::store::objects::name::object_name;
-use crate::store::objects::tree::{TreeEntry, push_entry};
-use crate::store::repository::Store;
-use crate::store::snapshot::Snapshot;
+use crate::domain::{SessionFile, SessionId};
+use crate::store::{
+    error::StoreError, format::manifest::Manifest, format::manifest::StoredFile, layout,
+    objects::name::object_name, objects::tree::TreeEntry, objects::tree::push_entry,
+    repository::Store, snapshot::Snapshot,
+};
 use crate::sys::fs::FileStamp;
 
 /// The working tree of the store, and its index. Shared by all threads that read.

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use git2::{ObjectType, Oid};
 
-use crate::store::error::StoreError;
-use crate::store::objects::reader::Objects;
+use crate::store::{error::StoreError, objects::reader::Objects};
 use crate::sys::fail_point::fail_point;
 
 /// The files below the top of a working tree.

@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use git2::{Index, IndexEntry, IndexEntryExtendedFlag, IndexTime, Oid, Repository};
 use sha1::{Digest, Sha1};
 
-use crate::store::error::StoreError;
-use crate::store::objects::tree::TreeEntry;
+use crate::store::{error::StoreError, objects::tree::TreeEntry};
 use crate::sys::fail_point::fail_point;
 
 /// The new entry of each path. `None` removes the entry.

@@ -14,16 +14,16 @@ use git2::{IndexEntry, IndexTime, Oid, Repository};
 
 use super::files::{WorktreeFiles, remove};
 use super::index::{self, IndexEdits};
-use crate::domain::id::CommitId;
+use crate::domain::CommitId;
 use crate::store::error::StoreError;
 use crate::store::format::segment::MAX_FILE_BYTES;
 use crate::store::layout::{HEAD_REF, is_safe};
 use crate::store::objects::reader::{ObjectReader, Objects};
 use crate::store::objects::tree::{ChangedFile, TreeEntry, changed_files, find_entry};
 use crate::store::repository::Store;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::FileStamp;
-use crate::sys::parallel::{try_map, useful_threads};
+use crate::sys::{
+    fail_point::fail_point, fs::FileStamp, parallel::try_map, parallel::useful_threads,
+};
 
 /// Files that a transaction has written to the working tree, and their objects.
 pub(in crate::store) type WrittenFiles = HashMap<String, Oid>;

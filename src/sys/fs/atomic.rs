@@ -13,8 +13,7 @@ use super::directory::{create_private_dir_all, parent, sync_dir};
 use super::error::{PathContext as _, PathError};
 use super::file::set_file_modified;
 use super::stamp::FileStamp;
-use crate::sys::fail_point::fail_point;
-use crate::sys::temp::create_temp_file;
+use crate::sys::{fail_point::fail_point, temp::create_temp_file};
 
 /// Replaces a file durably; creates missing parents private.
 ///

@@ -3,8 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::error::UserError;
-use crate::domain::shell::shell_word;
+use crate::domain::{UserError, shell::shell_word};
 use crate::sys::set_aside::move_aside_command;
 
 /// An I/O error with the action and the path.

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::domain::error::{ErrorKind, UserError};
+use crate::domain::{ErrorKind, UserError};
 use crate::sys::signal::Interrupted;
 
 /// The reason why a program gave no output.

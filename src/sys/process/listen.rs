@@ -10,8 +10,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use crate::sys::clock::{Clock, SystemClock};
-use crate::sys::signal;
+use crate::sys::{clock::Clock, clock::SystemClock, signal};
 
 /// Interval at which a waiting caller checks the interruption flag.
 const TICK: Duration = Duration::from_millis(50);

@@ -4,8 +4,7 @@ use super::super::caller::GitCommand;
 use super::super::porcelain;
 use super::super::remote::{Missing, RemoteError};
 use super::{GitCli, check_name, text};
-use crate::domain::id::CommitId;
-use crate::domain::progress::Phase;
+use crate::domain::{CommitId, Phase};
 use crate::sys::process::ProgramOutput;
 
 impl GitCli {

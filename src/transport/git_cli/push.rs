@@ -5,9 +5,17 @@ use super::super::failure;
 use super::super::porcelain::{self, PushStatus, PushedRef};
 use super::super::remote::{PushOutcome, RefUpdate, RemoteError};
 use super::{GitCli, check_name, text};
-use crate::domain::id::CommitId;
-use crate::domain::progress::Phase;
+use crate::domain::{CommitId, Phase};
 use crate::sys::process::ProgramOutput;
+
+/// Options of every push.
+const OPTIONS: [&str; 5] = [
+    "--porcelain",
+    "--no-verify",
+    "--no-follow-tags",
+    "--no-recurse-submodules",
+    "--progress",
+];
 
 impl GitCli {
     /// Updates references atomically, if each has its expected value.
@@ -32,16 +40,27 @@ impl GitCli {
         })
     }
 
+    /// Returns true if the remote can update several references atomically. Sends nothing:
+    /// git asks for the feature before it sends.
+    ///
+    /// # Errors
+    /// [`RemoteError`] if the remote cannot be reached.
+    pub fn knows_atomic(&self, update: &RefUpdate) -> Result<bool, RemoteError> {
+        check_name(&update.name)?;
+        let options = OPTIONS.into_iter().chain(["--atomic", "--dry-run"]);
+        let out = self.run(
+            &GitCommand::new("push", None)
+                .args(options)
+                .operands([self.url.as_git_argument().to_owned(), refspec(update)]),
+        )?;
+        if out.status.success() || !out.stderr.contains("--atomic") {
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
     fn push_once(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
-        let mut options: Vec<String> = [
-            "--porcelain",
-            "--no-verify",
-            "--no-follow-tags",
-            "--no-recurse-submodules",
-            "--progress",
-        ]
-        .map(str::to_owned)
-        .into();
+        let mut options: Vec<String> = OPTIONS.map(str::to_owned).into();
         if updates.len() > 1 {
             // Not for a single reference: it is atomic anyway, and some servers do not
             // support the option.
@@ -115,15 +134,15 @@ impl GitCli {
                 return Ok(PushOutcome::Refused { reason });
             }
         }
-        let said = self.said(&out.stderr);
-        let reason = said
+        let message = self.message(&out.stderr);
+        let reason = message
             .by_server()
             .next()
             .map_or(reason.clone(), |words| format!("{reason} ({words})"));
         Err(RemoteError::Rejected {
             remote: self.url.to_string(),
             reason,
-            said,
+            message,
         })
     }
 

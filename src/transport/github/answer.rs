@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::failure::GitHubError;
-use super::failure::{Said, classify};
+use super::failure::{GhMessage, classify};
 use super::repository::{Account, Repository, Visibility, address};
 use crate::domain::url::project_identity;
 
@@ -103,7 +103,7 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Option<Answer<T>> {
 
 fn failed(errors: &[Error]) -> Option<GitHubError> {
     let first = errors.first()?;
-    Some(classify(&first.kind, Said::new(&first.message)))
+    Some(classify(&first.kind, GhMessage::new(&first.message)))
 }
 
 impl Viewer {

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use crate::domain::error::{ErrorKind, UserError};
-use crate::domain::url::redact;
-use crate::sys::process::{ProcessError, ProgramOutput};
-use crate::sys::signal::Interrupted;
+use crate::domain::{ErrorKind, UserError, url::redact};
+use crate::sys::{Interrupted, process::ProcessError, process::ProgramOutput};
 
 /// `gh help exit-codes`: "If a command encounters an authentication issue".
 const NEEDS_SIGN_IN: i32 = 4;
@@ -15,17 +13,17 @@ const MAX_MESSAGE: usize = 2000;
 
 /// The message of `gh`, without secrets and control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said(String);
+pub struct GhMessage(String);
 
-impl std::error::Error for Said {}
+impl std::error::Error for GhMessage {}
 
-impl fmt::Display for Said {
+impl fmt::Display for GhMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Said {
+impl GhMessage {
     pub(super) fn new(words: &str) -> Self {
         let words: String = redact(words).chars().take(MAX_MESSAGE).collect();
         let lines = words
@@ -52,49 +50,49 @@ pub enum GitHubError {
     NotSignedIn {
         /// Its message.
         #[source]
-        said: Said,
+        message: GhMessage,
     },
     /// The network, or the service.
     #[error("cannot reach GitHub")]
     Unreachable {
         /// Its message.
         #[source]
-        said: Said,
+        message: GhMessage,
     },
     /// The account or its token misses a permission.
     #[error("GitHub denied the request")]
     Denied {
         /// Its message.
         #[source]
-        said: Said,
+        message: GhMessage,
     },
     /// The organisation requires single sign-on.
     #[error("the organisation requires single sign-on for the token of `gh`")]
     SingleSignOn {
         /// Its message.
         #[source]
-        said: Said,
+        message: GhMessage,
     },
     /// The rate limit is exceeded.
     #[error("GitHub rate limit exceeded")]
     RateLimited {
         /// Its message.
         #[source]
-        said: Said,
+        message: GhMessage,
     },
     /// The repository name is taken.
     #[error("the repository already exists on GitHub")]
     NameTaken {
         /// Its message.
         #[source]
-        said: Said,
+        message: GhMessage,
     },
     /// Something else.
     #[error("`gh` failed")]
     Failed {
         /// Its message.
         #[source]
-        said: Said,
+        message: GhMessage,
     },
     /// The answer cannot be parsed.
     #[error("cannot parse the answer of GitHub: {what}")]
@@ -112,29 +110,29 @@ pub enum GitHubError {
 
 /// Returns the error of a failed `gh`.
 pub(super) fn from_output(out: &ProgramOutput) -> GitHubError {
-    let said = Said::new(&out.stderr);
+    let message = GhMessage::new(&out.stderr);
     match out.status.code() {
-        Some(NEEDS_SIGN_IN) => GitHubError::NotSignedIn { said },
+        Some(NEEDS_SIGN_IN) => GitHubError::NotSignedIn { message },
         Some(0) => GitHubError::Garbled {
             what: "unknown form",
         },
-        _ => classify("", said),
+        _ => classify("", message),
     }
 }
 
 /// Searches for GraphQL error types and known phrases. The order matters: a single
 /// sign-on error is also a permission error.
-pub(super) fn classify(kind: &str, said: Said) -> GitHubError {
-    let text = format!("{kind}\n{}", said.0).to_lowercase();
+pub(super) fn classify(kind: &str, message: GhMessage) -> GitHubError {
+    let text = format!("{kind}\n{}", message.0).to_lowercase();
     let any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
     if any(&["saml", "single sign", " sso"]) {
-        GitHubError::SingleSignOn { said }
+        GitHubError::SingleSignOn { message }
     } else if any(&["rate limit", "rate_limited", "http 429"]) {
-        GitHubError::RateLimited { said }
+        GitHubError::RateLimited { message }
     } else if any(&["http 401", "bad credentials", "gh auth login"]) {
-        GitHubError::NotSignedIn { said }
+        GitHubError::NotSignedIn { message }
     } else if any(&["name already exists"]) {
-        GitHubError::NameTaken { said }
+        GitHubError::NameTaken { message }
     } else if any(&[
         "http 403",
         "forbidden",
@@ -143,7 +141,7 @@ pub(super) fn classify(kind: &str, said: Said) -> GitHubError {
         "scope",
         "cannot create",
     ]) {
-        GitHubError::Denied { said }
+        GitHubError::Denied { message }
     } else if any(&[
         "error connecting",
         "no such host",
@@ -154,9 +152,9 @@ pub(super) fn classify(kind: &str, said: Said) -> GitHubError {
         "tls",
         "eof",
     ]) {
-        GitHubError::Unreachable { said }
+        GitHubError::Unreachable { message }
     } else {
-        GitHubError::Failed { said }
+        GitHubError::Failed { message }
     }
 }
 
@@ -197,7 +195,7 @@ mod tests {
     #[test]
     fn github_error_messages_are_classified() {
         // Messages of gh 2.23 and GitHub.
-        let kind = |kind: &str, words: &str| format!("{:?}", classify(kind, Said::new(words)));
+        let kind = |kind: &str, words: &str| format!("{:?}", classify(kind, GhMessage::new(words)));
         for (of, words, expected) in [
             (
                 "",
@@ -252,7 +250,7 @@ mod tests {
 
     #[test]
     fn github_message_is_sanitized() {
-        let said = Said::new("one\u{1b}[2J\r\n\n  https://al:hunter2@host/x  \n");
-        assert_eq!(said.0, "one [2J\nhttps://***@host/x");
+        let message = GhMessage::new("one\u{1b}[2J\r\n\n  https://al:hunter2@host/x  \n");
+        assert_eq!(message.0, "one [2J\nhttps://***@host/x");
     }
 }

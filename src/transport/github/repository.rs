@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::domain::url::{RemoteKind, RemoteUrl, UrlError};
+use crate::domain::{url::RemoteKind, url::RemoteUrl, url::UrlError};
 
 /// Visibility of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -10,8 +10,7 @@ use super::columns::PreferredWidths;
 use super::preview::{LineKind, PreviewPane};
 use super::row::{PickerRow, occurrences};
 use super::state::PickerState;
-use crate::ui::format::count;
-use crate::ui::table::cut;
+use crate::ui::{format::count, table::cut};
 
 /// Marker of the selected row.
 const MARK: &str = "> ";

@@ -4,9 +4,7 @@ use std::io;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::error::UserError;
-use crate::domain::id::SessionId;
-use crate::domain::turn::Turn;
+use crate::domain::{SessionId, Turn, UserError};
 
 /// A session that can be chosen. Its texts come from the store and are not sanitized.
 #[derive(Debug, Clone)]

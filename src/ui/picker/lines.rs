@@ -5,8 +5,7 @@ use std::io::{self, BufRead, Write};
 
 use super::item::{Picked, Preview};
 use super::state::PickerState;
-use crate::ui::format::count;
-use crate::ui::table::{Cell, Table};
+use crate::ui::{format::count, table::Cell, table::Table};
 
 /// Maximum number of listed sessions.
 const PAGE: usize = 20;

@@ -5,9 +5,8 @@ use chrono::{DateTime, Utc};
 use textwrap::{Options, WordSplitter, wrap};
 
 use super::key::PickerKey;
-use crate::domain::turn::{Turn, TurnSpeaker};
-use crate::ui::format::{age, count};
-use crate::ui::sanitize;
+use crate::domain::{Turn, TurnSpeaker};
+use crate::ui::{format::age, format::count, sanitize};
 
 /// Maximum length of one turn, in characters.
 const MAX_TEXT: usize = 10_000;
@@ -101,7 +100,7 @@ pub(super) fn lines(
     match turns {
         Err(reason) => push_wrapped(&mut lines, LineKind::Note, reason, "", width),
         Ok(turns) if turns.is_empty() => {
-            push_wrapped(&mut lines, LineKind::Note, "no messages yet", "", width)
+            push_wrapped(&mut lines, LineKind::Note, "no messages yet", "", width);
         }
         Ok(turns) => {
             let mut before = None;

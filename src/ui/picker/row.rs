@@ -6,10 +6,8 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 
 use super::item::Item;
-use crate::domain::id::SessionId;
-use crate::ui::format;
-use crate::ui::report;
-use crate::ui::sanitize::one_line;
+use crate::domain::SessionId;
+use crate::ui::{format, report, sanitize::one_line};
 
 /// A session in the list.
 #[derive(Debug)]

@@ -6,8 +6,7 @@ use super::item::{Item, Picked};
 use super::key::PickerKey;
 use super::preview::PreviewPane;
 use super::row::{PickerRow, rows, words};
-use crate::domain::id::SessionId;
-use crate::domain::turn::Turn;
+use crate::domain::{SessionId, Turn};
 
 /// Next step after a key.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,9 +11,7 @@ use chrono::{DateTime, Utc};
 use super::columns::PreferredWidths;
 use super::draw::Theme;
 use super::*;
-use crate::domain::id::SessionId;
-use crate::domain::turn::Turn;
-use crate::domain::turn::TurnSpeaker;
+use crate::domain::{SessionId, Turn, TurnSpeaker};
 
 pub(super) fn now() -> DateTime<Utc> {
     "2026-03-10T12:00:00Z".parse().unwrap()

@@ -6,10 +6,8 @@ use std::collections::BTreeSet;
 use dialoguer::console::measure_text_width;
 
 use super::sessions::{grouped, needs_attention};
-use crate::report::transfer::SessionReport;
-use crate::ui::format::count;
-use crate::ui::output::Screen;
-use crate::ui::style::{ATTENTION, paint};
+use crate::report::SessionReport;
+use crate::ui::{format::count, output::Screen, style::ATTENTION, style::paint};
 
 /// Returns the number of screen lines; the terminal wraps a line that is too long.
 pub(super) fn rows(lines: &[String], width: usize) -> usize {

@@ -1,13 +1,12 @@
 //! A whole report, cut to one screen.
 
-use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport, SkippedFile};
-use crate::ui::extras;
-use crate::ui::output::Screen;
+use crate::report::{Outcome, RemoteState, Report, SessionReport, SkippedFile};
 use crate::ui::report::fit::{self, fitting};
-use crate::ui::report::sessions::needs_attention;
-use crate::ui::report::summary::{deleted, not_pulled, refusals, queue_reason, summary};
-use crate::ui::sanitize;
-use crate::ui::style::{ATTENTION, paint};
+use crate::ui::{
+    extras, output::Screen, report::sessions::needs_attention, report::summary::deleted,
+    report::summary::not_pulled, report::summary::queue_reason, report::summary::refusals,
+    report::summary::summary, sanitize, style::ATTENTION, style::paint,
+};
 
 /// Returns the lines of a report of `command`. If `quiet`, only those that need attention.
 pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool) -> Vec<String> {
@@ -28,7 +27,9 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
             "reasons why sessions are not pulled",
         ));
     }
-    after.extend(deleted(report.deleted, report.deleted_all).filter(|_| !quiet || report.deleted_all));
+    after.extend(
+        deleted(report.deleted, report.deleted_all).filter(|_| !quiet || report.deleted_all),
+    );
     let extras: Vec<String> = report
         .extras
         .iter()

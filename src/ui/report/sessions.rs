@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 
-use crate::report::transfer::{MachineName, Outcome, SessionReport};
+use crate::report::{MachineName, Outcome, SessionReport};
 use crate::ui::format::{bytes, count, project, short_id};
 use crate::ui::sanitize;
 use crate::ui::style::{ATTENTION, GOOD, HEADING, QUIET, paint};

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport};
-use crate::ui::format::count;
-use crate::ui::sanitize;
-use crate::ui::style::{ATTENTION, paint};
+use crate::report::{Outcome, RemoteState, Report, SessionReport};
+use crate::ui::{format::count, sanitize, style::ATTENTION, style::paint};
 
 /// Returns one line per reason for sessions that are not pulled or excluded.
 pub(super) fn not_pulled(report: &Report) -> Vec<String> {
@@ -151,8 +149,8 @@ pub(super) fn refusals(report: &Report) -> Vec<String> {
         let what: Vec<String> = sessions.chain(refusal.extras.iter().cloned()).collect();
         let what = sanitize::one_line(&what.join(", ")).into_owned();
         lines.push(paint(ATTENTION, &format!("refused by the remote: {what}")));
-        let said = sanitize::lines(refusal.said.trim());
-        lines.extend(said.lines().map(|line| format!("  {line}")));
+        let message = sanitize::lines(refusal.message.trim());
+        lines.extend(message.lines().map(|line| format!("  {line}")));
     }
     lines
 }

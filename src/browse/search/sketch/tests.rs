@@ -5,10 +5,9 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::json;
 
-use crate::browse::search::parts::parts;
-use crate::browse::search::pattern::{Case, Pattern};
 use crate::browse::search::sketch::*;
-use crate::domain::placeholder::{Placeholder, Placeholders, System};
+use crate::browse::{search::parts::parts, search::pattern::Case, search::pattern::Pattern};
+use crate::domain::{Placeholder, Placeholders, System};
 use crate::rewrite::{Collapser, Expander, TextKind, View, every_path_form};
 use crate::session::messages::messages;
 

@@ -5,20 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::patterns::{self, List, PatternArgs};
-use crate::cli::app::{App, current_dir};
-use crate::cli::args::{JsonFlag, PlaceholderArg};
-use crate::cli::command::init::{refuse_open, tell_of_stored};
-use crate::cli::complete;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
+use crate::cli::{
+    app::App, app::current_dir, args::JsonFlag, args::PlaceholderArg,
+    command::init::explain_stored, command::init::refuse_open, complete, error::CliError,
+    error::CommandError, exit::Exit,
+};
 use crate::config::{Config, SettingKey};
-use crate::domain::pattern::ProjectPattern;
-use crate::domain::placeholder::PlaceholderName;
-use crate::domain::size::ByteSize;
-use crate::domain::url::{RemoteUrl, redact};
-use crate::report::transfer::Report;
-use crate::ui::sanitize::one_line;
-use crate::ui::table::{Cell, Table};
+use crate::domain::{PlaceholderName, ProjectPattern, size::ByteSize, url::RemoteUrl, url::redact};
+use crate::report::Report;
+use crate::ui::{Cell, Table, sanitize::one_line};
 
 /// Show or change settings
 #[derive(Debug, clap::Args)]
@@ -81,6 +76,7 @@ struct ConfigDocument<'a> {
     name: &'a str,
     /// Without passwords and tokens.
     remote: Option<String>,
+    author: Option<String>,
     localize: String,
     /// Kinds of extras that are synced.
     extras: Vec<&'static str>,
@@ -131,6 +127,7 @@ fn document(config: &Config, file: String) -> ConfigDocument<'_> {
         id: config.machine.id.as_str(),
         name: &config.machine.name,
         remote: config.get(SettingKey::Remote).map(|remote| redact(&remote)),
+        author: config.get(SettingKey::Author),
         localize: config.localize.to_string(),
         extras: config.extras.iter().map(|kind| kind.name()).collect(),
         include: &config.sync.include,
@@ -154,6 +151,10 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
     fact("id", document.id);
     fact("name", document.name);
     fact("remote", document.remote.as_deref().unwrap_or("none"));
+    fact(
+        "author",
+        document.author.as_deref().unwrap_or("this machine"),
+    );
     fact("localize", &document.localize);
     fact(
         "extras",
@@ -161,9 +162,9 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
     );
     fact(
         "include",
-        &patterns::shown(document.include, "every project"),
+        &patterns::pattern_list(document.include, "every project"),
     );
-    fact("exclude", &patterns::shown(document.exclude, "none"));
+    fact("exclude", &patterns::pattern_list(document.exclude, "none"));
     fact(
         "max_size",
         config.get(SettingKey::MaxSize).as_deref().unwrap_or("none"),
@@ -225,7 +226,7 @@ fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, 
         .ok_or_else(|| CommandError::NotUnicode(dir.to_string_lossy().into_owned()))?;
     config.set_placeholder(placeholder.name.clone(), dir, &app.env)?;
     config.save(&app.config_path())?;
-    tell_of_stored(std::slice::from_ref(&placeholder.name), false, app);
+    explain_stored(std::slice::from_ref(&placeholder.name), false, app);
     Ok(Exit::Done)
 }
 
@@ -238,7 +239,7 @@ fn set_path(
     let remote = crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
     let me = app.config()?.machine;
     if ["this", &me.name, me.id.as_str()].contains(&machine) {
-        tell_of_stored(std::slice::from_ref(name), true, app);
+        explain_stored(std::slice::from_ref(name), true, app);
     }
     // The path is saved here in any case; the other machines see it after a push.
     Ok(Exit::from_report(&Report {

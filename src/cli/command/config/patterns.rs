@@ -2,11 +2,9 @@
 
 use clap::ValueHint;
 
-use crate::cli::app::App;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
+use crate::cli::{app::App, error::CliError, error::CommandError, exit::Exit};
 use crate::config::SyncRules;
-use crate::domain::pattern::ProjectPattern;
+use crate::domain::ProjectPattern;
 use crate::ui::sanitize::one_line;
 
 /// One of the two lists of patterns in the settings.
@@ -58,7 +56,7 @@ pub(super) fn change(list: List, args: &PatternArgs, app: &mut App) -> Result<Ex
 }
 
 /// Returns a list for the output. `none` is the text for an empty one.
-pub(super) fn shown(patterns: &[ProjectPattern], none: &str) -> String {
+pub(super) fn pattern_list(patterns: &[ProjectPattern], none: &str) -> String {
     match patterns {
         [] => none.to_owned(),
         several => one_line(

@@ -9,14 +9,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::transcript::{Script, append_turn};
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::id::SessionId;
-use crate::session::files::{projects_dir, transcript_path};
-use crate::sys::clock::{Clock, SystemClock};
-use crate::sys::env::Env;
-use crate::sys::fs;
+use crate::cli::{error::CliError, exit::Exit};
+use crate::domain::{SessionId, client_dir::client_dir_name};
+use crate::session::{files::projects_dir, files::transcript_path};
+use crate::sys::{Clock, Env, SystemClock, fs};
 
 /// Maximum time that the stand-in stays open.
 const MAX_OPEN: Duration = Duration::from_secs(120);

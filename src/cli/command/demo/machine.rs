@@ -9,11 +9,9 @@ use serde::Deserialize;
 use super::client::StageFiles;
 use super::transcript::Script;
 use crate::cli::error::{CliError, CommandError};
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::id::SessionId;
-use crate::session::files::{projects_dir, transcript_path};
-use crate::sys::fs;
-use crate::sys::process::{Program, ProgramOutput};
+use crate::domain::{SessionId, client_dir::client_dir_name};
+use crate::session::{files::projects_dir, files::transcript_path};
+use crate::sys::{fs, process::Program, process::ProgramOutput};
 
 /// The part of `ccsync status --json` that the demo reads.
 #[derive(Deserialize)]

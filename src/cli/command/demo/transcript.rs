@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::sys::fs::{self, PathError};
 
 /// A question to the stand-in, and its answer.

@@ -1,7 +1,6 @@
 //! Arguments of `ccsync init`.
 
-use crate::cli::app::App;
-use crate::cli::args::{JsonFlag, PlaceholderArg};
+use crate::cli::{app::App, args::JsonFlag, args::PlaceholderArg};
 use crate::transport::github::RepositoryName;
 use clap::ValueHint;
 

@@ -4,13 +4,10 @@ use std::path::PathBuf;
 
 use super::args::InitArgs;
 use super::{placeholders, remote, show};
-use crate::cli::app::{App, current_dir};
-use crate::cli::args::PlaceholderArg;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::placeholder::PlaceholderName;
-use crate::machine::set_up::{SetUp, set_up};
-use crate::report::transfer::RemoteState;
+use crate::cli::{app::App, app::current_dir, args::PlaceholderArg, error::CliError, exit::Exit};
+use crate::domain::PlaceholderName;
+use crate::machine::{set_up::SetUp, set_up::set_up};
+use crate::report::RemoteState;
 
 pub(in crate::cli) fn run(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
     let chosen = remote::choose(args, app)?;
@@ -37,7 +34,7 @@ pub(in crate::cli) fn run(args: &InitArgs, app: &mut App) -> Result<Exit, CliErr
             .adopted
             .iter()
             .map(|placeholder| placeholder.name.clone());
-        placeholders::tell_of_stored(&given.chain(adopted).collect::<Vec<_>>(), true, app);
+        placeholders::explain_stored(&given.chain(adopted).collect::<Vec<_>>(), true, app);
     }
     let unreached = matches!(
         report.remote,

@@ -5,12 +5,11 @@ use std::path::Path;
 
 use super::args::InitArgs;
 use super::error::InitError;
-use crate::cli::app::App;
-use crate::cli::error::{CliError, CommandError};
-use crate::domain::url::{RemoteKind, RemoteUrl};
+use crate::cli::{app::App, error::CliError, error::CommandError};
+use crate::domain::{url::RemoteKind, url::RemoteUrl};
 use crate::store::{RepositoryKind, create_bare_repository, repository_kind};
-use crate::ui::prompt;
-use crate::ui::sanitize::one_line;
+use crate::ui::{prompt, sanitize::one_line};
+use crate::workspace::SyncError;
 
 /// Prepares a remote that is a directory; nothing is done for any other.
 ///
@@ -41,7 +40,7 @@ pub(super) fn prepare(remote: &RemoteUrl, args: &InitArgs, app: &App) -> Result<
         let path = path.clone();
         return Err(InitError::EmptyDirectory { path }.into());
     }
-    create_bare_repository(path).map_err(|e| CliError::from(crate::workspace::error::SyncError::from(e)))
+    Ok(create_bare_repository(path).map_err(SyncError::from)?)
 }
 
 fn is_empty_directory(path: &Path) -> bool {

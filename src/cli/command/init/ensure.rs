@@ -1,7 +1,6 @@
 //! Sets this machine up before the first command that needs it.
 
-use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::{app::App, error::CliError};
 use crate::config::Config;
 use crate::machine::set_up::set_up_by_default;
 use crate::ui::sanitize::one_line;

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::domain::error::{ErrorKind, UserError};
-use crate::domain::shell::shell_word;
-use crate::transport::github::{InvalidRepositoryName, Visibility};
+use crate::domain::{ErrorKind, UserError, shell::shell_word};
+use crate::transport::{github::InvalidRepositoryName, github::Visibility};
 
 /// Reason why a repository is not used. Names are sanitized when the error is shown.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +46,10 @@ impl UserError for InitError {
             ],
             Self::NotAStore(_) => vec![ANOTHER.to_owned()],
             Self::NotBare { path } => {
-                let top = path.parent().filter(|_| path.ends_with(".git")).unwrap_or(path);
+                let top = path
+                    .parent()
+                    .filter(|_| path.ends_with(".git"))
+                    .unwrap_or(path);
                 let bare = shell_word(format!("{}.git", top.display()).as_ref());
                 vec![format!(
                     "create a bare repository beside it with `git init --bare {bare}`, then run `ccsync init --remote {bare}`"

@@ -12,5 +12,5 @@ mod show;
 pub(in crate::cli) use args::InitArgs;
 pub(in crate::cli) use command::run;
 pub(in crate::cli) use ensure::{ensure, notice_copy};
-pub(in crate::cli) use placeholders::tell_of_stored;
+pub(in crate::cli) use placeholders::explain_stored;
 pub(in crate::cli) use remote::refuse_open;

@@ -4,13 +4,10 @@
 use crate::cli::app::{App, current_dir};
 use crate::cli::args::PlaceholderArg;
 use crate::cli::error::{CliError, CommandError};
-use crate::domain::placeholder::PlaceholderName;
-use crate::machine::set_up::SetUpReport;
-use crate::machine::suggested_placeholders::ForeignPlaceholder;
-use crate::report::transfer::RemoteState;
-use crate::ui::format::count;
-use crate::ui::prompt;
-use crate::ui::sanitize::one_line;
+use crate::domain::PlaceholderName;
+use crate::machine::{set_up::SetUpReport, suggested_placeholders::ForeignPlaceholder};
+use crate::report::RemoteState;
+use crate::ui::{format::count, prompt, sanitize::one_line};
 
 /// Answer for no directory.
 const NONE: &str = "-";
@@ -61,7 +58,7 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
 /// Explains the effect of new placeholders on sessions that were stored before.
 ///
 /// `is_sent`: the other machines can know the placeholders already.
-pub(in crate::cli) fn tell_of_stored(names: &[PlaceholderName], is_sent: bool, app: &mut App) {
+pub(in crate::cli) fn explain_stored(names: &[PlaceholderName], is_sent: bool, app: &mut App) {
     // If the store cannot be read, the next command reports it.
     let stored = app
         .context()

@@ -6,16 +6,14 @@
 use super::args::InitArgs;
 use super::directory;
 use super::error::InitError;
-use crate::cli::app::{App, current_dir};
-use crate::cli::error::{CliError, CommandError};
+use crate::cli::{app::App, app::current_dir, error::CliError, error::CommandError};
 use crate::domain::url::RemoteUrl;
-use crate::transport::github::{
-    Account, DEFAULT_NAME, GitHub, GitHubError, Repository, RepositoryName, Visibility,
+use crate::transport::{
+    RemoteError, github::Account, github::DEFAULT_NAME, github::GitHub, github::GitHubError,
+    github::Repository, github::RepositoryName, github::Visibility, remote::Missing,
 };
-use crate::transport::remote::{Missing, RemoteError};
-use crate::ui::prompt;
-use crate::ui::sanitize::one_line;
-use crate::workspace::error::SyncError;
+use crate::ui::{prompt, sanitize::one_line};
+use crate::workspace::SyncError;
 
 /// The chosen remote.
 #[derive(Default)]
@@ -80,10 +78,10 @@ impl Chosen {
 /// [`InitError`]; errors of `gh` only if `--github` was given.
 pub(super) fn choose(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError> {
     if let Some(remote) = &args.remote {
-        return given(parse_remote(remote)?, args, app);
+        return use_address(parse_remote(remote)?, args, app);
     }
     if let Some(name) = &args.github {
-        return on_github(name.as_ref(), args, app);
+        return choose_on_github(name.as_ref(), args, app);
     }
     if args.may_ask(app) && is_missing(args, app)? {
         ask(args, app)
@@ -100,7 +98,7 @@ fn is_missing(args: &InitArgs, app: &App) -> Result<bool, CliError> {
 }
 
 /// Uses an address, which may be the address of a repository that `gh` knows.
-fn given(remote: RemoteUrl, args: &InitArgs, app: &App) -> Result<Chosen, CliError> {
+fn use_address(remote: RemoteUrl, args: &InitArgs, app: &App) -> Result<Chosen, CliError> {
     directory::prepare(&remote, args, app)?;
     let found = if args.no_github {
         None
@@ -123,7 +121,7 @@ fn given(remote: RemoteUrl, args: &InitArgs, app: &App) -> Result<Chosen, CliErr
 
 /// Finds or creates the repository with this name. Without a name, a repository that has
 /// sessions is used, whatever its name is.
-fn on_github(
+fn choose_on_github(
     wanted: Option<&RepositoryName>,
     args: &InitArgs,
     app: &App,
@@ -132,24 +130,26 @@ fn on_github(
     let name = wanted.map_or(DEFAULT_NAME, |wanted| wanted.name.as_str());
     if let Some(owner) = wanted.and_then(|wanted| wanted.owner.as_deref()) {
         return match github.repository(owner, name)? {
-            Some(repository) => take(&github, &repository, args, app),
-            None => make(&github, owner, name),
+            Some(repository) => use_repository(&github, &repository, args, app),
+            None => create_repository(&github, owner, name),
         };
     }
     let account = github.account(name)?;
     match (&account.named, account.stores.as_slice()) {
-        (Some(named), _) if wanted.is_some() || named.is_store => take(&github, named, args, app),
-        (None, _) if wanted.is_some() => make(&github, &account.login, name),
-        (_, [store]) => take(&github, store, args, app),
+        (Some(named), _) if wanted.is_some() || named.is_store => {
+            use_repository(&github, named, args, app)
+        }
+        (None, _) if wanted.is_some() => create_repository(&github, &account.login, name),
+        (_, [store]) => use_repository(&github, store, args, app),
         (_, stores @ [_, _, ..]) => {
             Err(InitError::Several(stores.iter().map(|store| store.name.clone()).collect()).into())
         }
-        (Some(named), []) => take(&github, named, args, app),
-        (None, []) => make(&github, &account.login, name),
+        (Some(named), []) => use_repository(&github, named, args, app),
+        (None, []) => create_repository(&github, &account.login, name),
     }
 }
 
-fn make(github: &GitHub, owner: &str, name: &str) -> Result<Chosen, CliError> {
+fn create_repository(github: &GitHub, owner: &str, name: &str) -> Result<Chosen, CliError> {
     let repository = github.create(owner, name)?;
     if repository.visibility != Visibility::Private {
         return Err(InitError::Open {
@@ -161,7 +161,7 @@ fn make(github: &GitHub, owner: &str, name: &str) -> Result<Chosen, CliError> {
     Ok(chosen(github, &repository, true))
 }
 
-fn take(
+fn use_repository(
     github: &GitHub,
     repository: &Repository,
     args: &InitArgs,
@@ -282,9 +282,9 @@ fn ask_with(
     let answer =
         prompt::choose("Where your sessions go", &texts).map_err(CommandError::Terminal)?;
     match &choices[answer.ok_or(CommandError::Cancelled)?] {
-        RemoteChoice::Take(repository) => take(github, repository, args, app),
-        RemoteChoice::Make => make(github, &account.login, DEFAULT_NAME),
-        RemoteChoice::MakeOther => on_github(Some(&ask_name()?), args, app),
+        RemoteChoice::Take(repository) => use_repository(github, repository, args, app),
+        RemoteChoice::Make => create_repository(github, &account.login, DEFAULT_NAME),
+        RemoteChoice::MakeOther => choose_on_github(Some(&ask_name()?), args, app),
         RemoteChoice::Address => ask_address(args, app),
         RemoteChoice::ThisDisk => Ok(Chosen::default()),
     }
@@ -356,7 +356,7 @@ fn ask_address(args: &InitArgs, app: &App) -> Result<Chosen, CliError> {
     if answer.is_empty() {
         Ok(Chosen::default())
     } else {
-        given(parse_remote(&answer)?, args, app)
+        use_address(parse_remote(&answer)?, args, app)
     }
 }
 

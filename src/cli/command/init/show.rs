@@ -4,15 +4,10 @@ use serde::Serialize;
 
 use super::remote::ChosenRepository;
 use crate::cli::app::App;
-use crate::domain::shell::shell_word;
-use crate::domain::url::redact;
-use crate::machine::set_up::SetUpReport;
-use crate::machine::suggested_placeholders::ForeignPlaceholder;
-use crate::report::transfer::RemoteState;
-use crate::ui::format::count;
-use crate::ui::sanitize;
-use crate::ui::sanitize::one_line;
-use crate::ui::table::{Cell, Table};
+use crate::domain::{shell::shell_word, url::redact};
+use crate::machine::{set_up::SetUpReport, suggested_placeholders::ForeignPlaceholder};
+use crate::report::RemoteState;
+use crate::ui::{Cell, Table, format::count, sanitize, sanitize::one_line};
 
 /// JSON document.
 #[derive(Serialize)]

@@ -1,12 +1,8 @@
 //! Arguments and dispatch of `ccsync lock`.
 
 use super::{release, show};
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
+use crate::cli::{app::App, args::JsonFlag, complete, error::CliError, exit::Exit};
+use crate::domain::SessionId;
 
 /// Show which machine works on which session, and release locks
 ///
@@ -22,7 +18,7 @@ pub(crate) struct LockArgs {
 enum LockAction {
     /// Show the locks on the remote
     Show {
-        /// Only the lock of this session: ID or unique prefix
+        /// Only the lock of this session: id or unique prefix
         #[arg(value_name = "SESSION", add = complete::session())]
         session: Option<SessionId>,
         #[command(flatten)]
@@ -36,7 +32,7 @@ enum LockAction {
     ///
     /// Exits with 4 if a lock is kept because its holder may still be working.
     Release {
-        /// Only the lock of this session: ID or unique prefix
+        /// Only the lock of this session: id or unique prefix
         #[arg(value_name = "SESSION", conflicts_with = "all", add = complete::session())]
         session: Option<SessionId>,
         /// Include other machines' locks

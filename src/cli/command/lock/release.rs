@@ -3,18 +3,11 @@
 use serde::Serialize;
 
 use super::show::{LockRow, holder, row};
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::{CliError, CommandError};
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
-use crate::leasing::lock_table::LockTable;
-use crate::leasing::release::{Cleanup, ReleaseOutcome};
-use crate::leasing::view::LockView;
-use crate::lock::state::TakeOver;
-use crate::ui::format::{count, short_id};
-use crate::ui::prompt;
-use crate::ui::report::title;
+use crate::cli::{app::App, args::JsonFlag, error::CliError, error::CommandError, exit::Exit};
+use crate::domain::SessionId;
+use crate::leasing::{LockView, lock_table::LockTable, release::Cleanup, release::ReleaseOutcome};
+use crate::lock::TakeOver;
+use crate::ui::{format::count, format::short_id, prompt, report::title};
 
 /// The locks to release.
 #[derive(Debug, Clone, Copy)]
@@ -108,7 +101,7 @@ fn confirm(lock: &LockView, app: &App) -> Result<(), CliError> {
     let question = format!(
         "{} may still be working on {}. To release the lock, type yes",
         holder(lock),
-        named(lock)
+        session_text(lock)
     );
     match prompt::line(&question).map_err(CommandError::Terminal)? {
         Some(answer) if answer.eq_ignore_ascii_case("yes") => Ok(()),
@@ -116,7 +109,7 @@ fn confirm(lock: &LockView, app: &App) -> Result<(), CliError> {
     }
 }
 
-fn named(lock: &LockView) -> String {
+fn session_text(lock: &LockView) -> String {
     format!(
         "{}  {}",
         short_id(lock.session.as_str()),
@@ -143,10 +136,18 @@ fn document(released: &[ReleaseOutcome]) -> ReleaseDocument<'_> {
 fn lines(released: &[ReleaseOutcome]) -> Vec<String> {
     let line = |one: &ReleaseOutcome| match one {
         ReleaseOutcome::Released(lock) => {
-            format!("  released      {}, held by {}", named(lock), holder(lock))
+            format!(
+                "  released      {}, held by {}",
+                session_text(lock),
+                holder(lock)
+            )
         }
         ReleaseOutcome::HeldBy(lock) => {
-            format!("  not released  {}, held by {}", named(lock), holder(lock))
+            format!(
+                "  not released  {}, held by {}",
+                session_text(lock),
+                holder(lock)
+            )
         }
         ReleaseOutcome::NotLocked(session) => {
             format!("  not locked    {}", short_id(session.as_str()))
@@ -196,10 +197,13 @@ pub(super) fn clean_up(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError>
 }
 
 fn cleanup_lines(done: &Cleanup) -> Vec<String> {
-    let removed = done
-        .removed
-        .iter()
-        .map(|lock| format!("  removed  {}, held by {}", named(lock), holder(lock)));
+    let removed = done.removed.iter().map(|lock| {
+        format!(
+            "  removed  {}, held by {}",
+            session_text(lock),
+            holder(lock)
+        )
+    });
     let (done, rest) = (done.removed.len() as u64, done.not_removed.len() as u64);
     removed
         .chain([format!("lock cleanup: {}", summary(done, "removed", rest))])

@@ -3,22 +3,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::{CommitId, MachineId, SessionId};
-use crate::leasing::lock_table::LockTable;
-use crate::leasing::view::{LockContent, LockView};
-use crate::lock::record::LockRecord;
-use crate::lock::state::{Expiry, LockStatus};
-use crate::sys::clock::Clock;
-use crate::ui::format::{age, count, short_id};
-use crate::ui::json;
-use crate::ui::report::title;
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, HEADING, QUIET};
-use crate::ui::table::{Cell, Table};
+use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
+use crate::domain::{CommitId, MachineId, SessionId};
+use crate::leasing::{LockView, lock_table::LockTable, view::LockContent};
+use crate::lock::{LockRecord, LockStatus, state::Expiry};
+use crate::sys::Clock;
+use crate::ui::{
+    ATTENTION, Cell, HEADING, QUIET, Table, format::age, format::count, format::short_id, json,
+    report::title, sanitize::one_line,
+};
 
 /// Column of titles, which shrinks on a narrow screen.
 const TITLE: usize = 1;

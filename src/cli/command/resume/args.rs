@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::cli::complete;
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 
 /// Continue a session, started here or on another machine
 ///
@@ -12,7 +12,7 @@ use crate::domain::id::SessionId;
 /// pushed and the lock is released. The exit code is that of Claude Code.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResumeArgs {
-    /// Session ID or unique prefix [default: choose from a list]
+    /// Session id or unique prefix [default: choose from a list]
     #[arg(add = complete::session())]
     pub(super) session: Option<SessionId>,
     /// Continue the most recent session
@@ -37,7 +37,7 @@ pub(crate) struct ResumeArgs {
 /// How Claude Code is run, for a session that is continued or new.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RunArgs {
-    /// Continue without a lock if the remote cannot be reached
+    /// Continue without a lock
     #[arg(long)]
     pub(in crate::cli) offline: bool,
     /// Arguments for Claude Code

@@ -7,20 +7,15 @@ use chrono::{DateTime, Utc};
 use super::args::ResumeArgs;
 use super::error::ResumeError;
 use crate::browse::list::SessionRow;
-use crate::cli::app::App;
-use crate::cli::error::{CliError, CommandError};
-use crate::domain::id::SessionId;
-use crate::domain::path::PortablePath;
-use crate::domain::placeholder::{PlaceholderName, Placeholders};
-use crate::domain::turn::Turn;
-use crate::handoff::resume::{ResumeCandidate, ResumeCandidates};
-use crate::leasing::view::LockView;
-use crate::lock::state::LockStatus;
+use crate::cli::{app::App, error::CliError, error::CommandError};
+use crate::domain::{PlaceholderName, Placeholders, PortablePath, SessionId, Turn};
+use crate::handoff::{resume::ResumeCandidate, resume::ResumeCandidates};
+use crate::leasing::LockView;
+use crate::lock::LockStatus;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::ui::format::age;
 use crate::ui::picker::{Item, Picked, PickerOptions, Preview, pick};
-use crate::workspace::context::Context;
-use crate::workspace::exclusion::ExcludeReason;
+use crate::workspace::{Context, ExcludeReason};
 
 /// Returns the session that the arguments name, or that the user chooses.
 pub(super) fn session(
@@ -29,7 +24,7 @@ pub(super) fn session(
     app: &mut App,
 ) -> Result<SessionId, CliError> {
     if let Some(wanted) = &args.session {
-        return refuse_excluded(candidates.named(wanted)?, &candidates);
+        return refuse_excluded(candidates.find(wanted)?, &candidates);
     }
 
     let ctx = app.context()?;

@@ -8,25 +8,17 @@ use super::error::ResumeError;
 use super::run::{release, run_client};
 use super::{choose, lease, place};
 use crate::browse::list::ListFilter;
-use crate::cli::app::App;
-use crate::cli::command::init;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
-use crate::flows::pull::pull;
-use crate::flows::pull_options::PullRequest;
-use crate::flows::push::push;
-use crate::handoff::path_notice::path_notice;
-use crate::handoff::resume::candidates;
+use crate::cli::{app::App, command::init, error::CliError, exit::Exit};
+use crate::domain::SessionId;
+use crate::flows::{PullRequest, pull::pull, push::push};
+use crate::handoff::{path_notice::path_notice, resume::candidates};
 use crate::lock::record::RENEWAL;
 use crate::project::difference;
-use crate::report::transfer::{Outcome, Report};
-use crate::session::launch::{Conversation, Launch, session_option};
-use crate::sys::clock::Clock;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::write_atomic;
+use crate::report::{Outcome, Report};
+use crate::session::{launch::Conversation, launch::Launch, launch::session_option};
+use crate::sys::{Clock, fail_point::fail_point, fs::write_atomic};
 use crate::ui::sanitize;
-use crate::workspace::filter::Selection;
+use crate::workspace::Selection;
 
 pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliError> {
     begin(&args.run.client, app)?;
@@ -36,15 +28,13 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
         ..ListFilter::default()
     };
     let candidates = candidates(&app.context()?, &filter)?;
-    let offline = candidates.unreached.is_some();
+    let offline = args.run.offline || candidates.unreached.is_some();
     if let Some(reason) = &candidates.unreached {
         lease::confirm_no_lock(reason, args.run.offline, app)?;
     }
     let session = choose::session(args, candidates, app)?;
     lease::refuse_if_open_here(&session, app)?;
-    if !offline {
-        lease::take(&session, args.take_over, app)?;
-    }
+    let locked = !offline && lease::acquire_lock(&session, args.take_over, app)?;
 
     let prepared = prepare(&session, offline, app);
     let prepared = prepared.inspect_err(|_| release(&session, app))?;
@@ -54,7 +44,7 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
         path_notice: prepared.path_notice.as_deref(),
         args: &args.run.client,
     };
-    run_client(&launch, &session, !offline, app)
+    run_client(&launch, &session, locked, app)
 }
 
 /// Refuses arguments that let Claude Code choose the session, and sets this machine up.
@@ -83,7 +73,7 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<Prepared
     if !offline {
         if app.clock.now() - begin >= RENEWAL {
             // An open question or a clone has delayed the renewal of the lock.
-            lease::take(session, false, app)?;
+            lease::acquire_lock(session, false, app)?;
         }
         pull_session(session, app)?;
     }

@@ -2,14 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::domain::error::{ErrorKind, UserError};
-use crate::domain::id::SessionId;
-use crate::domain::shell::shell_word;
+use crate::domain::{ErrorKind, SessionId, UserError, shell::shell_word};
 use crate::handoff::project_here::MissingProject;
-use crate::ui::format::project;
-use crate::ui::picker::PickError;
-use crate::ui::sanitize;
-use crate::workspace::exclusion::ExcludeReason;
+use crate::ui::{format::project, picker::PickError, sanitize};
+use crate::workspace::ExcludeReason;
 
 /// Warning about a session without a lock.
 pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may continue the session too; \
@@ -92,7 +88,7 @@ impl UserError for ResumeError {
             Self::NoProject(session) => {
                 format!("see where it is stored with `ccsync list --json | grep {session}`")
             }
-            Self::ProjectMissing { session, missing } => return ways_out(session, missing),
+            Self::ProjectMissing { session, missing } => return project_hints(session, missing),
             Self::NoDirectory(path) => format!("create it with `mkdir -p {}`", shell_word(path)),
         };
         vec![hint]
@@ -100,7 +96,7 @@ impl UserError for ResumeError {
 }
 
 /// Returns the commands that get the project to this machine.
-fn ways_out(session: &SessionId, missing: &MissingProject) -> Vec<String> {
+fn project_hints(session: &SessionId, missing: &MissingProject) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(root) = &missing.unmapped {
         hints.push(format!(

@@ -1,16 +1,13 @@
 //! Takes the lock of a session, and asks the user about it if necessary.
 
 use super::error::{ResumeError, WITHOUT_LOCK};
-use crate::cli::app::App;
-use crate::cli::error::{CliError, CommandError};
-use crate::domain::id::SessionId;
-use crate::leasing::acquire::AcquireOutcome;
-use crate::leasing::view::LockView;
-use crate::lock::state::{LockStatus, TakeOver};
+use crate::cli::{app::App, error::CliError, error::CommandError};
+use crate::domain::SessionId;
+use crate::leasing::{LockView, acquire::AcquireOutcome, trial::try_remote_once};
+use crate::lock::{LockStatus, TakeOver};
 use crate::session::live::live_sessions;
-use crate::sys::clock::Clock;
-use crate::ui::format::age;
-use crate::ui::{prompt, sanitize};
+use crate::sys::Clock;
+use crate::ui::{format::age, prompt, sanitize};
 
 /// Continues without a lock, because the remote cannot be reached, if the user agrees.
 pub(super) fn confirm_no_lock(reason: &str, offline: bool, app: &mut App) -> Result<(), CliError> {
@@ -35,11 +32,15 @@ pub(in crate::cli) fn take_if_reachable(
     offline: bool,
     app: &mut App,
 ) -> Result<bool, CliError> {
-    match take(session, false, app) {
+    if offline {
+        app.out.note(WITHOUT_LOCK);
+        return Ok(false);
+    }
+    match acquire_lock(session, false, app) {
         Err(e) if e.is_remote_trouble() => {
             confirm_no_lock(&e.message(), offline, app).map(|()| false)
         }
-        taken => taken.map(|()| true),
+        taken => taken,
     }
 }
 
@@ -56,14 +57,21 @@ pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), 
     }
 }
 
-/// Takes the lock of a session. Asks if another machine holds it.
-pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Result<(), CliError> {
-    let Some(held) = holder_of(crate::leasing::acquire::acquire(
-        &app.context()?,
-        session,
-        TakeOver::Expired,
-    )?) else {
-        return Ok(());
+/// Takes the lock of a session. Asks if another machine holds it. Returns false if the remote
+/// allows no locks, after saying so.
+pub(super) fn acquire_lock(
+    session: &SessionId,
+    take_over: bool,
+    app: &mut App,
+) -> Result<bool, CliError> {
+    for consequence in try_remote_once(&app.context()?)? {
+        app.out.note(&sanitize::one_line(&consequence));
+    }
+    let acquired = crate::leasing::acquire::acquire(&app.context()?, session, TakeOver::Expired)?;
+    let held = match acquired {
+        AcquireOutcome::Acquired(_) => return Ok(true),
+        AcquireOutcome::NoLocks { reason } => return Ok(go_without(&reason, app)),
+        AcquireOutcome::HeldBy(held) => held,
     };
     if let Some(pid) = held.running.filter(|_| held.is_own()) {
         return Err(ResumeError::HeldHere {
@@ -75,18 +83,20 @@ pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Resul
     if !take_over && !agrees_to_take_over(&held, app)? {
         return Err(held_by(session, &held, app));
     }
-    match holder_of(crate::leasing::acquire::take_over(&app.context()?, &held)?) {
-        None => Ok(()),
-        Some(held) => Err(held_by(session, &held, app)),
+    match crate::leasing::acquire::take_over(&app.context()?, &held)? {
+        AcquireOutcome::Acquired(_) => Ok(true),
+        AcquireOutcome::NoLocks { reason } => Ok(go_without(&reason, app)),
+        AcquireOutcome::HeldBy(held) => Err(held_by(session, &held, app)),
     }
 }
 
-/// Returns the lock of another holder, if the lock was not acquired.
-fn holder_of(acquired: AcquireOutcome) -> Option<LockView> {
-    match acquired {
-        AcquireOutcome::Acquired(_) => None,
-        AcquireOutcome::HeldBy(lock) => Some(lock),
-    }
+/// Says that the rules of the remote allow no lock. Returns false: the session has no lock.
+fn go_without(reason: &str, app: &mut App) -> bool {
+    let reason = sanitize::one_line(reason);
+    app.out
+        .note(&format!("continuing without a lock: {reason}"));
+    app.out.note(WITHOUT_LOCK);
+    false
 }
 
 fn agrees_to_take_over(held: &LockView, app: &mut App) -> Result<bool, CliError> {

@@ -3,16 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::error::ResumeError;
-use crate::cli::app::App;
-use crate::cli::error::{CliError, CommandError};
-use crate::domain::id::SessionId;
-use crate::domain::project::ProjectGit;
+use crate::cli::{app::App, error::CliError, error::CommandError};
+use crate::domain::{ProjectGit, SessionId};
 use crate::handoff::project_here::{
     MissingProject, ProjectHere, ProposedClone, UnmappedPlaceholder, clone_project, project_here,
 };
 use crate::machine::set_path::set_path;
-use crate::ui::format::project;
-use crate::ui::{prompt, sanitize};
+use crate::ui::{format::project, prompt, sanitize};
 
 /// Returns the session's directory on this machine, and what was checked out there when the
 /// session was stored.
@@ -30,7 +27,7 @@ pub(super) fn directory(
                 if clones > 1 {
                     app.out.note(&format!(
                         "{clones} clones of the project are on this machine; using {}",
-                        shown(&directory)
+                        path_text(&directory)
                     ));
                 }
                 return Ok((directory, git));
@@ -77,7 +74,7 @@ enum ProjectChoice<'a> {
 fn choices(missing: &MissingProject) -> Vec<(String, ProjectChoice<'_>)> {
     let clone = missing.clone.as_ref().map(|proposed| {
         let from = sanitize::one_line(&proposed.remote.to_string()).into_owned();
-        let text = format!("clone {from} into {}", shown(&proposed.into));
+        let text = format!("clone {from} into {}", path_text(&proposed.into));
         (text, ProjectChoice::Clone(proposed))
     });
     let map = missing.unmapped.as_ref().map(|placeholder| {
@@ -102,6 +99,6 @@ fn set_directory(placeholder: &UnmappedPlaceholder, app: &App) -> Result<(), Cli
     Ok(())
 }
 
-fn shown(path: &Path) -> String {
+fn path_text(path: &Path) -> String {
     sanitize::one_line(&path.display().to_string()).into_owned()
 }

@@ -10,22 +10,16 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::summary::{FinishedRun, pushed_turns};
-use crate::cli::app::App;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
-use crate::domain::progress::Silent;
-use crate::handoff::resume::{Finished, back_up, finish};
-use crate::lock::record::RENEWAL;
-use crate::lock::state::TakeOver;
-use crate::session::launch::Launch;
-use crate::session::live::session_of_client;
-use crate::sys::clock::Clock;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::remove_file_if_exists;
-use crate::sys::process::{Running, shell_code};
+use crate::cli::{app::App, error::CliError, exit::Exit};
+use crate::domain::{SessionId, progress::Silent};
+use crate::handoff::{resume::Finished, resume::back_up, resume::finish};
+use crate::lock::{TakeOver, record::RENEWAL};
+use crate::session::{launch::Launch, live::session_of_client};
 use crate::sys::signal::{self, LentTerminal, answer_interruption, lend_terminal};
-use crate::workspace::context::Context;
+use crate::sys::{
+    Clock, fail_point::fail_point, fs::remove_file_if_exists, process::Running, process::shell_code,
+};
+use crate::workspace::Context;
 
 /// Interval between two checks of whether Claude Code has ended or begun another session.
 const POLL: Duration = Duration::from_millis(50);

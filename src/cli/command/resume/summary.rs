@@ -2,13 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::id::SessionId;
+use crate::domain::SessionId;
 use crate::handoff::resume::Finished;
-use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport};
-use crate::ui::extras;
-use crate::ui::format::{count, short_id};
-use crate::ui::output::Output;
-use crate::ui::sanitize::one_line;
+use crate::report::{Outcome, RemoteState, Report, SessionReport};
+use crate::ui::{Output, extras, format::count, format::short_id, sanitize::one_line};
 
 /// A run of Claude Code, after the last push.
 pub(super) struct FinishedRun<'a> {

@@ -1,13 +1,9 @@
 //! Arguments and run of `ccsync verify`.
 
 use super::text::lines;
-use crate::check::verify::{VerifyRequest, verify};
-use crate::cli::app::App;
-use crate::cli::args::JsonFlag;
-use crate::cli::complete;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::domain::id::SessionId;
+use crate::check::{verify::VerifyRequest, verify::verify};
+use crate::cli::{app::App, args::JsonFlag, complete, error::CliError, exit::Exit};
+use crate::domain::SessionId;
 
 /// Check that this machine, the store and the remote agree
 ///
@@ -22,7 +18,7 @@ use crate::domain::id::SessionId;
 /// compared, and 5 if a session has diverged.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
-    /// Only these sessions: IDs or unique prefixes
+    /// Only these sessions: ids or unique prefixes
     #[arg(value_name = "SESSION", add = complete::session())]
     sessions: Vec<SessionId>,
     /// Read every byte

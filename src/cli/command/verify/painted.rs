@@ -1,7 +1,6 @@
 //! Coloured lines of the report of `ccsync verify`.
 
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, HINT, paint};
+use crate::ui::{ATTENTION, HINT, sanitize::one_line, style::paint};
 
 pub(super) fn attention(text: &str) -> String {
     paint(ATTENTION, &one_line(text))

@@ -1,11 +1,11 @@
 //! The part of the report of `ccsync verify` on the remote.
 
 use super::painted::{attention, hint};
-use crate::domain::id::CommitId;
-use crate::report::verification::RemoteStatus;
+use crate::domain::CommitId;
+use crate::report::RemoteStatus;
 use crate::ui::format::count;
 
-/// Returns the difference between the remote and the store, and the command that settles it.
+/// Returns the difference between the remote and the store, and the command that resolves it.
 pub(super) fn lines(status: &RemoteStatus) -> Vec<String> {
     let (what, command) = match status {
         RemoteStatus::UpToDate { .. } => return Vec::new(),

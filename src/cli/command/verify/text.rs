@@ -6,11 +6,10 @@ use super::remote_text;
 use crate::report::verification::{
     Damage, RemoteStatus, SessionCheck, SyncStatus, Total, Verification,
 };
-use crate::ui::format::{bytes, count, short_id};
-use crate::ui::report::title;
-use crate::ui::sanitize::one_line;
-use crate::ui::style::{ATTENTION, HEADING, HINT, QUIET, paint};
-use crate::ui::table::{Cell, Table};
+use crate::ui::{
+    ATTENTION, Cell, HEADING, HINT, QUIET, Table, format::bytes, format::count, format::short_id,
+    report::title, sanitize::one_line, style::paint,
+};
 
 /// Returns the report for a terminal of this width.
 pub(super) fn lines(found: &Verification, width: usize) -> Vec<String> {

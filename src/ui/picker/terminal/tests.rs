@@ -14,8 +14,7 @@ use rustix::process::Signal;
 use super::super::tests::{many, now, turns};
 use super::super::{PickerOptions, Preview, pick};
 use super::*;
-use crate::domain::id::SessionId;
-use crate::domain::turn::Turn;
+use crate::domain::{SessionId, Turn};
 
 #[path = "../../../../tests/harness/terminal.rs"]
 #[allow(dead_code, reason = "other tests use it, too, and need other keys")]
