@@ -78,7 +78,7 @@ pub(crate) fn push_for(
     add_merge_notes(&mut report, &workspace, pushed.merged)?;
     report.add_refusals(pushed.refusals);
     add_release_notes(&mut report, &workspace, &staying)?;
-    if let RemoteState::Queued { reason, .. } = &pushed.state {
+    if let RemoteState::Refused { reason, .. } = &pushed.state {
         report.warnings.extend(author_advice(&workspace, reason));
     }
     report.remote = pushed.state;

@@ -63,6 +63,7 @@ pub(crate) fn send_parts(
         sent: workspace.store.remote_head()?,
         head,
         pushes: 0,
+        is_trial: false,
         refused: Vec::new(),
         workspace,
     };
@@ -113,6 +114,8 @@ struct PartSender<'s, 'c> {
     before: Option<CommitId>,
     sent: Option<CommitId>,
     pushes: u32,
+    /// A commit is pushed even if it changes nothing.
+    is_trial: bool,
     /// The refused parts, with the server's text.
     refused: Vec<(Part, String)>,
 }
@@ -126,7 +129,9 @@ impl PartSender<'_, '_> {
         retry: bool,
     ) -> Result<PartOutcome, SyncError> {
         // Without any session: if the remote refuses even this, the reason is not in the content.
+        self.is_trial = error.is_some();
         let first = self.send(&[])?;
+        self.is_trial = false;
         if !matches!(first, PartOutcome::Sent) {
             return Ok(first);
         }
@@ -188,7 +193,7 @@ impl PartSender<'_, '_> {
         if parts.is_empty() {
             tx.take_all_other_files(&head)?;
         }
-        if tx.is_empty() {
+        if tx.is_empty() && !self.is_trial {
             return Ok(PartOutcome::Sent);
         }
         self.pushes += 1;

@@ -131,8 +131,9 @@ pub(crate) fn remote(state: &RemoteState, dry_run: bool) -> String {
         }
         RemoteState::Refused { commits: 0, .. } => "; refused by the remote".to_owned(),
         RemoteState::Refused { commits, .. } => format!(
-            "; refused by the remote: {} stay here",
-            count(*commits, "commit")
+            "; refused by the remote: {} {} here",
+            count(*commits, "commit"),
+            if *commits == 1 { "stays" } else { "stay" }
         ),
     }
 }
