@@ -274,7 +274,7 @@ fn init_never_adopts_placeholder_at_unsafe_path() {
     let remote = env.bare_remote();
     let a = env.machine("a");
     a.init(&remote);
-    for place in [".ssh", "bin", ".config/autostart"] {
+    for place in [".profile.d", "bin", ".config/autostart"] {
         a.ccsync(["config", "add-placeholder", &format!("EVIL=~/{place}")])
             .success();
         let b = env.machine(&format!("b-{}", place.replace(['/', '.'], "-")));

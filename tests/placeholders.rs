@@ -77,6 +77,29 @@ fn add_placeholder_names_sessions_stored_below_it() {
 }
 
 #[test]
+fn remove_placeholder_keeps_stored_sessions() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_later_placeholder(&env);
+    a.append(ONE, "below LAB");
+    a.ccsync(["push"]).success();
+    a.ccsync(["config", "remove-placeholder", "LAB"]).success();
+    a.append(ONE, "without LAB");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(
+        questions(&b.text(ONE)),
+        ["hello", "below LAB", "without LAB"]
+    );
+    let unknown = a.ccsync(["config", "remove-placeholder", "LAB"]).code(1);
+    insta::assert_snapshot!(unknown, @r"
+    --- stderr
+    error: no placeholder `LAB` on this machine
+    hint: see the settings with `ccsync config show`
+    --- exit 1
+    ");
+}
+
+#[test]
 fn pull_earlier_session_uses_placeholder_added_later() {
     let env = TestEnv::new();
     let (a, b) = pair_with_later_placeholder(&env);

@@ -653,7 +653,7 @@ fn pull_unplaced_session_names_needed_clone() {
     let said = format!("{}{}", run.stdout, run.stderr);
     for words in [
         "github.com/al/app",
-        "git clone git@github.com:al/app.git",
+        "clone git@github.com:al/app.git",
         "add-placeholder LAB=PATH",
     ] {
         assert!(said.contains(words), "{words}\n{run}");

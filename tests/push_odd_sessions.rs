@@ -186,19 +186,19 @@ fn push_malformed_session_does_not_block_others() {
 }
 
 #[test]
-fn push_duplicate_id_pushes_one_and_names_other() {
+fn push_duplicate_id_pushes_other_as_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let first = a.session(ONE).project("work/app").turn("first").write();
     let second = a.session(ONE).project("work/other").turn("second").write();
     let (one, two) = (fs::read(&first).unwrap(), fs::read(&second).unwrap());
-    let push = a.ccsync(["push"]).code(3);
-    assert!(
-        push.stdout.contains(ONE) && push.stdout.contains("work-"),
-        "{push}"
-    );
+    let push = a.ccsync(["push"]);
+    assert!(push.stdout.contains("forked"), "{push}");
     b.ccsync(["pull"]).success();
-    assert_eq!(b.sessions(), [ONE]);
+    let ids = b.sessions();
+    let said: Vec<_> = ids.iter().map(|id| questions(&b.text(id))).collect();
+    assert_eq!(ids.len(), 2, "{push}");
+    assert!(said.contains(&vec!["first".to_owned()]) && said.contains(&vec!["second".to_owned()]));
     assert_eq!(
         (fs::read(&first).unwrap(), fs::read(&second).unwrap()),
         (one, two)
@@ -324,6 +324,8 @@ fn pull_deleted_session_stays_deleted_when_settings_change() {
     ] {
         fs::remove_file(b.transcript_path(ONE)).unwrap();
         machine.ccsync([&["config"], change].concat()).success();
+        b.ccsync(["pull"]).success();
+        b.ccsync(["apply", "--yes"]).success();
         b.ccsync(["pull"]).success();
         assert_eq!(b.sessions(), [] as [&str; 0]);
         b.ccsync(["pull", ONE]).success();

@@ -203,7 +203,7 @@ fn picker_missing_project_is_cloned_on_request() {
         terminal.wait_for("stop");
         no.iter().for_each(|key| terminal.type_in(key));
         let ended = terminal.end().assert_restored();
-        assert!(ended.text().contains("git clone --"), "{}", ended.text());
+        assert!(ended.text().contains("hint: clone "), "{}", ended.text());
         assert!(
             ended.text().contains("another directory has a clone"),
             "{}",

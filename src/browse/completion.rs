@@ -59,7 +59,7 @@ pub(crate) fn sessions(ctx: &Context<'_>, prefix: &str) -> Result<Vec<SessionNam
         .transpose()?;
     let states = snapshot.as_ref().map(Snapshot::sessions).transpose()?;
     let states = states.unwrap_or_default();
-    let is_wanted = |id: &SessionId| id.as_str().starts_with(prefix);
+    let is_wanted = |id: &SessionId| id.as_str().starts_with(prefix) && !id.is_sub_agent();
 
     let is_only_here = |id: &SessionId| is_wanted(id) && !states.contains_key(id);
     let local = discover_some(&ctx.env.claude_dir, &is_only_here)?.sessions;

@@ -88,7 +88,8 @@ pub(crate) fn rows(
         .map(|from| find_machine(from, &names, me))
         .transpose()?;
     let states = snapshot.sessions()?;
-    let ids: BTreeSet<&SessionId> = found.sessions.keys().chain(states.keys()).collect();
+    let ids = found.sessions.keys().chain(states.keys());
+    let ids: BTreeSet<&SessionId> = ids.filter(|id| !id.is_sub_agent()).collect();
     let mut rows = Vec::new();
     for id in ids {
         let local = found.sessions.get(id);

@@ -90,8 +90,8 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
         head: workspace.store.head()?,
         queued_commits: workspace.store.count_unpushed()?,
         last_push: workspace.machine.last_push.as_deref().and_then(parse_time),
-        sessions_here: found.sessions.len() as u64,
-        sessions_in_store: states.len() as u64,
+        sessions_here: count_sessions(found.sessions.keys()),
+        sessions_in_store: count_sessions(states.keys()),
         deleted: states.iter().filter(is_deleted).count() as u64,
         to_push,
         to_pull,
@@ -106,4 +106,9 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
             .map(|m| (m.name.clone(), m.last_push.as_deref().and_then(parse_time)))
             .collect(),
     })
+}
+
+/// Counts sessions without the transcripts of sub-agents next to them.
+fn count_sessions<'s>(ids: impl Iterator<Item = &'s SessionId>) -> u64 {
+    ids.filter(|id| !id.is_sub_agent()).count() as u64
 }

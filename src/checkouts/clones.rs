@@ -144,6 +144,13 @@ impl Clones {
             .collect()
     }
 
+    /// Returns the identity that the working tree with this top had when it was last seen.
+    pub(crate) fn last_identity(&self, top: &str) -> Option<ProjectIdentity> {
+        let mut state = self.state();
+        let seen = self.cache(&mut state).clones.get(top)?;
+        Some(seen.identity.clone())
+    }
+
     /// Searches for clones, once per command.
     pub(crate) fn search(&self) {
         if std::mem::replace(&mut self.state().searched, true) {

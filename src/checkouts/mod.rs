@@ -5,5 +5,6 @@ pub mod clones;
 pub mod current_placeholders;
 pub mod identity;
 pub mod locate;
+pub mod remote_at;
 
 pub(crate) use clones::Clones;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::exit::Exit;
 use crate::config::SettingKey;
-use crate::domain::{ErrorKind, ProjectPattern, UserError, error::please_report};
+use crate::domain::{ErrorKind, PlaceholderName, ProjectPattern, UserError, error::please_report};
 use crate::sys::set_aside::move_aside_command;
 use crate::ui::{Output, output::ErrorText, sanitize};
 
@@ -39,6 +39,8 @@ pub(crate) enum CommandError {
     Unset(SettingKey),
     #[error("no pattern `{0}` on the list")]
     NoSuchPattern(ProjectPattern),
+    #[error("no placeholder `{0}` on this machine")]
+    NoPlaceholder(PlaceholderName),
     #[error("no sessions to import at ~/.claude-session-sync/repo")]
     NothingToImport,
     #[error("cannot create a directory for the demo")]
@@ -66,7 +68,9 @@ impl UserError for CommandError {
             }
             Self::CurrentDir(_) => "change to a directory that exists: `cd`".to_owned(),
             Self::Unset(key) => format!("set it with `ccsync config set {} VALUE`", key.name()),
-            Self::NoSuchPattern(_) => "see the lists with `ccsync config show`".to_owned(),
+            Self::NoSuchPattern(_) | Self::NoPlaceholder(_) => {
+                "see the settings with `ccsync config show`".to_owned()
+            }
             Self::NothingToImport => {
                 "name the directory or git repository: `ccsync import PATH|URL`".to_owned()
             }

@@ -98,6 +98,14 @@ pub enum ConfigError {
     /// session.
     #[error("cannot set placeholders HOME and REPO: the names are reserved")]
     ReservedPlaceholder,
+    /// The directory has keys or files of the system.
+    #[error("cannot use `{}` for placeholder {name}: it holds keys or system files", directory.escape_debug())]
+    PrivateDirectory {
+        /// The name of the placeholder.
+        name: PlaceholderName,
+        /// The given directory.
+        directory: String,
+    },
     /// The home directory cannot have a placeholder.
     #[error("cannot use home directory `{}`", path.display())]
     Home {
@@ -128,6 +136,7 @@ impl UserError for ConfigError {
             | Self::Pattern(_)
             | Self::Placeholder { .. }
             | Self::PlaceholderName(_)
+            | Self::PrivateDirectory { .. }
             | Self::ReservedPlaceholder => ErrorKind::Usage,
             Self::Serialise(_) => ErrorKind::Internal,
         }
@@ -156,6 +165,7 @@ impl UserError for ConfigError {
                 "give a name and an absolute path: `ccsync config add-placeholder PROJECTS=/a/path`"
                     .to_owned()
             }
+            Self::PrivateDirectory { .. } => "give a directory with projects".to_owned(),
             Self::Home { .. } => "set the variable HOME to your own directory".to_owned(),
             Self::Serialise(_) => please_report(),
         };

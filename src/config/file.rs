@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::error::ConfigError;
 use super::keys::SettingKey;
 use super::names::FORMAT;
-use super::placeholders::{home_placeholder, placeholder};
+use super::placeholders::{check_not_private, home_placeholder, placeholder};
 use super::values::{
     LocalizeMode, MachineIdentity, NONE, SyncRules, checked_name, checked_remote, extras_text,
     invalid, parse_age, parse_extras,
@@ -131,7 +131,7 @@ impl Config {
         dir: &str,
         env: &Env,
     ) -> Result<(), ConfigError> {
-        placeholder(&name, dir, env)?;
+        check_not_private(&placeholder(&name, dir, env)?)?;
         self.placeholders.insert(name, dir.to_owned());
         Ok(())
     }

@@ -18,5 +18,6 @@ pub use error::ConfigError;
 pub use file::Config;
 pub use keys::SettingKey;
 pub use names::FILE_NAME;
+pub use placeholders::is_private;
 pub use settings::Settings;
 pub use values::{LocalizeMode, MachineIdentity, SyncRules};

@@ -1,10 +1,11 @@
 //! The placeholders of this machine, with their resolved directories.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
-use crate::domain::{InvalidPlaceholder, Placeholder, PlaceholderName};
-use crate::sys::Env;
+use crate::domain::placeholder::{InvalidPlaceholder, Placeholder, PlaceholderName};
+use crate::sys::env::Env;
+use crate::sys::fs::resolve_links;
 
 /// Returns the placeholder of the home directory.
 pub(super) fn home_placeholder(env: &Env) -> Result<Placeholder, ConfigError> {
@@ -34,6 +35,59 @@ pub(super) fn placeholder(
         name: name.clone(),
         source,
     })
+}
+
+/// Directories below the home directory with keys, and with settings that programs obey.
+const PRIVATE_IN_HOME: [&str; 8] = [
+    ".ssh",
+    ".gnupg",
+    ".aws",
+    ".azure",
+    ".kube",
+    ".docker",
+    ".claude",
+    ".password-store",
+];
+
+/// Directories of the system.
+const SYSTEM: [&str; 12] = [
+    "/etc",
+    "/private/etc",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/boot",
+    "/bin",
+    "/sbin",
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/lib",
+    "/system",
+];
+
+/// Returns true for a directory with keys or with files of the system, which has no projects.
+pub fn is_private(directory: &Path) -> bool {
+    let lower = PathBuf::from(directory.to_string_lossy().to_lowercase());
+    let has_private = lower.iter().any(|part| {
+        let part = part.to_str().unwrap_or_default();
+        PRIVATE_IN_HOME.contains(&part)
+    });
+    has_private || SYSTEM.iter().any(|system| lower.starts_with(system))
+}
+
+/// Refuses a directory that no placeholder may lead into, also by a link.
+pub(super) fn check_not_private(placeholder: &Placeholder) -> Result<(), ConfigError> {
+    let real = resolve_links(Path::new(&placeholder.directory));
+    let given = Path::new(&placeholder.directory);
+    let resolved = placeholder.resolved.as_deref().map(Path::new);
+    let mut forms = [Some(given), resolved, Some(&*real)].into_iter().flatten();
+    if forms.any(is_private) {
+        return Err(ConfigError::PrivateDirectory {
+            name: placeholder.name.clone(),
+            directory: placeholder.directory.clone(),
+        });
+    }
+    Ok(())
 }
 
 /// Creates a placeholder with its given and its resolved directory: Claude Code writes

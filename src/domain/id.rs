@@ -26,7 +26,8 @@ const MAX_SESSION_ID: usize = 64;
 /// the id in the records).
 ///
 /// One path component on every file system: ASCII letters, digits, `-` and `_`, beginning with a
-/// letter or digit, at most 64 bytes. Ids are case-sensitive.
+/// letter or digit, at most 64 bytes. Ids are case-sensitive. `memory` is the name of another
+/// directory next to the transcripts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SessionId(String);
@@ -59,6 +60,13 @@ impl MachineId {
 }
 
 impl SessionId {
+    /// Returns true for the transcript of a sub-agent, which clients of the 2.0 era kept next to
+    /// those of sessions: `agent-<8 hexadecimal digits>`.
+    pub fn is_sub_agent(&self) -> bool {
+        let digits = self.0.strip_prefix("agent-").unwrap_or_default();
+        digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+    }
+
     /// Returns the store's shard for this session: the first two bytes of the id in lower
     /// case, padded with `_`.
     pub fn shard(&self) -> String {
@@ -81,6 +89,7 @@ fn check_session_id(text: &str) -> Result<(), InvalidId> {
     let is_valid = begins_well
         && text.bytes().all(is_allowed)
         && text.len() <= MAX_SESSION_ID
+        && !text.eq_ignore_ascii_case("memory")
         && !is_reserved_device_name(text);
     ensure(is_valid, || InvalidId::new("session id", text))
 }

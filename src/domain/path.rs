@@ -57,6 +57,34 @@ impl fmt::Display for PortablePath {
     }
 }
 
+/// Removes `.` and `..` from an absolute local path, without following links. `None` if something
+/// that reads like `..` on another system is left.
+pub fn without_dots(path: &str, is_windows: bool) -> Option<String> {
+    let has_dots = |text: &str| {
+        text.split(['/', '\\'])
+            .any(|part| part == "." || part == "..")
+    };
+    if !has_dots(path) {
+        return Some(path.to_owned());
+    }
+    let separators: &[char] = if is_windows { &['/', '\\'] } else { &['/'] };
+    let separator = match is_windows && path.contains('\\') {
+        true => "\\",
+        false => "/",
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split(separators) {
+        match part {
+            "." => {}
+            // The first part is the root or the drive.
+            ".." => parts.truncate(parts.len().saturating_sub(1).max(1)),
+            _ => parts.push(part),
+        }
+    }
+    let path = parts.join(separator);
+    (!has_dots(&path)).then_some(path)
+}
+
 fn check_relative_name(text: &str) -> Result<(), UnsafeName> {
     let fits = |component: &str| {
         component.len() <= MAX_COMPONENT - SEGMENTS_SUFFIX.len()
@@ -95,6 +123,25 @@ checked_text!(RelativeName, UnsafeName, check_relative_name);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn path_without_dots_is_lexical() {
+        for (path, is_windows, expected) in [
+            ("/home/al/app", false, Some("/home/al/app")),
+            ("/home/al/work/../app/.", false, Some("/home/al/app")),
+            ("/../a/./b", false, Some("/a/b")),
+            ("/a/../../b", false, Some("/b")),
+            (r"C:\Users\al\..\x", true, Some(r"C:\Users\x")),
+            ("C:/Users/../x", true, Some("C:/x")),
+            (r"/home/a\..\b", false, None),
+        ] {
+            assert_eq!(
+                without_dots(path, is_windows).as_deref(),
+                expected,
+                "{path}"
+            );
+        }
+    }
 
     #[test]
     fn path_relative_name_cannot_leave_directory() {

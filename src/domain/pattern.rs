@@ -121,6 +121,14 @@ impl Matcher {
         self.subject != PatternSubject::Remote
     }
 
+    /// Returns true if the result may depend on the git remote of a project.
+    pub fn depends_on_remote(&self) -> bool {
+        matches!(
+            self.subject,
+            PatternSubject::Remote | PatternSubject::Anywhere
+        )
+    }
+
     /// Returns true if the pattern covers the project.
     pub fn matches(&self, project: &ProjectNames<'_>) -> bool {
         let is_match = |name: Option<&str>| {

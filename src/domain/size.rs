@@ -27,8 +27,9 @@ impl FromStr for ByteSize {
     type Err = InvalidSize;
 
     fn from_str(text: &str) -> Result<Self, InvalidSize> {
-        // The crate also reads fractions and binary units, and saturates.
-        let is_whole = !text.contains(['.', 'i', 'I']);
+        // The crate also reads fractions, binary units and numbers without a unit, and saturates.
+        let has_unit = text.trim_end().ends_with(|c: char| c.is_ascii_alphabetic());
+        let is_whole = has_unit && !text.contains(['.', 'i', 'I']);
         let parsed = text.trim().parse::<bytesize::ByteSize>().ok();
         parsed
             .map(|size| size.as_u64())
@@ -73,13 +74,12 @@ mod tests {
             ("200MB", 200_000_000, "200MB"),
             ("5 MB", 5_000_000, "5MB"),
             (" 1500 kb", 1_500_000, "1500kB"),
-            ("7", 7, "7B"),
             ("7 B", 7, "7B"),
-            ("1234567", 1_234_567, "1234567B"),
+            ("1234567B", 1_234_567, "1234567B"),
             ("2000MB", 2_000_000_000, "2GB"),
             ("3 tb", 3_000_000_000_000, "3000GB"),
             (
-                "9007199254740993",
+                "9007199254740993 B",
                 9_007_199_254_740_993,
                 "9007199254740993B",
             ),
@@ -96,6 +96,8 @@ mod tests {
             "",
             "MB",
             "0",
+            "5",
+            "200 ",
             "0 GB",
             "-1MB",
             "1.5GB",

@@ -4,17 +4,26 @@
 //! refusal keeps the file of this machine until the stored one changes again. Must not print or
 //! ask.
 
-use crate::domain::{ExtraKind, RelativeName, error::error_chain};
-use crate::extras::{
-    change::FileChange, context::ExtrasContext, context::MachineLabels, file_version::FileVersion,
-    merge::MergeSide, merge::merge, open_bundle::OpenBundle, open_bundle::StoredVersion,
-    owner::ExtrasOwner, owner::OwnerFile, path_rewriter::PathRewriter, state::ExtrasState,
-    text_file::InvalidText, text_file::TextFile, text_file::hash, versions::Decision,
-    versions::Versions,
-};
-use crate::report::ExtraOutcome;
+use crate::domain::error::error_chain;
+use crate::domain::extras::ExtraKind;
+use crate::domain::path::RelativeName;
+use crate::extras::change::FileChange;
+use crate::extras::context::{ExtrasContext, MachineLabels};
+use crate::extras::file_version::FileVersion;
+use crate::extras::merge::{MergeSide, merge};
+use crate::extras::open_bundle::{OpenBundle, StoredVersion};
+use crate::extras::owner::{ExtrasOwner, OwnerFile};
+use crate::extras::path_rewriter::PathRewriter;
+use crate::extras::state::ExtrasState;
+use crate::extras::text_file::{InvalidText, TextFile, hash};
+use crate::extras::versions::{Decision, Versions};
+use crate::report::transfer::ExtraOutcome;
 use crate::session::journal::Journal;
-use crate::workspace::{Context, SyncError, Workspace, paths::undo_path};
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
+use crate::workspace::open::Workspace;
+use crate::workspace::paths::undo_path;
+use crate::workspace::proposed_paths::{PathProposal, decide_paths, proposed_paths};
 
 /// A change that needs approval. All text in it is unsanitised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +70,33 @@ pub fn proposals(ctx: &Context<'_>) -> Result<Vec<ProposedChange>, SyncError> {
     if let Some(user) = UserFiles::find(&workspace, &owners) {
         found = user.pending_changes(&mut state)?;
     }
-    Ok(found.into_iter().map(|pending| pending.proposal).collect())
+    let mut found: Vec<_> = found.into_iter().map(|pending| pending.proposal).collect();
+    let labels = MachineLabels::read(&workspace, &workspace.store.head_snapshot()?)?;
+    let paths = proposed_paths(&workspace)?;
+    found.extend(paths.iter().map(|path| path_to_proposal(path, &labels)));
+    Ok(found)
+}
+
+/// Shows the proposed directory of a placeholder like a file with one line.
+fn path_to_proposal(path: &PathProposal, labels: &MachineLabels) -> ProposedChange {
+    let line = |directory: &String| format!("{directory}\n");
+    ProposedChange {
+        name: path.title(),
+        from: labels.proposer(path.from.as_ref()),
+        here: path.here.as_ref().map(line),
+        proposed: Some(line(&path.proposed)),
+        executable_here: false,
+        executable: false,
+        replaces_changes: false,
+        id: path_id(path),
+    }
+}
+
+fn path_id(path: &PathProposal) -> String {
+    hash(&format!(
+        "{}\n{:?}\n{}",
+        path.name, path.here, path.proposed
+    ))
 }
 
 /// Applies the changes with an id among `approved`, and keeps the files of those `refused`.
@@ -80,6 +115,7 @@ pub fn apply(
     } = ExtrasContext::open(&workspace)?;
     let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
     let mut result = AppliedChanges::default();
+    decide_on_paths(&workspace, approved, refused, &mut result)?;
     let Some(user) = UserFiles::find(&workspace, &owners) else {
         return Ok(result);
     };
@@ -105,6 +141,35 @@ pub fn apply(
 
     state.save()?;
     Ok(result)
+}
+
+/// Accepts or refuses the proposed directories of placeholders.
+fn decide_on_paths(
+    workspace: &Workspace<'_>,
+    approved: &[String],
+    refused: &[String],
+    result: &mut AppliedChanges,
+) -> Result<(), SyncError> {
+    let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
+    for path in proposed_paths(workspace)? {
+        let id = path_id(&path);
+        if approved.contains(&id) {
+            accepted.push(path);
+        } else if refused.contains(&id) {
+            rejected.push(path);
+        }
+    }
+    if accepted.is_empty() && rejected.is_empty() {
+        return Ok(());
+    }
+    decide_paths(workspace, &accepted, &rejected)?;
+    result
+        .applied
+        .extend(accepted.iter().map(PathProposal::title));
+    result
+        .rejected
+        .extend(rejected.iter().map(PathProposal::title));
+    Ok(())
 }
 
 /// Keeps the file of this machine: it counts as in sync with the stored one.

@@ -3,18 +3,26 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{BundleId, CommitId, ExtraKind, MachineId, ProjectKey};
-use crate::extras::{
-    owner::ExtrasOwner, project_finder::ProjectFinder, state::ExtrasState, versions::skipped,
-};
-use crate::report::{BundleReport, ExtraOutcome, ExtraReport};
+use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
+use crate::domain::id::{CommitId, MachineId};
+use crate::domain::pattern::ProjectPattern;
+use crate::extras::owner::ExtrasOwner;
+use crate::extras::project_finder::ProjectFinder;
+use crate::extras::state::ExtrasState;
+use crate::extras::versions::skipped;
+use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
 use crate::session::extras::{
-    DirectoryMark, ExtrasListing, directories_with_memory, list_memory, list_user_files,
-    memory_directory,
+    DirectoryMark, ExtrasListing, NOT_PLAIN, directories_with_memory, linked_memories, list_memory,
+    list_user_files, memory_directory,
 };
 use crate::session::files::projects_dir;
-use crate::store::{Snapshot, bundle::ExtrasBundle};
-use crate::workspace::{MachineNames, SyncError, Workspace, read_only::machine_names};
+use crate::store::Snapshot;
+use crate::store::bundle::ExtrasBundle;
+use crate::workspace::error::SyncError;
+use crate::workspace::extras_filter::MemoryProject;
+use crate::workspace::lookup::MachineNames;
+use crate::workspace::open::Workspace;
+use crate::workspace::read_only::machine_names;
 
 pub(crate) struct ExtrasContext<'w> {
     pub(crate) workspace: &'w Workspace<'w>,
@@ -24,12 +32,23 @@ pub(crate) struct ExtrasContext<'w> {
     pub(crate) owners: Vec<ExtrasOwner>,
     /// Directories and bundles that are not handled, with the reason.
     pub(crate) reports: Vec<BundleReport>,
+    /// Bundles that the settings exclude or the user did not select.
+    excluded_bundles: BTreeSet<BundleId>,
+    selection: &'w [ProjectPattern],
     finder: ProjectFinder<'w>,
 }
 
 impl<'w> ExtrasContext<'w> {
     /// Scans the directories of this machine.
     pub(crate) fn open(workspace: &'w Workspace<'w>) -> Result<Self, SyncError> {
+        Self::open_selected(workspace, &[])
+    }
+
+    /// Scans the memory of the selected projects; without a selection, all directories.
+    pub(crate) fn open_selected(
+        workspace: &'w Workspace<'w>,
+        selection: &'w [ProjectPattern],
+    ) -> Result<Self, SyncError> {
         let head = workspace.store.head()?;
         let env = workspace.ctx.env;
         let mut context = Self {
@@ -38,13 +57,15 @@ impl<'w> ExtrasContext<'w> {
             head,
             owners: Vec::new(),
             reports: Vec::new(),
+            excluded_bundles: BTreeSet::new(),
+            selection,
             finder: ProjectFinder::new(env, &workspace.localizer, &workspace.store),
         };
         let kinds = &workspace.ctx.settings.extras;
         if kinds.contains(&ExtraKind::Memory) {
             context.add_memories()?;
         }
-        if kinds.iter().any(|kind| *kind != ExtraKind::Memory) {
+        if selection.is_empty() && kinds.iter().any(|kind| *kind != ExtraKind::Memory) {
             let mut listing = list_user_files(&env.claude_dir, kinds);
             // If the sessions were lost, the files were not removed on purpose.
             let projects = DirectoryMark::read(&projects_dir(&env.claude_dir));
@@ -63,18 +84,26 @@ impl<'w> ExtrasContext<'w> {
 
     fn add_memories(&mut self) -> Result<(), SyncError> {
         let claude_dir = &self.workspace.ctx.env.claude_dir;
+        if self.selection.is_empty() {
+            for path in linked_memories(claude_dir)? {
+                let reason = NOT_PLAIN.to_owned();
+                let name = path.display().to_string();
+                let file = ExtraReport::new(name, ExtraOutcome::Excluded { reason });
+                self.reports.push(BundleReport::single(None, file));
+            }
+        }
         for name in directories_with_memory(claude_dir)? {
             let directory = memory_directory(claude_dir, &name);
             let listing = list_memory(&directory);
             if let Some(project) = self.finder.project(&name, &mut self.state) {
-                self.add_owner(ExtrasOwner {
+                self.add_memory(ExtrasOwner {
                     name,
                     bundle: BundleId::from_project(&project.key),
                     directory,
                     project: Some(project),
                     listing,
                 });
-            } else if !listing.files.is_empty() {
+            } else if !listing.files.is_empty() && self.selection.is_empty() {
                 let reason = "no session here says which project it belongs to".to_owned();
                 let name = directory.display().to_string();
                 let file = ExtraReport::new(name, ExtraOutcome::Excluded { reason });
@@ -82,6 +111,36 @@ impl<'w> ExtrasContext<'w> {
             }
         }
         Ok(())
+    }
+
+    /// Adds the memory of a project, unless it is not selected or the settings exclude it.
+    fn add_memory(&mut self, owner: ExtrasOwner) {
+        let Some(project) = &owner.project else {
+            return self.add_owner(owner);
+        };
+        let filter = self.workspace.filter();
+        let named = MemoryProject {
+            name: &owner.name,
+            checkout: &project.checkout,
+            path: &project.path,
+            remote: match &project.key {
+                ProjectKey::Identity(identity) => Some(identity.as_str()),
+                ProjectKey::Path(_) => None,
+            },
+            is_unchanged: owner.is_unchanged(&self.state),
+        };
+        if !filter.selected_memory(self.selection)(&named) {
+            self.excluded_bundles.insert(owner.bundle);
+        } else if let Some(reason) = filter.memory_exclude_reason(&named) {
+            let name = owner.directory.display().to_string();
+            let reason = reason.to_string();
+            let file = ExtraReport::new(name, ExtraOutcome::Excluded { reason });
+            let project = Some(project.key.as_str().to_owned());
+            self.reports.push(BundleReport::single(project, file));
+            self.excluded_bundles.insert(owner.bundle);
+        } else {
+            self.add_owner(owner);
+        }
     }
 
     fn add_owner(&mut self, owner: ExtrasOwner) {
@@ -101,7 +160,8 @@ impl<'w> ExtrasContext<'w> {
         if !settings.extras.contains(&ExtraKind::Memory) {
             return;
         }
-        let known: BTreeSet<BundleId> = self.owners.iter().map(|o| o.bundle.clone()).collect();
+        let owned = self.owners.iter().map(|owner| &owner.bundle);
+        let known: BTreeSet<BundleId> = owned.chain(&self.excluded_bundles).cloned().collect();
         for id in bundles.filter(|id| !id.is_user() && !known.contains(id)) {
             match snapshot.bundle(id) {
                 Ok(Some(bundle)) if !bundle.files.is_empty() => self.add_missing_owner(id, &bundle),
@@ -117,7 +177,7 @@ impl<'w> ExtrasContext<'w> {
     fn add_missing_owner(&mut self, id: &BundleId, bundle: &ExtrasBundle) {
         if let Some(project) = self.finder.project_of(id, bundle, &mut self.state) {
             let name = project.directory_name();
-            self.add_owner(ExtrasOwner {
+            self.add_memory(ExtrasOwner {
                 bundle: id.clone(),
                 directory: memory_directory(&self.workspace.ctx.env.claude_dir, &name),
                 name,
@@ -223,6 +283,11 @@ impl MachineLabels {
     pub(crate) fn one(&self, id: &MachineId) -> String {
         let name = self.0.get(id).cloned();
         name.unwrap_or_else(|| id.short().to_owned())
+    }
+
+    /// Names the machine that made a proposal, if the store says which.
+    pub(crate) fn proposer(&self, id: Option<&MachineId>) -> String {
+        id.map_or_else(|| "another machine".to_owned(), |id| self.one(id))
     }
 
     /// Returns two names that differ, and that do not depend on the order of `a` and `b`.

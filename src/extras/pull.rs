@@ -6,17 +6,26 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{ExtraKind, RelativeName, error::error_chain};
-use crate::extras::{
-    approval::approval_prefix, approval::propose, change::FileChange, context::ExtrasContext,
-    context::OwnerReport, context::load_state, merge_context::MergeContext,
-    open_bundle::OpenBundle, open_bundle::StoredVersion, owner::ExtrasOwner, owner::OwnerFile,
-    returned::ReturnedSessions, state::ExtrasState, versions::Decision, versions::LocalVersion,
-    versions::Versions, versions::skipped,
-};
-use crate::report::{BundleReport, ExtraOutcome};
-use crate::session::{SessionError, extras::memory_directory, journal::Journal};
-use crate::workspace::{SyncError, Workspace};
+use crate::domain::error::error_chain;
+use crate::domain::extras::ExtraKind;
+use crate::domain::path::RelativeName;
+use crate::extras::approval::{approval_prefix, propose};
+use crate::extras::change::FileChange;
+use crate::extras::context::{ExtrasContext, MachineLabels, OwnerReport, load_state};
+use crate::extras::merge_context::MergeContext;
+use crate::extras::open_bundle::{OpenBundle, StoredVersion};
+use crate::extras::owner::{ExtrasOwner, OwnerFile};
+use crate::extras::returned::ReturnedSessions;
+use crate::extras::state::ExtrasState;
+use crate::extras::versions::{Decision, LocalVersion, Versions, skipped};
+use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
+use crate::session::SessionError;
+use crate::session::extras::memory_directory;
+use crate::session::journal::Journal;
+use crate::store::Snapshot;
+use crate::workspace::error::SyncError;
+use crate::workspace::open::Workspace;
+use crate::workspace::proposed_paths::{PathProposal, proposed_paths};
 
 /// Pulls all extras, also those that were lost here with the sessions that `returned`. Without a
 /// journal, it only reports what it would do.
@@ -53,7 +62,26 @@ pub(crate) fn pull(
     if journal.is_some() {
         state.save()?;
     }
+    reports.extend(path_proposals(workspace, &snapshot)?);
     Ok(reports)
+}
+
+/// Reports the directories that other machines propose to this one.
+fn path_proposals(
+    workspace: &Workspace<'_>,
+    snapshot: &Snapshot<'_>,
+) -> Result<Vec<BundleReport>, SyncError> {
+    let proposals = proposed_paths(workspace)?;
+    if proposals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let labels = MachineLabels::read(workspace, snapshot)?;
+    let report = |proposal: &PathProposal| {
+        let from = labels.proposer(proposal.from.as_ref());
+        let file = ExtraReport::new(proposal.title(), ExtraOutcome::NeedsApproval { from });
+        BundleReport::single(None, file)
+    };
+    Ok(proposals.iter().map(report).collect())
 }
 
 /// Records that an undo restored the files `undone` to the state before the last pull.

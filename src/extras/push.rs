@@ -7,30 +7,50 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate};
 
-use crate::domain::{BundleId, CommitId, RelativeName};
-use crate::extras::{
-    context::ExtrasContext, context::OwnerReport, file_version::FileVersion,
-    merge_context::MergeContext, open_bundle::OpenBundle, open_bundle::StoredVersion,
-    owner::ExtrasOwner, owner::OwnerFile, secret::find_secret, state::DirectoryName,
-    state::ExtrasState, versions::Decision, versions::Versions, versions::skipped,
-};
-use crate::report::{BundleReport, ExtraOutcome};
-use crate::store::{Author, Store, machine::Machine};
-use crate::sys::{fail_point::fail_point, fs::FileStamp};
-use crate::workspace::{Context, SyncError, Workspace};
+use crate::domain::extras::{BundleId, ExtraKind};
+use crate::domain::id::CommitId;
+use crate::domain::path::RelativeName;
+use crate::domain::pattern::ProjectPattern;
+use crate::extras::context::{ExtrasContext, OwnerReport};
+use crate::extras::file_version::FileVersion;
+use crate::extras::merge_context::MergeContext;
+use crate::extras::open_bundle::{OpenBundle, StoredVersion};
+use crate::extras::owner::{ExtrasOwner, OwnerFile};
+use crate::extras::secret::find_secret;
+use crate::extras::state::{DirectoryName, ExtrasState};
+use crate::extras::versions::{Decision, Versions, skipped};
+use crate::report::transfer::{BundleReport, ExtraOutcome};
+use crate::session::discover::discover;
+use crate::store::machine::Machine;
+use crate::store::{Author, Store};
+use crate::sys::fail_point::fail_point;
+use crate::sys::fs::FileStamp;
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
+use crate::workspace::open::Workspace;
 
 /// Commits all extras that changed; with `dry_run`, it only reports what it would do.
 pub(crate) fn push(
     workspace: &mut Workspace<'_>,
     dry_run: bool,
 ) -> Result<Vec<BundleReport>, SyncError> {
+    push_selected(workspace, &[], dry_run)
+}
+
+/// Commits the extras of the selected projects, like [`push`]; those of the user belong to none.
+pub(crate) fn push_selected(
+    workspace: &mut Workspace<'_>,
+    selection: &[ProjectPattern],
+    dry_run: bool,
+) -> Result<Vec<BundleReport>, SyncError> {
+    read_projects_of_plans(workspace)?;
     let ExtrasContext {
         owners,
         mut state,
         mut head,
         mut reports,
         ..
-    } = ExtrasContext::open(workspace)?;
+    } = ExtrasContext::open_selected(workspace, selection)?;
     let snapshot = workspace.store.snapshot(head.as_ref())?;
     let mut bundles = snapshot.bundles()?;
     let mut pusher = Pusher {
@@ -76,6 +96,16 @@ pub(crate) fn push(
     Ok(reports)
 }
 
+/// Reads the projects of all sessions if plans need them.
+fn read_projects_of_plans(workspace: &Workspace<'_>) -> Result<(), SyncError> {
+    let ctx = workspace.ctx;
+    if workspace.rules.ask_for_projects() && ctx.settings.extras.contains(&ExtraKind::Plans) {
+        let found = discover(&ctx.env.claude_dir)?;
+        workspace.filter().read_projects(&found);
+    }
+    Ok(())
+}
+
 /// A file to record once everything is committed.
 struct PushedFile {
     directory: DirectoryName,
@@ -111,6 +141,15 @@ fn commit(
         named: ctx.settings.author.as_ref(),
     };
     Ok(tx.commit(&author, &message, parents)?)
+}
+
+/// Returns why the settings exclude a file of the user, if they do: a plan follows its session.
+fn exclude_reason(workspace: &Workspace<'_>, file: OwnerFile<'_>) -> Option<String> {
+    if file.kind != ExtraKind::Plans {
+        return None;
+    }
+    let name = file.name.as_str().strip_prefix("plans/")?;
+    workspace.filter().plan_exclude_reason(name)
 }
 
 struct Pusher<'s> {
@@ -192,9 +231,12 @@ impl Pusher<'_> {
             Decision::Ours | Decision::Both => {}
         }
 
-        let outcome = self
-            .store(file, &versions, decision)
-            .unwrap_or_else(|outcome| outcome);
+        let outcome = match exclude_reason(self.merging.workspace, file) {
+            Some(reason) => ExtraOutcome::Excluded { reason },
+            None => self
+                .store(file, &versions, decision)
+                .unwrap_or_else(|outcome| outcome),
+        };
         // A file that stays because of its content is reported every time.
         report.is_unsettled |= matches!(outcome, ExtraOutcome::Excluded { .. });
         let is_stored = matches!(

@@ -4,14 +4,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Placeholders, SessionFile};
-use crate::localize::{
-    LocalCopy, Localizer, StoredText, collect::Continuation, collect::is_complete_json,
-    compare::Relation, compare::relate, stored_text::text_kind,
-};
-use crate::session::{LocalSession, files::is_external, files::is_known, files::is_verbatim};
-use crate::store::{Snapshot, manifest::Manifest, manifest::short_hash};
-use crate::workspace::{SyncError, Workspace, index::Index, index::IndexEntry, leases::Leases};
+use crate::domain::placeholder::Placeholders;
+use crate::domain::session_file::SessionFile;
+use crate::localize::collect::{Continuation, is_complete_json};
+use crate::localize::compare::{Relation, relate};
+use crate::localize::error::StoredDataError;
+use crate::localize::local_copy::LocalCopy;
+use crate::localize::localizer::Localizer;
+use crate::localize::stored_text::{StoredText, text_kind};
+use crate::session::LocalSession;
+use crate::session::files::{is_external, is_known, is_verbatim};
+use crate::store::Snapshot;
+use crate::store::manifest::{Manifest, short_hash};
+use crate::workspace::error::SyncError;
+use crate::workspace::index::{Index, IndexEntry};
+use crate::workspace::leases::Leases;
+use crate::workspace::open::Workspace;
 
 /// Differences between a session here and the stored one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -158,9 +166,7 @@ impl<'a> SessionComparer<'a> {
             return Ok(Differences::default());
         }
         let Some(manifest) = self.snapshot.manifest(id)? else {
-            // Without a whole line yet: Claude Code may have just created the transcript.
-            let is_begun = local.limit(&SessionFile::Transcript)? > 0;
-            return Ok(if is_begun {
+            return Ok(if is_begun(local)? {
                 Differences::all_new(local.session)
             } else {
                 Differences::default()
@@ -284,6 +290,19 @@ impl<'a> SessionComparer<'a> {
         let hash = portable_hash(self.localizer, &placeholders, &bytes, file);
         Ok(stored.previous_hashes.contains(&hash))
     }
+}
+
+/// Returns true if a transcript of the session has a line: Claude Code may have just created it. A
+/// crash may leave an empty one with sub-agents.
+fn is_begun(local: &LocalCopy<'_>) -> Result<bool, SyncError> {
+    let mut transcripts = local
+        .session
+        .files
+        .keys()
+        .filter(|file| file.is_append_only());
+    Ok(transcripts.try_fold(false, |begun, file| {
+        Ok::<_, StoredDataError>(begun || local.limit(file)? > 0)
+    })?)
 }
 
 /// Returns the relation of a transcript that is in sync up to `offset`.

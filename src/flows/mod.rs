@@ -20,6 +20,7 @@ pub mod pull_step;
 pub mod pull_write;
 pub mod push;
 pub mod push_commit;
+pub mod push_copies;
 pub mod push_plan;
 pub mod remote_sync;
 pub mod send;

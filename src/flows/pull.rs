@@ -6,7 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{SessionId, error::error_chain};
+use crate::domain::error::error_chain;
+use crate::domain::id::SessionId;
 use crate::extras::pull::pull as pull_extras;
 use crate::extras::returned::ReturnedSessions;
 use crate::flows::merge::Merged;
@@ -14,13 +15,16 @@ use crate::flows::merge_notes::{add_merge_notes, note_forks_of_skipped};
 use crate::flows::pull_options::PullRequest;
 use crate::flows::pull_plan::PullPlan;
 use crate::flows::remote_sync::{FetchMode, RemoteSync};
-use crate::report::{Outcome, Report, SessionReport};
-use crate::session::{Discovery, LocalSession, journal::Journal};
+use crate::report::transfer::{Outcome, Report, SessionReport};
+use crate::session::LocalSession;
+use crate::session::discover::Discovery;
+use crate::session::journal::Journal;
 use crate::sys::fail_point::fail_point;
-use crate::workspace::{
-    Context, SyncError, Workspace, paths::undo_path, proposed_paths::adopt_proposed_paths,
-    received_notes::unseen,
-};
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
+use crate::workspace::open::Workspace;
+use crate::workspace::paths::undo_path;
+use crate::workspace::received_notes::unseen;
 
 /// Writes here what other machines pushed.
 ///
@@ -35,15 +39,7 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
     if request.dry_run {
         return preview(&mut workspace, &found, request);
     }
-    match adopt_proposed_paths(&workspace)? {
-        None => write(&mut workspace, &found, merged, request),
-        Some(settings) => {
-            // The opened workspace has the former paths.
-            drop(workspace);
-            let ctx = ctx.with_settings(settings);
-            write(&mut Workspace::open(&ctx)?, &found, merged, request)
-        }
-    }
+    write(&mut workspace, &found, merged, request)
 }
 
 fn preview(

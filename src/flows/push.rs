@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use crate::domain::SessionId;
-use crate::extras::push::push as push_extras;
+use crate::extras::push::push_selected;
 use crate::flows::{
-    merge_notes::add_merge_notes, push_commit::store_sessions, push_plan::PushPlan,
-    remote_sync::RemoteSync, send::author_advice, store_session::is_stored,
+    merge_notes::add_merge_notes, push_commit::store_sessions, push_copies::store_copies,
+    push_plan::PushPlan, remote_sync::RemoteSync, send::author_advice, store_session::is_stored,
 };
 use crate::report::{Outcome, RemoteState, Report};
 use crate::session::{Discovery, live::live_sessions};
@@ -50,7 +50,7 @@ pub fn push(ctx: &Context<'_>, selection: &Selection, dry_run: bool) -> Result<R
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     let plan = PushPlan::new(&workspace, &found, selection)?;
     let mut report = plan.preview(&workspace)?;
-    report.extras = push_extras(&mut workspace, true)?;
+    report.extras = push_selected(&mut workspace, &selection.projects, true)?;
     Ok(report)
 }
 
@@ -67,7 +67,13 @@ pub(crate) fn push_for(
     fail_point("the push is planned");
     let not_selected = plan.not_selected.clone();
     let mut report = store_sessions(&mut workspace, plan)?;
-    report.extras = push_extras(&mut workspace, false)?;
+    if *selection == Selection::default() {
+        report
+            .sessions
+            .extend(store_copies(&mut workspace, &found)?);
+        report.sort();
+    }
+    report.extras = push_selected(&mut workspace, &selection.projects, false)?;
 
     select_leases(&mut workspace, reason, &report, &not_selected);
     let staying = released_but_not_stored(&workspace, &found, &report)?;

@@ -2,20 +2,26 @@
 
 use std::path::Path;
 
-use crate::checkouts::{identity::portable, identity::with_known_remote, locate::is_below_repo};
-use crate::domain::{Placeholders, SessionFile, SessionId, client_dir::client_dir_name};
+use crate::checkouts::identity::{portable, with_known_remote};
+use crate::checkouts::locate::is_below_repo;
+use crate::domain::client_dir::client_dir_name;
+use crate::domain::id::SessionId;
+use crate::domain::path::{PortablePath, without_dots};
+use crate::domain::placeholder::Placeholders;
+use crate::domain::session_file::SessionFile;
 use crate::flows::collapse_context::CollapseContext;
 use crate::flows::compare::{FilePush, FilePushes, SessionComparer, portable_hash};
 use crate::flows::fork::mark_written_as;
-use crate::localize::{
-    LocalCopy, Localizer, StoredText, collect::CollectStats, collect::Collector,
-    collect::collapse_title, collect::describe, collect::share_segments, stored_text::text_kind,
-};
+use crate::localize::collect::{CollectStats, Collector, collapse_title, describe, share_segments};
+use crate::localize::local_copy::LocalCopy;
+use crate::localize::localizer::Localizer;
+use crate::localize::stored_text::{StoredText, text_kind};
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::{Facts, facts::custom_title_file};
-use crate::store::{Snapshot, Transaction, manifest::Manifest, manifest::StoredFile};
+use crate::session::facts::{Facts, custom_title_file, working_directories};
+use crate::store::manifest::{Manifest, StoredFile};
+use crate::store::{Snapshot, Transaction};
 use crate::sys::fs;
-use crate::workspace::SyncError;
+use crate::workspace::error::SyncError;
 
 /// A session that is being stored.
 pub(super) struct SessionDraft<'a> {
@@ -156,10 +162,27 @@ impl<'a> SessionDraft<'a> {
         }
     }
 
-    /// Takes the project from the first records.
+    /// Takes the project from the first records; those of sub-agents if a crash left nothing else.
     pub(super) fn set_project(&mut self) {
-        let project = self.facts.project(self.local.session.directory_name());
-        self.manifest.project = project.map(|cwd| collapse_path(&self.placeholders, cwd));
+        let name = self.local.session.directory_name();
+        let project = self.facts.project(name).map(str::to_owned);
+        let project = project.or_else(|| self.directory_of_agents());
+        self.manifest.project = project.and_then(|cwd| self.portable_directory(&cwd));
+    }
+
+    fn directory_of_agents(&self) -> Option<String> {
+        let files = self.local.session.files.keys();
+        let mut agents = files.filter(|file| file.is_append_only() && !file.is_transcript());
+        agents.find_map(|file| {
+            let lines = self.local.open(file, 0).ok()?.next_lines().ok()?;
+            working_directories(&lines).into_iter().next()
+        })
+    }
+
+    /// Returns the portable path of a working directory. Other machines refuse one with `..`.
+    fn portable_directory(&self, cwd: &str) -> Option<PortablePath> {
+        let cwd = without_dots(cwd, self.placeholders.system.is_windows())?;
+        Some(collapse_path(&self.placeholders, &cwd))
     }
 
     /// Moves the session to the project directory that it is in now. Claude Code moves sessions
@@ -168,7 +191,7 @@ impl<'a> SessionDraft<'a> {
         let name = self.local.session.directory_name();
         let mut directories = self.facts.cwds.iter();
         if let Some(cwd) = directories.find(|cwd| client_dir_name(cwd) == name) {
-            self.manifest.project = Some(collapse_path(&self.placeholders, cwd));
+            self.manifest.project = self.portable_directory(cwd);
             self.manifest.directory = collapse_title(self.localizer, name);
         }
     }

@@ -130,6 +130,7 @@ impl SessionUpdate {
             id: id.clone(),
             directory: self.directory.clone(),
             files: BTreeMap::new(),
+            copied_transcript: None,
         });
         // The transcript comes last: a session that Claude Code can see has all its other files.
         for (file, pull) in self.files.iter().rev() {

@@ -25,6 +25,12 @@ pub(crate) fn import_client_copy(
             reason: refused.reason.clone(),
         });
     }
+    for copy in &found.copies {
+        report.report.skipped_files.push(SkippedFile {
+            path: copy.transcript_path().display().to_string(),
+            reason: format!("another copy of session {}", copy.id),
+        });
+    }
     let base = workspace.store.head()?;
     let mut tx = workspace.store.begin(base.as_ref())?;
     let mut sessions = Vec::new();

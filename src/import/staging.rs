@@ -105,6 +105,7 @@ pub(crate) fn stage_agents<'f>(
         id: session.clone(),
         directory: directory.clone(),
         files: BTreeMap::new(),
+        copied_transcript: None,
     };
     for file in files {
         let name = SessionFile::from(file.name.clone());

@@ -9,10 +9,12 @@ use std::cell::OnceCell;
 use memchr::memmem;
 
 use crate::checkouts::locate::is_in_repo;
-use crate::domain::SessionId;
-use crate::localize::{error::StoredDataError, localizer::Localizer, localizer::PlaceholderChoice};
+use crate::domain::id::SessionId;
+use crate::localize::error::StoredDataError;
+use crate::localize::localizer::{Localizer, PlaceholderChoice};
 use crate::rewrite::{TextKind, View};
-use crate::store::{manifest::Manifest, manifest::Run};
+use crate::session::fields::with_value;
+use crate::store::manifest::{Manifest, Run};
 
 /// Reads stored lines of one session, as those of one local file.
 pub(crate) struct StoredLineReader<'a> {
@@ -257,13 +259,14 @@ impl<'a> StoredLineReader<'a> {
 
 /// Replaces the session id `old` by `new` in each record.
 pub(crate) fn rename_session(text: &[u8], old: &SessionId, new: &SessionId) -> Vec<u8> {
-    let [old, new] = [old, new].map(|id| format!("\"sessionId\":\"{id}\""));
+    let (old, new) = (format!("{old}\""), format!("{new}\""));
     let mut renamed = Vec::with_capacity(text.len());
     let mut from = 0;
-    for at in memmem::find_iter(text, old.as_bytes()) {
-        renamed.extend_from_slice(&text[from..at]);
+    // The offset is that of the quote before the value.
+    for at in with_value(text, "sessionId", &old) {
+        renamed.extend_from_slice(&text[from..=at]);
         renamed.extend_from_slice(new.as_bytes());
-        from = at + old.len();
+        from = at + 1 + old.len();
     }
     renamed.extend_from_slice(&text[from..]);
     renamed

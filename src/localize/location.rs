@@ -9,10 +9,16 @@ use std::path::{Path, PathBuf};
 use crate::checkouts::locate::{
     CheckoutLocator, PLACEHOLDER, is_below_repo, plain_project, project_name,
 };
-use crate::domain::{Placeholders, PortablePath, client_dir::client_dir_name, url::has_drive};
-use crate::localize::{error::StoredDataError, localizer::Localizer, stored_text::StoredText};
+use crate::domain::client_dir::client_dir_name;
+use crate::domain::path::PortablePath;
+use crate::domain::placeholder::{PlaceholderName, Placeholders};
+use crate::domain::url::has_drive;
+use crate::localize::error::StoredDataError;
+use crate::localize::localizer::Localizer;
+use crate::localize::stored_text::StoredText;
 use crate::rewrite::{Expander, TextKind, View};
-use crate::session::{facts::WorktreeRecord, facts::last_worktree_record, files::projects_dir};
+use crate::session::facts::{WorktreeRecord, last_worktree_record};
+use crate::session::files::projects_dir;
 use crate::store::manifest::Manifest;
 use crate::sys::fs::canonicalize_existing;
 
@@ -125,7 +131,7 @@ fn missing_directory(manifest: &Manifest, project: &PortablePath) -> String {
             .map(|name| format!(", or: ccsync config add-placeholder {name}=PATH"))
             .unwrap_or_default();
         return format!(
-            "no clone of {name} here: git clone {remote}, then ccsync pull in it{placeholder}"
+            "no clone of {name} here: clone {remote}, then ccsync pull in it{placeholder}"
         );
     }
     let project = plain.as_ref().unwrap_or(project);
@@ -149,7 +155,9 @@ fn is_plain_word(text: &str) -> bool {
         .all(|b| b.is_ascii_alphanumeric() || b"@:/._~+-".contains(&b))
 }
 
+/// Returns the name of the placeholder that a path begins with. Only a valid name may stand in a
+/// command: the text is untrusted.
 fn placeholder_name(project: &str) -> Option<&str> {
     let (name, _) = project.strip_prefix("{{")?.split_once("}}")?;
-    Some(name)
+    name.parse::<PlaceholderName>().is_ok().then_some(name)
 }

@@ -1,6 +1,6 @@
 //! Sets directories of placeholders, here or as a proposal for another machine.
 //!
-//! Only a machine itself changes its configuration; it adopts proposals when it pulls.
+//! Only a machine itself changes its configuration; its user accepts a proposal there.
 
 use std::path::PathBuf;
 
@@ -14,8 +14,8 @@ use crate::workspace::{
     read_only::present_machine_names,
 };
 
-/// Sets the directory of a placeholder on a machine: here at once, elsewhere at its next
-/// pull.
+/// Sets the directory of a placeholder on a machine: here at once, elsewhere if the user
+/// accepts it there.
 ///
 /// `machine` is a name, a prefix of an id, or `this`.
 ///
@@ -65,22 +65,17 @@ fn propose_path(
     })?;
     let mut proposed = match snapshot.proposed_paths(&target.id) {
         Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => {
-            Default::default()
+            ProposedPaths::default()
         }
-        proposed => proposed?
-            .map(|proposed| proposed.placeholders)
-            .unwrap_or_default(),
+        proposed => proposed?.unwrap_or_default(),
     };
-    proposed.insert(name, path.to_owned());
+    proposed.format = FORMAT;
+    let me = workspace.machine.id.clone();
+    proposed.from.insert(name.clone(), me);
+    proposed.placeholders.insert(name, path.to_owned());
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.write_proposed_paths(
-        &target.id,
-        &ProposedPaths {
-            format: FORMAT,
-            placeholders: proposed,
-        },
-    )?;
+    tx.write_proposed_paths(&target.id, &proposed)?;
     tx.commit(
         &workspace.author(),
         &format!("paths for {}", target.name),

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::SessionError;
-use super::files::{ExternalDir, projects_dir, transcript_path};
+use super::files::{ExternalDir, is_external, projects_dir, transcript_path};
 use super::local::LocalSession;
 use super::scan::{ProjectScan, RefusedFile, list};
 use crate::domain::{SessionFile, SessionId};
@@ -21,6 +21,9 @@ const PROJECTS_PER_THREAD: usize = 4;
 pub struct Discovery {
     /// The sessions by id.
     pub sessions: BTreeMap<SessionId, LocalSession>,
+    /// Other transcripts of the same ids: in another directory, or set aside. They may have lines
+    /// that are nowhere else.
+    pub copies: Vec<LocalSession>,
     /// Files that look like part of a session but cannot be used.
     pub refused: Vec<RefusedFile>,
 }
@@ -79,7 +82,7 @@ fn discover_on(
     let mut projects = list(&projects_dir(claude_dir))?;
     projects.retain(is_directory);
     projects.sort_by_key(fs::DirEntry::file_name);
-    let projects: Vec<PathBuf> = projects.iter().map(fs::DirEntry::path).collect();
+    let projects = without_second_names(&projects);
 
     let mut found = Discovery::default();
     let external = ExternalDir::ALL.map(|external| found.list_external(claude_dir, external));
@@ -87,6 +90,7 @@ fn discover_on(
     for scan in scan_projects(threads, &projects, &external, wanted) {
         let sessions = scan.sessions.into_iter();
         sessions.for_each(|session| found.add(session));
+        found.copies.extend(scan.copies);
         found.refused.extend(scan.refused);
     }
     found.refused.sort_by(|a, b| a.path.cmp(&b.path));
@@ -134,6 +138,7 @@ pub fn files_without_transcript(directory: &Path, id: &SessionId) -> Option<Loca
         id: id.clone(),
         directory: directory.to_owned(),
         files: BTreeMap::new(),
+        copied_transcript: None,
     };
     let mut scan = ProjectScan::default();
     scan.add_named_files(&mut session);
@@ -141,6 +146,30 @@ pub fn files_without_transcript(directory: &Path, id: &SessionId) -> Option<Loca
         scan.add_external(&mut session, external);
     }
     (!session.files.is_empty()).then_some(session)
+}
+
+/// Returns the paths of project directories. One that has several names, by links, is listed once:
+/// under its own name, else under the first.
+fn without_second_names(projects: &[fs::DirEntry]) -> Vec<PathBuf> {
+    let is_link = |entry: &&fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_symlink());
+    let (links, plain): (Vec<_>, Vec<_>) = projects.iter().partition(is_link);
+    let mut paths: Vec<PathBuf> = plain.iter().map(|entry| entry.path()).collect();
+    if links.is_empty() {
+        return paths;
+    }
+
+    let mut seen: HashSet<PathBuf> = paths
+        .iter()
+        .filter_map(|path| path.canonicalize().ok())
+        .collect();
+    for link in links {
+        let path = link.path();
+        if path.canonicalize().is_ok_and(|real| seen.insert(real)) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths
 }
 
 /// Returns true for a directory or a link to one; most systems need no further call for it.
@@ -176,13 +205,12 @@ impl Discovery {
             true => (other, session),
             false => (session, other),
         };
-        self.refused.push(RefusedFile {
-            path: smaller.transcript_path(),
-            reason: format!(
-                "the same id is also in `{}`, which is larger",
-                larger.directory.display()
-            ),
-        });
+        let mut copy = smaller;
+        // The other files of both are compared by name: files outside the project directory belong
+        // to the id, and those that the client rewrites to the session.
+        copy.files
+            .retain(|file, _| file.is_append_only() && !is_external(file));
+        self.copies.push(copy);
         self.sessions.insert(larger.id.clone(), larger);
     }
 }

@@ -82,6 +82,18 @@ pub fn directories_with_memory(claude_dir: &Path) -> Result<Vec<String>, PathErr
     Ok(names.into_iter().filter(has_memory).collect())
 }
 
+/// Lists the paths of memories that are links, sorted. Links are not followed.
+///
+/// # Errors
+/// If `projects/` exists but cannot be listed.
+pub fn linked_memories(claude_dir: &Path) -> Result<Vec<PathBuf>, PathError> {
+    let names = project_directories(claude_dir)?;
+    let paths = names.iter().map(|name| memory_directory(claude_dir, name));
+    let is_link =
+        |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    Ok(paths.filter(is_link).collect())
+}
+
 /// Returns the directory of the memory of the project directory `name`.
 pub fn memory_directory(claude_dir: &Path, name: &str) -> PathBuf {
     projects_dir(claude_dir).join(name).join("memory")
@@ -120,7 +132,8 @@ pub fn list_user_files(claude_dir: &Path, kinds: &BTreeSet<ExtraKind>) -> Extras
     listing
 }
 
-const NOT_PLAIN: &str = "not a plain file or directory (links are not followed)";
+/// The reason why a link is skipped.
+pub const NOT_PLAIN: &str = "not a plain file or directory (links are not followed)";
 
 impl ExtrasListing {
     /// Creates a listing without files.
@@ -271,5 +284,22 @@ pub(super) fn project_directories(claude_dir: &Path) -> Result<Vec<String>, Path
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
     names.sort();
-    Ok(names)
+    Ok(without_second_names(&projects, names))
+}
+
+/// Removes links to directories that have another name in `projects`.
+fn without_second_names(projects: &Path, names: Vec<String>) -> Vec<String> {
+    let is_link = |name: &&String| projects.join(name).is_symlink();
+    if !names.iter().any(|name| is_link(&name)) {
+        return names;
+    }
+    let real = |name: &String| projects.join(name).canonicalize().ok();
+    let mut seen: BTreeSet<PathBuf> = names
+        .iter()
+        .filter(|name| !is_link(name))
+        .filter_map(real)
+        .collect();
+    let mut kept = names;
+    kept.retain(|name| !is_link(&name) || real(name).is_some_and(|real| seen.insert(real)));
+    kept
 }

@@ -5,9 +5,9 @@
 //! are searched as bytes; only the few that matter are parsed. Record kinds as of client 2.1.329
 //! (and `summary` of 1.0 and 2.0).
 
-use memchr::memmem;
 use serde_json::Value;
 
+use super::fields::{last_value, last_with_value, string_at, values, with_value};
 use super::time::parse_time;
 use super::turns::count_user_turns;
 use crate::domain::client_dir::client_dir_name;
@@ -68,28 +68,23 @@ impl Facts {
             ("ai-title", "aiTitle", &mut self.ai_title),
             ("last-prompt", "lastPrompt", &mut self.last_prompt),
         ] {
-            let needle = format!("{{\"type\":\"{kind}\"");
-            if let Some(at) = memmem::find_iter(lines, needle.as_bytes()).last()
-                && let Some(text) = parse(line_at(lines, at))
-                    .as_ref()
-                    .and_then(|r| r[field].as_str())
-            {
-                *slot = Some(cut(text));
+            let text = |at| {
+                let record = parse(line_at(lines, at)).filter(|record| record["type"] == kind)?;
+                record[field].as_str().map(cut)
+            };
+            if let Some(text) = last_with_value(lines, "type", kind, text) {
+                *slot = Some(text);
             }
         }
     }
 
     fn absorb_cwds(&mut self, lines: &[u8]) {
         let mut last: &[u8] = b"";
-        for at in memmem::find_iter(lines, b"\"cwd\":\"") {
-            let text = &lines[at + 6..];
-            let Some(end) = string_end(text) else {
-                continue;
-            };
-            if text[..end] == *last || self.cwds.len() >= MAX_CWDS {
+        for text in values(lines, "cwd").filter_map(|at| string_at(lines, at)) {
+            if text == last || self.cwds.len() >= MAX_CWDS {
                 continue;
             }
-            last = &text[..end];
+            last = text;
             if let Ok(cwd) = serde_json::from_slice::<String>(last)
                 && !self.cwds.contains(&cwd)
             {
@@ -117,18 +112,16 @@ pub enum WorktreeRecord {
 
 /// Returns the last record in `lines` about a working tree that the client entered or left.
 pub fn last_worktree_record(lines: &[u8]) -> Option<WorktreeRecord> {
-    let mut before = lines;
-    while let Some(at) = memmem::rfind(before, b"\"type\":\"worktree-state\"") {
-        let line = line_at(before, at);
+    last_with_value(lines, "type", "worktree-state", |at| {
         // Other records may contain the same words, and a torn one is useless.
-        if let Some(record) = parse(line).filter(|record| record["type"] == "worktree-state") {
-            let path = record["worktreeSession"]["worktreePath"].as_str();
-            let entered = path.map(|path| WorktreeRecord::Entered(path.to_owned()));
-            return Some(entered.unwrap_or(WorktreeRecord::Left));
+        let record = parse(line_at(lines, at))?;
+        if record["type"] != "worktree-state" {
+            return None;
         }
-        before = &before[..memchr::memrchr(b'\n', &before[..at]).map_or(0, |end| end + 1)];
-    }
-    None
+        let path = record["worktreeSession"]["worktreePath"].as_str();
+        let entered = path.map(|path| WorktreeRecord::Entered(path.to_owned()));
+        Some(entered.unwrap_or(WorktreeRecord::Left))
+    })
 }
 
 /// Returns the title in a session's `custom-title.json`.
@@ -137,31 +130,28 @@ pub fn custom_title_file(json: &[u8]) -> Option<String> {
 }
 
 fn is_bound(lines: &[u8]) -> bool {
-    let signed = memmem::find_iter(lines, b"\"signature\":\"")
-        .any(|at| lines.get(at + 13).is_some_and(|b| *b != b'"'));
-    signed
-        || memmem::find(lines, b"\"type\":\"prompt_snapshot\"").is_some()
-        || memmem::find(lines, b"{\"type\":\"api-request").is_some()
+    let is_text = |at: usize| {
+        let text = string_at(lines, at);
+        text.is_some_and(|text| text != b"\"\"")
+    };
+    values(lines, "signature").any(is_text)
+        || with_value(lines, "type", "prompt_snapshot\"")
+            .next()
+            .is_some()
+        || with_value(lines, "type", "api-request").next().is_some()
 }
 
 /// Returns the last time stamp in `lines`; records are appended in order of time.
 fn newest_timestamp(lines: &[u8]) -> Option<String> {
-    const NEEDLE: &[u8] = b"\"timestamp\":\"";
-    let mut upto = lines.len();
-    while let Some(at) = memmem::rfind(&lines[..upto], NEEDLE) {
-        let text = &lines[at + NEEDLE.len()..];
-        let end = memchr::memchr(b'"', &text[..text.len().min(40)]);
-        let text = end.and_then(|end| std::str::from_utf8(&text[..end]).ok());
-        if let Some(text) = text.filter(|t| t.ends_with('Z') && parse_time(t).is_some()) {
-            return Some(text.to_owned());
-        }
-        upto = at;
-    }
-    None
+    last_value(lines, "timestamp", |at| {
+        let text = string_at(&lines[..lines.len().min(at + 40)], at)?;
+        let text = std::str::from_utf8(text).ok()?.trim_matches('"');
+        (text.ends_with('Z') && parse_time(text).is_some()).then(|| text.to_owned())
+    })
 }
 
 fn first_prompt(lines: &[u8]) -> Option<String> {
-    memmem::find_iter(lines, b"\"type\":\"user\"").find_map(|at| {
+    with_value(lines, "type", "user\"").find_map(|at| {
         let record = parse(line_at(lines, at))?;
         let meta = |key: &str| record[key].as_bool().unwrap_or(false);
         if record["type"] != "user"
@@ -188,22 +178,10 @@ fn parse(line: &[u8]) -> Option<Value> {
 }
 
 /// Returns the line at offset `at`.
-fn line_at(lines: &[u8], at: usize) -> &[u8] {
+pub(super) fn line_at(lines: &[u8], at: usize) -> &[u8] {
     let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |n| n + 1);
     let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |n| at + n);
     &lines[start..end]
-}
-
-/// Returns the length of the JSON string at the start of `text`, with its quotes.
-fn string_end(text: &[u8]) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        let found = at + memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
-        if text[found] == b'"' {
-            return Some(found + 1);
-        }
-        at = found + 2;
-    }
 }
 
 fn cut(text: &str) -> String {

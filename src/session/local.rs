@@ -16,17 +16,25 @@ pub struct LocalSession {
     pub directory: PathBuf,
     /// All files that the client keeps of it.
     pub files: BTreeMap<SessionFile, FileStamp>,
+    /// The transcript of a copy, if it is not in the place of one.
+    pub copied_transcript: Option<PathBuf>,
 }
 
 impl LocalSession {
     /// Returns the path of a file of the session.
     pub fn path(&self, file: &SessionFile) -> PathBuf {
+        if file.is_transcript() {
+            return self.transcript_path();
+        }
         file_path(&self.directory, &self.id, file)
     }
 
     /// Returns the path of the transcript.
     pub fn transcript_path(&self) -> PathBuf {
-        transcript_path(&self.directory, &self.id)
+        match &self.copied_transcript {
+            Some(path) => path.clone(),
+            None => transcript_path(&self.directory, &self.id),
+        }
     }
 
     /// Returns the name of the project directory; empty if it is not UTF-8 (the client writes

@@ -7,7 +7,8 @@
 //! * [`files`]: the files of a session and their paths; [`discover`]: all sessions of this machine
 //! * [`clean_up`]: when the client deletes a session
 //! * [`live`]: sessions of running clients; [`launch`]: how the client is started
-//! * [`facts`]: project, titles and times, read from records
+//! * [`facts`]: project, titles and times, read from records; [`fields`]: finding them in lines
+//! * [`mentions`]: working directories and plans that records name
 //! * [`projects`]: the directories that the client has worked in
 //! * [`journal`]: writing session files so that it can be undone
 //! * [`extras`]: memory, the user's `CLAUDE.md`, settings
@@ -22,10 +23,12 @@ pub mod clean_up;
 pub mod discover;
 pub mod extras;
 pub mod facts;
+pub(crate) mod fields;
 pub mod files;
 pub mod journal;
 pub mod launch;
 pub mod live;
+pub mod mentions;
 pub mod messages;
 pub mod projects;
 pub mod repair;

@@ -15,6 +15,7 @@ use serde::de::IgnoredAny;
 use super::extras::project_directories;
 use super::facts::working_directories;
 use super::files::projects_dir;
+use crate::domain::path::without_dots;
 use crate::sys::fs::FileStamp;
 
 /// Maximum number of directories listed.
@@ -36,10 +37,21 @@ pub fn known_directories(claude_dir: &Path, home: &Path) -> Vec<PathBuf> {
     let mut found = directories_of_sessions(&projects_dir(claude_dir));
     found.extend(listed_directories(&list_path(claude_dir, home)));
     found.retain(|directory| directory.is_absolute());
+    found.iter_mut().for_each(remove_dots);
     found.sort();
     found.dedup();
     found.truncate(MAX_DIRECTORIES);
     found
+}
+
+/// Removes `.` and `..`: a directory that is missing cannot be resolved.
+fn remove_dots(directory: &mut PathBuf) {
+    let plain = directory
+        .to_str()
+        .and_then(|path| without_dots(path, cfg!(windows)));
+    if let Some(plain) = plain {
+        *directory = plain.into();
+    }
 }
 
 /// Returns a text that is equal as long as [`known_directories`] returns the same.

@@ -11,6 +11,8 @@ use memchr::{memchr, memchr_iter, memmem};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::fields::with_value;
+
 /// A finding on one line of the damaged text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -421,12 +423,12 @@ fn record_at(text: &[u8], trusted: bool) -> Option<usize> {
     found.then_some(end)
 }
 
-/// Replaces the parent of a record; `None` if the field is not written as by the client, without
-/// white space.
+/// Replaces the parent of a record; `None` if it is written in an unusual form.
 fn with_parent(record: &[u8], from: &str, to: &str) -> Option<Vec<u8>> {
-    let field = |id: &str| format!("\"parentUuid\":\"{id}\"").into_bytes();
-    let at = memmem::find(record, &field(from))?;
-    let text = [&record[..at], &field(to), &record[at + field(from).len()..]].concat();
+    let (from, new) = (format!("{from}\""), format!("{to}\""));
+    let quote = with_value(record, "parentUuid", &from).next()?;
+    let rest = &record[quote + 1 + from.len()..];
+    let text = [&record[..=quote], new.as_bytes(), rest].concat();
     let parent = Shape::parse(&text)?.parent.flatten();
     (parent.as_deref() == Some(to)).then_some(text)
 }

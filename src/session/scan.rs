@@ -30,7 +30,31 @@ pub struct RefusedFile {
 #[derive(Default)]
 pub(super) struct ProjectScan {
     pub(super) sessions: Vec<LocalSession>,
+    /// Transcripts that were set aside.
+    pub(super) copies: Vec<LocalSession>,
     pub(super) refused: Vec<RefusedFile>,
+}
+
+/// Length of a session id as the client makes them: a UUID.
+const UUID_LEN: usize = 36;
+
+/// Returns the session of a transcript that was set aside under another name, such as
+/// `<id>.sync-conflict-20261101-101010-ABCDEFG.jsonl`, `<id> (conflicted copy).jsonl`,
+/// `._<id>.jsonl`, or the client's `<id>.orphaned-<time>.jsonl`; also with a suffix.
+fn copied_id(name: &str) -> Option<SessionId> {
+    let shown = name.trim_start_matches(['.', '_', '~']);
+    let (id, rest) = shown.split_at_checked(UUID_LEN)?;
+    let is_transcript = rest.ends_with(".jsonl") || rest.starts_with(".jsonl.");
+    let is_session = rest == ".jsonl" && shown.len() == name.len();
+    let is_busy = is_temp_name(name)
+        || [".tmp", ".lock", ".swp"]
+            .iter()
+            .any(|end| rest.ends_with(end));
+    // A letter or digit belongs to a longer id.
+    let ends_id = !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let is_copy = is_transcript && !is_session && !is_busy && ends_id;
+    let is_uuid = uuid::Uuid::try_parse(id).is_ok();
+    (is_copy && is_uuid).then(|| id.parse().ok()).flatten()
 }
 
 impl ProjectScan {
@@ -43,7 +67,16 @@ impl ProjectScan {
         let names: HashSet<OsString> = entries.iter().map(fs::DirEntry::file_name).collect();
         for entry in &entries {
             let name = entry.file_name();
-            let Some(stem) = name.to_str().and_then(|n| n.strip_suffix(".jsonl")) else {
+            let Some(name) = name.to_str() else {
+                continue;
+            };
+            if let Some(id) = copied_id(name) {
+                if wanted(&id) {
+                    self.add_copy(directory, id, entry);
+                }
+                continue;
+            }
+            let Some(stem) = name.strip_suffix(".jsonl") else {
                 continue;
             };
             match stem.parse::<SessionId>() {
@@ -52,8 +85,25 @@ impl ProjectScan {
                     let has_directory = names.contains(OsStr::new(stem));
                     self.add_session(directory, id, entry, has_directory);
                 }
+                // A hidden file is the file system's or another program's.
+                Err(_) if stem.starts_with('.') => {}
                 Err(e) => self.refuse(&entry.path(), e.to_string()),
             }
+        }
+    }
+
+    /// Adds a transcript that a file system, another program or the client has set aside. Skips
+    /// links and other files that are not plain.
+    fn add_copy(&mut self, directory: &Path, id: SessionId, entry: &fs::DirEntry) {
+        let metadata = entry.metadata().ok().filter(fs::Metadata::is_file);
+        if let Some(metadata) = metadata {
+            let stamp = FileStamp::from_metadata(&metadata);
+            self.copies.push(LocalSession {
+                id,
+                directory: directory.to_owned(),
+                files: BTreeMap::from([(SessionFile::Transcript, stamp)]),
+                copied_transcript: Some(entry.path()),
+            });
         }
     }
 
@@ -77,6 +127,7 @@ impl ProjectScan {
                     id,
                     directory: directory.to_owned(),
                     files: BTreeMap::from([(SessionFile::Transcript, stamp)]),
+                    copied_transcript: None,
                 };
                 if has_directory {
                     self.add_named_files(&mut session);
@@ -192,4 +243,36 @@ pub(super) fn list(directory: &Path) -> Result<Vec<fs::DirEntry>, PathError> {
         Err(e) => Err(e),
     };
     entries.map_err(|source| PathError::new("read", directory, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copied_id_is_that_of_a_set_aside_transcript() {
+        let id = "11111111-0000-4000-8000-000000000001";
+        for name in [
+            "ID.sync-conflict-20261101-101010-ABCDEFG.jsonl",
+            "ID (Al's conflicted copy 2026-11-01).jsonl",
+            "ID 2.jsonl",
+            "._ID.jsonl",
+            "ID.orphaned-1764000000-ab12.jsonl",
+            "ID.jsonl.kept-1764000000",
+        ] {
+            let found = copied_id(&name.replace("ID", id));
+            assert_eq!(found.as_ref().map(SessionId::as_str), Some(id), "{name}");
+        }
+        for name in [
+            "ID.jsonl",
+            "ID-laptop.jsonl",
+            "ID",
+            "ID.txt",
+            "ID.jsonl.tmp",
+            "agent-0123abcd.jsonl",
+            "11111111 2.jsonl",
+        ] {
+            assert_eq!(copied_id(&name.replace("ID", id)), None, "{name}");
+        }
+    }
 }

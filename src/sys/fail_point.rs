@@ -36,7 +36,6 @@ mod armed {
         "before a merge is committed",
         "the configuration is saved",
         "before the machine is registered",
-        "proposed paths are adopted",
         "the sessions are found",
         "the push is planned",
         "the pull is planned",

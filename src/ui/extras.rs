@@ -74,7 +74,11 @@ fn outcome_line(file: &ExtraReport, whose: &str, dry_run: bool, quiet: bool) -> 
         }
         ExtraOutcome::NeedsApproval { from } => {
             let from = one_line(from);
-            format!("{name} from {from} needs your approval (it can run programs): ccsync apply")
+            let why = match name.starts_with("{{") {
+                true => "directory of a placeholder",
+                false => "it can run programs",
+            };
+            format!("{name} from {from} needs your approval ({why}): ccsync apply")
         }
         ExtraOutcome::Skipped { reason } => {
             format!("skipped: {whose}: {name}: {}", one_line(reason))

@@ -2,7 +2,7 @@
 //!
 //! Owns the reasons for an exclusion. Must not find out anything about a session.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,12 +11,15 @@ use chrono::{DateTime, Utc};
 
 use crate::checkouts::identity::portable;
 use crate::config::{Settings, SyncRules};
-use crate::domain::{
-    Placeholders, ProjectIdentity, ProjectPattern, SessionId, pattern::Matcher,
-    pattern::PatternSubject, pattern::ProjectNames, size::ByteSize,
-};
+use crate::domain::id::SessionId;
+use crate::domain::pattern::{Matcher, PatternSubject, ProjectNames, ProjectPattern};
+use crate::domain::placeholder::Placeholders;
+use crate::domain::project::ProjectIdentity;
+use crate::domain::size::ByteSize;
 use crate::rewrite::collapse_path;
-use crate::workspace::{context::Context, index::ProjectOfSession};
+use crate::sys::fs::resolve_links;
+use crate::workspace::context::Context;
+use crate::workspace::session_project::SessionProject;
 
 /// Why a session is excluded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,15 @@ pub enum ExcludeReason {
     Excluded(ProjectPattern),
     /// Some projects are included, and its project is not among them.
     NotIncluded,
+    /// No record names its directory, so that the patterns cannot be applied.
+    UnknownProject,
+    /// The directory cannot be examined, so that patterns for git remotes cannot be applied.
+    UnknownRemote {
+        /// The working directory.
+        directory: String,
+        /// A pattern that may exclude the project.
+        pattern: ProjectPattern,
+    },
     /// It has more bytes.
     LargerThan(ByteSize),
     /// It had no activity for this many days.
@@ -34,7 +46,7 @@ pub enum ExcludeReason {
 impl ExcludeReason {
     /// Returns true if new activity in the session would not end the exclusion.
     pub fn is_permanent(&self) -> bool {
-        !matches!(self, Self::OlderThan(_))
+        !matches!(self, Self::OlderThan(_) | Self::UnknownProject)
     }
 }
 
@@ -49,6 +61,14 @@ impl fmt::Display for ExcludeReason {
             Self::NotIncluded => {
                 f.write_str("its project is not included: ccsync config include PATTERN")
             }
+            Self::UnknownProject => {
+                f.write_str("projects are excluded, and no record of it names its directory yet")
+            }
+            Self::UnknownRemote { directory, pattern } => write!(
+                f,
+                "its git remote is unknown, and `{pattern}` may exclude it: clone or create {}",
+                directory.escape_debug()
+            ),
             Self::LargerThan(size) => write!(
                 f,
                 "larger than {size}: ccsync config set max_size none, or SIZE"
@@ -68,26 +88,18 @@ pub(crate) struct ExcludeRules {
     max_size: Option<ByteSize>,
     max_age: Option<u32>,
     /// Projects of sessions that the index did not have.
-    new_projects: Mutex<BTreeMap<SessionId, ProjectOfSession>>,
+    new_projects: Mutex<BTreeMap<SessionId, SessionProject>>,
     /// Decisions of this run; many sessions share a project.
-    decided: Mutex<HashMap<LocalProject, ProjectDecision>>,
+    decided: Mutex<HashMap<Vec<LocalProject>, Option<ExcludeReason>>>,
 }
 
-/// A project, as its sessions name it.
+/// A directory in which a session worked. The first one of a session decides if it is included.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct LocalProject {
     /// The working directory.
     pub(crate) directory: Option<String>,
     /// The normalized URL of its git remote.
     pub(crate) remote: Option<String>,
-}
-
-/// The decision of the settings about a project.
-#[derive(Debug, Clone)]
-pub(crate) struct ProjectDecision {
-    pub(crate) reason: Option<ExcludeReason>,
-    /// The portable path of the project.
-    pub(crate) portable: Option<String>,
 }
 
 impl ExcludeRules {
@@ -117,6 +129,21 @@ impl ExcludeRules {
         !self.include.is_empty() || !self.exclude.is_empty()
     }
 
+    /// Returns a pattern that excludes projects by their git remote, if any.
+    pub(crate) fn remote_pattern(&self) -> Option<&ProjectPattern> {
+        let mut patterns = self.exclude.iter();
+        patterns
+            .find(|(_, matcher)| matcher.depends_on_remote())
+            .map(|(pattern, _)| pattern)
+    }
+
+    /// Returns the first of the patterns that the settings still have.
+    pub(crate) fn first_set(&self, patterns: &BTreeSet<ProjectPattern>) -> Option<ExcludeReason> {
+        let mut set = self.exclude.iter().map(|(pattern, _)| pattern);
+        let pattern = set.find(|pattern| patterns.contains(pattern))?;
+        Some(ExcludeReason::Excluded(pattern.clone()))
+    }
+
     /// Returns true if the settings exclude by age.
     pub(crate) fn ask_for_age(&self) -> bool {
         self.max_age.is_some()
@@ -124,13 +151,18 @@ impl ExcludeRules {
 
     /// Returns why every session of a project is excluded, if it is.
     pub(crate) fn by_project(&self, project: &ProjectNames<'_>) -> Option<ExcludeReason> {
+        self.by_pattern(project).or_else(|| {
+            let included = self.include.is_empty()
+                || self.include.iter().any(|matcher| matcher.matches(project));
+            (!included).then_some(ExcludeReason::NotIncluded)
+        })
+    }
+
+    /// Returns the pattern that excludes a project, if any.
+    pub(crate) fn by_pattern(&self, project: &ProjectNames<'_>) -> Option<ExcludeReason> {
         let matches = |(_, matcher): &&(_, Matcher)| matcher.matches(project);
-        if let Some((pattern, _)) = self.exclude.iter().find(matches) {
-            return Some(ExcludeReason::Excluded(pattern.clone()));
-        }
-        let included =
-            self.include.is_empty() || self.include.iter().any(|matcher| matcher.matches(project));
-        (!included).then_some(ExcludeReason::NotIncluded)
+        let (pattern, _) = self.exclude.iter().find(matches)?;
+        Some(ExcludeReason::Excluded(pattern.clone()))
     }
 
     /// Returns why a session of this size is excluded, if it is.
@@ -160,22 +192,28 @@ impl ExcludeRules {
                 .include
                 .iter()
                 .all(|matcher| !matcher.depends_on_directory()),
+            ExcludeReason::UnknownProject | ExcludeReason::UnknownRemote { .. } => false,
             ExcludeReason::LargerThan(_) | ExcludeReason::OlderThan(_) => true,
         }
     }
 
-    /// Returns the decision about a project, from `decide` the first time.
+    /// Returns the decision about a session's directories, from `decide` the first time.
     pub(crate) fn decision(
         &self,
-        project: LocalProject,
-        decide: impl FnOnce() -> ProjectDecision,
-    ) -> ProjectDecision {
+        projects: Vec<LocalProject>,
+        decide: impl FnOnce(&[LocalProject]) -> Option<ExcludeReason>,
+    ) -> Option<ExcludeReason> {
         let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
-        decided.entry(project).or_insert_with(decide).clone()
+        if let Some(reason) = decided.get(&projects) {
+            return reason.clone();
+        }
+        let reason = decide(&projects);
+        decided.insert(projects, reason.clone());
+        reason
     }
 
     /// Returns the projects of sessions that this run read.
-    pub(crate) fn new_projects(&self) -> MutexGuard<'_, BTreeMap<SessionId, ProjectOfSession>> {
+    pub(crate) fn new_projects(&self) -> MutexGuard<'_, BTreeMap<SessionId, SessionProject>> {
         self.new_projects
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -230,14 +268,18 @@ fn path_forms(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<Stri
     if let Some((name, below)) = below
         && let Some(placeholder) = placeholders.get(name)
     {
+        let real = resolve_links(Path::new(&placeholder.directory));
         let resolved = placeholder.resolved.as_deref();
         let paths = std::iter::once(placeholder.directory.as_str()).chain(resolved);
+        let paths = paths.chain(real.to_str());
         path_forms.extend(paths.map(|path| format!("{}{below}", escape(path))));
     }
     if pattern.subject() == PatternSubject::Directory {
         let resolved: Vec<String> = path_forms.iter().filter_map(|s| resolve(s)).collect();
         path_forms.extend(resolved);
     }
+    path_forms.sort();
+    path_forms.dedup();
     path_forms
 }
 
@@ -248,15 +290,14 @@ fn escape(path: &str) -> String {
         .collect()
 }
 
-/// Resolves the links of the part of a pattern that is a plain, existing path.
+/// Resolves the links of the part of a pattern that is a plain path, also those that lead to a
+/// disk that is away.
 fn resolve(pattern: &str) -> Option<String> {
     let is_plain = |part: &&str| !part.contains(['*', '?', '[', '{', '\\']);
     let plain: Vec<&str> = pattern.split('/').take_while(is_plain).collect();
     let plain = plain.join("/");
-    let (real, rest) = Path::new(&plain).ancestors().find_map(|path| {
-        let real = path.canonicalize().ok()?;
-        Some((real, pattern.strip_prefix(path.to_str()?)?))
-    })?;
+    let rest = pattern.strip_prefix(&plain)?;
+    let real = resolve_links(Path::new(&plain));
     let real = real.to_str()?.trim_end_matches('/');
     Some(format!("{}{rest}", escape(real)))
 }

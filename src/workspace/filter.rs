@@ -8,22 +8,28 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::checkouts::{
-    clones::WorkingTree, identity::portable, locate::identity, locate::is_below_repo,
-};
-use crate::domain::{
-    PortablePath, ProjectIdentity, ProjectPattern, SessionFile, SessionId, pattern::Matcher,
-    pattern::ProjectNames,
-};
-use crate::localize::{LocalCopy, Localizer};
+use crate::checkouts::clones::WorkingTree;
+use crate::checkouts::identity::portable;
+use crate::checkouts::locate::{identity, is_below_repo};
+use crate::checkouts::remote_at::{RemoteAt, remote_at};
+use crate::domain::id::SessionId;
+use crate::domain::path::PortablePath;
+use crate::domain::pattern::{Matcher, PatternSubject, ProjectNames, ProjectPattern};
+use crate::domain::project::ProjectIdentity;
+use crate::domain::session_file::SessionFile;
+use crate::localize::localizer::Localizer;
+use crate::localize::stored_text::LocalText;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::{Facts, LocalSession};
-use crate::store::{Store, manifest::Manifest};
-use crate::workspace::exclusion::{
-    ExcludeReason, ExcludeRules, LocalProject, ProjectDecision, compile, is_active,
-};
-use crate::workspace::index::{Index, ProjectLocation, ProjectOfSession, StoreOnlySession};
+use crate::session::LocalSession;
+use crate::session::mentions::Mentions;
+use crate::store::Store;
+use crate::store::manifest::Manifest;
+use crate::sys::fs::resolve_links;
+use crate::workspace::exclusion::{ExcludeReason, ExcludeRules, LocalProject, compile, is_active};
+use crate::workspace::index::{Index, ProjectLocation, StoreOnlySession};
 use crate::workspace::leases::Leases;
+use crate::workspace::session_map::SessionMap;
+use crate::workspace::session_project::SessionProject;
 
 /// The sessions that one run is restricted to, among those that the settings do not exclude.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,6 +57,7 @@ pub(crate) struct SessionFilter<'w> {
     pub(crate) localizer: &'w Localizer,
     pub(crate) store: &'w Store,
     pub(crate) index: &'w Index,
+    pub(crate) projects: &'w SessionMap<SessionProject>,
     pub(crate) leases: &'w Leases,
     pub(crate) now: DateTime<Utc>,
 }
@@ -66,8 +73,7 @@ impl<'w> SessionFilter<'w> {
     /// Returns why nothing of a session may go to the store, if it may not.
     pub(crate) fn local_only_reason(&self, session: &LocalSession) -> Option<ExcludeReason> {
         let by_size = || self.rules.by_size(session.bytes());
-        self.decision(session)
-            .and_then(|decision| decision.reason)
+        self.project_reason(session)
             .or_else(|| self.unless_locked(&session.id, by_size))
     }
 
@@ -86,6 +92,10 @@ impl<'w> SessionFilter<'w> {
             directory: directory.as_deref(),
             portable: project.map(PortablePath::as_str),
             remote: remote.as_deref(),
+        });
+        let by_project = by_project.or_else(|| {
+            let is_unknown = asks_for_projects && project.is_none() && remote.is_none();
+            is_unknown.then_some(ExcludeReason::UnknownProject)
         });
         let by_age = || self.rules.by_age(session.last_activity?, self.now);
         let by_others = || self.rules.by_size(session.bytes).or_else(by_age);
@@ -172,7 +182,12 @@ impl<'w> SessionFilter<'w> {
 
     /// Returns the portable path of a session's project, if the settings name projects.
     pub(crate) fn project(&self, session: &LocalSession) -> Option<String> {
-        self.decision(session)?.portable
+        if !self.rules.ask_for_projects() {
+            return None;
+        }
+        let project = self.project_of(session);
+        let directory = project.main_directory()?;
+        Some(collapse_path(self.localizer.placeholders(), directory).to_string())
     }
 
     /// Returns the predicate for the sessions of a selection.
@@ -189,9 +204,20 @@ impl<'w> SessionFilter<'w> {
         move |session| {
             days.is_none_or(|days| is_active(last_write(session), days, self.now))
                 && (all
-                    || self.with_names(&self.project_of(session), |names| {
+                    || self.with_names(&self.main_project(session), |names| {
                         matchers.iter().any(|matcher| matcher.matches(names))
                     }))
+        }
+    }
+
+    /// Returns the directory that a session belongs to.
+    fn main_project(&self, session: &LocalSession) -> LocalProject {
+        let project = self.project_of(session);
+        let directory = project.main_directory();
+        let remote = directory.and_then(|directory| project.remote(directory).flatten());
+        LocalProject {
+            directory: directory.map(str::to_owned),
+            remote: remote.map(str::to_owned),
         }
     }
 
@@ -225,66 +251,195 @@ impl<'w> SessionFilter<'w> {
             .or_else(|| self.rules.by_size(bytes))
     }
 
-    /// Returns the decision of the settings about the project of a session, if they name
-    /// projects.
-    fn decision(&self, session: &LocalSession) -> Option<ProjectDecision> {
+    /// Returns why the project of a session is excluded, if it is. An unknown one is.
+    fn project_reason(&self, session: &LocalSession) -> Option<ExcludeReason> {
         if !self.rules.ask_for_projects() {
             return None;
         }
-        let known = self.project_of(session);
-        let key = LocalProject {
-            directory: known.directory.clone(),
-            remote: known.remote.clone(),
+        let project = self.project_of(session);
+        let found = self.decide(&project);
+        match found {
+            Some(ExcludeReason::Excluded(pattern)) => {
+                self.remember_exclusion(session, project, &pattern);
+                Some(ExcludeReason::Excluded(pattern))
+            }
+            other => self
+                .rules
+                .first_set(&project.excluded_by)
+                .or(other)
+                .or_else(|| self.unknown_reason(session, &project)),
+        }
+    }
+
+    /// Applies the patterns to every directory in which a session worked.
+    pub(super) fn decide(&self, project: &SessionProject) -> Option<ExcludeReason> {
+        let main = project.main_directory();
+        let others = project.mentions.directories.iter().map(String::as_str);
+        let others = others.filter(|directory| Some(*directory) != main);
+        let local = |directory: &str| LocalProject {
+            directory: Some(directory.to_owned()),
+            remote: project.remote(directory).flatten().map(str::to_owned),
         };
-        let decide = || {
-            self.with_names(&known, |names| ProjectDecision {
-                reason: self.rules.by_project(names),
-                portable: names.portable.map(str::to_owned),
+        let projects: Vec<LocalProject> = main.into_iter().chain(others).map(local).collect();
+        if projects.is_empty() {
+            return None;
+        }
+        self.rules.decision(projects, |projects| {
+            let by_pattern = |project: &LocalProject| self.pattern_reason(project);
+            projects.iter().find_map(by_pattern).or_else(|| {
+                let main = projects.first()?;
+                self.with_names(main, |names| self.rules.by_project(names))
             })
+        })
+    }
+
+    /// Returns the pattern that excludes a project under one of its paths, if any.
+    pub(super) fn pattern_reason(&self, project: &LocalProject) -> Option<ExcludeReason> {
+        let by_pattern =
+            |project: &LocalProject| self.with_names(project, |names| self.rules.by_pattern(names));
+        by_pattern(project).or_else(|| {
+            let directory = project.directory.as_deref()?;
+            let real = resolve_links(Path::new(directory)).to_str()?.to_owned();
+            (real != directory)
+                .then(|| LocalProject {
+                    directory: Some(real),
+                    ..project.clone()
+                })
+                .and_then(|real| by_pattern(&real))
+        })
+    }
+
+    /// Returns what must be known to apply the patterns to a session that has something to send,
+    /// and is not. What the store says of a session tells nothing: other machines write it.
+    fn unknown_reason(
+        &self,
+        session: &LocalSession,
+        project: &SessionProject,
+    ) -> Option<ExcludeReason> {
+        if self.index.is_up_to_date(session) {
+            return None;
+        }
+        if project.mentions.directories.is_empty() {
+            return Some(ExcludeReason::UnknownProject);
+        }
+        let pattern = self.rules.remote_pattern()?;
+        let unsent = self.unsent_directories(session);
+        let is_unsent = |directory: &&String| {
+            let unsent = unsent.as_ref();
+            unsent.is_none_or(|unsent| unsent.contains(directory))
         };
-        Some(self.rules.decision(key, decide))
+        let mut directories = project.mentions.directories.iter().filter(is_unsent);
+        let unknown = directories.find(|directory| project.remote(directory).is_none())?;
+        Some(ExcludeReason::UnknownRemote {
+            directory: unknown.clone(),
+            pattern: pattern.clone(),
+        })
+    }
+
+    /// Lists the directories in the text that the store does not have; `None`: all of them.
+    fn unsent_directories(&self, session: &LocalSession) -> Option<Vec<String>> {
+        let entry = self.index.entry(session)?;
+        let from = entry.appended_since(session)?;
+        let changed = session.files.iter().filter(|(file, stamp)| {
+            file.is_append_only() && (file.is_transcript() || entry.stamp(file) != Some(*stamp))
+        });
+        let mut mentions = Mentions::default();
+        for (file, stamp) in changed {
+            let from = if file.is_transcript() { from } else { 0 };
+            let text = LocalText::open(&session.path(file), from, stamp.len).ok()?;
+            text.each_piece(|piece| {
+                mentions.absorb(piece);
+                Ok(())
+            })
+            .ok()?;
+        }
+        Some(mentions.directories)
+    }
+
+    /// Records that a pattern excludes a session. That of a placeholder is the user's to move.
+    fn remember_exclusion(
+        &self,
+        session: &LocalSession,
+        mut project: SessionProject,
+        pattern: &ProjectPattern,
+    ) {
+        let moves = pattern.subject() == PatternSubject::Placeholder;
+        if !moves && project.excluded_by.insert(pattern.clone()) {
+            self.rules
+                .new_projects()
+                .insert(session.id.clone(), project);
+        }
     }
 
     /// Calls `question` with the names of a project.
     fn with_names<T>(
         &self,
-        known: &ProjectOfSession,
+        project: &LocalProject,
         question: impl FnOnce(&ProjectNames<'_>) -> T,
     ) -> T {
-        let directory = known.directory.as_deref();
+        let directory = project.directory.as_deref();
         let placeholders = self.localizer.placeholders();
         let portable = directory.map(|directory| collapse_path(placeholders, directory));
         question(&ProjectNames {
             directory,
             portable: portable.as_ref().map(PortablePath::as_str),
-            remote: known.remote.as_deref(),
+            remote: project.remote.as_deref(),
         })
     }
 
-    /// Returns the project of a session: from the index, from this run, or from its records.
-    fn project_of(&self, session: &LocalSession) -> ProjectOfSession {
-        if let Some(known) = self.index.project_of(session) {
-            return known.clone();
+    /// Returns the project of a session: as recorded, or from its records.
+    pub(super) fn project_of(&self, session: &LocalSession) -> SessionProject {
+        let known = self.rules.new_projects().get(&session.id).cloned();
+        let is_read = known.is_some();
+        let known = known.or_else(|| self.projects.get(&session.id).cloned());
+        let known = known.unwrap_or_default();
+        let is_current = known.describes(session);
+        let directories = &known.mentions.directories;
+        let is_known = directories.iter().all(|dir| known.remote(dir).is_some());
+        if is_current && (is_read || is_known && self.index.is_up_to_date(session)) {
+            return known;
         }
-        if let Some(known) = self.rules.new_projects().get(&session.id) {
-            return known.clone();
+        let mut project = match is_current {
+            true => known.clone(),
+            // An unreadable transcript is not sent either.
+            false => known.read_since(session).unwrap_or_default(),
+        };
+        self.examine_directories(&mut project);
+        if project != known {
+            self.rules
+                .new_projects()
+                .insert(session.id.clone(), project.clone());
         }
-        let read = self.read_project(session);
-        self.rules
-            .new_projects()
-            .insert(session.id.clone(), read.clone());
-        read
+        project
     }
 
-    fn read_project(&self, session: &LocalSession) -> ProjectOfSession {
-        let mut facts = Facts::default();
-        let first = LocalCopy::closed(session)
-            .open(&SessionFile::Transcript, 0)
-            .and_then(|mut text| text.next_lines());
-        facts.absorb(&first.unwrap_or_default());
-        let directory = facts.project(session.directory_name()).map(str::to_owned);
-        let remote = self.remote_of(directory.as_deref(), &session.id);
-        ProjectOfSession::new(session, directory, remote)
+    /// Records the remotes of the directories in which a session worked.
+    pub(super) fn examine_directories(&self, project: &mut SessionProject) {
+        let main = project.main_directory().map(str::to_owned);
+        for directory in project.mentions.directories.clone() {
+            if let RemoteAt::Known(remote) = self.remote_at(&directory) {
+                project.record_remote(&directory, remote.map(String::from));
+            }
+        }
+        // A missing directory below the one that the session began in belongs to the same clone.
+        let Some(main) = main else { return };
+        let Some(Some(remote)) = project
+            .remote(&main)
+            .map(|remote| remote.map(str::to_owned))
+        else {
+            return;
+        };
+        for directory in project.mentions.directories.clone() {
+            let is_below = Path::new(&directory).starts_with(&main);
+            if is_below && project.remote(&directory).is_none() {
+                project.record_remote(&directory, Some(remote.clone()));
+            }
+        }
+    }
+
+    fn remote_at(&self, directory: &str) -> RemoteAt {
+        let clones = self.localizer.clones();
+        remote_at(clones, Path::new(directory), self.localizer.placeholders())
     }
 
     /// Returns the normalized remote URL of the clone at `directory`; without a clone, that of

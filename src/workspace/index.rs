@@ -35,9 +35,6 @@ pub(crate) struct Index {
     head: Option<CommitId>,
     sessions: BTreeMap<SessionId, IndexEntry>,
     store_only: BTreeMap<SessionId, StoreOnlySession>,
-    /// Only if the settings name projects.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    projects: BTreeMap<SessionId, ProjectOfSession>,
     /// True if the file on the disk is older.
     #[serde(skip)]
     changed: bool,
@@ -124,38 +121,6 @@ impl NotPulledSession {
 
     pub(crate) fn session(&self) -> &SessionId {
         &self.report.session
-    }
-}
-
-/// The project of a session, as its transcript named it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ProjectOfSession {
-    /// The directory under `projects/` that the session is in.
-    project_dir: PathBuf,
-    transcript: FileStamp,
-    /// The working directory.
-    pub(crate) directory: Option<String>,
-    /// The normalized URL of its git remote.
-    pub(crate) remote: Option<String>,
-}
-
-impl ProjectOfSession {
-    pub(crate) fn new(
-        session: &LocalSession,
-        directory: Option<String>,
-        remote: Option<String>,
-    ) -> Self {
-        Self {
-            project_dir: session.directory.clone(),
-            transcript: session.files[&SessionFile::Transcript],
-            directory,
-            remote,
-        }
-    }
-
-    fn describes(&self, session: &LocalSession) -> bool {
-        let transcript = session.files.get(&SessionFile::Transcript);
-        self.project_dir == session.directory && transcript == Some(&self.transcript)
     }
 }
 
@@ -286,18 +251,6 @@ impl Index {
         self.store_only.insert(report.session, known);
     }
 
-    /// Returns the project of a session, if its transcript is unchanged since that was read.
-    pub(crate) fn project_of(&self, session: &LocalSession) -> Option<&ProjectOfSession> {
-        let known = self.projects.get(&session.id);
-        known.filter(|known| known.describes(session))
-    }
-
-    /// Records the projects of sessions.
-    pub(crate) fn record_projects(&mut self, projects: BTreeMap<SessionId, ProjectOfSession>) {
-        self.changed |= !projects.is_empty();
-        self.projects.extend(projects);
-    }
-
     /// Records that `session` is up to date with the store at `state`. The transcript counts up to
     /// its length in `session`.
     pub(crate) fn record(&mut self, session: &LocalSession, state: SessionState) {
@@ -328,9 +281,6 @@ impl Index {
         let absent = absent.map(|(id, entry)| (id.clone(), entry.state.clone()));
         let removed: Vec<_> = absent.collect();
         removed.iter().for_each(|(id, _)| self.forget(id));
-        let projects = self.projects.len();
-        self.projects.retain(|id, _| present.contains_key(id));
-        self.changed |= self.projects.len() != projects;
         removed
     }
 
@@ -373,7 +323,7 @@ impl IndexEntry {
 
 /// Returns the hash of the bytes before offset `end` of a file; empty if they cannot be read, which
 /// equals no recorded hash.
-fn tail_hash(path: &Path, end: u64) -> String {
+pub(super) fn tail_hash(path: &Path, end: u64) -> String {
     let read = || {
         let mut file = File::open(path)?;
         let len = end.min(TAIL);

@@ -3,6 +3,7 @@
 pub mod context;
 pub mod error;
 pub mod exclusion;
+pub mod extras_filter;
 pub mod filter;
 pub mod index;
 pub mod leases;
@@ -13,11 +14,14 @@ pub mod pinned;
 pub mod proposed_paths;
 pub mod read_only;
 pub mod received_notes;
+pub mod recorded_filter;
 pub mod records;
 pub mod recovery;
 pub mod remote_rules;
 pub mod session_map;
+pub mod session_project;
 pub mod setup_error;
+pub mod stored_copies;
 
 pub use context::Context;
 pub use error::SyncError;

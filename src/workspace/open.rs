@@ -137,6 +137,7 @@ impl<'a> Workspace<'a> {
             localizer: &self.localizer,
             store: &self.store,
             index: &self.records.index,
+            projects: &self.records.projects,
             leases: &self.leases,
             now: self.ctx.clock.now(),
         }

@@ -1,5 +1,5 @@
-//! Records of sessions from earlier commands: the index, the pinned sessions and the
-//! deleted ones.
+//! Records of sessions from earlier commands: the index, the pinned sessions, the deleted ones,
+//! and the projects.
 //!
 //! Claude Code removes old sessions itself, and so may the user. A pull does not write a
 //! deleted session again unless another machine has changed it, or the user asks for it.
@@ -7,14 +7,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{CommitId, SessionId};
-use crate::session::{Discovery, LocalSession};
+use crate::domain::id::{CommitId, SessionId};
+use crate::session::LocalSession;
+use crate::session::discover::Discovery;
 use crate::store::{SessionState, Store};
-use crate::sys::{Env, fail_point::fail_point};
-use crate::workspace::{
-    error::SyncError, index::Index, index::IndexKey, index::NotPulledSession,
-    index::ProjectOfSession, paths::index_path, pinned::PinnedSessions, session_map::SessionMap,
-};
+use crate::sys::env::Env;
+use crate::sys::fail_point::fail_point;
+use crate::workspace::error::SyncError;
+use crate::workspace::index::{Index, IndexKey, NotPulledSession};
+use crate::workspace::paths::index_path;
+use crate::workspace::pinned::PinnedSessions;
+use crate::workspace::session_map::SessionMap;
+use crate::workspace::session_project::SessionProject;
+use crate::workspace::stored_copies::StoredCopies;
 
 /// Records of sessions. The index is a cache; the others are not.
 pub(crate) struct SessionRecords {
@@ -24,6 +29,9 @@ pub(crate) struct SessionRecords {
     pub(crate) refused: SessionMap<String>,
     /// Sessions deleted from this machine, with the state they had when they were last in sync.
     deleted: SessionMap<SessionState>,
+    /// Projects of sessions, also of those that are not here any more: their plans may be.
+    pub(crate) projects: SessionMap<SessionProject>,
+    pub(crate) copies: StoredCopies,
 }
 
 impl SessionRecords {
@@ -36,6 +44,8 @@ impl SessionRecords {
             pinned: PinnedSessions::load(&env.dirs.state.join("pinned.json"))?,
             refused: SessionMap::load(&env.dirs.state.join("refused.json"))?,
             deleted: SessionMap::load(&env.dirs.state.join("deleted.json"))?,
+            projects: SessionMap::load(&env.dirs.state.join("projects.json"))?,
+            copies: StoredCopies::load(&env.dirs.state.join("copies.json"), store),
         })
     }
 
@@ -44,6 +54,7 @@ impl SessionRecords {
         let removed = self.index.retain_present(&found.sessions);
         let unpinned = self.pinned.retain_present(found);
         drop(self.refused.retain(|id| found.sessions.contains_key(id)));
+        self.copies.retain_present(&found.copies);
         drop(self.deleted.retain(|id| !found.sessions.contains_key(id)));
         for (session, state) in removed.into_iter().chain(unpinned) {
             self.deleted.insert(session, state);
@@ -98,7 +109,7 @@ impl SessionRecords {
         &mut self,
         env: &Env,
         store: &Store,
-        projects: BTreeMap<SessionId, ProjectOfSession>,
+        projects: BTreeMap<SessionId, SessionProject>,
     ) -> Result<(), SyncError> {
         // First: once the index has forgotten a session, nothing else knows that it was here.
         self.deleted.save()?;
@@ -106,7 +117,12 @@ impl SessionRecords {
         self.refused.save()?;
         fail_point("deleted sessions are saved");
         self.index.follow(store)?;
-        self.index.record_projects(projects);
+        for (session, project) in projects {
+            self.projects.insert(session, project);
+        }
+        self.projects.save()?;
+        // A cache: without it, the copies are compared again.
+        let _ = self.copies.save(&env.dirs.state.join("copies.json"), store);
         let _ = self.index.save(&index_path(env));
         Ok(())
     }

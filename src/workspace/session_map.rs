@@ -60,6 +60,10 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
         self.entries.is_empty()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&SessionId, &T)> {
+        self.entries.iter()
+    }
+
     pub(crate) fn insert(&mut self, session: SessionId, entry: T) {
         self.changed |= self.entries.insert(session, entry.clone()) != Some(entry);
     }

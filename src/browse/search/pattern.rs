@@ -145,13 +145,11 @@ fn is_in_name(text: &[u8], place: Range<usize>) -> bool {
         .rev()
         .skip_while(|byte| is_of_name(byte))
         .take(2);
-    let after = text[place.end..]
-        .iter()
-        .skip_while(|byte| is_of_name(byte))
-        .take(2);
+    let mut after = text[place.end..].iter().skip_while(|byte| is_of_name(byte));
+    let ends_name = after.next() == Some(&b'"') && after.find(|byte| **byte != b' ') == Some(&b':');
     text[place].iter().all(is_of_name)
         && matches!(before.collect::<Vec<_>>()[..], [b'"', b'{' | b',' | b' '])
-        && after.eq(b"\":")
+        && ends_name
 }
 
 /// Returns true if the searched text has an upper-case letter outside of escapes such as

@@ -1,4 +1,5 @@
-//! `ccsync apply`: shows settings and commands of other machines, and asks for approval.
+//! `ccsync apply`: shows settings, commands and directories that other machines propose, and asks
+//! for approval.
 
 use serde::Serialize;
 
@@ -14,11 +15,12 @@ use crate::ui::{
 /// This command shows each file as a difference to this machine's file and asks for
 /// approval. An approval is for exactly this content. After a no, this machine keeps its
 /// own file until the other machine changes the file again. Replaced files are kept for
-/// `ccsync undo`. Nothing is fetched: run `ccsync pull` first. Without a terminal, or
+/// `ccsync undo`. The same holds for a directory that another machine proposes for a
+/// placeholder of this one. Nothing is fetched: run `ccsync pull` first. Without a terminal, or
 /// with --dry-run, the files are shown and nothing changes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApplyArgs {
-    /// Only these files, by their names below the directory of Claude Code
+    /// Only these files, by their names below the directory of Claude Code, or `{{NAME}}`
     #[arg(value_name = "FILE")]
     files: Vec<String>,
     /// Apply all of them without asking
@@ -90,7 +92,7 @@ pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliEr
     if args.json.json {
         app.print_json("apply", &document(&answers.pending, &decided))?;
     } else {
-        let lines = summary(answers.pending.len() as u64, &decided);
+        let lines = summary(answers.pending.len() as u64, &decided, noun(&answers));
         app.print(&lines)?;
     }
     Ok(if decided.skipped.is_empty() {
@@ -173,6 +175,7 @@ fn document<'a>(pending: &'a [ProposedChange], decided: &'a AppliedChanges) -> A
 fn change_lines(proposal: &ProposedChange) -> Vec<String> {
     let kind = match (&proposal.here, &proposal.proposed) {
         (_, None) => "removal",
+        (None, Some(_)) if proposal.name.starts_with("{{") => "new directory",
         (None, Some(_)) => "new file",
         (Some(_), Some(_)) => "change",
     };
@@ -195,7 +198,18 @@ fn change_lines(proposal: &ProposedChange) -> Vec<String> {
     lines
 }
 
-fn summary(pending: u64, decided: &AppliedChanges) -> Vec<String> {
+/// Returns the noun for what the answers are about: files, unless placeholders are among them.
+fn noun(answers: &Answers) -> &'static str {
+    let pending = answers.pending.iter().map(|proposal| &proposal.name);
+    let mut names = answers.names.iter().chain(pending);
+    if names.any(|name| name.starts_with("{{")) {
+        "change"
+    } else {
+        "file"
+    }
+}
+
+fn summary(pending: u64, decided: &AppliedChanges, noun: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, reason) in &decided.skipped {
         let line = format!("{} skipped: {}", one_line(name), one_line(reason));
@@ -208,13 +222,13 @@ fn summary(pending: u64, decided: &AppliedChanges) -> Vec<String> {
     ];
     let some = counts.into_iter().filter(|(n, _)| *n > 0);
     let mut parts: Vec<String> = some
-        .map(|(n, what)| format!("{} {what}", count(n, "file")))
+        .map(|(n, what)| format!("{} {what}", count(n, noun)))
         .collect();
     if pending > 0 {
         let need = if pending == 1 { "needs" } else { "need" };
         parts.push(format!(
             "{} {need} approval: ccsync apply on a terminal, or ccsync apply --yes",
-            count(pending, "file")
+            count(pending, noun)
         ));
     }
     if parts.is_empty() {
@@ -251,10 +265,10 @@ mod tests {
             rejected: vec!["b".to_owned(), "c".to_owned()],
             skipped: vec![("d".to_owned(), "it changed".to_owned())],
         };
-        let text = summary(1, &decided).join("\n");
+        let text = summary(1, &decided, "file").join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
         assert_eq!(
-            summary(0, &AppliedChanges::default()),
+            summary(0, &AppliedChanges::default(), "file"),
             ["apply: nothing to approve"]
         );
     }

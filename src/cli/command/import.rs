@@ -155,8 +155,8 @@ fn hints(report: &ImportReport, app: &mut App) {
 
 /// Returns the command that gives the placeholder its directory.
 fn command(proposal: &SuggestedPlaceholder) -> String {
-    let name = one_line(&proposal.placeholder);
     let word = |text: &str| shell_word(Path::new(&*one_line(text)));
+    let name = word(&proposal.placeholder);
     match (&proposal.machine, &proposal.directory) {
         (Some(machine), Some(path)) => format!(
             "ccsync config set-path {name} {} {}",

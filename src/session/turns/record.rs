@@ -9,9 +9,9 @@ use super::words;
 use crate::domain::TurnSpeaker;
 use crate::session::time::parse_time;
 
-/// Texts of which every record with something typed by the user ([`Speech::parse`]) has one.
-pub(super) const USER_RECORD_MARKS: [&[u8]; 2] =
-    [b"\"type\":\"user\"", b"\"type\":\"queued_command\""];
+/// Types, with the quote at their end, of which every record with something typed by the user
+/// ([`Speech::parse`]) has one.
+pub(super) const USER_RECORD_TYPES: [&str; 2] = ["user\"", "queued_command\""];
 
 /// A record of the conversation's tree.
 pub(super) struct Record {

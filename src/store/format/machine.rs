@@ -35,14 +35,17 @@ pub struct Machine {
 
 /// Paths that other machines propose to one, in `machines/<id>.placeholders.json`.
 ///
-/// The machine adopts the possible ones at its next pull, and removes the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The user of the machine accepts or refuses them there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProposedPaths {
     /// Format version of this file.
     pub format: u32,
     /// Directory by placeholder, in the machine's native form.
     #[serde(alias = "paths")]
     pub placeholders: BTreeMap<PlaceholderName, String>,
+    /// The machine that proposed each; missing in files of earlier programs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub from: BTreeMap<PlaceholderName, MachineId>,
 }
 
 impl Machine {

@@ -1,5 +1,7 @@
 //! Opening a commit, and finding the files and directories in it.
 
+use std::cell::RefCell;
+
 use git2::{ObjectType, Oid};
 use serde::Deserialize;
 
@@ -7,7 +9,8 @@ use crate::domain::CommitId;
 use crate::store::{
     error::StoreError, format::json::MAX_MANIFEST_BYTES, format::json::ManifestError,
     format::json::parse_versioned, layout::FORMAT_FILE, layout::SESSIONS, objects::reader::Objects,
-    objects::tree::find_entry, objects::tree::read_tree, repository::Store,
+    objects::tree::TreeEntries, objects::tree::TreeEntry, objects::tree::find_entry,
+    objects::tree::read_tree, repository::Store,
 };
 
 /// Maximum number of notes, or of other small files of one kind, that are read.
@@ -17,7 +20,13 @@ const MAX_STEMS: usize = 10_000;
 pub struct Snapshot<'store> {
     pub(super) objects: Objects<'store>,
     tree: Option<Oid>,
+    /// The directories on the way to what was found last, from the top: they may have many
+    /// entries, and one session after the other is looked for in them.
+    trail: RefCell<Vec<(Oid, TreeEntries)>>,
 }
+
+/// Number of directories that a snapshot remembers: the top, all sessions, and a shard.
+const TRAIL: usize = 3;
 
 /// Content of `ccsync.json`.
 #[derive(Deserialize)]
@@ -34,6 +43,7 @@ impl Store {
         let snapshot = Snapshot {
             objects: self.objects(),
             tree: commit.map(|commit| self.tree_of(commit)).transpose()?,
+            trail: RefCell::default(),
         };
         snapshot.format()?;
         Ok(snapshot)
@@ -150,19 +160,48 @@ impl Snapshot<'_> {
 
     /// Returns the file at `path`. A symbolic link or a submodule does not count.
     pub(in crate::store) fn file(&self, path: &str) -> Result<Option<Oid>, StoreError> {
-        let entry = find_entry(self.objects, self.tree, path)?;
+        let entry = self.find(path)?;
         Ok(entry.filter(|entry| entry.is_file()).map(|entry| entry.oid))
     }
 
     pub(in crate::store) fn directory(&self, path: &str) -> Result<Option<Oid>, StoreError> {
-        let entry = find_entry(self.objects, self.tree, path)?;
+        let entry = self.find(path)?;
         let directory = entry.filter(|entry| entry.is_directory());
         Ok(directory.map(|entry| entry.oid))
     }
 
     /// Returns true if there is anything at `path`, even a symbolic link.
     pub(in crate::store) fn has(&self, path: &str) -> bool {
-        find_entry(self.objects, self.tree, path).is_ok_and(|entry| entry.is_some())
+        self.find(path).is_ok_and(|entry| entry.is_some())
+    }
+
+    fn find(&self, path: &str) -> Result<Option<TreeEntry>, StoreError> {
+        let mut trail = self.trail.borrow_mut();
+        let mut tree = self.tree;
+        let mut rest = path;
+        for level in 0..TRAIL {
+            let Some(oid) = tree else {
+                return Ok(None);
+            };
+            if trail.get(level).is_none_or(|(known, _)| *known != oid) {
+                let entries = read_tree(self.objects, tree)?;
+                trail.truncate(level);
+                trail.push((oid, entries));
+            }
+            let (name, below) = rest.split_once('/').unwrap_or((rest, ""));
+            let found = trail[level].1.get(name.as_bytes()).copied();
+            if below.is_empty() {
+                return Ok(found);
+            }
+            tree = found
+                .filter(|entry| entry.is_directory())
+                .map(|entry| entry.oid);
+            rest = below;
+        }
+        match tree {
+            Some(_) => find_entry(self.objects, tree, rest),
+            None => Ok(None),
+        }
     }
 
     /// Returns the directories in a directory, by name.

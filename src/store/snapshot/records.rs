@@ -102,6 +102,8 @@ impl Snapshot<'_> {
             (Some(mut proposed), Some(mut former)) => {
                 former.placeholders.append(&mut proposed.placeholders);
                 proposed.placeholders = former.placeholders;
+                former.from.append(&mut proposed.from);
+                proposed.from = former.from;
                 Some(proposed)
             }
             (proposed, former) => proposed.or(former),

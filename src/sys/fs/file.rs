@@ -1,8 +1,9 @@
 //! Reading files, and the small changes that need no temporary file.
 
+use std::ffi::OsString;
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
@@ -87,10 +88,58 @@ pub fn canonicalize_existing(path: &str) -> String {
     resolved.to_string_lossy().into_owned()
 }
 
+/// Maximum number of links followed in one path.
+const MAX_LINKS: usize = 40;
+
+/// Resolves all links in `path`, also those that lead to nothing: their disk may be away.
+pub fn resolve_links(path: &Path) -> PathBuf {
+    let mut resolved = PathBuf::new();
+    let mut rest: Vec<OsString> = parts_reversed(path);
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        match Path::new(&part).components().next() {
+            Some(Component::ParentDir) => drop(resolved.pop()),
+            Some(Component::CurDir) | None => {}
+            Some(_) => resolved.push(&part),
+        }
+        if links < MAX_LINKS
+            && let Ok(target) = fs::read_link(&resolved)
+        {
+            links += 1;
+            resolved.pop();
+            rest.extend(parts_reversed(&target));
+        }
+    }
+    resolved
+}
+
+fn parts_reversed(path: &Path) -> Vec<OsString> {
+    let parts = path.components().rev();
+    parts.map(|part| part.as_os_str().to_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sys::fs::write_atomic;
+
+    #[cfg(unix)]
+    #[test]
+    fn fs_links_to_missing_directory_are_resolved() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        std::os::unix::fs::symlink("/no/such/disk", dir.join("away")).unwrap();
+        std::os::unix::fs::symlink("../x/away", dir.join("away2")).unwrap();
+        std::os::unix::fs::symlink("loop", dir.join("loop")).unwrap();
+        assert_eq!(
+            resolve_links(&dir.join("away/app")),
+            Path::new("/no/such/disk/app")
+        );
+        let parent = dir.parent().unwrap();
+        assert_eq!(resolve_links(&dir.join("away2")), parent.join("x/away"));
+        assert_eq!(resolve_links(&dir.join("none")), dir.join("none"));
+        resolve_links(&dir.join("loop"));
+    }
 
     #[test]
     fn fs_remove_missing_file_is_no_error() {

@@ -51,6 +51,14 @@ enum ConfigAction {
         #[arg(value_name = "NAME=PATH")]
         placeholder: PlaceholderArg,
     },
+    /// Remove a placeholder from this machine
+    ///
+    /// What is stored with it stays readable on all machines.
+    RemovePlaceholder {
+        /// The placeholder
+        #[arg(add = complete::placeholder())]
+        name: PlaceholderName,
+    },
     /// Set the directory of a placeholder on a machine
     SetPath {
         /// The placeholder
@@ -101,6 +109,7 @@ pub(in crate::cli) fn run(args: &ConfigArgs, app: &mut App) -> Result<Exit, CliE
         ConfigAction::Include(args) => patterns::change(List::Include, args, app),
         ConfigAction::Exclude(args) => patterns::change(List::Exclude, args, app),
         ConfigAction::AddPlaceholder { placeholder } => add_placeholder(placeholder, app),
+        ConfigAction::RemovePlaceholder { name } => remove_placeholder(name, app),
         ConfigAction::SetPath {
             name,
             machine,
@@ -227,6 +236,15 @@ fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, 
     config.set_placeholder(placeholder.name.clone(), dir, &app.env)?;
     config.save(&app.config_path())?;
     explain_stored(std::slice::from_ref(&placeholder.name), false, app);
+    Ok(Exit::Done)
+}
+
+fn remove_placeholder(name: &PlaceholderName, app: &mut App) -> Result<Exit, CliError> {
+    let mut config = app.config()?;
+    if config.placeholders.remove(name).is_none() {
+        return Err(CommandError::NoPlaceholder(name.clone()).into());
+    }
+    config.save(&app.config_path())?;
     Ok(Exit::Done)
 }
 

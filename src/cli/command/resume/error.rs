@@ -106,21 +106,16 @@ fn project_hints(session: &SessionId, missing: &MissingProject) -> Vec<String> {
     }
     if let Some(clone) = &missing.clone {
         let from = sanitize::lines(&clone.remote.to_string());
-        let into = shell_word(&PathBuf::from(sanitize::lines(
-            &clone.into.to_string_lossy(),
-        )));
-        hints.push(format!(
-            "clone it with `git clone -- {} {into}`",
-            shell_word(&PathBuf::from(from))
-        ));
+        let into = sanitize::lines(&clone.into.to_string_lossy());
+        // The store names both, so that they must not stand in a command.
+        hints.push(format!("clone {from} into {into} with git"));
         hints.push(format!(
             "if another directory has a clone, run `ccsync resume {session}` there"
         ));
     } else if let Some(directory) = &missing.directory {
-        let directory = PathBuf::from(sanitize::lines(&directory.to_string_lossy()));
+        let directory = sanitize::lines(&directory.to_string_lossy());
         hints.push(format!(
-            "if it needs no repository, run `mkdir -p {}`",
-            shell_word(&directory)
+            "if it needs no repository, create the directory {directory}"
         ));
     }
     hints
