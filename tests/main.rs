@@ -83,8 +83,12 @@ mod search;
 mod secrets;
 #[cfg(unix)]
 mod servers;
+#[cfg(target_os = "linux")]
+mod shared_home;
 mod source;
 mod style;
+#[cfg(target_os = "linux")]
+mod system_faults;
 mod transport;
 #[cfg(unix)]
 mod troubleshooting;

@@ -66,7 +66,7 @@ pub struct SessionRow {
 /// Errors of the whole command. A session with an unreadable manifest is
 /// listed without details.
 pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
-    let mut workspace = Workspace::open(ctx)?;
+    let mut workspace = Workspace::open_to_look(ctx)?;
     if filter.remote {
         RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
     }

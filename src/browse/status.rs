@@ -54,7 +54,7 @@ pub struct Status {
 /// # Errors
 /// What concerns the whole command.
 pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
-    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
+    let (mut workspace, found) = Workspace::look_and_discover(ctx)?;
     let extras_to_push = crate::extras::push::push(&mut workspace, true)?;
     let mut extras_to_pull =
         crate::extras::pull::pull(&workspace, None, &ReturnedSessions::default())?;

@@ -147,6 +147,8 @@ pub(crate) struct SessionComparer<'a> {
     pub(crate) snapshot: &'a Snapshot<'a>,
     index: &'a Index,
     leases: &'a Leases,
+    /// Files are read even if they have not changed since they were in sync.
+    reads_all: bool,
 }
 
 impl<'a> SessionComparer<'a> {
@@ -156,13 +158,23 @@ impl<'a> SessionComparer<'a> {
             snapshot,
             index: &workspace.records.index,
             leases: &workspace.leases,
+            reads_all: false,
+        }
+    }
+
+    /// Reads every file, whatever the index says of it.
+    #[must_use]
+    pub(crate) fn reading_all(self) -> Self {
+        Self {
+            reads_all: true,
+            ..self
         }
     }
 
     /// Compares `local` with the stored session of its id.
     pub(crate) fn compare(&self, local: &LocalCopy<'_>) -> Result<Differences, SyncError> {
         let id = &local.session.id;
-        if self.index.is_up_to_date(local.session) {
+        if !self.reads_all && self.index.is_up_to_date(local.session) {
             return Ok(Differences::default());
         }
         let Some(manifest) = self.snapshot.manifest(id)? else {
@@ -199,7 +211,7 @@ impl<'a> SessionComparer<'a> {
             let here = local.session.files.get(&file);
             let in_sync = known.and_then(|entry| entry.stamp(&file));
             match here {
-                Some(_) if here == in_sync => {}
+                Some(_) if here == in_sync && !self.reads_all => {}
                 Some(_) => {
                     self.compare_file(manifest, local, known, file, &mut found)?;
                 }
@@ -256,7 +268,8 @@ impl<'a> SessionComparer<'a> {
         let file = &stored.name;
         // After an unterminated stored line, the end of the known lines is not all there is to
         // decide.
-        let known = known.filter(|_| file.is_transcript() && !stored.file.unterminated);
+        let is_trusted = file.is_transcript() && !stored.file.unterminated && !self.reads_all;
+        let known = known.filter(|_| is_trusted);
         if let Some(offset) = known.and_then(|entry| entry.appended_since(local.session)) {
             return appended(stored, local, offset);
         }

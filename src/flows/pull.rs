@@ -128,7 +128,10 @@ fn forget_lost_leases(
     let sessions = report.sessions.iter();
     let open = sessions.filter(|session| is_open(&session.outcome));
     let open: BTreeSet<&SessionId> = open.map(|session| &session.session).collect();
-    for session in workspace.leases.lost_without_holder() {
+    for session in workspace
+        .leases
+        .lost_without_holder(workspace.ctx.clock.now())
+    {
         let was_pulled = planned.contains(&session) && !open.contains(&session);
         if was_pulled || !found.sessions.contains_key(&session) {
             workspace.leases.forget_lost(&session)?;

@@ -11,7 +11,11 @@ use crate::flows::skip::Attempt;
 use crate::flows::write_session::{SessionUpdate, UpdatePlan, all_files, plan_update};
 use crate::localize::{LocalCopy, StoredText, location::SessionLocation};
 use crate::report::{Outcome, SessionReport};
-use crate::session::{Discovery, LocalSession, live::live_sessions, time::parse_time};
+use crate::session::{
+    Discovery, LocalSession,
+    live::{ClientProcess, live_sessions},
+    time::parse_time,
+};
 use crate::store::{Snapshot, manifest::Manifest};
 use crate::workspace::{
     ExcludeReason, LookupScope, SyncError, Workspace, exclusion::is_active, index::NotPulledSession,
@@ -24,7 +28,7 @@ pub(super) struct PullPlanner<'a> {
     found: &'a Discovery,
     request: &'a PullRequest,
     /// Sessions that a running Claude Code has open, with its process.
-    pub(super) live: BTreeMap<SessionId, u32>,
+    pub(super) live: BTreeMap<SessionId, ClientProcess>,
 }
 
 impl<'a> PullPlanner<'a> {
@@ -83,10 +87,10 @@ impl<'a> PullPlanner<'a> {
             return Ok(PullStep::Nothing);
         };
 
-        let pid = self.live.get(&here.id);
+        let client = self.live.get(&here.id);
         let local = LocalCopy {
             session: here,
-            live: pid.is_some(),
+            live: client.is_some(),
         };
         let may_stay_pinned = !self.request.names_sessions() || self.request.keep_pinned;
         let pinned = &workspace.records.pinned;
@@ -110,9 +114,9 @@ impl<'a> PullPlanner<'a> {
                 "it was continued differently here, and a fork would be pushed, but {reason}"
             )));
         }
-        Ok(match (step, pid) {
-            (PullStep::Write(_) | PullStep::Fork(_), Some(pid)) => PullStep::Skip(format!(
-                "running here (process {pid}); pull again when it has ended"
+        Ok(match (step, client) {
+            (PullStep::Write(_) | PullStep::Fork(_), Some(client)) => PullStep::Skip(format!(
+                "running here ({client}); pull again when it has ended"
             )),
             (step, _) => step,
         })

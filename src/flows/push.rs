@@ -47,7 +47,7 @@ pub fn push(ctx: &Context<'_>, selection: &Selection, dry_run: bool) -> Result<R
     if !dry_run {
         return push_for(ctx, PushReason::Push, selection).map(|pushed| pushed.report);
     }
-    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
+    let (mut workspace, found) = Workspace::look_and_discover(ctx)?;
     let plan = PushPlan::new(&workspace, &found, selection)?;
     let mut report = plan.preview(&workspace)?;
     report.extras = push_selected(&mut workspace, &selection.projects, true)?;
@@ -91,7 +91,7 @@ pub(crate) fn push_for(
     workspace.save()?;
     Ok(Pushed {
         report,
-        lost: workspace.leases.lost_without_holder(),
+        lost: workspace.leases.lost_without_holder(ctx.clock.now()),
     })
 }
 
@@ -115,6 +115,7 @@ fn select_leases(
     };
     workspace.leases.select_for_release(
         finished,
+        workspace.ctx.clock.now(),
         |session| live.contains_key(session),
         |session| unstored.contains(session),
     );

@@ -206,9 +206,9 @@ pub(crate) fn all_files(manifest: &Manifest) -> BTreeMap<SessionFile, FilePull> 
 /// planned.
 fn refuse_running(claude_dir: &Path, id: &SessionId) -> Result<(), SessionError> {
     match live_sessions(claude_dir).get(id) {
-        Some(pid) => Err(SessionError::Running {
+        Some(client) => Err(SessionError::Running {
             session: id.clone(),
-            pid: *pid,
+            client: *client,
         }),
         None => Ok(()),
     }

@@ -292,9 +292,9 @@ fn not_stored(workspace: &Workspace<'_>, local: &LocalCopy<'_>) -> Result<Names,
 
 fn refuse_running(workspace: &Workspace<'_>, id: &SessionId) -> Result<(), SyncError> {
     match live_sessions(&workspace.ctx.env.claude_dir).get(id) {
-        Some(pid) => Err(SessionError::Running {
+        Some(client) => Err(SessionError::Running {
             session: id.clone(),
-            pid: *pid,
+            client: *client,
         }
         .into()),
         None => Ok(()),

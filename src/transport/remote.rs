@@ -8,7 +8,10 @@ use std::path::Path;
 use super::failure;
 use super::porcelain::GitVersion;
 use crate::domain::{CommitId, ErrorKind, UserError, error::please_report, shell::shell_word};
-use crate::sys::{Interrupted, failure::is_full, process::ProcessError};
+use crate::sys::{
+    Interrupted, failure::FIX_GIT_CONFIG, failure::is_full, failure::is_of_configuration,
+    process::ProcessError,
+};
 
 /// Oldest tested `git`: that of Ubuntu 22.04.
 pub const OLDEST_GIT: GitVersion = GitVersion {
@@ -298,8 +301,12 @@ impl UserError for RemoteError {
             Self::TooManyPushes => "run `ccsync push` again to send the rest".to_owned(),
             Self::InvalidRef { .. } => please_report(),
             Self::Interrupted(e) => return e.hints(),
+            Self::Failed { message, .. } if is_of_configuration(message.as_str()) => {
+                FIX_GIT_CONFIG.to_owned()
+            }
             Self::Failed { message, .. } if is_full(message.as_str()) => {
-                "make room, then run the command again; see what is full with `df -h`".to_owned()
+                "make room, then run the command again; see what is full with `df -h` and `df -i`"
+                    .to_owned()
             }
             Self::Garbled { .. } | Self::Failed { .. } => {
                 "if it fails again, check `git --version` and `ccsync --version`".to_owned()

@@ -284,6 +284,16 @@ impl Index {
         removed
     }
 
+    /// Lets the next command compare every byte of `session`. That it was in sync in a
+    /// certain state stays known.
+    pub(crate) fn distrust(&mut self, session: &SessionId) {
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.files = FileStamps::default();
+            entry.whole = false;
+            self.changed = true;
+        }
+    }
+
     /// Forgets that `session` is up to date.
     pub(crate) fn forget(&mut self, session: &SessionId) {
         self.changed |= self.sessions.remove(session).is_some();

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::{CommitId, SessionId, error::error_chain};
 use crate::lock::lease::{Lease, load_leases};
 use crate::lock::record::{LockRecord, Stamp};
@@ -105,13 +107,13 @@ impl Leases {
     pub(crate) fn select_for_release(
         &mut self,
         done: &BTreeSet<SessionId>,
+        now: DateTime<Utc>,
         open: impl Fn(&SessionId) -> bool,
         unstored: impl Fn(&SessionId) -> bool,
     ) {
-        let was_left = |lease: &Lease| !lease.holder_is_alive() && !open(&lease.session);
+        let was_left = |lease: &Lease| !lease.holder_is_alive(now) && !open(&lease.session);
         // A running process releases its own locks.
-        let is_ours =
-            |lease: &Lease| lease.holder.pid == std::process::id() || !lease.holder_is_alive();
+        let is_ours = |lease: &Lease| lease.holder.is_this_process() || !lease.holder_is_alive(now);
         let is_released =
             |lease: &&Lease| done.contains(&lease.session) && is_ours(lease) || was_left(lease);
         let releasing = self
@@ -359,9 +361,9 @@ impl Leases {
     }
 
     /// Returns the sessions with lost leases whose holder has ended or is this process.
-    pub(crate) fn lost_without_holder(&self) -> Vec<SessionId> {
+    pub(crate) fn lost_without_holder(&self, now: DateTime<Utc>) -> Vec<SessionId> {
         let done = |lease: &&Lease| {
-            lease.lost && (!lease.holder_is_alive() || lease.holder.pid == std::process::id())
+            lease.lost && (!lease.holder_is_alive(now) || lease.holder.is_this_process())
         };
         self.leases
             .values()
