@@ -18,6 +18,7 @@ mod connections;
 mod copies;
 mod crash;
 mod damage;
+mod deleted_sessions;
 mod diverge;
 #[cfg(target_os = "linux")]
 mod docs;
@@ -47,6 +48,7 @@ mod lookup;
 mod machine;
 mod model;
 mod note;
+mod occupied_remote;
 mod offline;
 #[cfg(target_os = "linux")]
 mod old_store;
@@ -61,6 +63,8 @@ mod push_pull;
 mod push_pull_edge_cases;
 mod push_pull_fixtures;
 mod readme;
+#[cfg(unix)]
+mod refused_content;
 #[cfg(target_os = "linux")]
 mod remote_rules;
 mod repack;

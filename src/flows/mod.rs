@@ -24,6 +24,7 @@ pub mod push_copies;
 pub mod push_plan;
 pub mod remote_sync;
 pub mod send;
+pub(crate) mod send_parts;
 pub mod session_draft;
 pub mod skip;
 pub mod store_session;
