@@ -18,6 +18,7 @@ mod connections;
 mod copies;
 mod crash;
 mod damage;
+mod deleted_sessions;
 mod diverge;
 #[cfg(target_os = "linux")]
 mod docs;
@@ -49,6 +50,7 @@ mod lookup;
 mod machine;
 mod model;
 mod note;
+mod occupied_remote;
 mod offline;
 #[cfg(target_os = "linux")]
 mod old_store;
@@ -63,6 +65,8 @@ mod push_pull;
 mod push_pull_edge_cases;
 mod push_pull_fixtures;
 mod readme;
+#[cfg(unix)]
+mod refused_content;
 #[cfg(target_os = "linux")]
 mod remote_rules;
 mod repack;
@@ -92,5 +96,7 @@ mod transcript_changed;
 mod transport;
 #[cfg(unix)]
 mod troubleshooting;
+#[cfg(unix)]
+mod two_accounts;
 mod verify;
 mod wrong_types;

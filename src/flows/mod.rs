@@ -27,6 +27,7 @@ pub mod push_copies;
 pub mod push_plan;
 pub mod remote_sync;
 pub mod send;
+pub(crate) mod send_parts;
 pub mod session_draft;
 pub mod session_pair;
 pub mod skip;

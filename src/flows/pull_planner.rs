@@ -257,11 +257,12 @@ impl<'a> PullPlanner<'a> {
         let days = self.request.days.unwrap_or(ctx.settings.sync.pull_max_age);
         let now = ctx.clock.now();
         let last = last_activity.and_then(parse_time);
-        if self.request.names_sessions() || last.is_none_or(|last| is_active(last, days, now)) {
+        let any_age = self.request.names_sessions() || self.request.all;
+        if any_age || last.is_none_or(|last| is_active(last, days, now)) {
             return None;
         }
         Some(Outcome::NotPulled {
-            reason: format!("not active for {days} days: ccsync pull SESSION, or --days N"),
+            reason: format!("not active for {days} days: ccsync pull SESSION, --days N or --all"),
         })
     }
 

@@ -16,12 +16,12 @@ use crate::workspace::{
 };
 
 impl PullPlan<'_> {
-    /// Writes what is planned, and reports it.
+    /// Writes what is planned, and reports it. Returns the sessions that are new here, too.
     pub(super) fn execute(
         self,
         workspace: &mut Workspace<'_>,
         journal: &Journal,
-    ) -> Result<Report, SyncError> {
+    ) -> Result<(Report, Vec<LocalSession>), SyncError> {
         let ctx = workspace.ctx;
         ctx.progress
             .begin(Phase::Materialise, self.steps.len() as u64, 0);
@@ -31,14 +31,19 @@ impl PullPlan<'_> {
 
         let mut report = Report {
             skipped_files: skipped_files(self.found),
+            deleted: self.deleted,
+            deleted_all: self.deleted_all(),
             ..Report::default()
         };
-        let mut written = Vec::new();
+        let (mut written, mut added) = (Vec::new(), Vec::new());
         for result in results? {
             match result {
                 StepResult::Nothing => report.unchanged += 1,
                 StepResult::Reported(session) => report.sessions.push(*session),
                 StepResult::Written(session) => {
+                    if matches!(session.report.outcome, Outcome::Added { .. }) {
+                        added.extend(session.in_sync.clone());
+                    }
                     report.sessions.push(session.report);
                     written.extend(session.in_sync);
                 }
@@ -65,7 +70,7 @@ impl PullPlan<'_> {
             .records
             .record_not_pulled(&workspace.store, not_pulled)?;
         report.sort();
-        Ok(report)
+        Ok((report, added))
     }
 
     /// Writes new sessions first, forks among them: what is replaced afterwards is in a fork by

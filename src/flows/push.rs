@@ -92,7 +92,9 @@ pub(crate) fn push_for(
 
     select_leases(&mut workspace, reason, &report, &not_selected);
     let staying = released_but_not_stored(&workspace, &found, &report)?;
-    let pushed = RemoteSync::new(&mut workspace).push()?;
+    let is_backup = matches!(reason, PushReason::BackUp);
+    let sync = RemoteSync::new(&mut workspace);
+    let pushed = sync.for_backup(is_backup).push()?;
 
     add_merge_notes(&mut report, &workspace, pushed.merged)?;
     if !held.is_empty() && workspace.store.head()? != before {
@@ -100,8 +102,9 @@ pub(crate) fn push_for(
         add_fork_notes(&mut report, &workspace, &held, &before)?;
     }
     keep_foreign_locks(&mut workspace, &report)?;
+    report.add_refusals(pushed.refusals);
     add_release_notes(&mut report, &workspace, &staying)?;
-    if let RemoteState::Queued { reason, .. } = &pushed.state {
+    if let RemoteState::Refused { reason, .. } = &pushed.state {
         report.warnings.extend(author_advice(&workspace, reason));
     }
     report.remote = pushed.state;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::{SessionFile, SessionId};
 use crate::flows::{compare::SessionComparer, describe::describe_session, differences::FilePull};
 use crate::localize::{
@@ -11,9 +13,9 @@ use crate::localize::{
 };
 use crate::report::{MachineName, Outcome, SessionReport};
 use crate::session::{
-    LocalSession, SessionError, discover::files_without_transcript, files::file_path,
-    files::first_link, files::is_known, journal::Journal, journal::WriteBytes, live::live_sessions,
-    time::parse_time, turns::count_user_turns,
+    LocalSession, SessionError, clean_up::CleanUp, discover::files_without_transcript,
+    files::file_path, files::first_link, files::is_known, journal::Journal, journal::WriteBytes,
+    live::live_sessions, time::parse_time, turns::count_user_turns,
 };
 use crate::store::{
     Snapshot, manifest::Manifest, manifest::StoredFile, segment::offset_after_lines,
@@ -28,6 +30,8 @@ pub(crate) struct LocalWriter<'a> {
     claude_dir: &'a Path,
     journal: &'a Journal,
     names: &'a MachineNames,
+    clean_up: CleanUp,
+    now: DateTime<Utc>,
 }
 
 impl<'a> LocalWriter<'a> {
@@ -41,6 +45,8 @@ impl<'a> LocalWriter<'a> {
             claude_dir: &workspace.ctx.env.claude_dir,
             journal,
             names,
+            clean_up: CleanUp::read(&workspace.ctx.env.claude_dir),
+            now: workspace.ctx.clock.now(),
         }
     }
 }
@@ -316,6 +322,8 @@ impl<'a> FileWrite<'a> {
     ) -> Result<(FileStamp, Count), StoredDataError> {
         let modified = self.stored.manifest.last_activity.as_deref();
         let modified = modified.and_then(parse_time);
+        let (clean_up, now) = (self.writer.clean_up, self.writer.now);
+        let modified = modified.map(|time| clean_up.file_time(time, now));
         let journal = self.writer.journal;
         let mut count = Count::default();
         let stamp = match (pull, expected) {

@@ -113,6 +113,9 @@ pub enum RemoteError {
         #[source]
         message: GitMessage,
     },
+    /// The remote refused so many parts that the rest waits for the next command.
+    #[error("the remote refused too many parts of this push")]
+    TooManyPushes,
     /// `git` failed for another reason.
     #[error("`git {command}` failed ({status})")]
     Failed {
@@ -172,6 +175,7 @@ impl RemoteError {
             Self::GitMissing
             | Self::GitTooOld { .. }
             | Self::InvalidRef { .. }
+            | Self::TooManyPushes
             | Self::Interrupted(_)
             | Self::Process(_) => None,
         }
@@ -266,6 +270,7 @@ impl UserError for RemoteError {
             | Self::Denied { .. }
             | Self::Rejected { .. }
             | Self::Garbled { .. }
+            | Self::TooManyPushes
             | Self::Failed { .. } => ErrorKind::Remote,
             Self::GitMissing | Self::GitTooOld { .. } | Self::Process(_) => ErrorKind::Failed,
             Self::InvalidRef { .. } => ErrorKind::Internal,
@@ -283,12 +288,17 @@ impl UserError for RemoteError {
                 return vec![check_access(remote), other];
             }
             Self::Denied { remote, .. } => check_access(remote),
+            Self::Rejected { message, .. } if message.as_str().contains("checked out branch") => {
+                "the repository is not bare: create a bare one with `git init --bare`, then run `ccsync init --remote URL`"
+                    .to_owned()
+            }
             Self::Rejected { .. } => {
                 "allow pushes to the remote's branch `main`, then run `ccsync push`".to_owned()
             }
             Self::GitMissing | Self::GitTooOld { .. } => {
                 format!("install git {OLDEST_GIT} or later: https://git-scm.com/downloads")
             }
+            Self::TooManyPushes => "run `ccsync push` again to send the rest".to_owned(),
             Self::InvalidRef { .. } => please_report(),
             Self::Interrupted(e) => return e.hints(),
             Self::Failed { message, .. } if is_of_configuration(message.as_str()) => {

@@ -150,6 +150,17 @@ impl Leases {
         self.releasing = releasing.filter(|session| !unstored(session)).collect();
     }
 
+    /// Lets pushes release nothing, and returns the sessions that were to be released.
+    pub(crate) fn postpone_releases(&mut self) -> BTreeSet<SessionId> {
+        std::mem::take(&mut self.releasing)
+    }
+
+    /// Lets the next push release the locks of `sessions` that this machine still holds.
+    pub(crate) fn select_releases(&mut self, mut sessions: BTreeSet<SessionId>) {
+        sessions.retain(|session| self.active(session).is_some());
+        self.releasing = sessions;
+    }
+
     /// Returns true if the next push releases the lock of a session.
     pub(crate) fn is_releasing(&self, session: &SessionId) -> bool {
         self.releasing.contains(session)

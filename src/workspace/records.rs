@@ -34,6 +34,8 @@ pub(crate) struct SessionRecords {
     pub(crate) teams: TeamOwners,
     /// The owners as the file has them.
     saved_teams: TeamOwners,
+    /// Sessions that the remote refused, with its text.
+    pub(crate) refused: SessionMap<String>,
     /// Sessions deleted from this machine, with the state they had when they were last in sync.
     deleted: SessionMap<SessionState>,
     /// Projects of sessions, also of those that are not here any more: their plans may be.
@@ -52,6 +54,7 @@ impl SessionRecords {
             saved_teams: teams.clone(),
             teams,
             pinned: PinnedSessions::load(&env.dirs.state.join("pinned.json"))?,
+            refused: SessionMap::load(&env.dirs.state.join("refused.json"))?,
             deleted: SessionMap::load(&env.dirs.state.join("deleted.json"))?,
             projects: SessionMap::load(&env.dirs.state.join("projects.json"))?,
             copies: StoredCopies::load(&env.dirs.state.join("copies.json"), store),
@@ -62,6 +65,7 @@ impl SessionRecords {
     pub(crate) fn record_discovery(&mut self, found: &Discovery) {
         let removed = self.index.retain_present(&found.sessions);
         let unpinned = self.pinned.retain_present(found);
+        drop(self.refused.retain(|id| found.sessions.contains_key(id)));
         self.copies.retain_present(&found.copies);
         drop(self.deleted.retain(|id| !found.sessions.contains_key(id)));
         for (session, state) in removed.into_iter().chain(unpinned) {
@@ -140,6 +144,7 @@ impl SessionRecords {
         // First: once the index has forgotten a session, nothing else knows that it was here.
         self.deleted.save()?;
         self.pinned.save()?;
+        self.refused.save()?;
         fail_point("deleted sessions are saved");
         self.index.follow(store)?;
         for (session, project) in projects {

@@ -56,6 +56,10 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
         self.entries.get(session)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&SessionId, &T)> {
         self.entries.iter()
     }

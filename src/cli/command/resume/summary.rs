@@ -61,7 +61,7 @@ impl FinishedRun<'_> {
         }
 
         match &report.remote {
-            RemoteState::Queued { reason, .. } => {
+            RemoteState::Queued { reason, .. } | RemoteState::Refused { reason, .. } => {
                 out.attention(&format!("not on the remote yet: {}", one_line(reason)));
                 out.hint("nothing is lost; when the remote is back: `ccsync recover`");
             }
