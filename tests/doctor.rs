@@ -623,6 +623,7 @@ fn doctor_locks_of_dead_process_are_found() {
     let holder = Holder {
         pid: i32::MAX as u32,
         started: None,
+        domain: None,
     };
     let lease = Lease {
         session: ONE.parse().unwrap(),

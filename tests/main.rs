@@ -18,6 +18,7 @@ mod connections;
 mod copies;
 mod crash;
 mod damage;
+mod deleted_sessions;
 mod diverge;
 #[cfg(target_os = "linux")]
 mod docs;
@@ -43,10 +44,13 @@ mod init_terminal;
 mod kill_moments;
 mod layers;
 mod lock;
+#[cfg(target_os = "linux")]
+mod locked_session;
 mod lookup;
 mod machine;
 mod model;
 mod note;
+mod occupied_remote;
 mod offline;
 #[cfg(target_os = "linux")]
 mod old_store;
@@ -62,6 +66,8 @@ mod push_pull;
 mod push_pull_edge_cases;
 mod push_pull_fixtures;
 mod readme;
+#[cfg(unix)]
+mod refused_content;
 #[cfg(target_os = "linux")]
 mod remote_rules;
 mod repack;
@@ -74,16 +80,24 @@ mod resume_picker;
 #[cfg(target_os = "linux")]
 mod resume_relay;
 mod rewrite;
+mod rewritten_files;
 mod safety;
 #[cfg(unix)]
 mod search;
 mod secrets;
 #[cfg(unix)]
 mod servers;
+#[cfg(target_os = "linux")]
+mod shared_home;
 mod source;
 mod style;
+#[cfg(target_os = "linux")]
+mod system_faults;
+mod transcript_changed;
 mod transport;
 #[cfg(unix)]
 mod troubleshooting;
+#[cfg(unix)]
+mod two_accounts;
 mod verify;
 mod wrong_types;

@@ -90,6 +90,9 @@ fn session_not_visible(reader: &Reader) {
     );
     reader.types(&b, "ccsync pull 11111111").success();
     assert_eq!(b.sessions(), [ONE]);
+    fs::remove_file(b.transcript_path(ONE)).unwrap();
+    reader.types(&b, "ccsync pull --all").success();
+    assert_eq!(b.sessions(), [ONE]);
 }
 
 fn locked(reader: &Reader) {

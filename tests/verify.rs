@@ -388,3 +388,71 @@ fn verify_full_damaged_transcript_names_repair() {
         "{text}"
     );
 }
+
+/// The index takes a grown transcript for appended to; only reading shows the edit.
+#[test]
+fn verify_full_advice_brings_edit_in_place_to_remote() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    for n in 0..40 {
+        a.append(ONE, &format!("{n} {}", "x".repeat(1000)));
+    }
+    a.ccsync(["push"]).success();
+    let path = a.transcript_path(ONE);
+    let text = fs::read_to_string(&path).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, text.replace("hello", "EDITS").as_bytes(), 0)
+        .unwrap();
+    a.append(ONE, "after");
+    a.ccsync(["push"]).success();
+    let found = a.ccsync(["verify", "--full"]);
+    assert!(found.stdout.contains("ccsync sync"), "{found}");
+    a.ccsync(["sync"]);
+    let mut git = a.program("git");
+    git.arg("--git-dir").arg(env.remote_of_pair());
+    git.args(["grep", "-c", "EDITS", "main"]);
+    a.run(&mut git).success();
+    let again = a.ccsync(["verify", "--full"]).success();
+    assert!(again.stdout.contains("agree"), "{again}");
+}
+
+/// Both lines stay on their machines, in whichever order they were pushed.
+#[test]
+fn verify_full_agrees_with_pull_about_unfinished_lines() {
+    for (at_a, at_b) in [
+        (r#"{"type":"us"#, r#"{"type":"user","uuid":"1"#),
+        (r#"{"type":"user","uuid":"1"#, r#"{"type":"us"#),
+        (r#"{"type":"us"#, r#"{"type":"us"#),
+    ] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair_with_session();
+        b.append_raw(ONE, at_b.as_bytes());
+        b.ccsync(["push"]).success();
+        a.ccsync(["pull"]).success();
+        a.append_raw(ONE, at_a.as_bytes());
+        for _ in 0..3 {
+            a.ccsync(["sync"]).success();
+            b.ccsync(["sync"]).success();
+        }
+        for machine in [&a, &b] {
+            let run = machine.ccsync(["verify", "--full"]);
+            assert!(!run.stdout.contains("more in the store"), "{run}");
+            assert!(!run.stdout.contains("diverged"), "{run}");
+        }
+    }
+}
+
+/// Files that Claude Code removed itself are not missing.
+#[test]
+fn verify_full_agrees_with_pull_about_removed_files() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    let history = a.home.join(".claude/file-history").join(ONE);
+    fs::create_dir_all(&history).unwrap();
+    fs::write(history.join("0123456789abcdef@v1"), "before").unwrap();
+    a.ccsync(["push"]).success();
+    fs::remove_dir_all(&history).unwrap();
+    a.ccsync(["sync"]).success();
+    let run = a.ccsync(["verify", "--full"]).success();
+    assert!(run.stdout.contains("agree"), "{run}");
+}

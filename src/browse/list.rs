@@ -13,7 +13,8 @@ use crate::rewrite::collapse_path;
 use crate::session::{Facts, LocalSession, time::parse_time};
 use crate::store::{manifest::Manifest, segment::count_lines};
 use crate::workspace::{
-    Context, ExcludeReason, SyncError, Workspace, lookup::find_machine, read_only::machine_names,
+    Context, ExcludeReason, SyncError, Workspace, lookup::find_machine, read_only::ReadOnlyStore,
+    read_only::machine_names,
 };
 
 /// Which sessions to list.
@@ -65,7 +66,7 @@ pub struct SessionRow {
 /// Errors of the whole command. A session with an unreadable manifest is
 /// listed without details.
 pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
-    let mut workspace = Workspace::open(ctx)?;
+    let mut workspace = Workspace::open_to_look(ctx)?;
     if filter.remote {
         RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
     }
@@ -112,6 +113,17 @@ pub(crate) fn rows(
     }
     rows.sort_by(|a, b| (b.last_activity, &a.session).cmp(&(a.last_activity, &b.session)));
     Ok(rows)
+}
+
+/// Counts the sessions in the store, as last fetched.
+///
+/// # Errors
+/// If the store cannot be read.
+pub(crate) fn count_stored(ctx: &Context<'_>) -> Result<u64, SyncError> {
+    let Some(ReadOnlyStore { store, .. }) = ReadOnlyStore::open(ctx)? else {
+        return Ok(0);
+    };
+    Ok(store.head_snapshot()?.sessions()?.len() as u64)
 }
 
 impl ListFilter {

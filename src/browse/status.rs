@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use crate::domain::{CommitId, SessionId};
+use crate::extras::returned::ReturnedSessions;
 use crate::flows::push_plan::PushPlan;
 use crate::report::{BundleReport, ExtraOutcome, Outcome, SessionReport};
 use crate::session::{live::live_sessions, time::parse_time};
+use crate::store::SessionState;
 use crate::workspace::{Context, Selection, SyncError, Workspace, paths::remote_url};
 
 /// Status of this machine.
@@ -29,6 +31,8 @@ pub struct Status {
     pub sessions_here: u64,
     /// Sessions in the store.
     pub sessions_in_store: u64,
+    /// Sessions that were deleted from this machine and stay in the store.
+    pub deleted: u64,
     /// Sessions that a push would send.
     pub to_push: Vec<SessionReport>,
     /// Sessions here that a pull would change.
@@ -50,9 +54,10 @@ pub struct Status {
 /// # Errors
 /// What concerns the whole command.
 pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
-    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
+    let (mut workspace, found) = Workspace::look_and_discover(ctx)?;
     let extras_to_push = crate::extras::push::push(&mut workspace, true)?;
-    let mut extras_to_pull = crate::extras::pull::pull(&workspace, None)?;
+    let mut extras_to_pull =
+        crate::extras::pull::pull(&workspace, None, &ReturnedSessions::default())?;
     // Excluded sessions are reported once.
     extras_to_pull.iter_mut().for_each(|bundle| {
         bundle
@@ -71,6 +76,11 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
             matches!(session.outcome, Outcome::Excluded { .. })
         })
         .collect();
+    let states = snapshot.sessions()?;
+    let records = &workspace.records;
+    let is_deleted = |(id, state): &(&SessionId, &SessionState)| {
+        !found.sessions.contains_key(*id) && records.was_deleted(id, state)
+    };
     let machines = snapshot.machines()?;
     let others = machines.iter().filter(|m| m.id != workspace.machine.id);
     Ok(Status {
@@ -81,7 +91,8 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
         queued_commits: workspace.store.count_unpushed()?,
         last_push: workspace.machine.last_push.as_deref().and_then(parse_time),
         sessions_here: count_sessions(found.sessions.keys()),
-        sessions_in_store: count_sessions(snapshot.sessions()?.keys()),
+        sessions_in_store: count_sessions(states.keys()),
+        deleted: states.iter().filter(is_deleted).count() as u64,
         to_push,
         to_pull,
         excluded,

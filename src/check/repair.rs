@@ -87,7 +87,9 @@ pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport
     let id = find_session(&request.session, found.sessions.keys())?;
     let here = id.and_then(|id| found.sessions.get(&id));
     let here = here.ok_or_else(|| LookupScope::Here.no_session(&request.session))?;
-    let running = live_sessions(&ctx.env.claude_dir).get(&here.id).copied();
+    let running = live_sessions(&ctx.env.claude_dir)
+        .get(&here.id)
+        .map(|client| client.pid);
     let local = LocalCopy {
         session: here,
         live: running.is_some(),

@@ -1,4 +1,4 @@
-//! Compares this machine's files, the store and the remote. Changes nothing.
+//! Compares this machine's files, the store and the remote. Changes nothing but the index.
 //!
 //! Trusts the index and the last fetch, unless everything is to be read. Asks the
 //! remote for its head only: a commit's id covers every byte below it, so a head that
@@ -13,7 +13,7 @@ use self::remote::{ask_remote, common_base, remote_damage};
 use self::segment_sums::SegmentSums;
 
 use crate::domain::{CommitId, Phase, SessionFile, SessionId, error::error_chain};
-use crate::flows::{SessionComparer, compare::Differences, push_plan::skipped_files};
+use crate::flows::{SessionComparer, differences::Differences, push_plan::skipped_files};
 use crate::localize::{
     LocalCopy, StoredText, line_reader::StoredLineReader, stored_text::text_kind,
 };
@@ -83,7 +83,28 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
             .head
             .map_or(Ok(None), |head| remote_damage(&workspace, &head))?;
     }
+    if request.full {
+        distrust_differing(&mut workspace, &verification);
+    }
     Ok(verification)
+}
+
+/// Lets the next command read the sessions that differ: the index may say that they do not, and
+/// then the advice to sync would not help.
+fn distrust_differing(workspace: &mut Workspace<'_>, verification: &Verification) {
+    let differing = verification.sessions.iter().filter(|check| {
+        let status = &check.here_to_store;
+        !matches!(status, SyncStatus::Same | SyncStatus::Unknown { .. })
+    });
+    let mut is_any = false;
+    for check in differing {
+        workspace.records.index.distrust(&check.session);
+        is_any = true;
+    }
+    if is_any {
+        // A damaged store cannot be followed. Then the damage is what counts.
+        let _ = workspace.save();
+    }
 }
 
 /// Returns the sessions that `named` selects; all if it is empty.
@@ -228,9 +249,9 @@ impl Verifier<'_> {
             // A client has just started: there is no complete line yet.
             None if local.limit(&SessionFile::Transcript)? == 0 => SyncStatus::Same,
             None => SyncStatus::Ahead,
-            Some(manifest) if self.full => {
-                let comparer = SessionComparer::new(self.workspace, &self.store);
-                match sync_status(&comparer.compare_with(manifest, local, None)?) {
+            Some(_) if self.full => {
+                let comparer = SessionComparer::new(self.workspace, &self.store).reading_all();
+                match sync_status(&comparer.compare(local)?) {
                     SyncStatus::Behind
                         if self.workspace.records.pinned.has(session, &self.store)? =>
                     {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::domain::{InvalidPlaceholder, PlaceholderName};
+use crate::domain::{InvalidPlaceholder, PlaceholderName, url::has_drive};
 use crate::ui::style::ColorMode;
 
 /// Options of every command.
@@ -71,6 +71,8 @@ pub(crate) enum PlaceholderArgError {
     NoEqualsSign,
     #[error("no path after `=`")]
     NoPath,
+    #[error("`{0}` is a path of Windows; below WSL it is `{1}`")]
+    Windows(String, String),
     #[error(transparent)]
     Name(#[from] InvalidPlaceholder),
 }
@@ -84,6 +86,12 @@ impl FromStr for PlaceholderArg {
             .ok_or(PlaceholderArgError::NoEqualsSign)?;
         if path.is_empty() {
             return Err(PlaceholderArgError::NoPath);
+        }
+        if !cfg!(windows) && has_drive(path) {
+            let drive = path[..1].to_ascii_lowercase();
+            let below = path[2..].replace('\\', "/");
+            let mounted = format!("/mnt/{drive}{below}");
+            return Err(PlaceholderArgError::Windows(path.to_owned(), mounted));
         }
         Ok(Self {
             name: name.parse()?,
@@ -133,6 +141,14 @@ mod tests {
         assert_eq!(dir("P=a=b"), Ok("/cwd/a=b".into()));
         for bad in ["P", "P=", "p=/x", "=/x"] {
             assert!(dir(bad).is_err(), "{bad}");
+        }
+        for path in [r"C:\Users\me", "C:/Users/me"] {
+            let answer = dir(&format!("P={path}"));
+            if cfg!(windows) {
+                assert!(answer.is_ok());
+            } else {
+                assert!(answer.unwrap_err().contains("`/mnt/c/Users/me`"));
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) enum Exit {
     Locked,
     /// A session was continued on two machines: both versions are kept, one under a new id.
     Diverged,
-    /// Committed here, not yet on the remote; the next command pushes it.
+    /// Committed here, not yet on the remote.
     Queued,
     /// A bug in this program.
     Internal,
@@ -100,6 +100,7 @@ impl Exit {
         let remote = Self::from_remote(&report.remote);
         let is_incomplete = any(|o| matches!(o, Outcome::Skipped { .. }))
             || !report.skipped_files.is_empty()
+            || !report.refusals.is_empty()
             || report.any_extra(|o| matches!(o, ExtraOutcome::Skipped { .. }));
         let skipped = if is_incomplete {
             Self::Skipped
@@ -121,7 +122,8 @@ impl Exit {
             // There is nothing to push, so nothing is queued: the command did not do its
             // work.
             RemoteState::Queued { commits: 0, .. } => Self::Failed,
-            RemoteState::Queued { .. } => Self::Queued,
+            RemoteState::Refused { commits: 0, .. } => Self::Failed,
+            RemoteState::Queued { .. } | RemoteState::Refused { .. } => Self::Queued,
             RemoteState::NotContacted | RemoteState::UpToDate { .. } => Self::Done,
         }
     }

@@ -168,6 +168,38 @@ fn record_unpushed(
     Ok(state.save()?)
 }
 
+/// Records that the remote refused the changes of a bundle since the base: they are changes of this
+/// machine that were never pushed.
+pub(crate) fn record_refused(
+    workspace: &Workspace<'_>,
+    history: &BundleHistory<'_>,
+    id: &BundleId,
+) -> Result<(), SyncError> {
+    let nothing = || ExtrasBundle::empty(None, None);
+    let bundles = OpenBundle::open(history.base, id, nothing)
+        .and_then(|base| Ok((base, OpenBundle::open(history.ours, id, nothing)?)));
+    let Ok((base, ours)) = bundles else {
+        return Ok(());
+    };
+    let mut state = load_state(workspace, workspace.store.head()?.as_ref());
+    let names = ours.bundle.files.keys().chain(ours.bundle.removed.keys());
+    let names: BTreeSet<&RelativeName> = names.chain(base.bundle.files.keys()).collect();
+    for name in names {
+        let stored = match base.file(name) {
+            Ok(StoredVersion::Present { file, .. }) => Some(file),
+            _ => None,
+        };
+        let ours = match ours.file(name) {
+            Ok(StoredVersion::Present { file, .. }) => Some(file),
+            _ => None,
+        };
+        if stored != ours {
+            state.record_refused(id, name, stored.as_ref());
+        }
+    }
+    Ok(state.save()?)
+}
+
 struct BundleMerger<'m, 's> {
     workspace: &'m Workspace<'m>,
     labels: &'m MachineLabels,

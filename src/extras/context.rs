@@ -12,9 +12,10 @@ use crate::extras::state::ExtrasState;
 use crate::extras::versions::skipped;
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
 use crate::session::extras::{
-    ExtrasListing, NOT_PLAIN, directories_with_memory, linked_memories, list_memory,
+    DirectoryMark, ExtrasListing, NOT_PLAIN, directories_with_memory, linked_memories, list_memory,
     list_user_files, memory_directory,
 };
+use crate::session::files::projects_dir;
 use crate::store::Snapshot;
 use crate::store::bundle::ExtrasBundle;
 use crate::workspace::error::SyncError;
@@ -65,12 +66,17 @@ impl<'w> ExtrasContext<'w> {
             context.add_memories()?;
         }
         if selection.is_empty() && kinds.iter().any(|kind| *kind != ExtraKind::Memory) {
+            let mut listing = list_user_files(&env.claude_dir, kinds);
+            // If the sessions were lost, the files were not removed on purpose.
+            let projects = DirectoryMark::read(&projects_dir(&env.claude_dir));
+            listing.exists &= projects.is_some();
+            context.state.set_projects_mark(projects);
             context.add_owner(ExtrasOwner {
                 name: String::new(),
                 bundle: BundleId::user(),
                 directory: env.claude_dir.clone(),
                 project: None,
-                listing: list_user_files(&env.claude_dir, kinds),
+                listing,
             });
         }
         Ok(context)

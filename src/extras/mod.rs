@@ -21,6 +21,7 @@ pub(crate) mod project_finder;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod restore;
+pub(crate) mod returned;
 pub(crate) mod secret;
 pub(crate) mod state;
 pub(crate) mod text_file;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::domain::error::error_chain;
+use crate::domain::extras::ExtraKind;
 use crate::domain::path::RelativeName;
 use crate::extras::approval::{approval_prefix, propose};
 use crate::extras::change::FileChange;
@@ -14,8 +15,9 @@ use crate::extras::context::{ExtrasContext, MachineLabels, OwnerReport, load_sta
 use crate::extras::merge_context::MergeContext;
 use crate::extras::open_bundle::{OpenBundle, StoredVersion};
 use crate::extras::owner::{ExtrasOwner, OwnerFile};
+use crate::extras::returned::ReturnedSessions;
 use crate::extras::state::ExtrasState;
-use crate::extras::versions::{Decision, Versions, skipped};
+use crate::extras::versions::{Decision, LocalVersion, Versions, skipped};
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
 use crate::session::SessionError;
 use crate::session::extras::memory_directory;
@@ -25,10 +27,12 @@ use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::proposed_paths::{PathProposal, proposed_paths};
 
-/// Pulls all extras. Without a journal, it only reports what it would do.
+/// Pulls all extras, also those that were lost here with the sessions that `returned`. Without a
+/// journal, it only reports what it would do.
 pub(crate) fn pull(
     workspace: &Workspace<'_>,
     journal: Option<&Journal>,
+    returned: &ReturnedSessions,
 ) -> Result<Vec<BundleReport>, SyncError> {
     let mut context = ExtrasContext::open(workspace)?;
     let snapshot = workspace.store.snapshot(context.head.as_ref())?;
@@ -44,6 +48,7 @@ pub(crate) fn pull(
     let mut puller = Puller {
         merging: MergeContext::new(workspace, &snapshot),
         journal,
+        returned,
     };
     for owner in &owners {
         let bundle = bundles.get(&owner.bundle).cloned().unwrap_or_default();
@@ -111,6 +116,7 @@ pub(crate) fn record_undo<'p>(
 struct Puller<'w> {
     merging: MergeContext<'w>,
     journal: Option<&'w Journal>,
+    returned: &'w ReturnedSessions,
 }
 
 impl Puller<'_> {
@@ -120,9 +126,13 @@ impl Puller<'_> {
         bundle: &str,
         state: &mut ExtrasState,
     ) -> Result<Option<BundleReport>, SyncError> {
+        let may_return = self.returned.concern(owner);
+        if may_return && !owner.listing.exists {
+            state.reset_directory(&owner.name);
+        }
         let settled = state.directories.get(&owner.name);
         let settled = settled.and_then(|directory| directory.pull_settled.as_deref());
-        let is_settled = settled == Some(bundle);
+        let is_settled = settled == Some(bundle) && !may_return;
         let mut report = OwnerReport::new(owner);
         if !self.merging.open_bundle(&mut report, is_settled, state)? {
             return Ok(report.finish());
@@ -167,6 +177,9 @@ impl Puller<'_> {
         };
         let directory = &file.owner.name;
         match versions.decide(file) {
+            Decision::Unchanged if self.returns(file, &versions) => {
+                return self.write(file, &versions, state).map(Some);
+            }
             Decision::Unchanged | Decision::Ours => {}
             Decision::Deleted if file.kind.is_deleted_by_client() => {
                 state.forget(directory, file.name);
@@ -181,6 +194,20 @@ impl Puller<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Returns true if a plan that the client has deleted comes back with its session.
+    fn returns(&self, file: OwnerFile<'_>, versions: &Versions) -> bool {
+        let is_lost = matches!(versions.ours, LocalVersion::Missing)
+            && matches!(versions.theirs, StoredVersion::Present { .. });
+        let stored = || self.merging.bundle(file.owner).bundle.files.keys();
+        let plans = || {
+            let is_plan = |name: &&RelativeName| {
+                ExtraKind::from_user_file(name.as_str()) == Some(ExtraKind::Plans)
+            };
+            stored().filter(is_plan).cloned().collect()
+        };
+        is_lost && self.returned.concern(file.owner) && self.returned.name(file, plans)
     }
 
     /// Writes what another machine changed.

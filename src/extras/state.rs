@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     BundleId, CommitId, PortablePath, ProjectKey, RelativeName, client_dir::client_dir_name,
 };
-use crate::extras::{file_version::FileVersion, text_file::hash};
+use crate::extras::{file_version::FileVersion, text_file::TextFile, text_file::hash};
 use crate::session::extras::DirectoryMark;
 use crate::sys::{fs::FileStamp, fs::PathError, fs::remove_file_if_exists, fs::write_cache};
 
@@ -39,6 +39,9 @@ pub(crate) struct ExtrasState {
     /// then.
     #[serde(default)]
     pub(crate) unknown: BTreeMap<DirectoryName, String>,
+    /// The directory of the client's sessions at the last scan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    projects_mark: Option<DirectoryMark>,
     /// Keys of approved contents.
     #[serde(alias = "accepted")]
     approvals: BTreeSet<String>,
@@ -247,6 +250,16 @@ impl ExtrasState {
         }
     }
 
+    /// Sets the directory of the client's sessions. If it was created again, the user's own files
+    /// that are missing were lost with the former one.
+    pub(crate) fn set_projects_mark(&mut self, mark: Option<DirectoryMark>) {
+        let is_another = self.projects_mark.is_some() && mark.is_some();
+        if is_another && self.projects_mark != mark {
+            self.reset_directory("");
+        }
+        self.projects_mark = mark.or(self.projects_mark);
+    }
+
     /// Records the directory that ccsync created, so that the next command knows it.
     pub(crate) fn set_mark(&mut self, directory: &str, mark: Option<DirectoryMark>) {
         if let Some(state) = self.directories.get_mut(directory) {
@@ -400,6 +413,34 @@ impl ExtrasState {
             }
         }
         Ok(())
+    }
+
+    /// Records that the remote refused this machine's version of a file, and still has `stored`.
+    pub(crate) fn record_refused(
+        &mut self,
+        bundle: &BundleId,
+        name: &RelativeName,
+        stored: Option<&TextFile>,
+    ) {
+        let versions = self.versions();
+        for directory in self.directories.values_mut() {
+            if directory.bundle.as_ref() != Some(bundle) {
+                continue;
+            }
+            let Some(file) = directory.files.get_mut(name) else {
+                continue;
+            };
+            let previous = file.previous_base.take();
+            let is_stored = |name: &String| {
+                let version = FileVersion::read(&versions, name);
+                version.map(|version| version.file).as_ref() == stored
+            };
+            *file = FileState {
+                base: previous.filter(is_stored),
+                ..FileState::default()
+            };
+            directory.unsettle();
+        }
     }
 
     /// Forgets a file that is neither here nor in the store, even for an undo.

@@ -11,7 +11,7 @@ use crate::extras::{bundle_history::BundleHistory, bundle_history::merge_bundles
 use crate::flows::merge_session::{ForkedTail, MergeOutcome, SessionMerge};
 use crate::flows::skip::Attempt;
 use crate::report::BundleReport;
-use crate::store::{RenamedMilestone, Store, StoreError, Transaction};
+use crate::store::{BRANCH, RenamedMilestone, Store, StoreError, Transaction};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::{SetupError, SyncError, Workspace, paths::remote_url};
 
@@ -69,10 +69,20 @@ fn merge(
 ) -> Result<Merged, SyncError> {
     // Fails for a store of a newer format, before this machine adopts anything of it.
     let snapshot = workspace.store.snapshot(Some(theirs))?;
-    if snapshot.is_of_claude_session_sync()? {
+    let remote = || {
         let configured = workspace.ctx.settings.remote.as_deref();
-        let remote = remote_url(workspace.ctx.env, configured)?.to_string();
+        remote_url(workspace.ctx.env, configured).map(|url| url.to_string())
+    };
+    if snapshot.is_of_claude_session_sync()? {
+        let remote = remote()?;
         return Err(SetupError::ForeignStore { remote }.into());
+    }
+    if let Some(name) = snapshot.foreign_entry()? {
+        let error = SetupError::OccupiedRemote {
+            remote: remote()?,
+            evidence: format!("`{name}` on its branch `{BRANCH}`"),
+        };
+        return Err(error.into());
     }
     let merged = match (newest(workspace, ours.as_ref(), theirs)?, ours) {
         (None, Some(ours)) => merge_commits(workspace, &ours, theirs)?,
@@ -177,6 +187,7 @@ fn merge_sessions(
     let changed_there = theirs.changed_since(histories.base)?;
     let merge = SessionMerge {
         localizer: &workspace.localizer,
+        base: histories.base,
         ours,
         theirs,
     };

@@ -9,12 +9,14 @@ use std::collections::BTreeSet;
 use crate::domain::error::error_chain;
 use crate::domain::id::SessionId;
 use crate::extras::pull::pull as pull_extras;
+use crate::extras::returned::ReturnedSessions;
 use crate::flows::merge::Merged;
 use crate::flows::merge_notes::{add_merge_notes, note_forks_of_skipped};
 use crate::flows::pull_options::PullRequest;
 use crate::flows::pull_plan::PullPlan;
 use crate::flows::remote_sync::{FetchMode, RemoteSync};
-use crate::report::transfer::{Outcome, Report};
+use crate::report::transfer::{Outcome, Report, SessionReport};
+use crate::session::LocalSession;
 use crate::session::discover::Discovery;
 use crate::session::journal::Journal;
 use crate::sys::fail_point::fail_point;
@@ -48,7 +50,8 @@ fn preview(
     workspace.records.record_discovery(found);
     let plan = PullPlan::new(workspace, found, request)?;
     let mut report = plan.preview(workspace)?;
-    report.extras = pull_extras(workspace, None)?;
+    let returned = returned_sessions(workspace, request, &report, &[]);
+    report.extras = pull_extras(workspace, None, &returned)?;
     Ok(report)
 }
 
@@ -67,14 +70,16 @@ fn write(
     let planned: BTreeSet<SessionId> = plan.sessions().cloned().collect();
 
     let journal = Journal::new(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
-    let mut report = plan.execute(workspace, &journal)?;
+    let (mut report, added) = plan.execute(workspace, &journal)?;
     report.add_extras(std::mem::take(&mut merged.extras));
-    report.add_extras(pull_extras(workspace, Some(&journal))?);
+    let returned = returned_sessions(workspace, request, &report, &added);
+    report.add_extras(pull_extras(workspace, Some(&journal), &returned)?);
     note_forks_of_skipped(&mut report, &mut merged);
 
     let pushed = RemoteSync::new(workspace).push_remaining()?;
     merged.add(pushed.merged);
     add_merge_notes(&mut report, workspace, merged)?;
+    report.add_refusals(pushed.refusals);
     report.remote = pushed.state;
     forget_lost_leases(workspace, &report, &planned, found)?;
     match unseen(workspace) {
@@ -87,6 +92,20 @@ fn write(
     }
     workspace.save()?;
     Ok(report)
+}
+
+/// Describes the `added` sessions, with the projects that the report names.
+fn returned_sessions(
+    workspace: &Workspace<'_>,
+    request: &PullRequest,
+    report: &Report,
+    added: &[LocalSession],
+) -> ReturnedSessions {
+    let is_added = |session: &&SessionReport| matches!(session.outcome, Outcome::Added { .. });
+    let sessions = report.sessions.iter().filter(is_added);
+    let projects = sessions.filter_map(|session| session.project.clone());
+    let placeholders = workspace.localizer.placeholders();
+    ReturnedSessions::new(request.all, added, &projects.collect(), placeholders)
 }
 
 /// Records where the repositories of the written sessions are, before anything is written. If that
@@ -109,7 +128,10 @@ fn forget_lost_leases(
     let sessions = report.sessions.iter();
     let open = sessions.filter(|session| is_open(&session.outcome));
     let open: BTreeSet<&SessionId> = open.map(|session| &session.session).collect();
-    for session in workspace.leases.lost_without_holder() {
+    for session in workspace
+        .leases
+        .lost_without_holder(workspace.ctx.clock.now())
+    {
         let was_pulled = planned.contains(&session) && !open.contains(&session);
         if was_pulled || !found.sessions.contains_key(&session) {
             workspace.leases.forget_lost(&session)?;

@@ -8,6 +8,9 @@ pub struct PullRequest {
     /// Ids or unique prefixes of the sessions to pull, whatever their age; empty: all
     /// that are recent or here already.
     pub sessions: Vec<SessionId>,
+    /// Pull everything that the settings do not exclude: old sessions, and those that were
+    /// deleted here.
+    pub all: bool,
     /// Change nothing, and report what would be done.
     pub dry_run: bool,
     /// Write sessions again even if they are in sync.
@@ -22,5 +25,10 @@ impl PullRequest {
     /// Returns true if the user named sessions: then the settings and the age do not count.
     pub(crate) fn names_sessions(&self) -> bool {
         !self.sessions.is_empty()
+    }
+
+    /// Returns true if sessions that were deleted from this machine are pulled again.
+    pub(crate) fn restores_deleted(&self) -> bool {
+        self.all || self.days.is_some()
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct PullPlan<'a> {
     pub(super) live: BTreeSet<SessionId>,
     pub(super) steps: Vec<PlannedSession>,
     pub(super) forks: Vec<CreatedFork>,
+    /// Number of sessions that were deleted from this machine and stay in the store.
+    pub(super) deleted: u64,
 }
 
 /// A session, and what a pull does with it.
@@ -58,13 +60,19 @@ impl<'a> PullPlan<'a> {
             live: planner.live.keys().cloned().collect(),
             steps: Vec::new(),
             forks: Vec::new(),
+            deleted: 0,
         };
         let mut wanted: BTreeSet<SessionId> = BTreeSet::new();
         if !request.names_sessions() {
-            let is_wanted = |id: &&SessionId| {
-                found.sessions.contains_key(*id) || !workspace.records.was_deleted(id, &states[*id])
-            };
-            wanted.extend(states.keys().filter(is_wanted).cloned());
+            for (id, state) in &states {
+                let is_here = found.sessions.contains_key(id);
+                let is_deleted = !is_here && workspace.records.was_deleted(id, state);
+                if is_deleted && !request.restores_deleted() {
+                    plan.deleted += 1;
+                } else {
+                    wanted.insert(id.clone());
+                }
+            }
         }
         for name in &request.sessions {
             match find_stored_session(name, states.keys()) {
@@ -91,6 +99,11 @@ impl<'a> PullPlan<'a> {
         self.steps.iter().map(|planned| &planned.id)
     }
 
+    /// Returns true if sessions were deleted here and none is left.
+    pub(super) fn deleted_all(&self) -> bool {
+        self.deleted > 0 && self.found.sessions.is_empty()
+    }
+
     /// Adds a step, which replaces an earlier one of the same session.
     pub(super) fn set_step(&mut self, id: SessionId, step: PullStep) {
         self.steps.retain(|planned| planned.id != id);
@@ -103,6 +116,8 @@ impl<'a> PullPlan<'a> {
         let mut report = Report {
             dry_run: true,
             skipped_files: skipped_files(self.found),
+            deleted: self.deleted,
+            deleted_all: self.deleted_all(),
             ..Report::default()
         };
         for PlannedSession { id, step } in &self.steps {

@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 
 use crate::domain::SessionId;
-use crate::flows::compare::{Differences, SessionComparer};
+use crate::flows::compare::SessionComparer;
 use crate::flows::describe::describe_session;
+use crate::flows::differences::Differences;
 use crate::flows::pull_options::PullRequest;
 use crate::flows::pull_step::{NotPulled, PullStep};
 use crate::flows::skip::Attempt;
 use crate::flows::write_session::{SessionUpdate, UpdatePlan, all_files, plan_update};
 use crate::localize::{LocalCopy, StoredText, location::SessionLocation};
 use crate::report::{Outcome, SessionReport};
-use crate::session::{Discovery, LocalSession, live::live_sessions, time::parse_time};
+use crate::session::{
+    Discovery, LocalSession,
+    live::{ClientProcess, live_sessions},
+    time::parse_time,
+};
 use crate::store::{Snapshot, manifest::Manifest};
 use crate::workspace::{
     ExcludeReason, LookupScope, SyncError, Workspace, exclusion::is_active, index::NotPulledSession,
@@ -24,7 +29,7 @@ pub(super) struct PullPlanner<'a> {
     found: &'a Discovery,
     request: &'a PullRequest,
     /// Sessions that a running Claude Code has open, with its process.
-    pub(super) live: BTreeMap<SessionId, u32>,
+    pub(super) live: BTreeMap<SessionId, ClientProcess>,
 }
 
 impl<'a> PullPlanner<'a> {
@@ -83,10 +88,10 @@ impl<'a> PullPlanner<'a> {
             return Ok(PullStep::Nothing);
         };
 
-        let pid = self.live.get(&here.id);
+        let client = self.live.get(&here.id);
         let local = LocalCopy {
             session: here,
-            live: pid.is_some(),
+            live: client.is_some(),
         };
         let may_stay_pinned = !self.request.names_sessions() || self.request.keep_pinned;
         let pinned = &workspace.records.pinned;
@@ -110,9 +115,9 @@ impl<'a> PullPlanner<'a> {
                 "it was continued differently here, and a fork would be pushed, but {reason}"
             )));
         }
-        Ok(match (step, pid) {
-            (PullStep::Write(_) | PullStep::Fork(_), Some(pid)) => PullStep::Skip(format!(
-                "running here (process {pid}); pull again when it has ended"
+        Ok(match (step, client) {
+            (PullStep::Write(_) | PullStep::Fork(_), Some(client)) => PullStep::Skip(format!(
+                "running here ({client}); pull again when it has ended"
             )),
             (step, _) => step,
         })
@@ -144,7 +149,7 @@ impl<'a> PullPlanner<'a> {
         if found.divergence.is_some() {
             return PullStep::Fork(found);
         }
-        let ahead = !found.to_push.is_empty();
+        let ahead = !found.to_push.is_empty() || found.waits;
         let files = if self.request.force && !ahead {
             all_files(manifest)
         } else {
@@ -162,6 +167,7 @@ impl<'a> PullPlanner<'a> {
             files,
             here: Some(here.clone()),
             ahead,
+            choices: found.choices.local,
             note: None,
         })
     }
@@ -251,11 +257,12 @@ impl<'a> PullPlanner<'a> {
         let days = self.request.days.unwrap_or(ctx.settings.sync.pull_max_age);
         let now = ctx.clock.now();
         let last = last_activity.and_then(parse_time);
-        if self.request.names_sessions() || last.is_none_or(|last| is_active(last, days, now)) {
+        let any_age = self.request.names_sessions() || self.request.all;
+        if any_age || last.is_none_or(|last| is_active(last, days, now)) {
             return None;
         }
         Some(Outcome::NotPulled {
-            reason: format!("not active for {days} days: ccsync pull SESSION, or --days N"),
+            reason: format!("not active for {days} days: ccsync pull SESSION, --days N or --all"),
         })
     }
 

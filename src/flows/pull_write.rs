@@ -7,8 +7,8 @@ use crate::flows::{
     skip::Attempt, write_session::LocalWriter, write_session::WrittenSession,
 };
 use crate::report::{Outcome, Report, SessionReport};
-use crate::session::LocalSession;
 use crate::session::journal::{self, Journal};
+use crate::session::{LocalSession, files::team_of};
 use crate::store::Snapshot;
 use crate::sys::signal;
 use crate::workspace::{
@@ -16,28 +16,34 @@ use crate::workspace::{
 };
 
 impl PullPlan<'_> {
-    /// Writes what is planned, and reports it.
+    /// Writes what is planned, and reports it. Returns the sessions that are new here, too.
     pub(super) fn execute(
         self,
         workspace: &mut Workspace<'_>,
         journal: &Journal,
-    ) -> Result<Report, SyncError> {
+    ) -> Result<(Report, Vec<LocalSession>), SyncError> {
         let ctx = workspace.ctx;
         ctx.progress
             .begin(Phase::Materialise, self.steps.len() as u64, 0);
         let results = self.write_all(workspace, journal);
+        self.record_teams(workspace);
         ctx.progress.end();
 
         let mut report = Report {
             skipped_files: skipped_files(self.found),
+            deleted: self.deleted,
+            deleted_all: self.deleted_all(),
             ..Report::default()
         };
-        let mut written = Vec::new();
+        let (mut written, mut added) = (Vec::new(), Vec::new());
         for result in results? {
             match result {
                 StepResult::Nothing => report.unchanged += 1,
                 StepResult::Reported(session) => report.sessions.push(*session),
                 StepResult::Written(session) => {
+                    if matches!(session.report.outcome, Outcome::Added { .. }) {
+                        added.extend(session.in_sync.clone());
+                    }
                     report.sessions.push(session.report);
                     written.extend(session.in_sync);
                 }
@@ -64,7 +70,7 @@ impl PullPlan<'_> {
             .records
             .record_not_pulled(&workspace.store, not_pulled)?;
         report.sort();
-        Ok(report)
+        Ok((report, added))
     }
 
     /// Writes new sessions first, forks among them: what is replaced afterwards is in a fork by
@@ -94,6 +100,16 @@ impl PullPlan<'_> {
             results.push(execute_step(&writer, &snapshot, planned, progress)?);
         }
         Ok(results)
+    }
+
+    /// Records which sessions have the task lists of teams from now on.
+    fn record_teams(&self, workspace: &mut Workspace<'_>) {
+        for planned in &self.steps {
+            if let PullStep::Write(update) = &planned.step {
+                let teams = update.files.keys().filter_map(team_of);
+                teams.for_each(|team| workspace.records.teams.record(team, &planned.id));
+            }
+        }
     }
 
     /// Returns the sessions that were in sync already.

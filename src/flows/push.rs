@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 
 use crate::domain::SessionId;
 use crate::extras::push::push_selected;
+use crate::flows::foreign_locks::{
+    add_fork_notes, keep_foreign_locks, record_foreign_locks, sessions_at_risk,
+};
 use crate::flows::{
     merge_notes::add_merge_notes, push_commit::store_sessions, push_copies::store_copies,
     push_plan::PushPlan, remote_sync::RemoteSync, send::author_advice, store_session::is_stored,
@@ -47,7 +50,7 @@ pub fn push(ctx: &Context<'_>, selection: &Selection, dry_run: bool) -> Result<R
     if !dry_run {
         return push_for(ctx, PushReason::Push, selection).map(|pushed| pushed.report);
     }
-    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
+    let (mut workspace, found) = Workspace::look_and_discover(ctx)?;
     let plan = PushPlan::new(&workspace, &found, selection)?;
     let mut report = plan.preview(&workspace)?;
     report.extras = push_selected(&mut workspace, &selection.projects, true)?;
@@ -63,7 +66,19 @@ pub(crate) fn push_for(
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     RemoteSync::new(&mut workspace).fetch_before_push()?;
     fail_point("the sessions are found");
-    let plan = PushPlan::new(&workspace, &found, selection)?;
+    let (before, held) = (workspace.store.head()?, workspace.leases.active_sessions());
+    let mut plan = PushPlan::new(&workspace, &found, selection)?;
+    let at_risk = sessions_at_risk(&workspace, &plan.changed())?;
+    if !at_risk.is_empty() {
+        match RemoteSync::new(&mut workspace).fetch_locks() {
+            // Nothing is sent to it either.
+            Err(SyncError::Remote(_)) => {}
+            result => result?,
+        }
+        if record_foreign_locks(&mut workspace, &at_risk)? {
+            plan = PushPlan::new(&workspace, &found, selection)?;
+        }
+    }
     fail_point("the push is planned");
     let not_selected = plan.not_selected.clone();
     let mut report = store_sessions(&mut workspace, plan)?;
@@ -77,18 +92,26 @@ pub(crate) fn push_for(
 
     select_leases(&mut workspace, reason, &report, &not_selected);
     let staying = released_but_not_stored(&workspace, &found, &report)?;
-    let pushed = RemoteSync::new(&mut workspace).push()?;
+    let is_backup = matches!(reason, PushReason::BackUp);
+    let sync = RemoteSync::new(&mut workspace);
+    let pushed = sync.for_backup(is_backup).push()?;
 
     add_merge_notes(&mut report, &workspace, pushed.merged)?;
+    if !held.is_empty() && workspace.store.head()? != before {
+        let before = workspace.store.snapshot(before.as_ref())?;
+        add_fork_notes(&mut report, &workspace, &held, &before)?;
+    }
+    keep_foreign_locks(&mut workspace, &report)?;
+    report.add_refusals(pushed.refusals);
     add_release_notes(&mut report, &workspace, &staying)?;
-    if let RemoteState::Queued { reason, .. } = &pushed.state {
+    if let RemoteState::Refused { reason, .. } = &pushed.state {
         report.warnings.extend(author_advice(&workspace, reason));
     }
     report.remote = pushed.state;
     workspace.save()?;
     Ok(Pushed {
         report,
-        lost: workspace.leases.lost_without_holder(),
+        lost: workspace.leases.lost_without_holder(ctx.clock.now()),
     })
 }
 
@@ -112,6 +135,7 @@ fn select_leases(
     };
     workspace.leases.select_for_release(
         finished,
+        workspace.ctx.clock.now(),
         |session| live.contains_key(session),
         |session| unstored.contains(session),
     );

@@ -3,16 +3,22 @@
 //! The branch moves only by compare-and-swap. A rejected push means that another machine was
 //! first: its work is fetched and merged session by session, and the push is tried again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::Phase;
+use crate::flows::foreign_locks::{record_foreign_locks, sessions_at_risk};
 use crate::flows::merge::{Merged, merge_remote, merge_unpushed, unpushed_sessions};
 use crate::flows::send::{rejection, restack, send};
-use crate::report::RemoteState;
+use crate::flows::send_parts::{PartsResult, send_parts, whole_text};
+use crate::report::{Refusal, RemoteState};
 use crate::store::{Author, BRANCH, LOCK_BRANCHES};
 use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
 use crate::transport::{GitCli, RefUpdate, RemoteError, remote::PushOutcome};
-use crate::workspace::{SyncError, Workspace, paths::store_path, remote_rules::RemoteStep};
+use crate::workspace::{
+    SetupError, SyncError, Workspace, paths::remote_url, paths::store_path,
+    remote_rules::RemoteStep,
+};
 
 /// Maximum number of times that a rejected push is merged and tried again.
 const MAX_ATTEMPTS: u32 = 30;
@@ -42,16 +48,31 @@ pub(crate) struct PushResult {
     pub(crate) state: RemoteState,
     /// Result of the merges with other machines that were first.
     pub(crate) merged: Merged,
+    /// Content that the remote refused, while the rest was sent.
+    pub(crate) refusals: Vec<Refusal>,
 }
 
 /// Fetches and pushes for one workspace.
 pub(crate) struct RemoteSync<'w, 'c> {
     workspace: &'w mut Workspace<'c>,
+    refusals: Vec<Refusal>,
+    /// True if what the remote refused before is tried again.
+    retries_refused: bool,
 }
 
 impl<'w, 'c> RemoteSync<'w, 'c> {
     pub(crate) fn new(workspace: &'w mut Workspace<'c>) -> Self {
-        Self { workspace }
+        Self {
+            workspace,
+            refusals: Vec::new(),
+            retries_refused: true,
+        }
+    }
+
+    /// Does not try again what the remote has refused before, if `is_backup`.
+    pub(crate) fn for_backup(mut self, is_backup: bool) -> Self {
+        self.retries_refused = !is_backup;
+        self
     }
 
     /// Fetches what other machines pushed, and merges it.
@@ -131,13 +152,19 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         let has_commits = self.workspace.store.count_unpushed()? > 0;
         let state = if has_commits || self.workspace.leases.are_waiting() {
             match self.push_until_accepted(&mut merged) {
+                Err(SyncError::Remote(e)) if e.is_rejection() => self.refused(&e)?,
                 Err(SyncError::Remote(e)) => self.queued(e.in_one_line())?,
                 state => state?,
             }
         } else {
             RemoteState::NotContacted
         };
-        Ok(PushResult { state, merged })
+        let refusals = std::mem::take(&mut self.refusals);
+        Ok(PushResult {
+            state,
+            merged,
+            refusals,
+        })
     }
 
     /// Pushes as [`Self::push`], after a fetch in the same command: if nothing is queued,
@@ -160,7 +187,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             merged.add(merge_remote(self.workspace)?);
         }
         for attempt in 0..MAX_ATTEMPTS {
-            if self.try_push(&remote)? == PushOutcome::Done {
+            if self.try_push_or_parts(&remote)? == PushOutcome::Done {
                 if !self.workspace.leases.are_waiting() {
                     let commit = self.workspace.store.head()?;
                     return Ok(RemoteState::UpToDate { commit });
@@ -187,6 +214,36 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         };
         let leases = &self.workspace.leases;
         Ok(!is_merged || leases.lost_any(|| unpushed_sessions(store))?)
+    }
+
+    /// Pushes once, and in parts what the remote refuses as a whole.
+    fn try_push_or_parts(&mut self, remote: &GitCli) -> Result<PushOutcome, SyncError> {
+        let store = &self.workspace.store;
+        let has_commits = store.head()? != store.remote_head()?;
+        let refused = &self.workspace.records.refused;
+        let knows_refused = has_commits
+            && !refused.is_empty()
+            && unpushed_sessions(store)?
+                .iter()
+                .any(|session| refused.get(session).is_some());
+        let error = if knows_refused {
+            None
+        } else {
+            match self.try_push(remote) {
+                Err(SyncError::Remote(e @ RemoteError::Rejected { .. })) if has_commits => Some(e),
+                outcome => return outcome,
+            }
+        };
+        match send_parts(self.workspace, remote, error.as_ref(), self.retries_refused)? {
+            PartsResult::Sent(refusals) => {
+                self.refusals.extend(refusals);
+                Ok(PushOutcome::Done)
+            }
+            PartsResult::Moved => Ok(PushOutcome::Refused {
+                reason: String::new(),
+            }),
+            PartsResult::Refused(error) => Err(error.into()),
+        }
     }
 
     /// Pushes once, and again without merges if the remote refuses them.
@@ -250,7 +307,9 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     fn fetch_and_merge(&mut self, remote: &GitCli) -> Result<Merged, SyncError> {
-        self.fetch_refs(remote, FetchMode::Sessions)?;
+        self.fetch_refs(remote, FetchMode::SessionsAndLocks)?;
+        let at_risk = sessions_at_risk(self.workspace, &BTreeSet::new())?;
+        record_foreign_locks(self.workspace, &at_risk)?;
         merge_remote(self.workspace)
     }
 
@@ -269,13 +328,43 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         };
         fail_point("after a fetch");
         progress.end();
+        let fetched = fetched?;
+        if fetched.is_none() {
+            self.refuse_other_branches(remote)?;
+        }
         let store = &self.workspace.store;
-        store.set_remote_head(fetched?.as_ref())?;
+        store.set_remote_head(fetched.as_ref())?;
         if with_locks {
             let unpushed = unpushed_sessions(store)?;
             self.workspace.leases.settle(store, &unpushed)?;
         }
         Ok(())
+    }
+
+    /// Refuses a remote without our branch that has others: it is used for something else.
+    fn refuse_other_branches(&self, remote: &GitCli) -> Result<(), SyncError> {
+        let own = format!("refs/heads/{LOCK_BRANCHES}");
+        let refs = remote.refs()?;
+        let names = refs
+            .keys()
+            .filter_map(|name| name.strip_prefix("refs/heads/"));
+        let mut others = names.filter(|name| !format!("refs/heads/{name}").starts_with(&own));
+        let Some(other) = others.next() else {
+            return Ok(());
+        };
+        let configured = self.workspace.ctx.settings.remote.as_deref();
+        let error = SetupError::OccupiedRemote {
+            remote: remote_url(self.workspace.ctx.env, configured)?.to_string(),
+            evidence: format!("it has a branch `{other}`, and no `{BRANCH}`"),
+        };
+        Err(error.into())
+    }
+
+    fn refused(&self, error: &RemoteError) -> Result<RemoteState, SyncError> {
+        Ok(RemoteState::Refused {
+            commits: self.workspace.store.count_unpushed()?,
+            reason: whole_text(error),
+        })
     }
 
     fn queued(&self, reason: String) -> Result<RemoteState, SyncError> {

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::{SessionFile, SessionId};
-use crate::flows::{compare::FilePull, compare::SessionComparer, describe::describe_session};
+use crate::flows::{compare::SessionComparer, describe::describe_session, differences::FilePull};
 use crate::localize::{
     LocalCopy, LocalText, Localizer, StoredDataError, StoredText, compare::completing_choice,
     stored_text::text_kind,
 };
 use crate::report::{MachineName, Outcome, SessionReport};
 use crate::session::{
-    LocalSession, SessionError, discover::files_without_transcript, files::file_path,
-    files::first_link, files::is_known, journal::Journal, journal::WriteBytes, live::live_sessions,
-    time::parse_time, turns::count_user_turns,
+    LocalSession, SessionError, clean_up::CleanUp, discover::files_without_transcript,
+    files::file_path, files::first_link, files::is_known, journal::Journal, journal::WriteBytes,
+    live::live_sessions, time::parse_time, turns::count_user_turns,
 };
 use crate::store::{
     Snapshot, manifest::Manifest, manifest::StoredFile, segment::offset_after_lines,
@@ -28,6 +30,8 @@ pub(crate) struct LocalWriter<'a> {
     claude_dir: &'a Path,
     journal: &'a Journal,
     names: &'a MachineNames,
+    clean_up: CleanUp,
+    now: DateTime<Utc>,
 }
 
 impl<'a> LocalWriter<'a> {
@@ -41,6 +45,8 @@ impl<'a> LocalWriter<'a> {
             claude_dir: &workspace.ctx.env.claude_dir,
             journal,
             names,
+            clean_up: CleanUp::read(&workspace.ctx.env.claude_dir),
+            now: workspace.ctx.clock.now(),
         }
     }
 }
@@ -53,6 +59,8 @@ pub(crate) struct SessionUpdate {
     pub(crate) here: Option<LocalSession>,
     /// This machine has more in other files, so the session is not in sync afterwards.
     pub(crate) ahead: bool,
+    /// Local lines to be written after the transcript, with what the user chose here.
+    pub(crate) choices: Vec<u8>,
     /// For the report.
     pub(crate) note: Option<String>,
 }
@@ -79,6 +87,7 @@ impl SessionUpdate {
             files: all_files(manifest),
             here: None,
             ahead: false,
+            choices: Vec::new(),
             note: None,
         }
     }
@@ -104,6 +113,7 @@ impl SessionUpdate {
             None => 0,
             Some(FilePull::Whole) => total,
             Some(FilePull::Extend { lines, .. }) => total - lines,
+            Some(FilePull::Remove) => 0,
         };
         self.outcome(lines, bytes)
     }
@@ -128,12 +138,19 @@ impl SessionUpdate {
         });
         // The transcript comes last: a session that Claude Code can see has all its other files.
         for (file, pull) in self.files.iter().rev() {
+            if *pull == FilePull::Remove {
+                self.remove(writer, file, &mut now)?;
+                continue;
+            }
             let stored = StoredText::new(snapshot, &manifest, file);
             let stored = stored.ok_or_else(|| StoredDataError::Inconsistent {
                 session: id.clone(),
             })?;
             let expected = now.files.get(file).copied();
-            let write = FileWrite::new(writer, &stored, &self.directory)?;
+            let mut write = FileWrite::new(writer, &stored, &self.directory)?;
+            if file.is_transcript() {
+                write.after = &self.choices;
+            }
             let (stamp, count) = write.write(*pull, expected.as_ref())?;
             now.files.insert(file.clone(), stamp);
             all.bytes += count.bytes;
@@ -149,14 +166,34 @@ impl SessionUpdate {
             report.machines = writers(&manifest.transcript, *pull, writer.names);
         }
         report.warnings.extend(self.note.clone());
-        if self.ahead {
+        if self.ahead || !self.choices.is_empty() {
             let note = "this machine has more of it: ccsync push";
             report.warnings.push(note.to_owned());
         }
         Ok(WrittenSession {
             report,
-            in_sync: (!self.ahead).then_some(now),
+            in_sync: (!self.ahead && self.choices.is_empty()).then_some(now),
         })
+    }
+
+    /// Removes a file that another machine removed.
+    fn remove(
+        &self,
+        writer: &LocalWriter<'_>,
+        file: &SessionFile,
+        now: &mut LocalSession,
+    ) -> Result<(), SessionError> {
+        if let Some(path) = file
+            .name()
+            .and_then(|name| first_link(&self.directory, &now.id, name))
+        {
+            return Err(SessionError::Link { path });
+        }
+        if let Some(stamp) = now.files.remove(file) {
+            let path = file_path(&self.directory, &now.id, file);
+            writer.journal.remove(&path, &stamp)?;
+        }
+        Ok(())
     }
 }
 
@@ -183,6 +220,7 @@ pub(crate) fn plan_update(
         files: found.to_pull,
         ahead: !found.to_push.is_empty(),
         here: Some(here),
+        choices: Vec::new(),
         note: None,
     }))
 }
@@ -200,9 +238,9 @@ pub(crate) fn all_files(manifest: &Manifest) -> BTreeMap<SessionFile, FilePull> 
 /// planned.
 fn refuse_running(claude_dir: &Path, id: &SessionId) -> Result<(), SessionError> {
     match live_sessions(claude_dir).get(id) {
-        Some(pid) => Err(SessionError::Running {
+        Some(client) => Err(SessionError::Running {
             session: id.clone(),
-            pid: *pid,
+            client: *client,
         }),
         None => Ok(()),
     }
@@ -212,7 +250,7 @@ fn refuse_running(claude_dir: &Path, id: &SessionId) -> Result<(), SessionError>
 fn writers(file: &StoredFile, pull: FilePull, names: &MachineNames) -> Vec<MachineName> {
     let from = match pull {
         FilePull::Extend { lines, .. } => lines,
-        FilePull::Whole => 0,
+        FilePull::Whole | FilePull::Remove => 0,
     };
     let (mut end, mut writers) = (0, Vec::new());
     for run in &file.runs {
@@ -242,6 +280,8 @@ struct FileWrite<'a> {
     writer: &'a LocalWriter<'a>,
     stored: &'a StoredText<'a>,
     path: PathBuf,
+    /// Local lines that follow the stored ones.
+    after: &'a [u8],
 }
 
 impl<'a> FileWrite<'a> {
@@ -270,6 +310,7 @@ impl<'a> FileWrite<'a> {
             writer,
             stored,
             path,
+            after: &[],
         })
     }
 
@@ -281,6 +322,8 @@ impl<'a> FileWrite<'a> {
     ) -> Result<(FileStamp, Count), StoredDataError> {
         let modified = self.stored.manifest.last_activity.as_deref();
         let modified = modified.and_then(parse_time);
+        let (clean_up, now) = (self.writer.clean_up, self.writer.now);
+        let modified = modified.map(|time| clean_up.file_time(time, now));
         let journal = self.writer.journal;
         let mut count = Count::default();
         let stamp = match (pull, expected) {
@@ -293,7 +336,9 @@ impl<'a> FileWrite<'a> {
                 journal.extend(&self.path, expected, modified, write)?
             }
             _ => journal.write(&self.path, expected, modified, |write| {
-                self.expand(0, &[], &mut Counted::new(write, &mut count))
+                let out = &mut Counted::new(write, &mut count);
+                self.expand(0, &[], out)?;
+                out.write(self.after).map_err(StoredDataError::from)
             })?,
         };
         Ok((stamp, count))

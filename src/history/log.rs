@@ -88,7 +88,7 @@ pub enum SessionChangeKind {
 /// [`LookupError`](crate::workspace::lookup::LookupError); [`SyncError::Interrupted`];
 /// errors of the whole command.
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
-    let mut workspace = Workspace::open(ctx)?;
+    let mut workspace = Workspace::open_to_look(ctx)?;
     if request.remote {
         RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
         workspace.save()?;

@@ -130,11 +130,15 @@ impl FetchedLocks {
         let running = match (&content, lease) {
             (LockContent::Unreadable { .. }, _) => None,
             (LockContent::Lock { seen, .. }, _) if seen.record.is_released() => None,
-            (_, Some(lease)) => lease.holder_is_alive().then_some(lease.holder.pid),
+            (_, Some(lease)) => {
+                let is_other = !lease.holder.is_this_process();
+                let is_alive = lease.holder_is_alive(workspace.ctx.clock.now());
+                (is_other && is_alive).then_some(lease.holder.pid)
+            }
             // The lease file is lost, but the record names this machine and a running
             // process.
             (LockContent::Lock { seen, own, .. }, None) => {
-                (*own && pid_is_alive(seen.record.pid)).then_some(seen.record.pid)
+                (*own && is_other_process(seen.record.pid)).then_some(seen.record.pid)
             }
         };
         Ok(Some(LockView {
@@ -229,4 +233,8 @@ pub(crate) fn update(
         new,
         expected: expected.cloned(),
     }
+}
+
+fn is_other_process(pid: u32) -> bool {
+    pid != std::process::id() && pid_is_alive(pid)
 }

@@ -14,7 +14,7 @@ pub struct LockView {
     pub commit: CommitId,
     /// Content of the commit.
     pub content: LockContent,
-    /// The running process of this machine that holds it, if any.
+    /// Another running process of this machine that holds it, if any.
     pub running: Option<u32>,
 }
 
@@ -66,7 +66,7 @@ impl LockView {
 
     /// Returns true if another running process of this machine holds it.
     pub fn is_held_by_other_process(&self) -> bool {
-        self.is_own() && self.running.is_some_and(|pid| pid != std::process::id())
+        self.is_own() && self.running.is_some()
     }
 
     /// Returns true if its holder may be working: taking it over needs the user's

@@ -100,9 +100,9 @@ impl Walk<'_, '_> {
                 return Ok(true);
             }
         }
-        if run.torn && !self.ends_inside(run, line)? {
-            // Other machines do not have it, and its own machine may have dropped it when
-            // it rewrote the file.
+        if run.torn && (!self.reader.is_mine(run) || !self.ends_inside(run, line)?) {
+            // Other machines do not have it, not even a part that looks alike, and its own machine
+            // may have dropped it when it rewrote the file.
             self.lines += 1;
             return Ok(true);
         }

@@ -12,6 +12,7 @@ use crate::checkouts::locate::{
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::{PlaceholderName, Placeholders};
+use crate::domain::url::has_drive;
 use crate::localize::error::StoredDataError;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::StoredText;
@@ -138,6 +139,9 @@ fn missing_directory(manifest: &Manifest, project: &PortablePath) -> String {
         Some(name) => {
             format!("no place for `{project}` here: ccsync config add-placeholder {name}=PATH")
         }
+        None if has_drive(project.as_str()) => format!(
+            "`{project}` is a path of Windows: on its machine, ccsync config add-placeholder NAME=PATH (below WSL: NAME=/mnt/c/PATH), then ccsync push"
+        ),
         None => format!(
             "`{project}` is not a path of this system: ccsync config add-placeholder NAME=PATH on its machine"
         ),

@@ -7,14 +7,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::record::RecordError;
-use super::state::HeldLock;
+use super::record::{ALLOWED_SKEW, RecordError};
+use super::state::{HeldLock, PendingChange};
 use crate::domain::{InvalidData, SessionId, parse::from_json};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{PathError, remove_file_if_exists, write_atomic};
-use crate::sys::process::{pid_is_alive, process_start_ticks};
+use crate::sys::process::{PidDomain, pid_is_alive, process_start_ticks};
 
 /// This machine's right to a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,10 @@ pub struct Holder {
     /// Its start time, if the system reports it: a pid may be reused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
+    /// The host and container in which the id has a meaning, if the system reports it:
+    /// containers and hosts may share these files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<PidDomain>,
 }
 
 /// Error: a lease file is unusable.
@@ -73,7 +78,19 @@ impl Holder {
         Self {
             pid,
             started: process_start_ticks(pid),
+            domain: PidDomain::of_this_process(),
         }
+    }
+
+    /// Returns true if it is this process.
+    pub fn is_this_process(&self) -> bool {
+        self.pid == std::process::id() && !self.is_foreign()
+    }
+
+    /// Returns true if the process runs in another container or on another host, where it
+    /// cannot be looked up.
+    pub fn is_foreign(&self) -> bool {
+        self.domain.as_ref().is_some_and(PidDomain::is_foreign)
     }
 
     /// Returns true if the process still runs. If the start time is unknown, any process
@@ -96,9 +113,21 @@ impl Lease {
         }
     }
 
-    /// Returns true if its process still runs.
-    pub fn holder_is_alive(&self) -> bool {
+    /// Returns true if its process still runs. One that cannot be looked up counts as
+    /// running while its lock has not expired: it renews the lock in time.
+    pub fn holder_is_alive(&self, now: DateTime<Utc>) -> bool {
+        if self.holder.is_foreign() {
+            return now - self.last_renewal() < self.lock.record.ttl() + ALLOWED_SKEW;
+        }
         self.holder.is_alive()
+    }
+
+    fn last_renewal(&self) -> DateTime<Utc> {
+        let sent = match &self.lock.pending {
+            Some(PendingChange::Renew { record, .. }) => record.renewed,
+            _ => self.lock.record.renewed,
+        };
+        sent.max(self.lock.record.renewed)
     }
 
     /// Reads the lease of one session.
@@ -257,6 +286,17 @@ mod tests {
     }
 
     #[test]
+    fn lease_of_other_container_lives_until_it_expires() {
+        let mut lease = lease("one");
+        lease.holder.domain = Some(PidDomain::new("linux:other:pid:[1]"));
+        lease.holder.pid = u32::MAX;
+        let alive_after = |minutes| {
+            lease.holder_is_alive(DateTime::UNIX_EPOCH + chrono::TimeDelta::minutes(minutes))
+        };
+        assert!(alive_after(11) && !alive_after(12));
+    }
+
+    #[test]
     fn lease_process_is_identified_by_pid_and_start() {
         let this = Holder::this_process();
         assert!(this.is_alive());
@@ -270,10 +310,16 @@ mod tests {
         assert!(
             !Holder {
                 pid: u32::MAX,
-                started: None
+                started: None,
+                domain: None
             }
             .is_alive()
         );
+        let foreign = Holder {
+            domain: Some(PidDomain::new("linux:other:pid:[1]")),
+            ..this.clone()
+        };
+        assert!(foreign.is_foreign() && !foreign.is_this_process());
         let another = Holder {
             started: Some("1".to_owned()),
             ..this

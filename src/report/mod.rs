@@ -7,7 +7,7 @@ pub mod verification;
 
 pub use import::{ImportReport, Layout};
 pub use transfer::{
-    BundleReport, ExtraOutcome, ExtraReport, MachineName, Outcome, RemoteState, Report,
+    BundleReport, ExtraOutcome, ExtraReport, MachineName, Outcome, Refusal, RemoteState, Report,
     SessionReport, SkippedFile,
 };
 pub use verification::RemoteStatus;

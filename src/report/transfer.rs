@@ -14,11 +14,20 @@ pub struct Report {
     pub sessions: Vec<SessionReport>,
     /// Number of sessions that were up to date.
     pub unchanged: u64,
+    /// pull: number of sessions that were deleted from this machine and stay in the store.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub deleted: u64,
+    /// pull: no session is left on this machine, though some were here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deleted_all: bool,
     /// Files that look like parts of sessions and were skipped.
     pub skipped_files: Vec<SkippedFile>,
     /// pull: notes of other machines that were not shown here yet, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<ReceivedNote>,
+    /// Content that the remote refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
     /// Warnings about no particular session. May contain untrusted text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -28,6 +37,17 @@ pub struct Report {
     pub dry_run: bool,
     /// State of the remote afterwards.
     pub remote: RemoteState,
+}
+
+/// Content that the remote refused: a secret, its size, or another rule of the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// The sessions that stay on this machine for it.
+    pub sessions: Vec<SessionId>,
+    /// The bundles of extras that stay, by their directory in the store.
+    pub extras: Vec<String>,
+    /// The whole message of the server. Untrusted text.
+    pub message: String,
 }
 
 /// A file that looks like a part of a session and was skipped.
@@ -280,16 +300,33 @@ pub enum RemoteState {
         /// Head of the remote; `None`: it is empty.
         commit: Option<CommitId>,
     },
-    /// The remote was not reached or refused the push. The next command sends the commits.
+    /// The remote was not reached. The next command sends the commits.
     Queued {
         /// Number of queued commits.
         commits: u64,
         /// The reason, with git's message if there is one.
         reason: String,
     },
+    /// The remote refuses every push of this machine. Nothing sends the commits before that is
+    /// changed.
+    Refused {
+        /// Number of commits that stay here.
+        commits: u64,
+        /// The reason, with all that the server said.
+        reason: String,
+    },
 }
 
 impl Report {
+    /// Adds what the remote refused: these sessions are not stored.
+    pub(crate) fn add_refusals(&mut self, refusals: Vec<Refusal>) {
+        for session in refusals.iter().flat_map(|refusal| &refusal.sessions) {
+            let reason = "refused by the remote; it stays here, and each push tries it again";
+            self.replace(SessionReport::skipped(session.clone(), reason.to_owned()));
+        }
+        self.refusals.extend(refusals);
+    }
+
     /// Counts the sessions with this kind of outcome.
     pub fn count(&self, kind: impl Fn(&Outcome) -> bool) -> u64 {
         self.sessions.iter().filter(|s| kind(&s.outcome)).count() as u64

@@ -1,5 +1,6 @@
 //! The error of reading and writing the client's files.
 
+use super::live::ClientProcess;
 use std::path::PathBuf;
 
 use crate::domain::{
@@ -22,12 +23,12 @@ pub enum SessionError {
         source: InvalidData,
     },
     /// The session is in use by a running client.
-    #[error("session {session} is running on this machine (process {pid})")]
+    #[error("session {session} is running on this machine ({client})")]
     Running {
         /// The session.
         session: SessionId,
         /// The client's process.
-        pid: u32,
+        client: ClientProcess,
     },
     /// The path of a file contains a link.
     #[error("cannot follow `{}`: it is a link", path.display())]

@@ -3,16 +3,27 @@
 //!
 //! A killed client leaves the file behind. So the process must still run and, if the system knows
 //! it, have started at the time in the file (`procStart`, field 22 of `/proc/<pid>/stat`; client
-//! 2.1.329).
+//! 2.1.329). A client in another container or on another host, which shares the directory, cannot
+//! be looked up (`pidDomain`; client 2.1.329): it counts as running while it was active lately.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use super::files::{own_directories, projects_dir, transcript_path};
-use crate::domain::SessionId;
-use crate::sys::{process::pid_is_alive, process::process_start_ticks};
+use crate::domain::id::SessionId;
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::process::{PidDomain, pid_is_alive, process_start_ticks};
+
+/// Time after the last sign of life in its own file up to which a client that cannot be looked
+/// up counts as running.
+const MAX_QUIET: TimeDelta = TimeDelta::hours(6);
+
+/// The same for its transcript, which a pull may have written, too.
+const MAX_QUIET_TRANSCRIPT: TimeDelta = TimeDelta::hours(1);
 
 /// The used part of `sessions/<pid>.json`. The file next to it with the peer's key is never read.
 #[derive(Deserialize)]
@@ -22,12 +33,40 @@ struct PidFile {
     session_id: String,
     #[serde(default)]
     proc_start: Option<serde_json::Value>,
+    #[serde(default)]
+    pid_domain: Option<String>,
+    /// In milliseconds since 1970.
+    #[serde(default)]
+    updated_at: Option<i64>,
 }
 
-/// Lists the sessions of running clients, with the client's process id.
+/// The process of a running client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientProcess {
+    /// Its id, where it runs.
+    pub pid: u32,
+    /// It runs in another container or on another host.
+    pub is_foreign: bool,
+}
+
+impl fmt::Display for ClientProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pid = self.pid;
+        if self.is_foreign {
+            write!(
+                f,
+                "process {pid} of another container or host, by `sessions/{pid}.json`"
+            )
+        } else {
+            write!(f, "process {pid}")
+        }
+    }
+}
+
+/// Lists the sessions of running clients, with the client's process.
 ///
 /// Unreadable files are ignored. Older clients write no file, so the list may be incomplete.
-pub fn live_sessions(claude_dir: &Path) -> BTreeMap<SessionId, u32> {
+pub fn live_sessions(claude_dir: &Path) -> BTreeMap<SessionId, ClientProcess> {
     let Ok(entries) = std::fs::read_dir(claude_dir.join("sessions")) else {
         return BTreeMap::new();
     };
@@ -35,21 +74,25 @@ pub fn live_sessions(claude_dir: &Path) -> BTreeMap<SessionId, u32> {
         .flatten()
         .map(|e| e.path())
         .filter(|p| p.extension().is_some_and(|e| e == "json"));
-    paths.filter_map(|path| live_session(&path)).collect()
+    paths
+        .filter_map(|path| live_session(claude_dir, &path))
+        .collect()
 }
 
-/// Returns the session that a client has open now; it changes with `/clear`.
+/// Returns the session that a client of this system has open now; it changes with `/clear`.
 pub fn session_of_client(claude_dir: &Path, pid: u32) -> Option<SessionId> {
-    live_session(&claude_dir.join("sessions").join(format!("{pid}.json")))
+    let path = claude_dir.join("sessions").join(format!("{pid}.json"));
+    live_session(claude_dir, &path)
+        .filter(|(_, client)| !client.is_foreign)
         .map(|(session, _)| session)
 }
 
 /// Returns the process of a client that has the session of the file at `path` open.
-pub fn running_client(claude_dir: &Path, path: &Path) -> Option<u32> {
+pub fn running_client(claude_dir: &Path, path: &Path) -> Option<ClientProcess> {
     live_sessions(claude_dir)
         .into_iter()
         .find(|(id, _)| belongs_to(claude_dir, path, id))
-        .map(|(_, pid)| pid)
+        .map(|(_, client)| client)
 }
 
 /// Returns true for a file of the session, in any project directory, also behind a link.
@@ -66,10 +109,43 @@ fn belongs_to(claude_dir: &Path, path: &Path, id: &SessionId) -> bool {
     })
 }
 
-fn live_session(path: &Path) -> Option<(SessionId, u32)> {
+fn live_session(claude_dir: &Path, path: &Path) -> Option<(SessionId, ClientProcess)> {
     let file: PidFile = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     let id = file.session_id.parse().ok()?;
-    (pid_is_alive(file.pid) && started_as_recorded(&file)).then_some((id, file.pid))
+    let domain = file.pid_domain.as_deref().map(PidDomain::new);
+    let is_foreign = domain.is_some_and(|domain| domain.is_foreign());
+    let is_running = if is_foreign {
+        is_fresh(claude_dir, path, &file, &id)
+    } else {
+        pid_is_alive(file.pid) && started_as_recorded(&file)
+    };
+    let client = ClientProcess {
+        pid: file.pid,
+        is_foreign,
+    };
+    is_running.then_some((id, client))
+}
+
+/// Returns true if the client's file or its transcript was written lately.
+fn is_fresh(claude_dir: &Path, path: &Path, file: &PidFile, id: &SessionId) -> bool {
+    let now = SystemClock::default().now();
+    let written = |path: &Path| Some(DateTime::<Utc>::from(modified(path)?));
+    let updated = file.updated_at.and_then(DateTime::from_timestamp_millis);
+    let is_lately = |time: DateTime<Utc>, limit| now - time < limit;
+    let by_itself = updated.max(written(path));
+    if by_itself.is_some_and(|time| is_lately(time, MAX_QUIET)) {
+        return true;
+    }
+    let projects = std::fs::read_dir(projects_dir(claude_dir));
+    let mut projects = projects.into_iter().flatten().flatten();
+    projects.any(|project| {
+        let time = written(&transcript_path(&project.path(), id));
+        time.is_some_and(|time| is_lately(time, MAX_QUIET_TRANSCRIPT))
+    })
+}
+
+fn modified(path: &Path) -> Option<std::time::SystemTime> {
+    std::fs::metadata(path).ok()?.modified().ok()
 }
 
 fn started_as_recorded(file: &PidFile) -> bool {

@@ -5,6 +5,7 @@
 //! store, and never writes to the files of a running session.
 //!
 //! * [`files`]: the files of a session and their paths; [`discover`]: all sessions of this machine
+//! * [`clean_up`]: when the client deletes a session
 //! * [`live`]: sessions of running clients; [`launch`]: how the client is started
 //! * [`facts`]: project, titles and times, read from records; [`fields`]: finding them in lines
 //! * [`mentions`]: working directories and plans that records name
@@ -18,6 +19,7 @@ mod error;
 mod local;
 mod scan;
 
+pub mod clean_up;
 pub mod discover;
 pub mod extras;
 pub mod facts;
@@ -30,6 +32,7 @@ pub mod mentions;
 pub mod messages;
 pub mod projects;
 pub mod repair;
+pub mod teams;
 pub mod time;
 pub mod turns;
 

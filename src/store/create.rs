@@ -31,6 +31,44 @@ pub fn create_embedded_remote(path: &Path) -> Result<(), StoreError> {
     })
 }
 
+/// Fitness of a directory as a remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepositoryKind {
+    /// Git accepts pushes to it.
+    Usable,
+    /// It has a working tree, so git refuses to move its branch.
+    RefusesPushes,
+    /// It is not a repository, or not one that can be read here.
+    Unknown,
+}
+
+/// Returns whether git would accept pushes to the repository at `path`.
+pub fn repository_kind(path: &Path) -> RepositoryKind {
+    let Ok(repo) = Repository::open(path) else {
+        return RepositoryKind::Unknown;
+    };
+    let setting = repo
+        .config()
+        .and_then(|config| config.get_string("receive.denyCurrentBranch"));
+    let is_allowed = setting.is_ok_and(|value| {
+        ["ignore", "warn", "updateinstead", "false"].contains(&value.to_lowercase().as_str())
+    });
+    if repo.is_bare() || is_allowed {
+        RepositoryKind::Usable
+    } else {
+        RepositoryKind::RefusesPushes
+    }
+}
+
+/// Makes an empty directory a bare repository.
+///
+/// # Errors
+/// [`StoreError::Git`].
+pub fn create_bare_repository(path: &Path) -> Result<(), StoreError> {
+    Repository::init_opts(path, init_options().bare(true))?;
+    Ok(())
+}
+
 /// Creates an empty store.
 pub(super) fn create_store(path: &Path) -> Result<Repository, StoreError> {
     create_whole(path, init_store)?;

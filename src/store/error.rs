@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::format::json::{FORMAT, ManifestError};
 use crate::domain::{CommitId, ErrorKind, SessionId, UPDATE_CCSYNC, UserError};
-use crate::sys::{failure::is_full, failure::is_of_file_system, fs::PathError, fs::path_hints};
+use crate::sys::{
+    failure::FIX_GIT_CONFIG, failure::is_full, failure::is_of_configuration,
+    failure::is_of_file_system, fs::PathError, fs::path_hints, process::RAISE_LIMIT,
+    process::has_few_files,
+};
 
 /// Maximum number of files in one comparison of trees. A few small trees that hold each other many
 /// times can stand for more files than fit on a disk.
@@ -89,16 +93,32 @@ impl StoreError {
         }
     }
 
+    /// Returns true if git refuses to work because of the user's configuration, or because
+    /// the store belongs to another user.
+    fn is_of_user(&self) -> bool {
+        match self {
+            Self::Git(e) => e.code() == git2::ErrorCode::Owner || is_of_git_config(e),
+            _ => false,
+        }
+    }
+
     /// Returns true if the store on this disk cannot be used as it is.
     pub fn is_corruption(&self) -> bool {
+        if has_few_files() {
+            return false;
+        }
         match self {
-            Self::Git(e) => !is_of_file_system(e.message()),
+            Self::Git(e) => !is_of_file_system(e.message()) && !self.is_of_user(),
             Self::Damaged { .. } => true,
             Self::Io { source, .. } => !matches!(
                 source.kind(),
                 io::ErrorKind::StorageFull
                     | io::ErrorKind::QuotaExceeded
                     | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+                    | io::ErrorKind::StaleNetworkFileHandle
+                    | io::ErrorKind::OutOfMemory
+                    | io::ErrorKind::Unsupported
             ),
             _ => false,
         }
@@ -129,6 +149,15 @@ impl UserError for StoreError {
             Self::Git(e) if is_full(e.message()) => {
                 "make room, then run the command again; see what is full with `df -h`".to_owned()
             }
+            Self::Git(e) if e.code() == git2::ErrorCode::Owner => {
+                "the store belongs to another user: give it to yours with `sudo chown -R`"
+                    .to_owned()
+            }
+            Self::Git(e) if is_of_git_config(e) => FIX_GIT_CONFIG.to_owned(),
+            Self::Git(e) if e.message().contains("Too many open files") => RAISE_LIMIT.to_owned(),
+            Self::Git(_) | Self::Damaged { .. } | Self::Object { .. } if has_few_files() => {
+                RAISE_LIMIT.to_owned()
+            }
             Self::Lock { .. } => "list the locks with `ccsync lock show`".to_owned(),
             Self::TooMany => {
                 "remove what does not belong there from the remote's branch `main` with git"
@@ -146,6 +175,13 @@ impl UserError for StoreError {
     fn is_about_one_session(&self) -> bool {
         matches!(self, Self::Session { .. } | Self::Segment { .. })
     }
+}
+
+/// Returns true if libgit2 could not read a configuration that is not the store's.
+fn is_of_git_config(error: &git2::Error) -> bool {
+    is_of_configuration(error.message())
+        || error.class() == git2::ErrorClass::Config
+            && !error.message().contains("store/.git/config")
 }
 
 impl From<PathError> for StoreError {

@@ -10,6 +10,7 @@ mod damage;
 mod error;
 mod format;
 mod history;
+mod kept;
 mod layout;
 mod lock_commits;
 mod milestones;
@@ -24,7 +25,10 @@ mod transaction;
 mod worktree;
 
 pub use author::Author;
-pub use create::{belongs_to_remote, create_embedded_remote};
+pub use create::{
+    RepositoryKind, belongs_to_remote, create_bare_repository, create_embedded_remote,
+    repository_kind,
+};
 pub use error::StoreError;
 pub use format::json::{FORMAT, ManifestError};
 pub use format::{bundle, machine, manifest, milestone, note, segment};

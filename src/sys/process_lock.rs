@@ -14,6 +14,10 @@ use super::fs::{self, PathError};
 use super::signal::Interrupted;
 use crate::domain::{ErrorKind, UserError};
 
+/// Hint for a file system without locks, as some network file systems.
+const NO_FLOCK: &str = "that file system cannot lock files: set `CCSYNC_HOME` to a directory on a \
+    local disk, and move what is in `~/.config/ccsync` and `~/.local` there";
+
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_millis(250);
 
@@ -216,7 +220,10 @@ impl UserError for LockError {
         match self {
             Self::Busy { .. } => vec!["run the command again when it has finished".to_owned()],
             Self::Interrupted(e) => e.hints(),
-            Self::Path(e) => e.hints(),
+            Self::Path(e) => match e.hints() {
+                hints if hints.is_empty() => vec![NO_FLOCK.to_owned()],
+                hints => hints,
+            },
         }
     }
 }

@@ -5,7 +5,8 @@
 //! stable; ssh, curl and servers are matched by phrases that have not changed for
 //! years. Pure.
 
-use crate::sys::failure::is_of_file_system;
+use crate::sys::failure::{is_of_configuration, is_of_file_system};
+use crate::sys::process::has_few_files;
 
 /// Kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub(super) fn is_store_damage(message: &str) -> bool {
             || line.contains("Could not read from remote repository")
     };
     !is_of_file_system(message)
+        && !is_of_configuration(message)
+        && !has_few_files()
         && message
             .lines()
             .filter(|line| !of_the_remote(line))

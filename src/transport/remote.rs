@@ -8,7 +8,10 @@ use std::path::Path;
 use super::failure;
 use super::porcelain::GitVersion;
 use crate::domain::{CommitId, ErrorKind, UserError, error::please_report, shell::shell_word};
-use crate::sys::{Interrupted, failure::is_full, process::ProcessError};
+use crate::sys::{
+    Interrupted, failure::FIX_GIT_CONFIG, failure::is_full, failure::is_of_configuration,
+    process::ProcessError,
+};
 
 /// Oldest tested `git`: that of Ubuntu 22.04.
 pub const OLDEST_GIT: GitVersion = GitVersion {
@@ -110,6 +113,9 @@ pub enum RemoteError {
         #[source]
         message: GitMessage,
     },
+    /// The remote refused so many parts that the rest waits for the next command.
+    #[error("the remote refused too many parts of this push")]
+    TooManyPushes,
     /// `git` failed for another reason.
     #[error("`git {command}` failed ({status})")]
     Failed {
@@ -169,6 +175,7 @@ impl RemoteError {
             Self::GitMissing
             | Self::GitTooOld { .. }
             | Self::InvalidRef { .. }
+            | Self::TooManyPushes
             | Self::Interrupted(_)
             | Self::Process(_) => None,
         }
@@ -263,6 +270,7 @@ impl UserError for RemoteError {
             | Self::Denied { .. }
             | Self::Rejected { .. }
             | Self::Garbled { .. }
+            | Self::TooManyPushes
             | Self::Failed { .. } => ErrorKind::Remote,
             Self::GitMissing | Self::GitTooOld { .. } | Self::Process(_) => ErrorKind::Failed,
             Self::InvalidRef { .. } => ErrorKind::Internal,
@@ -280,16 +288,25 @@ impl UserError for RemoteError {
                 return vec![check_access(remote), other];
             }
             Self::Denied { remote, .. } => check_access(remote),
+            Self::Rejected { message, .. } if message.as_str().contains("checked out branch") => {
+                "the repository is not bare: create a bare one with `git init --bare`, then run `ccsync init --remote URL`"
+                    .to_owned()
+            }
             Self::Rejected { .. } => {
                 "allow pushes to the remote's branch `main`, then run `ccsync push`".to_owned()
             }
             Self::GitMissing | Self::GitTooOld { .. } => {
                 format!("install git {OLDEST_GIT} or later: https://git-scm.com/downloads")
             }
+            Self::TooManyPushes => "run `ccsync push` again to send the rest".to_owned(),
             Self::InvalidRef { .. } => please_report(),
             Self::Interrupted(e) => return e.hints(),
+            Self::Failed { message, .. } if is_of_configuration(message.as_str()) => {
+                FIX_GIT_CONFIG.to_owned()
+            }
             Self::Failed { message, .. } if is_full(message.as_str()) => {
-                "make room, then run the command again; see what is full with `df -h`".to_owned()
+                "make room, then run the command again; see what is full with `df -h` and `df -i`"
+                    .to_owned()
             }
             Self::Garbled { .. } | Self::Failed { .. } => {
                 "if it fails again, check `git --version` and `ccsync --version`".to_owned()

@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::{CommitId, SessionId, error::error_chain};
 use crate::lock::lease::{Lease, load_leases};
 use crate::lock::record::{LockRecord, Stamp};
-use crate::lock::state::{PendingChange, Settlement};
+use crate::lock::state::{HeldLock, ObservedLock, PendingChange, Settlement};
 use crate::store::{Author, Store, lock_ref};
 use crate::sys::fail_point::fail_point;
 use crate::transport::RefUpdate;
@@ -30,6 +32,8 @@ pub(crate) struct Leases {
     sent: Vec<SessionId>,
     /// Errors of unreadable lease files.
     damaged: Vec<String>,
+    /// Locks of other machines on sessions that this one has changed without a lock.
+    foreign: BTreeMap<SessionId, ObservedLock>,
 }
 
 impl Leases {
@@ -70,15 +74,40 @@ impl Leases {
         self.leases.get(session).filter(|lease| !lease.lost)
     }
 
+    /// Returns the sessions whose locks this machine holds.
+    pub(crate) fn active_sessions(&self) -> BTreeSet<SessionId> {
+        self.held().map(|lease| lease.session.clone()).collect()
+    }
+
     /// Returns the lost leases.
     pub(crate) fn lost(&self) -> impl Iterator<Item = &Lease> {
         self.leases.values().filter(|lease| lease.lost)
     }
 
-    /// Returns true if another machine has taken the lock of a session. The newer local
-    /// turns become a fork.
+    /// Returns true if another machine has the lock of a session: it was taken from this machine,
+    /// or this one never had it. The newer local turns become a fork.
     pub(crate) fn is_lost(&self, session: &SessionId) -> bool {
-        self.leases.get(session).is_some_and(|lease| lease.lost)
+        let lease = self.leases.get(session);
+        self.foreign.contains_key(session) || lease.is_some_and(|lease| lease.lost)
+    }
+
+    /// Records that another machine holds the lock of a session, for this run.
+    pub(crate) fn record_foreign(&mut self, session: SessionId, lock: ObservedLock) {
+        self.foreign.insert(session, lock);
+    }
+
+    /// Keeps what [`Self::record_foreign`] recorded, until a pull has replaced the session here.
+    pub(crate) fn keep_foreign(&mut self, session: &SessionId) -> Result<(), SyncError> {
+        let Some(lock) = self.foreign.remove(session) else {
+            return Ok(());
+        };
+        let mut held = HeldLock::new_unconfirmed(lock.commit, lock.record);
+        held.pending = None;
+        let mut lease = Lease::for_this_process(session.clone(), held);
+        lease.lost = true;
+        lease.save(&self.directory)?;
+        self.leases.insert(session.clone(), lease);
+        Ok(())
     }
 
     /// Returns true if another machine has taken the lock of one of `sessions`. Computes
@@ -87,7 +116,7 @@ impl Leases {
         &self,
         sessions: impl FnOnce() -> Result<BTreeSet<SessionId>, E>,
     ) -> Result<bool, E> {
-        let has_lost = self.lost().next().is_some();
+        let has_lost = self.lost().next().is_some() || !self.foreign.is_empty();
         Ok(has_lost && sessions()?.iter().any(|session| self.is_lost(session)))
     }
 
@@ -105,13 +134,13 @@ impl Leases {
     pub(crate) fn select_for_release(
         &mut self,
         done: &BTreeSet<SessionId>,
+        now: DateTime<Utc>,
         open: impl Fn(&SessionId) -> bool,
         unstored: impl Fn(&SessionId) -> bool,
     ) {
-        let was_left = |lease: &Lease| !lease.holder_is_alive() && !open(&lease.session);
+        let was_left = |lease: &Lease| !lease.holder_is_alive(now) && !open(&lease.session);
         // A running process releases its own locks.
-        let is_ours =
-            |lease: &Lease| lease.holder.pid == std::process::id() || !lease.holder_is_alive();
+        let is_ours = |lease: &Lease| lease.holder.is_this_process() || !lease.holder_is_alive(now);
         let is_released =
             |lease: &&Lease| done.contains(&lease.session) && is_ours(lease) || was_left(lease);
         let releasing = self
@@ -119,6 +148,17 @@ impl Leases {
             .filter(is_released)
             .map(|lease| lease.session.clone());
         self.releasing = releasing.filter(|session| !unstored(session)).collect();
+    }
+
+    /// Lets pushes release nothing, and returns the sessions that were to be released.
+    pub(crate) fn postpone_releases(&mut self) -> BTreeSet<SessionId> {
+        std::mem::take(&mut self.releasing)
+    }
+
+    /// Lets the next push release the locks of `sessions` that this machine still holds.
+    pub(crate) fn select_releases(&mut self, mut sessions: BTreeSet<SessionId>) {
+        sessions.retain(|session| self.active(session).is_some());
+        self.releasing = sessions;
     }
 
     /// Returns true if the next push releases the lock of a session.
@@ -332,7 +372,12 @@ impl Leases {
             .get(session)
             .and_then(|commit| store.read_lock(commit).ok());
         let by = there.and_then(|json| LockRecord::parse(session, &json).ok());
+        let lease = self.leases.get(session).filter(|lease| lease.lost);
+        let never_held = |record: &LockRecord| {
+            lease.is_none_or(|lease| lease.lock.record.machine == record.machine)
+        };
         Ok(Some(match by {
+            Some(record) if never_held(&record) => format!("{} holds its lock", record.host),
             Some(record) => format!("its lock was taken over by {}", record.host),
             None => "its lock was taken away by another machine".to_owned(),
         }))
@@ -348,9 +393,9 @@ impl Leases {
     }
 
     /// Returns the sessions with lost leases whose holder has ended or is this process.
-    pub(crate) fn lost_without_holder(&self) -> Vec<SessionId> {
+    pub(crate) fn lost_without_holder(&self, now: DateTime<Utc>) -> Vec<SessionId> {
         let done = |lease: &&Lease| {
-            lease.lost && (!lease.holder_is_alive() || lease.holder.pid == std::process::id())
+            lease.lost && (!lease.holder_is_alive(now) || lease.holder.is_this_process())
         };
         self.leases
             .values()

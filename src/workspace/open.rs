@@ -1,6 +1,7 @@
 //! Opens the workspace: process lock, store, records and localizer. Every command that changes
 //! something starts here.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,9 @@ use crate::store::{
     Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store, machine::Machine, manifest::PlaceholdersKey,
 };
 use crate::sys::{
-    fail_point::fail_point, former_names::rename_former_files, fs::create_private_dir_all,
-    process_lock::ChildProcessLock, process_lock::ProcessLock,
+    fail_point::fail_point, former_names::rename_former_files, fs::PathError,
+    fs::create_private_dir_all, process_lock::ChildProcessLock, process_lock::LockError,
+    process_lock::ProcessLock,
 };
 use crate::transport::GitCli;
 use crate::workspace::{
@@ -42,18 +44,36 @@ pub(crate) struct Workspace<'a> {
     pub(crate) remote_rules: RemoteRules,
     /// Settings that exclude sessions.
     pub(crate) rules: ExcludeRules,
-    _locks: (ChildProcessLock, ProcessLock),
+    /// `None`: nothing can be written here; the command only looks.
+    locks: Option<(ChildProcessLock, ProcessLock)>,
 }
 
 impl<'a> Workspace<'a> {
     /// Takes the process lock, waiting up to [`LOCK_WAIT`], and opens everything.
     pub(crate) fn open(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
-        Self::open_locked(ctx, lock(ctx)?)
+        Self::open_locked(ctx, Some(lock(ctx)?))
+    }
+
+    /// Opens everything for a command that changes nothing. Works in directories that this user
+    /// cannot write, too.
+    pub(crate) fn open_to_look(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
+        Self::open_locked(ctx, lock_if_writable(ctx)?)
+    }
+
+    /// Opens the workspace as [`Self::open_to_look`], and discovers the sessions.
+    pub(crate) fn look_and_discover(ctx: &'a Context<'a>) -> Result<(Self, Discovery), SyncError> {
+        Self::open_and_discover_with(ctx, lock_if_writable(ctx)?)
     }
 
     /// Opens the workspace and discovers the sessions, both at once.
     pub(crate) fn open_and_discover(ctx: &'a Context<'a>) -> Result<(Self, Discovery), SyncError> {
-        let locks = lock(ctx)?;
+        Self::open_and_discover_with(ctx, Some(lock(ctx)?))
+    }
+
+    fn open_and_discover_with(
+        ctx: &'a Context<'a>,
+        locks: Option<(ChildProcessLock, ProcessLock)>,
+    ) -> Result<(Self, Discovery), SyncError> {
         let (workspace, found) = std::thread::scope(|scope| {
             let found = scope.spawn(|| find_sessions(ctx));
             (
@@ -61,7 +81,8 @@ impl<'a> Workspace<'a> {
                 found.join().expect("a scan does not panic"),
             )
         });
-        let (mut workspace, found) = (workspace?, found?);
+        let (mut workspace, mut found) = (workspace?, found?);
+        workspace.add_team_files(&mut found);
         workspace.records.record_discovery(&found);
         Ok((workspace, found))
     }
@@ -79,18 +100,29 @@ impl<'a> Workspace<'a> {
             let found = scope.spawn(|| discover_on_one_thread(claude_dir));
             (step(self), found.join().expect("a scan does not panic"))
         });
-        let (done, found) = (done?, found?);
+        let (done, mut found) = (done?, found?);
         if ctx.clock.monotonic().saturating_sub(began) > MAX_SCAN_AGE {
-            return Ok((done, discover(claude_dir)?));
+            found = discover(claude_dir)?;
         }
+        self.add_team_files(&mut found);
         Ok((done, found))
+    }
+
+    /// Adds the task lists of teams to the sessions that own them.
+    fn add_team_files(&mut self, found: &mut Discovery) {
+        let claude_dir = &self.ctx.env.claude_dir;
+        self.records.teams.add_files(claude_dir, found);
     }
 
     fn open_locked(
         ctx: &'a Context<'a>,
-        locks: (ChildProcessLock, ProcessLock),
+        locks: Option<(ChildProcessLock, ProcessLock)>,
     ) -> Result<Self, SyncError> {
-        let store = Store::open_or_create(&store_path(ctx.env))?;
+        let path = store_path(ctx.env);
+        let store = match locks {
+            Some(_) => Store::open_or_create(&path)?,
+            None => Store::open_read_only(&path)?,
+        };
         fail_point("the store is open");
         let machine = this_machine(ctx, &store)?;
         let records = SessionRecords::load(ctx.env, index_key(ctx), &store)?;
@@ -103,7 +135,7 @@ impl<'a> Workspace<'a> {
             leases: Leases::load(&leases_path(ctx.env))?,
             remote_rules: remote_rules(ctx),
             rules: ExcludeRules::new(&ctx.settings),
-            _locks: locks,
+            locks,
         })
     }
 
@@ -154,7 +186,8 @@ impl<'a> Workspace<'a> {
 
     /// Finds every session of this machine, and records which were deleted.
     pub(crate) fn discover(&mut self) -> Result<Discovery, SyncError> {
-        let found = find_sessions(self.ctx)?;
+        let mut found = find_sessions(self.ctx)?;
+        self.add_team_files(&mut found);
         self.records.record_discovery(&found);
         Ok(found)
     }
@@ -179,6 +212,9 @@ impl<'a> Workspace<'a> {
 
     /// Writes what this command found out.
     pub(crate) fn save(&mut self) -> Result<(), SyncError> {
+        if self.locks.is_none() {
+            return Ok(());
+        }
         let projects = std::mem::take(&mut *self.rules.new_projects());
         self.records.save(self.ctx.env, &self.store, projects)?;
         // Clones that are not recorded are found again.
@@ -202,6 +238,24 @@ fn remote_rules(ctx: &Context<'_>) -> RemoteRules {
     let remote = remote_url(ctx.env, ctx.settings.remote.as_deref());
     let remote = remote.map(|url| url.to_string()).unwrap_or_default();
     RemoteRules::load(&remote_rules_path(ctx.env), &remote, ctx.clock.now())
+}
+
+/// Takes the process lock; `None` if this user can write nothing here.
+fn lock_if_writable(
+    ctx: &Context<'_>,
+) -> Result<Option<(ChildProcessLock, ProcessLock)>, SyncError> {
+    let is_read_only = |e: &PathError| {
+        matches!(
+            e.source.kind(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+        )
+    };
+    match lock(ctx) {
+        Err(SyncError::Path(e) | SyncError::Lock(LockError::Path(e))) if is_read_only(&e) => {
+            Ok(None)
+        }
+        locks => Ok(Some(locks?)),
+    }
 }
 
 /// Takes the process lock, and removes what a killed process left.

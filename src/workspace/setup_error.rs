@@ -32,6 +32,14 @@ pub enum SetupError {
         /// Its format version.
         found: u32,
     },
+    /// The remote is used for something else, such as a project.
+    #[error("{remote} holds something else: {evidence}")]
+    OccupiedRemote {
+        /// The remote, without secrets.
+        remote: String,
+        /// An entry or branch that shows it. Untrusted text.
+        evidence: String,
+    },
     /// The remote holds the store of another program, which could not read ccsync's data.
     #[error("{remote} holds a store of claude-session-sync, not of ccsync")]
     ForeignStore {
@@ -53,6 +61,11 @@ impl UserError for SetupError {
                     "or move the file away with `{}`: a pull then writes its sessions again",
                     move_aside_command(path)
                 ),
+            ],
+            Self::OccupiedRemote { .. } => vec![
+                "create an empty private repository for your sessions, then run `ccsync init --remote URL`"
+                    .to_owned(),
+                "or let ccsync create one on GitHub: `ccsync init --github`".to_owned(),
             ],
             Self::ForeignStore { remote } => vec![
                 format!(

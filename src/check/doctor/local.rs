@@ -6,7 +6,7 @@ use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::error::error_chain;
 use crate::report::count::count;
 use crate::session::{discover::discover, files::projects_dir};
-use crate::sys::{fs::access, fs::free_space, process::Program};
+use crate::sys::{fs::access, fs::free_space, fs::is_writable, process::Program};
 use crate::workspace::{paths::config_path, paths::embedded_remote_path, paths::store_path};
 
 const CONFIGURATION: &str = "configuration";
@@ -89,6 +89,20 @@ fn permissions(context: &DoctorContext<'_>) -> Vec<Check> {
     let open_own = open.iter().find(|path| own.contains(path));
     let open_sessions = open.iter().filter(|path| !own.contains(path)).count();
     let mut checks = Vec::new();
+    let needed = [
+        &dirs.config,
+        &dirs.data,
+        &dirs.state,
+        &context.env.claude_dir,
+    ];
+    if let Some(path) = needed.into_iter().find(|path| !is_writable(path)) {
+        let message = format!(
+            "cannot write to `{}`: nothing can be pushed or pulled",
+            path.display()
+        );
+        let fix = format!("ls -ld {}; or set CCSYNC_HOME", shown(path));
+        checks.push(Check::error(PERMISSIONS, message, fix));
+    }
     if let Some(path) = foreign {
         let message = format!("`{}` belongs to another user", path.display());
         checks.push(Check::error(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::url::RemoteUrl;
+use crate::sys::failure::is_of_configuration;
 use crate::sys::{process::ProcessError, process::Program};
 use crate::transport::{
     GitCli, RemoteError, github::GitHub, github::GitHubError, remote::OLDEST_GIT,
@@ -41,7 +42,15 @@ fn git(context: &DoctorContext<'_>) -> Check {
             INSTALL_GIT,
         ),
         Err(e @ RemoteError::GitMissing) => Check::error(GIT, e.to_string(), INSTALL_GIT),
-        Err(e) => Check::error(GIT, crate::domain::error::error_chain(&e), INSTALL_GIT),
+        Err(e) => {
+            let message = crate::domain::error::error_chain(&e);
+            let fix = if is_of_configuration(&message) {
+                "git config --list --show-origin"
+            } else {
+                INSTALL_GIT
+            };
+            Check::error(GIT, message, fix)
+        }
     }
 }
 

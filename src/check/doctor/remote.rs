@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::check::doctor::check::{Check, CheckStatus, DoctorContext, TIMEOUT};
 use crate::domain::{CommitId, error::error_chain, url::RemoteKind, url::RemoteUrl};
 use crate::flows::lock_trial::{LockTrial, TrialResult, trial_session};
-use crate::store::{BRANCH, LOCK_BRANCHES, Store, lock_ref, machine::Machine};
+use crate::store::{
+    BRANCH, LOCK_BRANCHES, RepositoryKind, Store, lock_ref, machine::Machine, repository_kind,
+};
 use crate::transport::git_cli::GitCli;
 use crate::transport::github::{GitHub, Repository, Visibility};
 use crate::transport::remote::{Missing, RemoteError};
@@ -115,6 +117,15 @@ fn reached(
         (true, 1) => "1 session is locked".to_owned(),
         (true, n) => format!("{n} sessions are locked"),
     };
+    if let RemoteKind::Local(path) = url.kind()
+        && repository_kind(path) == RepositoryKind::RefusesPushes
+    {
+        return Check::error(
+            REMOTE,
+            format!("{url} is not a bare repository: git refuses pushes to it"),
+            "git init --bare PATH, then ccsync init --remote PATH",
+        );
+    }
     let embedded = context
         .set_up()
         .is_some_and(|settings| settings.remote.is_none());

@@ -59,6 +59,10 @@ fn damaged(context: &DoctorContext<'_>, error: &StoreError) -> Check {
         StoreError::Malformed { .. } => {
             Check::error(STORE, error_chain(error), "ccsync verify --full")
         }
+        _ if !error.is_corruption() => {
+            let fix = error.hints().into_iter().next();
+            Check::error(STORE, error_chain(error), fix.unwrap_or_default())
+        }
         _ => {
             let fix = format!("{}; then: ccsync sync", move_aside_command(&path));
             Check::error(STORE, error_chain(error), fix)
@@ -243,7 +247,7 @@ fn leases(context: &DoctorContext<'_>) -> Check {
     }
     let dead = leases
         .iter()
-        .filter(|lease| !lease.holder_is_alive())
+        .filter(|lease| !lease.holder_is_alive(context.clock.now()))
         .count();
     match (leases.len(), dead) {
         (0, _) => Check::ok(LEASES, "this machine holds no locks"),

@@ -9,8 +9,8 @@ use crate::cli::{app::App, args::JsonFlag, complete, error::CliError, exit::Exit
 use crate::domain::SessionId;
 use crate::sys::Clock;
 use crate::ui::{
-    Cell, HEADING, QUIET, Table, format::age, format::bytes, format::project, format::short_id,
-    json, report::title, sanitize::one_line,
+    Cell, HEADING, QUIET, Table, format::age, format::bytes, format::count, format::project,
+    format::short_id, json, report::title, sanitize::one_line,
 };
 
 /// Columns of titles and of projects, which shrink on a narrow screen.
@@ -86,6 +86,13 @@ pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliErr
         )?;
     } else if rows.is_empty() {
         app.out.note("list: no sessions found");
+        let stored = crate::browse::list::count_stored(&app.context()?)?;
+        if !args.remote && stored > 0 {
+            let sessions = count(stored, "session");
+            app.out.hint(&format!(
+                "the store has {sessions}: `ccsync list --remote`; bring all of them here: `ccsync pull --all`"
+            ));
+        }
     } else {
         let lines = table(&rows, app.clock.now()).lines(app.out.width());
         app.print(&lines)?;

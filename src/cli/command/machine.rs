@@ -279,7 +279,7 @@ fn forgotten(done: &Forgotten) -> String {
 
 /// Reports a change that is not on the remote yet, and returns the exit code.
 fn remote_exit(remote: &RemoteState, json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
-    let RemoteState::Queued { reason, .. } = remote else {
+    let (RemoteState::Queued { reason, .. } | RemoteState::Refused { reason, .. }) = remote else {
         return Ok(Exit::Done);
     };
     if !json.json {

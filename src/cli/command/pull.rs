@@ -10,6 +10,9 @@ use crate::flows::PullRequest;
 /// Without SESSION, gets recent sessions that changed on the remote. What is replaced
 /// here is kept, and `ccsync undo` restores it. A session that is open in Claude Code is
 /// never changed.
+///
+/// Sessions that were deleted from this machine, by you or by Claude Code's clean-up, are
+/// counted and stay in the store until you ask for them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PullArgs {
     /// Only these sessions, however old: ids or unique prefixes
@@ -21,9 +24,13 @@ pub(crate) struct PullArgs {
     /// Write these sessions again, even if they are up to date
     #[arg(long, requires = "sessions")]
     force: bool,
-    /// Get sessions that were active in the last N days [default: setting pull_max_age]
+    /// Get sessions that were active in the last N days, also those that were deleted from
+    /// this machine [default: setting pull_max_age]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: Option<u32>,
+    /// Get everything: old sessions, and those that were deleted from this machine
+    #[arg(long, conflicts_with_all = ["sessions", "days"])]
+    all: bool,
     #[command(flatten)]
     json: JsonFlag,
 }
@@ -34,6 +41,7 @@ pub(in crate::cli) fn run(args: &PullArgs, app: &mut App) -> Result<Exit, CliErr
         sessions: args.sessions.clone(),
         dry_run: args.dry_run,
         force: args.force,
+        all: args.all,
         days: args.days,
         ..PullRequest::default()
     };

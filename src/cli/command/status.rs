@@ -10,8 +10,8 @@ use crate::report::{BundleReport, ExtraOutcome, SessionReport};
 use crate::sys::Clock;
 use crate::ui::{
     Cell, HEADING, QUIET, Table, extras, format::age, format::count, format::project,
-    format::short_id, json, report::excluded, report::outcome, report::title, sanitize::one_line,
-    style::paint,
+    format::short_id, json, report::deleted, report::excluded, report::outcome, report::title,
+    sanitize::one_line, style::paint,
 };
 
 /// Show what is to be pushed or pulled (works offline)
@@ -35,6 +35,8 @@ struct StatusDocument<'a> {
     last_push: Option<String>,
     sessions_here: u64,
     sessions_in_store: u64,
+    /// Sessions that were deleted from this machine and stay in the store.
+    deleted: u64,
     to_push: &'a [SessionReport],
     to_pull: &'a [SessionReport],
     /// Sessions that the settings exclude.
@@ -80,6 +82,7 @@ fn document(status: &Status) -> StatusDocument<'_> {
         last_push: status.last_push.map(json::time),
         sessions_here: status.sessions_here,
         sessions_in_store: status.sessions_in_store,
+        deleted: status.deleted,
         to_push: &status.to_push,
         to_pull: &status.to_pull,
         excluded: &status.excluded,
@@ -95,6 +98,7 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     lines.extend(sessions("to push", &status.to_push, width));
     lines.extend(sessions("to pull", &status.to_pull, width));
     lines.extend(excluded(&status.excluded));
+    lines.extend(deleted(status.deleted, status.sessions_here == 0));
     for (heading, bundles) in [
         ("extras to push", &status.extras_to_push),
         ("extras to pull", &status.extras_to_pull),
@@ -222,6 +226,7 @@ mod tests {
             last_push: Some("2026-03-10T11:00:00Z".parse().unwrap()),
             sessions_here: 4,
             sessions_in_store: 9,
+            deleted: 2,
             to_push: vec![session(
                 "11111111-a",
                 Outcome::Extended {

@@ -11,6 +11,7 @@ use crate::leasing::error::LeaseError;
 use crate::localize::StoredDataError;
 use crate::machine::{error::MachineError, notes::NoteError};
 use crate::session::SessionError;
+use crate::session::live::ClientProcess;
 use crate::store::StoreError;
 use crate::sys::{
     Interrupted, env::EnvError, fs::PathError, process::ProcessError, process_lock::LockError,
@@ -201,7 +202,10 @@ fn error_session_messages_and_hints() {
     let errors = [
         SessionError::Running {
             session: session(),
-            pid: 7,
+            client: ClientProcess {
+                pid: 7,
+                is_foreign: false,
+            },
         },
         SessionError::Link { path: path() },
         SessionError::NoPlace {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::super::live::ClientProcess;
 use super::change::JournalChange;
 use super::file::{Entries, Entry, journals, read_journal, write_journal};
 use crate::domain::error::error_chain;
@@ -64,7 +65,7 @@ enum UndoAction {
 struct Undo<'a> {
     directory: &'a Path,
     /// Returns the process of a client that has the session of a file open.
-    running: &'a dyn Fn(&Path) -> Option<u32>,
+    running: &'a dyn Fn(&Path) -> Option<ClientProcess>,
     /// Transcripts that must stay, because files of their sessions have changed since.
     continued: Vec<PathBuf>,
 }
@@ -79,7 +80,7 @@ struct Undo<'a> {
 /// [`SessionError::Journal`] if the journal is damaged, [`SessionError::Path`].
 pub fn undo(
     root: &Path,
-    running: &dyn Fn(&Path) -> Option<u32>,
+    running: &dyn Fn(&Path) -> Option<ClientProcess>,
 ) -> Result<Option<Undone>, SessionError> {
     let mut waiting = None;
     for journal in journals(root).into_iter().rev() {
@@ -173,8 +174,8 @@ impl Undo<'_> {
             kept.map(remove_file_if_exists).transpose()?;
             return Ok(UndoAction::Unchanged);
         }
-        if let Some(pid) = (self.running)(path) {
-            return Ok(UndoAction::Blocked(format!("running here (process {pid})")));
+        if let Some(client) = (self.running)(path) {
+            return Ok(UndoAction::Blocked(format!("running here ({client})")));
         }
         if let (JournalChange::Removed { .. }, None, Some(kept)) = (&entry.change, now, kept) {
             restore(kept, path, entry.was)?;
@@ -371,7 +372,14 @@ mod tests {
         pull.replace();
         let root = pull.home.path().join("undo");
         for _ in 0..2 {
-            let undone = undo(&root, &|_| Some(7)).unwrap().unwrap();
+            let undone = undo(&root, &|_| {
+                Some(ClientProcess {
+                    pid: 7,
+                    is_foreign: false,
+                })
+            })
+            .unwrap()
+            .unwrap();
             let reason = &undone.skipped[0].reason;
             let expected = "running here (process 7); the former file is kept in `";
             assert!(reason.starts_with(expected), "{reason}");

@@ -58,6 +58,14 @@ impl Store {
     }
 }
 
+/// Returns true for a file that hosts create with a repository, if the user wishes.
+fn is_usual_in_new_repository(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let stem = name.split('.').next().unwrap_or_default();
+    ["readme", "license", "licence", "copying"].contains(&stem)
+        || [".gitignore", ".gitattributes", ".gitkeep"].contains(&name.as_str())
+}
+
 impl Snapshot<'_> {
     pub(in crate::store) fn tree(&self) -> Option<Oid> {
         self.tree
@@ -82,6 +90,25 @@ impl Snapshot<'_> {
         Ok(self.file("shared_placeholders.json")?.is_some()
             || self.file("sessions/_paths.json")?.is_some()
             || self.directory("session_meta")?.is_some())
+    }
+
+    /// Returns the name of a file or directory that shows that the repository is used for
+    /// something else; `None` for a store, an empty repository, or one as a host creates it.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn foreign_entry(&self) -> Result<Option<String>, StoreError> {
+        let was_store = || {
+            Ok::<_, StoreError>(
+                self.directory(SESSIONS)?.is_some() && self.directory("machines")?.is_some(),
+            )
+        };
+        if self.is_store()? || was_store()? {
+            return Ok(None);
+        }
+        let entries = read_tree(self.objects, self.tree)?.into_iter();
+        let mut names = entries.map(|(name, _)| String::from_utf8_lossy(&name).into_owned());
+        Ok(names.find(|name| !is_usual_in_new_repository(name)))
     }
 
     /// Returns the format version of the store, if this is one.

@@ -119,6 +119,25 @@ impl<'store> Transaction<'store> {
         Ok(commit)
     }
 
+    /// Commits what was taken from other commits. The head does not move.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn commit_aside(
+        mut self,
+        author: &Author<'_>,
+        message: &str,
+        parents: &[CommitId],
+    ) -> Result<CommitId, StoreError> {
+        let (objects, base) = (self.store.objects(), self.base.tree());
+        let tree = apply_changes(objects, &mut self.writer, base, &self.changes)?;
+        let tree = tree.expect("a commit that is taken from others has files");
+        let commit = author.commit_object(tree, parents, message);
+        let commit = commit_id(self.writer.write(ObjectType::Commit, commit)?);
+        self.writer.finish()?;
+        Ok(commit)
+    }
+
     /// Writes the files that every store has. Replaces those of an older format.
     fn write_store_files(&mut self) -> Result<(), StoreError> {
         let format = format!("{{\n  \"format\": {FORMAT}\n}}\n");

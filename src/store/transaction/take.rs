@@ -89,6 +89,20 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Takes everything from `from` except sessions and bundles.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn take_all_other_files(&mut self, from: &Snapshot<'_>) -> Result<(), StoreError> {
+        for file in changed_files(self.store.objects(), self.base.tree(), from.tree())? {
+            let Some(path) = file.path() else { continue };
+            if layout::session_of(path).is_none() && !layout::is_in_bundle(path) {
+                self.changes.insert(path.to_owned(), file.new);
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a milestone of `ours` under another name if the base has one of the same name.
     ///
     /// Applies to milestones that are new since `earlier`, and must come before anything else is

@@ -51,6 +51,37 @@ pub fn free_space(path: &Path) -> Option<u64> {
     }
 }
 
+/// Returns true if a file can be created at `path` or its nearest existing parent; also if that is
+/// unknown.
+pub fn is_writable(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        let there = path.ancestors().find(|path| path.exists());
+        there.is_none_or(|there| rustix::fs::access(there, rustix::fs::Access::WRITE_OK).is_ok())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        true
+    }
+}
+
+/// Returns false if the file system of `path` has no room for another file, whatever its size.
+pub(super) fn has_free_inodes(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        let there = path.ancestors().find(|path| path.exists());
+        let found = there.and_then(|there| rustix::fs::statvfs(there).ok());
+        // Some file systems do not count them.
+        found.is_none_or(|found| found.f_files == 0 || found.f_favail > 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        true
+    }
+}
+
 /// Returns true if files have a right to be run here.
 pub const fn knows_executables() -> bool {
     cfg!(unix)

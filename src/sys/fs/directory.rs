@@ -107,7 +107,9 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
         Err(e)
             if matches!(
                 e.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+                io::ErrorKind::InvalidInput
+                    | io::ErrorKind::Unsupported
+                    | io::ErrorKind::PermissionDenied
             ) =>
         {
             Ok(())

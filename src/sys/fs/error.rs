@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::access::has_free_inodes;
 use crate::domain::{UserError, shell::shell_word};
+use crate::sys::process::RAISE_LIMIT;
 use crate::sys::set_aside::move_aside_command;
 
 /// An I/O error with the action and the path.
@@ -78,6 +80,21 @@ impl UserError for PathError {
     }
 }
 
+/// Returns true if this process or the system has too many open files.
+fn is_out_of_files(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        let codes = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+        let codes = codes.map(|code| Some(code.raw_os_error()));
+        codes.contains(&error.raw_os_error())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
+    }
+}
+
 /// Returns what helps against a failure of the file system at `path`.
 pub fn path_hints(error: &io::Error, path: &Path) -> Vec<String> {
     let directory = shell_word(path.parent().unwrap_or(path));
@@ -89,6 +106,14 @@ pub fn path_hints(error: &io::Error, path: &Path) -> Vec<String> {
             "a file belongs there: move the directory away with `{}`",
             move_aside_command(path)
         ),
+        io::ErrorKind::StorageFull if !has_free_inodes(path) => format!(
+            "the file system has no room for another file, whatever its size: delete small files; \
+             see `df -i {directory}`"
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => format!(
+            "{directory} is read-only: set `CCSYNC_HOME` to a directory that can be written"
+        ),
+        _ if is_out_of_files(error) => RAISE_LIMIT.to_owned(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!(
             "make room, then run the command again; see what is full with `df -h {directory}`"
         ),

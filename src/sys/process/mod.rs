@@ -4,7 +4,9 @@
 //! output means.
 
 mod alive;
+mod domain;
 mod error;
+mod limits;
 mod listen;
 mod program;
 mod running;
@@ -13,7 +15,9 @@ mod status;
 mod tests;
 
 pub use alive::{pid_is_alive, process_start_ticks};
+pub use domain::PidDomain;
 pub use error::ProcessError;
+pub use limits::{RAISE_LIMIT, has_few_files};
 pub use program::{Program, ProgramOutput};
 pub use running::Running;
 pub use status::shell_code;

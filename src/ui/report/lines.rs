@@ -3,9 +3,9 @@
 use crate::report::{Outcome, RemoteState, Report, SessionReport, SkippedFile};
 use crate::ui::report::fit::{self, fitting};
 use crate::ui::{
-    extras, output::Screen, report::sessions::needs_attention, report::summary::not_pulled,
-    report::summary::queue_reason, report::summary::summary, sanitize, style::ATTENTION,
-    style::paint,
+    extras, output::Screen, report::sessions::needs_attention, report::summary::deleted,
+    report::summary::not_pulled, report::summary::queue_reason, report::summary::refusals,
+    report::summary::summary, sanitize, style::ATTENTION, style::paint,
 };
 
 /// Returns the lines of a report of `command`. If `quiet`, only those that need attention.
@@ -27,6 +27,9 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
             "reasons why sessions are not pulled",
         ));
     }
+    after.extend(
+        deleted(report.deleted, report.deleted_all).filter(|_| !quiet || report.deleted_all),
+    );
     let extras: Vec<String> = report
         .extras
         .iter()
@@ -45,7 +48,11 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
             .iter()
             .map(|warning| paint(ATTENTION, &sanitize::one_line(warning))),
     );
-    let is_queued = matches!(report.remote, RemoteState::Queued { .. });
+    let is_queued = matches!(
+        report.remote,
+        RemoteState::Queued { .. } | RemoteState::Refused { .. }
+    );
+    after.extend(refusals(report));
     if quiet && sessions.is_empty() && after.is_empty() && !is_queued {
         return Vec::new();
     }

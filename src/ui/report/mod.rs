@@ -10,4 +10,4 @@ mod summary;
 pub(crate) use fit::at_most;
 pub(crate) use lines::lines;
 pub(crate) use sessions::{machine, outcome, title};
-pub(crate) use summary::{at_most_of, excluded, queue_reason, remote};
+pub(crate) use summary::{at_most_of, deleted, excluded, queue_reason, remote};

@@ -44,6 +44,23 @@ pub(crate) fn excluded(sessions: &[SessionReport]) -> Vec<String> {
     })
 }
 
+/// Returns the line on sessions that were deleted here, if any.
+pub(crate) fn deleted(sessions: u64, all: bool) -> Option<String> {
+    let number = count(sessions, "session");
+    match (sessions, all) {
+        (0, _) => None,
+        (_, false) => Some(format!(
+            "deleted here: {number}, still in the store: ccsync pull --all"
+        )),
+        (_, true) => {
+            let line = format!(
+                "no session is left here; the store has {number} of this machine: ccsync pull --all"
+            );
+            Some(paint(ATTENTION, &line))
+        }
+    }
+}
+
 pub(super) fn summary(command: &str, report: &Report) -> String {
     let all = [
         (
@@ -112,11 +129,31 @@ pub(crate) fn remote(state: &RemoteState, dry_run: bool) -> String {
                 pronoun(*commits)
             )
         }
+        RemoteState::Refused { commits: 0, .. } => "; refused by the remote".to_owned(),
+        RemoteState::Refused { commits, .. } => format!(
+            "; refused by the remote: {} {} here",
+            count(*commits, "commit"),
+            if *commits == 1 { "stays" } else { "stay" }
+        ),
     }
 }
 
 pub(super) fn pronoun(n: u64) -> &'static str {
     if n == 1 { "it" } else { "them" }
+}
+
+/// Returns what the remote refused, with all that it said.
+pub(super) fn refusals(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    for refusal in &report.refusals {
+        let sessions = refusal.sessions.iter().map(ToString::to_string);
+        let what: Vec<String> = sessions.chain(refusal.extras.iter().cloned()).collect();
+        let what = sanitize::one_line(&what.join(", ")).into_owned();
+        lines.push(paint(ATTENTION, &format!("refused by the remote: {what}")));
+        let message = sanitize::lines(refusal.message.trim());
+        lines.extend(message.lines().map(|line| format!("  {line}")));
+    }
+    lines
 }
 
 /// Returns the number of omitted items and the command that shows them.
@@ -126,7 +163,7 @@ pub(crate) fn at_most_of(more: u64, noun: &str, command: &str) -> String {
 
 /// Returns the reason why commits are not on the remote, if any.
 pub(crate) fn queue_reason(state: &RemoteState) -> Option<String> {
-    let RemoteState::Queued { reason, .. } = state else {
+    let (RemoteState::Queued { reason, .. } | RemoteState::Refused { reason, .. }) = state else {
         return None;
     };
     let reason = sanitize::lines(reason.trim());

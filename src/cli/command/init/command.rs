@@ -36,7 +36,10 @@ pub(in crate::cli) fn run(args: &InitArgs, app: &mut App) -> Result<Exit, CliErr
             .map(|placeholder| placeholder.name.clone());
         placeholders::explain_stored(&given.chain(adopted).collect::<Vec<_>>(), true, app);
     }
-    let unreached = matches!(report.remote, RemoteState::Queued { .. });
+    let unreached = matches!(
+        report.remote,
+        RemoteState::Queued { .. } | RemoteState::Refused { .. }
+    );
     Ok(if unreached { Exit::Queued } else { Exit::Done })
 }
 

@@ -1,6 +1,8 @@
 //! Errors of choosing the repository for the sessions.
 
-use crate::domain::{ErrorKind, UserError};
+use std::path::PathBuf;
+
+use crate::domain::{ErrorKind, UserError, shell::shell_word};
 use crate::transport::{github::InvalidRepositoryName, github::Visibility};
 
 /// Reason why a repository is not used. Names are sanitized when the error is shown.
@@ -11,8 +13,12 @@ pub(in crate::cli) enum InitError {
         name: String,
         visibility: Visibility,
     },
-    #[error("{name} is not empty and not a store of ccsync")]
-    NotAStore { name: String, address: String },
+    #[error("{0} is not empty and not a store of ccsync")]
+    NotAStore(String),
+    #[error("`{}` is not a bare repository: git refuses pushes to it", path.display())]
+    NotBare { path: PathBuf },
+    #[error("`{}` is an empty directory, not a git repository", path.display())]
+    EmptyDirectory { path: PathBuf },
     #[error("cannot write to {0}: it is archived, or your account may not push")]
     ReadOnly(String),
     #[error("more than one of your repositories has sessions: {}", .0.join(", "))]
@@ -38,10 +44,23 @@ impl UserError for InitError {
                 ),
                 "to use it all the same, add `--allow-public` to `ccsync init`".to_owned(),
             ],
-            Self::NotAStore { address, .. } => vec![
-                ANOTHER.to_owned(),
-                format!("to add sessions to what is there, run `ccsync init --remote {address}`"),
-            ],
+            Self::NotAStore(_) => vec![ANOTHER.to_owned()],
+            Self::NotBare { path } => {
+                let top = path
+                    .parent()
+                    .filter(|_| path.ends_with(".git"))
+                    .unwrap_or(path);
+                let bare = shell_word(format!("{}.git", top.display()).as_ref());
+                vec![format!(
+                    "create a bare repository beside it with `git init --bare {bare}`, then run `ccsync init --remote {bare}`"
+                )]
+            }
+            Self::EmptyDirectory { path } => {
+                let path = shell_word(path);
+                vec![format!(
+                    "make it one with `git init --bare {path}`, then run `ccsync init` again; or add `--yes`"
+                )]
+            }
             Self::ReadOnly(name) => {
                 vec![
                     format!("see it with `gh repo view {name}`"),
@@ -72,9 +91,12 @@ mod tests {
                 name: name(),
                 visibility: Visibility::Public,
             },
-            InitError::NotAStore {
-                name: name(),
-                address: "https://github.com/al/claude-sessions.git".to_owned(),
+            InitError::NotAStore(name()),
+            InitError::NotBare {
+                path: "/mnt/shared disk/sessions".into(),
+            },
+            InitError::EmptyDirectory {
+                path: "/mnt/disk".into(),
             },
             InitError::ReadOnly(name()),
             InitError::Several(vec!["al/a".to_owned(), "al/b".to_owned()]),

@@ -2,6 +2,7 @@
 
 mod args;
 mod command;
+mod directory;
 mod ensure;
 mod error;
 mod placeholders;

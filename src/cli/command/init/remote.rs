@@ -4,6 +4,7 @@
 //! confirmations.
 
 use super::args::InitArgs;
+use super::directory;
 use super::error::InitError;
 use crate::cli::{app::App, app::current_dir, error::CliError, error::CommandError};
 use crate::domain::url::RemoteUrl;
@@ -98,6 +99,7 @@ fn is_missing(args: &InitArgs, app: &App) -> Result<bool, CliError> {
 
 /// Uses an address, which may be the address of a repository that `gh` knows.
 fn use_address(remote: RemoteUrl, args: &InitArgs, app: &App) -> Result<Chosen, CliError> {
+    directory::prepare(&remote, args, app)?;
     let found = if args.no_github {
         None
     } else {
@@ -167,11 +169,7 @@ fn use_repository(
 ) -> Result<Chosen, CliError> {
     let name = || repository.name.clone();
     if !repository.is_store && !repository.is_empty {
-        return Err(InitError::NotAStore {
-            name: name(),
-            address: repository.https().to_string(),
-        }
-        .into());
+        return Err(InitError::NotAStore(name()).into());
     }
     if !repository.can_push {
         return Err(InitError::ReadOnly(name()).into());

@@ -151,7 +151,8 @@ pub(super) fn lines(report: &SetUpReport, repository: Option<&ChosenRepository>)
     }
     let mut lines = facts.lines(usize::MAX);
     lines.push(summary(report));
-    if let RemoteState::Queued { reason, .. } = &report.remote {
+    if let RemoteState::Queued { reason, .. } | RemoteState::Refused { reason, .. } = &report.remote
+    {
         lines.push(format!(
             "not on the remote yet: {}",
             sanitize::lines(reason)

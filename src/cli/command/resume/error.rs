@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::domain::{ErrorKind, SessionId, UserError, shell::shell_word};
 use crate::handoff::project_here::MissingProject;
+use crate::session::live::ClientProcess;
 use crate::ui::{format::project, picker::PickError, sanitize};
 use crate::workspace::ExcludeReason;
 
@@ -25,6 +26,11 @@ pub(in crate::cli) enum ResumeError {
     Offline(String),
     #[error("session {session} is running on this machine (process {pid})")]
     HeldHere { session: SessionId, pid: u32 },
+    #[error("session {session} is running on this machine ({client})")]
+    OpenHere {
+        session: SessionId,
+        client: ClientProcess,
+    },
     #[error("session {session} is locked by {by}")]
     HeldBy { session: SessionId, by: String },
     #[error("cannot pull session {session}: {reason}")]
@@ -57,7 +63,9 @@ impl UserError for ResumeError {
         match self {
             Self::ChosenTwice(_) | Self::NoTerminal | Self::NoDirectory(_) => ErrorKind::Usage,
             Self::Offline(_) => ErrorKind::Remote,
-            Self::HeldHere { .. } | Self::HeldBy { .. } => ErrorKind::Locked,
+            Self::HeldHere { .. } | Self::OpenHere { .. } | Self::HeldBy { .. } => {
+                ErrorKind::Locked
+            }
             _ => ErrorKind::Failed,
         }
     }
@@ -73,7 +81,10 @@ impl UserError for ResumeError {
                 let offline = "to continue without a lock, add `--offline`".to_owned();
                 return vec![offline, WITHOUT_LOCK.to_owned()];
             }
-            Self::HeldHere { .. } => "continue in that terminal, or exit Claude Code there".to_owned(),
+            Self::OpenHere { client, .. } if client.is_foreign => {
+                "exit Claude Code there; if it has ended already, remove that file".to_owned()
+            }
+            Self::HeldHere { .. } | Self::OpenHere { .. } => "continue in that terminal, or exit Claude Code there".to_owned(),
             Self::HeldBy { session, .. } => {
                 return vec![
                     format!("exit it there, or run `ccsync resume {session} --take-over`"),

@@ -48,9 +48,9 @@ pub(in crate::cli) fn take_if_reachable(
 /// free: two processes would write into one file.
 pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), CliError> {
     match live_sessions(&app.env.claude_dir).get(session) {
-        Some(pid) => Err(ResumeError::HeldHere {
+        Some(client) => Err(ResumeError::OpenHere {
             session: session.clone(),
-            pid: *pid,
+            client: *client,
         }
         .into()),
         None => Ok(()),
