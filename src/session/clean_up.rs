@@ -129,7 +129,8 @@ mod tests {
     fn clean_up_settings_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let read = |text: &str| {
-            std::fs::write(dir.path().join("settings.json"), text).unwrap();
+            crate::sys::fs::write_atomic(&dir.path().join("settings.json"), text.as_bytes())
+                .unwrap();
             CleanUp::read(dir.path())
         };
         assert_eq!(read("{"), CleanUp::after_days(None));

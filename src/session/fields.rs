@@ -128,8 +128,8 @@ mod tests {
                 .collect();
             assert_eq!(found, [b"\"/a\""]);
             assert_eq!(with_value(text, "type", "user\"").count(), 1);
-            assert_eq!(last_with_value(text, "type", "user", Some).is_some(), true);
-            assert_eq!(last_value(text, "type", Some).is_some(), true);
+            assert!(last_with_value(text, "type", "user", Some).is_some());
+            assert!(last_value(text, "type", Some).is_some());
         }
     }
 
