@@ -60,6 +60,7 @@ fn fault_of_git_configuration_is_named() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn fault_of_store_owner_is_named() {
     if !is_root() {
         eprintln!("skipped: only root can give files to another user");

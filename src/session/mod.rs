@@ -7,7 +7,7 @@
 //! * [`files`]: the files of a session and their paths; [`discover`]: all sessions of this machine
 //! * [`clean_up`]: when the client deletes a session
 //! * [`live`]: sessions of running clients; [`launch`]: how the client is started
-//! * [`facts`]: project, titles and times, read from records; [`fields`]: finding them in lines
+//! * [`facts`]: project, titles and times, read from records; `fields`: finding them in lines
 //! * [`mentions`]: working directories and plans that records name
 //! * [`projects`]: the directories that the client has worked in
 //! * [`journal`]: writing session files so that it can be undone
