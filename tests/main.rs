@@ -77,6 +77,8 @@ mod resume_picker;
 #[cfg(target_os = "linux")]
 mod resume_relay;
 mod rewrite;
+#[cfg(unix)]
+mod rewritten_history;
 mod safety;
 #[cfg(unix)]
 mod search;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::SessionId;
-use crate::extras::push::push_selected;
+use crate::extras::{context::load_state, push::push_selected};
 use crate::flows::{
     merge_notes::add_merge_notes, push_commit::store_sessions, push_copies::store_copies,
     push_plan::PushPlan, remote_sync::RemoteSync, send::author_advice, store_session::is_stored,
@@ -62,6 +62,9 @@ pub(crate) fn push_for(
 ) -> Result<Pushed, SyncError> {
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     RemoteSync::new(&mut workspace).fetch_before_push()?;
+    if selection.again {
+        forget_purged(&mut workspace)?;
+    }
     fail_point("the sessions are found");
     let plan = PushPlan::new(&workspace, &found, selection)?;
     fail_point("the push is planned");
@@ -93,6 +96,14 @@ pub(crate) fn push_for(
         report,
         lost: workspace.leases.lost_without_holder(ctx.clock.now()),
     })
+}
+
+/// Lets everything be pushed that was removed from the history of the remote.
+fn forget_purged(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
+    drop(workspace.records.purged.retain(|_| false));
+    let mut state = load_state(workspace, workspace.store.head()?.as_ref());
+    state.forget_purged();
+    Ok(state.save()?)
 }
 
 /// Selects the leases that are renewed or released with the push. A session that was not stored
