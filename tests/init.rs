@@ -139,6 +139,7 @@ fn config_get_and_set_settings() {
     name          my laptop
     remote        $ROOT/remote-1.git
     author        this machine
+    client_dir    ~/.claude
     localize      never
     extras        memory,claude-md,plans
     include       every project

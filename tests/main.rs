@@ -94,5 +94,7 @@ mod system_faults;
 mod transport;
 #[cfg(unix)]
 mod troubleshooting;
+#[cfg(unix)]
+mod two_accounts;
 mod verify;
 mod wrong_types;

@@ -154,6 +154,7 @@ fn setting_help(key: &str) -> &'static str {
     match key {
         "remote" => "where your sessions go",
         "name" => "name of this machine",
+        "client_dir" => "directory of Claude Code that the settings are for",
         "author" => "author of commits, if the remote demands one",
         "localize" => "whether paths become those of this machine",
         "pull_max_age" => "oldest session that a pull gets, in days",

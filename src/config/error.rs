@@ -7,6 +7,7 @@ use super::names::{FORMAT, KEY_NAMES, TABLE_NAMES};
 use crate::domain::error::{ErrorKind, UPDATE_CCSYNC, UserError, please_report};
 use crate::domain::pattern::InvalidPattern;
 use crate::domain::placeholder::{InvalidPlaceholder, PlaceholderName};
+use crate::domain::shell::shell_word;
 use crate::sys::{fs::PathError, set_aside::move_aside_command};
 
 /// Error of the configuration.
@@ -115,6 +116,17 @@ pub enum ConfigError {
         #[source]
         source: Option<InvalidPlaceholder>,
     },
+    /// The configuration is for another directory of Claude Code.
+    #[error(
+        "the configuration of this machine is for `{}`, not for `{}`",
+        own.display(), other.display()
+    )]
+    OtherClientDir {
+        /// The directory that it is for.
+        own: PathBuf,
+        /// The directory in use.
+        other: PathBuf,
+    },
     /// The configuration cannot be serialised.
     #[error("cannot write the configuration as TOML")]
     Serialise(#[source] toml::ser::Error),
@@ -128,6 +140,7 @@ impl UserError for ConfigError {
             | Self::Syntax { .. }
             | Self::InFile { .. }
             | Self::Missing(_)
+            | Self::OtherClientDir { .. }
             | Self::Home { .. } => ErrorKind::Failed,
             Self::UnknownKey { .. }
             | Self::UnknownTable { .. }
@@ -166,10 +179,36 @@ impl UserError for ConfigError {
                     .to_owned()
             }
             Self::PrivateDirectory { .. } => "give a directory with projects".to_owned(),
+            Self::OtherClientDir { other, .. } => {
+                let (name, other) = (profile_name(other), shell_word(other));
+                return vec![
+                    format!(
+                        "give it a remote and files of its own: `export \
+                         CCSYNC_HOME=\"$HOME/.ccsync{name}\"`, then `ccsync init --remote URL`"
+                    ),
+                    format!(
+                        "if the directory was moved, run `ccsync config set client_dir {other}`"
+                    ),
+                ];
+            }
             Self::Home { .. } => "set the variable HOME to your own directory".to_owned(),
             Self::Serialise(_) => please_report(),
         };
         vec![hint]
+    }
+}
+
+/// Returns the part of a directory's name that tells it from `.claude`: `-work`.
+fn profile_name(directory: &Path) -> String {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.trim_start_matches('.').trim_start_matches("claude");
+    let plain: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c))
+        .collect();
+    match plain.trim_start_matches('-') {
+        "" => "-2".to_owned(),
+        plain => format!("-{plain}"),
     }
 }
 

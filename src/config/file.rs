@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -20,6 +20,9 @@ use super::values::{
 use crate::domain::{ExtraKind, PlaceholderName, Placeholders, commit_author::CommitAuthor};
 use crate::sys::{Env, fs::write_atomic};
 
+/// Directory of Claude Code if nothing else is configured.
+const DEFAULT_CLIENT_DIR: &str = "~/.claude";
+
 const HEADER: &str =
     "# ccsync configuration; `ccsync config set` rewrites this file and drops comments.\n";
 
@@ -32,6 +35,10 @@ pub struct Config {
     /// Author of commits; none: this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<CommitAuthor>,
+    /// Directory of Claude Code that this configuration is for; a leading `~/` stands for the
+    /// home directory. None: `~/.claude`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_dir: Option<String>,
     /// How much of a pulled session is localized.
     pub localize: LocalizeMode,
     /// Kinds of extras that are synced.
@@ -57,6 +64,7 @@ impl Config {
         Ok(Self {
             remote: None,
             author: None,
+            client_dir: None,
             localize: LocalizeMode::default(),
             extras: BTreeSet::from(ExtraKind::DEFAULT),
             machine,
@@ -84,6 +92,7 @@ impl Config {
             SettingKey::Remote => self.remote.clone(),
             SettingKey::Name => Some(self.machine.name.clone()),
             SettingKey::Author => self.author.as_ref().map(ToString::to_string),
+            SettingKey::ClientDir => self.client_dir.clone(),
             SettingKey::Localize => Some(self.localize.to_string()),
             SettingKey::Extras => Some(extras_text(&self.extras)),
             SettingKey::MaxSize => self.sync.max_size.map(|size| size.to_string()),
@@ -105,6 +114,13 @@ impl Config {
                 let author = limit.map(str::parse).transpose();
                 self.author = author.map_err(|_| invalid(key, value))?;
             }
+            SettingKey::ClientDir => {
+                let is_good = |dir: &str| dir.starts_with("~/") || Path::new(dir).is_absolute();
+                if limit.is_some_and(|dir| !is_good(dir)) {
+                    return Err(invalid(key, value));
+                }
+                self.client_dir = limit.map(str::to_owned);
+            }
             SettingKey::Localize => self.localize = value.parse()?,
             SettingKey::Extras => self.extras = parse_extras(value)?,
             SettingKey::MaxSize => {
@@ -118,6 +134,37 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Makes this the configuration for the directory of Claude Code in an environment.
+    pub fn adopt_client_dir(&mut self, env: &Env) {
+        let below_home = env.claude_dir.strip_prefix(&env.home);
+        let text = match below_home {
+            Ok(below) => format!("~/{}", below.display()),
+            Err(_) => env.claude_dir.to_string_lossy().into_owned(),
+        };
+        self.client_dir = Some(text).filter(|text| text != DEFAULT_CLIENT_DIR);
+    }
+
+    /// Refuses another directory of Claude Code than the one that this configuration is for: its
+    /// sessions would be mixed with those of the first, which may belong to another account.
+    ///
+    /// # Errors
+    /// [`ConfigError::OtherClientDir`].
+    pub fn check_client_dir(&self, env: &Env) -> Result<(), ConfigError> {
+        let configured = self.client_dir.as_deref().unwrap_or(DEFAULT_CLIENT_DIR);
+        let own = match configured.strip_prefix("~/") {
+            Some(below) => env.home.join(below),
+            None => PathBuf::from(configured),
+        };
+        let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if own == env.claude_dir || resolved(&own) == resolved(&env.claude_dir) {
+            return Ok(());
+        }
+        Err(ConfigError::OtherClientDir {
+            own,
+            other: env.claude_dir.clone(),
+        })
     }
 
     /// Sets the directory of a placeholder on this machine.

@@ -14,6 +14,8 @@ pub enum SettingKey {
     Name,
     /// Author of commits.
     Author,
+    /// Directory of Claude Code.
+    ClientDir,
     /// How much of a pulled session is localized.
     Localize,
     /// Kinds of extras that are synced.
@@ -28,7 +30,7 @@ pub enum SettingKey {
 
 impl SettingKey {
     /// The names of all settings, as the user writes them.
-    pub const NAMES: [&str; 8] = KEY_NAMES;
+    pub const NAMES: [&str; 9] = KEY_NAMES;
 
     /// Returns the name, as the user writes it.
     pub fn name(self) -> &'static str {
@@ -41,6 +43,7 @@ impl SettingKey {
         match (table, name) {
             ("", "remote") => Some(Self::Remote),
             ("machine", "name") => Some(Self::Name),
+            ("", "client_dir") => Some(Self::ClientDir),
             ("", "author") => Some(Self::Author),
             ("", "localize" | "paths") => Some(Self::Localize),
             ("", "extras" | "beside") => Some(Self::Extras),

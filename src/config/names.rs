@@ -10,10 +10,11 @@ pub(super) const FORMAT: i64 = 2;
 pub(super) const TABLE_NAMES: [&str; 3] = ["machine", "sync", "placeholders"];
 
 /// The names of all settings, in the order of [`super::SettingKey`].
-pub(super) const KEY_NAMES: [&str; 8] = [
+pub(super) const KEY_NAMES: [&str; 9] = [
     "remote",
     "name",
     "author",
+    "client_dir",
     "localize",
     "extras",
     "max_size",

@@ -34,6 +34,7 @@ impl Settings {
     /// # Errors
     /// [`ConfigError`] if a placeholder cannot be used.
     pub fn resolve(config: &Config, env: &Env) -> Result<Self, ConfigError> {
+        config.check_client_dir(env)?;
         Ok(Self {
             machine: config.machine.clone(),
             remote: config.remote.clone(),

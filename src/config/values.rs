@@ -124,6 +124,7 @@ fn rule(key: SettingKey) -> &'static str {
         }
         SettingKey::Name => "give 1 to 64 characters, none of them a control character",
         SettingKey::Author => "give a name and an address, such as `Al <al@example.com>`, or none",
+        SettingKey::ClientDir => "give an absolute path, a path that begins with `~/`, or none",
         SettingKey::Localize => "give auto, always or never",
         SettingKey::Extras => {
             "give none, or some of memory, claude-md, plans, settings, commands, agents, skills, \

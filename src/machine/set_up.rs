@@ -260,6 +260,9 @@ fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, 
         };
     }
     config.machine.host.clone_from(&env.host_mark);
+    if former.is_none() {
+        config.adopt_client_dir(env);
+    }
     if let Some(name) = request.name {
         config.set(SettingKey::Name, &name)?;
     }

@@ -85,6 +85,8 @@ struct ConfigDocument<'a> {
     /// Without passwords and tokens.
     remote: Option<String>,
     author: Option<String>,
+    /// `None`: `~/.claude`.
+    client_dir: Option<&'a str>,
     localize: String,
     /// Kinds of extras that are synced.
     extras: Vec<&'static str>,
@@ -137,6 +139,7 @@ fn document(config: &Config, file: String) -> ConfigDocument<'_> {
         name: &config.machine.name,
         remote: config.get(SettingKey::Remote).map(|remote| redact(&remote)),
         author: config.get(SettingKey::Author),
+        client_dir: config.client_dir.as_deref(),
         localize: config.localize.to_string(),
         extras: config.extras.iter().map(|kind| kind.name()).collect(),
         include: &config.sync.include,
@@ -164,6 +167,7 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
         "author",
         document.author.as_deref().unwrap_or("this machine"),
     );
+    fact("client_dir", document.client_dir.unwrap_or("~/.claude"));
     fact("localize", &document.localize);
     fact(
         "extras",
