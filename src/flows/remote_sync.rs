@@ -3,9 +3,11 @@
 //! The branch moves only by compare-and-swap. A rejected push means that another machine was
 //! first: its work is fetched and merged session by session, and the push is tried again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::Phase;
+use crate::flows::foreign_locks::{record_foreign_locks, sessions_at_risk};
 use crate::flows::merge::{Merged, merge_remote, merge_unpushed, unpushed_sessions};
 use crate::flows::send::{rejection, restack, send};
 use crate::flows::send_parts::{PartsResult, send_parts, whole_text};
@@ -305,7 +307,9 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     fn fetch_and_merge(&mut self, remote: &GitCli) -> Result<Merged, SyncError> {
-        self.fetch_refs(remote, FetchMode::Sessions)?;
+        self.fetch_refs(remote, FetchMode::SessionsAndLocks)?;
+        let at_risk = sessions_at_risk(self.workspace, &BTreeSet::new())?;
+        record_foreign_locks(self.workspace, &at_risk)?;
         merge_remote(self.workspace)
     }
 
