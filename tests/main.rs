@@ -44,6 +44,8 @@ mod init_terminal;
 mod kill_moments;
 mod layers;
 mod lock;
+#[cfg(target_os = "linux")]
+mod locked_session;
 mod lookup;
 mod machine;
 mod model;
@@ -54,6 +56,7 @@ mod offline;
 mod old_store;
 mod placeholders;
 mod preview;
+mod project_addresses;
 mod project_location;
 mod project_repository;
 mod proposals;
@@ -77,6 +80,7 @@ mod resume_picker;
 #[cfg(target_os = "linux")]
 mod resume_relay;
 mod rewrite;
+mod rewritten_files;
 #[cfg(unix)]
 mod rewritten_history;
 mod safety;
@@ -91,6 +95,7 @@ mod source;
 mod style;
 #[cfg(target_os = "linux")]
 mod system_faults;
+mod transcript_changed;
 mod transport;
 #[cfg(unix)]
 mod troubleshooting;

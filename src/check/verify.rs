@@ -13,7 +13,7 @@ use self::remote::{ask_remote, common_base, remote_damage};
 use self::segment_sums::SegmentSums;
 
 use crate::domain::{CommitId, Phase, SessionFile, SessionId, error::error_chain};
-use crate::flows::{SessionComparer, compare::Differences, push_plan::skipped_files};
+use crate::flows::{SessionComparer, differences::Differences, push_plan::skipped_files};
 use crate::localize::{
     LocalCopy, StoredText, line_reader::StoredLineReader, stored_text::text_kind,
 };

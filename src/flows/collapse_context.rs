@@ -2,7 +2,7 @@
 
 use crate::checkouts::locate::matches_remote;
 use crate::domain::{Placeholder, Placeholders, SessionFile, client_dir::client_dir_name};
-use crate::flows::compare::{FilePush, FilePushes};
+use crate::flows::differences::{FilePush, FilePushes};
 use crate::localize::{LocalCopy, Localizer};
 use crate::rewrite::expand_path;
 use crate::session::facts::working_directories;
@@ -43,7 +43,7 @@ impl CollapseContext {
         let found = match files.get(&SessionFile::Transcript) {
             Some(FilePush::Continue(from)) => NewDirectories::read(local, from.offset)?,
             Some(FilePush::Whole) => NewDirectories::read(local, 0)?,
-            None => NewDirectories::default(),
+            Some(FilePush::Remove) | None => NewDirectories::default(),
         };
         let mut directories = found.named;
         let placeholders = localizer.placeholders_for(manifest);

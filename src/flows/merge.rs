@@ -215,6 +215,7 @@ fn merge_sessions(
     let changed_there = theirs.changed_since(histories.base)?;
     let merge = SessionMerge {
         localizer: &workspace.localizer,
+        base: histories.base,
         ours,
         theirs,
     };

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{SessionFile, SessionId, UserError};
+use crate::domain::{RelativeName, SessionFile, SessionId, UserError};
+use crate::flows::diverged_tail::stored_tail;
 use crate::flows::fork::{NewFork, add_fork, fork_id, mark_written_as, share_file};
+use crate::flows::session_pair::parse_counter;
 use crate::flows::stored_relation::{StoredRelation, relate_stored};
 use crate::localize::{
-    Localizer, StoredDataError, StoredText, collect::Continuation, collect::emitter,
-    collect::resume, collect::share_segments, line_reader::StoredLineReader,
+    Localizer, StoredDataError, StoredText, collect::Continuation, collect::StoredLine,
+    collect::emitter, collect::resume, collect::share_segments, line_reader::StoredLineReader,
 };
+use crate::session::files::is_task_counter;
 use crate::store::{
     Snapshot, Transaction, manifest::Manifest, manifest::Run, manifest::StoredFile,
 };
@@ -32,9 +35,29 @@ pub(crate) enum MergeOutcome {
     Retry,
 }
 
+/// The result of merging one file that both sides have.
+enum FileMerge {
+    /// Theirs stays.
+    Theirs,
+    /// Theirs stays, and lines with choices of the user follow.
+    TheirsWith(Vec<StoredLine>),
+    /// Ours replaces theirs.
+    Ours,
+    /// The lines of ours after so many follow all of theirs.
+    Append(u64),
+    /// The lines of ours after so many replace those of theirs, and lines with choices of the user
+    /// follow.
+    Replace {
+        lines: u64,
+        choices: Vec<StoredLine>,
+    },
+}
+
 /// The two sides of a merge.
 pub(crate) struct SessionMerge<'a> {
     pub(crate) localizer: &'a Localizer,
+    /// The commit with which both began.
+    pub(crate) base: &'a Snapshot<'a>,
     pub(crate) ours: &'a Snapshot<'a>,
     pub(crate) theirs: &'a Snapshot<'a>,
 }
@@ -73,6 +96,13 @@ impl SessionMerge<'_> {
                 if let Some((mine, other)) = self.both(&ours, &theirs, &file)
                     && relate_stored(self.localizer, &mine, &other)? == StoredRelation::Longer
                 {
+                    let lines = other.file.lines();
+                    if file.is_transcript()
+                        && !stored_tail(self.localizer, &mine, lines)?.tail.has_turns()
+                    {
+                        // It waits in the files of this machine.
+                        return Ok(MergeOutcome::Merged);
+                    }
                     return self.keep_as_fork(tx, &ours, id, &file, other.file.lines());
                 }
             }
@@ -104,32 +134,53 @@ impl SessionMerge<'_> {
         ours: &Manifest,
         theirs: &Manifest,
     ) -> Result<MergeOutcome, SyncError> {
-        let mut relations = BTreeMap::new();
+        let base = self.base.manifest(&ours.session).ok().flatten();
+        let mut merges = BTreeMap::new();
         for (file, _) in ours.all_files() {
             let Some((mine, other)) = self.both(ours, theirs, &file) else {
                 continue;
             };
-            let relation = relate_stored(self.localizer, &mine, &other)?;
-            if let StoredRelation::Diverged(lines) = relation
-                && file.is_append_only()
-            {
-                return self.keep_as_fork(tx, ours, &theirs.session, &file, lines);
-            }
-            relations.insert(file, relation);
+            let merge = if file.is_append_only() {
+                match relate_stored(self.localizer, &mine, &other)? {
+                    StoredRelation::Contained => FileMerge::Theirs,
+                    StoredRelation::Longer => FileMerge::Append(other.file.lines()),
+                    StoredRelation::Diverged(lines) => {
+                        let merge = merge_changed(base.as_ref(), &mine, &other, lines);
+                        let merge = merge.map_or_else(
+                            || self.merge_tails(&mine, &other, lines),
+                            |merge| Ok(Some(merge)),
+                        );
+                        match merge? {
+                            Some(merge) => merge,
+                            None => {
+                                return self.keep_as_fork(tx, ours, &theirs.session, &file, lines);
+                            }
+                        }
+                    }
+                }
+            } else {
+                merge_rewritten(base.as_ref(), &mine, &other)?
+            };
+            merges.insert(file, merge);
         }
 
         let mut merged = theirs.clone();
+        merge_removals(&mut merged, base.as_ref(), ours, theirs);
         for (key, placeholders) in &ours.placeholders {
             let entry = merged.placeholders.entry(key.clone());
             entry.or_insert_with(|| placeholders.clone());
         }
         for (file, _) in ours.all_files() {
-            let relation = relations.get(&file).copied();
-            if let Some(stored) = self.merge_file(tx, ours, theirs, &file, relation)? {
+            let is_removed = |name| merged.removed.contains_key(name);
+            if file.name().is_some_and(is_removed) {
+                continue;
+            }
+            let merge = merges.get(&file).unwrap_or(&FileMerge::Ours);
+            if let Some(stored) = self.merge_file(tx, ours, theirs, &file, merge)? {
                 match file {
                     SessionFile::Transcript => {
                         merged.transcript = stored;
-                        // Ours begins with theirs.
+                        // Theirs has no turns beyond ours.
                         merged.turns = ours.turns;
                     }
                     SessionFile::Named(name) => drop(merged.files.insert(name, stored)),
@@ -149,23 +200,28 @@ impl SessionMerge<'_> {
         ours: &Manifest,
         theirs: &Manifest,
         file: &SessionFile,
-        relation: Option<StoredRelation>,
+        merge: &FileMerge,
     ) -> Result<Option<StoredFile>, SyncError> {
         let Some(mine) = StoredText::new(self.ours, ours, file) else {
             return Ok(None);
         };
         let other = StoredText::new(self.theirs, theirs, file);
-        match (relation, other) {
-            (Some(StoredRelation::Contained), _) => return Ok(None),
-            (Some(StoredRelation::Longer), Some(other)) => {
-                return self.append(tx, &mine, &other).map(Some);
+        match (merge, other) {
+            (FileMerge::Theirs, _) => return Ok(None),
+            (FileMerge::TheirsWith(choices), Some(other)) => {
+                let lines = other.file.lines();
+                return self
+                    .append(tx, (&mine, None), &other, (lines, choices))
+                    .map(Some);
             }
-            // Both sides rewrote it: the side that was active later has the current
-            // content.
-            (Some(StoredRelation::Diverged(_)), _)
-                if theirs.last_activity >= ours.last_activity =>
-            {
-                return Ok(None);
+            (FileMerge::Append(lines), Some(other)) => {
+                return self
+                    .append(tx, (&mine, Some(*lines)), &other, (*lines, &[]))
+                    .map(Some);
+            }
+            (FileMerge::Replace { lines, choices }, Some(other)) => {
+                let mine = (&mine, Some(*lines));
+                return self.append(tx, mine, &other, (*lines, choices)).map(Some);
             }
             _ => {}
         }
@@ -177,24 +233,50 @@ impl SessionMerge<'_> {
         Ok(Some(shared))
     }
 
-    /// Returns theirs with the lines that only ours has.
+    /// Merges the ends of a transcript if one of them has no turns: it gives way to the other one.
+    fn merge_tails(
+        &self,
+        mine: &StoredText<'_>,
+        other: &StoredText<'_>,
+        lines: u64,
+    ) -> Result<Option<FileMerge>, SyncError> {
+        if !mine.name.is_transcript() {
+            return Ok(None);
+        }
+        let here = stored_tail(self.localizer, mine, lines)?;
+        let there = stored_tail(self.localizer, other, lines)?;
+        let is_later = mine.manifest.last_activity > other.manifest.last_activity;
+        Ok(if !here.tail.has_turns() {
+            let choices = here.choices_beyond(&there.tail, is_later);
+            Some(FileMerge::TheirsWith(choices))
+        } else if !there.tail.has_turns() {
+            let choices = there.choices_beyond(&here.tail, !is_later);
+            Some(FileMerge::Replace { lines, choices })
+        } else {
+            None
+        })
+    }
+
+    /// Returns the first lines of theirs, then the lines of ours from a line on, if any, then
+    /// lines with choices of the user.
     fn append(
         &self,
         tx: &mut Transaction<'_>,
-        mine: &StoredText<'_>,
+        (mine, beyond): (&StoredText<'_>, Option<u64>),
         other: &StoredText<'_>,
+        (kept, choices): (u64, &[StoredLine]),
     ) -> Result<StoredFile, SyncError> {
         let session = other.manifest.session.clone();
         let from = Continuation {
-            lines: other.file.lines(),
-            close: other.file.unterminated,
+            lines: kept,
+            close: other.file.unterminated && kept == other.file.lines(),
             offset: 0,
         };
         share_segments(tx, &session, other, from.lines)?;
         let mut failure = None;
         let mut emit = emitter(tx, &session, other.name, &mut failure);
         let mut builder = resume(self.localizer, other, from, &mut emit)?;
-        mine.walk(from.lines, &mut |piece| {
+        mine.walk(beyond.unwrap_or(mine.file.lines()), &mut |piece| {
             let (run, text) = (piece.run, piece.text);
             let written = StoredLineReader::as_written(
                 self.localizer,
@@ -214,6 +296,9 @@ impl SessionMerge<'_> {
             builder.append(&run, text, &written, &mut emit);
             Ok(true)
         })?;
+        for line in choices {
+            builder.append(&line.run, &line.portable, &line.written, &mut emit);
+        }
         let file = builder.finish(&mut emit);
         drop(emit);
         Ok(failure.map_or(Ok(file), Err)?)
@@ -262,6 +347,84 @@ impl SessionMerge<'_> {
     ) -> Option<(StoredText<'t>, StoredText<'t>)> {
         let mine = StoredText::new(self.ours, ours, file)?;
         Some((mine, StoredText::new(self.theirs, theirs, file)?))
+    }
+}
+
+/// Merges a file that is rewritten in place: the side that rewrote it has the newer content. If
+/// both did, it is the side that was active later.
+fn merge_rewritten(
+    base: Option<&Manifest>,
+    mine: &StoredText<'_>,
+    other: &StoredText<'_>,
+) -> Result<FileMerge, SyncError> {
+    let (ours, theirs) = (mine.file.version(), other.file.version());
+    if ours == theirs {
+        return Ok(FileMerge::Theirs);
+    }
+    if is_task_counter(mine.name)
+        && let (Some(here), Some(there)) = (
+            parse_counter(&mine.portable()?),
+            parse_counter(&other.portable()?),
+        )
+    {
+        return Ok(if here > there {
+            FileMerge::Ours
+        } else {
+            FileMerge::Theirs
+        });
+    }
+    let base = base
+        .and_then(|base| base.file(mine.name))
+        .map(StoredFile::version);
+    let is_ours_newer = match base {
+        Some(base) if base == theirs => true,
+        Some(base) if base == ours => false,
+        _ => mine.manifest.last_activity > other.manifest.last_activity,
+    };
+    Ok(if is_ours_newer {
+        FileMerge::Ours
+    } else {
+        FileMerge::Theirs
+    })
+}
+
+/// Merges an append-only file that one side changed in place while the other one left it alone.
+fn merge_changed(
+    base: Option<&Manifest>,
+    mine: &StoredText<'_>,
+    other: &StoredText<'_>,
+    lines: u64,
+) -> Option<FileMerge> {
+    let base = base?.file(mine.name)?.version();
+    if base == other.file.version() {
+        let choices = Vec::new();
+        return Some(FileMerge::Replace { lines, choices });
+    }
+    (base == mine.file.version()).then_some(FileMerge::Theirs)
+}
+
+/// Merges what the sides removed. A file that the other side changed meanwhile stays.
+fn merge_removals(
+    merged: &mut Manifest,
+    base: Option<&Manifest>,
+    ours: &Manifest,
+    theirs: &Manifest,
+) {
+    let is_unchanged = |name: &RelativeName, side: &Manifest| {
+        let then = base.and_then(|base| base.files.get(name));
+        let now = side.files.get(name);
+        now.is_none() || then.map(StoredFile::version) == now.map(StoredFile::version)
+    };
+    for (name, hashes) in &ours.removed {
+        if is_unchanged(name, theirs) {
+            merged.files.remove(name);
+            merged.removed.insert(name.clone(), hashes.clone());
+        }
+    }
+    for name in theirs.removed.keys() {
+        if !is_unchanged(name, ours) {
+            merged.removed.remove(name);
+        }
     }
 }
 

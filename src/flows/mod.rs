@@ -5,6 +5,9 @@
 pub mod collapse_context;
 pub mod compare;
 pub mod describe;
+pub mod differences;
+pub mod diverged_tail;
+pub mod foreign_locks;
 pub mod fork;
 pub mod lock_trial;
 pub mod merge;
@@ -27,6 +30,7 @@ pub mod remote_sync;
 pub mod send;
 pub(crate) mod send_parts;
 pub mod session_draft;
+pub mod session_pair;
 pub mod skip;
 pub mod store_session;
 pub mod stored_relation;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::domain::SessionId;
-use crate::flows::compare::{Differences, SessionComparer};
+use crate::flows::compare::SessionComparer;
 use crate::flows::describe::describe_session;
+use crate::flows::differences::Differences;
 use crate::flows::pull_options::PullRequest;
 use crate::flows::pull_step::{NotPulled, PullStep};
 use crate::flows::skip::Attempt;
@@ -155,7 +156,7 @@ impl<'a> PullPlanner<'a> {
         if found.divergence.is_some() {
             return PullStep::Fork(found);
         }
-        let ahead = !found.to_push.is_empty();
+        let ahead = !found.to_push.is_empty() || found.waits;
         let files = if self.request.force && !ahead {
             all_files(manifest)
         } else {
@@ -173,6 +174,7 @@ impl<'a> PullPlanner<'a> {
             files,
             here: Some(here.clone()),
             ahead,
+            choices: found.choices.local,
             note: None,
         })
     }

@@ -1,6 +1,8 @@
 //! The step of a pull for one session.
 
-use crate::flows::{compare::Differences, write_session::SessionUpdate, write_session::UpdatePlan};
+use crate::flows::{
+    differences::Differences, write_session::SessionUpdate, write_session::UpdatePlan,
+};
 use crate::report::{Outcome, SessionReport};
 use crate::store::manifest::Manifest;
 use crate::workspace::index::NotPulledSession;

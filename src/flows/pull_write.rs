@@ -7,8 +7,8 @@ use crate::flows::{
     skip::Attempt, write_session::LocalWriter, write_session::WrittenSession,
 };
 use crate::report::{Outcome, Report, SessionReport};
-use crate::session::LocalSession;
 use crate::session::journal::{self, Journal};
+use crate::session::{LocalSession, files::team_of};
 use crate::store::Snapshot;
 use crate::sys::signal;
 use crate::workspace::{
@@ -26,6 +26,7 @@ impl PullPlan<'_> {
         ctx.progress
             .begin(Phase::Materialise, self.steps.len() as u64, 0);
         let results = self.write_all(workspace, journal);
+        self.record_teams(workspace);
         ctx.progress.end();
 
         let mut report = Report {
@@ -99,6 +100,16 @@ impl PullPlan<'_> {
             results.push(execute_step(&writer, &snapshot, planned, progress)?);
         }
         Ok(results)
+    }
+
+    /// Records which sessions have the task lists of teams from now on.
+    fn record_teams(&self, workspace: &mut Workspace<'_>) {
+        for planned in &self.steps {
+            if let PullStep::Write(update) = &planned.step {
+                let teams = update.files.keys().filter_map(team_of);
+                teams.for_each(|team| workspace.records.teams.record(team, &planned.id));
+            }
+        }
     }
 
     /// Returns the sessions that were in sync already.

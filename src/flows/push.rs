@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 
 use crate::domain::SessionId;
 use crate::extras::{context::load_state, push::push_selected};
+use crate::flows::foreign_locks::{
+    add_fork_notes, keep_foreign_locks, record_foreign_locks, sessions_at_risk,
+};
 use crate::flows::{
     merge_notes::add_merge_notes, push_commit::store_sessions, push_copies::store_copies,
     push_plan::PushPlan, remote_sync::RemoteSync, send::author_advice, store_session::is_stored,
@@ -66,7 +69,19 @@ pub(crate) fn push_for(
         forget_purged(&mut workspace)?;
     }
     fail_point("the sessions are found");
-    let plan = PushPlan::new(&workspace, &found, selection)?;
+    let (before, held) = (workspace.store.head()?, workspace.leases.active_sessions());
+    let mut plan = PushPlan::new(&workspace, &found, selection)?;
+    let at_risk = sessions_at_risk(&workspace, &plan.changed())?;
+    if !at_risk.is_empty() {
+        match RemoteSync::new(&mut workspace).fetch_locks() {
+            // Nothing is sent to it either.
+            Err(SyncError::Remote(_)) => {}
+            result => result?,
+        }
+        if record_foreign_locks(&mut workspace, &at_risk)? {
+            plan = PushPlan::new(&workspace, &found, selection)?;
+        }
+    }
     fail_point("the push is planned");
     let not_selected = plan.not_selected.clone();
     let mut report = store_sessions(&mut workspace, plan)?;
@@ -85,6 +100,11 @@ pub(crate) fn push_for(
     let pushed = sync.for_backup(is_backup).push()?;
 
     add_merge_notes(&mut report, &workspace, pushed.merged)?;
+    if !held.is_empty() && workspace.store.head()? != before {
+        let before = workspace.store.snapshot(before.as_ref())?;
+        add_fork_notes(&mut report, &workspace, &held, &before)?;
+    }
+    keep_foreign_locks(&mut workspace, &report)?;
     report.add_refusals(pushed.refusals);
     add_release_notes(&mut report, &workspace, &staying)?;
     if let RemoteState::Refused { reason, .. } = &pushed.state {

@@ -2,7 +2,7 @@
 //! changed.
 
 use crate::domain::{CommitId, Phase, SessionId};
-use crate::flows::compare::Differences;
+use crate::flows::differences::Differences;
 use crate::flows::push_plan::{PushPlan, PushStep};
 use crate::flows::skip::Attempt;
 use crate::flows::store_session::{SessionWriter, StoreOutcome};
@@ -53,6 +53,8 @@ struct StoredBatch<'a> {
     /// Sessions that are in sync now.
     in_sync: Vec<&'a LocalSession>,
     not_in_sync: Vec<&'a SessionId>,
+    /// Sessions that Claude Code has open, and of which all whole lines are stored.
+    open: Vec<&'a LocalSession>,
     /// Sessions that stay pinned, with what Claude Code has changed in other files.
     pinned: Vec<&'a LocalSession>,
     /// Sessions to compare again: a session of this commit became a fork and changed what
@@ -80,10 +82,11 @@ fn store_batch<'a>(
     let (records, store) = (&mut workspace.records, &workspace.store);
     let in_sync = batch.in_sync.iter().map(|session| &session.id);
     for id in in_sync.chain(batch.not_in_sync.iter().copied()) {
-        records.index.forget(id);
+        records.index.expire(id);
     }
     let head = store.head()?;
     records.record_up_to_date(store, batch.in_sync.iter().copied(), head.as_ref())?;
+    records.record_rewritten(store, batch.open.iter().copied())?;
     for session in &batch.pinned {
         if let Some(state) = store.head_snapshot()?.state(&session.id)? {
             records.pinned.pin(session, state);
@@ -121,11 +124,13 @@ impl<'a> StoredBatch<'a> {
                 return Ok(());
             }
         };
-        let is_pushed = differences.to_pull.is_empty() && differences.divergence.is_none();
-        if is_pushed && !local.live {
+        if differences.are_resolved_by_push() && !local.live {
             self.in_sync.push(session);
         } else {
             self.not_in_sync.push(&session.id);
+            if differences.are_resolved_by_push() {
+                self.open.push(session);
+            }
             if was_pinned && matches!(report.outcome, Outcome::Extended { .. }) {
                 self.pinned.push(session);
             }

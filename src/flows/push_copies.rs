@@ -4,12 +4,12 @@
 //! Must not change the files of a copy, nor the stored session.
 
 use crate::domain::SessionFile;
-use crate::flows::compare::{Differences, SessionComparer};
 use crate::flows::describe::excluded_session;
 use crate::flows::push_commit::store_sessions;
 use crate::flows::push_plan::{PushPlan, PushStep};
 use crate::flows::skip::Attempt;
 use crate::flows::store_session::SessionWriter;
+use crate::flows::{SessionComparer, differences::Differences};
 use crate::localize::{LocalCopy, stored_text::LocalText};
 use crate::report::SessionReport;
 use crate::session::{Discovery, LocalSession, fields::values};

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::domain::SessionId;
-use crate::flows::compare::{Differences, SessionComparer};
+use crate::flows::compare::SessionComparer;
 use crate::flows::describe::{describe_session, excluded_session};
+use crate::flows::differences::Differences;
 use crate::flows::skip::Attempt;
 use crate::flows::store_session::SessionWriter;
 use crate::localize::LocalCopy;
@@ -78,6 +79,12 @@ impl<'a> PushPlan<'a> {
         let copies = sessions.iter().map(|session| LocalCopy::closed(session));
         plan.compare(workspace, copies)?;
         Ok(plan)
+    }
+
+    /// Returns the sessions that are to be stored.
+    pub(super) fn changed(&self) -> BTreeSet<SessionId> {
+        let steps = self.steps.iter();
+        steps.map(|step| step.local.session.id.clone()).collect()
     }
 
     /// Adds sessions to the plan.

@@ -3,9 +3,11 @@
 //! The branch moves only by compare-and-swap. A rejected push means that another machine was
 //! first: its work is fetched and merged session by session, and the push is tried again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::Phase;
+use crate::flows::foreign_locks::{record_foreign_locks, sessions_at_risk};
 use crate::flows::merge::{Merged, merge_unpushed, unpushed_sessions};
 use crate::flows::merge_rewritten::merge_fetched;
 use crate::flows::send::{rejection, restack, send};
@@ -81,7 +83,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     pub(crate) fn fetch(&mut self, mode: FetchMode) -> Result<Merged, SyncError> {
         let remote = self.workspace.remote()?;
         let before = self.workspace.store.head()?;
-        let mut merged = self.fetch_and_merge_refs(&remote, mode)?;
+        let mut merged = self.fetch_and_merge_refs(&remote, mode, false)?;
         if before.is_none() {
             self.merge_damaged(&mut merged)?;
         }
@@ -305,16 +307,21 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     fn fetch_and_merge(&mut self, remote: &GitCli) -> Result<Merged, SyncError> {
-        self.fetch_and_merge_refs(remote, FetchMode::Sessions)
+        self.fetch_and_merge_refs(remote, FetchMode::SessionsAndLocks, true)
     }
 
     fn fetch_and_merge_refs(
         &mut self,
         remote: &GitCli,
         mode: FetchMode,
+        before_push: bool,
     ) -> Result<Merged, SyncError> {
         let before = self.workspace.store.remote_head()?;
         self.fetch_refs(remote, mode)?;
+        if before_push {
+            let at_risk = sessions_at_risk(self.workspace, &BTreeSet::new())?;
+            record_foreign_locks(self.workspace, &at_risk)?;
+        }
         let mut merged = merge_fetched(self.workspace)?;
         let store = &self.workspace.store;
         if let (Some(before), Some(now)) = (before, store.remote_head()?)

@@ -2,20 +2,21 @@
 
 use std::path::Path;
 
-use crate::checkouts::identity::{portable, with_known_remote};
-use crate::checkouts::locate::is_below_repo;
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::id::SessionId;
+use crate::checkouts::{identity::portable, identity::with_known_remote, locate::is_below_repo};
 use crate::domain::path::{PortablePath, without_dots};
-use crate::domain::placeholder::Placeholders;
-use crate::domain::session_file::SessionFile;
+use crate::domain::{
+    Placeholders, RelativeName, SessionFile, SessionId, client_dir::client_dir_name,
+};
 use crate::flows::collapse_context::CollapseContext;
-use crate::flows::compare::{FilePush, FilePushes, SessionComparer, portable_hash};
+use crate::flows::compare::SessionComparer;
+use crate::flows::differences::{Differences, FilePush};
 use crate::flows::fork::mark_written_as;
-use crate::localize::collect::{CollectStats, Collector, collapse_title, describe, share_segments};
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::{StoredText, text_kind};
+use crate::flows::session_pair::{portable_hash, text_hash};
+use crate::localize::{
+    LocalCopy, Localizer, StoredText, collect::CollectStats, collect::Collector,
+    collect::StoreTarget, collect::StoredLine, collect::collapse_title, collect::describe,
+    collect::share_segments,
+};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::session::facts::{Facts, custom_title_file, working_directories};
 use crate::store::manifest::{Manifest, StoredFile};
@@ -70,24 +71,34 @@ impl<'a> SessionDraft<'a> {
         }
     }
 
-    /// Stores files of the session.
+    /// Stores the files of the session that are to be pushed.
     pub(super) fn store_files(
         &mut self,
         tx: &mut Transaction<'_>,
-        files: &FilePushes,
+        found: &Differences,
     ) -> Result<(), SyncError> {
-        files
-            .iter()
-            .try_for_each(|(file, push)| self.store_file(tx, file, *push))
+        for (file, push) in &found.to_push {
+            let after = match file {
+                SessionFile::Transcript => found.choices.stored.as_slice(),
+                SessionFile::Named(_) => &[],
+            };
+            self.store_file(tx, file, *push, after)?;
+        }
+        Ok(())
     }
 
+    /// Stores a file, with stored lines `after` it.
     fn store_file(
         &mut self,
         tx: &mut Transaction<'_>,
         file: &SessionFile,
         push: FilePush,
+        after: &[StoredLine],
     ) -> Result<(), SyncError> {
         let session = self.manifest.session.clone();
+        if let (FilePush::Remove, SessionFile::Named(name)) = (push, file) {
+            return self.remove_file(name);
+        }
         let earlier = self
             .earlier
             .and_then(|earlier| StoredText::new(self.snapshot, earlier, file));
@@ -104,11 +115,20 @@ impl<'a> SessionDraft<'a> {
         let offset = kept.map_or(0, |(_, from)| from.offset);
         let mut text = self.local.open(file, offset)?;
         let facts = file.is_transcript().then_some(&mut self.facts);
-        let (mut stored, collected) = self
-            .collector
-            .store(tx, &session, file, kept, &mut text, facts)?;
+        let target = StoreTarget {
+            session: &session,
+            file,
+            earlier: kept,
+            after,
+        };
+        let (mut stored, collected) = self.collector.store(tx, &target, &mut text, facts)?;
         if let (FilePush::Whole, Some(earlier)) = (push, &earlier) {
             self.record_replaced(&mut stored, earlier)?;
+        }
+        if let Some(removed) = file.name().and_then(|name| self.manifest.removed.get(name)) {
+            // A machine that still has the removed content is behind the new one.
+            stored.previous_hashes.clone_from(removed);
+            self.forget_present(&mut stored, file)?;
         }
 
         if file.key() == "custom-title.json" {
@@ -118,7 +138,10 @@ impl<'a> SessionDraft<'a> {
         }
         match file {
             SessionFile::Transcript => self.manifest.transcript = stored,
-            SessionFile::Named(name) => drop(self.manifest.files.insert(name.clone(), stored)),
+            SessionFile::Named(name) => {
+                self.manifest.removed.remove(name);
+                self.manifest.files.insert(name.clone(), stored);
+            }
         }
         // Only the lines of the transcript are counted; of all files, the bytes.
         let lines = if file.is_transcript() {
@@ -130,6 +153,23 @@ impl<'a> SessionDraft<'a> {
         Ok(())
     }
 
+    /// Removes a file that Claude Code removed here. Its contents are remembered, so that other
+    /// machines know that theirs is what was removed.
+    fn remove_file(&mut self, name: &RelativeName) -> Result<(), SyncError> {
+        let file = SessionFile::Named(name.clone());
+        let earlier = self
+            .earlier
+            .and_then(|earlier| StoredText::new(self.snapshot, earlier, &file));
+        if let Some(earlier) = earlier {
+            let mut last = StoredFile::default();
+            last.record_replaced(earlier.file, text_hash(&earlier.portable()?));
+            let hashes = last.previous_hashes;
+            self.manifest.removed.insert(name.clone(), hashes);
+        }
+        self.manifest.files.remove(name);
+        Ok(())
+    }
+
     /// Records in a file which version it replaces, so that a machine that still has that version
     /// is known to be behind.
     fn record_replaced(
@@ -137,25 +177,21 @@ impl<'a> SessionDraft<'a> {
         file: &mut StoredFile,
         earlier: &StoredText<'_>,
     ) -> Result<(), SyncError> {
-        let hash =
-            |local: &[u8]| portable_hash(self.localizer, &self.placeholders, local, earlier.name);
-        let mut former = Vec::new();
-        let (id, kind) = (&earlier.manifest.session, text_kind(earlier.name));
-        let reader = self.localizer.reader(earlier.manifest, id, kind);
-        earlier.walk(0, &mut |piece| {
-            former.extend_from_slice(&reader.read_preferred(piece.run, piece.text)?);
-            Ok(true)
-        })?;
-        file.record_replaced(earlier.file, hash(&former));
-        // The present content may have been replaced before; now it is current again.
-        let present = hash(&fs::read(&self.local.path(earlier.name))?);
-        file.previous_hashes.retain(|hash| *hash != present);
+        file.record_replaced(earlier.file, text_hash(&earlier.portable()?));
+        self.forget_present(file, earlier.name)
+    }
+
+    /// Removes the present content from the previous ones: it is current again.
+    fn forget_present(&self, stored: &mut StoredFile, file: &SessionFile) -> Result<(), SyncError> {
+        let present = fs::read(&self.local.path(file))?;
+        let present = portable_hash(self.localizer, &self.placeholders, &present, file);
+        stored.previous_hashes.retain(|hash| *hash != present);
         Ok(())
     }
 
     /// Marks the kept lines of the continued files as written under the id `session`.
-    pub(super) fn mark_kept_lines(&mut self, files: &FilePushes, session: &SessionId) {
-        for file in files.keys() {
+    pub(super) fn mark_kept_lines(&mut self, found: &Differences, session: &SessionId) {
+        for file in found.to_push.keys() {
             if let Some(file) = self.manifest.file_mut(file) {
                 mark_written_as(file, session);
             }

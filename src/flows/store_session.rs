@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::domain::{SessionFile, SessionId};
 use crate::flows::collapse_context::CollapseContext;
-use crate::flows::compare::{Differences, Divergence, FilePush, FilePushes, SessionComparer};
+use crate::flows::compare::SessionComparer;
 use crate::flows::describe::describe_session;
+use crate::flows::differences::{Differences, Divergence, FilePush, FilePushes};
 use crate::flows::fork::{NewFork, fork_id, fork_manifest, own_lines, share_file};
 use crate::flows::session_draft::SessionDraft;
 use crate::flows::skip::Attempt;
@@ -18,6 +19,10 @@ use crate::store::manifest::{Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::{FORMAT, Snapshot, Transaction};
 use crate::workspace::{SyncError, Workspace};
+
+/// Why nothing is stored of a session that another machine has locked.
+const WAITS: &str = "another machine continues the session; what was noted here without a new turn \
+    is sent when its lock is released";
 
 /// The result of storing a session.
 pub(crate) enum StoreOutcome {
@@ -77,22 +82,21 @@ impl<'a> SessionWriter<'a> {
         let stored = self.comparer.snapshot.manifest(id)?;
         match (&stored, &found.divergence) {
             (Some(parent), Some(divergence)) => {
-                return self.store_fork(tx, parent, divergence, &found.to_push);
+                return self.store_fork(tx, parent, divergence, found);
             }
             (Some(manifest), None) if found.to_push.is_empty() => {
-                let report = self.describe(manifest, Outcome::Behind);
-                return Ok(StoreOutcome::Stored(report));
+                return Ok(StoreOutcome::Stored(self.not_stored(manifest, found)));
             }
             _ if tx.touches(id) => return Ok(StoreOutcome::Retry),
             _ => {}
         }
 
         let report = if let Some(manifest) = &stored {
-            let draft = self.store_more(tx, manifest, &found.to_push)?;
+            let draft = self.store_more(tx, manifest, found)?;
             let (lines, bytes) = (draft.collected.lines, draft.collected.bytes);
             self.report(&draft, Outcome::Extended { lines, bytes })
         } else {
-            let draft = self.store_new(tx, &found.to_push)?;
+            let draft = self.store_new(tx, found)?;
             let (lines, bytes) = (draft.manifest.transcript.lines(), draft.collected.bytes);
             self.report(&draft, Outcome::Added { lines, bytes })
         };
@@ -110,6 +114,7 @@ impl<'a> SessionWriter<'a> {
                 let lines = stored.map_or(lines, |stored| own_lines(&stored));
                 Outcome::Forked { fork, lines }
             }
+            (Some(_), None) if found.waits => Outcome::Ahead,
             (Some(_), None) if found.to_push.is_empty() => Outcome::Behind,
             (Some(_), None) => Outcome::Extended { lines, bytes },
             (None, _) => Outcome::Added { lines, bytes },
@@ -124,7 +129,7 @@ impl<'a> SessionWriter<'a> {
         found: &Differences,
     ) -> Result<bool, SyncError> {
         let Some(divergence) = &found.divergence else {
-            return Ok(found.to_push.is_empty());
+            return Ok(found.to_push.is_empty() && !found.waits);
         };
         let fork = self.fork_id(target, divergence, &found.to_push)?;
         match self.comparer.snapshot.manifest(&fork)? {
@@ -143,6 +148,7 @@ impl<'a> SessionWriter<'a> {
             let from = match push {
                 FilePush::Continue(from) => from.offset,
                 FilePush::Whole => 0,
+                FilePush::Remove => continue,
             };
             bytes += self.local.limit(file)?.saturating_sub(from);
             if file.is_transcript() {
@@ -158,7 +164,7 @@ impl<'a> SessionWriter<'a> {
     fn store_new(
         &self,
         tx: &mut Transaction<'_>,
-        files: &FilePushes,
+        found: &Differences,
     ) -> Result<SessionDraft<'a>, SyncError> {
         let localizer = self.comparer.localizer;
         let manifest = Manifest {
@@ -175,10 +181,11 @@ impl<'a> SessionWriter<'a> {
             placeholders: BTreeMap::new(),
             transcript: StoredFile::default(),
             files: BTreeMap::new(),
+            removed: BTreeMap::new(),
         };
         let context = CollapseContext::new(localizer, self.local)?;
         let mut draft = SessionDraft::new(&self.comparer, self.local, None, manifest, context);
-        draft.store_files(tx, files)?;
+        draft.store_files(tx, found)?;
         draft.set_project();
         draft.finish(tx)?;
         Ok(draft)
@@ -190,12 +197,15 @@ impl<'a> SessionWriter<'a> {
         &'t self,
         tx: &mut Transaction<'_>,
         target: &'t Manifest,
-        files: &FilePushes,
+        found: &Differences,
     ) -> Result<SessionDraft<'t>, SyncError> {
-        let mut draft = self.draft(target, target.clone(), files)?;
-        draft.store_files(tx, files)?;
-        if let Some(push) = files.get(&SessionFile::Transcript) {
-            draft.manifest.turns = target.turns.filter(|_| is_addition(*push, target));
+        let mut draft = self.draft(target, target.clone(), &found.to_push)?;
+        draft.store_files(tx, found)?;
+        if let Some(FilePush::Continue(from)) = found.to_push.get(&SessionFile::Transcript)
+            && from.lines != target.transcript.lines()
+        {
+            // Lines were replaced, so that those of before do not count all.
+            draft.manifest.turns = Some(self.turns_before(from.offset)?);
         }
         draft.follow_move();
         draft.finish(tx)?;
@@ -209,8 +219,9 @@ impl<'a> SessionWriter<'a> {
         tx: &mut Transaction<'_>,
         parent: &Manifest,
         divergence: &Divergence,
-        files: &FilePushes,
+        found: &Differences,
     ) -> Result<StoreOutcome, SyncError> {
+        let files = &found.to_push;
         let fork = self.fork_id(parent, divergence, files)?;
         if let Some(stored) = self.comparer.snapshot.manifest(&fork)? {
             return self.continue_fork(tx, &stored);
@@ -239,8 +250,8 @@ impl<'a> SessionWriter<'a> {
             },
         );
         let mut draft = self.draft(parent, manifest, files)?;
-        draft.store_files(tx, files)?;
-        draft.mark_kept_lines(files, &parent.session);
+        draft.store_files(tx, found)?;
+        draft.mark_kept_lines(found, &parent.session);
         if let Some(FilePush::Continue(from)) = files.get(&SessionFile::Transcript) {
             draft.manifest.turns = Some(self.turns_before(from.offset)?);
         }
@@ -259,7 +270,7 @@ impl<'a> SessionWriter<'a> {
     ) -> Result<StoreOutcome, SyncError> {
         let found = self.comparer.compare_with(fork, self.local, None)?;
         if let Some(divergence) = &found.divergence {
-            return self.store_fork(tx, fork, divergence, &found.to_push);
+            return self.store_fork(tx, fork, divergence, &found);
         }
         let outcome = |manifest: &Manifest| Outcome::Forked {
             fork: fork.session.clone(),
@@ -273,7 +284,7 @@ impl<'a> SessionWriter<'a> {
         if tx.touches(&fork.session) {
             return Ok(StoreOutcome::Retry);
         }
-        let draft = self.store_more(tx, fork, &found.to_push)?;
+        let draft = self.store_more(tx, fork, &found)?;
         let report = self.report(&draft, outcome(&draft.manifest));
         Ok(StoreOutcome::Stored(report))
     }
@@ -294,6 +305,16 @@ impl<'a> SessionWriter<'a> {
             manifest,
             context,
         ))
+    }
+
+    /// Reports a session of which nothing is stored.
+    fn not_stored(&self, manifest: &Manifest, found: &Differences) -> SessionReport {
+        if !found.waits {
+            return self.describe(manifest, Outcome::Behind);
+        }
+        let mut report = self.describe(manifest, Outcome::Ahead);
+        report.warnings.push(WAITS.to_owned());
+        report
     }
 
     fn describe(&self, manifest: &Manifest, outcome: Outcome) -> SessionReport {
@@ -355,9 +376,4 @@ impl<'a> SessionWriter<'a> {
             &portable,
         ))
     }
-}
-
-/// Returns true if all stored lines of the transcript stay, so that only the new ones are counted.
-fn is_addition(push: FilePush, target: &Manifest) -> bool {
-    matches!(push, FilePush::Continue(from) if from.lines == target.transcript.lines())
 }

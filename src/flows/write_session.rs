@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use crate::domain::{SessionFile, SessionId};
-use crate::flows::{compare::FilePull, compare::SessionComparer, describe::describe_session};
+use crate::flows::{compare::SessionComparer, describe::describe_session, differences::FilePull};
 use crate::localize::{
     LocalCopy, LocalText, Localizer, StoredDataError, StoredText, compare::completing_choice,
     stored_text::text_kind,
@@ -59,6 +59,8 @@ pub(crate) struct SessionUpdate {
     pub(crate) here: Option<LocalSession>,
     /// This machine has more in other files, so the session is not in sync afterwards.
     pub(crate) ahead: bool,
+    /// Local lines to be written after the transcript, with what the user chose here.
+    pub(crate) choices: Vec<u8>,
     /// For the report.
     pub(crate) note: Option<String>,
 }
@@ -85,6 +87,7 @@ impl SessionUpdate {
             files: all_files(manifest),
             here: None,
             ahead: false,
+            choices: Vec::new(),
             note: None,
         }
     }
@@ -110,6 +113,7 @@ impl SessionUpdate {
             None => 0,
             Some(FilePull::Whole) => total,
             Some(FilePull::Extend { lines, .. }) => total - lines,
+            Some(FilePull::Remove) => 0,
         };
         self.outcome(lines, bytes)
     }
@@ -134,12 +138,19 @@ impl SessionUpdate {
         });
         // The transcript comes last: a session that Claude Code can see has all its other files.
         for (file, pull) in self.files.iter().rev() {
+            if *pull == FilePull::Remove {
+                self.remove(writer, file, &mut now)?;
+                continue;
+            }
             let stored = StoredText::new(snapshot, &manifest, file);
             let stored = stored.ok_or_else(|| StoredDataError::Inconsistent {
                 session: id.clone(),
             })?;
             let expected = now.files.get(file).copied();
-            let write = FileWrite::new(writer, &stored, &self.directory)?;
+            let mut write = FileWrite::new(writer, &stored, &self.directory)?;
+            if file.is_transcript() {
+                write.after = &self.choices;
+            }
             let (stamp, count) = write.write(*pull, expected.as_ref())?;
             now.files.insert(file.clone(), stamp);
             all.bytes += count.bytes;
@@ -155,14 +166,34 @@ impl SessionUpdate {
             report.machines = writers(&manifest.transcript, *pull, writer.names);
         }
         report.warnings.extend(self.note.clone());
-        if self.ahead {
+        if self.ahead || !self.choices.is_empty() {
             let note = "this machine has more of it: ccsync push";
             report.warnings.push(note.to_owned());
         }
         Ok(WrittenSession {
             report,
-            in_sync: (!self.ahead).then_some(now),
+            in_sync: (!self.ahead && self.choices.is_empty()).then_some(now),
         })
+    }
+
+    /// Removes a file that another machine removed.
+    fn remove(
+        &self,
+        writer: &LocalWriter<'_>,
+        file: &SessionFile,
+        now: &mut LocalSession,
+    ) -> Result<(), SessionError> {
+        if let Some(path) = file
+            .name()
+            .and_then(|name| first_link(&self.directory, &now.id, name))
+        {
+            return Err(SessionError::Link { path });
+        }
+        if let Some(stamp) = now.files.remove(file) {
+            let path = file_path(&self.directory, &now.id, file);
+            writer.journal.remove(&path, &stamp)?;
+        }
+        Ok(())
     }
 }
 
@@ -189,6 +220,7 @@ pub(crate) fn plan_update(
         files: found.to_pull,
         ahead: !found.to_push.is_empty(),
         here: Some(here),
+        choices: Vec::new(),
         note: None,
     }))
 }
@@ -218,7 +250,7 @@ fn refuse_running(claude_dir: &Path, id: &SessionId) -> Result<(), SessionError>
 fn writers(file: &StoredFile, pull: FilePull, names: &MachineNames) -> Vec<MachineName> {
     let from = match pull {
         FilePull::Extend { lines, .. } => lines,
-        FilePull::Whole => 0,
+        FilePull::Whole | FilePull::Remove => 0,
     };
     let (mut end, mut writers) = (0, Vec::new());
     for run in &file.runs {
@@ -248,6 +280,8 @@ struct FileWrite<'a> {
     writer: &'a LocalWriter<'a>,
     stored: &'a StoredText<'a>,
     path: PathBuf,
+    /// Local lines that follow the stored ones.
+    after: &'a [u8],
 }
 
 impl<'a> FileWrite<'a> {
@@ -276,6 +310,7 @@ impl<'a> FileWrite<'a> {
             writer,
             stored,
             path,
+            after: &[],
         })
     }
 
@@ -301,7 +336,9 @@ impl<'a> FileWrite<'a> {
                 journal.extend(&self.path, expected, modified, write)?
             }
             _ => journal.write(&self.path, expected, modified, |write| {
-                self.expand(0, &[], &mut Counted::new(write, &mut count))
+                let out = &mut Counted::new(write, &mut count);
+                self.expand(0, &[], out)?;
+                out.write(self.after).map_err(StoredDataError::from)
             })?,
         };
         Ok((stamp, count))

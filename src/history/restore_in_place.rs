@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::{SessionFile, SessionId};
 use crate::flows::{
-    SessionComparer, compare::Differences, compare::FilePull, push_commit::store_sessions,
+    SessionComparer, differences::Differences, differences::FilePull, push_commit::store_sessions,
     push_plan::PushPlan, store_session::is_stored, write_session::LocalWriter,
     write_session::SessionUpdate,
 };
@@ -72,7 +72,7 @@ impl RestorePlanner<'_> {
         let is_head =
             workspace.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
         // Files that Claude Code's clean-up removed from a session in sync do not count.
-        let known = workspace.records.index.entry(here).filter(|_| is_head);
+        let known = workspace.records.index.last_sync(here).filter(|_| is_head);
         let differences = SessionComparer::new(workspace, &then).compare_with(
             &manifest,
             &LocalCopy::closed(here),
@@ -205,6 +205,7 @@ impl InPlaceRestore {
             files,
             here: Some(here.clone()),
             ahead: false,
+            choices: Vec::new(),
             note: None,
         };
         Self {

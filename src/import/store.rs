@@ -2,9 +2,9 @@
 //! or a fork.
 
 use crate::domain::{CommitId, SessionId};
-use crate::flows::compare::{Differences, SessionComparer};
 use crate::flows::skip::Attempt;
 use crate::flows::store_session::{SessionWriter, StoreOutcome};
+use crate::flows::{SessionComparer, differences::Differences};
 use crate::localize::LocalCopy;
 use crate::report::{ImportReport, Layout, RemoteState, Report, SessionReport, count::count};
 use crate::session::LocalSession;

@@ -26,6 +26,25 @@ pub(crate) struct Collector<'a> {
     written_as: Option<SessionId>,
 }
 
+/// The file of a session that is being stored.
+pub(crate) struct StoreTarget<'a> {
+    pub(crate) session: &'a SessionId,
+    pub(crate) file: &'a SessionFile,
+    /// The stored file whose first lines are kept.
+    pub(crate) earlier: Option<(&'a StoredText<'a>, Continuation)>,
+    /// Stored lines that follow the local ones.
+    pub(crate) after: &'a [StoredLine],
+}
+
+/// A line of the store, with the run that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredLine {
+    pub(crate) run: Run,
+    pub(crate) portable: Vec<u8>,
+    /// The line as its machine wrote it.
+    pub(crate) written: Vec<u8>,
+}
+
 /// The position at which a stored file continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Continuation {
@@ -78,22 +97,20 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Stores a local file as the file `name` of `session`: the kept lines of `earlier`,
-    /// then those of `local`.
+    /// Stores a local file: the kept lines of the earlier one, then those of `local`.
     ///
     /// `facts` takes in the new lines of a transcript.
     pub(crate) fn store(
         &self,
         tx: &mut Transaction<'_>,
-        session: &SessionId,
-        name: &SessionFile,
-        earlier: Option<(&StoredText<'_>, Continuation)>,
+        target: &StoreTarget<'_>,
         local: &mut LocalText,
         mut facts: Option<&mut Facts>,
     ) -> Result<(StoredFile, CollectStats), StoredDataError> {
+        let (session, name) = (target.session, target.file);
         let mut failure = None;
         let mut emit = emitter(tx, session, name, &mut failure);
-        let mut builder = match earlier {
+        let mut builder = match target.earlier {
             None => FileBuilder::empty(),
             Some((stored, from)) => resume(self.localizer, stored, from, &mut emit)?,
         };
@@ -118,6 +135,16 @@ impl<'a> Collector<'a> {
             }
             unterminated = (piece.last() != Some(&b'\n')).then(|| last_line(&piece).to_vec());
         }
+        if !target.after.is_empty() && unterminated.is_some() {
+            builder.close_line();
+        }
+        for line in target.after {
+            builder.append(&line.run, &line.portable, &line.written, &mut emit);
+            if let Some(facts) = facts.as_deref_mut() {
+                facts.absorb(&line.written);
+            }
+        }
+        let unterminated = unterminated.filter(|_| target.after.is_empty());
         if lines_only && unterminated.is_some_and(|line| !is_complete_json(&line)) {
             builder.mark_last_line_torn();
         }

@@ -135,6 +135,12 @@ impl Localizer {
         }
     }
 
+    /// Returns the placeholder sets that local files may have been written with: those of this
+    /// machine, present and former, and those of other machines.
+    pub(crate) fn known_placeholders(&self) -> &[Placeholders] {
+        &self.placeholders
+    }
+
     /// Returns the current placeholders with the repository of a session.
     pub(crate) fn placeholders_for(&self, manifest: &Manifest) -> Placeholders {
         match self.locator().locate(manifest, &manifest.session) {

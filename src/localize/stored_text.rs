@@ -111,6 +111,11 @@ impl<'a> StoredText<'a> {
         }
     }
 
+    /// Returns all of the portable text, which must be short.
+    pub(crate) fn portable(&self) -> Result<Vec<u8>, StoredDataError> {
+        self.lines(0, self.file.lines())
+    }
+
     /// Returns the portable text of lines `from..to`, which must be few.
     pub(crate) fn lines(&self, from: u64, to: u64) -> Result<Vec<u8>, StoredDataError> {
         let mut text = Vec::new();

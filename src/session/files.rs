@@ -13,6 +13,9 @@ use crate::sys::temp::is_temp_name;
 /// First character of the name of a file outside the project directory.
 pub(super) const RESERVED: char = '@';
 
+/// Name of the file with the highest number that a task of the list has had.
+const TASK_COUNTER: &str = ".highwatermark";
+
 /// A directory outside the project directory with files of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExternalDir {
@@ -20,45 +23,90 @@ pub enum ExternalDir {
     FileHistory,
     /// The task list: one file for each task, rewritten in place.
     Tasks,
+    /// The task lists of teams: those that the session leads or names.
+    TeamTasks,
 }
 
 impl ExternalDir {
-    /// All of them.
+    /// Those with a subdirectory for each session.
     pub const ALL: [Self; 2] = [Self::FileHistory, Self::Tasks];
 
-    /// Its name below the client's directory; it has a subdirectory for each session.
+    /// Its name below the client's directory.
     pub(super) fn directory(self) -> &'static str {
         match self {
             Self::FileHistory => "file-history",
-            Self::Tasks => "tasks",
+            Self::Tasks | Self::TeamTasks => "tasks",
+        }
+    }
+
+    /// Its name in the names of files.
+    fn label(self) -> &'static str {
+        match self {
+            Self::TeamTasks => "team-tasks",
+            _ => self.directory(),
         }
     }
 
     /// Returns the name, in its session, of the file called `file`.
     pub(super) fn name(self, file: &str) -> String {
-        format!("{RESERVED}{}/{file}", self.directory())
+        format!("{RESERVED}{}/{file}", self.label())
     }
 
-    /// Returns the subdirectory of one session; `directory` is its project directory.
+    /// Returns the subdirectory of one session, or that of all teams; `directory` is its project
+    /// directory.
     pub(super) fn session_directory(self, directory: &Path, id: &SessionId) -> PathBuf {
         // `<client's directory>/projects/<project directory>`
         let client = directory.ancestors().nth(2).unwrap_or(directory);
-        client.join(self.directory()).join(id.as_str())
+        let all = client.join(self.directory());
+        match self {
+            Self::TeamTasks => all,
+            _ => all.join(id.as_str()),
+        }
     }
 
     /// Splits the name of an external file into directory and file.
     fn split(name: &str) -> Option<(Self, &str)> {
         let (first, file) = name.strip_prefix(RESERVED)?.split_once('/')?;
-        let external = Self::ALL
+        let known = Self::ALL.into_iter().chain([Self::TeamTasks]);
+        let external = known
             .into_iter()
-            .find(|external| external.directory() == first)?;
-        is_external_name(file).then_some((external, file))
+            .find(|external| external.label() == first)?;
+        external.has_file(file).then_some((external, file))
+    }
+
+    /// Returns true if a file of this name belongs to the session: locks, temporary files and
+    /// hidden files do not, except for the counter of the tasks.
+    pub(super) fn has_file(self, file: &str) -> bool {
+        match (self, file.split_once('/')) {
+            (Self::TeamTasks, Some((team, file))) => {
+                is_team_name(team) && Self::Tasks.has_file(file)
+            }
+            (Self::TeamTasks, None) => false,
+            _ => self == Self::Tasks && file == TASK_COUNTER || is_external_name(file),
+        }
     }
 }
 
-/// Returns true if a file of this name in an external directory belongs to the session: locks,
-/// hidden files and temporary files do not.
-pub(super) fn is_external_name(file: &str) -> bool {
+/// Returns true for the name of a team. A list under the id of a session is that session's own.
+pub(super) fn is_team_name(name: &str) -> bool {
+    let is_id = uuid::Uuid::try_parse(name).is_ok();
+    !name.is_empty() && !name.starts_with('.') && !name.contains('/') && !is_id
+}
+
+/// Returns the team whose task list has the file, if any.
+pub fn team_of(file: &SessionFile) -> Option<&str> {
+    match ExternalDir::split(file.key())? {
+        (ExternalDir::TeamTasks, file) => file.split_once('/').map(|(team, _)| team),
+        _ => None,
+    }
+}
+
+/// Returns the client's directory of task lists.
+pub(super) fn tasks_dir(claude_dir: &Path) -> PathBuf {
+    claude_dir.join(ExternalDir::Tasks.directory())
+}
+
+fn is_external_name(file: &str) -> bool {
     let mut extensions = file.split('.').skip(1);
     !file.contains('/')
         && !file.starts_with('.')
@@ -81,6 +129,29 @@ pub fn is_known(file: &SessionFile) -> bool {
 pub fn is_verbatim(file: &SessionFile) -> bool {
     let external = ExternalDir::split(file.key());
     external.is_some_and(|(external, _)| external == ExternalDir::FileHistory)
+}
+
+/// Returns true for a file that the client rewrites in place, such as a title or a task. Backups of
+/// files and results of tools are written once.
+pub fn is_rewritten(file: &SessionFile) -> bool {
+    let is_written_once = is_verbatim(file) || file.key().starts_with("tool-results/");
+    !file.is_append_only() && !is_written_once
+}
+
+/// Returns true for a task. The client removes the tasks of a finished list.
+pub fn is_task(file: &SessionFile) -> bool {
+    let external = ExternalDir::split(file.key());
+    let is_list = |external| external != ExternalDir::FileHistory;
+    external.is_some_and(|(external, _)| is_list(external)) && !is_task_counter(file)
+}
+
+/// Returns true for the file with the highest number that a task has had: it only grows.
+pub fn is_task_counter(file: &SessionFile) -> bool {
+    let name = ExternalDir::split(file.key());
+    name.is_some_and(|(external, file)| {
+        let name = file.rsplit('/').next();
+        external != ExternalDir::FileHistory && name == Some(TASK_COUNTER)
+    })
 }
 
 /// Returns the client's directory of project directories.

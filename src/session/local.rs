@@ -1,9 +1,9 @@
 //! One session on this machine: its directory and the stamps of its files.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::files::{file_path, transcript_path};
+use super::files::{file_path, team_of, transcript_path};
 use crate::domain::{SessionFile, SessionId};
 use crate::sys::fs::FileStamp;
 
@@ -44,6 +44,15 @@ impl LocalSession {
             .file_name()
             .and_then(|name| name.to_str())
             .unwrap_or_default()
+    }
+
+    /// Returns true if the client still keeps the list of a task, perhaps an empty one. Of a team's
+    /// list, another file must be there: the list may belong to another session now.
+    pub fn has_task_list(&self, task: &SessionFile) -> bool {
+        match team_of(task) {
+            Some(team) => self.files.keys().any(|file| team_of(file) == Some(team)),
+            None => self.path(task).parent().is_some_and(Path::is_dir),
+        }
     }
 
     /// Returns the bytes of all files.

@@ -32,6 +32,7 @@ pub mod mentions;
 pub mod messages;
 pub mod projects;
 pub mod repair;
+pub mod teams;
 pub mod time;
 pub mod turns;
 

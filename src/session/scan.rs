@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{ExternalDir, RESERVED, is_external_name};
+use super::files::{ExternalDir, RESERVED};
 use super::local::LocalSession;
 use crate::domain::{RelativeName, SessionFile, SessionId};
 use crate::sys::{fs::FileStamp, fs::PathError, temp::is_temp_name};
@@ -179,9 +179,23 @@ impl ProjectScan {
         for entry in self.entries(&root) {
             let file_name = entry.file_name();
             let file_name = file_name.to_str();
-            let is_foreign = file_name.is_some_and(|name| !is_external_name(name));
+            let is_foreign = file_name.is_some_and(|name| !external.has_file(name));
             if !is_foreign && !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 self.add_file(session, &entry, file_name.map(|name| external.name(name)));
+            }
+        }
+    }
+
+    /// Adds the files of a team's task list.
+    pub(super) fn add_team(&mut self, session: &mut LocalSession, team: &str) {
+        let external = ExternalDir::TeamTasks;
+        let all = external.session_directory(&session.directory, &session.id);
+        for entry in self.entries(&all.join(team)) {
+            let name = entry.file_name();
+            let name = name.to_str().map(|name| format!("{team}/{name}"));
+            let is_foreign = name.as_ref().is_some_and(|name| !external.has_file(name));
+            if !is_foreign && !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.add_file(session, &entry, name.map(|name| external.name(&name)));
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::domain::{CommitId, SessionFile, SessionId};
 use crate::localize::stored_text::last_line_end;
 use crate::report::SessionReport;
 use crate::session::LocalSession;
-use crate::store::{SessionState, Store, StoreError, manifest::Manifest};
+use crate::store::{SessionState, Store, StoreError, manifest::Manifest, manifest::StoredFile};
 use crate::sys::{fs::FileStamp, fs::PathError, fs::write_cache};
 use crate::workspace::session_map::FileStamps;
 
@@ -34,6 +34,9 @@ pub(crate) struct Index {
     /// The head of the store that the entries describe.
     head: Option<CommitId>,
     sessions: BTreeMap<SessionId, IndexEntry>,
+    /// Sessions that were up to date, and changed in the store since: what was last in sync here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    former: BTreeMap<SessionId, IndexEntry>,
     store_only: BTreeMap<SessionId, StoreOnlySession>,
     /// True if the file on the disk is older.
     #[serde(skip)]
@@ -61,6 +64,8 @@ struct FormerIndex {
     claude_dir: Option<PathBuf>,
     head: Option<CommitId>,
     sessions: BTreeMap<SessionId, IndexEntry>,
+    #[serde(default)]
+    former: BTreeMap<SessionId, IndexEntry>,
 }
 
 /// A session that only the store has, so that it can be named without opening its manifest.
@@ -136,6 +141,20 @@ pub(crate) struct IndexEntry {
     tail: String,
     /// The transcript ends with a line end, here and in the store.
     whole: bool,
+    /// The stored versions of the files that Claude Code rewrites in place, by
+    /// [`SessionFile::key`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    versions: BTreeMap<String, String>,
+}
+
+/// The common state of this machine and the store when a session was last in sync here.
+#[derive(Clone, Copy)]
+pub(crate) struct LastSync<'a> {
+    entry: &'a IndexEntry,
+    /// True if the session has not changed in the store since.
+    is_current: bool,
+    /// True if files with the same stamps need not be read.
+    is_trusted: bool,
 }
 
 impl Index {
@@ -152,8 +171,10 @@ impl Index {
 
         let former: Option<FormerIndex> = serde_json::from_slice(&json).ok();
         let former = former.filter(|former| former.is_for(&key));
-        let former = former.map(|former| (former.head, former.sessions));
-        let (head, mut sessions) = former.unwrap_or_default();
+        let former = former.map(|index| (index.head, index.sessions, index.former));
+        let (head, mut sessions, mut former) = former.unwrap_or_default();
+        // Which files are unchanged since then does not depend on the settings.
+        former.extend(sessions.clone());
         for entry in sessions.values_mut() {
             entry.files = FileStamps::default();
         }
@@ -162,6 +183,7 @@ impl Index {
             key,
             head,
             sessions,
+            former,
             ..Self::default()
         }
     }
@@ -204,8 +226,11 @@ impl Index {
 
     fn retain_at(&mut self, id: &SessionId, state: Option<&SessionState>) {
         let entry = self.sessions.get(id);
-        if entry.is_some_and(|entry| Some(&entry.state) != state) {
-            self.sessions.remove(id);
+        if entry.is_some_and(|entry| Some(&entry.state) != state)
+            && let Some(entry) = self.sessions.remove(id)
+        {
+            // An entry without stamps is of other settings: the one with stamps is there already.
+            self.former.entry(id.clone()).or_insert(entry);
         }
         let known = self.store_only.get(id);
         if known.is_some_and(|known| Some(&known.state) != state) {
@@ -223,6 +248,18 @@ impl Index {
     pub(crate) fn entry(&self, session: &LocalSession) -> Option<&IndexEntry> {
         let entry = self.sessions.get(&session.id);
         entry.filter(|entry| entry.directory == session.directory)
+    }
+
+    /// Returns what was last in sync of `session` on this machine, if that is known.
+    pub(crate) fn last_sync(&self, session: &LocalSession) -> Option<LastSync<'_>> {
+        let now = self.sessions.get(&session.id);
+        let is_current = now.is_some();
+        let entry = self.former.get(&session.id).or(now)?;
+        Some(LastSync {
+            entry,
+            is_current,
+            is_trusted: true,
+        })
     }
 
     /// Returns what is known of a session that only the store has.
@@ -251,9 +288,14 @@ impl Index {
         self.store_only.insert(report.session, known);
     }
 
-    /// Records that `session` is up to date with the store at `state`. The transcript counts up to
-    /// its length in `session`.
-    pub(crate) fn record(&mut self, session: &LocalSession, state: SessionState) {
+    /// Records that `session` is up to date with the store at `state`, which has these `versions`
+    /// of files that are rewritten in place. The transcript counts up to its length in `session`.
+    pub(crate) fn record(
+        &mut self,
+        session: &LocalSession,
+        state: SessionState,
+        versions: BTreeMap<String, String>,
+    ) {
         let transcript = session.transcript_path();
         let len = session.files[&SessionFile::Transcript].len;
         let entry = IndexEntry {
@@ -262,7 +304,9 @@ impl Index {
             files: FileStamps::new(session),
             tail: tail_hash(&transcript, len),
             whole: last_line_end(&transcript, len).is_ok_and(|end| end == len),
+            versions,
         };
+        self.former.remove(&session.id);
         self.store_only.remove(&session.id);
         self.sessions.insert(session.id.clone(), entry);
         self.changed = true;
@@ -281,6 +325,9 @@ impl Index {
         let absent = absent.map(|(id, entry)| (id.clone(), entry.state.clone()));
         let removed: Vec<_> = absent.collect();
         removed.iter().for_each(|(id, _)| self.forget(id));
+        let known = self.former.len();
+        self.former.retain(|id, _| present.contains_key(id));
+        self.changed |= self.former.len() != known;
         removed
     }
 
@@ -297,6 +344,73 @@ impl Index {
     /// Forgets that `session` is up to date.
     pub(crate) fn forget(&mut self, session: &SessionId) {
         self.changed |= self.sessions.remove(session).is_some();
+        self.changed |= self.former.remove(session).is_some();
+    }
+
+    /// Records files of `session` that are rewritten in place as stored with these `versions`,
+    /// although the session as a whole may not be up to date: Claude Code has it open.
+    pub(crate) fn record_rewritten(
+        &mut self,
+        session: &LocalSession,
+        versions: BTreeMap<String, String>,
+    ) {
+        self.expire(&session.id);
+        let former = self.former.entry(session.id.clone());
+        let entry = former.or_insert_with(|| IndexEntry {
+            state: SessionState::new(),
+            directory: session.directory.clone(),
+            files: FileStamps::default(),
+            tail: String::new(),
+            whole: false,
+            versions: BTreeMap::new(),
+        });
+        entry.files.update(session, &versions);
+        entry.versions = versions;
+        self.changed = true;
+    }
+
+    /// Remembers what was last in sync of `session`, which is not up to date any more.
+    pub(crate) fn expire(&mut self, session: &SessionId) {
+        if let Some(entry) = self.sessions.remove(session) {
+            self.former.entry(session.clone()).or_insert(entry);
+            self.changed = true;
+        }
+    }
+}
+
+impl<'a> LastSync<'a> {
+    /// Returns the same for a comparison that reads every byte.
+    pub(crate) fn untrusted(self) -> Self {
+        Self {
+            is_trusted: false,
+            ..self
+        }
+    }
+
+    /// Returns true if files with the same stamps need not be read.
+    pub(crate) fn is_trusted(self) -> bool {
+        self.is_trusted
+    }
+
+    /// Returns the entry, if the session has not changed in the store since.
+    pub(crate) fn current(self) -> Option<&'a IndexEntry> {
+        self.is_current.then_some(self.entry)
+    }
+
+    /// Returns the stamp that a file had.
+    pub(crate) fn stamp(self, file: &SessionFile) -> Option<&'a FileStamp> {
+        self.entry.stamp(file)
+    }
+
+    /// Returns true if the local file is as it was.
+    pub(crate) fn is_unchanged_here(self, session: &LocalSession, file: &SessionFile) -> bool {
+        let then = self.entry.stamp(file);
+        then.is_some() && then == session.files.get(file)
+    }
+
+    /// Returns true if the store still has the version of the file that was in sync.
+    pub(crate) fn is_unchanged_in_store(self, file: &SessionFile, stored: &StoredFile) -> bool {
+        self.is_current || self.entry.versions.get(file.key()) == Some(&stored.version())
     }
 }
 

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::{CommitId, SessionId, error::error_chain};
 use crate::lock::lease::{Lease, load_leases};
 use crate::lock::record::{LockRecord, Stamp};
-use crate::lock::state::{PendingChange, Settlement};
+use crate::lock::state::{HeldLock, ObservedLock, PendingChange, Settlement};
 use crate::store::{Author, Store, lock_ref};
 use crate::sys::fail_point::fail_point;
 use crate::transport::RefUpdate;
@@ -32,6 +32,8 @@ pub(crate) struct Leases {
     sent: Vec<SessionId>,
     /// Errors of unreadable lease files.
     damaged: Vec<String>,
+    /// Locks of other machines on sessions that this one has changed without a lock.
+    foreign: BTreeMap<SessionId, ObservedLock>,
 }
 
 impl Leases {
@@ -72,15 +74,40 @@ impl Leases {
         self.leases.get(session).filter(|lease| !lease.lost)
     }
 
+    /// Returns the sessions whose locks this machine holds.
+    pub(crate) fn active_sessions(&self) -> BTreeSet<SessionId> {
+        self.held().map(|lease| lease.session.clone()).collect()
+    }
+
     /// Returns the lost leases.
     pub(crate) fn lost(&self) -> impl Iterator<Item = &Lease> {
         self.leases.values().filter(|lease| lease.lost)
     }
 
-    /// Returns true if another machine has taken the lock of a session. The newer local
-    /// turns become a fork.
+    /// Returns true if another machine has the lock of a session: it was taken from this machine,
+    /// or this one never had it. The newer local turns become a fork.
     pub(crate) fn is_lost(&self, session: &SessionId) -> bool {
-        self.leases.get(session).is_some_and(|lease| lease.lost)
+        let lease = self.leases.get(session);
+        self.foreign.contains_key(session) || lease.is_some_and(|lease| lease.lost)
+    }
+
+    /// Records that another machine holds the lock of a session, for this run.
+    pub(crate) fn record_foreign(&mut self, session: SessionId, lock: ObservedLock) {
+        self.foreign.insert(session, lock);
+    }
+
+    /// Keeps what [`Self::record_foreign`] recorded, until a pull has replaced the session here.
+    pub(crate) fn keep_foreign(&mut self, session: &SessionId) -> Result<(), SyncError> {
+        let Some(lock) = self.foreign.remove(session) else {
+            return Ok(());
+        };
+        let mut held = HeldLock::new_unconfirmed(lock.commit, lock.record);
+        held.pending = None;
+        let mut lease = Lease::for_this_process(session.clone(), held);
+        lease.lost = true;
+        lease.save(&self.directory)?;
+        self.leases.insert(session.clone(), lease);
+        Ok(())
     }
 
     /// Returns true if another machine has taken the lock of one of `sessions`. Computes
@@ -89,7 +116,7 @@ impl Leases {
         &self,
         sessions: impl FnOnce() -> Result<BTreeSet<SessionId>, E>,
     ) -> Result<bool, E> {
-        let has_lost = self.lost().next().is_some();
+        let has_lost = self.lost().next().is_some() || !self.foreign.is_empty();
         Ok(has_lost && sessions()?.iter().any(|session| self.is_lost(session)))
     }
 
@@ -345,7 +372,12 @@ impl Leases {
             .get(session)
             .and_then(|commit| store.read_lock(commit).ok());
         let by = there.and_then(|json| LockRecord::parse(session, &json).ok());
+        let lease = self.leases.get(session).filter(|lease| lease.lost);
+        let never_held = |record: &LockRecord| {
+            lease.is_none_or(|lease| lease.lock.record.machine == record.machine)
+        };
         Ok(Some(match by {
+            Some(record) if never_held(&record) => format!("{} holds its lock", record.host),
             Some(record) => format!("its lock was taken over by {}", record.host),
             None => "its lock was taken away by another machine".to_owned(),
         }))

@@ -81,7 +81,8 @@ impl<'a> Workspace<'a> {
                 found.join().expect("a scan does not panic"),
             )
         });
-        let (mut workspace, found) = (workspace?, found?);
+        let (mut workspace, mut found) = (workspace?, found?);
+        workspace.add_team_files(&mut found);
         workspace.records.record_discovery(&found);
         Ok((workspace, found))
     }
@@ -99,11 +100,18 @@ impl<'a> Workspace<'a> {
             let found = scope.spawn(|| discover_on_one_thread(claude_dir));
             (step(self), found.join().expect("a scan does not panic"))
         });
-        let (done, found) = (done?, found?);
+        let (done, mut found) = (done?, found?);
         if ctx.clock.monotonic().saturating_sub(began) > MAX_SCAN_AGE {
-            return Ok((done, discover(claude_dir)?));
+            found = discover(claude_dir)?;
         }
+        self.add_team_files(&mut found);
         Ok((done, found))
+    }
+
+    /// Adds the task lists of teams to the sessions that own them.
+    fn add_team_files(&mut self, found: &mut Discovery) {
+        let claude_dir = &self.ctx.env.claude_dir;
+        self.records.teams.add_files(claude_dir, found);
     }
 
     fn open_locked(
@@ -178,7 +186,8 @@ impl<'a> Workspace<'a> {
 
     /// Finds every session of this machine, and records which were deleted.
     pub(crate) fn discover(&mut self) -> Result<Discovery, SyncError> {
-        let found = find_sessions(self.ctx)?;
+        let mut found = find_sessions(self.ctx)?;
+        self.add_team_files(&mut found);
         self.records.record_discovery(&found);
         Ok(found)
     }

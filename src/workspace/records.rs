@@ -6,13 +6,18 @@
 //! If the file with the deleted sessions is lost, a pull writes them once.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::session::LocalSession;
 use crate::session::discover::Discovery;
-use crate::store::{SessionState, Store};
+use crate::session::files::is_rewritten;
+use crate::session::teams::TeamOwners;
+use crate::store::manifest::Manifest;
+use crate::store::{SessionState, Snapshot, Store};
 use crate::sys::env::Env;
 use crate::sys::fail_point::fail_point;
+use crate::sys::fs::write_cache;
 use crate::workspace::error::SyncError;
 use crate::workspace::index::{Index, IndexKey, NotPulledSession};
 use crate::workspace::paths::index_path;
@@ -25,6 +30,10 @@ use crate::workspace::stored_copies::StoredCopies;
 pub(crate) struct SessionRecords {
     pub(crate) index: Index,
     pub(crate) pinned: PinnedSessions,
+    /// The sessions that own the task lists of teams.
+    pub(crate) teams: TeamOwners,
+    /// The owners as the file has them.
+    saved_teams: TeamOwners,
     /// Sessions that the remote refused, with its text.
     pub(crate) refused: SessionMap<String>,
     /// Sessions that were removed from the remote's history, with the state they had in it.
@@ -41,8 +50,11 @@ impl SessionRecords {
     pub(crate) fn load(env: &Env, key: IndexKey, store: &Store) -> Result<Self, SyncError> {
         let mut index = Index::load(&index_path(env), key);
         index.follow(store)?;
+        let teams: TeamOwners = read_teams(env);
         Ok(Self {
             index,
+            saved_teams: teams.clone(),
+            teams,
             pinned: PinnedSessions::load(&env.dirs.state.join("pinned.json"))?,
             refused: SessionMap::load(&env.dirs.state.join("refused.json"))?,
             purged: SessionMap::load(&env.dirs.state.join("purged.json"))?,
@@ -87,7 +99,25 @@ impl SessionRecords {
             if let Some(state) = snapshot.state(&session.id)? {
                 self.pinned.unpin(&session.id);
                 self.purged.remove(&session.id);
-                self.index.record(session, state);
+                let versions = versions(&snapshot, session)?;
+                self.index.record(session, state, versions);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the rewritten files of sessions that were stored while Claude Code had them open.
+    pub(crate) fn record_rewritten<'s>(
+        &mut self,
+        store: &Store,
+        sessions: impl IntoIterator<Item = &'s LocalSession>,
+    ) -> Result<(), SyncError> {
+        self.index.follow(store)?;
+        let snapshot = store.head_snapshot()?;
+        for session in sessions {
+            let versions = versions(&snapshot, session)?;
+            if !versions.is_empty() {
+                self.index.record_rewritten(session, versions);
             }
         }
         Ok(())
@@ -129,6 +159,39 @@ impl SessionRecords {
         // A cache: without it, the copies are compared again.
         let _ = self.copies.save(&env.dirs.state.join("copies.json"), store);
         let _ = self.index.save(&index_path(env));
+        if self.teams != self.saved_teams {
+            let json = serde_json::to_vec(&self.teams).expect("maps always serialise");
+            write_cache(&teams_path(env), &json)?;
+            self.saved_teams.clone_from(&self.teams);
+        }
         Ok(())
     }
+}
+
+/// Reads the owners of the task lists of teams. A missing or damaged file has none: they are found
+/// again.
+fn read_teams(env: &Env) -> TeamOwners {
+    let json = std::fs::read(teams_path(env)).unwrap_or_default();
+    serde_json::from_slice(&json).unwrap_or_default()
+}
+
+fn teams_path(env: &Env) -> PathBuf {
+    env.dirs.state.join("teams.json")
+}
+
+/// Returns the stored versions of the files of `session` that Claude Code rewrites in place. Reads
+/// the manifest only if there are such files.
+fn versions(
+    snapshot: &Snapshot<'_>,
+    session: &LocalSession,
+) -> Result<BTreeMap<String, String>, SyncError> {
+    if !session.files.keys().any(is_rewritten) {
+        return Ok(BTreeMap::new());
+    }
+    let manifest = snapshot.manifest(&session.id)?;
+    let files = manifest.iter().flat_map(Manifest::all_files);
+    let rewritten = files.filter(|(file, _)| is_rewritten(file));
+    Ok(rewritten
+        .map(|(file, stored)| (file.key().to_owned(), stored.version()))
+        .collect())
 }

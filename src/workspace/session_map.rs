@@ -10,7 +10,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{SessionFile, SessionId};
-use crate::session::LocalSession;
+use crate::session::{LocalSession, files::is_rewritten};
 use crate::sys::{fs::FileStamp, fs::PathError, fs::write_atomic};
 use crate::workspace::setup_error::{STATE_FORMAT, SetupError};
 
@@ -117,6 +117,19 @@ impl FileStamps {
 
     pub(crate) fn get(&self, file: &SessionFile) -> Option<&FileStamp> {
         self.0.get(file.key())
+    }
+
+    /// Takes the stamps of the files that `stored` names, and forgets files that are rewritten in
+    /// place and that it does not name.
+    pub(crate) fn update(&mut self, session: &LocalSession, stored: &BTreeMap<String, String>) {
+        let is_kept = |file: &SessionFile| !is_rewritten(file) || stored.contains_key(file.key());
+        for file in session.files.keys().filter(|file| !is_kept(file)) {
+            self.0.remove(file.key());
+        }
+        let files = session.files.iter();
+        let stored = files.filter(|(file, _)| stored.contains_key(file.key()));
+        self.0
+            .extend(stored.map(|(file, stamp)| (file.key().to_owned(), *stamp)));
     }
 
     /// Returns true if the session has these files and no others.

@@ -11,6 +11,7 @@ mod count;
 mod outline;
 mod reader;
 mod record;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -19,4 +20,5 @@ pub use count::count_user_turns;
 pub use outline::Outline;
 pub use reader::{TurnReader, last_turns, turns};
 pub(super) use record::parse;
+pub use tail::{Tail, choice_kind};
 pub(super) use words::typed_pieces;

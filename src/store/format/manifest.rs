@@ -59,6 +59,10 @@ pub struct Manifest {
     /// The files under `<session id>/`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<RelativeName, StoredFile>,
+    /// Files that the client removed because they are finished, with the hashes of their contents:
+    /// a machine with one of these contents removes it, too.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub removed: BTreeMap<RelativeName, Vec<String>>,
 }
 
 /// Titles by source, in the order in which the client prefers them (client 2.1.329).
@@ -109,7 +113,7 @@ pub struct StoredFile {
 }
 
 /// Maximum number of previous hashes of one file.
-const MAX_PREVIOUS_HASHES: usize = 32;
+const MAX_PREVIOUS_HASHES: usize = 128;
 
 /// A bounded, line-aligned piece of portable text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -295,6 +299,15 @@ impl StoredFile {
     /// Returns the bytes of all segments as their machines wrote them.
     pub fn local_bytes(&self) -> u64 {
         self.segments.iter().map(|s| s.local_bytes).sum()
+    }
+
+    /// Returns an id of the content: files with equal ids are equal, whatever came before.
+    pub fn version(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for segment in &self.segments {
+            hasher.update(format!("{} {}\n", segment.bytes, segment.local_hash).as_bytes());
+        }
+        short_hash(&hasher)
     }
 
     /// Records that this file replaces `earlier`, whose portable text has this hash.

@@ -155,6 +155,8 @@ pub(super) fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
             ]
         }
         Outcome::Skipped { reason } => vec![sanitize::one_line(reason).into_owned()],
+        // Notes of a push say why it is still here.
+        Outcome::Ahead if !session.warnings.is_empty() => Vec::new(),
         Outcome::Ahead => vec!["run `ccsync push` to push the rest".to_owned()],
         Outcome::Behind => vec!["run `ccsync pull` to pull the rest".to_owned()],
         Outcome::Added { .. }

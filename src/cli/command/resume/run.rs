@@ -57,12 +57,13 @@ pub(in crate::cli) fn run_client(
     // Turns are pushed even if Claude Code failed.
     match (push_rest(&sessions, &ended, app), &ended) {
         (Ok(finished), Ok(ended)) => {
-            let turns = ended.turns + pushed_turns(&finished.report, &sessions);
+            let turns = ended.backups.turns + pushed_turns(&finished.report, &sessions);
             let run = FinishedRun {
                 finished: &finished,
                 session,
                 sessions: &sessions,
                 turns,
+                warnings: &ended.backups.warnings,
                 locked,
             };
             run.summarize(&mut app.out);
@@ -120,11 +121,11 @@ fn run_with_backups(
         over.store(true, Ordering::SeqCst);
         backups.thread().unpark();
         // A failed backup does not matter: the last push covers it.
-        let turns = backups.join().unwrap_or_default();
+        let backups = backups.join().unwrap_or_default();
         Ok(EndedClient {
             status: status?,
             was_asked,
-            turns,
+            backups,
         })
     })
 }
@@ -134,8 +135,16 @@ struct EndedClient {
     status: ExitStatus,
     /// This process was asked to end, or its terminal was closed.
     was_asked: bool,
-    /// Number of turns that backups pushed.
+    backups: Backups,
+}
+
+/// The results of the backups of one run.
+#[derive(Default)]
+struct Backups {
+    /// Number of turns that were pushed.
     turns: u64,
+    /// Warnings that the user has not seen: Claude Code had the terminal.
+    warnings: Vec<String>,
 }
 
 /// Waits until Claude Code has ended, and ends it if this process is asked to end.
@@ -162,14 +171,14 @@ fn wait(
 }
 
 /// Renews the locks and pushes new turns at every quarter of a lock's lifetime. A session that
-/// Claude Code begins meanwhile is locked, too. Returns the number of pushed turns.
+/// Claude Code begins meanwhile is locked, too.
 fn back_up_until(
     over: &AtomicBool,
     pid: u32,
     sessions: &Mutex<BTreeSet<SessionId>>,
     ctx: &Context<'_>,
-) -> u64 {
-    let mut turns = 0;
+) -> Backups {
+    let mut backups = Backups::default();
     let mut last = Moment::now(ctx.clock);
     while !over.load(Ordering::SeqCst) {
         if let Some(other) = session_of_client(&ctx.env.claude_dir, pid)
@@ -184,16 +193,17 @@ fn back_up_until(
         if last.is_over(ctx.clock) {
             // The next backup and the last push try again.
             if let Ok(report) = back_up(ctx) {
-                turns += pushed_turns(
+                backups.turns += pushed_turns(
                     &report,
                     &sessions.lock().unwrap_or_else(PoisonError::into_inner),
                 );
+                backups.warnings.extend(report.warnings);
             }
             last = Moment::now(ctx.clock);
         }
         std::thread::park_timeout(POLL * 4);
     }
-    turns
+    backups
 }
 
 /// A time by both clocks. The monotonic one may stop while the machine sleeps.

@@ -16,6 +16,8 @@ pub(super) struct FinishedRun<'a> {
     pub(super) sessions: &'a BTreeSet<SessionId>,
     /// Number of turns that were pushed.
     pub(super) turns: u64,
+    /// Warnings of the backups.
+    pub(super) warnings: &'a [String],
     /// This process held the lock of the session.
     pub(super) locked: bool,
 }
@@ -40,6 +42,8 @@ impl FinishedRun<'_> {
                 .filter(|s| self.sessions.contains(&s.session))
         };
         own().for_each(|session| explain_session(session, out));
+        let warnings = self.warnings.iter().chain(&report.warnings);
+        warnings.for_each(|warning| out.attention(&one_line(warning)));
         for line in report
             .extras
             .iter()
