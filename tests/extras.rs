@@ -472,7 +472,7 @@ fn memory_is_shared_by_clones_and_worktrees() {
     a.write_note("MEMORY.md", format!("see {}/src/x.rs\n", here.display()));
     let run = a.ccsync(["push"]).success();
     assert!(
-        run.stdout.contains("memory of App: pushed MEMORY.md"),
+        run.stdout.contains("memory of app: pushed MEMORY.md"),
         "{run}"
     );
 

@@ -56,6 +56,7 @@ mod offline;
 mod old_store;
 mod placeholders;
 mod preview;
+mod project_addresses;
 mod project_location;
 mod project_repository;
 mod proposals;

@@ -238,7 +238,7 @@ fn check_sync(old: &OldMachines, first: &Machine, second: &Machine) {
     assert_eq!(
         settings[words::PLACEHOLDERS]["ARCHIVE"],
         archive,
-        "as proposed"
+        "as proposed, and approved"
     );
 }
 
@@ -349,7 +349,10 @@ fn check_extras(old: &OldMachines) {
     );
     assert_eq!(users_file(desk, "commands/later.md"), None);
     let waiting = rows(&desk.ccsync(words::WAITING).success(), words::WAITING_KEY);
-    assert_eq!(texts(&waiting, words::NAME), ["commands/later.md"]);
+    assert_eq!(
+        texts(&waiting, words::NAME),
+        ["commands/later.md", "{{ARCHIVE}}"]
+    );
     desk.ccsync(["apply", "--yes"]).success();
     assert_eq!(
         users_file(desk, "commands/later.md").unwrap(),

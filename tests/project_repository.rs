@@ -103,7 +103,7 @@ fn push_records_repository_once() {
         .write();
     a.ccsync(["push"]).success();
     let expected = json!({
-        "format": 1, "remote": "https://GitHub.com/al/App.git/", "identity": "github.com/al/App", "directory": "crates/app",
+        "format": 1, "remote": "https://GitHub.com/al/App.git/", "identity": "github.com/al/app", "directory": "crates/app",
         "commit": first, "branch": "trunk",
     });
     assert_eq!(recorded(&a, ONE), expected);
@@ -131,7 +131,7 @@ fn push_records_repository_once() {
     fs::create_dir_all(b.home.join("work/crates/app")).unwrap();
     b.append(ONE, "there");
     b.ccsync(["push"]).success();
-    assert_eq!(recorded(&b, ONE)["identity"], "github.com/al/App");
+    assert_eq!(recorded(&b, ONE)["identity"], "github.com/al/app");
     assert_eq!(recorded(&b, ONE)["commit"], third.as_str());
 
     // The address is only in the project's own git configuration.

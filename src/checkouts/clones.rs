@@ -9,13 +9,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use crate::checkouts::{clone_search::CloneSearch, identity::identity_of};
+use crate::domain::url::{RemoteKind, RemoteUrl, project_identity};
 use crate::domain::{Placeholders, ProjectIdentity, SessionId, project::WorktreeName};
-use crate::project::{GitFacts, main_checkout, read};
+use crate::project::{GitFacts, SshHosts, main_checkout, read};
 use crate::sys::{Clock, Env, former_names::existing_file, fs::PathError, fs::write_cache};
 
 pub(crate) const VERSION: u32 = 1;
@@ -33,6 +34,9 @@ pub(crate) struct Clones {
     pub(crate) search_paths: CloneSearch,
     pub(crate) today: String,
     pub(crate) state: Mutex<ClonesState>,
+    home: PathBuf,
+    /// Read when the first remote is reached by ssh.
+    ssh_hosts: OnceLock<SshHosts>,
 }
 
 /// A working tree on this machine that belongs to a remote.
@@ -80,6 +84,8 @@ impl Clones {
             search_paths: CloneSearch::new(env, placeholders),
             today: clock.now().format("%Y-%m-%d").to_string(),
             state: Mutex::default(),
+            home: env.home.clone(),
+            ssh_hosts: OnceLock::new(),
         }
     }
 
@@ -207,11 +213,29 @@ impl Clones {
         if let Some(facts) = self.state().facts.get(directory) {
             return facts.clone();
         }
-        let facts = read(directory);
+        let mut facts = read(directory);
+        if let Some(remote) = facts.as_mut().and_then(|facts| facts.remote.as_mut()) {
+            *remote = self.with_real_host(remote);
+        }
         self.state()
             .facts
             .insert(directory.to_owned(), facts.clone());
         facts
+    }
+
+    /// Replaces an alias of the user's ssh configuration in an address. The host names of one
+    /// server that only differ in the port stay.
+    fn with_real_host(&self, remote: &RemoteUrl) -> RemoteUrl {
+        if *remote.kind() != RemoteKind::Ssh {
+            return remote.clone();
+        }
+        let hosts = self.ssh_hosts.get_or_init(|| SshHosts::read(&self.home));
+        let real = remote.with_real_host(|host| hosts.real_name(host));
+        let identity = |url: &RemoteUrl| project_identity(&url.without_secrets()?);
+        match identity(&real) == identity(remote) {
+            true => remote.clone(),
+            false => real,
+        }
     }
 
     /// Returns the checkout that the files of `session` here were written with.
@@ -314,6 +338,8 @@ mod tests {
             search_paths,
             today: "2026-01-02".to_owned(),
             state: Mutex::default(),
+            home: home.to_owned(),
+            ssh_hosts: OnceLock::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Identifies the project of a directory by the address of its remote.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::domain::{
     PlaceholderName, Placeholders, PortablePath, ProjectGit, ProjectIdentity, path::is_safe_path,
@@ -76,11 +76,6 @@ pub(crate) fn portable(facts: GitFacts, placeholders: &Placeholders) -> ProjectG
         commit: facts.commit,
         branch: facts.branch,
     }
-}
-
-/// Returns the identity of the clone that contains `directory`.
-pub fn identity_at(directory: &Path) -> Option<ProjectIdentity> {
-    identity_of(&crate::project::read(directory)?)
 }
 
 /// Returns the identity of the remote in `facts`, if it is on a network.

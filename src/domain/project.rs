@@ -2,6 +2,8 @@
 //!
 //! Owns their stored form (`git` in `docs/dev/format.md`). Must not read a repository.
 
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -9,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::checked::{checked_text, ensure};
 use super::id::CommitId;
 use super::path::{PortablePath, is_safe_path};
-use super::url::{RemoteKind, RemoteUrl, UrlError, has_drive, project_identity};
+use super::url::{RemoteKind, RemoteUrl, UrlError, has_drive, project_identity, without_case};
 
 /// The version of [`ProjectGit`] that this program writes. A newer one is ignored: it helps to find
 /// the project, and is not part of the session.
@@ -56,7 +58,10 @@ pub struct ProjectGit {
 pub struct PortableRemote(String);
 
 /// The identity of a remote ([`project_identity`]): `github.com/al/app`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// Earlier programs recorded it in the case of the address, so that identities are equal if they
+/// are on the same server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ProjectIdentity(String);
 
@@ -139,6 +144,38 @@ impl PortableRemote {
             return None;
         }
         ProjectIdentity::new(project_identity(&self.0)?).ok()
+    }
+}
+
+impl ProjectIdentity {
+    fn compared(&self) -> String {
+        without_case(self.0.clone())
+    }
+}
+
+impl PartialEq for ProjectIdentity {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || self.0.len() == other.0.len() && self.compared() == other.compared()
+    }
+}
+
+impl Eq for ProjectIdentity {}
+
+impl PartialOrd for ProjectIdentity {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ProjectIdentity {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.compared().cmp(&other.compared())
+    }
+}
+
+impl Hash for ProjectIdentity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.compared().hash(state);
     }
 }
 

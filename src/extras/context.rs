@@ -164,6 +164,8 @@ impl<'w> ExtrasContext<'w> {
         let known: BTreeSet<BundleId> = owned.chain(&self.excluded_bundles).cloned().collect();
         for id in bundles.filter(|id| !id.is_user() && !known.contains(id)) {
             match snapshot.bundle(id) {
+                // Earlier programs named bundles after the address in its own case.
+                Ok(Some(bundle)) if self.has_project(bundle.project.as_ref()) => {}
                 Ok(Some(bundle)) if !bundle.files.is_empty() => self.add_missing_owner(id, &bundle),
                 Ok(_) => {}
                 Err(e) => {
@@ -172,6 +174,17 @@ impl<'w> ExtrasContext<'w> {
                 }
             }
         }
+    }
+
+    /// Returns true if the memory of the project is here, under the present name of its bundle.
+    fn has_project(&self, project: Option<&ProjectKey>) -> bool {
+        let mut owned = self
+            .owners
+            .iter()
+            .filter_map(|owner| owner.project.as_ref());
+        project.is_some_and(|project| {
+            matches!(project, ProjectKey::Identity(_)) && owned.any(|owned| owned.key == *project)
+        })
     }
 
     fn add_missing_owner(&mut self, id: &BundleId, bundle: &ExtrasBundle) {

@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use git2::{Repository, RepositoryOpenFlags};
 
+use super::other_format::OtherFormat;
 use crate::domain::id::CommitId;
 use crate::domain::project::{BranchName, SubDirectory, WorktreeName};
 use crate::domain::url::{RemoteKind, RemoteUrl};
@@ -35,7 +36,9 @@ pub struct GitFacts {
 /// Reads the facts of `directory`. `None` if it does not exist, or is in no readable working tree.
 pub fn read(directory: &Path) -> Option<GitFacts> {
     let directory = directory.canonicalize().ok()?;
-    let repo = open(&directory)?;
+    let Some(repo) = open(&directory) else {
+        return read_other_format(&directory);
+    };
     let top = repo.workdir()?.canonicalize().ok()?;
     let directory = below(&top, &directory)?;
     Some(GitFacts {
@@ -53,6 +56,20 @@ pub fn read(directory: &Path) -> Option<GitFacts> {
     })
 }
 
+fn read_other_format(directory: &Path) -> Option<GitFacts> {
+    let repo = OtherFormat::find(directory)?;
+    let top = repo.top.clone();
+    Some(GitFacts {
+        worktree: repo.worktree(),
+        main: repo.main().unwrap_or_else(|| top.clone()),
+        remote: repo.remote().and_then(|url| resolved(&url, &top)),
+        directory: below(&top, directory)?,
+        commit: None,
+        branch: repo.branch(),
+        top,
+    })
+}
+
 /// Opens the repository of a directory.
 fn open(directory: &Path) -> Option<Repository> {
     // The environment is ignored: ccsync may be started from a hook of another repository.
@@ -63,7 +80,8 @@ fn open(directory: &Path) -> Option<Repository> {
 /// Lists the linked working trees of the repository at `top`, at most `MAX_WORKTREES`.
 pub fn linked_worktrees(top: &Path) -> Vec<PathBuf> {
     let Some(repo) = open(top) else {
-        return Vec::new();
+        let other = OtherFormat::find(top);
+        return other.map_or_else(Vec::new, |repo| repo.worktrees(MAX_WORKTREES));
     };
     let Ok(names) = repo.worktrees() else {
         return Vec::new();
@@ -90,7 +108,10 @@ pub fn main_checkout(directory: &Path) -> PathBuf {
     let directory = directory
         .canonicalize()
         .unwrap_or_else(|_| directory.to_owned());
-    let main = open(&directory).and_then(|repo| main_of(&repo));
+    let main = match open(&directory) {
+        Some(repo) => main_of(&repo),
+        None => OtherFormat::find(&directory).and_then(|repo| repo.main()),
+    };
     main.unwrap_or(directory)
 }
 
@@ -128,7 +149,12 @@ fn remote(repo: &Repository, top: &Path) -> Option<RemoteUrl> {
         repo.find_remote(&first.unwrap_or_default())
     });
     let origin = origin.ok()?;
-    let url = RemoteUrl::parse(origin.url().ok()?, top).ok()?;
+    resolved(origin.url().ok()?, top)
+}
+
+/// Parses the address of a remote of the working tree at `top`; resolves the links of a path.
+fn resolved(url: &str, top: &Path) -> Option<RemoteUrl> {
+    let url = RemoteUrl::parse(url, top).ok()?;
     match url.kind() {
         RemoteKind::Local(path) => {
             let path = path.canonicalize().ok()?;

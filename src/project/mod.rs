@@ -9,6 +9,9 @@
 
 mod difference;
 mod facts;
+mod other_format;
+mod ssh_hosts;
 
 pub use difference::{CheckoutDifference, difference};
 pub use facts::{GitFacts, linked_worktrees, main_checkout, read};
+pub(crate) use ssh_hosts::SshHosts;

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
+use crate::checkouts::clones::Clones;
 use crate::checkouts::identity::portable;
 use crate::config::{Settings, SyncRules};
 use crate::domain::id::SessionId;
@@ -235,7 +236,8 @@ pub fn directory_exclude_reason(ctx: &Context<'_>, directory: &Path) -> Option<E
     // Claude Code works with the resolved path.
     let real = directory.canonicalize();
     let real = real.unwrap_or_else(|_| directory.to_owned());
-    let facts = crate::project::read(&real);
+    let clones = Clones::new(ctx.env, placeholders, ctx.clock);
+    let facts = clones.facts(&real);
     let remote = facts.and_then(|facts| portable(facts, placeholders).identity);
     let real = real.to_str()?;
     let collapsed = collapse_path(placeholders, real);
@@ -244,6 +246,11 @@ pub fn directory_exclude_reason(ctx: &Context<'_>, directory: &Path) -> Option<E
         portable: Some(collapsed.as_str()),
         remote: remote.as_ref().map(ProjectIdentity::as_str),
     })
+}
+
+/// Returns the identity of the clone that contains `directory`.
+pub fn identity_at(ctx: &Context<'_>, directory: &Path) -> Option<ProjectIdentity> {
+    Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock).record_at(directory)
 }
 
 /// Compiles a pattern for this machine. Without a directory for its placeholder it matches only

@@ -11,7 +11,7 @@ mod syntax;
 mod tests;
 
 pub use error::UrlError;
-pub use identity::project_identity;
+pub use identity::{project_identity, without_case};
 pub use redact::redact;
 pub use remote::RemoteUrl;
 pub use syntax::RemoteKind;

@@ -74,6 +74,44 @@ impl RemoteUrl {
         &self.text
     }
 
+    /// Returns the address with the host that `real_name` gives for its own, if it is reached by
+    /// ssh: the host may be an alias.
+    #[must_use]
+    pub fn with_real_host(&self, real_name: impl FnOnce(&str) -> Option<String>) -> Self {
+        let renamed = || {
+            let (before, authority, after) = match split_scheme(&self.text) {
+                Some((scheme, rest)) if is_ssh(scheme) => {
+                    let authority = authority(rest);
+                    let after = &rest[authority.len()..];
+                    (format!("{scheme}://"), authority, after.to_owned())
+                }
+                Some(_) => return None,
+                None => {
+                    let (authority, path) = split_scp(&self.text)?;
+                    (String::new(), authority, format!(":{path}"))
+                }
+            };
+            let (user, host) = match authority.rsplit_once('@') {
+                Some((user, host)) => (format!("{user}@"), host),
+                None => (String::new(), authority),
+            };
+            let (host, port) = match host.split_once(':') {
+                Some((host, port)) => (host, format!(":{port}")),
+                None => (host, String::new()),
+            };
+            let real = real_name(host)?;
+            Self::parse(
+                &format!("{before}{user}{real}{port}{after}"),
+                Path::new("/"),
+            )
+            .ok()
+        };
+        match self.kind {
+            RemoteKind::Ssh => renamed().unwrap_or_else(|| self.clone()),
+            _ => self.clone(),
+        }
+    }
+
     /// Hides the secrets of all addresses in `text`, and every occurrence of this password.
     pub fn redact(&self, text: &str) -> String {
         let text = redact(text);

@@ -101,10 +101,11 @@ fn url_spellings_of_one_repository_share_identity() {
         "git+ssh://git@github.com:22/al/App/",
         "HTTP://github.com:80/al/App",
         "https://github.com./al/App.git?token=x#y",
+        "https://github.com/AL/%41pp",
     ] {
         assert_eq!(
             project_identity(url).as_deref(),
-            Some("github.com/al/App"),
+            Some("github.com/al/app"),
             "{url}"
         );
     }
@@ -122,10 +123,49 @@ fn url_spellings_of_one_repository_share_identity() {
         ("al@[::1]:x.git", "::1/x"),
         ("https://al@[::1]:8443/x", "::1/x"),
         ("alias:x.git", "alias/x"),
+        (
+            "https://git.example.org/al/my%20app",
+            "git.example.org/al/my%20app",
+        ),
+        (
+            "git@git.example.org:al/my app.git",
+            "git.example.org/al/my%20app",
+        ),
+        (
+            "https://gitlab.example.org/Team/App",
+            "gitlab.example.org/team/app",
+        ),
+        (
+            "https://git.example.org/Team/App",
+            "git.example.org/Team/App",
+        ),
         ("git@host:~al/x", "host/~al/x"),
         ("https://host/al/x.GIT", "host/al/x.GIT"),
     ] {
         assert_eq!(project_identity(url).as_deref(), Some(identity), "{url}");
+    }
+    for url in [
+        "git@ssh.dev.azure.com:v3/Acme/My%20Project/App",
+        "https://Acme@dev.azure.com/Acme/My%20Project/_git/App",
+        "https://dev.azure.com/acme/my%20project/_git/_optimized/app",
+        "https://acme.visualstudio.com/My%20Project/_git/App",
+        "https://acme.visualstudio.com/DefaultCollection/My%20Project/_git/App",
+        "acme@vs-ssh.visualstudio.com:v3/acme/My%20Project/App",
+    ] {
+        let identity = Some("dev.azure.com/acme/my%20project/app");
+        assert_eq!(project_identity(url).as_deref(), identity, "{url}");
+    }
+    assert_eq!(
+        project_identity("https://dev.azure.com/acme/_git/app"),
+        project_identity("git@ssh.dev.azure.com:v3/acme/app/app")
+    );
+    for url in [
+        "https://bits.example.org/scm/TEAM/app.git",
+        "https://bits.example.org/bitbucket/scm/team/app.git",
+        "ssh://git@bits.example.org:7999/TEAM/app.git",
+    ] {
+        let identity = Some("bits.example.org/team/app");
+        assert_eq!(project_identity(url).as_deref(), identity, "{url}");
     }
     for url in [
         "/srv/x.git",

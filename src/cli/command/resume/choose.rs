@@ -8,14 +8,16 @@ use super::args::ResumeArgs;
 use super::error::ResumeError;
 use crate::browse::list::SessionRow;
 use crate::cli::{app::App, error::CliError, error::CommandError};
-use crate::domain::{PlaceholderName, Placeholders, PortablePath, SessionId, Turn};
+use crate::domain::{
+    PlaceholderName, Placeholders, PortablePath, ProjectIdentity, SessionId, Turn,
+};
 use crate::handoff::{resume::ResumeCandidate, resume::ResumeCandidates};
 use crate::leasing::LockView;
 use crate::lock::LockStatus;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::ui::format::age;
 use crate::ui::picker::{Item, Picked, PickerOptions, Preview, pick};
-use crate::workspace::{Context, ExcludeReason};
+use crate::workspace::{Context, ExcludeReason, exclusion::identity_at};
 
 /// Returns the session that the arguments name, or that the user chooses.
 pub(super) fn session(
@@ -101,16 +103,14 @@ struct CurrentProject {
     /// The current directory, portable.
     directory: Option<PortablePath>,
     /// The identity of the clone that contains it.
-    identity: Option<String>,
+    identity: Option<ProjectIdentity>,
 }
 
 impl CurrentProject {
     fn new(ctx: &Context<'_>) -> Self {
         let directory = ctx.env.directory.as_deref();
         Self {
-            identity: directory
-                .and_then(crate::checkouts::identity::identity_at)
-                .map(|identity| identity.to_string()),
+            identity: directory.and_then(|directory| identity_at(ctx, directory)),
             directory: directory
                 .map(|cwd| collapse_path(&ctx.settings.placeholders, &cwd.to_string_lossy())),
         }
@@ -124,8 +124,12 @@ impl CurrentProject {
                 .is_some_and(|p| is_same_or_below(here.as_str(), p))
         };
         self.directory.as_ref().is_some_and(is_below)
-            || self.identity.is_some() && self.identity == row.identity
+            || self.identity.is_some() && self.identity == identity(row)
     }
+}
+
+fn identity(row: &SessionRow) -> Option<ProjectIdentity> {
+    row.identity.as_deref()?.parse().ok()
 }
 
 fn item(
