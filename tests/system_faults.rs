@@ -62,7 +62,7 @@ fn fault_of_git_configuration_is_named() {
 #[test]
 fn fault_of_store_owner_is_named() {
     if !is_root() {
-        println!("skipped: only root can give files to another user");
+        // Only root can give files to another user.
         return;
     }
     let env = TestEnv::new();
