@@ -81,6 +81,8 @@ mod resume_picker;
 mod resume_relay;
 mod rewrite;
 mod rewritten_files;
+#[cfg(unix)]
+mod rewritten_history;
 mod safety;
 #[cfg(unix)]
 mod search;

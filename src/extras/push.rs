@@ -228,6 +228,14 @@ impl Pusher<'_> {
                 report.is_unsettled = true;
                 return;
             }
+            Decision::Ours
+                if matches!(versions.theirs, StoredVersion::Absent)
+                    && state.is_purged(&file.owner.bundle, file.name) =>
+            {
+                let reason = "removed from the history of the remote; to push it all the same: ccsync push --again";
+                let reason = reason.to_owned();
+                return report.add(name, ExtraOutcome::Excluded { reason });
+            }
             Decision::Ours | Decision::Both => {}
         }
 

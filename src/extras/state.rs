@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     BundleId, CommitId, PortablePath, ProjectKey, RelativeName, client_dir::client_dir_name,
 };
-use crate::extras::{file_version::FileVersion, text_file::TextFile, text_file::hash};
+use crate::extras::{file_version::FileVersion, text_file::hash};
 use crate::session::extras::DirectoryMark;
 use crate::sys::{fs::FileStamp, fs::PathError, fs::remove_file_if_exists, fs::write_cache};
+
+mod withheld;
 
 const VERSION: u32 = 1;
 
@@ -42,6 +44,9 @@ pub(crate) struct ExtrasState {
     /// The directory of the client's sessions at the last scan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     projects_mark: Option<DirectoryMark>,
+    /// Files that were removed from the history of the remote, by bundle and name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    purged: BTreeSet<String>,
     /// Keys of approved contents.
     #[serde(alias = "accepted")]
     approvals: BTreeSet<String>,
@@ -413,34 +418,6 @@ impl ExtrasState {
             }
         }
         Ok(())
-    }
-
-    /// Records that the remote refused this machine's version of a file, and still has `stored`.
-    pub(crate) fn record_refused(
-        &mut self,
-        bundle: &BundleId,
-        name: &RelativeName,
-        stored: Option<&TextFile>,
-    ) {
-        let versions = self.versions();
-        for directory in self.directories.values_mut() {
-            if directory.bundle.as_ref() != Some(bundle) {
-                continue;
-            }
-            let Some(file) = directory.files.get_mut(name) else {
-                continue;
-            };
-            let previous = file.previous_base.take();
-            let is_stored = |name: &String| {
-                let version = FileVersion::read(&versions, name);
-                version.map(|version| version.file).as_ref() == stored
-            };
-            *file = FileState {
-                base: previous.filter(is_stored),
-                ..FileState::default()
-            };
-            directory.unsettle();
-        }
     }
 
     /// Forgets a file that is neither here nor in the store, even for an undo.

@@ -31,6 +31,19 @@ pub(crate) struct Merged {
     pub(crate) renamed: Vec<RenamedMilestone>,
     /// Extras that both sides had changed.
     pub(crate) extras: Vec<BundleReport>,
+    /// The history of the remote was rewritten: the number of sessions that it has not any more.
+    pub(crate) purged: Option<u64>,
+    /// The remote has gone back to an earlier commit.
+    pub(crate) has_gone_back: bool,
+}
+
+/// The commit since which both sides of a merge have changed, and what becomes of our commits.
+pub(crate) enum MergePoint {
+    /// The newest common commit. Ours become a part of the history.
+    Common,
+    /// The head of the remote before its history was rewritten. Ours contain what was removed, so
+    /// that they must not become a part of the history.
+    Rewritten(CommitId),
 }
 
 impl Merged {
@@ -39,6 +52,8 @@ impl Merged {
         self.skipped.extend(more.skipped);
         self.renamed.extend(more.renamed);
         self.extras.extend(more.extras);
+        self.purged = more.purged.or(self.purged);
+        self.has_gone_back |= more.has_gone_back;
     }
 }
 
@@ -67,6 +82,23 @@ fn merge(
     ours: Option<CommitId>,
     theirs: &CommitId,
 ) -> Result<Merged, SyncError> {
+    check_remote(workspace, theirs)?;
+    let merged = match (newest(workspace, ours.as_ref(), theirs)?, ours) {
+        (None, Some(ours)) => merge_commits(workspace, &ours, theirs, MergePoint::Common)?,
+        (newest, _) => {
+            let newest = newest.unwrap_or_else(|| theirs.clone());
+            if workspace.store.head()?.as_ref() != Some(&newest) {
+                workspace.store.fast_forward(&newest)?;
+            }
+            Merged::default()
+        }
+    };
+    workspace.records.index.follow(&workspace.store)?;
+    Ok(merged)
+}
+
+/// Refuses a head of the remote that is not that of a store.
+pub(crate) fn check_remote(workspace: &Workspace<'_>, theirs: &CommitId) -> Result<(), SyncError> {
     // Fails for a store of a newer format, before this machine adopts anything of it.
     let snapshot = workspace.store.snapshot(Some(theirs))?;
     let remote = || {
@@ -84,18 +116,7 @@ fn merge(
         };
         return Err(error.into());
     }
-    let merged = match (newest(workspace, ours.as_ref(), theirs)?, ours) {
-        (None, Some(ours)) => merge_commits(workspace, &ours, theirs)?,
-        (newest, _) => {
-            let newest = newest.unwrap_or_else(|| theirs.clone());
-            if workspace.store.head()?.as_ref() != Some(&newest) {
-                workspace.store.fast_forward(&newest)?;
-            }
-            Merged::default()
-        }
-    };
-    workspace.records.index.follow(&workspace.store)?;
-    Ok(merged)
+    Ok(())
 }
 
 /// Returns the commit that contains the other one; `None` if a merge is needed.
@@ -147,13 +168,21 @@ fn changed_since_merge_base(
 }
 
 /// Makes a merge commit on top of `theirs`.
-fn merge_commits(
+pub(crate) fn merge_commits(
     workspace: &Workspace<'_>,
     ours: &CommitId,
     theirs: &CommitId,
+    point: MergePoint,
 ) -> Result<Merged, SyncError> {
     let store = &workspace.store;
-    let base = store.snapshot(store.merge_base(ours, theirs)?.as_ref())?;
+    let (base, parents) = match point {
+        MergePoint::Common => {
+            let base = store.merge_base(ours, theirs)?;
+            (base, vec![theirs.clone(), ours.clone()])
+        }
+        MergePoint::Rewritten(former) => (Some(former), vec![theirs.clone()]),
+    };
+    let base = store.snapshot(base.as_ref())?;
     let our_side = store.snapshot(Some(ours))?;
     let their_side = store.snapshot(Some(theirs))?;
     let histories = BundleHistory {
@@ -172,7 +201,6 @@ fn merge_commits(
 
     fail_point("before a merge is committed");
     let message = format!("merge from {}", workspace.machine.name);
-    let parents = [theirs.clone(), ours.clone()];
     tx.commit(&workspace.author(), &message, &parents)?;
     Ok(merged)
 }
@@ -192,6 +220,9 @@ fn merge_sessions(
         theirs,
     };
     for session in ours.changed_since(histories.base)? {
+        if workspace.records.purged.get(&session).is_some() {
+            continue;
+        }
         if tx.touches(&session) {
             // A fork to which the tail of the session that it left was just added.
             merged.skipped.insert(session, LATER.to_owned());

@@ -34,6 +34,16 @@ pub(crate) fn add_merge_notes(
             renamed.from, renamed.to
         ));
     }
+    if let Some(purged) = merged.purged {
+        let sessions = count(purged, "session");
+        report.warnings.push(format!(
+            "the history of the remote was rewritten; {sessions} that it does not have any more stay out of it"
+        ));
+    }
+    if merged.has_gone_back {
+        let warning = "the remote has gone back to an earlier state; what it lost is pushed again";
+        report.warnings.push(warning.to_owned());
+    }
     report.add_extras(merged.extras);
     for (session, reason) in merged.skipped {
         report.replace(SessionReport::skipped(session, reason));

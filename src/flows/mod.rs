@@ -12,6 +12,7 @@ pub mod fork;
 pub mod lock_trial;
 pub mod merge;
 pub mod merge_notes;
+pub mod merge_rewritten;
 pub mod merge_session;
 pub mod parallel;
 pub mod pull;

@@ -108,6 +108,13 @@ impl<'a> PullPlanner<'a> {
             });
         }
         let step = self.step_for(here, &manifest, found);
+        if matches!(step, PullStep::Fork(_)) && workspace.records.purged.get(&here.id).is_some() {
+            let reason = "changed in the history of the remote: remove the transcript here, then ccsync pull SESSION";
+            let outcome = Outcome::NotPulled {
+                reason: reason.to_owned(),
+            };
+            return Ok(PullStep::not_pulled(self.describe(&manifest, outcome)));
+        }
         if matches!(step, PullStep::Fork(_))
             && let Some(reason) = filter.local_only_reason(here)
         {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::SessionId;
-use crate::extras::push::push_selected;
+use crate::extras::{context::load_state, push::push_selected};
 use crate::flows::foreign_locks::{
     add_fork_notes, keep_foreign_locks, record_foreign_locks, sessions_at_risk,
 };
@@ -65,6 +65,9 @@ pub(crate) fn push_for(
 ) -> Result<Pushed, SyncError> {
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     RemoteSync::new(&mut workspace).fetch_before_push()?;
+    if selection.again {
+        forget_purged(&mut workspace)?;
+    }
     fail_point("the sessions are found");
     let (before, held) = (workspace.store.head()?, workspace.leases.active_sessions());
     let mut plan = PushPlan::new(&workspace, &found, selection)?;
@@ -113,6 +116,14 @@ pub(crate) fn push_for(
         report,
         lost: workspace.leases.lost_without_holder(ctx.clock.now()),
     })
+}
+
+/// Lets everything be pushed that was removed from the history of the remote.
+fn forget_purged(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
+    drop(workspace.records.purged.retain(|_| false));
+    let mut state = load_state(workspace, workspace.store.head()?.as_ref());
+    state.forget_purged();
+    Ok(state.save()?)
 }
 
 /// Selects the leases that are renewed or released with the push. A session that was not stored

@@ -9,7 +9,7 @@ use crate::flows::differences::Differences;
 use crate::flows::skip::Attempt;
 use crate::flows::store_session::SessionWriter;
 use crate::localize::LocalCopy;
-use crate::report::{Report, SessionReport, SkippedFile};
+use crate::report::{Outcome, Report, SessionReport, SkippedFile};
 use crate::session::{Discovery, LocalSession, live::live_sessions};
 use crate::workspace::{Selection, SyncError, Workspace};
 
@@ -53,6 +53,8 @@ impl<'a> PushPlan<'a> {
         for session in found.sessions.values() {
             if !is_selected(session) {
                 plan.not_selected.insert(session.id.clone());
+            } else if workspace.records.purged.get(&session.id).is_some() {
+                plan.excluded.push(purged_session(workspace, session)?);
             } else if let Some(reason) = filter.push_exclude_reason(session) {
                 let project = filter.project(session);
                 let report = excluded_session(&workspace.store, &session.id, project, &reason)?;
@@ -141,6 +143,24 @@ impl<'a> PushPlan<'a> {
             ..Report::default()
         }
     }
+}
+
+/// Reports a session that was removed from the remote's history.
+fn purged_session(
+    workspace: &Workspace<'_>,
+    session: &LocalSession,
+) -> Result<SessionReport, SyncError> {
+    let stored = workspace.store.head_snapshot()?.state(&session.id)?;
+    let reason =
+        "removed from the history of the remote; to push it all the same: ccsync push --again";
+    let outcome = Outcome::Excluded {
+        reason: reason.to_owned(),
+        stored: stored.is_some(),
+    };
+    Ok(SessionReport {
+        project: workspace.filter().project(session),
+        ..SessionReport::new(session.id.clone(), outcome)
+    })
 }
 
 /// Returns the files that look like parts of sessions and are not synced.

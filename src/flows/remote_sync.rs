@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use crate::domain::Phase;
 use crate::flows::foreign_locks::{record_foreign_locks, sessions_at_risk};
-use crate::flows::merge::{Merged, merge_remote, merge_unpushed, unpushed_sessions};
+use crate::flows::merge::{Merged, merge_unpushed, unpushed_sessions};
+use crate::flows::merge_rewritten::merge_fetched;
 use crate::flows::send::{rejection, restack, send};
 use crate::flows::send_parts::{PartsResult, send_parts, whole_text};
 use crate::report::{Refusal, RemoteState};
-use crate::store::{Author, BRANCH, LOCK_BRANCHES};
+use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove};
 use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
 use crate::transport::{GitCli, RefUpdate, RemoteError, remote::PushOutcome};
 use crate::workspace::{
@@ -82,8 +83,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     pub(crate) fn fetch(&mut self, mode: FetchMode) -> Result<Merged, SyncError> {
         let remote = self.workspace.remote()?;
         let before = self.workspace.store.head()?;
-        self.fetch_refs(&remote, mode)?;
-        let mut merged = merge_remote(self.workspace)?;
+        let mut merged = self.fetch_and_merge_refs(&remote, mode, false)?;
         if before.is_none() {
             self.merge_damaged(&mut merged)?;
         }
@@ -184,7 +184,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         if self.workspace.leases.are_unsettled() {
             merged.add(self.fetch_and_merge(&remote)?);
         } else if self.has_to_merge()? {
-            merged.add(merge_remote(self.workspace)?);
+            merged.add(merge_fetched(self.workspace)?);
         }
         for attempt in 0..MAX_ATTEMPTS {
             if self.try_push_or_parts(&remote)? == PushOutcome::Done {
@@ -307,10 +307,29 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     fn fetch_and_merge(&mut self, remote: &GitCli) -> Result<Merged, SyncError> {
-        self.fetch_refs(remote, FetchMode::SessionsAndLocks)?;
-        let at_risk = sessions_at_risk(self.workspace, &BTreeSet::new())?;
-        record_foreign_locks(self.workspace, &at_risk)?;
-        merge_remote(self.workspace)
+        self.fetch_and_merge_refs(remote, FetchMode::SessionsAndLocks, true)
+    }
+
+    fn fetch_and_merge_refs(
+        &mut self,
+        remote: &GitCli,
+        mode: FetchMode,
+        before_push: bool,
+    ) -> Result<Merged, SyncError> {
+        let before = self.workspace.store.remote_head()?;
+        self.fetch_refs(remote, mode)?;
+        if before_push {
+            let at_risk = sessions_at_risk(self.workspace, &BTreeSet::new())?;
+            record_foreign_locks(self.workspace, &at_risk)?;
+        }
+        let mut merged = merge_fetched(self.workspace)?;
+        let store = &self.workspace.store;
+        if let (Some(before), Some(now)) = (before, store.remote_head()?)
+            && before != now
+        {
+            merged.has_gone_back = store.remote_move(&before, &now)? == RemoteMove::Back;
+        }
+        Ok(merged)
     }
 
     /// Fetches, and settles unanswered changes of this machine's locks.
@@ -318,6 +337,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         let leases = &self.workspace.leases;
         // A machine with locks must find out whether it still has them.
         let with_locks = mode == FetchMode::SessionsAndLocks || !leases.is_empty();
+        let before = self.workspace.store.remote_head()?;
         let progress = &self.workspace.ctx.progress;
         progress.begin(Phase::Fetch, 0, 0);
         fail_point("before a fetch");
@@ -333,6 +353,13 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             self.refuse_other_branches(remote)?;
         }
         let store = &self.workspace.store;
+        if let (Some(before), Some(now)) = (&before, &fetched)
+            && before != now
+            && store.former_remote_head()?.is_none()
+            && store.remote_move(before, now)? == RemoteMove::Rewritten
+        {
+            store.set_former_remote_head(Some(before))?;
+        }
         store.set_remote_head(fetched.as_ref())?;
         if with_locks {
             let unpushed = unpushed_sessions(store)?;

@@ -147,7 +147,9 @@ impl UserError for StoreError {
                 "run `ccsync push` on a machine that has the session".to_owned()
             }
             Self::Git(e) if is_full(e.message()) => {
-                "make room, then run the command again; see what is full with `df -h`".to_owned()
+                "make room, then run the command again; see what is full with `df -h` and \
+                 `df -i`"
+                    .to_owned()
             }
             Self::Git(e) if e.code() == git2::ErrorCode::Owner => {
                 "the store belongs to another user: give it to yours with `sudo chown -R`"

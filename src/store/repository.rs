@@ -103,7 +103,7 @@ impl Store {
         Ok(())
     }
 
-    fn read_ref(&self, name: &str) -> Result<Option<CommitId>, StoreError> {
+    pub(super) fn read_ref(&self, name: &str) -> Result<Option<CommitId>, StoreError> {
         match self.repo.refname_to_id(name) {
             Err(e) if e.code() == ErrorCode::NotFound => Ok(None),
             id => Ok(Some(commit_id(id?))),

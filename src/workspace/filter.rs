@@ -38,6 +38,8 @@ pub struct Selection {
     pub projects: Vec<ProjectPattern>,
     /// Only sessions with activity in the last days.
     pub days: Option<u32>,
+    /// Also what was removed from the history of the remote.
+    pub again: bool,
 }
 
 /// A session that another program stored.

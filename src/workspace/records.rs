@@ -36,6 +36,8 @@ pub(crate) struct SessionRecords {
     saved_teams: TeamOwners,
     /// Sessions that the remote refused, with its text.
     pub(crate) refused: SessionMap<String>,
+    /// Sessions that were removed from the remote's history, with the state they had in it.
+    pub(crate) purged: SessionMap<SessionState>,
     /// Sessions deleted from this machine, with the state they had when they were last in sync.
     deleted: SessionMap<SessionState>,
     /// Projects of sessions, also of those that are not here any more: their plans may be.
@@ -55,6 +57,7 @@ impl SessionRecords {
             teams,
             pinned: PinnedSessions::load(&env.dirs.state.join("pinned.json"))?,
             refused: SessionMap::load(&env.dirs.state.join("refused.json"))?,
+            purged: SessionMap::load(&env.dirs.state.join("purged.json"))?,
             deleted: SessionMap::load(&env.dirs.state.join("deleted.json"))?,
             projects: SessionMap::load(&env.dirs.state.join("projects.json"))?,
             copies: StoredCopies::load(&env.dirs.state.join("copies.json"), store),
@@ -95,6 +98,7 @@ impl SessionRecords {
             }
             if let Some(state) = snapshot.state(&session.id)? {
                 self.pinned.unpin(&session.id);
+                self.purged.remove(&session.id);
                 let versions = versions(&snapshot, session)?;
                 self.index.record(session, state, versions);
             }
@@ -145,6 +149,7 @@ impl SessionRecords {
         self.deleted.save()?;
         self.pinned.save()?;
         self.refused.save()?;
+        self.purged.save()?;
         fail_point("deleted sessions are saved");
         self.index.follow(store)?;
         for (session, project) in projects {

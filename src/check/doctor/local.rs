@@ -6,7 +6,9 @@ use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::error::error_chain;
 use crate::report::count::count;
 use crate::session::{discover::discover, files::projects_dir};
-use crate::sys::{fs::access, fs::free_space, fs::is_writable, process::Program};
+use crate::sys::{
+    fs::access, fs::free_space, fs::has_free_inodes, fs::is_writable, process::Program,
+};
 use crate::workspace::{paths::config_path, paths::embedded_remote_path, paths::store_path};
 
 const CONFIGURATION: &str = "configuration";
@@ -233,6 +235,10 @@ fn version_of(program: &Path) -> Option<String> {
 
 fn disk(context: &DoctorContext<'_>) -> Check {
     let places = [&context.env.dirs.data, &context.env.claude_dir];
+    if let Some(place) = places.into_iter().find(|place| !has_free_inodes(place)) {
+        let fix = format!("delete small files: df -i {}", shown(place));
+        return Check::error(DISK, "no room for another file, whatever its size", fix);
+    }
     let least = places
         .iter()
         .filter_map(|place| Some((free_space(place)?, *place)))

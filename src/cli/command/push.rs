@@ -23,6 +23,9 @@ pub(crate) struct PushArgs {
     /// Only sessions that were active in the last N days
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: Option<u32>,
+    /// Also send what was removed from the history of the remote
+    #[arg(long)]
+    again: bool,
     #[command(flatten)]
     json: JsonFlag,
 }
@@ -34,6 +37,7 @@ pub(in crate::cli) fn run(args: &PushArgs, app: &mut App) -> Result<Exit, CliErr
     let selection = Selection {
         projects: args.project.clone(),
         days: args.days,
+        again: args.again,
     };
     let report = crate::flows::push::push(&app.context()?, &selection, args.dry_run)?;
     app.print_report("push", &report, args.json.json)

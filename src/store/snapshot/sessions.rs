@@ -6,6 +6,7 @@ use git2::{ObjectType, Oid};
 
 use super::open::Snapshot;
 use crate::domain::{SessionFile, SessionId};
+use crate::store::objects::tree::{changed_files, find_entry};
 use crate::store::{
     error::StoreError, format::json::MAX_MANIFEST_BYTES, format::manifest::Manifest,
     format::manifest::StoredFile, format::segment::MAX_FILE_BYTES, layout,
@@ -60,6 +61,31 @@ impl Snapshot<'_> {
             changed.extend(names.filter_map(|name| session_in_shard(name, &shard)));
         }
         Ok(changed)
+    }
+
+    /// Returns true if this has all lines that `earlier` has of a session, perhaps with more.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn continues(&self, earlier: &Self, session: &SessionId) -> Result<bool, StoreError> {
+        let (then, now) = (earlier.session_tree(session)?, self.session_tree(session)?);
+        for file in changed_files(self.objects, then, now)? {
+            let Some(path) = file.path().filter(|path| path.ends_with(".jsonl")) else {
+                continue;
+            };
+            let Some(old) = find_entry(self.objects, then, path)? else {
+                continue;
+            };
+            let Some(new) = file.new else {
+                return Ok(false);
+            };
+            let old = self.objects.read(ObjectType::Blob, old.oid)?;
+            let new = self.objects.read(ObjectType::Blob, new.oid)?;
+            if !new.starts_with(&old) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Returns the manifest of a session, if the store has the session.

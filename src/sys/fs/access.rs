@@ -67,7 +67,7 @@ pub fn is_writable(path: &Path) -> bool {
 }
 
 /// Returns false if the file system of `path` has no room for another file, whatever its size.
-pub(super) fn has_free_inodes(path: &Path) -> bool {
+pub fn has_free_inodes(path: &Path) -> bool {
     #[cfg(unix)]
     {
         let there = path.ancestors().find(|path| path.exists());

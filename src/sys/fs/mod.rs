@@ -14,7 +14,9 @@ mod stamp;
 mod umask;
 
 pub(super) use access::make_private;
-pub use access::{Access, access, free_space, is_executable, is_writable, knows_executables};
+pub use access::{
+    Access, access, free_space, has_free_inodes, is_executable, is_writable, knows_executables,
+};
 pub use append::Appender;
 pub use atomic::{AtomicFile, write_atomic, write_cache};
 pub(crate) use directory::sync_dir;
