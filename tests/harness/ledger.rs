@@ -2,7 +2,8 @@
 //! each line in the conversation it was written to, once, in order.
 //!
 //! A line is known by its marker. For the user it matters that wherever the line ends up,
-//! exactly the lines before it at the time of writing are before it still.
+//! exactly the lines before it at the time of writing are before it still. A title is a state,
+//! not a fact: the newest wins, wherever it stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,14 +12,18 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+/// Beginning of the marker of a title.
+const TITLE: &str = "title-";
+
 /// The markers of every append-only file of a machine, in order, by its path below the
 /// project directory.
 pub(crate) type Conversations = BTreeMap<PathBuf, Vec<String>>;
 
-/// Every line that was written, with a hash of the lines before it.
+/// Every line that was written, with a hash of the lines before it, and the newest title.
 #[derive(Default)]
 pub(crate) struct Ledger {
     written: BTreeMap<String, [u8; 32]>,
+    titles: Vec<String>,
 }
 
 impl Ledger {
@@ -32,30 +37,27 @@ impl Ledger {
         marker
     }
 
-    /// Writes a title at the end of a transcript. A title is a state, not a fact, but it
-    /// is a line too.
+    /// Writes a title at the end of a transcript.
     pub(crate) fn write_title(&mut self, transcript: &Path) -> String {
-        let before = markers(&fs::read(transcript).unwrap());
-        let marker = format!("title-{}", self.written.len());
+        let marker = format!("{TITLE}{}", self.titles.len());
         let id = session_of(transcript);
         write_line(
             transcript,
             &format!(r#"{{"type":"custom-title","customTitle":"{marker}","sessionId":"{id}"}}"#),
         );
-        self.enter(&marker, &before);
+        self.titles.push(marker.clone());
         marker
     }
 
     /// Returns the number of written lines.
     pub(crate) fn len(&self) -> usize {
-        self.written.len()
+        self.written.len() + self.titles.len()
     }
 
     /// Enters a line that follows `before`.
     pub(crate) fn enter(&mut self, marker: &str, before: &[String]) {
-        let hash = before
-            .iter()
-            .fold([0; 32], |hash, marker| extended(&hash, marker));
+        let before = before.iter().filter(|marker| !marker.starts_with(TITLE));
+        let hash = before.fold([0; 32], |hash, marker| extended(&hash, marker));
         assert!(
             self.written.insert(marker.to_owned(), hash).is_none(),
             "{marker} is written twice"
@@ -63,13 +65,14 @@ impl Ledger {
     }
 
     /// Checks that a machine has every written line, none twice in a conversation, each
-    /// after the lines that it was written after.
+    /// after the lines that it was written after; and the newest title.
     #[track_caller]
     pub(crate) fn check_all(&self, conversations: &Conversations, what: &str) {
         let found = self.check_some(conversations, what);
         let lost: Vec<_> = self
             .written
             .keys()
+            .chain(self.titles.last())
             .filter(|marker| !found.contains(marker.as_str()))
             .collect();
         assert!(lost.is_empty(), "{what}: lost {lost:?}\n{conversations:#?}");
@@ -92,6 +95,11 @@ impl Ledger {
                     "{what}: {marker} twice in {}: {lines:?}",
                     path.display()
                 );
+                found.insert(marker.as_str());
+                if marker.starts_with(TITLE) {
+                    assert!(self.titles.contains(marker), "{what}: {marker}");
+                    continue;
+                }
                 assert_eq!(
                     self.written.get(marker),
                     Some(&hash),
@@ -99,7 +107,6 @@ impl Ledger {
                     path.display()
                 );
                 hash = extended(&hash, marker);
-                found.insert(marker.as_str());
             }
         }
         found
