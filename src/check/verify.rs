@@ -14,9 +14,7 @@ use self::segment_sums::SegmentSums;
 
 use crate::domain::{CommitId, Phase, SessionFile, SessionId, error::error_chain};
 use crate::flows::{SessionComparer, differences::Differences, push_plan::skipped_files};
-use crate::localize::{
-    LocalCopy, StoredText, line_reader::StoredLineReader, stored_text::text_kind,
-};
+use crate::localize::{LocalCopy, StoredLineReader, StoredText, stored_text::text_kind};
 use crate::report::verification::{Amount, Damage, SessionCheck, SyncStatus, Verification};
 use crate::session::{Discovery, live::live_sessions, repair::damaged_lines};
 use crate::store::{

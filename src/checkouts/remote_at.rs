@@ -5,10 +5,8 @@
 
 use std::path::Path;
 
-use crate::checkouts::clones::Clones;
-use crate::checkouts::identity::portable;
-use crate::domain::placeholder::Placeholders;
-use crate::domain::project::ProjectIdentity;
+use crate::checkouts::{clones::Clones, identity::portable};
+use crate::domain::{placeholder::Placeholders, project::ProjectIdentity};
 
 /// Directory below the top of a clone in which the client creates linked working trees
 /// (client 2.1.329).

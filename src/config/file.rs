@@ -17,7 +17,7 @@ use super::values::{
     LocalizeMode, MachineIdentity, NONE, SyncRules, checked_name, checked_remote, extras_text,
     invalid, parse_age, parse_extras,
 };
-use crate::domain::{ExtraKind, PlaceholderName, Placeholders, commit_author::CommitAuthor};
+use crate::domain::{CommitAuthor, ExtraKind, PlaceholderName, Placeholders};
 use crate::sys::{Env, fs::write_atomic};
 
 /// Directory of Claude Code if nothing else is configured.

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 use crate::domain::placeholder::{InvalidPlaceholder, Placeholder, PlaceholderName};
-use crate::sys::env::Env;
-use crate::sys::fs::resolve_links;
+use crate::sys::{env::Env, fs::resolve_links};
 
 /// Returns the placeholder of the home directory.
 pub(super) fn home_placeholder(env: &Env) -> Result<Placeholder, ConfigError> {

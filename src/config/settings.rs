@@ -6,7 +6,7 @@ use std::fmt;
 use super::error::ConfigError;
 use super::file::Config;
 use super::values::{LocalizeMode, MachineIdentity, SyncRules};
-use crate::domain::{ExtraKind, Placeholders, commit_author::CommitAuthor};
+use crate::domain::{CommitAuthor, ExtraKind, Placeholders};
 use crate::sys::Env;
 
 /// The settings of this machine.

@@ -36,3 +36,5 @@ pub use progress::{Phase, Progress};
 pub use project::{ProjectGit, ProjectIdentity};
 pub use session_file::SessionFile;
 pub use turn::{Turn, TurnSpeaker};
+
+pub use commit_author::CommitAuthor;

@@ -4,26 +4,20 @@
 //! refusal keeps the file of this machine until the stored one changes again. Must not print or
 //! ask.
 
-use crate::domain::error::error_chain;
-use crate::domain::extras::ExtraKind;
-use crate::domain::path::RelativeName;
-use crate::extras::change::FileChange;
-use crate::extras::context::{ExtrasContext, MachineLabels};
-use crate::extras::file_version::FileVersion;
-use crate::extras::merge::{MergeSide, merge};
-use crate::extras::open_bundle::{OpenBundle, StoredVersion};
-use crate::extras::owner::{ExtrasOwner, OwnerFile};
-use crate::extras::path_rewriter::PathRewriter;
-use crate::extras::state::ExtrasState;
-use crate::extras::text_file::{InvalidText, TextFile, hash};
-use crate::extras::versions::{Decision, Versions};
+use crate::domain::{error::error_chain, extras::ExtraKind, path::RelativeName};
+use crate::extras::{
+    change::FileChange, context::ExtrasContext, context::MachineLabels, file_version::FileVersion,
+    merge::MergeSide, merge::merge, open_bundle::OpenBundle, open_bundle::StoredVersion,
+    owner::ExtrasOwner, owner::OwnerFile, path_rewriter::PathRewriter, state::ExtrasState,
+    text_file::InvalidText, text_file::TextFile, text_file::hash, versions::Decision,
+    versions::Versions,
+};
 use crate::report::transfer::ExtraOutcome;
 use crate::session::journal::Journal;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::undo_path;
-use crate::workspace::proposed_paths::{PathProposal, decide_paths, proposed_paths};
+use crate::workspace::{
+    context::Context, error::SyncError, open::Workspace, paths::undo_path,
+    proposed_paths::PathProposal, proposed_paths::decide_paths, proposed_paths::proposed_paths,
+};
 
 /// A change that needs approval. All text in it is unsanitised.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,23 +6,20 @@ use std::collections::BTreeSet;
 use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::id::{CommitId, MachineId};
 use crate::domain::pattern::ProjectPattern;
-use crate::extras::owner::ExtrasOwner;
-use crate::extras::project_finder::ProjectFinder;
-use crate::extras::state::ExtrasState;
-use crate::extras::versions::skipped;
-use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
-use crate::session::extras::{
-    DirectoryMark, ExtrasListing, NOT_PLAIN, directories_with_memory, linked_memories, list_memory,
-    list_user_files, memory_directory,
+use crate::extras::{
+    owner::ExtrasOwner, project_finder::ProjectFinder, state::ExtrasState, versions::skipped,
 };
-use crate::session::files::projects_dir;
-use crate::store::Snapshot;
-use crate::store::bundle::ExtrasBundle;
-use crate::workspace::error::SyncError;
-use crate::workspace::extras_filter::MemoryProject;
-use crate::workspace::lookup::MachineNames;
-use crate::workspace::open::Workspace;
-use crate::workspace::read_only::machine_names;
+use crate::report::{transfer::BundleReport, transfer::ExtraOutcome, transfer::ExtraReport};
+use crate::session::{
+    extras::DirectoryMark, extras::ExtrasListing, extras::NOT_PLAIN,
+    extras::directories_with_memory, extras::linked_memories, extras::list_memory,
+    extras::list_user_files, extras::memory_directory, files::projects_dir,
+};
+use crate::store::{Snapshot, bundle::ExtrasBundle};
+use crate::workspace::{
+    error::SyncError, extras_filter::MemoryProject, lookup::MachineNames, open::Workspace,
+    read_only::machine_names,
+};
 
 pub(crate) struct ExtrasContext<'w> {
     pub(crate) workspace: &'w Workspace<'w>,

@@ -6,22 +6,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::domain::error::error_chain;
-use crate::domain::extras::ExtraKind;
-use crate::domain::path::RelativeName;
-use crate::extras::approval::{approval_prefix, propose};
-use crate::extras::change::FileChange;
-use crate::extras::context::{ExtrasContext, MachineLabels, OwnerReport, load_state};
-use crate::extras::merge_context::MergeContext;
-use crate::extras::open_bundle::{OpenBundle, StoredVersion};
-use crate::extras::owner::{ExtrasOwner, OwnerFile};
-use crate::extras::returned::ReturnedSessions;
-use crate::extras::state::ExtrasState;
-use crate::extras::versions::{Decision, LocalVersion, Versions, skipped};
-use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
-use crate::session::SessionError;
-use crate::session::extras::memory_directory;
-use crate::session::journal::Journal;
+use crate::domain::{error::error_chain, extras::ExtraKind, path::RelativeName};
+use crate::extras::{
+    approval::approval_prefix, approval::propose, change::FileChange, context::ExtrasContext,
+    context::MachineLabels, context::OwnerReport, context::load_state, merge_context::MergeContext,
+    open_bundle::OpenBundle, open_bundle::StoredVersion, owner::ExtrasOwner, owner::OwnerFile,
+    returned::ReturnedSessions, state::ExtrasState, versions::Decision, versions::LocalVersion,
+    versions::Versions, versions::skipped,
+};
+use crate::report::{transfer::BundleReport, transfer::ExtraOutcome, transfer::ExtraReport};
+use crate::session::{SessionError, extras::memory_directory, journal::Journal};
 use crate::store::Snapshot;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;

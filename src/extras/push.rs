@@ -7,27 +7,20 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate};
 
-use crate::domain::extras::{BundleId, ExtraKind};
-use crate::domain::id::CommitId;
-use crate::domain::path::RelativeName;
-use crate::domain::pattern::ProjectPattern;
-use crate::extras::context::{ExtrasContext, OwnerReport};
-use crate::extras::file_version::FileVersion;
-use crate::extras::merge_context::MergeContext;
-use crate::extras::open_bundle::{OpenBundle, StoredVersion};
-use crate::extras::owner::{ExtrasOwner, OwnerFile};
-use crate::extras::secret::find_secret;
-use crate::extras::state::{DirectoryName, ExtrasState};
-use crate::extras::versions::{Decision, Versions, skipped};
-use crate::report::transfer::{BundleReport, ExtraOutcome};
+use crate::domain::{
+    extras::BundleId, extras::ExtraKind, id::CommitId, path::RelativeName, pattern::ProjectPattern,
+};
+use crate::extras::{
+    context::ExtrasContext, context::OwnerReport, file_version::FileVersion,
+    merge_context::MergeContext, open_bundle::OpenBundle, open_bundle::StoredVersion,
+    owner::ExtrasOwner, owner::OwnerFile, secret::find_secret, state::DirectoryName,
+    state::ExtrasState, versions::Decision, versions::Versions, versions::skipped,
+};
+use crate::report::{transfer::BundleReport, transfer::ExtraOutcome};
 use crate::session::discover::discover;
-use crate::store::machine::Machine;
-use crate::store::{Author, Store};
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::FileStamp;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::store::{Author, Store, machine::Machine};
+use crate::sys::{fail_point::fail_point, fs::FileStamp};
+use crate::workspace::{context::Context, error::SyncError, open::Workspace};
 
 /// Commits all extras that changed; with `dry_run`, it only reports what it would do.
 pub(crate) fn push(

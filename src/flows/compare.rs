@@ -6,16 +6,12 @@ use std::collections::BTreeSet;
 
 use crate::flows::differences::{Differences, FilePull, FilePush};
 use crate::flows::session_pair::{Absence, SessionPair};
-use crate::localize::error::StoredDataError;
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::Localizer;
+use crate::localize::{error::StoredDataError, local_copy::LocalCopy, localizer::Localizer};
 use crate::session::files::is_known;
-use crate::store::Snapshot;
-use crate::store::manifest::Manifest;
-use crate::workspace::error::SyncError;
-use crate::workspace::index::{Index, LastSync};
-use crate::workspace::leases::Leases;
-use crate::workspace::open::Workspace;
+use crate::store::{Snapshot, manifest::Manifest};
+use crate::workspace::{
+    error::SyncError, index::Index, index::LastSync, leases::Leases, open::Workspace,
+};
 
 /// Compares sessions of this machine with one snapshot of the store.
 #[derive(Clone, Copy)]

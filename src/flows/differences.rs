@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::session_file::SessionFile;
 use crate::flows::diverged_tail::local_tail;
-use crate::localize::collect::{Continuation, StoredLine};
-use crate::localize::local_copy::LocalCopy;
+use crate::localize::{StoredLine, collect::Continuation, local_copy::LocalCopy};
 use crate::session::LocalSession;
 use crate::workspace::error::SyncError;
 

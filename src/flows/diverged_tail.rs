@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::domain::session_file::SessionFile;
-use crate::localize::collect::StoredLine;
-use crate::localize::error::StoredDataError;
-use crate::localize::line_reader::StoredLineReader;
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::StoredText;
-use crate::session::turns::{Tail, choice_kind};
+use crate::localize::{
+    StoredLine, StoredLineReader, error::StoredDataError, local_copy::LocalCopy,
+    localizer::Localizer, stored_text::StoredText,
+};
+use crate::session::{turns::Tail, turns::choice_kind};
 use crate::store::manifest::Run;
 
 /// The end of a stored transcript.

@@ -8,11 +8,9 @@ use crate::flows::merge::unpushed_sessions;
 use crate::lock::observations::LockObservations;
 use crate::lock::record::{Identity, LockRecord};
 use crate::lock::state::{LockObserver, LockStatus, ObservedLock, lock_status};
-use crate::report::transfer::{Outcome, Report};
+use crate::report::{transfer::Outcome, transfer::Report};
 use crate::store::Snapshot;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::read_only::machine_names;
+use crate::workspace::{error::SyncError, open::Workspace, read_only::machine_names};
 
 /// Number of sessions from which listing all of them is faster than looking each up.
 const MAX_LOOKUPS: usize = 16;

@@ -3,16 +3,12 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::commit_author::CommitAuthor;
-use crate::domain::id::{CommitId, SessionId};
-use crate::lock::record::{Identity, LockRecord, Stamp};
-use crate::store::machine::Machine;
-use crate::store::{Author, Store, lock_ref};
+use crate::domain::{CommitAuthor, id::CommitId, id::SessionId};
+use crate::lock::{Stamp, record::Identity, record::LockRecord};
+use crate::store::{Author, Store, lock_ref, machine::Machine};
 use crate::sys::clock::Clock;
-use crate::transport::git_cli::GitCli;
-use crate::transport::remote::{PushOutcome, RefUpdate, RemoteError};
-use crate::workspace::error::SyncError;
-use crate::workspace::remote_rules::RemoteStep;
+use crate::transport::{PushOutcome, git_cli::GitCli, remote::RefUpdate, remote::RemoteError};
+use crate::workspace::{RemoteStep, error::SyncError};
 
 /// Tools of a trial.
 pub(crate) struct LockTrial<'a> {

@@ -8,8 +8,8 @@ use crate::flows::fork::{NewFork, add_fork, fork_id, mark_written_as, share_file
 use crate::flows::session_pair::parse_counter;
 use crate::flows::stored_relation::{StoredRelation, relate_stored};
 use crate::localize::{
-    Localizer, StoredDataError, StoredText, collect::Continuation, collect::StoredLine,
-    collect::emitter, collect::resume, collect::share_segments, line_reader::StoredLineReader,
+    Localizer, StoredDataError, StoredLine, StoredLineReader, StoredText, collect::Continuation,
+    collect::emitter, collect::resume, collect::share_segments,
 };
 use crate::session::files::is_task_counter;
 use crate::store::{

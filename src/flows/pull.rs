@@ -6,25 +6,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::error::error_chain;
-use crate::domain::id::SessionId;
-use crate::extras::pull::pull as pull_extras;
-use crate::extras::returned::ReturnedSessions;
+use crate::domain::{error::error_chain, id::SessionId};
+use crate::extras::{pull::pull as pull_extras, returned::ReturnedSessions};
 use crate::flows::merge::Merged;
 use crate::flows::merge_notes::{add_merge_notes, note_forks_of_skipped};
 use crate::flows::pull_options::PullRequest;
 use crate::flows::pull_plan::PullPlan;
 use crate::flows::remote_sync::{FetchMode, RemoteSync};
-use crate::report::transfer::{Outcome, Report, SessionReport};
-use crate::session::LocalSession;
-use crate::session::discover::Discovery;
-use crate::session::journal::Journal;
+use crate::report::{transfer::Outcome, transfer::Report, transfer::SessionReport};
+use crate::session::{LocalSession, discover::Discovery, journal::Journal};
 use crate::sys::fail_point::fail_point;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::undo_path;
-use crate::workspace::received_notes::unseen;
+use crate::workspace::{
+    context::Context, error::SyncError, open::Workspace, paths::undo_path, received_notes::unseen,
+};
 
 /// Writes here what other machines pushed.
 ///

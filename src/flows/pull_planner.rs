@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::domain::SessionId;
-use crate::flows::compare::SessionComparer;
-use crate::flows::describe::describe_session;
-use crate::flows::differences::Differences;
-use crate::flows::pull_options::PullRequest;
-use crate::flows::pull_step::{NotPulled, PullStep};
-use crate::flows::skip::Attempt;
-use crate::flows::write_session::{SessionUpdate, UpdatePlan, all_files, plan_update};
+use crate::flows::{
+    compare::SessionComparer, describe::describe_session, differences::Differences,
+    pull_options::PullRequest, pull_step::NotPulled, pull_step::PullStep, skip::Attempt,
+    write_session::SessionUpdate, write_session::UpdatePlan, write_session::all_files,
+    write_session::plan_update,
+};
 use crate::localize::{LocalCopy, StoredText, location::SessionLocation};
 use crate::report::{Outcome, SessionReport};
 use crate::session::{
-    Discovery, LocalSession,
-    live::{ClientProcess, live_sessions},
-    time::parse_time,
+    Discovery, LocalSession, live::ClientProcess, live::live_sessions, time::parse_time,
 };
 use crate::store::{Snapshot, manifest::Manifest};
 use crate::workspace::{

@@ -7,10 +7,9 @@ use std::collections::BTreeSet;
 
 use crate::domain::SessionId;
 use crate::extras::{context::load_state, push::push_selected};
-use crate::flows::foreign_locks::{
-    add_fork_notes, keep_foreign_locks, record_foreign_locks, sessions_at_risk,
-};
 use crate::flows::{
+    foreign_locks::add_fork_notes, foreign_locks::keep_foreign_locks,
+    foreign_locks::record_foreign_locks, foreign_locks::sessions_at_risk,
     merge_notes::add_merge_notes, push_commit::store_sessions, push_copies::store_copies,
     push_plan::PushPlan, remote_sync::RemoteSync, send::author_advice, store_session::is_stored,
 };

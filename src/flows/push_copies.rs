@@ -4,12 +4,11 @@
 //! Must not change the files of a copy, nor the stored session.
 
 use crate::domain::SessionFile;
-use crate::flows::describe::excluded_session;
-use crate::flows::push_commit::store_sessions;
-use crate::flows::push_plan::{PushPlan, PushStep};
-use crate::flows::skip::Attempt;
-use crate::flows::store_session::SessionWriter;
-use crate::flows::{SessionComparer, differences::Differences};
+use crate::flows::{
+    SessionComparer, describe::excluded_session, differences::Differences,
+    push_commit::store_sessions, push_plan::PushPlan, push_plan::PushStep, skip::Attempt,
+    store_session::SessionWriter,
+};
 use crate::localize::{LocalCopy, stored_text::LocalText};
 use crate::report::SessionReport;
 use crate::session::{Discovery, LocalSession, fields::values};

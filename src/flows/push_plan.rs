@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::domain::SessionId;
-use crate::flows::compare::SessionComparer;
-use crate::flows::describe::{describe_session, excluded_session};
-use crate::flows::differences::Differences;
-use crate::flows::skip::Attempt;
-use crate::flows::store_session::SessionWriter;
+use crate::flows::{
+    compare::SessionComparer, describe::describe_session, describe::excluded_session,
+    differences::Differences, skip::Attempt, store_session::SessionWriter,
+};
 use crate::localize::LocalCopy;
 use crate::report::{Outcome, Report, SessionReport, SkippedFile};
 use crate::session::{Discovery, LocalSession, live::live_sessions};

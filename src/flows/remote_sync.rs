@@ -15,10 +15,9 @@ use crate::flows::send_parts::{PartsResult, send_parts, whole_text};
 use crate::report::{Refusal, RemoteState};
 use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove};
 use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
-use crate::transport::{GitCli, RefUpdate, RemoteError, remote::PushOutcome};
+use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::{
-    SetupError, SyncError, Workspace, paths::remote_url, paths::store_path,
-    remote_rules::RemoteStep,
+    RemoteStep, SetupError, SyncError, Workspace, paths::remote_url, paths::store_path,
 };
 
 /// Maximum number of times that a rejected push is merged and tried again.

@@ -6,11 +6,8 @@
 
 use crate::domain::id::SessionId;
 use crate::store::{BRANCH, CommitForm, lock_ref};
-use crate::transport::git_cli::GitCli;
-use crate::transport::remote::{PushOutcome, RefUpdate, RemoteError};
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::remote_rules::RemoteStep;
+use crate::transport::{PushOutcome, git_cli::GitCli, remote::RefUpdate, remote::RemoteError};
+use crate::workspace::{RemoteStep, error::SyncError, open::Workspace};
 
 /// Words of a server that checks who made a commit.
 const AUTHOR_WORDS: [&str; 4] = ["committer", "author", "e-mail", "email"];

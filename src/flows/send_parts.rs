@@ -7,12 +7,12 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::domain::{BundleId, CommitId, Phase, SessionId};
-use crate::extras::bundle_history::{BundleHistory, record_refused};
+use crate::extras::{bundle_history::BundleHistory, bundle_history::record_refused};
 use crate::flows::send::send;
 use crate::report::{Refusal, count::count};
 use crate::store::{Author, BRANCH};
 use crate::sys::fail_point::fail_point;
-use crate::transport::{GitCli, RefUpdate, RemoteError, remote::GitMessage, remote::PushOutcome};
+use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError, remote::GitMessage};
 use crate::workspace::{SyncError, Workspace};
 
 /// Maximum number of pushes of one command; what is left then waits for the next one.

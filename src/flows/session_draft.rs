@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::checkouts::{identity::portable, identity::with_known_remote, locate::is_below_repo};
-use crate::domain::path::{PortablePath, without_dots};
 use crate::domain::{
     Placeholders, RelativeName, SessionFile, SessionId, client_dir::client_dir_name,
+    path::PortablePath, path::without_dots,
 };
 use crate::flows::collapse_context::CollapseContext;
 use crate::flows::compare::SessionComparer;
@@ -13,14 +13,12 @@ use crate::flows::differences::{Differences, FilePush};
 use crate::flows::fork::mark_written_as;
 use crate::flows::session_pair::{portable_hash, text_hash};
 use crate::localize::{
-    LocalCopy, Localizer, StoredText, collect::CollectStats, collect::Collector,
-    collect::StoreTarget, collect::StoredLine, collect::collapse_title, collect::describe,
-    collect::share_segments,
+    LocalCopy, Localizer, StoredLine, StoredText, collect::CollectStats, collect::Collector,
+    collect::StoreTarget, collect::collapse_title, collect::describe, collect::share_segments,
 };
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::facts::{Facts, custom_title_file, working_directories};
-use crate::store::manifest::{Manifest, StoredFile};
-use crate::store::{Snapshot, Transaction};
+use crate::session::{facts::Facts, facts::custom_title_file, facts::working_directories};
+use crate::store::{Snapshot, Transaction, manifest::Manifest, manifest::StoredFile};
 use crate::sys::fs;
 use crate::workspace::error::SyncError;
 

@@ -3,22 +3,18 @@
 
 use std::cmp::Ordering;
 
-use crate::domain::placeholder::Placeholders;
-use crate::domain::session_file::SessionFile;
+use crate::domain::{placeholder::Placeholders, session_file::SessionFile};
 use crate::flows::differences::{Differences, Divergence, FilePull, FilePush};
 use crate::flows::diverged_tail::{local_tail, stored_tail};
-use crate::localize::collect::is_complete_json;
-use crate::localize::compare::{Relation, relate};
-use crate::localize::local_copy::LocalCopy;
-use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::{StoredText, text_kind};
+use crate::localize::{
+    collect::is_complete_json, compare::Relation, compare::relate, local_copy::LocalCopy,
+    localizer::Localizer, stored_text::StoredText, stored_text::text_kind,
+};
 use crate::session::files::{is_external, is_task, is_task_counter, is_verbatim};
 use crate::session::time::parse_time;
-use crate::store::Snapshot;
-use crate::store::manifest::{Manifest, StoredFile, short_hash};
+use crate::store::{Snapshot, manifest::Manifest, manifest::StoredFile, manifest::short_hash};
 use crate::sys::fs;
-use crate::workspace::error::SyncError;
-use crate::workspace::index::LastSync;
+use crate::workspace::{error::SyncError, index::LastSync};
 
 /// Maximum number of placeholder sets with which a local file is collapsed.
 const MAX_READINGS: usize = 64;

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{SessionFile, SessionId};
-use crate::flows::collapse_context::CollapseContext;
-use crate::flows::compare::SessionComparer;
-use crate::flows::describe::describe_session;
-use crate::flows::differences::{Differences, Divergence, FilePush, FilePushes};
-use crate::flows::fork::{NewFork, fork_id, fork_manifest, own_lines, share_file};
-use crate::flows::session_draft::SessionDraft;
-use crate::flows::skip::Attempt;
+use crate::flows::{
+    collapse_context::CollapseContext, compare::SessionComparer, describe::describe_session,
+    differences::Differences, differences::Divergence, differences::FilePush,
+    differences::FilePushes, fork::NewFork, fork::fork_id, fork::fork_manifest, fork::own_lines,
+    fork::share_file, session_draft::SessionDraft, skip::Attempt,
+};
 use crate::localize::{
     LocalCopy, LocalText, StoredText, collect::collapse_title, stored_text::text_kind,
 };

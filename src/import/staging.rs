@@ -11,7 +11,7 @@ use crate::import::{
     agents::AgentFile, lines::LineReader, metadata::MAX_TEXT_BYTES, source_machine::SourceMachine,
     text::compact, text::is_json, text::local_line, text::portable_line,
 };
-use crate::localize::{Localizer, StoredDataError, StoredText, line_reader::StoredLineReader};
+use crate::localize::{Localizer, StoredDataError, StoredLineReader, StoredText};
 use crate::session::{
     Facts, LocalSession, discover::discover, files::file_path, files::projects_dir,
     files::transcript_path,

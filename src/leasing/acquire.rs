@@ -5,12 +5,10 @@ use crate::leasing::error::LeaseError;
 use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, observer, push, update};
 use crate::leasing::view::{LockContent, LockView, allowed_take_over};
 use crate::lock::{
-    TakeOver, lease::Holder, lease::Lease, record::Stamp, state, state::HeldLock,
-    state::LockChange, state::PendingChange,
+    Stamp, TakeOver, lease::Holder, lease::Lease, state, state::HeldLock, state::LockChange,
+    state::PendingChange,
 };
-use crate::workspace::{
-    Context, SyncError, Workspace, leases::write_lock_commit, remote_rules::RemoteStep,
-};
+use crate::workspace::{Context, RemoteStep, SyncError, Workspace, leases::write_lock_commit};
 
 /// Result of a request for a lock.
 #[derive(Debug)]

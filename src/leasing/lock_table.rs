@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use crate::domain::{CommitId, SessionId, error::error_chain};
 use crate::flows::RemoteSync;
 use crate::lock::{
-    LockRecord, lease::Lease, observations::LockObservations, record::Identity,
-    state::LockObserver, state::ObservedLock, state::lock_status,
+    LockRecord, ObservedLock, lease::Lease, observations::LockObservations, record::Identity,
+    state::LockObserver, state::lock_status,
 };
 use crate::store::{StoreError, lock_ref};
 use crate::sys::{fail_point::fail_point, process::pid_is_alive};
-use crate::transport::{RefUpdate, remote::PushOutcome};
+use crate::transport::{PushOutcome, RefUpdate};
 use crate::workspace::{Context, SyncError, Workspace, lookup::find_session};
 
 use crate::leasing::view::{LockContent, LockView};

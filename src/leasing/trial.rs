@@ -1,11 +1,7 @@
 //! Finds out, once per remote, what its rules allow, before a session depends on a lock.
 
-use crate::flows::lock_trial::{LockTrial, trial_session};
-use crate::flows::remote_sync::RemoteSync;
-use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::remote_rules::RemoteStep;
+use crate::flows::{lock_trial::LockTrial, lock_trial::trial_session, remote_sync::RemoteSync};
+use crate::workspace::{RemoteStep, context::Context, error::SyncError, open::Workspace};
 
 /// Tries what a lock needs, if that is not known. Returns what will not work, in sentences.
 ///

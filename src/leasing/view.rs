@@ -1,7 +1,7 @@
 //! A lock on the remote, with what this machine concludes from it. Pure.
 
 use crate::domain::{CommitId, SessionId};
-use crate::lock::{LockRecord, LockStatus, TakeOver, state::ObservedLock};
+use crate::lock::{LockRecord, LockStatus, ObservedLock, TakeOver};
 
 /// A lock on the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]

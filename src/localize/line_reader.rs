@@ -10,11 +10,10 @@ use memchr::memmem;
 
 use crate::checkouts::locate::is_in_repo;
 use crate::domain::id::SessionId;
-use crate::localize::error::StoredDataError;
-use crate::localize::localizer::{Localizer, PlaceholderChoice};
+use crate::localize::{error::StoredDataError, localizer::Localizer, localizer::PlaceholderChoice};
 use crate::rewrite::{TextKind, View};
 use crate::session::fields::with_value;
-use crate::store::manifest::{Manifest, Run};
+use crate::store::{manifest::Manifest, manifest::Run};
 
 /// Reads stored lines of one session, as those of one local file.
 pub(crate) struct StoredLineReader<'a> {

@@ -9,16 +9,13 @@ use std::path::{Path, PathBuf};
 use crate::checkouts::locate::{
     CheckoutLocator, PLACEHOLDER, is_below_repo, plain_project, project_name,
 };
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::path::PortablePath;
-use crate::domain::placeholder::{PlaceholderName, Placeholders};
-use crate::domain::url::has_drive;
-use crate::localize::error::StoredDataError;
-use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::StoredText;
+use crate::domain::{
+    client_dir::client_dir_name, path::PortablePath, placeholder::PlaceholderName,
+    placeholder::Placeholders, url::has_drive,
+};
+use crate::localize::{error::StoredDataError, localizer::Localizer, stored_text::StoredText};
 use crate::rewrite::{Expander, TextKind, View};
-use crate::session::facts::{WorktreeRecord, last_worktree_record};
-use crate::session::files::projects_dir;
+use crate::session::{facts::WorktreeRecord, facts::last_worktree_record, files::projects_dir};
 use crate::store::manifest::Manifest;
 use crate::sys::fs::canonicalize_existing;
 

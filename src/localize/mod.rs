@@ -14,3 +14,6 @@ pub use error::StoredDataError;
 pub(crate) use local_copy::LocalCopy;
 pub(crate) use localizer::Localizer;
 pub(crate) use stored_text::{LocalText, StoredText};
+
+pub(crate) use collect::StoredLine;
+pub(crate) use line_reader::StoredLineReader;

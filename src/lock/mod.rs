@@ -16,3 +16,6 @@ pub mod state;
 
 pub use record::LockRecord;
 pub use state::{LockStatus, TakeOver};
+
+pub use record::Stamp;
+pub use state::ObservedLock;

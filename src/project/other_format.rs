@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use git2::Config;
 
-use crate::domain::project::{BranchName, WorktreeName};
+use crate::domain::{project::BranchName, project::WorktreeName};
 
 /// Settings of a repository that libgit2 does not know.
 const FORMATS: [&str; 2] = ["extensions.refstorage", "extensions.objectformat"];

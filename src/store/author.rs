@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use git2::Oid;
 
 use super::format::machine::Machine;
-use crate::domain::{CommitId, MachineId, commit_author::CommitAuthor};
+use crate::domain::{CommitAuthor, CommitId, MachineId};
 
 /// End of the e-mail address of every author. The machine's id is before it.
 pub(super) const EMAIL_SUFFIX: &str = "@ccsync.invalid";

@@ -10,8 +10,7 @@ use super::error::StoreError;
 use super::layout::HEAD_REF;
 use super::objects::name::{commit_id, oid};
 use super::repository::Store;
-use crate::domain::commit_author::CommitAuthor;
-use crate::domain::id::CommitId;
+use crate::domain::{CommitAuthor, id::CommitId};
 use chrono::DateTime;
 
 /// Required form of unpushed commits.

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
-use crate::domain::{System, UserError, commit_author::CommitAuthor};
+use crate::domain::{CommitAuthor, System, UserError};
 
 /// Everything that the process was started with.
 #[derive(Debug, Clone)]

@@ -5,8 +5,9 @@
 //! stable; ssh, curl and servers are matched by phrases that have not changed for
 //! years. Pure.
 
-use crate::sys::failure::{is_of_configuration, is_of_file_system};
-use crate::sys::process::has_few_files;
+use crate::sys::{
+    failure::is_of_configuration, failure::is_of_file_system, process::has_few_files,
+};
 
 /// Kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

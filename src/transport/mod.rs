@@ -22,3 +22,5 @@ pub fn local_git() -> crate::sys::process::Program {
 
 pub use git_cli::GitCli;
 pub use remote::{RefUpdate, RemoteError};
+
+pub use remote::PushOutcome;

@@ -9,18 +9,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use crate::checkouts::clones::Clones;
-use crate::checkouts::identity::portable;
+use crate::checkouts::{clones::Clones, identity::portable};
 use crate::config::{Settings, SyncRules};
-use crate::domain::id::SessionId;
-use crate::domain::pattern::{Matcher, PatternSubject, ProjectNames, ProjectPattern};
-use crate::domain::placeholder::Placeholders;
-use crate::domain::project::ProjectIdentity;
-use crate::domain::size::ByteSize;
+use crate::domain::{
+    id::SessionId, pattern::Matcher, pattern::PatternSubject, pattern::ProjectNames,
+    pattern::ProjectPattern, placeholder::Placeholders, project::ProjectIdentity, size::ByteSize,
+};
 use crate::rewrite::collapse_path;
 use crate::sys::fs::resolve_links;
-use crate::workspace::context::Context;
-use crate::workspace::session_project::SessionProject;
+use crate::workspace::{context::Context, session_project::SessionProject};
 
 /// Why a session is excluded.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::checkouts::remote_at::{RemoteAt, remote_at};
+use crate::checkouts::{remote_at::RemoteAt, remote_at::remote_at};
 use crate::domain::path::PortablePath;
 use crate::domain::pattern::{Matcher, ProjectNames, ProjectPattern};
 use crate::session::discover::Discovery;

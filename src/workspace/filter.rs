@@ -8,22 +8,19 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::checkouts::clones::WorkingTree;
-use crate::checkouts::identity::portable;
-use crate::checkouts::locate::{identity, is_below_repo};
-use crate::checkouts::remote_at::{RemoteAt, remote_at};
-use crate::domain::id::SessionId;
-use crate::domain::path::PortablePath;
-use crate::domain::pattern::{Matcher, PatternSubject, ProjectNames, ProjectPattern};
-use crate::domain::project::ProjectIdentity;
-use crate::domain::session_file::SessionFile;
-use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::LocalText;
+use crate::checkouts::{
+    clones::WorkingTree, identity::portable, locate::identity, locate::is_below_repo,
+    remote_at::RemoteAt, remote_at::remote_at,
+};
+use crate::domain::{
+    id::SessionId, path::PortablePath, pattern::Matcher, pattern::PatternSubject,
+    pattern::ProjectNames, pattern::ProjectPattern, project::ProjectIdentity,
+    session_file::SessionFile,
+};
+use crate::localize::{localizer::Localizer, stored_text::LocalText};
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::LocalSession;
-use crate::session::mentions::Mentions;
-use crate::store::Store;
-use crate::store::manifest::Manifest;
+use crate::session::{LocalSession, mentions::Mentions};
+use crate::store::{Store, manifest::Manifest};
 use crate::sys::fs::resolve_links;
 use crate::workspace::exclusion::{ExcludeReason, ExcludeRules, LocalProject, compile, is_active};
 use crate::workspace::index::{Index, ProjectLocation, StoreOnlySession};

@@ -16,8 +16,7 @@ use crate::lock::state::{HeldLock, ObservedLock, PendingChange, Settlement};
 use crate::store::{Author, Store, lock_ref};
 use crate::sys::fail_point::fail_point;
 use crate::transport::RefUpdate;
-use crate::workspace::error::SyncError;
-use crate::workspace::remote_rules::{RemoteRules, RemoteStep};
+use crate::workspace::{error::SyncError, remote_rules::RemoteRules, remote_rules::RemoteStep};
 
 /// The leases of this machine, read under the process lock.
 #[derive(Default)]

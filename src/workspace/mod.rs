@@ -32,3 +32,5 @@ pub(crate) use lookup::MachineNames;
 pub(crate) use open::Workspace;
 pub(crate) use read_only::ReadOnlyStore;
 pub use setup_error::SetupError;
+
+pub use remote_rules::RemoteStep;

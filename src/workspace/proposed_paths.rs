@@ -5,16 +5,13 @@
 
 use crate::checkouts::identity::is_plain;
 use crate::config::{Config, is_private};
-use crate::domain::id::MachineId;
-use crate::domain::path::PortablePath;
-use crate::domain::placeholder::{PlaceholderName, Placeholders};
+use crate::domain::{
+    id::MachineId, path::PortablePath, placeholder::PlaceholderName, placeholder::Placeholders,
+};
 use crate::rewrite::collapse_path;
-use crate::store::StoreError;
-use crate::store::machine::ProposedPaths;
+use crate::store::{StoreError, machine::ProposedPaths};
 use crate::sys::fs::resolve_links;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
-use crate::workspace::paths::config_path;
+use crate::workspace::{error::SyncError, open::Workspace, paths::config_path};
 
 /// A proposed directory that this machine can use. The text is unsanitised.
 #[derive(Debug, Clone, PartialEq, Eq)]

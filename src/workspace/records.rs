@@ -8,23 +8,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::domain::id::{CommitId, SessionId};
-use crate::session::LocalSession;
-use crate::session::discover::Discovery;
-use crate::session::files::is_rewritten;
-use crate::session::teams::TeamOwners;
-use crate::store::manifest::Manifest;
-use crate::store::{SessionState, Snapshot, Store};
-use crate::sys::env::Env;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::write_cache;
-use crate::workspace::error::SyncError;
-use crate::workspace::index::{Index, IndexKey, NotPulledSession};
-use crate::workspace::paths::index_path;
-use crate::workspace::pinned::PinnedSessions;
-use crate::workspace::session_map::SessionMap;
-use crate::workspace::session_project::SessionProject;
-use crate::workspace::stored_copies::StoredCopies;
+use crate::domain::{id::CommitId, id::SessionId};
+use crate::session::{LocalSession, discover::Discovery, files::is_rewritten, teams::TeamOwners};
+use crate::store::{SessionState, Snapshot, Store, manifest::Manifest};
+use crate::sys::{env::Env, fail_point::fail_point, fs::write_cache};
+use crate::workspace::{
+    error::SyncError, index::Index, index::IndexKey, index::NotPulledSession, paths::index_path,
+    pinned::PinnedSessions, session_map::SessionMap, session_project::SessionProject,
+    stored_copies::StoredCopies,
+};
 
 /// Records of sessions. The index is a cache; the others are not.
 pub(crate) struct SessionRecords {

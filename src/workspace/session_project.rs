@@ -10,13 +10,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::client_dir::client_dir_name;
-use crate::domain::pattern::ProjectPattern;
-use crate::domain::session_file::SessionFile;
-use crate::localize::error::StoredDataError;
-use crate::localize::stored_text::LocalText;
-use crate::session::LocalSession;
-use crate::session::mentions::Mentions;
+use crate::domain::{
+    client_dir::client_dir_name, pattern::ProjectPattern, session_file::SessionFile,
+};
+use crate::localize::{error::StoredDataError, stored_text::LocalText};
+use crate::session::{LocalSession, mentions::Mentions};
 use crate::sys::fs::FileStamp;
 use crate::workspace::index::tail_hash;
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{CommitId, SessionFile};
 use crate::session::LocalSession;
 use crate::store::Store;
-use crate::sys::fs::{FileStamp, PathError, write_cache};
+use crate::sys::{fs::FileStamp, fs::PathError, fs::write_cache};
 
 /// The copies whose lines are in the store.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::url::RemoteUrl;
-use crate::sys::failure::is_of_configuration;
-use crate::sys::{process::ProcessError, process::Program};
+use crate::sys::{failure::is_of_configuration, process::ProcessError, process::Program};
 use crate::transport::{
     GitCli, RemoteError, github::GitHub, github::GitHubError, remote::OLDEST_GIT,
 };

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::check::doctor::check::{Check, CheckStatus, DoctorContext, TIMEOUT};
 use crate::domain::{CommitId, error::error_chain, url::RemoteKind, url::RemoteUrl};
-use crate::flows::lock_trial::{LockTrial, TrialResult, trial_session};
+use crate::flows::{lock_trial::LockTrial, lock_trial::TrialResult, lock_trial::trial_session};
 use crate::store::{
     BRANCH, LOCK_BRANCHES, RepositoryKind, Store, lock_ref, machine::Machine, repository_kind,
 };
 use crate::transport::git_cli::GitCli;
 use crate::transport::github::{GitHub, Repository, Visibility};
 use crate::transport::remote::{Missing, RemoteError};
-use crate::workspace::remote_rules::RemoteStep;
+use crate::workspace::RemoteStep;
 
 const REMOTE: &str = "remote";
 const LOCKS: &str = "lock branches";

@@ -10,8 +10,7 @@ use crate::import::source::ImportError;
 use crate::leasing::error::LeaseError;
 use crate::localize::StoredDataError;
 use crate::machine::{error::MachineError, notes::NoteError};
-use crate::session::SessionError;
-use crate::session::live::ClientProcess;
+use crate::session::{SessionError, live::ClientProcess};
 use crate::store::StoreError;
 use crate::sys::{
     Interrupted, env::EnvError, fs::PathError, process::ProcessError, process_lock::LockError,

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::access::has_free_inodes;
 use crate::domain::{UserError, shell::shell_word};
-use crate::sys::process::RAISE_LIMIT;
-use crate::sys::set_aside::move_aside_command;
+use crate::sys::{process::RAISE_LIMIT, set_aside::move_aside_command};
 
 /// An I/O error with the action and the path.
 #[derive(Debug, thiserror::Error)]
