@@ -125,7 +125,7 @@ fn resume_after_sleep_finds_lost_lock_before_writing() {
     );
     a.machine.append(ONE, "after it woke");
     let run = a.end(child).success();
-    assert!(run.stderr.contains("a session of its own"), "{run}");
+    assert!(run.stderr.contains("is now a fork"), "{run}");
     assert_agreement(
         &a,
         &b,
@@ -181,7 +181,7 @@ fn lock_with_clock_off_by_hours_costs_a_fork_at_most() {
     let child = a.hold("from a");
     b.resume("from b").success();
     let run = a.end(child).success();
-    assert!(run.stderr.contains("a session of its own"), "{run}");
+    assert!(run.stderr.contains("is now a fork"), "{run}");
     assert_agreement(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
     // The other way round.
     let child = b.hold("later");
