@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::api::Answer;
 use crate::client_or_skip;
 use crate::history::{all_text, assert_same_history, has_turn};
-use crate::machine::{Pair, text};
+use crate::machine::{Pair, exit, text};
 use crate::story::Stage;
 
 #[test]
@@ -86,6 +86,12 @@ fn client_config_dir_is_honoured() {
     let mut pair = Pair::new(None);
     pair.a.config_dir = Some(pair.a.home.join(".config/claude a"));
     pair.b.config_dir = Some(pair.b.home.join("claude"));
+    for machine in [&pair.a, &pair.b] {
+        // A configuration belongs to one directory of Claude Code; this one was made for another.
+        let directory = machine.config_dir.as_ref().expect("it was just set");
+        let directory = directory.to_str().expect("Unicode");
+        machine.ccsync(exit::DONE, &["config", "set", "client_dir", directory]);
+    }
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     let id = stage.begin(
         &pair.a,

@@ -37,7 +37,7 @@ fn repair_copy_resumes_with_every_turn() {
     let report: Value =
         serde_json::from_str(&pair.a.ccsync(exit::DONE, &["repair", &id, "--json"])).expect("JSON");
     let findings = report["files"][0]["findings"].as_array().expect("findings");
-    for kind in ["zeros", "relinked", "fragment", "doubled"] {
+    for kind in ["zeros", "relinked", "fragment", "duplicate"] {
         assert!(
             findings.iter().any(|found| found["kind"] == kind),
             "{kind} was not found: {report}"
