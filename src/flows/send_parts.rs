@@ -11,7 +11,6 @@ use crate::extras::{bundle_history::BundleHistory, bundle_history::record_refuse
 use crate::flows::send::send;
 use crate::report::{Refusal, count::count};
 use crate::store::{Author, BRANCH};
-use crate::sys::fail_point::fail_point;
 use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError, remote::GitMessage};
 use crate::workspace::{SyncError, Workspace};
 
@@ -225,7 +224,6 @@ impl PartSender<'_, '_> {
         progress.end();
         match outcome {
             Ok(PushOutcome::Done) => {
-                fail_point("a part is on the remote");
                 self.sent = Some(commit);
                 Ok(PartOutcome::Sent)
             }
@@ -304,7 +302,6 @@ impl PartSender<'_, '_> {
             store.forget_refused(session)?;
         }
         workspace.records.refused.save()?;
-        fail_point("refused sessions are recorded");
         if let Some(sent) = &sent {
             store.fast_forward(sent)?;
         }

@@ -33,7 +33,7 @@ static MACHINES: LazyLock<Vec<Machine>> = LazyLock::new(|| {
 
 fn machine(origin: &Placeholders, all: &[Placeholders]) -> Machine {
     let separator = origin.system.separator();
-    let directories: Vec<_> = origin.placeholders.iter().map(|root| format!("{}{separator}d_x", root.path)).collect();
+    let directories: Vec<_> = origin.placeholders.iter().map(|root| format!("{}{separator}d_x", root.directory)).collect();
     let readers = all.iter().flat_map(|target| [View::Local, View::Original].map(|view| Expander::new(origin, target, view)));
     Machine {
         placeholders: origin.clone(),
