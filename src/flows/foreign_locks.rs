@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use crate::domain::id::SessionId;
 use crate::flows::merge::unpushed_sessions;
-use crate::lock::observations::LockObservations;
-use crate::lock::record::{Identity, LockRecord};
-use crate::lock::state::{LockObserver, LockStatus, ObservedLock, lock_status};
+use crate::lock::{LockRecord, state::LockStatus, state::lock_status};
 use crate::report::{transfer::Outcome, transfer::Report};
 use crate::store::Snapshot;
-use crate::workspace::{error::SyncError, open::Workspace, read_only::machine_names};
+use crate::workspace::{
+    error::SyncError, fetched_locks::FetchedLocks, fetched_locks::observer, open::Workspace,
+    read_only::machine_names,
+};
 
 /// Number of sessions from which listing all of them is faster than looking each up.
 const MAX_LOOKUPS: usize = 16;
@@ -45,16 +46,11 @@ pub(super) fn record_foreign_locks(
     if at_risk.is_empty() {
         return Ok(false);
     }
-    let locks = workspace.store.locks()?.locks;
-    let path = workspace.ctx.env.dirs.state.join("lock-observations.json");
-    let mut observations = LockObservations::load(&path);
+    let fetched = FetchedLocks::read(workspace)?;
     let now = workspace.ctx.clock.now();
-    observations.record(locks.values(), now);
-    // It is a cache: without it, locks expire later.
-    let _ = observations.save();
     let mut found = false;
     for session in at_risk {
-        let Some(commit) = locks.get(session) else {
+        let Some(commit) = fetched.remote.get(session) else {
             continue;
         };
         let json = workspace.store.read_lock(commit).unwrap_or_default();
@@ -62,12 +58,8 @@ pub(super) fn record_foreign_locks(
             continue;
         };
         let is_own = record.machine == workspace.machine.id;
-        let seen = ObservedLock {
-            commit: commit.clone(),
-            record,
-            first_seen: observations.first_seen(commit, now),
-        };
-        let status = lock_status(Some(&seen), now, &observer(workspace));
+        let seen = fetched.observed(workspace, commit, record);
+        let status = lock_status(Some(&seen), now, &observer(workspace, None));
         if !is_own && matches!(status, LockStatus::Held { .. }) {
             workspace.leases.record_foreign(session.clone(), seen);
             found = true;
@@ -93,16 +85,6 @@ fn on_remote(
         }
     }
     Ok(known)
-}
-
-fn observer(workspace: &Workspace<'_>) -> LockObserver {
-    let machine = &workspace.machine;
-    let identity = Identity {
-        machine: machine.id.clone(),
-        host: machine.name.clone(),
-        pid: std::process::id(),
-    };
-    LockObserver::new(identity, None)
 }
 
 /// Remembers the sessions whose turns became a fork because another machine holds the lock: until a

@@ -53,7 +53,11 @@ impl LockTrial<'_> {
         let mut result = TrialResult::default();
         let now = self.clock.now();
         let session = trial_session(self.machine);
-        let first = LockRecord::first(session, &self.identity(), Stamp::new(now));
+        let first = LockRecord::first(
+            session,
+            &Identity::for_this_process(self.machine),
+            Stamp::new(now),
+        );
 
         let mut current = self.kept.clone();
         if current.is_none() {
@@ -95,7 +99,7 @@ impl LockTrial<'_> {
         let now = self.clock.now();
         let record = LockRecord::first(
             trial_session(self.machine),
-            &self.identity(),
+            &Identity::for_this_process(self.machine),
             Stamp::new(now),
         );
         let other = self.commit(&record)?;
@@ -112,14 +116,6 @@ impl LockTrial<'_> {
             Some(_) => merge,
         };
         Ok(())
-    }
-
-    fn identity(&self) -> Identity {
-        Identity {
-            machine: self.machine.id.clone(),
-            host: self.machine.name.clone(),
-            pid: std::process::id(),
-        }
     }
 
     fn author_at(&self, time: DateTime<Utc>) -> Author<'_> {

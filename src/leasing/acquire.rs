@@ -2,13 +2,16 @@
 
 use crate::domain::SessionId;
 use crate::leasing::error::LeaseError;
-use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, observer, push, update};
+use crate::leasing::lock_table::{ATTEMPTS, push, update};
 use crate::leasing::view::{LockContent, LockView, allowed_take_over};
 use crate::lock::{
     Stamp, TakeOver, lease::Holder, lease::Lease, state, state::HeldLock, state::LockChange,
     state::PendingChange,
 };
-use crate::workspace::{Context, RemoteStep, SyncError, Workspace, leases::write_lock_commit};
+use crate::workspace::{
+    Context, RemoteStep, SyncError, Workspace, fetched_locks::FetchedLocks,
+    fetched_locks::observer, leases::write_lock_commit,
+};
 
 /// Result of a request for a lock.
 #[derive(Debug)]

@@ -4,18 +4,16 @@
 //! another machine anticipated is a result, not an error. Must not move the branch of the
 //! sessions or renew locks: that goes with a push of sessions (`flows::remote_sync`).
 
-use std::collections::BTreeMap;
-
 use crate::domain::{CommitId, SessionId, error::error_chain};
 use crate::flows::RemoteSync;
-use crate::lock::{
-    LockRecord, ObservedLock, lease::Lease, observations::LockObservations, record::Identity,
-    state::LockObserver, state::lock_status,
-};
+use crate::lock::{LockRecord, lease::Lease, state::lock_status};
 use crate::store::{StoreError, lock_ref};
 use crate::sys::{fail_point::fail_point, process::pid_is_alive};
 use crate::transport::{PushOutcome, RefUpdate};
-use crate::workspace::{Context, SyncError, Workspace, lookup::find_session};
+use crate::workspace::{
+    Context, SyncError, Workspace, fetched_locks::FetchedLocks, fetched_locks::observer,
+    lookup::find_session,
+};
 
 use crate::leasing::view::{LockContent, LockView};
 
@@ -62,33 +60,11 @@ pub(crate) fn fetched_lock_table(workspace: &Workspace<'_>) -> Result<LockTable,
     FetchedLocks::read(workspace)?.into_table(workspace)
 }
 
-/// The locks on the remote, as just fetched.
-pub(crate) struct FetchedLocks {
-    pub(crate) remote: BTreeMap<SessionId, CommitId>,
-    pub(crate) observations: LockObservations,
-    pub(crate) unknown_refs: Vec<String>,
-}
-
 impl FetchedLocks {
     /// Fetches the locks, and settles this machine's leases.
     pub(crate) fn fetch(workspace: &mut Workspace<'_>) -> Result<Self, SyncError> {
         RemoteSync::new(workspace).fetch_locks()?;
-        Self::read(workspace)
-    }
-
-    /// Reads the locks that this command fetched.
-    pub(crate) fn read(workspace: &Workspace<'_>) -> Result<Self, SyncError> {
-        let found = workspace.store.locks()?;
-        let mut observations =
-            LockObservations::load(&workspace.ctx.env.dirs.state.join("lock-observations.json"));
-        observations.record(found.locks.values(), workspace.ctx.clock.now());
-        // It is a cache: without it, locks expire later.
-        let _ = observations.save();
-        Ok(Self {
-            remote: found.locks,
-            observations,
-            unknown_refs: found.unknown_refs,
-        })
+        Ok(Self::read(workspace)?)
     }
 
     /// Returns a view of every lock.
@@ -159,11 +135,7 @@ impl FetchedLocks {
     ) -> LockContent {
         let now = workspace.ctx.clock.now();
         let own = record.machine == workspace.machine.id;
-        let seen = ObservedLock {
-            commit: commit.clone(),
-            record,
-            first_seen: self.observations.first_seen(commit, now),
-        };
+        let seen = self.observed(workspace, commit, record);
         let status = lock_status(Some(&seen), now, &observer(workspace, lease));
         LockContent::Lock {
             seen: Box::new(seen),
@@ -189,17 +161,6 @@ pub(crate) fn read(
         Err(e) => return Err(e.into()),
     };
     Ok(LockRecord::parse(session, &json).map_err(|e| error_chain(&e)))
-}
-
-/// Returns this machine and process as the observer of a lock, with its lease.
-pub(crate) fn observer(workspace: &Workspace<'_>, lease: Option<&Lease>) -> LockObserver {
-    let machine = &workspace.machine;
-    let identity = Identity {
-        machine: machine.id.clone(),
-        host: machine.name.clone(),
-        pid: std::process::id(),
-    };
-    LockObserver::new(identity, lease.map(|lease| &lease.lock))
 }
 
 /// Pushes a change of one lock. If the remote accepts it, updates the local ref and the

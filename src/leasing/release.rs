@@ -2,10 +2,13 @@
 
 use crate::domain::SessionId;
 use crate::leasing::acquire::{contended, resend};
-use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, push, update};
+use crate::leasing::lock_table::{ATTEMPTS, push, update};
 use crate::leasing::view::{LockView, allowed_take_over};
 use crate::lock::{Stamp, TakeOver};
-use crate::workspace::{Context, RemoteStep, SyncError, Workspace, leases::write_lock_commit};
+use crate::workspace::{
+    Context, RemoteStep, SyncError, Workspace, fetched_locks::FetchedLocks,
+    leases::write_lock_commit,
+};
 
 /// Result of a request to release a lock.
 #[derive(Debug)]

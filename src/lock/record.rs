@@ -7,7 +7,7 @@ use crate::domain::{InvalidData, MachineId, SessionId, parse::from_json};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::store::MAX_LOCK_BYTES;
+use crate::store::{MAX_LOCK_BYTES, machine::Machine};
 
 /// The format version that this program writes. A newer one is refused.
 pub const FORMAT: u32 = 1;
@@ -76,6 +76,17 @@ pub struct Identity {
     pub host: String,
     /// The process.
     pub pid: u32,
+}
+
+impl Identity {
+    /// Returns the identity of this process on `machine`.
+    pub(crate) fn for_this_process(machine: &Machine) -> Self {
+        Self {
+            machine: machine.id.clone(),
+            host: machine.name.clone(),
+            pid: std::process::id(),
+        }
+    }
 }
 
 /// Time and random text of a new record.

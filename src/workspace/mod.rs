@@ -4,6 +4,7 @@ pub mod context;
 pub mod error;
 pub mod exclusion;
 pub mod extras_filter;
+pub(crate) mod fetched_locks;
 pub mod filter;
 pub mod index;
 pub mod leases;
