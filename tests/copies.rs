@@ -3,18 +3,7 @@
 
 use std::fs;
 
-use crate::harness::{Machine, ONE, TWO, TestEnv, questions};
-
-/// Returns every conversation on a machine, sorted.
-fn conversations(machine: &Machine) -> Vec<Vec<String>> {
-    let mut all: Vec<_> = machine
-        .sessions()
-        .iter()
-        .map(|id| questions(&machine.text(id)))
-        .collect();
-    all.sort();
-    all
-}
+use crate::harness::{ONE, TWO, TestEnv, questions};
 
 #[test]
 fn push_second_copy_in_other_directory_becomes_fork() {
@@ -37,7 +26,7 @@ fn push_second_copy_in_other_directory_becomes_fork() {
     assert!(matches!(run.code, Some(0 | 5)), "{run}");
     b.ccsync(["pull"]).success();
     assert_eq!(
-        conversations(&b),
+        b.all_questions(),
         [
             ["common", "only in one, and longer than the other"],
             ["common", "only in the other copy"]
@@ -83,7 +72,7 @@ fn push_conflict_copies_become_forks() {
         .collect();
     expected.push(vec!["common".to_owned(), "the other way".to_owned()]);
     expected.sort();
-    assert_eq!(conversations(&b), expected);
+    assert_eq!(b.all_questions(), expected);
 }
 
 #[test]
@@ -98,7 +87,7 @@ fn push_set_aside_transcript_without_session_is_kept() {
     .unwrap();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    assert_eq!(conversations(&b), [["set aside"]]);
+    assert_eq!(b.all_questions(), [["set aside"]]);
     a.ccsync(["sync"]).success();
 }
 

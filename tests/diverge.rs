@@ -26,11 +26,8 @@ fn assert_settled(a: &Machine, b: &Machine, context: &str) -> Vec<String> {
     assert_eq!(ids.len(), 2, "{context}: {ids:?}");
     assert!(ids.iter().any(|id| id == ONE), "{context}: {ids:?}");
     for machine in [a, b] {
-        let mut asked: Vec<Vec<String>> =
-            ids.iter().map(|id| questions(&machine.text(id))).collect();
-        asked.sort();
         assert_eq!(
-            asked,
+            machine.all_questions(),
             [["shared", A_TAIL], ["shared", B_TAIL]],
             "{context}, {}",
             machine.name

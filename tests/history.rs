@@ -298,11 +298,7 @@ fn restore_stores_unpushed_lines_first() {
         .json();
     assert_eq!(report["sessions"][0]["session"], ONE);
     a.ccsync(["sync"]);
-    let all: Vec<_> = a
-        .sessions()
-        .iter()
-        .map(|id| questions(&a.text(id)))
-        .collect();
+    let all = a.all_questions();
     assert!(
         all.iter().any(|said| said.last().unwrap() == "by a") || all == [vec!["first".to_owned()]],
         "{all:?}"
@@ -313,11 +309,7 @@ fn restore_stores_unpushed_lines_first() {
         .lines()
         .map(str::to_owned)
         .collect();
-    let said: Vec<_> = b
-        .sessions()
-        .iter()
-        .map(|id| questions(&b.text(id)))
-        .collect();
+    let said = b.all_questions();
     assert!(
         said.iter().any(|said| said.last().unwrap() == "by a"),
         "{said:?}\n{everywhere:#?}"

@@ -10,17 +10,9 @@ fn ended(machine: &Machine, child: Child) -> Run {
     machine.ended(child)
 }
 
-/// Returns the questions of every session of a machine.
-fn all_questions(machine: &Machine) -> Vec<Vec<String>> {
-    let ids = machine.sessions();
-    let mut all: Vec<_> = ids.iter().map(|id| questions(&machine.text(id))).collect();
-    all.sort();
-    all
-}
-
 fn assert_both(machines: [&Machine; 2], sessions: &[&[&str]]) {
     for machine in machines {
-        assert_eq!(all_questions(machine), sessions, "{}", machine.name);
+        assert_eq!(machine.all_questions(), sessions, "{}", machine.name);
         assert_eq!(
             questions(&machine.text(ONE)),
             sessions[1],
@@ -75,7 +67,7 @@ fn locked_session_released_without_turns_doubles_nothing() {
         machine.ccsync(["sync"]);
     }
     for machine in [&a, &b] {
-        let all = all_questions(machine);
+        let all = machine.all_questions();
         assert_eq!(
             all,
             [vec!["hello"], vec!["hello", "by a"]],

@@ -1336,16 +1336,7 @@ fn machine_forgotten_repositories_stay_readable() {
     a.ccsync(["push"]);
     a.ccsync(["sync"]);
     b.ccsync(["sync"]).success();
-    let all = |machine: &Machine| -> Vec<Vec<String>> {
-        machine
-            .sessions()
-            .iter()
-            .map(|id| questions(&machine.text(id)))
-            .collect()
-    };
-    let (mut at_a, mut at_b) = (all(&a), all(&b));
-    at_a.sort();
-    at_b.sort();
+    let (at_a, at_b) = (a.all_questions(), b.all_questions());
     assert_eq!(
         (at_a.len(), &at_a),
         (2, &at_b),

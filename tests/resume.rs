@@ -32,17 +32,6 @@ pub(crate) fn locked_sessions(remote: &Path, machine: &Machine) -> Vec<String> {
         .collect()
 }
 
-/// Returns the questions in every session of a machine, sorted.
-fn all_questions(machine: &Machine) -> Vec<Vec<String>> {
-    let mut all: Vec<_> = machine
-        .sessions()
-        .iter()
-        .map(|id| questions(&machine.text(id)))
-        .collect();
-    all.sort();
-    all
-}
-
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
@@ -99,10 +88,10 @@ fn resume_after_take_over_keeps_turns_as_fork() {
     let run = ended(&a, child).success();
     assert!(run.stderr.contains("is now a fork: "), "{run}");
     let both = [vec!["hello", "from a"], vec!["hello", "from b"]];
-    assert_eq!(all_questions(&a), both);
+    assert_eq!(a.all_questions(), both);
     assert_eq!(questions(&a.text(ONE)), ["hello", "from b"]);
     b.ccsync(["sync"]).success();
-    assert_eq!(all_questions(&b), both);
+    assert_eq!(b.all_questions(), both);
     a.ccsync(["sync"]).success();
     assert_eq!(
         locked_sessions(&env.remote_of_pair(), &a),
@@ -132,7 +121,7 @@ fn resume_lost_lock_forks_before_other_machine_writes() {
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
     a.ccsync(["sync"]).success();
     assert_eq!(
-        all_questions(&a),
+        a.all_questions(),
         [vec!["hello", "from a"], vec!["hello", "from b"]]
     );
 }
@@ -153,7 +142,7 @@ fn resume_reports_loss_noticed_by_other_command() {
     assert!(!run.stderr.contains("lock released"), "{run}");
     a.ccsync(["sync"]).success();
     assert_eq!(
-        all_questions(&a),
+        a.all_questions(),
         [vec!["hello", "from a"], vec!["hello", "from b"]]
     );
 }
@@ -225,7 +214,7 @@ fn resume_in_second_terminal_is_refused() {
     ended(&a, child).success();
     ended(&a, other).success();
     assert_eq!(
-        all_questions(&a),
+        a.all_questions(),
         [vec!["another session"], vec!["hello", "first"]]
     );
     assert_eq!(
@@ -433,12 +422,12 @@ fn resume_crash_then_take_over_becomes_fork() {
         .success();
     a.ccsync(["recover"]).code(5);
     assert_eq!(
-        all_questions(&a),
+        a.all_questions(),
         [vec!["hello", "before the crash"], vec!["hello", "from b"]]
     );
     a.ccsync(["sync"]).success();
     b.ccsync(["sync"]).success();
-    assert_eq!(all_questions(&a), all_questions(&b));
+    assert_eq!(a.all_questions(), b.all_questions());
 }
 
 #[test]
@@ -452,7 +441,7 @@ fn resume_lock_released_by_force_is_lost() {
         .success();
     at_a.finish();
     ended(&a, child).success();
-    assert_eq!(all_questions(&a), [vec!["hello"], vec!["hello", "from a"]]);
+    assert_eq!(a.all_questions(), [vec!["hello"], vec!["hello", "from a"]]);
 }
 
 #[test]
@@ -472,7 +461,7 @@ fn resume_offline_needs_flag() {
     a.ccsync(["sync"]).code(5);
     b.ccsync(["sync"]).success();
     assert_eq!(
-        all_questions(&a),
+        a.all_questions(),
         [
             vec!["hello", "from a"],
             vec!["hello", "from b"],

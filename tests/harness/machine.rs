@@ -10,7 +10,7 @@ use ccsync::domain::client_dir::client_dir_name;
 
 use super::ledger::{self, Conversations};
 use super::output::Run;
-use super::transcript::{SessionBuilder, Turns};
+use super::transcript::{SessionBuilder, Turns, questions};
 
 /// Every file below a directory: relative path to permissions and content. Two equal
 /// trees are the same tree.
@@ -157,6 +157,14 @@ impl Machine {
         let mut ids: Vec<String> = self.transcript_paths().into_iter().map(name).collect();
         ids.sort();
         ids
+    }
+
+    /// Returns the questions in every session, sorted.
+    pub(crate) fn all_questions(&self) -> Vec<Vec<String>> {
+        let of_session = |id: &String| questions(&self.text(id));
+        let mut all: Vec<_> = self.sessions().iter().map(of_session).collect();
+        all.sort();
+        all
     }
 
     fn transcript_paths(&self) -> Vec<PathBuf> {
