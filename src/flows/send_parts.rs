@@ -55,7 +55,7 @@ pub(crate) fn send_parts(
         return Ok(PartsResult::Sent(Vec::new()));
     };
     let (known, new) = unsent_parts(workspace, &head)?;
-    let releasing = workspace.leases.postpone_releases();
+    let mut releasing = workspace.leases.postpone_releases();
     let mut sender = PartSender {
         remote,
         before: workspace.store.remote_head()?,
@@ -69,7 +69,6 @@ pub(crate) fn send_parts(
     let result = sender.send_all(known, new, error, retry);
 
     let held: BTreeSet<&SessionId> = sender.refused_sessions().collect();
-    let mut releasing = releasing;
     releasing.retain(|session| !held.contains(session));
     sender.workspace.leases.select_releases(releasing);
     match result? {

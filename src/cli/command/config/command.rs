@@ -53,7 +53,7 @@ enum ConfigAction {
     },
     /// Remove a placeholder from this machine
     ///
-    /// What is stored with it stays readable on all machines.
+    /// Stored text that names it stays readable on all machines.
     RemovePlaceholder {
         /// The placeholder
         #[arg(add = complete::placeholder())]
