@@ -10,6 +10,7 @@ pub mod commit_author;
 pub mod error;
 pub mod extras;
 pub mod history_point;
+pub mod hook_event;
 pub mod hit;
 pub mod id;
 pub mod parse;
@@ -26,6 +27,7 @@ pub mod url;
 
 pub use error::{ErrorKind, UPDATE_CCSYNC, UserError};
 pub use extras::{BundleId, ExtraKind, ProjectKey};
+pub use hook_event::HookEvent;
 pub use hit::{SessionName, Speaker};
 pub use id::{CommitId, MachineId, SessionId};
 pub use parse::InvalidData;

@@ -34,6 +34,7 @@ pub mod session_pair;
 pub mod skip;
 pub mod store_session;
 pub mod stored_relation;
+pub mod turns_elsewhere;
 pub mod write_session;
 
 pub(crate) use compare::SessionComparer;

@@ -6,7 +6,7 @@
 //! placeholders' directories and the memory directory. The conversation is not edited.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::checkouts::locate::is_below_repo;
 use crate::domain::{Placeholder, Placeholders, SessionId, client_dir::client_dir_name};
@@ -15,7 +15,14 @@ use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::session::{files::projects_dir, turns::turns};
 use crate::store::manifest::Manifest;
+use crate::sys::Env;
 use crate::workspace::{Context, SyncError, Workspace};
+
+/// Returns the path of the file with the notice while `resume` runs Claude Code.
+pub fn file(env: &Env, session: &SessionId) -> PathBuf {
+    let directory = env.dirs.state.join("path-notices");
+    directory.join(format!("{session}.txt"))
+}
 
 /// Returns the notice for a run in `directory`; `None` if the session names this
 /// machine's paths already, or if an earlier run gave the notice.
@@ -27,23 +34,43 @@ pub fn path_notice(
     session: &SessionId,
     directory: &Path,
 ) -> Result<Option<String>, SyncError> {
-    let workspace = Workspace::open(ctx)?;
+    notice_in(&Workspace::open(ctx)?, session, directory)
+}
+
+/// Returns the notice as [`path_notice`] does, without waiting for another ccsync: it may see the
+/// session as it was a moment ago.
+///
+/// # Errors
+/// As for [`path_notice`].
+pub fn path_notice_without_waiting(
+    ctx: &Context<'_>,
+    session: &SessionId,
+    directory: &Path,
+) -> Result<Option<String>, SyncError> {
+    notice_in(&Workspace::open_without_waiting(ctx)?, session, directory)
+}
+
+fn notice_in(
+    workspace: &Workspace<'_>,
+    session: &SessionId,
+    directory: &Path,
+) -> Result<Option<String>, SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
     let Some(manifest) = snapshot.manifest(session)? else {
         return Ok(None);
     };
-    let here = &placeholders_at(&workspace, &manifest, directory);
+    let here = &placeholders_at(workspace, &manifest, directory);
     let transcript = StoredText::transcript(&snapshot, &manifest);
     if !workspace.localizer.uses_original_paths(&manifest)
-        || last_message_is_local(transcript, &workspace, here)?
+        || last_message_is_local(transcript, workspace, here)?
     {
         return Ok(None);
     }
-    let memory = projects_dir(&ctx.env.claude_dir)
+    let memory = projects_dir(&workspace.ctx.env.claude_dir)
         .join(client_dir_name(&main_checkout(directory).to_string_lossy()))
         .join("memory");
     let mut moves = moves(&manifest, here);
-    moves.extend(moved_since(&workspace, &manifest, here));
+    moves.extend(moved_since(workspace, &manifest, here));
     // Machines with equal directories need no notice.
     Ok((!moves.is_empty()).then(|| text(&moves, &memory)))
 }

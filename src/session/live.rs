@@ -38,6 +38,9 @@ struct PidFile {
     /// In milliseconds since 1970.
     #[serde(default)]
     updated_at: Option<i64>,
+    /// The working directory.
+    #[serde(default)]
+    cwd: Option<PathBuf>,
 }
 
 /// The process of a running client.
@@ -85,6 +88,13 @@ pub fn session_of_client(claude_dir: &Path, pid: u32) -> Option<SessionId> {
     live_session(claude_dir, &path)
         .filter(|(_, client)| !client.is_foreign)
         .map(|(session, _)| session)
+}
+
+/// Returns the working directory of a client of this system.
+pub fn directory_of_client(claude_dir: &Path, pid: u32) -> Option<PathBuf> {
+    let path = claude_dir.join("sessions").join(format!("{pid}.json"));
+    let file: PidFile = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    file.cwd
 }
 
 /// Returns the process of a client that has the session of the file at `path` open.

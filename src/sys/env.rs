@@ -54,6 +54,17 @@ pub struct Env {
     pub git: GitEnv,
     /// The committer that git's variables name, if they do.
     pub committer: Option<CommitAuthor>,
+    /// The client that runs this process as a hook.
+    pub hook: HookEnv,
+}
+
+/// What the client says of itself to a hook (client 2.1.332).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HookEnv {
+    /// No person is at the client (`CLAUDE_CODE_ENTRYPOINT=sdk-…`).
+    pub headless: bool,
+    /// It runs in a machine of the cloud that is thrown away (`CLAUDE_CODE_REMOTE`).
+    pub in_cloud: bool,
 }
 
 /// The directories of this program.
@@ -153,7 +164,19 @@ impl Env {
             rows: size("LINES"),
             git: GitEnv::from_variables(get),
             committer: committer(get),
+            hook: HookEnv::from_variables(get),
         })
+    }
+}
+
+impl HookEnv {
+    fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        let entrypoint = get("CLAUDE_CODE_ENTRYPOINT").unwrap_or_default();
+        let remote = get("CLAUDE_CODE_REMOTE");
+        Self {
+            headless: entrypoint.to_string_lossy().starts_with("sdk"),
+            in_cloud: remote.is_some_and(|value| value != "false" && value != "0"),
+        }
     }
 }
 

@@ -166,6 +166,19 @@ impl Program {
         Ok(Running::new(child, self.display_name()))
     }
 
+    /// Starts it without a terminal, to outlive this process.
+    ///
+    /// It belongs to no other process group: an end of this one's group does not reach it.
+    ///
+    /// # Errors
+    /// [`ProcessError`] if it cannot be started.
+    pub fn start_in_background(&self) -> Result<(), ProcessError> {
+        let mut command = self.command();
+        command.stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        self.spawn(&mut command).map(drop)
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that starts processes and passes variables on"

@@ -11,7 +11,7 @@ use crate::browse::list::ListFilter;
 use crate::cli::{app::App, command::init, error::CliError, exit::Exit};
 use crate::domain::SessionId;
 use crate::flows::{PullRequest, pull::pull, push::push};
-use crate::handoff::{path_notice::path_notice, resume::candidates};
+use crate::handoff::{path_notice, resume::candidates};
 use crate::lock::record::RENEWAL;
 use crate::project::difference;
 use crate::report::{Outcome, Report};
@@ -120,15 +120,10 @@ fn write_path_notice(
     directory: &Path,
     app: &App,
 ) -> Result<Option<PathBuf>, CliError> {
-    let Some(text) = path_notice(&app.context()?, session, directory)? else {
+    let Some(text) = path_notice::path_notice(&app.context()?, session, directory)? else {
         return Ok(None);
     };
-    let path = app
-        .env
-        .dirs
-        .state
-        .join("path-notices")
-        .join(format!("{session}.txt"));
+    let path = path_notice::file(&app.env, session);
     write_atomic(&path, text.as_bytes())?;
     fail_point("the path notice is written");
     Ok(Some(path))

@@ -1,0 +1,249 @@
+//! The sessions that are open here, as hooks and the client's own files tell.
+//!
+//! Hooks tell at once, but may be off; the files of running clients say the same a moment later.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::spool::SpoolEntry;
+use super::status::{Elsewhere, SessionStatus};
+use crate::domain::{HookEvent, SessionId, client_dir::client_dir_name};
+use crate::session::files::{projects_dir, transcript_path};
+use crate::session::live::{directory_of_client, live_sessions};
+use crate::sys::fs::FileStamp;
+
+/// Time after the last event at which a session counts as ended, if its client is of a version that
+/// writes no file about itself.
+const MAX_QUIET: TimeDelta = TimeDelta::hours(6);
+
+/// The lock of an open session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum LockState {
+    /// To be taken.
+    #[default]
+    Wanted,
+    /// Held by the worker since this time.
+    Held(DateTime<Utc>),
+    /// Another machine or process holds it. Asked again from time to time.
+    Foreign,
+    /// There is none: the session stays here, or the remote allows no locks.
+    None,
+}
+
+/// A session that is open here.
+#[derive(Debug, Default)]
+pub(super) struct OpenSession {
+    pub(super) directory: Option<PathBuf>,
+    pub(super) lock: LockState,
+    pub(super) elsewhere: Option<Elsewhere>,
+    /// Turns since the last push.
+    pub(super) queued_turns: u64,
+    transcript: Option<PathBuf>,
+    stamp: Option<FileStamp>,
+    headless: bool,
+    has_prompt: bool,
+    /// A running client has said that it has the session open.
+    was_live: bool,
+    last_event: Option<DateTime<Utc>>,
+    has_ended: bool,
+    /// Its lock is released, and its last turns are pushed.
+    is_finished: bool,
+}
+
+/// The sessions that are open here.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    open: BTreeMap<SessionId, OpenSession>,
+}
+
+/// What has happened since the last look.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// A client was started, or opened another session.
+    pub(super) begun: bool,
+    /// There may be something to push.
+    pub(super) changed: bool,
+}
+
+impl Clients {
+    /// Takes in the events of hooks and the present state of the client's files.
+    pub(super) fn observe(
+        &mut self,
+        claude_dir: &Path,
+        events: Vec<SpoolEntry>,
+        now: DateTime<Utc>,
+    ) -> Seen {
+        let mut seen = Seen::default();
+        for event in events {
+            self.add_event(event, &mut seen);
+        }
+        let live = live_sessions(claude_dir);
+        for (id, client) in live.iter().filter(|(_, client)| !client.is_foreign) {
+            seen.begun |= !self.open.contains_key(id);
+            let session = self.open.entry(id.clone()).or_default();
+            session.was_live = true;
+            if session.directory.is_none() {
+                session.directory = directory_of_client(claude_dir, client.pid);
+            }
+        }
+        self.open
+            .retain(|id, session| !session.is_finished || live.contains_key(id));
+        for (id, session) in &mut self.open {
+            let is_quiet = session.last_event.is_none_or(|time| now - time > MAX_QUIET);
+            let is_gone = !live.contains_key(id) && (session.was_live || is_quiet);
+            if is_gone && !session.has_ended {
+                session.has_ended = true;
+                seen.changed |= session.exists();
+            }
+            seen.changed |= session.has_changed(claude_dir, id);
+        }
+        seen
+    }
+
+    fn add_event(&mut self, entry: SpoolEntry, seen: &mut Seen) {
+        let session = self.open.entry(entry.session).or_default();
+        session.last_event = Some(entry.time);
+        session.headless = entry.headless;
+        session.transcript = entry.transcript.or(session.transcript.take());
+        session.directory = entry.directory.or(session.directory.take());
+        match entry.event {
+            HookEvent::SessionStart => {
+                (session.has_ended, session.is_finished) = (false, false);
+                seen.begun = true;
+            }
+            HookEvent::UserPromptSubmit => session.has_prompt = true,
+            HookEvent::Stop => session.queued_turns += 1,
+            HookEvent::PreCompact => {}
+            HookEvent::SessionEnd => session.has_ended = true,
+        }
+        seen.changed |= !matches!(entry.event, HookEvent::SessionStart) && session.exists();
+    }
+
+    /// Returns the sessions whose lock is to be taken, with their directories: one of an unknown
+    /// directory may be excluded.
+    pub(super) fn without_lock(&self) -> Vec<(SessionId, PathBuf)> {
+        let wanted = self.open.iter().filter(|(_, session)| {
+            session.lock == LockState::Wanted
+                && !session.has_ended
+                && !session.headless
+                && (session.has_prompt || session.exists())
+        });
+        wanted
+            .filter_map(|(id, session)| Some((id.clone(), session.directory.clone()?)))
+            .collect()
+    }
+
+    /// Returns the sessions that have ended and are not finished yet.
+    pub(super) fn ended(&self) -> Vec<SessionId> {
+        self.ids(|session| session.has_ended && !session.is_finished)
+    }
+
+    /// Returns the sessions that are open and can be behind another machine.
+    pub(super) fn running(&self) -> Vec<SessionId> {
+        self.ids(|session| !session.has_ended)
+    }
+
+    /// Returns all of them.
+    pub(super) fn all(&self) -> Vec<SessionId> {
+        self.ids(|_| true)
+    }
+
+    fn ids(&self, is_wanted: impl Fn(&OpenSession) -> bool) -> Vec<SessionId> {
+        let wanted = self.open.iter().filter(|(_, session)| is_wanted(session));
+        wanted.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Returns true if the worker holds a lock.
+    pub(super) fn has_locks(&self) -> bool {
+        let mut sessions = self.open.values();
+        sessions.any(|session| matches!(session.lock, LockState::Held(_)))
+    }
+
+    /// Returns true if no client runs and nothing is left to do for one that has ended.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.values().all(|session| session.is_finished)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &SessionId) -> Option<&mut OpenSession> {
+        self.open.get_mut(id)
+    }
+
+    /// Asks again for locks that others held.
+    pub(super) fn want_foreign_locks(&mut self) {
+        for session in self.open.values_mut() {
+            if session.lock == LockState::Foreign {
+                session.lock = LockState::Wanted;
+            }
+        }
+    }
+
+    /// Records that the remote has all turns.
+    pub(super) fn record_pushed(&mut self) {
+        for session in self.open.values_mut() {
+            session.queued_turns = 0;
+        }
+    }
+
+    /// Records that sessions are finished.
+    pub(super) fn record_finished(&mut self, ids: &[SessionId]) {
+        for id in ids {
+            if let Some(session) = self.open.get_mut(id) {
+                session.is_finished = true;
+                session.lock = LockState::Wanted;
+                session.elsewhere = None;
+            }
+        }
+    }
+
+    /// Returns what the status file says of them.
+    pub(super) fn status(&self) -> BTreeMap<SessionId, SessionStatus> {
+        let running = self.open.iter().filter(|(_, session)| !session.has_ended);
+        running
+            .map(|(id, session)| (id.clone(), session.status()))
+            .collect()
+    }
+}
+
+impl OpenSession {
+    /// Returns true if there is a transcript: a spare process of the client never gets one.
+    fn exists(&self) -> bool {
+        self.stamp.is_some() || self.transcript.as_ref().is_some_and(|path| path.is_file())
+    }
+
+    /// Returns true if the transcript has changed since the last look.
+    fn has_changed(&mut self, claude_dir: &Path, id: &SessionId) -> bool {
+        if self.transcript.as_ref().is_none_or(|path| !path.exists()) {
+            self.transcript = find_transcript(claude_dir, self.directory.as_deref(), id)
+                .or(self.transcript.take());
+        }
+        let path = self.transcript.as_deref();
+        let stamp = path.and_then(|path| FileStamp::read_if_exists(path).ok().flatten());
+        let has_changed = stamp.is_some() && stamp != self.stamp;
+        self.stamp = stamp.or(self.stamp);
+        has_changed
+    }
+
+    fn status(&self) -> SessionStatus {
+        SessionStatus {
+            locked_since: match self.lock {
+                LockState::Held(since) => Some(since),
+                LockState::Wanted | LockState::Foreign | LockState::None => None,
+            },
+            queued_turns: self.queued_turns,
+            elsewhere: self.elsewhere.clone(),
+        }
+    }
+}
+
+/// Finds a transcript: in the directory that the client uses for its working directory.
+fn find_transcript(
+    claude_dir: &Path,
+    directory: Option<&Path>,
+    id: &SessionId,
+) -> Option<PathBuf> {
+    let name = client_dir_name(directory?.to_str()?);
+    let path = transcript_path(&projects_dir(claude_dir).join(name), id);
+    path.is_file().then_some(path)
+}

@@ -1,0 +1,43 @@
+//! Works by itself: hooks of the client tell what happens, one process per machine takes locks,
+//! pushes, pulls and releases.
+//!
+//! ```text
+//! hook of the client     hook.rs    writes one file (spool.rs), starts the worker (start.rs)
+//! worker                 run.rs     each round: clients.rs, pace.rs, then push, pull, locks
+//! status file            status.rs  what the worker knows, for the hook, the status line, people
+//! prompt of the user     guard.rs   refused once if another machine continues the session
+//! ```
+//!
+//! Owns `worker/` in the state directory. The hook and the status line read the status file only:
+//! they neither open the store nor use the network. Must not print.
+
+pub mod guard;
+pub mod hook;
+pub mod run;
+pub mod start;
+pub mod status;
+
+mod clients;
+mod log;
+mod pace;
+mod spool;
+
+use std::path::PathBuf;
+
+use crate::sys::Env;
+
+/// Returns the directory of the worker's files.
+fn directory(env: &Env) -> PathBuf {
+    env.dirs.state.join("worker")
+}
+
+/// Removes every file of the worker. No worker may run.
+///
+/// # Errors
+/// The error of the file system.
+pub fn remove_files(env: &Env) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(directory(env)) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}

@@ -1,0 +1,346 @@
+//! The worker: one process that takes locks, pushes and pulls while clients run.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::clients::{Clients, LockState};
+use super::pace::Pace;
+use super::start::{WorkerError, become_worker, is_asked_to_end};
+use super::status::{Elsewhere, WorkerFailure, WorkerStatus};
+use super::{log, spool};
+use crate::domain::SessionId;
+use crate::flows::{PullRequest, pull::pull, push::push, turns_elsewhere::turns_elsewhere};
+use crate::handoff::resume::{back_up, finish};
+use crate::leasing::{LockView, acquire::AcquireOutcome, acquire::acquire};
+use crate::lock::{TakeOver, record::RENEWAL};
+use crate::report::{RemoteState, Report};
+use crate::sys::signal::{answer_interruption, interrupted};
+use crate::sys::{Clock, Env};
+use crate::workspace::{
+    Context, Selection, SyncError, exclusion::directory_exclude_reason,
+};
+
+/// Time between two looks at the spool and the clients.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// Time without a client after which a worker that was started on demand ends.
+const MAX_IDLE: Duration = Duration::from_secs(20);
+
+/// Longest time between two writes of the status file.
+const STATUS_AGE: TimeDelta = TimeDelta::minutes(1);
+
+/// Makes the context of one step from the configuration as it is now; the error in one line.
+pub type ContextSource<'a> = &'a dyn Fn() -> Result<Context<'a>, String>;
+
+/// How the worker works.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerOptions {
+    /// Time between two pulls.
+    pub interval: Duration,
+    /// Never pull.
+    pub push_only: bool,
+    /// End when no client runs and nothing is queued.
+    pub on_demand: bool,
+}
+
+/// Why the worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerEnd {
+    /// Another worker runs.
+    OtherRuns,
+    /// It was asked to end, or has nothing left to do.
+    Done,
+}
+
+struct Worker<'a> {
+    env: &'a Env,
+    clock: &'a dyn Clock,
+    context: ContextSource<'a>,
+    options: WorkerOptions,
+    clients: Clients,
+    pace: Pace,
+    /// When the locks were renewed or asked for, by both clocks: one may stop while the machine
+    /// sleeps.
+    renewed: (Duration, DateTime<Utc>),
+    /// When there last was something to do.
+    busy: Duration,
+    status: WorkerStatus,
+}
+
+/// Works until it is asked to end, or until nothing is left to do if it was started on demand.
+///
+/// # Errors
+/// [`WorkerError`] if it cannot be told whether another worker runs. A failed step is logged, in
+/// the status file, and tried again.
+pub fn run<'a>(
+    env: &'a Env,
+    clock: &'a dyn Clock,
+    context: ContextSource<'a>,
+    options: WorkerOptions,
+) -> Result<WorkerEnd, WorkerError> {
+    let Some(_lock) = become_worker(env, clock)? else {
+        return Ok(WorkerEnd::OtherRuns);
+    };
+    let machine = context().map(|ctx| ctx.settings.machine.name);
+    let mut worker = Worker {
+        env,
+        clock,
+        context,
+        options,
+        clients: Clients::default(),
+        pace: Pace::new(options.interval),
+        renewed: (clock.monotonic(), clock.now()),
+        busy: clock.monotonic(),
+        status: WorkerStatus::new(machine.unwrap_or_default(), clock.now()),
+    };
+    log::add(env, clock, "started");
+    // What earlier clients left is sent, too.
+    worker.pace.changed(clock.monotonic());
+    while worker.goes_on() {
+        worker.work();
+        clock.sleep(ROUND);
+    }
+    worker.end();
+    Ok(WorkerEnd::Done)
+}
+
+impl Worker<'_> {
+    fn goes_on(&mut self) -> bool {
+        let now = self.clock.monotonic();
+        if !self.clients.is_empty() || self.pace.is_waiting() {
+            self.busy = now;
+        }
+        let is_idle = self.options.on_demand && now.saturating_sub(self.busy) >= MAX_IDLE;
+        !is_idle && !interrupted() && !is_asked_to_end(self.env)
+    }
+
+    /// One round.
+    fn work(&mut self) {
+        let events = spool::take(self.env);
+        let seen = self
+            .clients
+            .observe(&self.env.claude_dir, events, self.clock.now());
+        let now = self.clock.monotonic();
+        if seen.begun {
+            self.pace.pull_soon();
+        }
+        if seen.changed {
+            self.pace.changed(now);
+        }
+
+        self.take_locks();
+        if self.pace.push_is_due(now) {
+            self.send();
+        } else if self.renewal_is_due() {
+            self.renew();
+        }
+        if self.pace.pull_is_due(self.clock.monotonic()) {
+            self.fetch();
+        }
+        self.write_status();
+    }
+
+    /// Takes the locks of sessions that were opened.
+    fn take_locks(&mut self) {
+        for (session, directory) in self.clients.without_lock() {
+            let (lock, elsewhere) = match self.step(|ctx| take_lock(ctx, &session, &directory)) {
+                Some(TakenLock::Held) => (LockState::Held(self.clock.now()), None),
+                Some(TakenLock::HeldBy(view)) => (LockState::Foreign, elsewhere(&view)),
+                Some(TakenLock::None) => (LockState::None, None),
+                // It is asked for again with the next renewal.
+                None => (LockState::Foreign, None),
+            };
+            if let Some(open) = self.clients.get_mut(&session) {
+                open.lock = lock;
+                open.elsewhere = elsewhere;
+            }
+        }
+    }
+
+    /// Pushes what is new, and releases the locks of sessions that have ended.
+    fn send(&mut self) {
+        self.pace.push_begins(self.clock.monotonic());
+        let ended = self.clients.ended();
+        let done: BTreeSet<SessionId> = ended.iter().cloned().collect();
+        let report = if done.is_empty() {
+            self.step(|ctx| push(ctx, &Selection::default(), false))
+        } else {
+            self.step(|ctx| finish(ctx, &done).map(|finished| finished.report))
+        };
+        match report {
+            Some(report) if self.record(&report) => {
+                self.clients.record_pushed();
+                self.clients.record_finished(&ended);
+            }
+            // Tried again after a pause.
+            _ => self.pace.changed(self.clock.monotonic()),
+        }
+    }
+
+    /// Renews the locks, and asks again for those that others held.
+    fn renew(&mut self) {
+        self.renewed = (self.clock.monotonic(), self.clock.now());
+        self.clients.want_foreign_locks();
+        if self.clients.has_locks()
+            && let Some(report) = self.step(back_up)
+        {
+            self.record(&report);
+        }
+    }
+
+    fn renewal_is_due(&self) -> bool {
+        let (monotonic, wall) = self.renewed;
+        let running = self.clock.monotonic().saturating_sub(monotonic);
+        let running = TimeDelta::from_std(running).unwrap_or(TimeDelta::MAX);
+        running.max(self.clock.now() - wall) >= RENEWAL
+    }
+
+    /// Pulls what other machines pushed, and looks who has gone further in an open session.
+    fn fetch(&mut self) {
+        if !self.options.push_only {
+            let pulled = self.step(|ctx| pull(ctx, &PullRequest::default()));
+            self.pace.pulled(self.clock.monotonic());
+            if pulled.is_none() {
+                return;
+            }
+        }
+        self.pace.pulled(self.clock.monotonic());
+        let running: BTreeSet<SessionId> = self.clients.running().into_iter().collect();
+        if running.is_empty() {
+            return;
+        }
+        let Some(further) = self.step(|ctx| turns_elsewhere(ctx, &running)) else {
+            return;
+        };
+        for (session, turns) in further {
+            let Some(open) = self.clients.get_mut(&session) else {
+                continue;
+            };
+            let elsewhere = open.elsewhere.get_or_insert(Elsewhere {
+                machine: turns.machine,
+                since: turns.last_activity,
+                turns: 0,
+                holds_lock: false,
+            });
+            elsewhere.turns = turns.turns;
+        }
+    }
+
+    /// Does one step with the present configuration. `None` if it failed.
+    fn step<T>(&mut self, step: impl FnOnce(&Context<'_>) -> Result<T, SyncError>) -> Option<T> {
+        let result = match (self.context)() {
+            Ok(ctx) => step(&ctx).map_err(|e| {
+                (
+                    e.to_string(),
+                    matches!(&e, SyncError::Remote(e) if e.is_rejection()),
+                )
+            }),
+            Err(message) => Err((message, false)),
+        };
+        match result {
+            Ok(done) => Some(done),
+            Err((message, is_refusal)) => {
+                self.record_failure(message, is_refusal);
+                None
+            }
+        }
+    }
+
+    /// Takes the result of a push into the status. Returns true if the remote has everything.
+    fn record(&mut self, report: &Report) -> bool {
+        match &report.remote {
+            RemoteState::Queued { reason, .. } => {
+                self.record_failure(reason.clone(), false);
+                return false;
+            }
+            RemoteState::Refused { reason, .. } => self.record_failure(reason.clone(), true),
+            RemoteState::UpToDate { .. } | RemoteState::NotContacted => {
+                self.pace.succeeded();
+                self.status.failure = report.refusals.first().map(|refusal| WorkerFailure {
+                    since: self.clock.now(),
+                    message: refusal.message.clone(),
+                    is_refusal: true,
+                });
+                self.status.synced = Some(self.clock.now());
+            }
+        }
+        let stored = report.sessions.iter().filter(|s| s.outcome.is_stored());
+        let stored = stored.count();
+        if stored > 0 {
+            log::add(self.env, self.clock, &format!("pushed {stored} sessions"));
+        }
+        true
+    }
+
+    fn record_failure(&mut self, message: String, is_refusal: bool) {
+        log::add(self.env, self.clock, &format!("failed: {message}"));
+        self.pace.failed(self.clock.monotonic());
+        let since = self.status.failure.as_ref().map(|failure| failure.since);
+        self.status.failure = Some(WorkerFailure {
+            since: since.unwrap_or_else(|| self.clock.now()),
+            message,
+            is_refusal,
+        });
+    }
+
+    fn write_status(&mut self) {
+        let now = self.clock.now();
+        let sessions = self.clients.status();
+        let before = WorkerStatus::read(self.env);
+        let is_old = (now - self.status.updated).abs() >= STATUS_AGE;
+        self.status.sessions = sessions;
+        if before.as_ref() != Some(&self.status) || is_old {
+            self.status.updated = now;
+            // The next round tries again.
+            let _ = self.status.write(self.env);
+        }
+    }
+
+    /// Sends what is queued, and releases all locks: no one renews them from now on.
+    fn end(&mut self) {
+        answer_interruption();
+        let open: BTreeSet<SessionId> = self.clients.all().into_iter().collect();
+        if self.clients.has_locks() || self.pace.is_waiting() {
+            self.step(|ctx| finish(ctx, &open).map(drop));
+        }
+        self.clients = Clients::default();
+        self.write_status();
+        log::add(self.env, self.clock, "ended");
+    }
+}
+
+enum TakenLock {
+    Held,
+    HeldBy(Box<LockView>),
+    /// The session stays here, or the remote allows no locks.
+    None,
+}
+
+fn take_lock(
+    ctx: &Context<'_>,
+    session: &SessionId,
+    directory: &Path,
+) -> Result<TakenLock, SyncError> {
+    if directory_exclude_reason(ctx, directory).is_some() {
+        return Ok(TakenLock::None);
+    }
+    Ok(match acquire(ctx, session, TakeOver::Expired)? {
+        AcquireOutcome::Acquired(_) => TakenLock::Held,
+        AcquireOutcome::HeldBy(view) => TakenLock::HeldBy(Box::new(view)),
+        AcquireOutcome::NoLocks { .. } => TakenLock::None,
+    })
+}
+
+/// Returns who continues the session, unless it is another process of this machine.
+fn elsewhere(view: &LockView) -> Option<Elsewhere> {
+    let record = view.record().filter(|_| !view.is_own())?;
+    Some(Elsewhere {
+        machine: record.host.clone(),
+        since: Some(record.acquired),
+        turns: 0,
+        holds_lock: true,
+    })
+}

@@ -1,0 +1,112 @@
+//! Starts and stops the one worker of this machine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::sys::fs::{PathError, remove_file_if_exists, write_cache};
+use crate::sys::process::{ProcessError, Program};
+use crate::sys::process_lock::{LockError, ProcessLock};
+use crate::sys::{Clock, Env};
+
+/// Time that a worker gets to end in order: it sends what is queued.
+const STOP_WAIT: Duration = Duration::from_secs(60);
+
+/// Time that a hook may need to look for a worker.
+const HOOK_WAIT: Duration = Duration::from_secs(1);
+
+/// Error: the worker cannot be started or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// It cannot be told whether one runs.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The request cannot be written.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// It cannot be started.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The system does not tell where this program is.
+    #[error("the path of this program is unknown")]
+    NoProgram,
+}
+
+fn lock_path(env: &Env) -> PathBuf {
+    super::directory(env).join("lock")
+}
+
+fn stop_path(env: &Env) -> PathBuf {
+    super::directory(env).join("stop")
+}
+
+/// Makes this process the worker; `None` if another one runs.
+pub(super) fn become_worker(
+    env: &Env,
+    clock: &dyn Clock,
+) -> Result<Option<ProcessLock>, WorkerError> {
+    if !super::directory(env).is_dir() {
+        crate::sys::fs::create_private_dir_all(&super::directory(env))?;
+    }
+    match ProcessLock::acquire(&lock_path(env), HOOK_WAIT, clock, &mut |_| ()) {
+        Ok(mut lock) => {
+            lock.mark_clean();
+            remove_file_if_exists(&stop_path(env))?;
+            Ok(Some(lock))
+        }
+        Err(LockError::Busy { .. }) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Returns true if a worker runs.
+///
+/// # Errors
+/// [`WorkerError`]
+pub fn is_running(env: &Env, clock: &dyn Clock) -> Result<bool, WorkerError> {
+    if !lock_path(env).exists() {
+        return Ok(false);
+    }
+    match ProcessLock::acquire(&lock_path(env), Duration::ZERO, clock, &mut |_| ()) {
+        Ok(mut lock) => {
+            lock.mark_clean();
+            Ok(false)
+        }
+        Err(LockError::Busy { .. }) => Ok(true),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Starts the worker in the background if none runs.
+///
+/// # Errors
+/// [`WorkerError`]
+pub fn ensure_running(env: &Env, clock: &dyn Clock) -> Result<(), WorkerError> {
+    if is_running(env, clock)? {
+        return Ok(());
+    }
+    let program = env.program.as_ref().ok_or(WorkerError::NoProgram)?;
+    // The directory of the session may be removed while the worker runs.
+    let daemon = Program::new(program).args(["daemon", "--on-demand"]);
+    Ok(daemon.current_dir(&env.home).start_in_background()?)
+}
+
+/// Asks the worker to end and waits for it. Returns false if none runs.
+///
+/// # Errors
+/// [`WorkerError`]; [`LockError::Busy`] if it still runs after a minute.
+pub fn stop(env: &Env, clock: &dyn Clock) -> Result<bool, WorkerError> {
+    if !is_running(env, clock)? {
+        return Ok(false);
+    }
+    write_cache(&stop_path(env), b"")?;
+    let lock = ProcessLock::acquire(&lock_path(env), STOP_WAIT, clock, &mut |_| ());
+    // A request without a worker would end the next one.
+    remove_file_if_exists(&stop_path(env))?;
+    lock?.mark_clean();
+    Ok(true)
+}
+
+/// Returns true if the worker is asked to end.
+pub(super) fn is_asked_to_end(env: &Env) -> bool {
+    stop_path(env).exists()
+}

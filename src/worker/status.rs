@@ -1,0 +1,113 @@
+//! The worker's status file. Its readers take it as it is: no lock, no network.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::SessionId;
+use crate::sys::Env;
+use crate::sys::fs::{PathError, write_cache};
+
+const VERSION: u32 = 1;
+
+/// Age from which the file says nothing about other machines: its worker has ended or hangs.
+const MAX_AGE: TimeDelta = TimeDelta::minutes(15);
+
+/// What the worker knows. Written when it changes, and once a minute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Format of the file.
+    pub version: u32,
+    /// The worker's process.
+    pub pid: u32,
+    /// The name of this machine.
+    pub machine: String,
+    /// When the worker wrote the file.
+    pub updated: DateTime<Utc>,
+    /// When the remote last had everything of this machine.
+    pub synced: Option<DateTime<Utc>>,
+    /// Why the last attempt failed.
+    pub failure: Option<WorkerFailure>,
+    /// The sessions that are open here.
+    pub sessions: BTreeMap<SessionId, SessionStatus>,
+}
+
+/// A failure, until an attempt succeeds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerFailure {
+    /// Time of the first failure.
+    pub since: DateTime<Utc>,
+    /// Its message in one line. Untrusted text.
+    pub message: String,
+    /// The remote refuses something: waiting does not help.
+    #[serde(default)]
+    pub is_refusal: bool,
+}
+
+/// The status of an open session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionStatus {
+    /// Since when this machine has held the lock.
+    pub locked_since: Option<DateTime<Utc>>,
+    /// Number of turns that the remote does not have.
+    pub queued_turns: u64,
+    /// Another machine that continues the session.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// Another machine that holds a session's lock or has turns that are not here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// Its name. Untrusted text.
+    pub machine: String,
+    /// When it took the lock, or wrote the last turn.
+    pub since: Option<DateTime<Utc>>,
+    /// Number of turns that are not on this machine.
+    pub turns: u64,
+    /// True if it holds the lock.
+    pub holds_lock: bool,
+}
+
+impl WorkerStatus {
+    /// Returns the status of a worker that knows nothing yet.
+    pub(super) fn new(machine: String, now: DateTime<Utc>) -> Self {
+        Self {
+            version: VERSION,
+            pid: std::process::id(),
+            machine,
+            updated: now,
+            synced: None,
+            failure: None,
+            sessions: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the file. `None` if there is none, or one of another version.
+    pub fn read(env: &Env) -> Option<Self> {
+        let json = std::fs::read(path(env)).ok()?;
+        let status: Self = serde_json::from_slice(&json).ok()?;
+        (status.version == VERSION).then_some(status)
+    }
+
+    /// Writes the file.
+    pub(super) fn write(&self, env: &Env) -> Result<(), PathError> {
+        let json = serde_json::to_vec_pretty(self).expect("a status is JSON");
+        write_cache(&path(env), &json)
+    }
+
+    /// Returns the other machine that continues a session, if that is still known.
+    pub fn elsewhere(&self, session: &SessionId, now: DateTime<Utc>) -> Option<&Elsewhere> {
+        let is_recent = now - self.updated < MAX_AGE;
+        self.sessions
+            .get(session)?
+            .elsewhere
+            .as_ref()
+            .filter(|_| is_recent)
+    }
+}
+
+fn path(env: &Env) -> PathBuf {
+    super::directory(env).join("status.json")
+}
