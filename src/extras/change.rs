@@ -5,6 +5,7 @@ use crate::extras::{
     text_file::hash, versions::Versions,
 };
 use crate::report::ExtraOutcome;
+use crate::session::extras::text_to_write;
 use crate::session::journal::Journal;
 use crate::sys::{fail_point::fail_point, fs::FileStamp, fs::knows_executables};
 use crate::workspace::SyncError;
@@ -81,13 +82,14 @@ impl FileChange {
             return Ok(state.record(directory, file.name, None, None)?);
         };
 
+        let text = text_to_write(&path, &new.local);
         let is_written = expected.is_some()
             && file.executable().is_none_or(|now| now == new.executable)
-            && crate::sys::fs::read(&path).is_ok_and(|text| text == new.local.as_bytes());
+            && crate::sys::fs::read(&path).is_ok_and(|present| present == text.as_bytes());
         let stamp = if is_written {
             expected
         } else {
-            Some(journal.write_text(&path, expected.as_ref(), &new.local, new.executable)?)
+            Some(journal.write_text(&path, expected.as_ref(), &text, new.executable)?)
         };
         fail_point("an extras file is written");
 

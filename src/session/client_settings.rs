@@ -108,7 +108,7 @@ pub fn add_status_line(text: &str, program: &str) -> Result<String, SettingsErro
 pub fn remove_status_line(text: &str) -> Result<String, SettingsError> {
     let root = parse(text)?;
     if let Some(property) = settings(&root)?.get(STATUS_LINE)
-        && property.value().is_some_and(|line| is_own_status_line(&line))
+        && property.value().as_ref().and_then(own_program_of_status_line).is_some()
     {
         property.remove();
         return Ok(root.to_string());
@@ -136,6 +136,43 @@ pub fn installed_hooks(text: &str) -> Vec<HookEvent> {
     };
     let events = HookEvent::ALL.into_iter();
     events.filter(|e| is_installed(e).is_some()).collect()
+}
+
+/// Returns settings without the hooks and the status line of this program.
+///
+/// # Errors
+/// [`SettingsError`]
+pub fn without_own_parts(text: &str) -> Result<String, SettingsError> {
+    remove_status_line(&remove_hooks(text)?)
+}
+
+/// Returns `text` with the hooks and the status line of this program that `present` has.
+///
+/// # Errors
+/// [`SettingsError`]
+pub(super) fn with_own_parts_of(present: &str, text: &str) -> Result<String, SettingsError> {
+    let settings = settings(&parse(present)?)?;
+    let mut text = text.to_owned();
+    if let Some(program) = own_program_of_hooks(&settings) {
+        text = add_hooks(&text, &program)?;
+    }
+    let line = settings.get(STATUS_LINE).and_then(|line| line.value());
+    if let Some(program) = line.as_ref().and_then(own_program_of_status_line) {
+        text = add_status_line(&text, &program)?;
+    }
+    Ok(text)
+}
+
+/// Returns the path of this program in its hooks.
+fn own_program_of_hooks(settings: &CstObject) -> Option<String> {
+    let hooks = settings.object_value(HOOKS)?;
+    let groups = hooks.properties().into_iter().filter_map(|p| p.array_value());
+    let mut commands = groups.flat_map(|groups| groups.elements()).flat_map(|g| commands(&g));
+    commands.find_map(|command| own_program(command.rsplit_once(" hook ")?.0))
+}
+
+fn own_program_of_status_line(line: &CstNode) -> Option<String> {
+    own_program(command_of(line)?.strip_suffix(" statusline")?)
 }
 
 /// Returns true if the settings turn all hooks off.
@@ -194,22 +231,18 @@ fn command_of(hook: &CstNode) -> Option<String> {
 
 /// Recognises the commands of [`hook_command`], of any path.
 fn is_own_command(command: &str) -> bool {
-    let Some((program, event)) = command.rsplit_once(" hook ") else {
-        return false;
-    };
-    is_own_program(program) && event.parse::<HookEvent>().is_ok()
+    let parts = command.rsplit_once(" hook ");
+    parts.is_some_and(|(program, event)| {
+        own_program(program).is_some() && event.parse::<HookEvent>().is_ok()
+    })
 }
 
-fn is_own_status_line(line: &CstNode) -> bool {
-    let command = command_of(line).unwrap_or_default();
-    let program = command.strip_suffix(" statusline");
-    program.is_some_and(is_own_program)
-}
-
-fn is_own_program(program: &str) -> bool {
-    let name = program.trim_matches(['\'', '"']);
-    let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    name.starts_with("ccsync")
+/// Returns the path in a command, if it is of this program.
+fn own_program(quoted: &str) -> Option<String> {
+    let path = quoted.strip_prefix('\'')?.strip_suffix('\'')?;
+    let path = path.replace(r"'\''", "'");
+    let name = path.rsplit(['/', '\\']).next()?;
+    name.starts_with("ccsync").then_some(path)
 }
 
 fn parse(text: &str) -> Result<CstRootNode, SettingsError> {

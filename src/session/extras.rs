@@ -13,6 +13,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
+use super::client_settings::{with_own_parts_of, without_own_parts};
 use super::files::{first_link_below, join_parts, projects_dir};
 use crate::domain::{ExtraKind, RelativeName, extras::MAX_PLANS};
 use crate::sys::{fs::FileStamp, fs::PathError, fs::is_executable, temp::is_temp_name};
@@ -255,7 +256,7 @@ pub enum ExtraText {
     Unsuitable(&'static str),
 }
 
-/// Reads an extra.
+/// Reads an extra. The hooks of this program in settings are of this machine, and left out.
 ///
 /// # Errors
 /// [`PathError`] if it cannot be read.
@@ -266,10 +267,28 @@ pub fn read_text(path: &Path) -> Result<ExtraText, PathError> {
     }
     let text = String::from_utf8(bytes).ok();
     let text = text.filter(|text| !text.contains('\0'));
+    let text = text.map(|text| match is_settings(path) {
+        true => without_own_parts(&text).unwrap_or(text),
+        false => text,
+    });
     Ok(text.map_or(
         ExtraText::Unsuitable("not a text in UTF-8"),
         ExtraText::Text,
     ))
+}
+
+/// Returns the text to write for an extra: settings keep the hooks of this program that the file
+/// at `path` has.
+pub fn text_to_write(path: &Path, text: &str) -> String {
+    let kept = is_settings(path)
+        .then(|| crate::sys::fs::read_to_string(path).ok())
+        .flatten()
+        .and_then(|present| with_own_parts_of(&present, text).ok());
+    kept.unwrap_or_else(|| text.to_owned())
+}
+
+fn is_settings(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "settings.json")
 }
 
 pub(super) fn project_directories(claude_dir: &Path) -> Result<Vec<String>, PathError> {
