@@ -9,10 +9,13 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use super::app::App;
 use super::args::GlobalArgs;
 use super::command::apply::ApplyArgs;
+use super::command::auto::AutoArgs;
 use super::command::completions::CompletionsArgs;
 use super::command::config::ConfigArgs;
+use super::command::daemon::DaemonArgs;
 use super::command::demo::DemoArgs;
 use super::command::doctor::DoctorArgs;
+use super::command::hook::HookArgs;
 use super::command::import::ImportArgs;
 use super::command::init::InitArgs;
 use super::command::install_docs::InstallDocsArgs;
@@ -31,16 +34,18 @@ use super::command::repair::RepairArgs;
 use super::command::restore::RestoreArgs;
 use super::command::resume::ResumeArgs;
 use super::command::search::SearchArgs;
+use super::command::shell_init::{CatchUpArgs, ShellInitArgs};
 use super::command::show::ShowArgs;
 use super::command::start::StartArgs;
 use super::command::status::StatusArgs;
+use super::command::statusline::StatuslineArgs;
 use super::command::sync::SyncArgs;
 use super::command::undo::UndoArgs;
 use super::command::verify::VerifyArgs;
 use super::command::{
-    apply, completions, config, demo, doctor, import, init, install_docs, list, lock, log, machine,
-    man, milestone, note, notes, pull, push, recover, repair, restore, resume, search, show, start,
-    status, sync, undo, verify,
+    apply, auto, completions, config, daemon, demo, doctor, hook, import, init, install_docs, list, lock, log, machine,
+    man, milestone, note, notes, pull, push, recover, repair, restore, resume, search, shell_init, show, start,
+    status, statusline, sync, undo, verify,
 };
 use super::error::CliError;
 use super::examples::help_section;
@@ -82,6 +87,15 @@ pub(super) enum Command {
     Restore(RestoreArgs),
     Milestone(MilestoneArgs),
 
+    Auto(AutoArgs),
+    Daemon(DaemonArgs),
+    Statusline(StatuslineArgs),
+    ShellInit(ShellInitArgs),
+    #[command(hide = true)]
+    CatchUp(CatchUpArgs),
+    #[command(hide = true)]
+    Hook(HookArgs),
+
     Doctor(DoctorArgs),
     Recover(RecoverArgs),
     Verify(VerifyArgs),
@@ -108,10 +122,11 @@ pub(super) struct HelpArgs {
 }
 
 /// Groups of the commands in the help: the title, and the first command of the group.
-const GROUPS: [(&str, &str); 5] = [
+const GROUPS: [(&str, &str); 6] = [
     ("Daily use", "resume"),
     ("Look", "list"),
     ("History", "log"),
+    ("By itself", "auto"),
     ("Check and repair", "doctor"),
     ("Set up", "init"),
 ];
@@ -207,6 +222,12 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Undo(args) => undo::run(args, app),
         Command::Restore(args) => restore::run(args, app),
         Command::Milestone(args) => milestone::run(args, app),
+        Command::Auto(args) => auto::run(args, app),
+        Command::Daemon(args) => daemon::run(args, app),
+        Command::Statusline(args) => statusline::run(args, app),
+        Command::ShellInit(args) => shell_init::run(args, app),
+        Command::CatchUp(args) => shell_init::run_catch_up(args, app),
+        Command::Hook(args) => hook::run(args, app),
         Command::Doctor(args) => doctor::run(args, app),
         Command::Recover(args) => recover::run(args, app),
         Command::Verify(args) => verify::run(args, app),

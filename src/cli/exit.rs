@@ -29,6 +29,8 @@ pub(crate) enum Exit {
     Busy,
     /// Interrupted by Ctrl-C or termination.
     Interrupted,
+    /// `hook` gives a prompt back: Claude Code takes 2 for that (client 2.1.332).
+    PromptRefused,
     /// `resume` and `start` ran Claude Code, which ended with this code.
     Client(u8),
 }
@@ -53,7 +55,7 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
-            Self::Usage => 2,
+            Self::Usage | Self::PromptRefused => 2,
             Self::Skipped => 3,
             Self::Locked => 4,
             Self::Diverged => 5,
@@ -78,6 +80,7 @@ impl Exit {
             Self::Internal => "internal error",
             Self::Busy => "another ccsync is running",
             Self::Interrupted => "interrupted",
+            Self::PromptRefused => "hook: the prompt goes back to the user",
             Self::Client(_) => "the exit code of Claude Code",
         }
     }
@@ -178,7 +181,7 @@ impl Exit {
             Self::Diverged => 1,
             Self::Skipped => 2,
             Self::Queued => 3,
-            Self::Failed | Self::Locked | Self::Client(_) => 4,
+            Self::Failed | Self::Locked | Self::PromptRefused | Self::Client(_) => 4,
             Self::Busy => 5,
             Self::Usage => 6,
             Self::Interrupted => 7,

@@ -40,10 +40,18 @@ pub(crate) fn line_or(question: &str, default: &str) -> Result<Option<String>, E
 /// # Errors
 /// If the terminal fails.
 pub(crate) fn confirm(question: &str) -> Result<Option<bool>, Error> {
+    confirm_or(question, false)
+}
+
+/// Asks for a decision. Enter alone means `default`. Returns `None` if the user cancels.
+///
+/// # Errors
+/// If the terminal fails.
+pub(crate) fn confirm_or(question: &str, default: bool) -> Result<Option<bool>, Error> {
     answer(
         Confirm::new()
             .with_prompt(question)
-            .default(false)
+            .default(default)
             .interact_on_opt(&Term::stderr()),
     )
 }

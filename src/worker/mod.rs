@@ -25,6 +25,7 @@ mod spool;
 use std::path::PathBuf;
 
 use crate::sys::Env;
+use crate::sys::fs::PathError;
 
 /// Returns the directory of the worker's files.
 fn directory(env: &Env) -> PathBuf {
@@ -34,10 +35,11 @@ fn directory(env: &Env) -> PathBuf {
 /// Removes every file of the worker. No worker may run.
 ///
 /// # Errors
-/// The error of the file system.
-pub fn remove_files(env: &Env) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(directory(env)) {
+/// [`PathError`]
+pub fn remove_files(env: &Env) -> Result<(), PathError> {
+    let directory = directory(env);
+    match std::fs::remove_dir_all(&directory) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
+        removed => removed.map_err(|e| PathError::new("remove", &directory, e)),
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::clients::{Clients, LockState};
 use super::pace::Pace;
-use super::start::{WorkerError, become_worker, is_asked_to_end};
+use super::start::{WorkerError, answer_pull, become_worker, is_asked_to_end, is_asked_to_pull};
 use super::status::{Elsewhere, WorkerFailure, WorkerStatus};
 use super::{log, spool};
 use crate::domain::SessionId;
@@ -24,7 +24,7 @@ use crate::workspace::{
 };
 
 /// Time between two looks at the spool and the clients.
-const ROUND: Duration = Duration::from_millis(500);
+const ROUND: Duration = Duration::from_millis(200);
 
 /// Time without a client after which a worker that was started on demand ends.
 const MAX_IDLE: Duration = Duration::from_secs(20);
@@ -68,6 +68,8 @@ struct Worker<'a> {
     /// When there last was something to do.
     busy: Duration,
     status: WorkerStatus,
+    /// The status as it is in its file.
+    written: Option<WorkerStatus>,
 }
 
 /// Works until it is asked to end, or until nothing is left to do if it was started on demand.
@@ -95,6 +97,7 @@ pub fn run<'a>(
         renewed: (clock.monotonic(), clock.now()),
         busy: clock.monotonic(),
         status: WorkerStatus::new(machine.unwrap_or_default(), clock.now()),
+        written: None,
     };
     log::add(env, clock, "started");
     // What earlier clients left is sent, too.
@@ -124,7 +127,8 @@ impl Worker<'_> {
             .clients
             .observe(&self.env.claude_dir, events, self.clock.now());
         let now = self.clock.monotonic();
-        if seen.begun {
+        let is_asked = is_asked_to_pull(self.env);
+        if seen.begun || is_asked {
             self.pace.pull_soon();
         }
         if seen.changed {
@@ -139,6 +143,9 @@ impl Worker<'_> {
         }
         if self.pace.pull_is_due(self.clock.monotonic()) {
             self.fetch();
+        }
+        if is_asked {
+            answer_pull(self.env);
         }
         self.write_status();
     }
@@ -288,14 +295,13 @@ impl Worker<'_> {
 
     fn write_status(&mut self) {
         let now = self.clock.now();
-        let sessions = self.clients.status();
-        let before = WorkerStatus::read(self.env);
+        self.status.sessions = self.clients.status();
         let is_old = (now - self.status.updated).abs() >= STATUS_AGE;
-        self.status.sessions = sessions;
-        if before.as_ref() != Some(&self.status) || is_old {
+        if self.written.as_ref() != Some(&self.status) || is_old {
             self.status.updated = now;
-            // The next round tries again.
-            let _ = self.status.write(self.env);
+            // After a failure, the next round tries again.
+            let is_written = self.status.write(self.env).is_ok();
+            self.written = is_written.then(|| self.status.clone());
         }
     }
 

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::status::WorkerStatus;
+use crate::domain::{ErrorKind, UserError};
 use crate::sys::fs::{PathError, remove_file_if_exists, write_cache};
 use crate::sys::process::{ProcessError, Program};
 use crate::sys::process_lock::{LockError, ProcessLock};
+use crate::sys::signal::interrupted;
 use crate::sys::{Clock, Env};
 
 /// Time that a worker gets to end in order: it sends what is queued.
@@ -13,6 +16,9 @@ const STOP_WAIT: Duration = Duration::from_secs(60);
 
 /// Time that a hook may need to look for a worker.
 const HOOK_WAIT: Duration = Duration::from_secs(1);
+
+/// Time between two looks whether a pull is done.
+const CATCH_UP_POLL: Duration = Duration::from_millis(20);
 
 /// Error: the worker cannot be started or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +39,10 @@ pub enum WorkerError {
 
 fn lock_path(env: &Env) -> PathBuf {
     super::directory(env).join("lock")
+}
+
+fn pull_path(env: &Env) -> PathBuf {
+    super::directory(env).join("pull")
 }
 
 fn stop_path(env: &Env) -> PathBuf {
@@ -109,4 +119,55 @@ pub fn stop(env: &Env, clock: &dyn Clock) -> Result<bool, WorkerError> {
 /// Returns true if the worker is asked to end.
 pub(super) fn is_asked_to_end(env: &Env) -> bool {
     stop_path(env).exists()
+}
+
+/// Asks the worker for a pull, and waits for it up to `limit`. Does not wait if the last attempt to
+/// reach the remote failed.
+///
+/// # Errors
+/// [`WorkerError`]
+pub fn catch_up(env: &Env, clock: &dyn Clock, limit: Duration) -> Result<(), WorkerError> {
+    write_cache(&pull_path(env), b"")?;
+    ensure_running(env, clock)?;
+    let has_failed = WorkerStatus::read(env).is_some_and(|status| status.failure.is_some());
+    let began = clock.monotonic();
+    while !has_failed
+        && pull_path(env).exists()
+        && clock.monotonic().saturating_sub(began) < limit
+        && !interrupted()
+    {
+        clock.sleep(CATCH_UP_POLL);
+    }
+    Ok(())
+}
+
+/// Returns true if a pull is asked for.
+pub(super) fn is_asked_to_pull(env: &Env) -> bool {
+    pull_path(env).exists()
+}
+
+/// Answers whoever asked for a pull.
+pub(super) fn answer_pull(env: &Env) {
+    // Whoever waits gives up after a while.
+    let _ = remove_file_if_exists(&pull_path(env));
+}
+
+impl UserError for WorkerError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Lock(e) => e.kind(),
+            Self::Path(e) => e.kind(),
+            Self::Process(e) => e.kind(),
+            Self::NoProgram => ErrorKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Lock(e) => e.hints(),
+            Self::Path(e) => e.hints(),
+            Self::Process(e) => e.hints(),
+            Self::NoProgram => Vec::new(),
+        }
+    }
 }

@@ -4,10 +4,13 @@
 //! answer. It must not do the work itself, nor know the whole command line.
 
 pub(super) mod apply;
+pub(super) mod auto;
 pub(super) mod completions;
 pub(super) mod config;
+pub(super) mod daemon;
 pub(super) mod demo;
 pub(super) mod doctor;
+pub(super) mod hook;
 pub(super) mod import;
 pub(super) mod init;
 pub(super) mod install_docs;
@@ -26,9 +29,11 @@ pub(super) mod repair;
 pub(super) mod restore;
 pub(super) mod resume;
 pub(super) mod search;
+pub(super) mod shell_init;
 pub(super) mod show;
 pub(super) mod start;
 pub(super) mod status;
+pub(super) mod statusline;
 pub(super) mod sync;
 pub(super) mod undo;
 pub(super) mod verify;

@@ -4,6 +4,7 @@
 //! output means.
 
 mod alive;
+mod background;
 mod domain;
 mod error;
 mod limits;
@@ -14,6 +15,7 @@ mod status;
 #[cfg(all(test, unix))]
 mod tests;
 
+pub use background::leave_terminal;
 pub use alive::{pid_is_alive, process_start_ticks};
 pub use domain::PidDomain;
 pub use error::ProcessError;

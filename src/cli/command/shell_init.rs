@@ -1,0 +1,84 @@
+//! `ccsync shell-init`: the shell function that pulls before Claude Code starts; `ccsync catch-up`
+//! is what it runs.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::domain::shell::shell_word;
+use crate::cli::{app::App, error::CliError, exit::Exit};
+use crate::worker::start::catch_up;
+
+/// Longest time that the start of Claude Code is delayed.
+const MAX_WAIT: Duration = Duration::from_secs(3);
+
+/// Print a shell function that pulls before Claude Code starts
+///
+/// With it, `claude --resume` and `claude --continue` find the newest turns of your other
+/// machines. The pull takes at most three seconds; what takes longer is done in the background.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShellInitArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: FunctionShell,
+}
+
+/// A shell with a function for it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FunctionShell {
+    Bash,
+    Zsh,
+    Fish,
+    #[value(name = "powershell")]
+    PowerShell,
+}
+
+/// Wait until the newest turns are here
+///
+/// The function of `ccsync shell-init` runs this. Asks `ccsync daemon` for a pull, and waits at
+/// most three seconds.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CatchUpArgs {}
+
+pub(in crate::cli) fn run(args: &ShellInitArgs, app: &mut App) -> Result<Exit, CliError> {
+    let text = function(args.shell, &client(app));
+    app.print_text(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+pub(in crate::cli) fn run_catch_up(_: &CatchUpArgs, app: &mut App) -> Result<Exit, CliError> {
+    if app.is_set_up()? {
+        catch_up(&app.env, &app.clock, MAX_WAIT)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Returns the definition of the function, which runs `client`.
+fn function(shell: FunctionShell, client: &str) -> String {
+    const WHY: &str = "# Pulls the newest turns before Claude Code starts (at most 3 seconds).";
+    match shell {
+        // An alias would be expanded in the definition, and come before the function.
+        FunctionShell::Bash | FunctionShell::Zsh => format!(
+            "{WHY}\nunalias claude 2>/dev/null\nfunction claude {{\n    \
+             command ccsync catch-up >/dev/null 2>&1 </dev/null\n    {client} \"$@\"\n}}"
+        ),
+        FunctionShell::Fish => format!(
+            "{WHY}\nfunction claude --wraps claude\n    \
+             command ccsync catch-up >/dev/null 2>&1 </dev/null\n    {client} $argv\nend"
+        ),
+        FunctionShell::PowerShell => format!(
+            "{WHY}\nfunction claude {{\n    try {{ ccsync catch-up *> $null }} catch {{ }}\n    \
+             & (Get-Command claude -CommandType Application | Select-Object -First 1) @args\n}}"
+        ),
+    }
+}
+
+/// Returns the words that run the client, past the function: the installer may have put it beside
+/// the PATH.
+fn client(app: &App) -> String {
+    let is_on_path = app.env.search_path.iter().any(|dir| dir.join("claude").exists());
+    match app.env.client.is_absolute() && !is_on_path {
+        true => shell_word(&app.env.client),
+        false => "command claude".to_owned(),
+    }
+}
