@@ -79,7 +79,7 @@
 //! | [`import`] | sessions of other tools: a copied `~/.claude`, a store of `claude-session-sync` |
 //! | [`machine`] | this machine and the others: set-up, names, placeholders, notes between them |
 //! | [`handoff`] | `resume` and `start`: candidates, project directory, backups, path notice |
-//! | [`worker`] | syncs by itself: hooks of the client, the process behind them, the guard |
+//! | [`daemon`] | syncs by itself: hooks of the client, the process behind them, the guard |
 //! | `ui` | tables, picker, progress, colours, JSON |
 //! | [`cli`] | arguments in, exit code out; one file or folder per command |
 
@@ -88,6 +88,8 @@ pub mod check;
 pub mod checkouts;
 pub mod cli;
 pub mod config;
+pub mod daemon;
+pub mod daemon;
 pub mod domain;
 pub mod extras;
 pub mod flows;
@@ -106,5 +108,4 @@ pub mod store;
 pub mod sys;
 pub mod transport;
 mod ui;
-pub mod worker;
 pub mod workspace;

@@ -43,9 +43,9 @@ use super::command::sync::SyncArgs;
 use super::command::undo::UndoArgs;
 use super::command::verify::VerifyArgs;
 use super::command::{
-    apply, auto, completions, config, daemon, demo, doctor, hook, import, init, install_docs, list, lock, log, machine,
-    man, milestone, note, notes, pull, push, recover, repair, restore, resume, search, shell_init, show, start,
-    status, statusline, sync, undo, verify,
+    apply, auto, completions, config, daemon, demo, doctor, hook, import, init, install_docs, list,
+    lock, log, machine, man, milestone, note, notes, pull, push, recover, repair, restore, resume,
+    search, shell_init, show, start, status, statusline, sync, undo, verify,
 };
 use super::error::CliError;
 use super::examples::help_section;

@@ -1,7 +1,7 @@
 //! Turns working by itself on and off: the hooks in the client's `settings.json`.
 //!
-//! Keeps the settings as they were, so that turning it off restores them byte for byte if nobody
-//! has changed them since. Else only this program's own parts are removed.
+//! Keeps the settings as they were, so that turning it off restores them byte for byte if they
+//! have not changed since. Else only this program's own parts are removed.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,9 @@ use crate::session::client_settings::{
     without_own_parts,
 };
 use crate::sys::Env;
-use crate::sys::fs::{PathError, read_to_string, remove_file_if_exists, resolve_links, write_atomic};
+use crate::sys::fs::{
+    PathError, read_to_string, remove_file_if_exists, resolve_links, write_atomic,
+};
 
 /// Error: the client's settings cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +28,7 @@ pub enum AutoError {
     Settings {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: SettingsError,
     },
     /// The system does not tell where this program is.
@@ -45,7 +47,7 @@ pub struct SettingsChange {
     pub after: Option<String>,
 }
 
-/// What is set up.
+/// The present state of the client's settings.
 #[derive(Debug, Serialize)]
 pub struct AutoState {
     /// The client's settings.
@@ -88,7 +90,7 @@ impl SettingsChange {
     }
 }
 
-/// Returns what is set up.
+/// Returns the present state.
 ///
 /// # Errors
 /// If the settings cannot be read.
@@ -103,7 +105,8 @@ pub fn auto_state(env: &Env) -> Result<AutoState, AutoError> {
     })
 }
 
-/// Returns the change that turns it on. A status line is added if it is wanted and there is none.
+/// Returns the change that turns it on. Adds a status line if one is wanted
+/// and missing.
 ///
 /// # Errors
 /// [`AutoError`]

@@ -108,7 +108,11 @@ pub fn add_status_line(text: &str, program: &str) -> Result<String, SettingsErro
 pub fn remove_status_line(text: &str) -> Result<String, SettingsError> {
     let root = parse(text)?;
     if let Some(property) = settings(&root)?.get(STATUS_LINE)
-        && property.value().as_ref().and_then(own_program_of_status_line).is_some()
+        && property
+            .value()
+            .as_ref()
+            .and_then(own_program_of_status_line)
+            .is_some()
     {
         property.remove();
         return Ok(root.to_string());
@@ -166,8 +170,13 @@ pub(super) fn with_own_parts_of(present: &str, text: &str) -> Result<String, Set
 /// Returns the path of this program in its hooks.
 fn own_program_of_hooks(settings: &CstObject) -> Option<String> {
     let hooks = settings.object_value(HOOKS)?;
-    let groups = hooks.properties().into_iter().filter_map(|p| p.array_value());
-    let mut commands = groups.flat_map(|groups| groups.elements()).flat_map(|g| commands(&g));
+    let groups = hooks
+        .properties()
+        .into_iter()
+        .filter_map(|p| p.array_value());
+    let mut commands = groups
+        .flat_map(|groups| groups.elements())
+        .flat_map(|g| commands(&g));
     commands.find_map(|command| own_program(command.rsplit_once(" hook ")?.0))
 }
 

@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use crate::cli::{app::App, args::JsonFlag, error::CliError, error::CommandError, exit::Exit};
+use crate::daemon::{remove_files, start::is_running, start::stop};
 use crate::machine::auto::{
     AutoState, SettingsChange, auto_state, plan_off, plan_on, turn_off, turn_on,
 };
 use crate::ui::{difference, prompt};
-use crate::worker::{remove_files, start::is_running, start::stop};
 
-/// Sync by itself: whoever types `claude` is protected, too
+/// Sync by itself, also sessions that you start with `claude`
 ///
 /// Adds hooks to Claude Code's `settings.json`. At its events they start `ccsync daemon`, which
 /// takes the lock of the session, pushes new turns within seconds, and pulls what other machines

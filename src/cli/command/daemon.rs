@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::{app::App, error::CliError, exit::Exit};
+use crate::daemon::run::{DaemonEnd, DaemonOptions, run as work};
+use crate::daemon::start::stop;
 use crate::domain::progress::Silent;
 use crate::sys::process::leave_terminal;
-use crate::worker::run::{WorkerEnd, WorkerOptions, run as work};
-use crate::worker::start::stop;
 use crate::workspace::Context;
 
 /// Sync in the background
@@ -40,12 +40,12 @@ pub(in crate::cli) fn run(args: &DaemonArgs, app: &mut App) -> Result<Exit, CliE
         app.print(&[line.to_owned()])?;
         return Ok(Exit::Done);
     }
-    // An error of the configuration is for whoever starts it by hand.
+    // An error of the configuration ends it before it begins.
     app.context()?;
     if args.on_demand {
         leave_terminal();
     }
-    let options = WorkerOptions {
+    let options = DaemonOptions {
         interval: Duration::from_secs(args.interval),
         push_only: args.push_only,
         on_demand: args.on_demand,
@@ -59,8 +59,9 @@ pub(in crate::cli) fn run(args: &DaemonArgs, app: &mut App) -> Result<Exit, CliE
         })
     };
     let end = work(&app.env, &app.clock, &context, options)?;
-    if end == WorkerEnd::OtherRuns && !args.on_demand {
-        app.out.note("another daemon is running; `ccsync daemon --stop` ends it");
+    if end == DaemonEnd::OtherRuns && !args.on_demand {
+        app.out
+            .note("another daemon is running; `ccsync daemon --stop` ends it");
         return Ok(Exit::Busy);
     }
     Ok(Exit::Done)

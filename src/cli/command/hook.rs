@@ -5,10 +5,10 @@ use std::io::Read;
 use serde_json::json;
 
 use crate::cli::{app::App, error::CliError, exit::Exit};
+use crate::daemon::hook::{HookAnswer, answer};
+use crate::daemon::status::{DaemonFailure, Elsewhere};
 use crate::domain::HookEvent;
 use crate::ui::{format::moment, sanitize};
-use crate::worker::hook::{HookAnswer, answer};
-use crate::worker::status::{Elsewhere, WorkerFailure};
 
 /// Maximum size of an event: a prompt may hold a pasted file.
 const MAX_INPUT: u64 = 64 << 20;
@@ -94,7 +94,7 @@ fn output(event: HookEvent, answer: &HookAnswer) -> Option<String> {
     Some(output.to_string())
 }
 
-fn failure_text(failure: &WorkerFailure) -> String {
+fn failure_text(failure: &DaemonFailure) -> String {
     let message = sanitize::one_line(&failure.message);
     let since = moment(failure.since);
     format!("ccsync: nothing was synced since {since}: {message}. See `ccsync status`.")

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::domain::shell::shell_word;
 use crate::cli::{app::App, error::CliError, exit::Exit};
-use crate::worker::start::catch_up;
+use crate::daemon::start::catch_up;
+use crate::domain::shell::shell_word;
 
 /// Longest time that the start of Claude Code is delayed.
 const MAX_WAIT: Duration = Duration::from_secs(3);
@@ -76,7 +76,11 @@ fn function(shell: FunctionShell, client: &str) -> String {
 /// Returns the words that run the client, past the function: the installer may have put it beside
 /// the PATH.
 fn client(app: &App) -> String {
-    let is_on_path = app.env.search_path.iter().any(|dir| dir.join("claude").exists());
+    let is_on_path = app
+        .env
+        .search_path
+        .iter()
+        .any(|dir| dir.join("claude").exists());
     match app.env.client.is_absolute() && !is_on_path {
         true => shell_word(&app.env.client),
         false => "command claude".to_owned(),

@@ -5,10 +5,10 @@ use std::io::{IsTerminal, Read};
 use chrono::{DateTime, Utc};
 
 use crate::cli::{app::App, error::CliError, exit::Exit};
+use crate::daemon::status::{DaemonStatus, SessionStatus};
 use crate::domain::SessionId;
 use crate::sys::{Clock, clock::to_local};
 use crate::ui::{format::age, sanitize};
-use crate::worker::status::{SessionStatus, WorkerStatus};
 
 /// Maximum size of what the client tells.
 const MAX_INPUT: u64 = 1 << 20;
@@ -26,7 +26,7 @@ pub(crate) struct StatuslineArgs {}
 
 pub(in crate::cli) fn run(_: &StatuslineArgs, app: &mut App) -> Result<Exit, CliError> {
     let session = session_on_stdin();
-    let line = match WorkerStatus::read(&app.env) {
+    let line = match DaemonStatus::read(&app.env) {
         Some(status) => line(&status, session.as_ref(), app.clock.now()),
         None => "ccsync: not running".to_owned(),
     };
@@ -46,7 +46,7 @@ fn session_on_stdin() -> Option<SessionId> {
     input["session_id"].as_str()?.parse().ok()
 }
 
-fn line(status: &WorkerStatus, session: Option<&SessionId>, now: DateTime<Utc>) -> String {
+fn line(status: &DaemonStatus, session: Option<&SessionId>, now: DateTime<Utc>) -> String {
     let session = session.and_then(|session| status.sessions.get(session));
     let mut parts = vec![synced(status, now)];
     if let Some(session) = session {
@@ -56,7 +56,7 @@ fn line(status: &WorkerStatus, session: Option<&SessionId>, now: DateTime<Utc>) 
     parts.join(" · ")
 }
 
-fn synced(status: &WorkerStatus, now: DateTime<Utc>) -> String {
+fn synced(status: &DaemonStatus, now: DateTime<Utc>) -> String {
     match (&status.failure, status.synced) {
         (Some(failure), _) => {
             let message: String = sanitize::one_line(&failure.message)

@@ -15,8 +15,8 @@ mod status;
 #[cfg(all(test, unix))]
 mod tests;
 
-pub use background::leave_terminal;
 pub use alive::{pid_is_alive, process_start_ticks};
+pub use background::leave_terminal;
 pub use domain::PidDomain;
 pub use error::ProcessError;
 pub use limits::{RAISE_LIMIT, has_few_files};

@@ -24,11 +24,11 @@ pub(super) enum LockState {
     /// To be taken.
     #[default]
     Wanted,
-    /// Held by the worker since this time.
+    /// Held by the daemon since this time.
     Held(DateTime<Utc>),
     /// Another machine or process holds it. Asked again from time to time.
     Foreign,
-    /// There is none: the session stays here, or the remote allows no locks.
+    /// No lock: the session stays here, or the remote allows no locks.
     None,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Clients {
     open: BTreeMap<SessionId, OpenSession>,
 }
 
-/// What has happened since the last look.
+/// Changes since the last look.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     /// A client was started, or opened another session.
@@ -155,7 +155,7 @@ impl Clients {
         wanted.map(|(id, _)| id.clone()).collect()
     }
 
-    /// Returns true if the worker holds a lock.
+    /// Returns true if the daemon holds a lock.
     pub(super) fn has_locks(&self) -> bool {
         let mut sessions = self.open.values();
         sessions.any(|session| matches!(session.lock, LockState::Held(_)))
@@ -238,11 +238,7 @@ impl OpenSession {
 }
 
 /// Finds a transcript: in the directory that the client uses for its working directory.
-fn find_transcript(
-    claude_dir: &Path,
-    directory: Option<&Path>,
-    id: &SessionId,
-) -> Option<PathBuf> {
+fn find_transcript(claude_dir: &Path, directory: Option<&Path>, id: &SessionId) -> Option<PathBuf> {
     let name = client_dir_name(directory?.to_str()?);
     let path = transcript_path(&projects_dir(claude_dir).join(name), id);
     path.is_file().then_some(path)

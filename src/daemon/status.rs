@@ -1,4 +1,4 @@
-//! The worker's status file. Its readers take it as it is: no lock, no network.
+//! The daemon's status file. Its readers take it as it is: no lock, no network.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,31 +12,31 @@ use crate::sys::fs::{PathError, write_cache};
 
 const VERSION: u32 = 1;
 
-/// Age from which the file says nothing about other machines: its worker has ended or hangs.
+/// Age from which the file says nothing about other machines: its daemon has ended or hangs.
 const MAX_AGE: TimeDelta = TimeDelta::minutes(15);
 
-/// What the worker knows. Written when it changes, and once a minute.
+/// The knowledge of the daemon. Written when it changes, and once a minute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerStatus {
+pub struct DaemonStatus {
     /// Format of the file.
     pub version: u32,
-    /// The worker's process.
+    /// The daemon's process.
     pub pid: u32,
     /// The name of this machine.
     pub machine: String,
-    /// When the worker wrote the file.
+    /// When the daemon wrote the file.
     pub updated: DateTime<Utc>,
     /// When the remote last had everything of this machine.
     pub synced: Option<DateTime<Utc>>,
     /// Why the last attempt failed.
-    pub failure: Option<WorkerFailure>,
+    pub failure: Option<DaemonFailure>,
     /// The sessions that are open here.
     pub sessions: BTreeMap<SessionId, SessionStatus>,
 }
 
 /// A failure, until an attempt succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerFailure {
+pub struct DaemonFailure {
     /// Time of the first failure.
     pub since: DateTime<Utc>,
     /// Its message in one line. Untrusted text.
@@ -70,8 +70,8 @@ pub struct Elsewhere {
     pub holds_lock: bool,
 }
 
-impl WorkerStatus {
-    /// Returns the status of a worker that knows nothing yet.
+impl DaemonStatus {
+    /// Returns the status of a daemon that knows nothing yet.
     pub(super) fn new(machine: String, now: DateTime<Utc>) -> Self {
         Self {
             version: VERSION,
@@ -84,7 +84,7 @@ impl WorkerStatus {
         }
     }
 
-    /// Reads the file. `None` if there is none, or one of another version.
+    /// Reads the file. `None` if it is missing, or of another version.
     pub fn read(env: &Env) -> Option<Self> {
         let json = std::fs::read(path(env)).ok()?;
         let status: Self = serde_json::from_slice(&json).ok()?;

@@ -4,25 +4,21 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-use super::status::{Elsewhere, WorkerStatus};
+use super::status::{DaemonStatus, Elsewhere};
 use crate::domain::SessionId;
 use crate::sys::Env;
 use crate::sys::fs::{remove_file_if_exists, write_cache};
 
-/// What was known when the user was told.
+/// The warning about a session that the user has seen.
 struct Warning<'a> {
     env: &'a Env,
     session: &'a SessionId,
 }
 
-/// Returns another machine that continues the session, unless the user was told since the client
-/// opened it. Remembers that the user is told now.
-pub(super) fn refuse_once(
-    env: &Env,
-    session: &SessionId,
-    now: DateTime<Utc>,
-) -> Option<Elsewhere> {
-    let status = WorkerStatus::read(env)?;
+/// Returns the other machine that continues the session, unless the user has seen this since the
+/// client opened the session. Records that the user sees it now.
+pub(super) fn refuse_once(env: &Env, session: &SessionId, now: DateTime<Utc>) -> Option<Elsewhere> {
+    let status = DaemonStatus::read(env)?;
     let elsewhere = status.elsewhere(session, now)?;
     let warning = Warning { env, session };
     // Without a record the same prompt would be refused again and again.
@@ -30,9 +26,9 @@ pub(super) fn refuse_once(
     is_new.then(|| elsewhere.clone())
 }
 
-/// Forgets what the user was told: the client has opened the session again.
+/// Forgets the warning: the client has opened the session again.
 pub(super) fn forget(env: &Env, session: &SessionId) {
-    // If it stays, the user is not told again.
+    // If the record stays, the user is not warned again.
     let _ = remove_file_if_exists(&Warning { env, session }.path());
 }
 

@@ -1,9 +1,9 @@
-//! Starts and stops the one worker of this machine.
+//! Starts and stops the one daemon of this machine.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::status::WorkerStatus;
+use super::status::DaemonStatus;
 use crate::domain::{ErrorKind, UserError};
 use crate::sys::fs::{PathError, remove_file_if_exists, write_cache};
 use crate::sys::process::{ProcessError, Program};
@@ -11,19 +11,19 @@ use crate::sys::process_lock::{LockError, ProcessLock};
 use crate::sys::signal::interrupted;
 use crate::sys::{Clock, Env};
 
-/// Time that a worker gets to end in order: it sends what is queued.
+/// Time that a daemon gets to end in order: it sends what is queued.
 const STOP_WAIT: Duration = Duration::from_secs(60);
 
-/// Time that a hook may need to look for a worker.
+/// Time that a hook may need to look for a daemon.
 const HOOK_WAIT: Duration = Duration::from_secs(1);
 
 /// Time between two looks whether a pull is done.
 const CATCH_UP_POLL: Duration = Duration::from_millis(20);
 
-/// Error: the worker cannot be started or stopped.
+/// Error: the daemon cannot be started or stopped.
 #[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// It cannot be told whether one runs.
+pub enum DaemonError {
+    /// The lock of the daemon cannot be read.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The request cannot be written.
@@ -49,11 +49,11 @@ fn stop_path(env: &Env) -> PathBuf {
     super::directory(env).join("stop")
 }
 
-/// Makes this process the worker; `None` if another one runs.
-pub(super) fn become_worker(
+/// Makes this process the daemon; `None` if another one runs.
+pub(super) fn become_daemon(
     env: &Env,
     clock: &dyn Clock,
-) -> Result<Option<ProcessLock>, WorkerError> {
+) -> Result<Option<ProcessLock>, DaemonError> {
     if !super::directory(env).is_dir() {
         crate::sys::fs::create_private_dir_all(&super::directory(env))?;
     }
@@ -68,11 +68,11 @@ pub(super) fn become_worker(
     }
 }
 
-/// Returns true if a worker runs.
+/// Returns true if a daemon runs.
 ///
 /// # Errors
-/// [`WorkerError`]
-pub fn is_running(env: &Env, clock: &dyn Clock) -> Result<bool, WorkerError> {
+/// [`DaemonError`]
+pub fn is_running(env: &Env, clock: &dyn Clock) -> Result<bool, DaemonError> {
     if !lock_path(env).exists() {
         return Ok(false);
     }
@@ -86,50 +86,50 @@ pub fn is_running(env: &Env, clock: &dyn Clock) -> Result<bool, WorkerError> {
     }
 }
 
-/// Starts the worker in the background if none runs.
+/// Starts the daemon in the background if none runs.
 ///
 /// # Errors
-/// [`WorkerError`]
-pub fn ensure_running(env: &Env, clock: &dyn Clock) -> Result<(), WorkerError> {
+/// [`DaemonError`]
+pub fn ensure_running(env: &Env, clock: &dyn Clock) -> Result<(), DaemonError> {
     if is_running(env, clock)? {
         return Ok(());
     }
-    let program = env.program.as_ref().ok_or(WorkerError::NoProgram)?;
-    // The directory of the session may be removed while the worker runs.
+    let program = env.program.as_ref().ok_or(DaemonError::NoProgram)?;
+    // The directory of the session may be removed while the daemon runs.
     let daemon = Program::new(program).args(["daemon", "--on-demand"]);
     Ok(daemon.current_dir(&env.home).start_in_background()?)
 }
 
-/// Asks the worker to end and waits for it. Returns false if none runs.
+/// Asks the daemon to end and waits for it. Returns false if none runs.
 ///
 /// # Errors
-/// [`WorkerError`]; [`LockError::Busy`] if it still runs after a minute.
-pub fn stop(env: &Env, clock: &dyn Clock) -> Result<bool, WorkerError> {
+/// [`DaemonError`]; [`LockError::Busy`] if it still runs after a minute.
+pub fn stop(env: &Env, clock: &dyn Clock) -> Result<bool, DaemonError> {
     if !is_running(env, clock)? {
         return Ok(false);
     }
     write_cache(&stop_path(env), b"")?;
     let lock = ProcessLock::acquire(&lock_path(env), STOP_WAIT, clock, &mut |_| ());
-    // A request without a worker would end the next one.
+    // A request without a daemon would end the next one.
     remove_file_if_exists(&stop_path(env))?;
     lock?.mark_clean();
     Ok(true)
 }
 
-/// Returns true if the worker is asked to end.
+/// Returns true if the daemon is asked to end.
 pub(super) fn is_asked_to_end(env: &Env) -> bool {
     stop_path(env).exists()
 }
 
-/// Asks the worker for a pull, and waits for it up to `limit`. Does not wait if the last attempt to
+/// Asks the daemon for a pull, and waits for it up to `limit`. Does not wait if the last attempt to
 /// reach the remote failed.
 ///
 /// # Errors
-/// [`WorkerError`]
-pub fn catch_up(env: &Env, clock: &dyn Clock, limit: Duration) -> Result<(), WorkerError> {
+/// [`DaemonError`]
+pub fn catch_up(env: &Env, clock: &dyn Clock, limit: Duration) -> Result<(), DaemonError> {
     write_cache(&pull_path(env), b"")?;
     ensure_running(env, clock)?;
-    let has_failed = WorkerStatus::read(env).is_some_and(|status| status.failure.is_some());
+    let has_failed = DaemonStatus::read(env).is_some_and(|status| status.failure.is_some());
     let began = clock.monotonic();
     while !has_failed
         && pull_path(env).exists()
@@ -146,13 +146,13 @@ pub(super) fn is_asked_to_pull(env: &Env) -> bool {
     pull_path(env).exists()
 }
 
-/// Answers whoever asked for a pull.
+/// Records that the pull was made.
 pub(super) fn answer_pull(env: &Env) {
-    // Whoever waits gives up after a while.
+    // If the request stays, the next round pulls again.
     let _ = remove_file_if_exists(&pull_path(env));
 }
 
-impl UserError for WorkerError {
+impl UserError for DaemonError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Lock(e) => e.kind(),

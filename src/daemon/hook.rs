@@ -1,4 +1,4 @@
-//! Answers a hook of the client: leaves the event for the worker, and looks at the status file.
+//! Answers a hook of the client: leaves the event for the daemon, and looks at the status file.
 //!
 //! Must return at once and never fail: the client waits.
 
@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::spool::{SpoolEntry, leave};
-use super::status::{Elsewhere, WorkerFailure, WorkerStatus};
+use super::status::{DaemonFailure, DaemonStatus, Elsewhere};
 use super::{directory, guard, log, start};
 use crate::domain::{HookEvent, SessionId};
 use crate::handoff::path_notice::{self, path_notice_without_waiting};
@@ -16,7 +16,7 @@ use crate::sys::fs::{remove_file_if_exists, write_cache};
 use crate::sys::{Clock, Env};
 use crate::workspace::Context;
 
-/// Age from which a failure is told to the user when a client starts.
+/// Age from which the user sees a failure when a client starts.
 const FAILURE_AGE: TimeDelta = TimeDelta::hours(1);
 
 /// The used part of the event's JSON. A prompt in it is not kept.
@@ -32,7 +32,7 @@ struct HookInput {
     source: Option<String>,
 }
 
-/// What the client is told.
+/// The answer to the client.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct HookAnswer {
     /// The prompt goes back to the user, because this machine continues the session.
@@ -40,11 +40,11 @@ pub struct HookAnswer {
     /// For the model: where directories are on this machine.
     pub path_notice: Option<String>,
     /// For the user: nothing was sent for long.
-    pub failure: Option<WorkerFailure>,
+    pub failure: Option<DaemonFailure>,
 }
 
-/// Leaves an event for the worker, and starts it if none runs. `json` is what the client tells of
-/// the event. Failures are in the worker's log only.
+/// Leaves an event for the daemon, and starts it if none runs. `json` is the event in the
+/// words of the client. Failures are in the daemon's log only.
 ///
 /// `context` is `None` without a valid configuration: then there is nothing to sync.
 pub fn answer(
@@ -65,7 +65,7 @@ pub fn answer(
     if event == HookEvent::SessionStart {
         guard::forget(env, &session);
     }
-    if let Err(e) = tell_worker(env, clock, event, &input) {
+    if let Err(e) = tell_daemon(env, clock, event, &input) {
         log::add(env, clock, &format!("{event}: {e}"));
     }
     if env.hook.headless {
@@ -86,12 +86,12 @@ pub fn answer(
     }
 }
 
-fn tell_worker(
+fn tell_daemon(
     env: &Env,
     clock: &dyn Clock,
     event: HookEvent,
     input: &HookInput,
-) -> Result<(), start::WorkerError> {
+) -> Result<(), start::DaemonError> {
     let entry = SpoolEntry {
         time: clock.now(),
         event,
@@ -101,7 +101,7 @@ fn tell_worker(
         headless: env.hook.headless,
     };
     let left = leave(env, &entry);
-    // Without the event, the worker sees the client's files.
+    // Without the event, the daemon sees the client's files.
     start::ensure_running(env, clock)?;
     Ok(left?)
 }
@@ -110,7 +110,9 @@ fn tell_worker(
 /// compaction, when the model has forgotten it.
 fn path_notice(ctx: &Context<'_>, input: &HookInput) -> Option<String> {
     let session = &input.session_id;
-    let kept = directory(ctx.env).join("path-notices").join(session.as_str());
+    let kept = directory(ctx.env)
+        .join("path-notices")
+        .join(session.as_str());
     match input.source.as_deref() {
         Some("compact") => std::fs::read_to_string(kept).ok(),
         // `ccsync resume` gives its own.
@@ -128,17 +130,17 @@ fn path_notice(ctx: &Context<'_>, input: &HookInput) -> Option<String> {
     }
 }
 
-/// Returns a failure that has lasted for long, unless the user was told of it.
-fn failure_once(env: &Env, clock: &dyn Clock) -> Option<WorkerFailure> {
-    let failure = WorkerStatus::read(env)?.failure?;
+/// Returns a failure that has lasted for long, unless the user has seen it.
+fn failure_once(env: &Env, clock: &dyn Clock) -> Option<DaemonFailure> {
+    let failure = DaemonStatus::read(env)?.failure?;
     let is_old = clock.now() - failure.since >= FAILURE_AGE;
-    let told = directory(env).join("told");
+    let record = directory(env).join("shown-failure");
     let since = failure.since.to_rfc3339();
-    let is_told = || std::fs::read(&told).is_ok_and(|known| known == since.as_bytes());
-    if !(failure.is_refusal || is_old) || is_told() {
+    let is_shown = || std::fs::read(&record).is_ok_and(|known| known == since.as_bytes());
+    if !(failure.is_refusal || is_old) || is_shown() {
         return None;
     }
-    // Without a record it would be told at every start.
-    write_cache(&told, since.as_bytes()).ok()?;
+    // Without the record, every start would show it.
+    write_cache(&record, since.as_bytes()).ok()?;
     Some(failure)
 }

@@ -1,4 +1,4 @@
-//! The worker: one process that takes locks, pushes and pulls while clients run.
+//! The daemon: one process that takes locks, pushes and pulls while clients run.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,8 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::clients::{Clients, LockState};
 use super::pace::Pace;
-use super::start::{WorkerError, answer_pull, become_worker, is_asked_to_end, is_asked_to_pull};
-use super::status::{Elsewhere, WorkerFailure, WorkerStatus};
+use super::start::{DaemonError, answer_pull, become_daemon, is_asked_to_end, is_asked_to_pull};
+use super::status::{DaemonFailure, DaemonStatus, Elsewhere};
 use super::{log, spool};
 use crate::domain::SessionId;
 use crate::flows::{PullRequest, pull::pull, push::push, turns_elsewhere::turns_elsewhere};
@@ -19,14 +19,12 @@ use crate::lock::{TakeOver, record::RENEWAL};
 use crate::report::{RemoteState, Report};
 use crate::sys::signal::{answer_interruption, interrupted};
 use crate::sys::{Clock, Env};
-use crate::workspace::{
-    Context, Selection, SyncError, exclusion::directory_exclude_reason,
-};
+use crate::workspace::{Context, Selection, SyncError, exclusion::directory_exclude_reason};
 
 /// Time between two looks at the spool and the clients.
 const ROUND: Duration = Duration::from_millis(200);
 
-/// Time without a client after which a worker that was started on demand ends.
+/// Time without a client after which a daemon that was started on demand ends.
 const MAX_IDLE: Duration = Duration::from_secs(20);
 
 /// Longest time between two writes of the status file.
@@ -35,9 +33,9 @@ const STATUS_AGE: TimeDelta = TimeDelta::minutes(1);
 /// Makes the context of one step from the configuration as it is now; the error in one line.
 pub type ContextSource<'a> = &'a dyn Fn() -> Result<Context<'a>, String>;
 
-/// How the worker works.
+/// How the daemon works.
 #[derive(Debug, Clone, Copy)]
-pub struct WorkerOptions {
+pub struct DaemonOptions {
     /// Time between two pulls.
     pub interval: Duration,
     /// Never pull.
@@ -46,20 +44,20 @@ pub struct WorkerOptions {
     pub on_demand: bool,
 }
 
-/// Why the worker ended.
+/// Why the daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkerEnd {
-    /// Another worker runs.
+pub enum DaemonEnd {
+    /// Another daemon runs.
     OtherRuns,
     /// It was asked to end, or has nothing left to do.
     Done,
 }
 
-struct Worker<'a> {
+struct Daemon<'a> {
     env: &'a Env,
     clock: &'a dyn Clock,
     context: ContextSource<'a>,
-    options: WorkerOptions,
+    options: DaemonOptions,
     clients: Clients,
     pace: Pace,
     /// When the locks were renewed or asked for, by both clocks: one may stop while the machine
@@ -67,27 +65,27 @@ struct Worker<'a> {
     renewed: (Duration, DateTime<Utc>),
     /// When there last was something to do.
     busy: Duration,
-    status: WorkerStatus,
+    status: DaemonStatus,
     /// The status as it is in its file.
-    written: Option<WorkerStatus>,
+    written: Option<DaemonStatus>,
 }
 
 /// Works until it is asked to end, or until nothing is left to do if it was started on demand.
 ///
 /// # Errors
-/// [`WorkerError`] if it cannot be told whether another worker runs. A failed step is logged, in
+/// [`DaemonError`] if it cannot find out whether another daemon runs. A failed step is logged, in
 /// the status file, and tried again.
 pub fn run<'a>(
     env: &'a Env,
     clock: &'a dyn Clock,
     context: ContextSource<'a>,
-    options: WorkerOptions,
-) -> Result<WorkerEnd, WorkerError> {
-    let Some(_lock) = become_worker(env, clock)? else {
-        return Ok(WorkerEnd::OtherRuns);
+    options: DaemonOptions,
+) -> Result<DaemonEnd, DaemonError> {
+    let Some(_lock) = become_daemon(env, clock)? else {
+        return Ok(DaemonEnd::OtherRuns);
     };
     let machine = context().map(|ctx| ctx.settings.machine.name);
-    let mut worker = Worker {
+    let mut daemon = Daemon {
         env,
         clock,
         context,
@@ -96,21 +94,21 @@ pub fn run<'a>(
         pace: Pace::new(options.interval),
         renewed: (clock.monotonic(), clock.now()),
         busy: clock.monotonic(),
-        status: WorkerStatus::new(machine.unwrap_or_default(), clock.now()),
+        status: DaemonStatus::new(machine.unwrap_or_default(), clock.now()),
         written: None,
     };
     log::add(env, clock, "started");
-    // What earlier clients left is sent, too.
-    worker.pace.changed(clock.monotonic());
-    while worker.goes_on() {
-        worker.work();
+    // Turns that earlier clients left are sent, too.
+    daemon.pace.changed(clock.monotonic());
+    while daemon.goes_on() {
+        daemon.work();
         clock.sleep(ROUND);
     }
-    worker.end();
-    Ok(WorkerEnd::Done)
+    daemon.end();
+    Ok(DaemonEnd::Done)
 }
 
-impl Worker<'_> {
+impl Daemon<'_> {
     fn goes_on(&mut self) -> bool {
         let now = self.clock.monotonic();
         if !self.clients.is_empty() || self.pace.is_waiting() {
@@ -266,7 +264,7 @@ impl Worker<'_> {
             RemoteState::Refused { reason, .. } => self.record_failure(reason.clone(), true),
             RemoteState::UpToDate { .. } | RemoteState::NotContacted => {
                 self.pace.succeeded();
-                self.status.failure = report.refusals.first().map(|refusal| WorkerFailure {
+                self.status.failure = report.refusals.first().map(|refusal| DaemonFailure {
                     since: self.clock.now(),
                     message: refusal.message.clone(),
                     is_refusal: true,
@@ -286,7 +284,7 @@ impl Worker<'_> {
         log::add(self.env, self.clock, &format!("failed: {message}"));
         self.pace.failed(self.clock.monotonic());
         let since = self.status.failure.as_ref().map(|failure| failure.since);
-        self.status.failure = Some(WorkerFailure {
+        self.status.failure = Some(DaemonFailure {
             since: since.unwrap_or_else(|| self.clock.now()),
             message,
             is_refusal,

@@ -1,4 +1,4 @@
-//! When the worker pushes and pulls. Pure: times come in.
+//! When the daemon pushes and pulls. Pure: times come in.
 
 use std::time::Duration;
 
@@ -128,7 +128,10 @@ mod tests {
         assert!(pace.push_is_due(seconds(11.2)));
         pace.push_begins(seconds(11.2));
         pace.changed(seconds(11.3));
-        assert!(!pace.push_is_due(seconds(12.5)), "two seconds between pushes");
+        assert!(
+            !pace.push_is_due(seconds(12.5)),
+            "two seconds between pushes"
+        );
         assert!(pace.push_is_due(seconds(13.3)));
     }
 

@@ -2,13 +2,13 @@
 //! pushes, pulls and releases.
 //!
 //! ```text
-//! hook of the client     hook.rs    writes one file (spool.rs), starts the worker (start.rs)
-//! worker                 run.rs     each round: clients.rs, pace.rs, then push, pull, locks
-//! status file            status.rs  what the worker knows, for the hook, the status line, people
+//! hook of the client     hook.rs    writes one file (spool.rs), starts the daemon (start.rs)
+//! daemon                 run.rs     each round: clients.rs, pace.rs, then push, pull, locks
+//! status file            status.rs  knowledge of the daemon, for hooks, status line and user
 //! prompt of the user     guard.rs   refused once if another machine continues the session
 //! ```
 //!
-//! Owns `worker/` in the state directory. The hook and the status line read the status file only:
+//! Owns `daemon/` in the state directory. The hook and the status line read the status file only:
 //! they neither open the store nor use the network. Must not print.
 
 pub mod guard;
@@ -27,12 +27,12 @@ use std::path::PathBuf;
 use crate::sys::Env;
 use crate::sys::fs::PathError;
 
-/// Returns the directory of the worker's files.
+/// Returns the directory of the daemon's files.
 fn directory(env: &Env) -> PathBuf {
-    env.dirs.state.join("worker")
+    env.dirs.state.join("daemon")
 }
 
-/// Removes every file of the worker. No worker may run.
+/// Removes every file of the daemon. No daemon may run.
 ///
 /// # Errors
 /// [`PathError`]

@@ -1,4 +1,4 @@
-//! The worker's log: what it did and why it failed. Has no text of conversations.
+//! The daemon's log: what it did and why it failed. Has no text of conversations.
 
 use std::fs;
 use std::path::PathBuf;

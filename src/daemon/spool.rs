@@ -1,5 +1,5 @@
-//! The events that hooks left for the worker: one small file for each session and event, so that
-//! their number is bounded however long no worker runs.
+//! The events that hooks left for the daemon: one small file for each session and event, so that
+//! their number is bounded however long no daemon runs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ fn directory(env: &Env) -> PathBuf {
     super::directory(env).join("spool")
 }
 
-/// Leaves an event for the worker. Replaces one of the same kind.
+/// Leaves an event for the daemon. Replaces one of the same kind.
 ///
 /// # Errors
 /// [`PathError`]
@@ -48,7 +48,8 @@ pub(super) fn take(env: &Env) -> Vec<SpoolEntry> {
     let files = fs::read_dir(directory(env)).into_iter().flatten().flatten();
     let json = files.map(|file| file.path()).filter(|path| {
         // Another name is a file that is still being written.
-        path.extension().is_some_and(|extension| extension == "json")
+        path.extension()
+            .is_some_and(|extension| extension == "json")
     });
     let mut entries: Vec<SpoolEntry> = json
         .filter_map(|path| {
