@@ -89,7 +89,6 @@ pub mod checkouts;
 pub mod cli;
 pub mod config;
 pub mod daemon;
-pub mod daemon;
 pub mod domain;
 pub mod extras;
 pub mod flows;

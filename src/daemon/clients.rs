@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::spool::SpoolEntry;
 use super::status::{Elsewhere, SessionStatus};
 use crate::domain::{HookEvent, SessionId, client_dir::client_dir_name};
+use crate::flows::turns_elsewhere::TurnsElsewhere;
 use crate::session::files::{projects_dir, transcript_path};
 use crate::session::live::{directory_of_client, live_sessions};
 use crate::sys::fs::FileStamp;
@@ -97,6 +98,8 @@ impl Clients {
                 session.has_ended = true;
                 seen.changed |= session.exists();
             }
+            // A spare process of the client has no transcript, and nothing to send.
+            session.is_finished |= session.has_ended && !session.exists() && !session.has_lock();
             seen.changed |= session.has_changed(claude_dir, id);
         }
         seen
@@ -157,8 +160,7 @@ impl Clients {
 
     /// Returns true if the daemon holds a lock.
     pub(super) fn has_locks(&self) -> bool {
-        let mut sessions = self.open.values();
-        sessions.any(|session| matches!(session.lock, LockState::Held(_)))
+        self.open.values().any(OpenSession::has_lock)
     }
 
     /// Returns true if no client runs and nothing is left to do for one that has ended.
@@ -179,6 +181,15 @@ impl Clients {
         }
     }
 
+    /// Asks again for the locks of sessions that were taken over.
+    pub(super) fn want_locks_of(&mut self, sessions: &[SessionId]) {
+        for id in sessions {
+            if let Some(session) = self.open.get_mut(id) {
+                session.lock = LockState::Wanted;
+            }
+        }
+    }
+
     /// Records that the remote has all turns.
     pub(super) fn record_pushed(&mut self) {
         for session in self.open.values_mut() {
@@ -186,15 +197,17 @@ impl Clients {
         }
     }
 
-    /// Records that sessions are finished.
-    pub(super) fn record_finished(&mut self, ids: &[SessionId]) {
+    /// Records that sessions are finished. Returns true if another machine continues one of them.
+    pub(super) fn record_finished(&mut self, ids: &[SessionId]) -> bool {
+        let mut is_elsewhere = false;
         for id in ids {
             if let Some(session) = self.open.get_mut(id) {
                 session.is_finished = true;
                 session.lock = LockState::Wanted;
-                session.elsewhere = None;
+                is_elsewhere |= session.elsewhere.take().is_some();
             }
         }
+        is_elsewhere
     }
 
     /// Returns what the status file says of them.
@@ -210,6 +223,27 @@ impl OpenSession {
     /// Returns true if there is a transcript: a spare process of the client never gets one.
     fn exists(&self) -> bool {
         self.stamp.is_some() || self.transcript.as_ref().is_some_and(|path| path.is_file())
+    }
+
+    fn has_lock(&self) -> bool {
+        matches!(self.lock, LockState::Held(_))
+    }
+
+    /// Records the turns of another machine that are not here, as a pull has left them.
+    pub(super) fn record_turns_elsewhere(&mut self, turns: Option<&TurnsElsewhere>) {
+        match (turns, &mut self.elsewhere) {
+            (Some(turns), Some(elsewhere)) => elsewhere.turns = turns.turns,
+            (Some(turns), none) => {
+                *none = Some(Elsewhere {
+                    machine: turns.machine.clone(),
+                    since: turns.last_activity,
+                    turns: turns.turns,
+                    holds_lock: false,
+                });
+            }
+            (None, Some(elsewhere)) if elsewhere.holds_lock => elsewhere.turns = 0,
+            (None, elsewhere) => *elsewhere = None,
+        }
     }
 
     /// Returns true if the transcript has changed since the last look.

@@ -12,8 +12,10 @@ use super::start::{DaemonError, answer_pull, become_daemon, is_asked_to_end, is_
 use super::status::{DaemonFailure, DaemonStatus, Elsewhere};
 use super::{log, spool};
 use crate::domain::SessionId;
-use crate::flows::{PullRequest, pull::pull, push::push, turns_elsewhere::turns_elsewhere};
-use crate::handoff::resume::{back_up, finish};
+use crate::flows::{
+    PullRequest, pull::pull, push::PushReason, push::push_for, turns_elsewhere::turns_elsewhere,
+};
+use crate::handoff::resume::finish;
 use crate::leasing::{LockView, acquire::AcquireOutcome, acquire::acquire};
 use crate::lock::{TakeOver, record::RENEWAL};
 use crate::report::{RemoteState, Report};
@@ -162,6 +164,8 @@ impl Daemon<'_> {
                 open.lock = lock;
                 open.elsewhere = elsewhere;
             }
+            // Another machine may have released it with turns that are not here.
+            self.pace.pull_soon();
         }
     }
 
@@ -170,18 +174,20 @@ impl Daemon<'_> {
         self.pace.push_begins(self.clock.monotonic());
         let ended = self.clients.ended();
         let done: BTreeSet<SessionId> = ended.iter().cloned().collect();
-        let report = if done.is_empty() {
-            self.step(|ctx| push(ctx, &Selection::default(), false))
+        let pushed = if done.is_empty() {
+            self.push(PushReason::Push)
         } else {
             self.step(|ctx| finish(ctx, &done).map(|finished| finished.report))
         };
-        match report {
-            Some(report) if self.record(&report) => {
-                self.clients.record_pushed();
-                self.clients.record_finished(&ended);
+        if pushed.is_some_and(|report| self.record(&report)) {
+            self.clients.record_pushed();
+            if self.clients.record_finished(&ended) {
+                // The user may open the session again, to have the other machine's turns.
+                self.pace.pull_soon();
             }
+        } else {
             // Tried again after a pause.
-            _ => self.pace.changed(self.clock.monotonic()),
+            self.pace.changed(self.clock.monotonic());
         }
     }
 
@@ -190,10 +196,17 @@ impl Daemon<'_> {
         self.renewed = (self.clock.monotonic(), self.clock.now());
         self.clients.want_foreign_locks();
         if self.clients.has_locks()
-            && let Some(report) = self.step(back_up)
+            && let Some(report) = self.push(PushReason::BackUp)
         {
             self.record(&report);
         }
+    }
+
+    /// Pushes everything. A lock that was lost is asked for again, to learn who has it.
+    fn push(&mut self, reason: PushReason<'_>) -> Option<Report> {
+        let pushed = self.step(|ctx| push_for(ctx, reason, &Selection::default()))?;
+        self.clients.want_locks_of(&pushed.lost);
+        Some(pushed.report)
     }
 
     fn renewal_is_due(&self) -> bool {
@@ -207,7 +220,6 @@ impl Daemon<'_> {
     fn fetch(&mut self) {
         if !self.options.push_only {
             let pulled = self.step(|ctx| pull(ctx, &PullRequest::default()));
-            self.pace.pulled(self.clock.monotonic());
             if pulled.is_none() {
                 return;
             }
@@ -220,17 +232,10 @@ impl Daemon<'_> {
         let Some(further) = self.step(|ctx| turns_elsewhere(ctx, &running)) else {
             return;
         };
-        for (session, turns) in further {
-            let Some(open) = self.clients.get_mut(&session) else {
-                continue;
-            };
-            let elsewhere = open.elsewhere.get_or_insert(Elsewhere {
-                machine: turns.machine,
-                since: turns.last_activity,
-                turns: 0,
-                holds_lock: false,
-            });
-            elsewhere.turns = turns.turns;
+        for session in &running {
+            if let Some(open) = self.clients.get_mut(session) {
+                open.record_turns_elsewhere(further.get(session));
+            }
         }
     }
 
