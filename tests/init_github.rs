@@ -96,7 +96,7 @@ fn github_plain_init_needs_only_enter() {
         ),
     ] {
         github.sign_in(machine, "ssh");
-        let terminal = Terminal::start(github.command(machine, &["init"]), 120, 20);
+        let terminal = Terminal::start(github.command(machine, &["init", "--no-auto"]), 120, 20);
         terminal.wait_for("Where your sessions go:");
         terminal.wait_for(offered);
         terminal.wait_for_raw();
@@ -125,14 +125,14 @@ fn github_init_asks_until_remote_is_set() {
     github.sign_in(&a, "ssh");
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
+    let terminal = Terminal::start(github.command(&a, &["init", "--no-auto"]), 120, 20);
     terminal.wait_for("> a new private repository on GitHub: al/claude-sessions");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
     terminal.wait_for("1 session sent from this disk");
     terminal.end().assert_restored().code(0);
     assert_eq!(remote_of(&a), "git@github.localhost:al/claude-sessions.git");
-    let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
+    let terminal = Terminal::start(github.command(&a, &["init", "--no-auto"]), 120, 20);
     terminal.wait_for("init: this machine is up to date");
     terminal.end().assert_restored().code(0);
     github.assert_no_unknown_request();
@@ -171,7 +171,7 @@ fn github_init_other_address_creates_no_repository() {
     for machine in [&a, &b] {
         github.sign_in(machine, "ssh");
     }
-    let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
+    let terminal = Terminal::start(github.command(&a, &["init", "--no-auto"]), 120, 20);
     terminal.wait_for("> a new private repository");
     terminal.wait_for_raw();
     terminal.type_in(DOWN);
@@ -182,7 +182,7 @@ fn github_init_other_address_creates_no_repository() {
     terminal.type_in(ENTER);
     terminal.wait_for("init: this machine is set up");
     terminal.end().assert_restored().code(0);
-    let terminal = Terminal::start(github.command(&b, &["init"]), 120, 20);
+    let terminal = Terminal::start(github.command(&b, &["init", "--no-auto"]), 120, 20);
     terminal.wait_for("> a new private repository");
     terminal.wait_for_raw();
     terminal.type_in(CTRL_C);
@@ -263,7 +263,10 @@ fn github_init_public_repository_needs_two_flags() {
             assert_refused(&machine, &with(more), &words);
         }
         let terminal = Terminal::start(
-            github.command(&machine, &[&["init"], choice, &["--allow-public"]].concat()),
+            github.command(
+                &machine,
+                &[&["init", "--no-auto"], choice, &["--allow-public"]].concat(),
+            ),
             120,
             20,
         );
@@ -321,7 +324,7 @@ fn github_init_repository_with_other_content_is_refused() {
         assert_refused(&a, &github.ccsync(&a, args), &words);
     }
     // In a terminal, init asks for another name.
-    let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
+    let terminal = Terminal::start(github.command(&a, &["init", "--no-auto"]), 120, 20);
     terminal.wait_for("> a new private repository on GitHub");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
@@ -450,7 +453,7 @@ fn github_every_refusal_shows_message_and_command() {
         );
     }
     // In a terminal, init asks for an address.
-    let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
+    let terminal = Terminal::start(github.command(&a, &["init", "--no-auto"]), 120, 20);
     terminal.wait_for("GitHub skipped");
     terminal.wait_for("Private git repository for your sessions");
 }
@@ -472,7 +475,7 @@ fn github_without_gh_login_hints_at_remote_url() {
             "ccsync init --remote URL",
         ],
     );
-    let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
+    let terminal = Terminal::start(github.command(&a, &["init", "--no-auto"]), 120, 20);
     terminal.wait_for("gh auth login");
     terminal.wait_for("Private git repository for your sessions");
     drop(terminal);

@@ -9,7 +9,7 @@ fn init_in_terminal_asks_for_remote() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let remote = env.bare_remote();
-    let terminal = Terminal::start(a.command(["init"]), 120, 20);
+    let terminal = Terminal::start(a.command(["init", "--no-auto"]), 120, 20);
     terminal.wait_for(QUESTION);
     terminal.type_in(remote.to_str().unwrap());
     terminal.type_in(ENTER);
@@ -28,7 +28,7 @@ fn init_in_terminal_asks_for_remote() {
 fn init_cancelled_prompt_restores_terminal() {
     let env = TestEnv::new();
     let a = env.machine("a");
-    let terminal = Terminal::start(a.command(["init"]), 120, 20);
+    let terminal = Terminal::start(a.command(["init", "--no-auto"]), 120, 20);
     terminal.wait_for(QUESTION);
     terminal.wait_for_raw();
     terminal.type_in(CTRL_C);
@@ -49,7 +49,7 @@ fn init_in_terminal_suggests_placeholder_directories() {
     a.ccsync(["push"]).success();
     std::fs::create_dir_all(b.home.join("my/work")).unwrap();
     let terminal = Terminal::start(
-        b.command(["init", "--remote", remote.to_str().unwrap()]),
+        b.command(["init", "--no-auto", "--remote", remote.to_str().unwrap()]),
         200,
         20,
     );
@@ -72,7 +72,7 @@ fn init_in_terminal_suggests_placeholder_directories() {
         serde_json::json!({"FAR": here("near"), "WORK": here("my/work")})
     );
     // The second `init` does not ask.
-    let again = Terminal::start(b.command(["init"]), 200, 20);
+    let again = Terminal::start(b.command(["init", "--no-auto"]), 200, 20);
     again.wait_for("init: this machine is up to date; 1 placeholder missing");
     again.end().assert_restored().code(0);
 }

@@ -8,6 +8,7 @@
 mod harness;
 
 mod apply;
+mod auto;
 #[cfg(target_os = "linux")]
 mod completion;
 #[cfg(target_os = "linux")]
@@ -17,6 +18,8 @@ mod concurrent_pushes;
 mod connections;
 mod copies;
 mod crash;
+#[cfg(target_os = "linux")]
+mod daemon;
 mod damage;
 mod deleted_sessions;
 mod diverge;

@@ -31,6 +31,7 @@ fn env(home: &Path) -> Env {
         rows: None,
         git: GitEnv::default(),
         committer: None,
+        hook: crate::sys::env::HookEnv::default(),
     }
 }
 

@@ -19,6 +19,9 @@ use crate::sys::fs::FileStamp;
 /// writes no file about itself.
 const MAX_QUIET: TimeDelta = TimeDelta::hours(6);
 
+/// Time between two searches of all directories for a transcript.
+const SEARCH_PAUSE: TimeDelta = TimeDelta::seconds(5);
+
 /// The lock of an open session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum LockState {
@@ -43,6 +46,8 @@ pub(super) struct OpenSession {
     pub(super) queued_turns: u64,
     transcript: Option<PathBuf>,
     stamp: Option<FileStamp>,
+    /// When all directories were searched for the transcript.
+    searched: Option<DateTime<Utc>>,
     headless: bool,
     has_prompt: bool,
     /// A running client has said that it has the session open.
@@ -100,7 +105,8 @@ impl Clients {
             }
             // A spare process of the client has no transcript, and nothing to send.
             session.is_finished |= session.has_ended && !session.exists() && !session.has_lock();
-            seen.changed |= session.has_changed(claude_dir, id);
+            session.find_transcript(claude_dir, id, now);
+            seen.changed |= session.has_changed();
         }
         seen
     }
@@ -246,12 +252,29 @@ impl OpenSession {
         }
     }
 
-    /// Returns true if the transcript has changed since the last look.
-    fn has_changed(&mut self, claude_dir: &Path, id: &SessionId) -> bool {
-        if self.transcript.as_ref().is_none_or(|path| !path.exists()) {
-            self.transcript = find_transcript(claude_dir, self.directory.as_deref(), id)
-                .or(self.transcript.take());
+    /// Finds the transcript: where the hook says, where the client puts it for the working
+    /// directory, or in another directory of the client.
+    fn find_transcript(&mut self, claude_dir: &Path, id: &SessionId, now: DateTime<Utc>) {
+        if self.transcript.as_ref().is_some_and(|path| path.exists()) {
+            return;
         }
+        let projects = projects_dir(claude_dir);
+        let is_file = |path: &PathBuf| path.is_file();
+        let name = self.directory.as_deref().and_then(Path::to_str);
+        let usual = name.map(|name| transcript_path(&projects.join(client_dir_name(name)), id));
+        let mut found = usual.filter(is_file);
+        let is_time = self.searched.is_none_or(|time| now - time > SEARCH_PAUSE);
+        if found.is_none() && is_time {
+            self.searched = Some(now);
+            let directories = std::fs::read_dir(&projects).into_iter().flatten().flatten();
+            let mut paths = directories.map(|entry| transcript_path(&entry.path(), id));
+            found = paths.find(is_file);
+        }
+        self.transcript = found.or(self.transcript.take());
+    }
+
+    /// Returns true if the transcript has changed since the last look.
+    fn has_changed(&mut self) -> bool {
         let path = self.transcript.as_deref();
         let stamp = path.and_then(|path| FileStamp::read_if_exists(path).ok().flatten());
         let has_changed = stamp.is_some() && stamp != self.stamp;
@@ -269,11 +292,4 @@ impl OpenSession {
             elsewhere: self.elsewhere.clone(),
         }
     }
-}
-
-/// Finds a transcript: in the directory that the client uses for its working directory.
-fn find_transcript(claude_dir: &Path, directory: Option<&Path>, id: &SessionId) -> Option<PathBuf> {
-    let name = client_dir_name(directory?.to_str()?);
-    let path = transcript_path(&projects_dir(claude_dir).join(name), id);
-    path.is_file().then_some(path)
 }

@@ -27,7 +27,7 @@ use crate::workspace::{Context, Selection, SyncError, exclusion::directory_exclu
 const ROUND: Duration = Duration::from_millis(200);
 
 /// Time without a client after which a daemon that was started on demand ends.
-const MAX_IDLE: Duration = Duration::from_secs(20);
+const MAX_IDLE: Duration = Duration::from_secs(5);
 
 /// Longest time between two writes of the status file.
 const STATUS_AGE: TimeDelta = TimeDelta::minutes(1);

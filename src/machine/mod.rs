@@ -1,6 +1,5 @@
 //! This machine and the other machines of the store: set-up, names, placeholders, notes.
 
-pub mod auto;
 pub mod directory;
 pub mod error;
 pub mod names;

@@ -38,6 +38,10 @@ pub enum SettingsError {
 /// # Errors
 /// [`SettingsError`]
 pub fn add_hooks(text: &str, program: &str) -> Result<String, SettingsError> {
+    if installed_hooks(text) == HookEvent::ALL && program_of_hooks(text).as_deref() == Some(program)
+    {
+        return Ok(text.to_owned());
+    }
     let root = parse(&remove_hooks(text)?)?;
     let settings = settings(&root)?;
     let hooks = settings
@@ -157,7 +161,7 @@ pub fn without_own_parts(text: &str) -> Result<String, SettingsError> {
 pub(super) fn with_own_parts_of(present: &str, text: &str) -> Result<String, SettingsError> {
     let settings = settings(&parse(present)?)?;
     let mut text = text.to_owned();
-    if let Some(program) = own_program_of_hooks(&settings) {
+    if let Some(program) = program_of_hooks(present) {
         text = add_hooks(&text, &program)?;
     }
     let line = settings.get(STATUS_LINE).and_then(|line| line.value());
@@ -168,8 +172,8 @@ pub(super) fn with_own_parts_of(present: &str, text: &str) -> Result<String, Set
 }
 
 /// Returns the path of this program in its hooks.
-fn own_program_of_hooks(settings: &CstObject) -> Option<String> {
-    let hooks = settings.object_value(HOOKS)?;
+pub fn program_of_hooks(text: &str) -> Option<String> {
+    let hooks = settings(&parse(text).ok()?).ok()?.object_value(HOOKS)?;
     let groups = hooks
         .properties()
         .into_iter()

@@ -6,6 +6,7 @@
 //!
 //! * [`files`]: the files of a session and their paths; [`discover`]: all sessions of this machine
 //! * [`clean_up`]: when the client deletes a session
+//! * [`auto`]: turning the hooks in the client's settings on and off
 //! * [`client_settings`]: this program in the client's settings
 //! * [`live`]: sessions of running clients; [`launch`]: how the client is started
 //! * [`facts`]: project, titles and times, read from records; `fields`: finding them in lines
@@ -20,6 +21,7 @@ mod error;
 mod local;
 mod scan;
 
+pub mod auto;
 pub mod clean_up;
 pub mod client_settings;
 pub mod discover;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::error::error_chain;
 use crate::report::count::count;
-use crate::session::{discover::discover, files::projects_dir};
+use crate::session::{auto::auto_state, discover::discover, files::projects_dir};
 use crate::sys::{
     fs::access, fs::free_space, fs::has_free_inodes, fs::is_writable, process::Program,
 };
@@ -15,6 +15,7 @@ const CONFIGURATION: &str = "configuration";
 const PERMISSIONS: &str = "permissions";
 const PROGRAM: &str = "ccsync";
 const DISK: &str = "disk";
+const AUTO: &str = "auto";
 
 /// Free bytes below which the check warns.
 const MIN_FREE: u64 = 500_000_000;
@@ -25,6 +26,7 @@ pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
     let mut checks = permissions(context);
     checks.push(program(context));
     checks.push(disk(context));
+    checks.extend(auto(context));
     checks
 }
 
@@ -269,4 +271,30 @@ fn shown(path: &Path) -> String {
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
     }
+}
+/// Checks the hooks in the client's settings, if there are any.
+fn auto(context: &DoctorContext<'_>) -> Option<Check> {
+    const FIX: &str = "ccsync auto on";
+    let state = match auto_state(context.env) {
+        Ok(state) => state,
+        Err(e) => return Some(Check::warning(AUTO, error_chain(&e), FIX)),
+    };
+    let settings = state.settings.display();
+    if state.hooks.is_empty() {
+        return None;
+    }
+    if state.hooks_are_off {
+        let message = format!("`disableAllHooks` in `{settings}` turns the hooks off");
+        return Some(Check::warning(AUTO, message, "remove it from the settings"));
+    }
+    let missing = state.program.as_ref().filter(|program| !program.is_file());
+    if let Some(program) = missing {
+        let message = format!("the hooks run `{}`, which is missing", program.display());
+        return Some(Check::error(AUTO, message, FIX));
+    }
+    if !state.is_on() {
+        let message = format!("some hooks are missing in `{settings}`");
+        return Some(Check::warning(AUTO, message, FIX));
+    }
+    Some(Check::ok(AUTO, format!("hooks in {settings}")))
 }

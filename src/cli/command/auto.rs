@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::{app::App, args::JsonFlag, error::CliError, error::CommandError, exit::Exit};
 use crate::daemon::{remove_files, start::is_running, start::stop};
-use crate::machine::auto::{
+use crate::session::auto::{
     AutoState, SettingsChange, auto_state, plan_off, plan_on, turn_off, turn_on,
 };
 use crate::ui::{difference, prompt};
@@ -59,7 +59,7 @@ pub(in crate::cli) fn run(args: &AutoArgs, app: &mut App) -> Result<Exit, CliErr
     }
 }
 
-/// Turns it on, and shows what is written.
+/// Turns it on, and shows the change.
 pub(in crate::cli) fn on(status_line: bool, app: &mut App) -> Result<Exit, CliError> {
     let change = plan_on(&app.env, status_line)?;
     show(&change, app)?;

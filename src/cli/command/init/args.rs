@@ -41,6 +41,12 @@ pub(crate) struct InitArgs {
     /// that is still in use
     #[arg(long)]
     pub(super) new_id: bool,
+    /// Sync by itself from now on, as `ccsync auto on`
+    #[arg(long, conflicts_with_all = ["no_auto", "json"])]
+    pub(super) auto: bool,
+    /// Do not ask whether to sync by itself
+    #[arg(long)]
+    pub(super) no_auto: bool,
     /// Ask nothing; use the placeholders of other machines whose directories exist here
     #[arg(long, short)]
     pub(super) yes: bool,

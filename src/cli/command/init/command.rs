@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::args::InitArgs;
-use super::{placeholders, remote, show};
+use super::{auto, placeholders, remote, show};
 use crate::cli::{app::App, app::current_dir, args::PlaceholderArg, error::CliError, exit::Exit};
 use crate::domain::PlaceholderName;
 use crate::machine::{set_up::SetUp, set_up::set_up};
@@ -35,6 +35,7 @@ pub(in crate::cli) fn run(args: &InitArgs, app: &mut App) -> Result<Exit, CliErr
             .iter()
             .map(|placeholder| placeholder.name.clone());
         placeholders::explain_stored(&given.chain(adopted).collect::<Vec<_>>(), true, app);
+        auto::offer(args, report.first_time, app)?;
     }
     let unreached = matches!(
         report.remote,

@@ -1,6 +1,7 @@
 //! `ccsync init`: gives this machine an id, a name and a remote, and changes any of them.
 
 mod args;
+mod auto;
 mod command;
 mod directory;
 mod ensure;

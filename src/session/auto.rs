@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ErrorKind, HookEvent, UserError};
-use crate::session::client_settings::{
+use super::client_settings::{
     SettingsError, add_hooks, add_status_line, are_hooks_off, has_status_line, installed_hooks,
-    without_own_parts,
+    program_of_hooks, without_own_parts,
 };
+use crate::domain::{ErrorKind, HookEvent, UserError};
 use crate::sys::Env;
 use crate::sys::fs::{
     PathError, read_to_string, remove_file_if_exists, resolve_links, write_atomic,
@@ -58,6 +58,9 @@ pub struct AutoState {
     pub hooks_are_off: bool,
     /// True if they have a status line, of any program.
     pub has_status_line: bool,
+    /// The program that the hooks run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
 }
 
 /// The settings before and after hooks were added. Kept in the state directory.
@@ -101,6 +104,7 @@ pub fn auto_state(env: &Env) -> Result<AutoState, AutoError> {
         hooks: installed_hooks(&text),
         hooks_are_off: are_hooks_off(&text),
         has_status_line: has_status_line(&text),
+        program: program_of_hooks(&text).map(PathBuf::from),
         settings,
     })
 }
@@ -139,7 +143,9 @@ pub fn plan_off(env: &Env) -> Result<SettingsChange, AutoError> {
     let before = read_if_exists(&path)?;
     let kept = kept_settings(env).filter(|kept| kept.path == path);
     let after = match (&before, kept) {
-        (Some(text), Some(kept)) if *text == kept.after => kept.before,
+        (Some(text), Some(kept)) if *text == kept.after && !has_own_hooks(&kept.before) => {
+            kept.before
+        }
         (Some(text), _) => match without_own_parts(text) {
             Ok(text) => Some(text),
             Err(source) => return Err(AutoError::Settings { path, source }),
@@ -161,17 +167,19 @@ pub fn turn_on(env: &Env, change: &SettingsChange) -> Result<(), AutoError> {
     let Some(after) = change.after.clone().filter(|_| !change.is_empty()) else {
         return Ok(());
     };
-    // Settings that had hooks already are not what there was before.
-    let had_hooks = !installed_hooks(change.before.as_deref().unwrap_or_default()).is_empty();
-    if !had_hooks {
-        let kept = KeptSettings {
-            path: change.path.clone(),
-            before: change.before.clone(),
-            after,
-        };
-        let json = serde_json::to_vec(&kept).expect("two texts are JSON");
-        write_atomic(&kept_path(env), &json)?;
-    }
+    let known = kept_settings(env).filter(|kept| Some(&kept.after) == change.before.as_ref());
+    let before = match known {
+        // The hooks were there already: the settings before them are what was kept.
+        Some(kept) => kept.before,
+        None => change.before.clone(),
+    };
+    let kept = KeptSettings {
+        path: change.path.clone(),
+        before,
+        after,
+    };
+    let json = serde_json::to_vec(&kept).expect("two texts are JSON");
+    write_atomic(&kept_path(env), &json)?;
     Ok(change.make()?)
 }
 
@@ -183,6 +191,11 @@ pub fn turn_off(env: &Env, change: &SettingsChange) -> Result<(), AutoError> {
     change.make()?;
     remove_file_if_exists(&kept_path(env))?;
     Ok(())
+}
+
+fn has_own_hooks(settings: &Option<String>) -> bool {
+    let text = settings.as_deref().unwrap_or_default();
+    !installed_hooks(text).is_empty()
 }
 
 /// Settings are often a link to a file that the user keeps in a repository.

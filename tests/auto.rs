@@ -1,0 +1,246 @@
+//! `ccsync auto`: the hooks in the settings of Claude Code, and what the hooks answer.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use crate::harness::{Machine, ONE, Run, TestEnv};
+
+const COMMENTED: &str = "{\n  // my theme\n  \"theme\": \"dark\",\n  \"hooks\": {\n    \"Stop\": [\n      \
+    {\"hooks\": [{\"type\": \"command\", \"command\": \"say done\"}]}, /* mine */\n    ],\n  },\n}\n";
+
+fn settings(machine: &Machine) -> PathBuf {
+    machine.home.join(".claude/settings.json")
+}
+
+fn write_settings(machine: &Machine, text: &str) {
+    fs::create_dir_all(machine.home.join(".claude")).unwrap();
+    fs::write(settings(machine), text).unwrap();
+}
+
+fn machine_with_remote(env: &TestEnv) -> Machine {
+    let a = env.machine("a");
+    a.init(&env.bare_remote());
+    a
+}
+
+/// Runs a hook as the client does.
+fn hook(machine: &Machine, event: &str, json: &str, variables: &[(&str, &str)]) -> Run {
+    let mut command = machine.command(["hook", event]);
+    command.envs(variables.iter().copied());
+    command.stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A hook that does not read ends first.
+    let _ = stdin.write_all(json.as_bytes());
+    drop(stdin);
+    machine.ended(child)
+}
+
+fn assert_silent(run: &Run) {
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr.as_str()),
+        ("", ""),
+        "{run}"
+    );
+}
+
+#[test]
+fn auto_off_restores_settings_byte_for_byte() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    for text in [
+        "{}",
+        "",
+        "{\"theme\":\"dark\"}",
+        COMMENTED,
+        &COMMENTED.replace('\n', "\r\n"),
+    ] {
+        write_settings(&a, text);
+        let run = a.ccsync(["auto", "on", "--statusline"]).success();
+        assert!(run.stdout.contains("settings.json"), "{run}");
+        let on = fs::read_to_string(settings(&a)).unwrap();
+        assert!(
+            on.contains("hook session-start") && on.contains("statusline"),
+            "{on}"
+        );
+        a.ccsync(["auto", "on"]).success();
+        a.ccsync(["auto", "off"]).success();
+        assert_eq!(fs::read_to_string(settings(&a)).unwrap(), text);
+    }
+}
+
+#[test]
+fn auto_off_without_former_settings_leaves_no_trace() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    let before = a.tree();
+    a.ccsync(["auto", "on"]).success();
+    assert!(settings(&a).exists());
+    a.ccsync(["auto", "off"]).success();
+    assert_eq!(a.tree(), before);
+}
+
+#[test]
+fn auto_off_keeps_what_changed_since() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    write_settings(&a, COMMENTED);
+    a.ccsync(["auto", "on", "--statusline"]).success();
+    let on = fs::read_to_string(settings(&a)).unwrap();
+    write_settings(&a, &on.replace("\"dark\"", "\"light\""));
+    a.ccsync(["auto", "off"]).success();
+    let off = fs::read_to_string(settings(&a)).unwrap();
+    assert!(
+        off.contains("light") && off.contains("say done") && off.contains("/* mine */"),
+        "{off}"
+    );
+    assert!(!off.contains("ccsync"), "{off}");
+}
+
+#[test]
+fn auto_on_invalid_settings_are_left_alone() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    for text in ["{", "[]", "{\"hooks\": 1}"] {
+        write_settings(&a, text);
+        let run = a.ccsync(["auto", "on"]).code(1);
+        assert!(run.stderr.contains("settings.json"), "{run}");
+        assert_eq!(fs::read_to_string(settings(&a)).unwrap(), text);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn auto_on_follows_link_of_settings() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    let real = a.home.join("dotfiles.json");
+    fs::write(&real, COMMENTED).unwrap();
+    fs::create_dir_all(a.home.join(".claude")).unwrap();
+    std::os::unix::fs::symlink(&real, settings(&a)).unwrap();
+    a.ccsync(["auto", "on"]).success();
+    assert!(fs::read_to_string(&real).unwrap().contains("hook stop"));
+    a.ccsync(["auto", "off"]).success();
+    assert!(settings(&a).is_symlink());
+    assert_eq!(fs::read_to_string(&real).unwrap(), COMMENTED);
+}
+
+#[test]
+fn auto_status_and_doctor_name_hooks_that_are_off() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    let status = || a.ccsync(["auto", "status", "--json"]).success().json();
+    assert_eq!(status()["on"], false);
+    a.ccsync(["auto", "on"]).success();
+    assert_eq!(status()["on"], true);
+    let on = fs::read_to_string(settings(&a)).unwrap();
+    write_settings(&a, &on.replacen('{', "{\"disableAllHooks\": true,", 1));
+    assert_eq!(status()["hooks_are_off"], true);
+    let doctor = a.ccsync(["doctor"]);
+    assert!(doctor.stdout.contains("disableAllHooks"), "{doctor}");
+}
+
+#[test]
+fn auto_hooks_stay_on_their_machine() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    for machine in [&a, &b] {
+        machine
+            .ccsync(["config", "set", "extras", "memory,settings"])
+            .success();
+    }
+    write_settings(&a, "{\n  \"theme\": \"dark\"\n}\n");
+    a.ccsync(["auto", "on"]).success();
+    a.ccsync(["push"]).success();
+    b.ccsync(["auto", "on"]).success();
+    b.ccsync(["pull"]);
+    b.ccsync(["apply", "--yes"]);
+    let text = fs::read_to_string(settings(&b)).unwrap();
+    assert!(text.contains("dark"), "{text}");
+    assert_eq!(text.matches("hook session-start").count(), 1, "{text}");
+    let again = b.ccsync(["push"]).success();
+    assert!(!again.stdout.contains("settings.json"), "{again}");
+}
+
+#[test]
+fn hook_answers_nothing_and_never_fails() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    let json = format!("{{\"session_id\":\"{ONE}\",\"prompt\":\"hi\"}}");
+    // Not set up; unknown events; no JSON; a machine of the cloud.
+    assert_silent(&hook(&a, "stop", &json, &[]).success());
+    a.init(&env.bare_remote());
+    assert_silent(&hook(&a, "NewEvent", &json, &[]).success());
+    assert_silent(&hook(&a, "user-prompt-submit", "{", &[]).success());
+    let cloud = [("CLAUDE_CODE_REMOTE", "true")];
+    assert_silent(&hook(&a, "session-start", &json, &cloud).success());
+    assert_eq!(
+        a.ccsync(["daemon", "--stop"]).success().stdout,
+        "daemon: not running\n"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn hook_survives_faults_of_this_machine() {
+    use std::os::unix::fs::PermissionsExt;
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    let json = format!("{{\"session_id\":\"{ONE}\",\"source\":\"resume\",\"cwd\":\"/\"}}");
+    let state = a.home.join(".local/state/ccsync");
+    let daemon = state.join("daemon");
+    // A file where a directory belongs is refused for root, too.
+    fs::create_dir_all(&state).unwrap();
+    fs::write(&daemon, "").unwrap();
+    for event in ["SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"] {
+        assert_silent(&hook(&a, event, &json, &[]).success());
+    }
+    fs::remove_file(&daemon).unwrap();
+    let config = a.home.join(".config/ccsync/config.toml");
+    fs::write(&config, "= broken").unwrap();
+    assert_silent(&hook(&a, "SessionStart", &json, &[]).success());
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o000)).unwrap();
+    assert_silent(&hook(&a, "Stop", &json, &[]).success());
+}
+
+#[test]
+fn shell_init_function_runs_client_after_pull() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    let script = a.ccsync(["shell-init", "bash"]).success().stdout;
+    let bin = a.home.join(".bin");
+    fs::create_dir_all(&bin).unwrap();
+    for (name, text) in [
+        ("claude", "echo client \"$@\""),
+        ("ccsync", "echo pull >&2; echo \"$@\" >>\"$HOME/ran\""),
+    ] {
+        let program = bin.join(name);
+        fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
+        #[cfg(unix)]
+        fs::set_permissions(
+            &program,
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
+    }
+    let mut shell = a.program("bash");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let lines = format!("alias claude='claude --model opus'\n{script}\nclaude --resume 'a b'\n");
+    shell
+        .env("PATH", path)
+        .arg("-c")
+        .arg(format!("shopt -s expand_aliases\neval \"$1\""))
+        .args(["bash", &lines]);
+    let run = a.run(&mut shell).success();
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr.as_str()),
+        ("client --resume a b\n", "")
+    );
+    assert_eq!(
+        fs::read_to_string(a.home.join("ran")).unwrap(),
+        "catch-up\n"
+    );
+}

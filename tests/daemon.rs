@@ -1,0 +1,260 @@
+//! `ccsync daemon`: a client that was started without ccsync is locked, backed up and released.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Machine, ONE, Run, TestEnv, questions};
+
+/// Longest wait for something that the daemon does by itself.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A running client of one machine: a process, and the file by which it says so. Its daemon ends
+/// with it.
+struct Client<'a> {
+    machine: &'a Machine,
+    process: Child,
+}
+
+impl<'a> Client<'a> {
+    fn start(machine: &'a Machine) -> Self {
+        let process = Command::new("sleep").arg("300").spawn().unwrap();
+        machine.mark_running(ONE, process.id());
+        Self { machine, process }
+    }
+
+    /// Runs a hook as the client does, and returns what it answers.
+    fn hook(&self, event: &str, source: &str) -> Run {
+        let json = serde_json::json!({
+            "session_id": ONE,
+            "transcript_path": self.machine.project_dir("work/app").join(format!("{ONE}.jsonl")),
+            "cwd": self.machine.home.join("work/app"),
+            "hook_event_name": event,
+            "source": source,
+            "prompt": "a secret prompt",
+        });
+        let mut command = self.machine.command(["hook", event]);
+        command.stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(json.to_string().as_bytes()).unwrap();
+        drop(stdin);
+        self.machine.ended(child)
+    }
+
+    /// Ends as by `kill -9`: no hook runs, and its file stays.
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Client<'_> {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = self.machine.command(["daemon", "--stop"]).output();
+    }
+}
+
+fn wait_until(what: &str, mut is_done: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_done() {
+        assert!(began.elapsed() < LIMIT, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Returns the names of the branches of a remote.
+fn branches(remote: &PathBuf) -> String {
+    let mut git = Command::new("git");
+    git.arg("-C")
+        .arg(remote)
+        .args(["for-each-ref", "--format=%(refname)"]);
+    String::from_utf8(git.output().unwrap().stdout).unwrap()
+}
+
+fn is_locked(remote: &PathBuf) -> bool {
+    branches(remote).contains(ONE)
+}
+
+/// Waits until another machine can pull these questions.
+fn wait_for_questions(machine: &Machine, expected: &[&str]) {
+    wait_until(&format!("{expected:?} arrive"), || {
+        machine.ccsync(["pull"]);
+        questions(&machine.text(ONE)) == expected
+    });
+}
+
+#[test]
+fn daemon_plain_client_is_locked_pushed_and_released() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let mut client = Client::start(&a);
+    client.hook("session-start", "resume").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    a.append(ONE, "first");
+    client.hook("stop", "").success();
+    wait_for_questions(&b, &["hello", "first"]);
+    a.append(ONE, "last");
+    client.kill();
+    wait_until("the lock is released", || !is_locked(&remote));
+    wait_for_questions(&b, &["hello", "first", "last"]);
+    let log = fs::read_to_string(a.home.join(".local/state/ccsync/daemon/log")).unwrap();
+    assert!(
+        !log.contains("secret prompt") && !log.contains("first"),
+        "{log}"
+    );
+}
+
+#[test]
+fn daemon_without_hooks_follows_running_client() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let mut daemon = a.command(["daemon"]).spawn().unwrap();
+    let client = Client::start(&a);
+    wait_until("the lock is taken", || is_locked(&remote));
+    a.ccsync(["daemon"]).code(75);
+    a.append(ONE, "first");
+    wait_for_questions(&b, &["hello", "first"]);
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
+    assert!(!is_locked(&remote));
+    drop(client);
+}
+
+#[test]
+fn daemon_spare_process_of_client_leaves_no_lock() {
+    let env = TestEnv::new();
+    let (a, _b) = env.pair();
+    let client = Client::start(&a);
+    client.hook("session-start", "startup").success();
+    client.hook("session-end", "").success();
+    let status = || a.ccsync(["auto", "status", "--json"]).success().json();
+    fs::remove_dir_all(a.home.join(".claude/sessions")).unwrap();
+    wait_until("the daemon has ended", || {
+        status()["daemon_is_running"] == false
+    });
+    assert!(!is_locked(&env.remote_of_pair()));
+    drop(client);
+}
+
+#[test]
+fn daemon_guard_returns_first_prompt_once() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let mut at_b = Client::start(&b);
+    at_b.hook("session-start", "resume").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    let mut at_a = Client::start(&a);
+    at_a.hook("session-start", "resume").success();
+    let status = a.home.join(".local/state/ccsync/daemon/status.json");
+    wait_until("the daemon knows", || {
+        fs::read_to_string(&status).is_ok_and(|text| text.contains("holds_lock"))
+    });
+    let refused = at_a.hook("user-prompt-submit", "").code(2);
+    assert!(refused.stderr.contains("open on b"), "{refused}");
+    assert!(
+        refused.stderr.contains(&format!("claude --resume {ONE}")),
+        "{refused}"
+    );
+    assert_eq!(refused.stdout, "");
+    let again = at_a.hook("user-prompt-submit", "").success();
+    assert_eq!((again.stdout.as_str(), again.stderr.as_str()), ("", ""));
+    // The prompts become a fork; nothing of either side is lost.
+    a.append(ONE, "on a");
+    at_a.hook("stop", "").success();
+    b.append(ONE, "on b");
+    at_b.hook("stop", "").success();
+    at_a.kill();
+    at_b.kill();
+    wait_until("both are released", || !is_locked(&remote));
+    wait_until("both sides are everywhere", || {
+        [&a, &b].iter().all(|machine| {
+            machine.ccsync(["sync"]);
+            machine.all_questions() == [["hello", "on a"], ["hello", "on b"]]
+        })
+    });
+}
+
+#[test]
+fn daemon_guard_counts_turns_that_are_not_here() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    b.append(ONE, "on b");
+    b.append(ONE, "more on b");
+    b.ccsync(["push"]).success();
+    let mut client = Client::start(&a);
+    client.hook("session-start", "resume").success();
+    let status = a.home.join(".local/state/ccsync/daemon/status.json");
+    wait_until("the daemon knows", || {
+        fs::read_to_string(&status).is_ok_and(|text| text.contains("\"turns\": 2"))
+    });
+    let refused = client.hook("user-prompt-submit", "").code(2);
+    assert!(
+        refused.stderr.contains("2 turns of it are not here"),
+        "{refused}"
+    );
+    client.kill();
+    wait_until("the turns are here", || {
+        questions(&a.text(ONE)) == ["hello", "on b", "more on b"]
+    });
+}
+
+#[test]
+fn daemon_sends_what_was_queued_offline() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let away = remote.with_extension("away");
+    fs::rename(&remote, &away).unwrap();
+    let client = Client::start(&a);
+    client.hook("session-start", "resume").success();
+    a.append(ONE, "offline");
+    client.hook("stop", "").success();
+    let line = || a.ccsync(["statusline"]).success().stdout;
+    wait_until("the status line says so", || line().contains("not synced"));
+    fs::rename(&away, &remote).unwrap();
+    wait_for_questions(&b, &["hello", "offline"]);
+    wait_until("the status line is calm", || line().starts_with("synced"));
+    drop(client);
+}
+
+#[test]
+fn daemon_catch_up_pulls_before_client_starts() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    b.append(ONE, "on b");
+    b.ccsync(["push"]).success();
+    a.ccsync(["catch-up"]).success();
+    wait_until("the turn is here", || {
+        questions(&a.text(ONE)) == ["hello", "on b"]
+    });
+    a.ccsync(["daemon", "--stop"]).success();
+}
+
+#[test]
+fn daemon_excluded_session_gets_no_lock() {
+    let env = TestEnv::new();
+    let (a, _b) = env.pair();
+    a.ccsync(["config", "exclude", "~/work/**"]).success();
+    a.session(ONE).project("work/app").turn("private").write();
+    let client = Client::start(&a);
+    client.hook("session-start", "resume").success();
+    client.hook("user-prompt-submit", "").success();
+    client.hook("stop", "").success();
+    let status = a.home.join(".local/state/ccsync/daemon/status.json");
+    wait_until("the daemon has pushed", || {
+        fs::read_to_string(&status)
+            .is_ok_and(|text| text.contains(ONE) && !text.contains("\"synced\": null"))
+    });
+    let branches = branches(&env.remote_of_pair());
+    assert!(!branches.contains(ONE), "{branches}");
+    drop(client);
+}
