@@ -91,7 +91,6 @@ pub(super) enum Command {
     Daemon(DaemonArgs),
     Statusline(StatuslineArgs),
     ShellInit(ShellInitArgs),
-    #[command(hide = true)]
     CatchUp(CatchUpArgs),
     #[command(hide = true)]
     Hook(HookArgs),

@@ -256,7 +256,7 @@ pub enum ExtraText {
     Unsuitable(&'static str),
 }
 
-/// Reads an extra. The hooks of this program in settings are of this machine, and left out.
+/// Reads an extra. The hooks of this program in settings are of this machine, and excluded.
 ///
 /// # Errors
 /// [`PathError`] if it cannot be read.

@@ -58,7 +58,7 @@ pub struct Env {
     pub hook: HookEnv,
 }
 
-/// What the client says of itself to a hook (client 2.1.332).
+/// The client that runs a hook, by its own variables (client 2.1.332).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HookEnv {
     /// No person is at the client (`CLAUDE_CODE_ENTRYPOINT=sdk-…`).

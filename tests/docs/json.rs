@@ -285,6 +285,9 @@ fn documents() -> Vec<(&'static str, Value)> {
         "machine-forget",
         a.ccsync(["machine", "forget", "bb", "--yes", "--json"]),
     );
+    a.ccsync(["auto", "on"]).success();
+    add("auto", a.ccsync(["auto", "status", "--json"]));
+    a.ccsync(["auto", "off"]).success();
     // An error is a document on standard error.
     let refused = b.ccsync(["show", "ffff", "--json"]);
     documents.push(("errors", serde_json::from_str(&refused.stderr).unwrap()));
