@@ -72,10 +72,7 @@ const ALLOWED: [(&str, &[&str]); 26] = [
             "report checkouts localize workspace flows leasing browse",
         ],
     ),
-    (
-        "daemon",
-        &[BASE, "report workspace flows leasing handoff"],
-    ),
+    ("daemon", &[BASE, "report workspace flows leasing handoff"]),
     ("ui", &["domain sys report"]),
     // Its commands and its list of errors name those of every folder.
     (

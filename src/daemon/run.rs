@@ -83,34 +83,59 @@ pub fn run<'a>(
     context: ContextSource<'a>,
     options: DaemonOptions,
 ) -> Result<DaemonEnd, DaemonError> {
-    let Some(_lock) = become_daemon(env, clock)? else {
-        return Ok(DaemonEnd::OtherRuns);
-    };
-    let machine = context().map(|ctx| ctx.settings.machine.name);
-    let mut daemon = Daemon {
-        env,
-        clock,
-        context,
-        options,
-        clients: Clients::default(),
-        pace: Pace::new(options.interval),
-        renewed: (clock.monotonic(), clock.now()),
-        busy: clock.monotonic(),
-        status: DaemonStatus::new(machine.unwrap_or_default(), clock.now()),
-        written: None,
-    };
-    log::add(env, clock, "started");
-    // Turns that earlier clients left are sent, too.
-    daemon.pace.changed(clock.monotonic());
-    while daemon.goes_on() {
-        daemon.work();
-        clock.sleep(ROUND);
+    let mut end = DaemonEnd::OtherRuns;
+    while let Some(lock) = become_daemon(env, clock)? {
+        Daemon::new(env, clock, context, options).run();
+        drop(lock);
+        end = DaemonEnd::Done;
+        // Who left an event before the lock was free has started no other daemon.
+        if !options.on_demand || interrupted() || !is_anything_left(env) {
+            break;
+        }
     }
-    daemon.end();
-    Ok(DaemonEnd::Done)
+    Ok(end)
 }
 
-impl Daemon<'_> {
+/// Returns true if an event or a request waits for a daemon.
+fn is_anything_left(env: &Env) -> bool {
+    !spool::is_empty(env) || is_asked_to_pull(env)
+}
+
+impl<'a> Daemon<'a> {
+    fn new(
+        env: &'a Env,
+        clock: &'a dyn Clock,
+        context: ContextSource<'a>,
+        options: DaemonOptions,
+    ) -> Self {
+        let machine = context().map(|ctx| ctx.settings.machine.name);
+        let now = clock.monotonic();
+        let mut pace = Pace::new(options.interval);
+        // Turns that earlier clients left are sent, too.
+        pace.changed(now);
+        Self {
+            env,
+            clock,
+            context,
+            options,
+            clients: Clients::default(),
+            pace,
+            renewed: (now, clock.now()),
+            busy: now,
+            status: DaemonStatus::new(machine.unwrap_or_default(), clock.now()),
+            written: None,
+        }
+    }
+
+    fn run(&mut self) {
+        log::add(self.env, self.clock, "started");
+        while self.goes_on() {
+            self.work();
+            self.clock.sleep(ROUND);
+        }
+        self.end();
+    }
+
     fn goes_on(&mut self) -> bool {
         let now = self.clock.monotonic();
         if !self.clients.is_empty() || self.pace.is_waiting() {

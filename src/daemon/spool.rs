@@ -62,3 +62,9 @@ pub(super) fn take(env: &Env) -> Vec<SpoolEntry> {
     entries.sort_by_key(|entry| entry.time);
     entries
 }
+
+/// Returns true if no event waits.
+pub(super) fn is_empty(env: &Env) -> bool {
+    let mut files = fs::read_dir(directory(env)).into_iter().flatten();
+    files.next().is_none()
+}

@@ -11,6 +11,8 @@
 use std::io::Write;
 
 mod api;
+#[cfg(unix)]
+mod by_itself;
 mod client;
 #[cfg(unix)]
 mod clones;

@@ -94,6 +94,34 @@ impl<'a> Seat<'a> {
         Self { stage, terminal }
     }
 
+    /// Types `claude` with these arguments in a shell with the function of `ccsync shell-init`.
+    pub fn take_client(
+        stage: &'a Stage,
+        machine: &Machine,
+        directory: &Path,
+        args: &[&str],
+    ) -> Self {
+        let ccsync = command(stage, machine, directory, args);
+        let line = format!(
+            "eval \"$(ccsync shell-init bash)\"\nclaude {}",
+            args.join(" ")
+        );
+        let mut shell = Command::new("bash");
+        shell
+            .args(["--norc", "--noprofile", "-c", &line])
+            .current_dir(directory)
+            .env_clear()
+            .envs(
+                ccsync
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
+        Self {
+            stage,
+            terminal: Terminal::start(shell, COLUMNS, ROWS),
+        }
+    }
+
     /// Types the prompt of a turn marked `mark`, answered by these steps.
     pub fn ask(&self, mark: &str, steps: &[Answer]) {
         let prompt = self.stage.api.script(mark, steps);
@@ -175,6 +203,8 @@ fn install(client: &Client, machine: &Machine) {
     if !program.exists() {
         fs::create_dir_all(machine.home.join(BIN)).expect("make a directory for programs");
         symlink(client.program(), program).expect("put the client there");
+        let ccsync = machine.home.join(BIN).join("ccsync");
+        symlink(env!("CARGO_BIN_EXE_ccsync"), ccsync).expect("put ccsync there");
     }
 }
 

@@ -1,0 +1,144 @@
+//! The real client, typed as `claude`, on machines that sync by themselves.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::client_or_skip;
+use crate::history::has_turn;
+use crate::machine::{Machine, Pair, entries, exit};
+use crate::seat::{Seat, wait_for};
+use crate::story::Stage;
+use crate::terminal::ENTER;
+
+const ID: &str = "3b8f5b1e-52f4-4d4d-9a55-0d5b5c1f2a10";
+
+/// A machine that syncs by itself until the end of the test.
+struct Auto<'a>(&'a Machine);
+
+impl<'a> Auto<'a> {
+    fn on(machine: &'a Machine) -> Self {
+        machine.ccsync(exit::DONE, &["auto", "on"]);
+        Self(machine)
+    }
+}
+
+impl Drop for Auto<'_> {
+    fn drop(&mut self) {
+        // Not a part of the test: it may have failed already.
+        let mut stop = std::process::Command::new(env!("CARGO_BIN_EXE_ccsync"));
+        stop.args(["daemon", "--stop"])
+            .env_clear()
+            .envs(self.0.env());
+        let _ = stop.output();
+    }
+}
+
+/// Kills the client of a machine.
+fn kill_client(machine: &Machine) {
+    let files = entries(&machine.home.join(".claude/sessions"));
+    let json = files
+        .iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "json"));
+    for path in json {
+        let record: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let pid = record["pid"]
+            .as_i64()
+            .and_then(|pid| Pid::from_raw(pid as i32));
+        kill_process(pid.unwrap(), Signal::KILL).unwrap();
+    }
+}
+
+#[test]
+fn by_itself_plain_client_moves_between_machines_and_is_guarded() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(None);
+    let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
+    let _on = [&pair.a, &pair.b].map(Auto::on);
+
+    let seat = Seat::take_client(&stage, &pair.a, &there, &["--session-id", ID]);
+    seat.turn("first");
+    wait_for("the new session is locked", || pair.locks() == [ID]);
+    seat.turn("second");
+    seat.turn("third");
+    // The screen is faster than the file.
+    wait_for("the turn is in the transcript", || {
+        let text = fs::read_to_string(pair.a.transcript(ID)).unwrap();
+        text.contains("answer to third")
+    });
+    kill_client(&pair.a);
+    seat.terminal.end();
+    wait_for("the lock is released", || pair.locks().is_empty());
+
+    let seat = Seat::take_client(&stage, &pair.b, &here, &["--resume", ID]);
+    seat.terminal.wait_for("answer to third");
+    let request = seat.turn("fourth");
+    assert!(has_turn(&request, "first") && has_turn(&request, "third"));
+    wait_for("the session is locked by the other machine", || {
+        pair.locks() == [ID]
+    });
+    seat.turn("fifth");
+    // Commands work beside the daemon.
+    pair.b.push();
+
+    let back = Seat::take_client(&stage, &pair.a, &there, &["--resume", ID]);
+    back.terminal.wait_for("answer to fourth");
+    let status = pair.a.home.join(".local/state/ccsync/daemon/status.json");
+    wait_for("the daemon knows of the other machine", || {
+        fs::read_to_string(&status).is_ok_and(|text| text.contains("holds_lock"))
+    });
+    let prompt = stage
+        .api
+        .script("fork", &[crate::api::Answer::say("answer to fork")]);
+    back.enter(&prompt);
+    back.terminal.wait_for("this session is open on b");
+    assert!(
+        stage.api.turns("fork").is_empty(),
+        "the prompt reached the model"
+    );
+    back.terminal.type_in(ENTER);
+    back.terminal.wait_for("answer to fork");
+
+    seat.turn("sixth");
+    back.leave();
+    seat.leave();
+    wait_for("the locks are released", || pair.locks().is_empty());
+    wait_for("both conversations are on both machines", || {
+        [&pair.a, &pair.b].iter().all(|machine| {
+            machine.ccsync(exit::DONE, &["catch-up"]);
+            machine.ids().len() == 2 && machine.has_prompt(ID, "sixth")
+        })
+    });
+    for machine in [&pair.a, &pair.b] {
+        let ids = machine.ids();
+        assert_eq!(ids.len(), 2, "{ids:?}");
+        let fork = ids.iter().find(|id| *id != ID).unwrap();
+        assert!(machine.has_prompt(fork, "fork") && !machine.has_prompt(fork, "sixth"));
+        assert!(machine.has_prompt(ID, "sixth") && !machine.has_prompt(ID, "fork"));
+    }
+}
+
+#[test]
+fn by_itself_looks_change_nothing() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(None);
+    let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
+    let _on = [&pair.a, &pair.b].map(Auto::on);
+    let seat = Seat::take_client(&stage, &pair.a, &there, &["--session-id", ID]);
+    seat.turn("first");
+    seat.leave();
+    wait_for("the lock is released", || pair.locks().is_empty());
+    for _ in 0..3 {
+        for (machine, project) in [(&pair.b, &here), (&pair.a, &there)] {
+            let seat = Seat::take_client(&stage, machine, project, &["--resume", ID]);
+            seat.terminal.wait_for("answer to first");
+            seat.leave();
+            wait_for("the lock is released", || pair.locks().is_empty());
+        }
+    }
+    for machine in [&pair.a, &pair.b] {
+        machine.ccsync(exit::DONE, &["sync"]);
+        assert_eq!(machine.ids(), [ID]);
+    }
+}
