@@ -37,7 +37,7 @@ pub(crate) struct ResumeArgs {
 /// How Claude Code is run, for a session that is continued or new.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RunArgs {
-    /// Continue without a lock
+    /// Contact no remote; continue without a lock
     #[arg(long)]
     pub(in crate::cli) offline: bool,
     /// Arguments for Claude Code

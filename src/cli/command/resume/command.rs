@@ -1,9 +1,8 @@
 //! Runs `ccsync resume`: pull, choose, lock, run Claude Code with backups, push, release.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::args::ResumeArgs;
+use super::args::{ResumeArgs, RunArgs};
 use super::error::ResumeError;
 use super::run::{release, run_client};
 use super::{choose, lease, place};
@@ -18,10 +17,10 @@ use crate::report::{Outcome, Report};
 use crate::session::{launch::Conversation, launch::Launch, launch::session_option};
 use crate::sys::{Clock, fail_point::fail_point, fs::write_atomic};
 use crate::ui::sanitize;
-use crate::workspace::Selection;
+use crate::workspace::{Context, Selection};
 
 pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliError> {
-    begin(&args.run.client, app)?;
+    begin(&args.run, app)?;
     let filter = ListFilter {
         project: args.project.clone(),
         from: args.from.clone(),
@@ -48,8 +47,9 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
 }
 
 /// Refuses arguments that let Claude Code choose the session, and sets this machine up.
-pub(in crate::cli) fn begin(for_client: &[OsString], app: &mut App) -> Result<(), CliError> {
-    match session_option(for_client) {
+pub(in crate::cli) fn begin(args: &RunArgs, app: &mut App) -> Result<(), CliError> {
+    app.offline = args.offline;
+    match session_option(&args.client) {
         Some(option) => Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into()),
         None => init::ensure(app),
     }
@@ -66,8 +66,13 @@ struct PreparedSession {
 /// Pulls the session and finds its directory.
 fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<PreparedSession, CliError> {
     // Push new sessions first: the store knows where a session belongs, and the other
-    // machines need to know it.
-    push(&app.context()?, &Selection::default(), false)?;
+    // machines need to know it. A remote that has just not answered is not asked again.
+    let ctx = Context {
+        offline,
+        ..app.context()?
+    };
+    push(&ctx, &Selection::default(), false)?;
+    drop(ctx);
     let begin = app.clock.now();
     let (directory, git) = place::directory(session, app)?;
     if !offline {
