@@ -92,6 +92,7 @@ mod servers;
 #[cfg(target_os = "linux")]
 mod shared_home;
 mod source;
+mod staying_files;
 mod style;
 #[cfg(target_os = "linux")]
 mod system_faults;

@@ -52,7 +52,7 @@ pub fn push(ctx: &Context<'_>, selection: &Selection, dry_run: bool) -> Result<R
     let (mut workspace, found) = Workspace::look_and_discover(ctx)?;
     let plan = PushPlan::new(&workspace, &found, selection)?;
     let mut report = plan.preview(&workspace)?;
-    report.extras = push_selected(&mut workspace, &selection.projects, true)?;
+    report.extras = push_selected(&mut workspace, &selection.projects, &report.sessions, true)?;
     Ok(report)
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn push_for(
             .extend(store_copies(&mut workspace, &found)?);
         report.sort();
     }
-    report.extras = push_selected(&mut workspace, &selection.projects, false)?;
+    report.extras = push_selected(&mut workspace, &selection.projects, &report.sessions, false)?;
 
     select_leases(&mut workspace, reason, &report, &not_selected);
     let staying = released_but_not_stored(&workspace, &found, &report)?;
