@@ -86,6 +86,8 @@ mod rewritten_history;
 mod safety;
 #[cfg(unix)]
 mod search;
+#[cfg(target_os = "linux")]
+mod second_machine;
 mod secrets;
 #[cfg(unix)]
 mod servers;

@@ -81,7 +81,7 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<ResumeCandid
     let rows = rows(
         &mut workspace,
         &ListFilter {
-            remote: unreached.is_none(),
+            here: unreached.is_some(),
             ..filter.clone()
         },
     )?;

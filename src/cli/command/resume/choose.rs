@@ -31,9 +31,7 @@ pub(super) fn session(
 
     let ctx = app.context()?;
     let mut offered = candidates.sessions;
-    offered.retain(|candidate| {
-        exclude_reason(candidate).is_none() && (args.all || is_recent(candidate, &ctx))
-    });
+    offered.retain(|candidate| exclude_reason(candidate).is_none());
     match offered.first() {
         None => Err(ResumeError::Nothing.into()),
         Some(newest) if args.latest => Ok(newest.row.session.clone()),
@@ -64,15 +62,6 @@ fn exclude_reason(candidate: &ResumeCandidate) -> Option<&ExcludeReason> {
         .exclude_reason
         .as_ref()
         .filter(|why| why.is_permanent())
-}
-
-fn is_recent(candidate: &ResumeCandidate, ctx: &Context<'_>) -> bool {
-    let days = chrono::TimeDelta::days(i64::from(ctx.settings.sync.pull_max_age));
-    candidate.row.here
-        || candidate
-            .row
-            .last_activity
-            .is_some_and(|time| ctx.clock.now() - time <= days)
 }
 
 fn ask(

@@ -73,7 +73,7 @@ impl UserError for ResumeError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::ChosenTwice(_) => "name the session: `ccsync resume SESSION`; or begin one: `ccsync start`".to_owned(),
-            Self::Nothing => "list older ones with `ccsync resume --all`, or begin one with `ccsync start`".to_owned(),
+            Self::Nothing => "begin one with `ccsync start`".to_owned(),
             Self::NoTerminal | Self::Picker(_) => {
                 "name it with `ccsync resume SESSION`, or take the newest with `ccsync resume --latest`".to_owned()
             }
