@@ -15,6 +15,8 @@ mod concurrent_commands;
 mod concurrent_pushes;
 #[cfg(unix)]
 mod connections;
+#[cfg(target_os = "linux")]
+mod continued;
 mod copies;
 mod crash;
 mod damage;
