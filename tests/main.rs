@@ -50,6 +50,7 @@ mod lock;
 mod locked_session;
 mod lookup;
 mod machine;
+mod missing_directory;
 mod model;
 mod note;
 mod occupied_remote;

@@ -37,6 +37,10 @@ live="$HOME/.claude/sessions/$$.json"
 printf '{"pid":%s,"sessionId":"%s","procStart":"%s"}' $$ "$id" "$start" >"$live"
 project="$HOME/.claude/projects/$(pwd -P | sed 's/[^A-Za-z0-9]/-/g')"
 mkdir -p "$project"
+# It finds the session in any project.
+for found in "$HOME/.claude/projects"/*/"$id.jsonl" "$project/$id.jsonl"; do
+    [ ! -e "$found" ] || project="${found%/*}"
+done
 # Who looked for running clients before this one said that it runs has finished then: a real one takes longer to start.
 [ -z "$CLIENT_KEEPS" ] || flock "$HOME/.local/state/ccsync/lock" true
 uuid=${CLIENT_UUID:-$(cat /proc/sys/kernel/random/uuid)}

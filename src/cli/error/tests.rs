@@ -173,6 +173,7 @@ fn error_command_messages_and_hints() {
         CommandError::Stdout(broken()),
         CommandError::Terminal(broken()),
         CommandError::Cancelled,
+        CommandError::Declined("nothing was restored".to_owned()),
         CommandError::ConfirmationNeeded {
             action: "forgetting a machine".to_owned(),
             flag: "--yes",

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::ResumeArgs;
 use super::error::ResumeError;
+use super::place::Place;
 use super::run::{release, run_client};
 use super::{choose, lease, place};
 use crate::browse::list::ListFilter;
@@ -38,7 +39,7 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
     lease::refuse_if_open_here(&session, app)?;
     let locked = !offline && lease::acquire_lock(&session, args.take_over, app)?;
 
-    let prepared = prepare(&session, offline, app);
+    let prepared = prepare(&session, args, offline, app);
     let prepared = prepared.inspect_err(|_| release(&session, app))?;
     let launch = Launch {
         conversation: Conversation::Resumed(&session),
@@ -70,18 +71,23 @@ struct PreparedSession {
 }
 
 /// Pulls the session and finds its directory.
-fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<PreparedSession, CliError> {
+fn prepare(
+    session: &SessionId,
+    args: &ResumeArgs,
+    offline: bool,
+    app: &mut App,
+) -> Result<PreparedSession, CliError> {
     // Push new sessions first: the store knows where a session belongs, and the other
     // machines need to know it.
     push(&app.context()?, &Selection::default(), false)?;
     let begin = app.clock.now();
-    let (directory, git) = place::directory(session, app)?;
+    let Place { directory, git } = place::directory(session, args, app)?;
     if !offline {
         if app.clock.now() - begin >= RENEWAL {
             // An open question or a clone has delayed the renewal of the lock.
             lease::acquire_lock(session, false, app)?;
         }
-        pull_session(session, app)?;
+        pull_session(session, &directory, app)?;
     }
 
     let difference = git.and_then(|git| difference(&directory, &git));
@@ -94,11 +100,12 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<Prepared
     })
 }
 
-/// Pulls one session. A pinned session stays in its earlier state.
-fn pull_session(session: &SessionId, app: &mut App) -> Result<(), CliError> {
+/// Pulls one session, for a run in `directory`. A pinned session stays in its earlier state.
+fn pull_session(session: &SessionId, directory: &Path, app: &mut App) -> Result<(), CliError> {
     let request = PullRequest {
         sessions: vec![session.clone()],
         keep_pinned: true,
+        directory: Some(directory.to_owned()),
         ..PullRequest::default()
     };
     let report = pull(&app.context()?, &request)?;

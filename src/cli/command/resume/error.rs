@@ -1,6 +1,6 @@
 //! The errors of `ccsync resume`, with their hints.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::domain::{ErrorKind, SessionId, UserError, shell::shell_word};
 use crate::handoff::project_here::MissingProject;
@@ -133,19 +133,30 @@ fn project_hints(session: &SessionId, missing: &MissingProject) -> Vec<String> {
             root.name
         ));
     }
+    // The store names the paths, so that they must not stand in a command.
+    let path = |path: &Path| sanitize::one_line(&path.to_string_lossy()).into_owned();
+    let resume = format!("ccsync resume {session}");
     if let Some(clone) = &missing.clone {
-        let from = sanitize::lines(&clone.remote.to_string());
-        let into = sanitize::lines(&clone.into.to_string_lossy());
-        // The store names both, so that they must not stand in a command.
-        hints.push(format!("clone {from} into {into} with git"));
+        let from = sanitize::one_line(&clone.remote.to_string()).into_owned();
         hints.push(format!(
-            "if another directory has a clone, run `ccsync resume {session}` there"
-        ));
-    } else if let Some(directory) = &missing.directory {
-        let directory = sanitize::lines(&directory.to_string_lossy());
-        hints.push(format!(
-            "if it needs no repository, create the directory {directory}"
+            "to clone {from} into {}: `{resume} --missing clone`",
+            path(&clone.into)
         ));
     }
+    if let Some(directory) = missing.to_create() {
+        hints.push(format!(
+            "to create {}: `{resume} --missing create`",
+            path(directory)
+        ));
+    }
+    if let Some(nearest) = &missing.nearest {
+        hints.push(format!(
+            "to continue in {}: `{resume} --missing nearest`",
+            path(nearest)
+        ));
+    }
+    hints.push(format!(
+        "to continue in another directory, such as another clone: `{resume} --directory DIR`"
+    ));
     hints
 }
