@@ -15,7 +15,7 @@ use crate::flows::{
     store_session::is_stored,
 };
 use crate::report::{Outcome, RemoteState, Report};
-use crate::session::{Discovery, live::live_sessions};
+use crate::session::{Discovery, continued::running_as, live::live_sessions};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::{Context, Selection, SyncError, Workspace};
 
@@ -139,7 +139,8 @@ fn select_leases(
     report: &Report,
     not_selected: &BTreeSet<SessionId>,
 ) {
-    let live = live_sessions(&workspace.ctx.env.claude_dir);
+    let claude_dir = &workspace.ctx.env.claude_dir;
+    let live = live_sessions(claude_dir);
     let is_skipped = |outcome: &Outcome| matches!(outcome, Outcome::Skipped { .. });
     let skipped = report.sessions.iter().filter(|s| is_skipped(&s.outcome));
     let skipped = skipped.map(|report| &report.session);
@@ -152,7 +153,7 @@ fn select_leases(
     workspace.leases.select_for_release(
         finished,
         workspace.ctx.clock.now(),
-        |session| live.contains_key(session),
+        |session| running_as(claude_dir, session, &live).is_some(),
         |session| unstored.contains(session),
     );
     if matches!(reason, PushReason::BackUp) {

@@ -15,7 +15,7 @@ use crate::handoff::{resume::ResumeCandidate, resume::ResumeCandidates};
 use crate::leasing::LockView;
 use crate::lock::LockStatus;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::ui::format::age;
+use crate::ui::format::{age, successor_note};
 use crate::ui::picker::{Item, Picked, PickerOptions, Preview, pick};
 use crate::workspace::{Context, ExcludeReason, exclusion::identity_at};
 
@@ -26,7 +26,12 @@ pub(super) fn session(
     app: &mut App,
 ) -> Result<SessionId, CliError> {
     if let Some(wanted) = &args.session {
-        return refuse_excluded(candidates.find(wanted)?, &candidates);
+        let found = candidates.find(wanted)?;
+        let Some(latest) = candidates.successors.latest(&found).cloned() else {
+            return refuse_excluded(found, &candidates);
+        };
+        app.out.note(&successor_note(&found, &latest));
+        return refuse_excluded(latest, &candidates);
     }
 
     let ctx = app.context()?;
