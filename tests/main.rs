@@ -15,6 +15,8 @@ mod concurrent_commands;
 mod concurrent_pushes;
 #[cfg(unix)]
 mod connections;
+#[cfg(target_os = "linux")]
+mod continued;
 mod copies;
 mod crash;
 mod damage;
@@ -50,6 +52,7 @@ mod lock;
 mod locked_session;
 mod lookup;
 mod machine;
+mod missing_directory;
 mod model;
 mod note;
 mod occupied_remote;
@@ -88,12 +91,15 @@ mod rewritten_history;
 mod safety;
 #[cfg(unix)]
 mod search;
+#[cfg(target_os = "linux")]
+mod second_machine;
 mod secrets;
 #[cfg(unix)]
 mod servers;
 #[cfg(target_os = "linux")]
 mod shared_home;
 mod source;
+mod staying_files;
 mod style;
 #[cfg(target_os = "linux")]
 mod system_faults;

@@ -29,6 +29,9 @@ pub(crate) enum CommandError {
     Terminal(#[source] io::Error),
     #[error("cancelled")]
     Cancelled,
+    /// The user answered no. The text says what stays as it is.
+    #[error("{0}")]
+    Declined(String),
     #[error("{action} needs confirmation, and there is no terminal to ask on")]
     ConfirmationNeeded { action: String, flag: &'static str },
     #[error("cannot find the current directory")]
@@ -53,6 +56,7 @@ impl UserError for CommandError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Cancelled => ErrorKind::Interrupted,
+            Self::Declined(_) => ErrorKind::Declined,
             Self::ConfirmationNeeded { .. } | Self::NothingToImport => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
@@ -76,7 +80,9 @@ impl UserError for CommandError {
             }
             Self::Story(_) => please_report(),
             Self::NotUnicode(_) => "rename it, or choose another directory".to_owned(),
-            Self::Stdout(_) | Self::Cancelled | Self::Stage(_) => return Vec::new(),
+            Self::Stdout(_) | Self::Cancelled | Self::Declined(_) | Self::Stage(_) => {
+                return Vec::new();
+            }
         };
         vec![hint]
     }
@@ -142,10 +148,14 @@ impl CliError {
 
     /// Prints the message, its causes and its hints.
     pub(crate) fn show(&self, out: &mut Output) {
-        let is_cancelled = matches!(self.source.downcast_ref(), Some(CommandError::Cancelled));
-        if is_cancelled && !out.is_json() {
-            // The user who cancelled needs no message.
-            return;
+        if !out.is_json() {
+            match self.source.downcast_ref() {
+                // The user who cancelled needs no message.
+                Some(CommandError::Cancelled) => return,
+                // An answer is no error.
+                Some(CommandError::Declined(_)) => return out.note(&self.message()),
+                _ => {}
+            }
         }
         out.error(&ErrorText {
             kind: self.kind,

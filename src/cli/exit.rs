@@ -86,6 +86,7 @@ impl Exit {
     pub(crate) fn from_error(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Failed | ErrorKind::Remote | ErrorKind::DamagedStore => Self::Failed,
+            ErrorKind::Declined => Self::Done,
             ErrorKind::Usage => Self::Usage,
             ErrorKind::Locked => Self::Locked,
             ErrorKind::Busy => Self::Busy,

@@ -204,7 +204,8 @@ impl<'a> PullPlanner<'a> {
         let claude_dir = &self.workspace.ctx.env.claude_dir;
         let transcript = StoredText::transcript(self.comparer.snapshot, manifest);
         let localizer = self.comparer.localizer;
-        match localizer.resolve_location(manifest, &transcript, claude_dir)? {
+        let location = localizer.resolve_location(manifest, &transcript, claude_dir)?;
+        match location.or_in(self.request.directory.as_deref(), claude_dir) {
             SessionLocation::Directory { path, note } => {
                 let plan = plan_update(&self.comparer, manifest, path)?;
                 Ok(match plan {

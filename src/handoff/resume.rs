@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::browse::{list::ListFilter, list::SessionRow, list::rows};
-use crate::domain::SessionId;
+use crate::browse::{list::ListFilter, list::SessionRow, list::SessionRows, list::rows};
+use crate::domain::{SessionId, Successors};
 use crate::flows::{
     FetchMode, PullRequest, RemoteSync, pull::pull, push::PushReason, push::push_for,
     remote_sync::FetchResult,
@@ -26,6 +26,8 @@ pub struct ResumeCandidates {
     /// Reason why the remote was not reached; then only local sessions are listed,
     /// without locks.
     pub unreached: Option<String>,
+    /// Sessions that go on under another id.
+    pub successors: Successors,
 }
 
 /// A session that can be continued here.
@@ -55,7 +57,10 @@ impl ResumeCandidates {
     pub fn find(&self, name: &SessionId) -> Result<SessionId, SyncError> {
         let found = find_session(
             name,
-            self.sessions.iter().map(|candidate| &candidate.row.session),
+            self.sessions
+                .iter()
+                .map(|candidate| &candidate.row.session)
+                .chain(self.successors.continued()),
         )?;
         Ok(found.ok_or_else(|| LookupScope::Anywhere.no_session(name))?)
     }
@@ -78,10 +83,10 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<ResumeCandid
         Some(_) => BTreeMap::new(),
     };
     // Offline, only local sessions can be continued.
-    let rows = rows(
+    let SessionRows { rows, successors } = rows(
         &mut workspace,
         &ListFilter {
-            remote: unreached.is_none(),
+            here: unreached.is_some(),
             ..filter.clone()
         },
     )?;
@@ -96,6 +101,7 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<ResumeCandid
     Ok(ResumeCandidates {
         sessions,
         unreached,
+        successors,
     })
 }
 

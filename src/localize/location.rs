@@ -27,6 +27,22 @@ pub(crate) enum SessionLocation {
     Missing(String),
 }
 
+impl SessionLocation {
+    /// Replaces a missing directory by that of a session in `directory`.
+    pub(crate) fn or_in(self, directory: Option<&Path>, claude_dir: &Path) -> Self {
+        match (self, directory) {
+            (Self::Missing(_), Some(directory)) => {
+                let directory = canonicalize_existing(&directory.to_string_lossy());
+                Self::Directory {
+                    path: projects_dir(claude_dir).join(client_dir_name(&directory)),
+                    note: None,
+                }
+            }
+            (location, _) => location,
+        }
+    }
+}
+
 impl Localizer {
     /// Chooses the directory and the checkout of a session. `transcript` is that of the
     /// session.

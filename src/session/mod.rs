@@ -6,12 +6,14 @@
 //!
 //! * [`files`]: the files of a session and their paths; [`discover`]: all sessions of this machine
 //! * [`clean_up`]: when the client deletes a session
+//! * [`continued`]: where a conversation goes on under another id
 //! * [`live`]: sessions of running clients; [`launch`]: how the client is started
 //! * [`facts`]: project, titles and times, read from records; `fields`: finding them in lines
 //! * [`mentions`]: working directories and plans that records name
 //! * [`projects`]: the directories that the client has worked in
 //! * [`journal`]: writing session files so that it can be undone
-//! * [`extras`]: memory, the user's `CLAUDE.md`, settings
+//! * [`extras`]: memory, the user's `CLAUDE.md`, settings; [`instructions`]: files that it imports
+//! * [`moved`]: directories that the client's settings move
 //! * [`repair`]: repairing a damaged transcript
 //! * [`turns`]: a transcript as a conversation; [`messages`]: all texts of a record
 
@@ -20,16 +22,19 @@ mod local;
 mod scan;
 
 pub mod clean_up;
+pub mod continued;
 pub mod discover;
 pub mod extras;
 pub mod facts;
 pub(crate) mod fields;
 pub mod files;
+pub mod instructions;
 pub mod journal;
 pub mod launch;
 pub mod live;
 pub mod mentions;
 pub mod messages;
+pub mod moved;
 pub mod projects;
 pub mod repair;
 pub mod teams;

@@ -6,13 +6,13 @@
 use super::args::InitArgs;
 use super::directory;
 use super::error::InitError;
-use crate::cli::{app::App, app::current_dir, error::CliError, error::CommandError};
+use crate::cli::{app::App, app::current_dir, ask, error::CliError, error::CommandError};
 use crate::domain::url::RemoteUrl;
 use crate::transport::{
     RemoteError, github::Account, github::DEFAULT_NAME, github::GitHub, github::GitHubError,
     github::Repository, github::RepositoryName, github::Visibility, remote::Missing,
 };
-use crate::ui::{prompt, sanitize::one_line};
+use crate::ui::sanitize::one_line;
 use crate::workspace::SyncError;
 
 /// The chosen remote.
@@ -84,7 +84,7 @@ pub(super) fn choose(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError>
         return choose_on_github(name.as_ref(), args, app);
     }
     if args.may_ask(app) && is_missing(args, app)? {
-        ask(args, app)
+        ask_for_remote(args, app)
     } else {
         Ok(Chosen::default())
     }
@@ -217,10 +217,14 @@ fn permit(repository: &Repository, args: &InitArgs, app: &App) -> Result<(), Cli
         one_line(&repository.name),
         repository.visibility
     );
-    match prompt::line(&question).map_err(CommandError::Terminal)? {
-        Some(answer) if answer.eq_ignore_ascii_case("yes") => Ok(()),
-        _ => Err(CommandError::Cancelled.into()),
+    if ask::confirm_in_words(&question)? {
+        return Ok(());
     }
+    let unused = format!(
+        "nothing was set up; {} is not used",
+        one_line(&repository.name)
+    );
+    Err(CommandError::Declined(unused).into())
 }
 
 /// Refuses an address if `gh` says that others can read the repository.
@@ -245,7 +249,7 @@ enum RemoteChoice<'a> {
     ThisDisk,
 }
 
-fn ask(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError> {
+fn ask_for_remote(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError> {
     let github = GitHub::new(None);
     let account = if args.no_github {
         Err(GitHubError::Missing)
@@ -279,9 +283,7 @@ fn ask_with(
     let choices = choices(account);
     let texts: Vec<String> = choices.iter().map(|choice| choice.text(account)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let answer =
-        prompt::choose("Where your sessions go", &texts).map_err(CommandError::Terminal)?;
-    match &choices[answer.ok_or(CommandError::Cancelled)?] {
+    match &choices[ask::choose("Where your sessions go", &texts)?] {
         RemoteChoice::Take(repository) => use_repository(github, repository, args, app),
         RemoteChoice::Make => create_repository(github, &account.login, DEFAULT_NAME),
         RemoteChoice::MakeOther => choose_on_github(Some(&ask_name()?), args, app),
@@ -341,18 +343,14 @@ impl RemoteChoice<'_> {
 }
 
 fn ask_name() -> Result<RepositoryName, CliError> {
-    let answer = prompt::line("Name of the repository")
-        .map_err(CommandError::Terminal)?
-        .ok_or(CommandError::Cancelled)?;
+    let answer = ask::line("Name of the repository")?;
     Ok(answer.parse().map_err(InitError::Name)?)
 }
 
 fn ask_address(args: &InitArgs, app: &App) -> Result<Chosen, CliError> {
     let question =
         "Private git repository for your sessions (URL or path; empty: only on this disk)";
-    let answer = prompt::line(question)
-        .map_err(CommandError::Terminal)?
-        .ok_or(CommandError::Cancelled)?;
+    let answer = ask::line(question)?;
     if answer.is_empty() {
         Ok(Chosen::default())
     } else {

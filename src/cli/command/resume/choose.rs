@@ -15,7 +15,7 @@ use crate::handoff::{resume::ResumeCandidate, resume::ResumeCandidates};
 use crate::leasing::LockView;
 use crate::lock::LockStatus;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::ui::format::age;
+use crate::ui::format::{age, successor_note};
 use crate::ui::picker::{Item, Picked, PickerOptions, Preview, pick};
 use crate::workspace::{Context, ExcludeReason, exclusion::identity_at};
 
@@ -26,14 +26,17 @@ pub(super) fn session(
     app: &mut App,
 ) -> Result<SessionId, CliError> {
     if let Some(wanted) = &args.session {
-        return refuse_excluded(candidates.find(wanted)?, &candidates);
+        let found = candidates.find(wanted)?;
+        let Some(latest) = candidates.successors.latest(&found).cloned() else {
+            return refuse_excluded(found, &candidates);
+        };
+        app.out.note(&successor_note(&found, &latest));
+        return refuse_excluded(latest, &candidates);
     }
 
     let ctx = app.context()?;
     let mut offered = candidates.sessions;
-    offered.retain(|candidate| {
-        exclude_reason(candidate).is_none() && (args.all || is_recent(candidate, &ctx))
-    });
+    offered.retain(|candidate| exclude_reason(candidate).is_none());
     match offered.first() {
         None => Err(ResumeError::Nothing.into()),
         Some(newest) if args.latest => Ok(newest.row.session.clone()),
@@ -64,15 +67,6 @@ fn exclude_reason(candidate: &ResumeCandidate) -> Option<&ExcludeReason> {
         .exclude_reason
         .as_ref()
         .filter(|why| why.is_permanent())
-}
-
-fn is_recent(candidate: &ResumeCandidate, ctx: &Context<'_>) -> bool {
-    let days = chrono::TimeDelta::days(i64::from(ctx.settings.sync.pull_max_age));
-    candidate.row.here
-        || candidate
-            .row
-            .last_activity
-            .is_some_and(|time| ctx.clock.now() - time <= days)
 }
 
 fn ask(

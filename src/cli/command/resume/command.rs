@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{ResumeArgs, RunArgs};
 use super::error::ResumeError;
+use super::place::Place;
 use super::run::{release, run_client};
 use super::{choose, lease, place};
 use crate::browse::list::ListFilter;
@@ -14,7 +15,9 @@ use crate::handoff::{path_notice::path_notice, resume::candidates};
 use crate::lock::record::RENEWAL;
 use crate::project::difference;
 use crate::report::{Outcome, Report};
-use crate::session::{launch::Conversation, launch::Launch, launch::session_option};
+use crate::session::{
+    launch::Conversation, launch::Launch, launch::leaving_option, launch::session_option,
+};
 use crate::sys::{Clock, fail_point::fail_point, fs::write_atomic};
 use crate::ui::sanitize;
 use crate::workspace::{Context, Selection};
@@ -35,7 +38,7 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
     lease::refuse_if_open_here(&session, app)?;
     let locked = !offline && lease::acquire_lock(&session, args.take_over, app)?;
 
-    let prepared = prepare(&session, offline, app);
+    let prepared = prepare(&session, args, offline, app);
     let prepared = prepared.inspect_err(|_| release(&session, app))?;
     let launch = Launch {
         conversation: Conversation::Resumed(&session),
@@ -46,13 +49,17 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
     run_client(&launch, &session, locked, app)
 }
 
-/// Refuses arguments that let Claude Code choose the session, and sets this machine up.
+/// Refuses arguments that let Claude Code choose the session or go on elsewhere, and sets this
+/// machine up.
 pub(in crate::cli) fn begin(args: &RunArgs, app: &mut App) -> Result<(), CliError> {
     app.offline = args.offline;
-    match session_option(&args.client) {
-        Some(option) => Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into()),
-        None => init::ensure(app),
+    if let Some(option) = session_option(&args.client) {
+        return Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into());
     }
+    if let Some(option) = leaving_option(&args.client) {
+        return Err(ResumeError::LeavesTerminal(option.to_string_lossy().into_owned()).into());
+    }
+    init::ensure(app)
 }
 
 /// A session that can be continued on this machine.
@@ -64,7 +71,12 @@ struct PreparedSession {
 }
 
 /// Pulls the session and finds its directory.
-fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<PreparedSession, CliError> {
+fn prepare(
+    session: &SessionId,
+    args: &ResumeArgs,
+    offline: bool,
+    app: &mut App,
+) -> Result<PreparedSession, CliError> {
     // Push new sessions first: the store knows where a session belongs, and the other
     // machines need to know it. A remote that has just not answered is not asked again.
     let ctx = Context {
@@ -72,15 +84,14 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<Prepared
         ..app.context()?
     };
     push(&ctx, &Selection::default(), false)?;
-    drop(ctx);
     let begin = app.clock.now();
-    let (directory, git) = place::directory(session, app)?;
+    let Place { directory, git } = place::directory(session, args, app)?;
     if !offline {
         if app.clock.now() - begin >= RENEWAL {
             // An open question or a clone has delayed the renewal of the lock.
             lease::acquire_lock(session, false, app)?;
         }
-        pull_session(session, app)?;
+        pull_session(session, &directory, app)?;
     }
 
     let difference = git.and_then(|git| difference(&directory, &git));
@@ -93,11 +104,12 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<Prepared
     })
 }
 
-/// Pulls one session. A pinned session stays in its earlier state.
-fn pull_session(session: &SessionId, app: &mut App) -> Result<(), CliError> {
+/// Pulls one session, for a run in `directory`. A pinned session stays in its earlier state.
+fn pull_session(session: &SessionId, directory: &Path, app: &mut App) -> Result<(), CliError> {
     let request = PullRequest {
         sessions: vec![session.clone()],
         keep_pinned: true,
+        directory: Some(directory.to_owned()),
         ..PullRequest::default()
     };
     let report = pull(&app.context()?, &request)?;
