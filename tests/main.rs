@@ -15,6 +15,8 @@ mod concurrent_commands;
 mod concurrent_pushes;
 #[cfg(unix)]
 mod connections;
+#[cfg(target_os = "linux")]
+mod continued;
 mod copies;
 mod crash;
 mod damage;
@@ -87,6 +89,8 @@ mod rewritten_history;
 mod safety;
 #[cfg(unix)]
 mod search;
+#[cfg(target_os = "linux")]
+mod second_machine;
 mod secrets;
 #[cfg(unix)]
 mod servers;

@@ -319,7 +319,7 @@ impl Machine {
 
     fn all_sessions(&self) -> Vec<ccsync::domain::id::SessionId> {
         let filter = ListFilter {
-            remote: true,
+            fetch: true,
             ..ListFilter::default()
         };
         list(&self.context(), &filter)

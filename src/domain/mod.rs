@@ -21,6 +21,7 @@ pub mod project;
 pub mod session_file;
 pub mod shell;
 pub mod size;
+pub mod successors;
 pub mod turn;
 pub mod url;
 
@@ -35,6 +36,7 @@ pub use placeholder::{InvalidPlaceholder, Placeholder, PlaceholderName, Placehol
 pub use progress::{Phase, Progress};
 pub use project::{ProjectGit, ProjectIdentity};
 pub use session_file::SessionFile;
+pub use successors::Successors;
 pub use turn::{Turn, TurnSpeaker};
 
 pub use commit_author::CommitAuthor;

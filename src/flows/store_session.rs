@@ -176,6 +176,7 @@ impl<'a> SessionWriter<'a> {
             turns: Some(0),
             bound: false,
             fork_of: None,
+            continued_in: None,
             git: None,
             placeholders: BTreeMap::new(),
             transcript: StoredFile::default(),

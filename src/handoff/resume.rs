@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::browse::{list::ListFilter, list::SessionRow, list::rows};
-use crate::domain::SessionId;
+use crate::browse::{list::ListFilter, list::SessionRow, list::SessionRows, list::rows};
+use crate::domain::{SessionId, Successors};
 use crate::flows::{
     FetchMode, PullRequest, RemoteSync, pull::pull, push::PushReason, push::push_for,
     remote_sync::FetchResult,
@@ -26,6 +26,8 @@ pub struct ResumeCandidates {
     /// Reason why the remote was not reached; then only local sessions are listed,
     /// without locks.
     pub unreached: Option<String>,
+    /// Sessions that go on under another id.
+    pub successors: Successors,
 }
 
 /// A session that can be continued here.
@@ -55,7 +57,10 @@ impl ResumeCandidates {
     pub fn find(&self, name: &SessionId) -> Result<SessionId, SyncError> {
         let found = find_session(
             name,
-            self.sessions.iter().map(|candidate| &candidate.row.session),
+            self.sessions
+                .iter()
+                .map(|candidate| &candidate.row.session)
+                .chain(self.successors.continued()),
         )?;
         Ok(found.ok_or_else(|| LookupScope::Anywhere.no_session(name))?)
     }
@@ -71,10 +76,10 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<ResumeCandid
         RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::SessionsAndLocks)?;
     // Offline, only local sessions can be continued.
     let filter = ListFilter {
-        remote: unreached.is_none(),
+        here: unreached.is_some(),
         ..filter.clone()
     };
-    let mut sessions = rows_with_locks(&mut workspace, &filter)?;
+    let (mut sessions, successors) = rows_with_locks(&mut workspace, &filter)?;
     workspace.save()?;
     if unreached.is_some() {
         sessions.iter_mut().for_each(|session| session.lock = None);
@@ -82,6 +87,7 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<ResumeCandid
     Ok(ResumeCandidates {
         sessions,
         unreached,
+        successors,
     })
 }
 
@@ -93,27 +99,23 @@ pub fn candidates_on_disk(
     ctx: &Context<'_>,
     filter: &ListFilter,
 ) -> Result<Vec<ResumeCandidate>, SyncError> {
-    let filter = ListFilter {
-        remote: true,
-        ..filter.clone()
-    };
-    rows_with_locks(&mut Workspace::open_at_once(ctx)?, &filter)
+    let (sessions, _) = rows_with_locks(&mut Workspace::open_at_once(ctx)?, filter)?;
+    Ok(sessions)
 }
 
 fn rows_with_locks(
     workspace: &mut Workspace<'_>,
     filter: &ListFilter,
-) -> Result<Vec<ResumeCandidate>, SyncError> {
+) -> Result<(Vec<ResumeCandidate>, Successors), SyncError> {
     let locks = fetched_lock_table(workspace)?.locks.into_iter();
     let mut locks: BTreeMap<SessionId, LockView> =
         locks.map(|lock| (lock.session.clone(), lock)).collect();
-    let rows = rows(workspace, filter)?.into_iter();
-    Ok(rows
-        .map(|row| ResumeCandidate {
-            lock: locks.remove(&row.session),
-            row,
-        })
-        .collect())
+    let SessionRows { rows, successors } = rows(workspace, filter)?;
+    let sessions = rows.into_iter().map(|row| ResumeCandidate {
+        lock: locks.remove(&row.session),
+        row,
+    });
+    Ok((sessions.collect(), successors))
 }
 
 /// Renews all locks of this machine and pushes its sessions, while Claude Code runs.

@@ -7,7 +7,8 @@
 
 use serde_json::Value;
 
-use super::fields::{last_value, last_with_value, string_at, values, with_value};
+use super::continued::{Continued, continued};
+use super::fields::{last_value, last_with_value, line_at, string_at, values, with_value};
 use super::time::parse_time;
 use super::turns::count_user_turns;
 use crate::domain::client_dir::client_dir_name;
@@ -38,13 +39,20 @@ pub struct Facts {
     pub cwds: Vec<String>,
     /// Turns of the user.
     pub turns: u64,
+    /// Tells under which id the conversation goes on.
+    pub continued: Continued,
 }
 
 impl Facts {
     /// Adds more of the transcript, as whole lines.
     pub fn absorb(&mut self, lines: &[u8]) {
         self.bound = self.bound || is_bound(lines);
-        self.turns += count_user_turns(lines);
+        let turns = count_user_turns(lines);
+        self.turns += turns;
+        match continued(lines, turns) {
+            Continued::Unchanged => {}
+            changed => self.continued = changed,
+        }
         self.absorb_titles(lines);
         self.absorb_cwds(lines);
         if let Some(time) = newest_timestamp(lines) {
@@ -175,13 +183,6 @@ fn first_prompt(lines: &[u8]) -> Option<String> {
 
 fn parse(line: &[u8]) -> Option<Value> {
     serde_json::from_slice(line).ok()
-}
-
-/// Returns the line at offset `at`.
-pub(super) fn line_at(lines: &[u8], at: usize) -> &[u8] {
-    let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |n| n + 1);
-    let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |n| at + n);
-    &lines[start..end]
 }
 
 fn cut(text: &str) -> String {

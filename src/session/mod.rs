@@ -6,6 +6,7 @@
 //!
 //! * [`files`]: the files of a session and their paths; [`discover`]: all sessions of this machine
 //! * [`clean_up`]: when the client deletes a session
+//! * [`continued`]: where a conversation goes on under another id
 //! * [`live`]: sessions of running clients; [`launch`]: how the client is started
 //! * [`facts`]: project, titles and times, read from records; `fields`: finding them in lines
 //! * [`mentions`]: working directories and plans that records name
@@ -20,6 +21,7 @@ mod local;
 mod scan;
 
 pub mod clean_up;
+pub mod continued;
 pub mod discover;
 pub mod extras;
 pub mod facts;

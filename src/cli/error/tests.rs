@@ -205,6 +205,7 @@ fn error_session_messages_and_hints() {
             client: ClientProcess {
                 pid: 7,
                 is_foreign: false,
+                is_background: false,
             },
         },
         SessionError::Link { path: path() },

@@ -376,6 +376,7 @@ mod tests {
                 Some(ClientProcess {
                     pid: 7,
                     is_foreign: false,
+                    is_background: false,
                 })
             })
             .unwrap()

@@ -43,6 +43,9 @@ pub struct Manifest {
     /// The session from which this one forked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork_of: Option<ForkOf>,
+    /// The session in which the conversation goes on under another id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_in: Option<SessionId>,
     /// State of the project's git repository on the machine that last stored the session. Helps
     /// `resume` and is not a part of the session.
     #[serde(

@@ -24,9 +24,6 @@ pub(crate) struct ResumeArgs {
     /// Only sessions last written by this machine
     #[arg(long, value_name = "MACHINE", add = complete::machine())]
     pub(super) from: Option<String>,
-    /// Include older sessions
-    #[arg(long)]
-    pub(super) all: bool,
     /// Only sessions whose project path contains this text
     #[arg(long, value_name = "TEXT")]
     pub(super) project: Option<String>,

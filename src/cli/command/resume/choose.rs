@@ -19,7 +19,7 @@ use crate::leasing::LockView;
 use crate::lock::LockStatus;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::sys::signal;
-use crate::ui::format::age;
+use crate::ui::format::{age, successor_note};
 use crate::ui::picker::{Fetched, Item, Picked, PickerOptions, Preview, pick};
 use crate::workspace::{Context, ExcludeReason, exclusion::identity_at};
 
@@ -69,7 +69,7 @@ fn list_on_disk(
     let ctx = app.context()?;
     // An error is reported after the fetch, which may fix it.
     let mut offered = candidates_on_disk(&ctx, filter).unwrap_or_default();
-    retain_offered(&mut offered, args, &ctx);
+    retain_offered(&mut offered);
     Ok((!offered.is_empty()).then_some(offered))
 }
 
@@ -93,7 +93,7 @@ fn choose_during_fetch(
         let fetch = (!args.run.offline).then(|| {
             scope.spawn(move || {
                 // The list may be closed.
-                let _ = sender.send(fetch_items(&quiet, args, filter));
+                let _ = sender.send(fetch_items(&quiet, filter));
             })
         });
         let picked = ask(&offered, fetch.as_ref().map(|_| &fetched), &ctx, app);
@@ -108,12 +108,12 @@ fn choose_during_fetch(
     Ok(picked)
 }
 
-fn fetch_items(ctx: &Context<'_>, args: &ResumeArgs, filter: &ListFilter) -> Fetched {
+fn fetch_items(ctx: &Context<'_>, filter: &ListFilter) -> Fetched {
     let mut candidates = candidates(ctx, filter).map_err(|e| CliError::from(e).message())?;
     if let Some(reason) = candidates.unreached {
         return Err(reason);
     }
-    retain_offered(&mut candidates.sessions, args, ctx);
+    retain_offered(&mut candidates.sessions);
     Ok(items(&candidates.sessions, ctx))
 }
 
@@ -121,15 +121,20 @@ fn fetch_items(ctx: &Context<'_>, args: &ResumeArgs, filter: &ListFilter) -> Fet
 fn session_of(
     candidates: ResumeCandidates,
     args: &ResumeArgs,
-    app: &App,
+    app: &mut App,
 ) -> Result<SessionId, CliError> {
     if let Some(wanted) = &args.session {
-        return refuse_excluded(candidates.find(wanted)?, &candidates);
+        let found = candidates.find(wanted)?;
+        let Some(latest) = candidates.successors.latest(&found).cloned() else {
+            return refuse_excluded(found, &candidates);
+        };
+        app.out.note(&successor_note(&found, &latest));
+        return refuse_excluded(latest, &candidates);
     }
 
     let ctx = app.context()?;
     let mut offered = candidates.sessions;
-    retain_offered(&mut offered, args, &ctx);
+    retain_offered(&mut offered);
     match offered.first() {
         None => Err(ResumeError::Nothing.into()),
         Some(newest) if args.latest => Ok(newest.row.session.clone()),
@@ -139,10 +144,8 @@ fn session_of(
 }
 
 /// Keeps the sessions that are offered.
-fn retain_offered(candidates: &mut Vec<ResumeCandidate>, args: &ResumeArgs, ctx: &Context<'_>) {
-    candidates.retain(|candidate| {
-        exclude_reason(candidate).is_none() && (args.all || is_recent(candidate, ctx))
-    });
+fn retain_offered(candidates: &mut Vec<ResumeCandidate>) {
+    candidates.retain(|candidate| exclude_reason(candidate).is_none());
 }
 
 /// Refuses an excluded session: other machines cannot continue it, so a lock would have
@@ -167,15 +170,6 @@ fn exclude_reason(candidate: &ResumeCandidate) -> Option<&ExcludeReason> {
         .exclude_reason
         .as_ref()
         .filter(|why| why.is_permanent())
-}
-
-fn is_recent(candidate: &ResumeCandidate, ctx: &Context<'_>) -> bool {
-    let days = chrono::TimeDelta::days(i64::from(ctx.settings.sync.pull_max_age));
-    candidate.row.here
-        || candidate
-            .row
-            .last_activity
-            .is_some_and(|time| ctx.clock.now() - time <= days)
 }
 
 fn ask(

@@ -17,7 +17,9 @@ use crate::lock::record::RENEWAL;
 use crate::project::difference;
 use crate::report::{Outcome, Report};
 use crate::session::discover::find_transcript;
-use crate::session::{launch::Conversation, launch::Launch, launch::session_option};
+use crate::session::{
+    launch::Conversation, launch::Launch, launch::leaving_option, launch::session_option,
+};
 use crate::sys::{Clock, fail_point::fail_point, fs::write_atomic};
 use crate::ui::sanitize;
 use crate::workspace::Selection;
@@ -52,12 +54,16 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
     run_client(&launch, &session, locked, app)
 }
 
-/// Refuses arguments that let Claude Code choose the session, and sets this machine up.
+/// Refuses arguments that let Claude Code choose the session or go on elsewhere, and sets this
+/// machine up.
 pub(in crate::cli) fn begin(for_client: &[OsString], app: &mut App) -> Result<(), CliError> {
-    match session_option(for_client) {
-        Some(option) => Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into()),
-        None => init::ensure(app),
+    if let Some(option) = session_option(for_client) {
+        return Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into());
     }
+    if let Some(option) = leaving_option(for_client) {
+        return Err(ResumeError::LeavesTerminal(option.to_string_lossy().into_owned()).into());
+    }
+    init::ensure(app)
 }
 
 /// A session that can be continued on this machine.

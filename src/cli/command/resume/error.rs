@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::{ErrorKind, SessionId, UserError, shell::shell_word};
 use crate::handoff::project_here::MissingProject;
 use crate::session::live::ClientProcess;
-use crate::ui::{format::project, picker::PickError, sanitize};
+use crate::ui::{format::project, format::short_id, picker::PickError, sanitize};
 use crate::workspace::ExcludeReason;
 
 /// Warning about a session without a lock.
@@ -18,6 +18,8 @@ pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine ma
 pub(in crate::cli) enum ResumeError {
     #[error("do not pass `{0}`: ccsync chooses the session")]
     ChosenTwice(String),
+    #[error("do not pass `{0}`: the session would go on without ccsync, when its lock is released")]
+    LeavesTerminal(String),
     #[error("no session to continue")]
     Nothing,
     #[error("no terminal to choose a session on")]
@@ -63,7 +65,10 @@ pub(in crate::cli) enum ResumeError {
 impl UserError for ResumeError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::ChosenTwice(_) | Self::NoTerminal | Self::NoDirectory(_) => ErrorKind::Usage,
+            Self::ChosenTwice(_)
+            | Self::LeavesTerminal(_)
+            | Self::NoTerminal
+            | Self::NoDirectory(_) => ErrorKind::Usage,
             Self::Offline(_) | Self::NotHere(_) => ErrorKind::Remote,
             Self::HeldHere { .. } | Self::OpenHere { .. } | Self::HeldBy { .. } => {
                 ErrorKind::Locked
@@ -75,7 +80,13 @@ impl UserError for ResumeError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::ChosenTwice(_) => "name the session: `ccsync resume SESSION`; or begin one: `ccsync start`".to_owned(),
-            Self::Nothing => "list older ones with `ccsync resume --all`, or begin one with `ccsync start`".to_owned(),
+            Self::LeavesTerminal(option) => {
+                return vec![
+                    "with ccsync, Claude Code runs in this terminal until it ends".to_owned(),
+                    format!("without a lock: `claude {option}`, and `ccsync push` when it has ended"),
+                ];
+            }
+            Self::Nothing => "begin one with `ccsync start`".to_owned(),
             Self::NoTerminal | Self::Picker(_) => {
                 "name it with `ccsync resume SESSION`, or take the newest with `ccsync resume --latest`".to_owned()
             }
@@ -85,6 +96,13 @@ impl UserError for ResumeError {
             }
             Self::OpenHere { client, .. } if client.is_foreign => {
                 "exit Claude Code there; if it has ended already, remove that file".to_owned()
+            }
+            Self::OpenHere { session, client } if client.is_background => {
+                let id = short_id(session.as_str());
+                return vec![
+                    format!("open it with `claude attach {id}`"),
+                    format!("or end it with `claude stop {id}`, then repeat this command"),
+                ];
             }
             Self::HeldHere { .. } | Self::OpenHere { .. } => "continue in that terminal, or exit Claude Code there".to_owned(),
             Self::HeldBy { session, .. } => {

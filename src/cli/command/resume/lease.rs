@@ -5,7 +5,7 @@ use crate::cli::{app::App, ask, error::CliError, error::CommandError};
 use crate::domain::SessionId;
 use crate::leasing::{LockView, acquire::AcquireOutcome, trial::try_remote_once};
 use crate::lock::{LockStatus, TakeOver};
-use crate::session::live::live_sessions;
+use crate::session::{continued::running_as, live::live_sessions};
 use crate::sys::Clock;
 use crate::ui::{format::age, sanitize};
 
@@ -44,10 +44,11 @@ pub(in crate::cli) fn take_if_reachable(
 /// Refuses a session that is open in Claude Code on this machine, even if the lock is
 /// free: two processes would write into one file.
 pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), CliError> {
-    match live_sessions(&app.env.claude_dir).get(session) {
-        Some(client) => Err(ResumeError::OpenHere {
+    let live = live_sessions(&app.env.claude_dir);
+    match running_as(&app.env.claude_dir, session, &live) {
+        Some((session, client)) => Err(ResumeError::OpenHere {
             session: session.clone(),
-            client: *client,
+            client,
         }
         .into()),
         None => Ok(()),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::background::{RunningSessions, wait_for_running};
 use super::summary::{FinishedRun, pushed_turns};
 use crate::cli::{app::App, error::CliError, exit::Exit};
 use crate::domain::{SessionId, progress::Silent};
@@ -49,13 +50,22 @@ pub(in crate::cli) fn run_client(
         // A notice that cannot be removed is written again the next time.
         let _ = remove_file_if_exists(notice);
     }
-    if ended.is_err() {
+    if ended
+        .as_ref()
+        .map_or(true, |ended| !ended.running.is_empty())
+    {
         answer_interruption();
     }
     let sessions = sessions.into_inner();
     let sessions = sessions.unwrap_or_else(PoisonError::into_inner);
+    // A running session keeps all locks of this run: it may have several ids.
+    let none = BTreeSet::new();
+    let finished = match &ended {
+        Ok(ended) if !ended.running.is_empty() => &none,
+        _ => &sessions,
+    };
     // Turns are pushed even if Claude Code failed.
-    match (push_rest(&sessions, &ended, app), &ended) {
+    match (push_rest(finished, &ended, app), &ended) {
         (Ok(finished), Ok(ended)) => {
             let turns = ended.backups.turns + pushed_turns(&finished.report, &sessions);
             let run = FinishedRun {
@@ -65,6 +75,7 @@ pub(in crate::cli) fn run_client(
                 turns,
                 warnings: &ended.backups.warnings,
                 locked,
+                running: &ended.running,
             };
             run.summarize(&mut app.out);
         }
@@ -118,6 +129,10 @@ fn run_with_backups(
         let was_asked = lent.end_signal().is_some();
         // The terminal belongs to this program again, so a backup that hangs can be interrupted.
         drop(lent);
+        let running = match was_asked {
+            true => RunningSessions::new(),
+            false => wait_for_running(sessions, &ctx, &mut app.secondary_output()),
+        };
         over.store(true, Ordering::SeqCst);
         backups.thread().unpark();
         // A failed backup does not matter: the last push covers it.
@@ -126,6 +141,7 @@ fn run_with_backups(
             status: status?,
             was_asked,
             backups,
+            running,
         })
     })
 }
@@ -136,6 +152,8 @@ struct EndedClient {
     /// This process was asked to end, or its terminal was closed.
     was_asked: bool,
     backups: Backups,
+    /// Sessions that run on: the user did not wait until they end.
+    running: RunningSessions,
 }
 
 /// The results of the backups of one run.

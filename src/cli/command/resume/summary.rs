@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::background::RunningSessions;
 use crate::domain::SessionId;
 use crate::handoff::resume::Finished;
 use crate::report::{Outcome, RemoteState, Report, SessionReport};
@@ -20,6 +21,8 @@ pub(super) struct FinishedRun<'a> {
     pub(super) warnings: &'a [String],
     /// This process held the lock of the session.
     pub(super) locked: bool,
+    /// Sessions that run on.
+    pub(super) running: &'a RunningSessions,
 }
 
 /// Returns the number of turns of `sessions` that were pushed.
@@ -60,6 +63,10 @@ impl FinishedRun<'_> {
             out.hint("to see both: `ccsync list`");
         }
 
+        for (session, client) in self.running {
+            out.attention(&format!("session {session} runs on in {client}"));
+            out.hint("when it has ended, push the rest with `ccsync recover`");
+        }
         match &report.remote {
             RemoteState::Queued { reason, .. } | RemoteState::Refused { reason, .. } => {
                 out.attention(&format!("not on the remote yet: {}", one_line(reason)));
@@ -85,7 +92,7 @@ impl FinishedRun<'_> {
         };
         let commit = commit.map(|id| format!(" ({id})")).unwrap_or_default();
         let mut text = format!("{what} the remote{commit}");
-        if self.locked && !self.is_lost() {
+        if self.locked && !self.is_lost() && self.running.is_empty() {
             let id = short_id(self.session.as_str());
             text += &format!("; lock released. Continue anywhere: ccsync resume {id}");
         }
