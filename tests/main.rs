@@ -33,6 +33,8 @@ mod external_files;
 mod extras;
 mod foreign_files;
 mod full_disk;
+#[cfg(target_os = "linux")]
+mod hanging_remote;
 mod help;
 mod history;
 mod import;
@@ -97,6 +99,7 @@ mod servers;
 #[cfg(target_os = "linux")]
 mod shared_home;
 mod source;
+mod staying_files;
 mod style;
 #[cfg(target_os = "linux")]
 mod system_faults;

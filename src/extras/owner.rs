@@ -69,14 +69,12 @@ impl ExtrasOwner {
     }
 
     fn kind(&self, name: &RelativeName) -> Option<ExtraKind> {
-        // Hidden files are never listed, so they must not be written either.
-        if name.as_str().split('/').any(|part| part.starts_with('.')) {
-            None
-        } else if self.bundle.is_user() {
-            ExtraKind::from_user_file(name.as_str())
-        } else {
-            Some(ExtraKind::Memory)
+        if self.bundle.is_user() {
+            return ExtraKind::from_user_file(name.as_str());
         }
+        // Hidden files are never listed, so they must not be written either.
+        let is_hidden = name.as_str().split('/').any(|part| part.starts_with('.'));
+        (!is_hidden).then_some(ExtraKind::Memory)
     }
 
     /// Returns the link that leads to the file, if any; links are not followed. The directory
