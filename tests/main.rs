@@ -33,6 +33,8 @@ mod external_files;
 mod extras;
 mod foreign_files;
 mod full_disk;
+#[cfg(target_os = "linux")]
+mod hanging_remote;
 mod help;
 mod history;
 mod import;

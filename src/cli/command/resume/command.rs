@@ -1,9 +1,8 @@
 //! Runs `ccsync resume`: pull, choose, lock, run Claude Code with backups, push, release.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::args::ResumeArgs;
+use super::args::{ResumeArgs, RunArgs};
 use super::error::ResumeError;
 use super::place::Place;
 use super::run::{release, run_client};
@@ -21,10 +20,10 @@ use crate::session::{
 };
 use crate::sys::{Clock, fail_point::fail_point, fs::write_atomic};
 use crate::ui::sanitize;
-use crate::workspace::Selection;
+use crate::workspace::{Context, Selection};
 
 pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliError> {
-    begin(&args.run.client, app)?;
+    begin(&args.run, app)?;
     let filter = ListFilter {
         project: args.project.clone(),
         from: args.from.clone(),
@@ -52,11 +51,12 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
 
 /// Refuses arguments that let Claude Code choose the session or go on elsewhere, and sets this
 /// machine up.
-pub(in crate::cli) fn begin(for_client: &[OsString], app: &mut App) -> Result<(), CliError> {
-    if let Some(option) = session_option(for_client) {
+pub(in crate::cli) fn begin(args: &RunArgs, app: &mut App) -> Result<(), CliError> {
+    app.offline = args.offline;
+    if let Some(option) = session_option(&args.client) {
         return Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into());
     }
-    if let Some(option) = leaving_option(for_client) {
+    if let Some(option) = leaving_option(&args.client) {
         return Err(ResumeError::LeavesTerminal(option.to_string_lossy().into_owned()).into());
     }
     init::ensure(app)
@@ -78,8 +78,12 @@ fn prepare(
     app: &mut App,
 ) -> Result<PreparedSession, CliError> {
     // Push new sessions first: the store knows where a session belongs, and the other
-    // machines need to know it.
-    push(&app.context()?, &Selection::default(), false)?;
+    // machines need to know it. A remote that has just not answered is not asked again.
+    let ctx = Context {
+        offline,
+        ..app.context()?
+    };
+    push(&ctx, &Selection::default(), false)?;
     let begin = app.clock.now();
     let Place { directory, git } = place::directory(session, args, app)?;
     if !offline {
