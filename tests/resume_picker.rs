@@ -288,11 +288,7 @@ fn resume_offline_asks_before_start() {
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
     let ended = terminal.end().assert_restored().code(0);
-    assert!(
-        ended.text().contains("not on the remote yet"),
-        "{}",
-        ended.text()
-    );
+    assert!(ended.text().contains("not sent yet"), "{}", ended.text());
     fs::rename(&away, env.remote_of_pair()).unwrap();
     b.ccsync(["recover"]).success();
     a.ccsync(["pull"]).success();
