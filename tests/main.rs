@@ -52,6 +52,7 @@ mod lookup;
 mod machine;
 mod missing_directory;
 mod model;
+mod moved_session;
 mod note;
 mod occupied_remote;
 mod offline;
