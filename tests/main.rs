@@ -33,6 +33,8 @@ mod external_files;
 mod extras;
 mod foreign_files;
 mod full_disk;
+#[cfg(target_os = "linux")]
+mod hanging_remote;
 mod help;
 mod history;
 mod import;
@@ -90,12 +92,15 @@ mod rewritten_history;
 mod safety;
 #[cfg(unix)]
 mod search;
+#[cfg(target_os = "linux")]
+mod second_machine;
 mod secrets;
 #[cfg(unix)]
 mod servers;
 #[cfg(target_os = "linux")]
 mod shared_home;
 mod source;
+mod staying_files;
 mod style;
 #[cfg(target_os = "linux")]
 mod system_faults;

@@ -273,6 +273,7 @@ impl Machine {
             clock: &*CLOCK,
             progress: Arc::new(Silent),
             interactive: false,
+            offline: false,
         }
     }
 
@@ -319,7 +320,7 @@ impl Machine {
 
     fn all_sessions(&self) -> Vec<ccsync::domain::id::SessionId> {
         let filter = ListFilter {
-            remote: true,
+            fetch: true,
             ..ListFilter::default()
         };
         list(&self.context(), &filter)

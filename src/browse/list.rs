@@ -21,8 +21,10 @@ use crate::workspace::{
 /// Which sessions to list.
 #[derive(Debug, Clone, Default)]
 pub struct ListFilter {
-    /// Fetch first, and list what the store has; else what is here.
-    pub remote: bool,
+    /// Fetch first.
+    pub fetch: bool,
+    /// Only sessions whose files are on this machine.
+    pub here: bool,
     /// Only sessions whose project contains this text.
     pub project: Option<String>,
     /// Only sessions last written by the machine of this name or id.
@@ -76,7 +78,7 @@ pub(crate) struct SessionRows {
 /// listed without details.
 pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
     let mut workspace = Workspace::open_to_look(ctx)?;
-    if filter.remote {
+    if filter.fetch {
         RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
     }
     Ok(rows(&mut workspace, filter)?.rows)
@@ -117,7 +119,7 @@ pub(crate) fn rows(
         // A session that was never pushed is this machine's.
         let writer = manifest.as_ref().map_or(Some(me), Manifest::last_writer);
         let is_from = from.as_ref().is_none_or(|from| writer == Some(from));
-        if !filter.remote && !row.here {
+        if filter.here && !row.here {
             continue;
         }
         listed.insert(id.clone());

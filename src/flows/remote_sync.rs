@@ -17,7 +17,8 @@ use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove};
 use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
 use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::{
-    RemoteStep, SetupError, SyncError, Workspace, paths::remote_url, paths::store_path,
+    RemoteStep, SetupError, SyncError, Workspace, last_fetch::LastFetch, paths::remote_url,
+    paths::store_path,
 };
 
 /// Maximum number of times that a rejected push is merged and tried again.
@@ -188,6 +189,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         for attempt in 0..MAX_ATTEMPTS {
             if self.try_push_or_parts(&remote)? == PushOutcome::Done {
                 if !self.workspace.leases.are_waiting() {
+                    self.record_contact()?;
                     let commit = self.workspace.store.head()?;
                     return Ok(RemoteState::UpToDate { commit });
                 }
@@ -360,10 +362,23 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             store.set_former_remote_head(Some(before))?;
         }
         store.set_remote_head(fetched.as_ref())?;
+        self.record_contact()?;
+        let store = &self.workspace.store;
         if with_locks {
             let unpushed = unpushed_sessions(store)?;
             self.workspace.leases.settle(store, &unpushed)?;
         }
+        Ok(())
+    }
+
+    /// Records that the remote answered: now it is known here as it is.
+    fn record_contact(&self) -> Result<(), SyncError> {
+        let ctx = self.workspace.ctx;
+        let contact = LastFetch {
+            remote: remote_url(ctx.env, ctx.settings.remote.as_deref())?.to_string(),
+            time: ctx.clock.now(),
+        };
+        contact.save(ctx.env);
         Ok(())
     }
 

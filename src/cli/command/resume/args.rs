@@ -24,9 +24,6 @@ pub(crate) struct ResumeArgs {
     /// Only sessions last written by this machine
     #[arg(long, value_name = "MACHINE", add = complete::machine())]
     pub(super) from: Option<String>,
-    /// Include older sessions
-    #[arg(long)]
-    pub(super) all: bool,
     /// Only sessions whose project path contains this text
     #[arg(long, value_name = "TEXT")]
     pub(super) project: Option<String>,
@@ -57,7 +54,7 @@ pub(super) enum MissingDirectory {
 /// How Claude Code is run, for a session that is continued or new.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RunArgs {
-    /// Continue without a lock
+    /// Contact no remote; continue without a lock
     #[arg(long)]
     pub(in crate::cli) offline: bool,
     /// Arguments for Claude Code
