@@ -33,6 +33,8 @@ mod external_files;
 mod extras;
 mod foreign_files;
 mod full_disk;
+#[cfg(target_os = "linux")]
+mod hanging_remote;
 mod help;
 mod history;
 mod import;
@@ -53,6 +55,7 @@ mod lookup;
 mod machine;
 mod missing_directory;
 mod model;
+mod moved_session;
 mod note;
 mod occupied_remote;
 mod offline;
@@ -98,6 +101,7 @@ mod servers;
 #[cfg(target_os = "linux")]
 mod shared_home;
 mod source;
+mod staying_files;
 mod style;
 #[cfg(target_os = "linux")]
 mod system_faults;

@@ -273,6 +273,7 @@ impl Machine {
             clock: &*CLOCK,
             progress: Arc::new(Silent),
             interactive: false,
+            offline: false,
         }
     }
 

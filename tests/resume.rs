@@ -308,8 +308,7 @@ fn resume_interrupted_fetch_does_not_go_offline() {
     let (a, _) = env.pair_with_session();
     let at_a = Client::install(&a);
     interrupt_git(&a, "fetch");
-    at_a.run(&["resume", ONE, "--offline"], "never said")
-        .code(130);
+    at_a.run(&["resume", ONE], "never said").code(130);
     assert!(
         !a.home.join(".stand-in").exists(),
         "the client was not started"

@@ -142,6 +142,11 @@ impl CliError {
         self.kind == ErrorKind::Remote
     }
 
+    /// Returns true if the user interrupted.
+    pub(crate) fn is_interruption(&self) -> bool {
+        self.kind == ErrorKind::Interrupted
+    }
+
     /// Returns the message, in one line.
     pub(crate) fn message(&self) -> String {
         sanitize::one_line(&self.source.to_string()).into_owned()

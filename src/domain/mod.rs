@@ -9,6 +9,7 @@ pub mod client_dir;
 pub mod commit_author;
 pub mod error;
 pub mod extras;
+pub mod hidden_name;
 pub mod history_point;
 pub mod hit;
 pub mod id;

@@ -47,6 +47,9 @@ pub(crate) struct ExtrasState {
     /// Files that were removed from the history of the remote, by bundle and name.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     purged: BTreeSet<String>,
+    /// Hashes of the reports on files that stay here.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    reported: BTreeSet<String>,
     /// Keys of approved contents.
     #[serde(alias = "accepted")]
     approvals: BTreeSet<String>,
@@ -442,6 +445,11 @@ impl ExtrasState {
         let directory = self.directories.entry(directory.to_owned()).or_default();
         directory.unsettle();
         &mut directory.files
+    }
+
+    /// Records a report on a file that stays here. Returns true if it is new.
+    pub(crate) fn record_report(&mut self, text: &str) -> bool {
+        self.reported.insert(hash(text))
     }
 
     pub(crate) fn is_approved(&self, approval: &str) -> bool {

@@ -58,7 +58,7 @@ pub fn push(ctx: &Context<'_>, selection: &Selection, dry_run: bool) -> Result<R
         report.sessions.extend(copies);
         report.sort();
     }
-    report.extras = push_selected(&mut workspace, &selection.projects, true)?;
+    report.extras = push_selected(&mut workspace, &selection.projects, &report.sessions, true)?;
     Ok(report)
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn push_for(
             .extend(store_copies(&mut workspace, &found)?);
         report.sort();
     }
-    report.extras = push_selected(&mut workspace, &selection.projects, false)?;
+    report.extras = push_selected(&mut workspace, &selection.projects, &report.sessions, false)?;
 
     select_leases(&mut workspace, reason, &report, &not_selected);
     let staying = released_but_not_stored(&workspace, &found, &report)?;

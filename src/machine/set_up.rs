@@ -101,6 +101,7 @@ pub fn set_up(
         clock,
         progress,
         interactive,
+        offline: false,
     };
     let joined = join(&ctx, &mut config, former.as_ref(), &how)?;
     let mut report = enter(&ctx, config, joined.tell_apart)?;

@@ -12,7 +12,8 @@
 //! * [`mentions`]: working directories and plans that records name
 //! * [`projects`]: the directories that the client has worked in
 //! * [`journal`]: writing session files so that it can be undone
-//! * [`extras`]: memory, the user's `CLAUDE.md`, settings
+//! * [`extras`]: memory, the user's `CLAUDE.md`, settings; [`instructions`]: files that it imports
+//! * [`moved`]: directories that the client's settings move
 //! * [`repair`]: repairing a damaged transcript
 //! * [`turns`]: a transcript as a conversation; [`messages`]: all texts of a record
 
@@ -27,11 +28,13 @@ pub mod extras;
 pub mod facts;
 pub(crate) mod fields;
 pub mod files;
+pub mod instructions;
 pub mod journal;
 pub mod launch;
 pub mod live;
 pub mod mentions;
 pub mod messages;
+pub mod moved;
 pub mod projects;
 pub mod repair;
 pub mod teams;

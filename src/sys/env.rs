@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::domain::{CommitAuthor, System, UserError};
 
@@ -72,6 +73,8 @@ pub struct Dirs {
 pub struct GitEnv {
     /// The user has set an ssh command (`GIT_SSH_COMMAND` or `GIT_SSH`), which is kept.
     pub own_ssh_command: bool,
+    /// Time after which a silent remote is given up, if the user has set one.
+    pub silence_limit: Option<Duration>,
 }
 
 /// The reason why the environment is unusable.
@@ -159,8 +162,11 @@ impl Env {
 
 impl GitEnv {
     fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        let seconds = |text: OsString| text.to_str()?.parse().ok();
+        let limit = get("CCSYNC_REMOTE_TIMEOUT").and_then(seconds);
         Self {
             own_ssh_command: get("GIT_SSH_COMMAND").or_else(|| get("GIT_SSH")).is_some(),
+            silence_limit: limit.filter(|s| *s > 0).map(Duration::from_secs),
         }
     }
 }
@@ -440,11 +446,13 @@ mod tests {
             ("HOME", "/h"),
             ("NO_COLOR", "1"),
             ("GIT_SSH", "plink"),
+            ("CCSYNC_REMOTE_TIMEOUT", "300"),
             ("COLUMNS", "77"),
         ])
         .unwrap();
         assert!(small.no_color && small.git.own_ssh_command);
         assert_eq!(small.columns, Some(77));
+        assert_eq!(small.git.silence_limit, Some(Duration::from_secs(300)));
         assert!(!host_name().is_empty());
     }
 }

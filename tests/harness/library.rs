@@ -75,5 +75,6 @@ pub(crate) fn with_context_at<T>(
         clock,
         progress: Arc::new(Silent),
         interactive: false,
+        offline: false,
     })
 }

@@ -4,6 +4,7 @@
 //! output means.
 
 mod alive;
+mod descendants;
 mod domain;
 mod error;
 mod limits;

@@ -54,7 +54,7 @@ pub(super) enum MissingDirectory {
 /// How Claude Code is run, for a session that is continued or new.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RunArgs {
-    /// Continue without a lock
+    /// Contact no remote; continue without a lock
     #[arg(long)]
     pub(in crate::cli) offline: bool,
     /// Arguments for Claude Code

@@ -16,7 +16,7 @@ use crate::domain::{SessionId, progress::Silent};
 use crate::handoff::{resume::Finished, resume::back_up, resume::finish};
 use crate::lock::{TakeOver, record::RENEWAL};
 use crate::session::{launch::Launch, live::session_of_client};
-use crate::sys::signal::{self, LentTerminal, answer_interruption, lend_terminal};
+use crate::sys::signal::{self, Interrupted, LentTerminal, answer_interruption, lend_terminal};
 use crate::sys::{
     Clock, fail_point::fail_point, fs::remove_file_if_exists, process::Running, process::shell_code,
 };
@@ -27,6 +27,10 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Time that Claude Code gets to end after a request.
 const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// Hint for an interruption after Claude Code has ended.
+const RECOVER: &str =
+    "nothing is lost; to push the last turns and release the lock, run `ccsync recover`";
 
 /// Runs Claude Code for `session`, and pushes everything when it has ended.
 ///
@@ -82,6 +86,9 @@ pub(in crate::cli) fn run_client(
             run.summarize(&mut app.out);
         }
         (Ok(_), Err(_)) => {}
+        (Err(e), Ok(_)) if e.is_interruption() => {
+            e.with_hints(vec![RECOVER.to_owned()]).show(&mut app.out);
+        }
         (Err(e), _) => e.show(&mut app.out),
     }
     Ok(Exit::Client(shell_code(ended?.status)))
@@ -93,8 +100,12 @@ fn push_rest(
     app: &App,
 ) -> Result<Finished, CliError> {
     let ctx = app.context()?;
+    let ended = ended.as_ref().ok();
+    if ended.is_some_and(|ended| ended.was_interrupted) {
+        return Err(Interrupted.into());
+    }
     // If this process was asked to end, there is no terminal any more.
-    let was_asked = ended.as_ref().is_ok_and(|ended| ended.was_asked);
+    let was_asked = ended.is_some_and(|ended| ended.was_asked);
     let interactive = ctx.interactive && !was_asked;
     Ok(finish(&Context { interactive, ..ctx }, sessions)?)
 }
@@ -129,6 +140,7 @@ fn run_with_backups(
         let backups = scope.spawn(|| back_up_until(&over, pid, sessions, &ctx));
         let status = wait(&mut client, &lent, &app.clock);
         let was_asked = lent.end_signal().is_some();
+        let signals_before = signal::count();
         // The terminal belongs to this program again, so a backup that hangs can be interrupted.
         drop(lent);
         let running = match was_asked {
@@ -142,6 +154,7 @@ fn run_with_backups(
         Ok(EndedClient {
             status: status?,
             was_asked,
+            was_interrupted: signal::count() > signals_before,
             backups,
             running,
         })
@@ -153,6 +166,8 @@ struct EndedClient {
     status: ExitStatus,
     /// This process was asked to end, or its terminal was closed.
     was_asked: bool,
+    /// The user interrupted the backup that ran when Claude Code ended.
+    was_interrupted: bool,
     backups: Backups,
     /// Sessions that run on: the user did not wait until they end.
     running: RunningSessions,
