@@ -40,6 +40,7 @@ mod history;
 mod import;
 mod import_extras;
 mod init;
+mod init_failed;
 #[cfg(unix)]
 mod init_github;
 #[cfg(unix)]
@@ -54,6 +55,7 @@ mod lookup;
 mod machine;
 mod missing_directory;
 mod model;
+mod moved_session;
 mod note;
 mod occupied_remote;
 mod offline;

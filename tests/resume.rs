@@ -452,7 +452,7 @@ fn resume_offline_needs_flag() {
     fs::rename(&remote, &away).unwrap();
     insta::assert_snapshot!(at_a.run(&["resume", ONE], "from a").code(1));
     let run = at_a.run(&["resume", ONE, "--offline"], "from a").success();
-    assert!(run.stderr.contains("not on the remote yet"), "{run}");
+    assert!(run.stderr.contains("not sent yet"), "{run}");
     at_a.run(&["start"], "refused").code(1);
     at_a.run(&["start", "--offline"], "new").success();
     fs::rename(&away, &remote).unwrap();

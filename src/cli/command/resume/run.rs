@@ -72,6 +72,7 @@ pub(in crate::cli) fn run_client(
     // Turns are pushed even if Claude Code failed.
     match (push_rest(finished, &ended, app), &ended) {
         (Ok(finished), Ok(ended)) => {
+            let embedded = app.config()?.remote.is_none();
             let turns = ended.backups.turns + pushed_turns(&finished.report, &sessions);
             let run = FinishedRun {
                 finished: &finished,
@@ -80,6 +81,7 @@ pub(in crate::cli) fn run_client(
                 turns,
                 warnings: &ended.backups.warnings,
                 locked,
+                embedded,
                 running: &ended.running,
             };
             run.summarize(&mut app.out);
