@@ -106,7 +106,7 @@ fn rewind_directory_is_real_where_placeholder_is_link() {
     assert_eq!(a.transcript(ONE), text);
 }
 
-/// What an earlier version pulled is no other text.
+/// Text that an earlier version pulled counts as the same.
 #[test]
 fn rewind_directory_of_earlier_version_makes_no_fork() {
     let env = TestEnv::new();

@@ -254,7 +254,7 @@ impl<'a> Run<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::placeholder::{Placeholder, System};
+    use crate::domain::placeholder::{Placeholder, PlaceholderName, System};
 
     #[test]
     fn expand_output_over_limit_is_refused() {
