@@ -40,6 +40,7 @@ mod history;
 mod import;
 mod import_extras;
 mod init;
+mod init_failed;
 #[cfg(unix)]
 mod init_github;
 #[cfg(unix)]

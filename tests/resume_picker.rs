@@ -291,11 +291,7 @@ fn resume_offline_asks_before_start() {
     asked(&terminal, "Continue without a lock?");
     terminal.type_in("y");
     let ended = terminal.end().assert_restored().code(0);
-    assert!(
-        ended.text().contains("not on the remote yet"),
-        "{}",
-        ended.text()
-    );
+    assert!(ended.text().contains("not sent yet"), "{}", ended.text());
     fs::rename(&away, env.remote_of_pair()).unwrap();
     b.ccsync(["recover"]).success();
     a.ccsync(["pull"]).success();

@@ -149,7 +149,9 @@ fn directory_name(manifest: &Manifest, placeholders: &Placeholders) -> Result<St
     Ok(name)
 }
 
-fn expand_name(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
+/// Returns the name of Claude Code's directory for the session on the machine with these
+/// placeholders.
+pub(crate) fn expand_name(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
     let origin = manifest.placeholders.values().next()?;
     let expander = Expander::new(origin, placeholders, View::Local);
     let mut name = Vec::new();
