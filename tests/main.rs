@@ -48,6 +48,8 @@ mod init_terminal;
 #[cfg(unix)]
 mod kill_moments;
 mod layers;
+#[cfg(unix)]
+mod linked_directories;
 mod lock;
 #[cfg(target_os = "linux")]
 mod locked_session;
