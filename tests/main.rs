@@ -40,6 +40,7 @@ mod history;
 mod import;
 mod import_extras;
 mod init;
+mod init_failed;
 #[cfg(unix)]
 mod init_github;
 #[cfg(unix)]
@@ -47,6 +48,8 @@ mod init_terminal;
 #[cfg(unix)]
 mod kill_moments;
 mod layers;
+#[cfg(unix)]
+mod linked_directories;
 mod lock;
 #[cfg(target_os = "linux")]
 mod locked_session;
@@ -54,6 +57,7 @@ mod lookup;
 mod machine;
 mod missing_directory;
 mod model;
+mod moved_session;
 mod note;
 mod occupied_remote;
 mod offline;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::checked::{checked_text, ensure};
-use super::hidden_name::HiddenName;
+use super::hidden_name::{HiddenName, is_litter};
 use super::path::PortablePath;
 use super::project::ProjectIdentity;
 
@@ -108,6 +108,9 @@ impl ExtraKind {
 
     /// Returns true if a file below one of its directories is synced.
     fn has_user_file(self, below: &str) -> bool {
+        if below.split('/').any(is_litter) {
+            return false;
+        }
         let is_text = below.ends_with(".md");
         let is_hidden = || below.split('/').any(|part| part.starts_with('.'));
         match self {
@@ -269,6 +272,7 @@ mod tests {
             "skills/x/.env",
             "skills/x/.git/hooks/post-checkout",
             "skills/x/._SKILL.md",
+            "commands/desktop.ini",
             "daemon/control.key",
             "jobs/1/state.json",
             "paste-cache/0.txt",

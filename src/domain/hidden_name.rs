@@ -1,4 +1,5 @@
-//! Names that begin with a dot, in the directory of a skill. Pure.
+//! Names of files that other programs and file systems make, and names that begin with a dot in
+//! the directory of a skill. Pure.
 
 /// Why a hidden file or directory of a skill is not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,20 @@ const SECRET_PARTS: [&str; 11] = [
     ".pem",
 ];
 
+/// Names of files that a system makes and shows.
+const SYSTEM_NAMES: [&str; 3] = ["desktop.ini", "thumbs.db", "icon\r"];
+
+/// Returns true for a file or directory that another program or a file system has made beside the
+/// client's files.
+pub fn is_litter(name: &str) -> bool {
+    let is_system = || {
+        SYSTEM_NAMES
+            .iter()
+            .any(|system| name.eq_ignore_ascii_case(system))
+    };
+    HiddenName::of(name) == Some(HiddenName::Made) || is_system()
+}
+
 /// Ends of the names of files that show how to write a file with secrets.
 const TEMPLATE_ENDS: [&str; 5] = [".example", ".sample", ".template", ".dist", ".schema"];
 
@@ -115,6 +130,7 @@ mod tests {
             ".mcp.json",
         ] {
             assert_eq!(HiddenName::of(name), None, "{name}");
+            assert!(!is_litter(name), "{name}");
         }
         for name in [
             ".env",
@@ -128,6 +144,7 @@ mod tests {
         }
         for name in [".git", "._SKILL.md", ".DS_Store", ".venv", ".SKILL.md.swp"] {
             assert_eq!(HiddenName::of(name), Some(HiddenName::Made), "{name}");
+            assert!(is_litter(name), "{name}");
         }
     }
 }

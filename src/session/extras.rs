@@ -3,7 +3,7 @@
 //! The client keeps the memory of a project in `projects/<name>/memory/`, where `<name>` is that of
 //! the git main checkout (client 2.1.329), and the user's own files in its configuration
 //! directory. Listing costs one `stat` per file. Links are not followed, and names that begin with
-//! a dot are ignored, except in skills.
+//! a dot are ignored, except in skills; so are the files of other programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,9 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use super::files::{first_link_below, join_parts, projects_dir};
-use crate::domain::{ExtraKind, RelativeName, extras::MAX_PLANS, hidden_name::HiddenName};
+use crate::domain::{
+    ExtraKind, RelativeName, extras::MAX_PLANS, hidden_name::HiddenName, hidden_name::is_litter,
+};
 use crate::sys::{fs::FileStamp, fs::PathError, fs::is_executable, temp::is_temp_name};
 
 /// Size of the longest text that is synced, in bytes.
@@ -190,7 +192,8 @@ impl ExtrasListing {
             if shows_hidden && hidden == Some(HiddenName::Secret) {
                 secrets.push(entry.path().to_owned());
             }
-            !name.starts_with('.') || shows_hidden && hidden.is_none()
+            let is_shown = !name.starts_with('.') || shows_hidden && hidden.is_none();
+            is_shown && !is_litter(&name)
         });
         for (n, entry) in shown.enumerate() {
             if n >= MAX_ENTRIES {

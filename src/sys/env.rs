@@ -27,6 +27,8 @@ pub struct Env {
     pub claude_dir: PathBuf,
     /// The client's program: `claude` on the PATH, else the path used by the client's installer.
     pub client: PathBuf,
+    /// The variable that turns the client's hooks off, if one is set (client 2.1.332).
+    pub no_client_hooks: Option<&'static str>,
     /// This program's own file, if the system knows it.
     pub program: Option<PathBuf>,
     /// The directories of the PATH, in order.
@@ -156,6 +158,7 @@ impl Env {
             rows: size("LINES"),
             git: GitEnv::from_variables(get),
             committer: committer(get),
+            no_client_hooks: no_client_hooks(get),
         })
     }
 }
@@ -223,6 +226,16 @@ impl Dirs {
             None => Self::below(&home.join(".ccsync")),
         }
     }
+}
+
+fn no_client_hooks(get: &dyn Fn(&str) -> Option<OsString>) -> Option<&'static str> {
+    let is_on = |name: &&str| {
+        let value = get(name).map(|value| value.to_string_lossy().to_lowercase());
+        value.is_some_and(|value| ["1", "true", "yes", "on"].contains(&value.trim()))
+    };
+    ["CLAUDE_CODE_SIMPLE", "CLAUDE_CODE_SAFE_MODE"]
+        .into_iter()
+        .find(is_on)
 }
 
 /// Returns the committer of `GIT_COMMITTER_EMAIL` and `GIT_COMMITTER_NAME`. Git sets neither for

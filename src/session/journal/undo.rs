@@ -17,8 +17,8 @@ use super::write::Journal;
 use crate::domain::error::error_chain;
 use crate::session::{SessionError, files::own_directories};
 use crate::sys::{
-    fail_point::fail_point, fs::AtomicFile, fs::FileStamp, fs::PathError, fs::is_executable,
-    fs::remove_file_if_exists, fs::set_modified,
+    fail_point::fail_point, fs::AtomicFile, fs::FileStamp, fs::PathError,
+    fs::create_private_dir_all, fs::is_executable, fs::remove_file_if_exists, fs::set_modified,
 };
 
 /// The result of an undo.
@@ -327,6 +327,10 @@ fn shorten(path: &Path, len: u64, was: Option<FileStamp>) -> Result<(), SessionE
 /// Moves the former contents to `path`; copies them from another file system.
 fn restore(kept: &Path, path: &Path, was: Option<FileStamp>) -> Result<(), SessionError> {
     let fail = |source| PathError::new("restore", path, source);
+    if let Some(directory) = path.parent() {
+        // A session that was moved has left no empty directory.
+        create_private_dir_all(directory)?;
+    }
     match fs::rename(kept, path) {
         Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {}
         result => return Ok(result.map_err(fail)?),
