@@ -48,6 +48,9 @@ fn push_conflict_copies_become_forks() {
         format!("{ONE} (al's conflicted copy 2026-11-01).jsonl"),
         format!("{ONE}.orphaned-1764000000-ab.jsonl"),
         format!("{ONE}.jsonl.kept-1764000000"),
+        format!("{ONE}.jsonl~"),
+        format!("Copy of {ONE}.jsonl"),
+        format!("~${ONE} (1).jsonl.bak"),
     ];
     for name in &names {
         a.append(ONE, &format!("in {name}"));
@@ -94,7 +97,8 @@ fn push_set_aside_transcript_without_session_is_kept() {
 #[test]
 fn push_files_of_file_system_are_skipped() {
     let env = TestEnv::new();
-    let (a, _) = env.pair();
+    let (a, b) = env.pair();
+    fs::create_dir_all(b.home.join("work/app")).unwrap();
     let path = a.session(ONE).turn("hello").write();
     fs::write(
         path.with_file_name(format!("._{ONE}.jsonl")),
@@ -103,9 +107,41 @@ fn push_files_of_file_system_are_skipped() {
     .unwrap();
     fs::write(path.with_file_name("._notes.jsonl"), b"\0\x05\x16\x07").unwrap();
     fs::write(path.with_file_name(".DS_Store"), b"\0").unwrap();
-    for _ in 0..2 {
-        a.ccsync(["push"]).success();
+    let beside = [
+        format!("{ONE}/subagents"),
+        "memory".to_owned(),
+        format!("../../tasks/{ONE}"),
+        "../../agent-memory/scribe".to_owned(),
+    ];
+    for directory in &beside {
+        let directory = path.with_file_name(directory);
+        fs::create_dir_all(&directory).unwrap();
+        for name in [
+            ".DS_Store",
+            "._1.json",
+            "desktop.ini",
+            "Thumbs.db",
+            "Icon\r",
+        ] {
+            fs::write(directory.join(name), "made by the system").unwrap();
+        }
+        fs::write(directory.join("1.json"), "{}").unwrap();
     }
+    a.ccsync(["push"]).success();
+    let again = a.ccsync(["push"]).success();
+    assert_eq!(again.stdout.lines().count(), 1, "{again}");
+    b.ccsync(["pull"]).success();
+    let names = walkdir::WalkDir::new(b.home.join(".claude")).into_iter();
+    let mut names: Vec<_> = names
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.retain(|name| name != ".claude.json");
+    names.sort();
+    let transcript = format!("{ONE}.jsonl");
+    let expected = ["1.json", "1.json", "1.json", "1.json", transcript.as_str()];
+    assert_eq!(names, expected);
     let list = a.ccsync(["list", "--json"]).success().json();
     assert_eq!(list["sessions"].as_array().unwrap().len(), 1);
 }

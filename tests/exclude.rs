@@ -115,7 +115,9 @@ fn exclude_project_is_not_pushed_and_is_named() {
 
     let status = a.ccsync(["status"]).success();
     assert!(
-        status.stdout.contains("status: nothing to push or pull")
+        status
+            .stdout
+            .contains("status: 2 sessions excluded; remote as of")
             && status.stdout.contains("excluded: session"),
         "{status}"
     );

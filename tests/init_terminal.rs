@@ -76,3 +76,44 @@ fn init_in_terminal_suggests_placeholder_directories() {
     again.wait_for("init: this machine is up to date; 1 placeholder missing");
     again.end().assert_restored().code(0);
 }
+
+#[test]
+fn init_repeated_in_terminal_asks_nothing() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    let remote = env.root().join("late.git");
+    let first = Terminal::start(a.command(["init"]), 120, 20);
+    first.wait_for(QUESTION);
+    first.type_in(remote.to_str().unwrap());
+    first.type_in(ENTER);
+    first.wait_for("to try again: `ccsync init`");
+    first.end().assert_restored().code(1);
+    a.ccsync(["push"]).code(1);
+    std::fs::rename(env.bare_remote(), &remote).unwrap();
+    let again = Terminal::start(a.command(["init"]), 120, 20);
+    again.wait_for("init: this machine is set up");
+    let ended = again.end().assert_restored().code(0);
+    assert!(!ended.text().contains(QUESTION), "{}", ended.text());
+}
+
+#[test]
+fn init_in_terminal_with_lost_configuration_asks_twice() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    std::fs::remove_file(a.home.join(".config/ccsync/config.toml")).unwrap();
+    let terminal = Terminal::start(a.command(["init"]), 160, 20);
+    terminal.wait_for(QUESTION);
+    terminal.wait_for_raw();
+    terminal.type_in(ENTER);
+    terminal.wait_for("Keep its sessions on this disk only?");
+    terminal.wait_for_raw();
+    terminal.type_in("n");
+    let ended = terminal.end().assert_restored().code(1);
+    assert!(
+        ended.text().contains(remote.to_str().unwrap()),
+        "{}",
+        ended.text()
+    );
+    assert!(!a.data().join("remote.git").exists());
+}

@@ -51,7 +51,10 @@ const ALLOWED: [(&str, &[&str]); 26] = [
     ),
     (
         "browse",
-        &[BASE, "report checkouts localize workspace extras flows"],
+        &[
+            BASE,
+            "report checkouts localize workspace extras flows leasing",
+        ],
     ),
     (
         "check",

@@ -16,6 +16,8 @@ mod concurrent_commands;
 mod concurrent_pushes;
 #[cfg(unix)]
 mod connections;
+#[cfg(target_os = "linux")]
+mod continued;
 mod copies;
 mod crash;
 #[cfg(target_os = "linux")]
@@ -34,11 +36,14 @@ mod external_files;
 mod extras;
 mod foreign_files;
 mod full_disk;
+#[cfg(target_os = "linux")]
+mod hanging_remote;
 mod help;
 mod history;
 mod import;
 mod import_extras;
 mod init;
+mod init_failed;
 #[cfg(unix)]
 mod init_github;
 #[cfg(unix)]
@@ -46,12 +51,16 @@ mod init_terminal;
 #[cfg(unix)]
 mod kill_moments;
 mod layers;
+#[cfg(unix)]
+mod linked_directories;
 mod lock;
 #[cfg(target_os = "linux")]
 mod locked_session;
 mod lookup;
 mod machine;
+mod missing_directory;
 mod model;
+mod moved_session;
 mod note;
 mod occupied_remote;
 mod offline;
@@ -89,12 +98,15 @@ mod rewritten_history;
 mod safety;
 #[cfg(unix)]
 mod search;
+#[cfg(target_os = "linux")]
+mod second_machine;
 mod secrets;
 #[cfg(unix)]
 mod servers;
 #[cfg(target_os = "linux")]
 mod shared_home;
 mod source;
+mod staying_files;
 mod style;
 #[cfg(target_os = "linux")]
 mod system_faults;
@@ -104,5 +116,6 @@ mod transport;
 mod troubleshooting;
 #[cfg(unix)]
 mod two_accounts;
+mod undo;
 mod verify;
 mod wrong_types;

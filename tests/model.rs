@@ -22,6 +22,7 @@ use ccsync::history::undo::undo;
 use ccsync::machine::set_up::{SetUp, set_up};
 use ccsync::report::transfer::{Outcome, RemoteState, Report};
 use ccsync::report::verification::{RemoteStatus, SessionCheck};
+use ccsync::session::journal::JournalKind;
 use ccsync::sys::clock::SystemClock;
 use ccsync::sys::env::{Dirs, Env};
 use ccsync::workspace::context::Context;
@@ -149,7 +150,7 @@ impl World {
             }
             Act::Push => machine.push(),
             Act::Pull => machine.pull(&[]),
-            Act::Undo => drop(undo(&machine.context()).unwrap()),
+            Act::Undo => drop(undo(&machine.context(), JournalKind::Change, false).unwrap()),
             Act::Network => self.toggle_network(),
             Act::DropIndex => drop(fs::remove_file(machine.env.dirs.state.join("index.json"))),
             Act::DropCheckouts => drop(fs::remove_file(
@@ -273,6 +274,7 @@ impl Machine {
             clock: &*CLOCK,
             progress: Arc::new(Silent),
             interactive: false,
+            offline: false,
         }
     }
 
@@ -319,7 +321,7 @@ impl Machine {
 
     fn all_sessions(&self) -> Vec<ccsync::domain::id::SessionId> {
         let filter = ListFilter {
-            remote: true,
+            fetch: true,
             ..ListFilter::default()
         };
         list(&self.context(), &filter)

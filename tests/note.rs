@@ -101,8 +101,7 @@ fn note_offline_is_queued() {
     fs::rename(&remote, &away).unwrap();
     let run = a.ccsync(["note", "from the train"]).code(6);
     assert!(
-        run.stdout
-            .contains("queued: 1 commit not on the remote yet"),
+        run.stdout.contains("queued: 1 commit not sent yet"),
         "{run}"
     );
     fs::rename(&away, &remote).unwrap();

@@ -112,7 +112,7 @@ fn check_sessions(machine: &Machine) {
             .collect()
     };
     let here = set(machine.sessions());
-    assert_eq!(set(list(&["list", "--json"]).into_keys()), here);
+    assert_eq!(set(list(&["list", "--here", "--json"]).into_keys()), here);
 
     let all = list(&["list", "--remote", "--json"]);
     let fork = fork(machine);

@@ -59,7 +59,7 @@ fn recorded(machine: &Machine, session: &str) -> Value {
 
 pub(crate) fn here(machine: &Machine, session: &str) -> ProjectHere {
     let session: SessionId = session.parse().unwrap();
-    with_context(machine, |ctx| project_here(ctx, &session)).unwrap()
+    with_context(machine, |ctx| project_here(ctx, &session, None)).unwrap()
 }
 
 #[track_caller]

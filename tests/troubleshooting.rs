@@ -68,7 +68,7 @@ fn session_not_visible(reader: &Reader) {
         &reader.types(&b, "ccsync pull"),
         &["not pulled", "not active for 30 days"],
     );
-    let all = reader.types(&b, "ccsync list --remote").success();
+    let all = reader.types(&b, "ccsync list").success();
     assert!(all.stdout.contains(&ONE[..8]), "{all}");
     assert_run_and_page_contain(
         &reader.types(&b, "ccsync pull 11111111"),
@@ -241,7 +241,7 @@ fn refused(reader: &Reader) {
     assert_run_and_page_contain(
         &run,
         &[
-            "not on the remote",
+            "not sent",
             "rejected the push",
             "GH013: Repository rule violations",
         ],

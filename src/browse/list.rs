@@ -5,8 +5,9 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use crate::browse::successor::successor;
 use crate::checkouts::locate::identity;
-use crate::domain::{MachineId, Placeholders, SessionFile, SessionId, SessionName};
+use crate::domain::{MachineId, Placeholders, SessionFile, SessionId, SessionName, Successors};
 use crate::flows::{FetchMode, RemoteSync};
 use crate::localize::LocalText;
 use crate::rewrite::collapse_path;
@@ -20,8 +21,10 @@ use crate::workspace::{
 /// Which sessions to list.
 #[derive(Debug, Clone, Default)]
 pub struct ListFilter {
-    /// Fetch first, and list what the store has; else what is here.
-    pub remote: bool,
+    /// Fetch first.
+    pub fetch: bool,
+    /// Only sessions whose files are on this machine.
+    pub here: bool,
     /// Only sessions whose project contains this text.
     pub project: Option<String>,
     /// Only sessions last written by the machine of this name or id.
@@ -60,24 +63,32 @@ pub struct SessionRow {
     pub exclude_reason: Option<ExcludeReason>,
 }
 
-/// Lists sessions, the newest first.
+/// The sessions of a list.
+pub(crate) struct SessionRows {
+    /// The newest first; without those that go on under another id.
+    pub(crate) rows: Vec<SessionRow>,
+    /// Which sessions those are.
+    pub(crate) successors: Successors,
+}
+
+/// Lists sessions, the newest first. One that goes on under another id is listed as that one.
 ///
 /// # Errors
 /// Errors of the whole command. A session with an unreadable manifest is
 /// listed without details.
 pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
     let mut workspace = Workspace::open_to_look(ctx)?;
-    if filter.remote {
+    if filter.fetch {
         RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
     }
-    rows(&mut workspace, filter)
+    Ok(rows(&mut workspace, filter)?.rows)
 }
 
 /// Lists sessions as [`list`], without a fetch.
 pub(crate) fn rows(
     workspace: &mut Workspace<'_>,
     filter: &ListFilter,
-) -> Result<Vec<SessionRow>, SyncError> {
+) -> Result<SessionRows, SyncError> {
     let found = workspace.discover()?;
     let snapshot = workspace.store.head_snapshot()?;
     let names = machine_names(workspace.ctx, Some(&snapshot))?;
@@ -91,6 +102,7 @@ pub(crate) fn rows(
     let ids = found.sessions.keys().chain(states.keys());
     let ids: BTreeSet<&SessionId> = ids.filter(|id| !id.is_sub_agent()).collect();
     let mut rows = Vec::new();
+    let (mut pairs, mut listed) = (Vec::new(), BTreeSet::new());
     for id in ids {
         let local = found.sessions.get(id);
         let manifest = states
@@ -107,12 +119,20 @@ pub(crate) fn rows(
         // A session that was never pushed is this machine's.
         let writer = manifest.as_ref().map_or(Some(me), Manifest::last_writer);
         let is_from = from.as_ref().is_none_or(|from| writer == Some(from));
-        if (filter.remote || row.here) && is_from && filter.accepts_project(&row) {
+        if filter.here && !row.here {
+            continue;
+        }
+        listed.insert(id.clone());
+        let successor = successor(local, manifest.as_ref());
+        pairs.extend(successor.map(|successor| (id.clone(), successor)));
+        if is_from && filter.accepts_project(&row) {
             rows.push(row);
         }
     }
+    let successors = Successors::new(pairs, |id| listed.contains(id));
+    rows.retain(|row| successors.latest(&row.session).is_none());
     rows.sort_by(|a, b| (b.last_activity, &a.session).cmp(&(a.last_activity, &b.session)));
-    Ok(rows)
+    Ok(SessionRows { rows, successors })
 }
 
 /// Counts the sessions in the store, as last fetched.

@@ -6,3 +6,4 @@ pub mod preview;
 pub mod search;
 pub mod show;
 pub mod status;
+mod successor;

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::browse::{list::read_local_details, preview::newest_of_file};
+use crate::browse::{list::read_local_details, preview::newest_of_file, successor::latest};
 use crate::domain::{RelativeName, SessionFile, SessionId, SessionName, Turn};
 use crate::localize::{LocalText, StoredDataError, StoredText};
 use crate::session::{
-    LocalSession, discover::discover_some, time::parse_time, turns::Outline, turns::TurnReader,
+    LocalSession, discover::discover_some, discover::find_session_here, time::parse_time,
+    turns::Outline, turns::TurnReader,
 };
 use crate::store::{Snapshot, manifest::Manifest};
 use crate::sys::signal;
@@ -45,6 +46,13 @@ pub struct ShownSession {
 /// Part of a conversation: the header first, then the turns, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConversationPart {
+    /// Before the header: the session that was asked for goes on as another one, which follows.
+    Successor {
+        /// The session that was asked for.
+        from: SessionId,
+        /// The session that follows.
+        to: SessionId,
+    },
     /// The header.
     Session(ShownSession),
     /// A turn.
@@ -77,12 +85,15 @@ pub fn show(
         id.as_str().starts_with(session.as_str())
     })?;
     let ids: BTreeSet<&SessionId> = here.sessions.keys().chain(states.keys()).collect();
-    let id =
+    let named =
         find_session(session, ids)?.ok_or_else(|| LookupScope::Anywhere.no_session(session))?;
-    let local = here.sessions.get(&id);
+    let latest = latest(ctx, snapshot.as_ref(), &states, &named);
+    let id = latest.as_ref().unwrap_or(&named);
+    let here = find_session_here(&ctx.env.claude_dir, id);
+    let local = here.as_ref();
     let manifest = match snapshot
         .as_ref()
-        .map(|snapshot| snapshot.manifest(&id))
+        .map(|snapshot| snapshot.manifest(id))
         .transpose()
     {
         // The local file can be shown even if the store is damaged.
@@ -90,6 +101,12 @@ pub fn show(
         manifest => manifest?.flatten(),
     };
     let machines = machine_names(ctx, snapshot.as_ref())?;
+    if let Some(latest) = &latest {
+        let (from, to) = (named.clone(), latest.clone());
+        if !take(ConversationPart::Successor { from, to }) {
+            return Ok(());
+        }
+    }
     match (local, &manifest, &stored, &snapshot) {
         (Some(local), Some(manifest), Some(stored), _) if is_ahead(local, manifest) => {
             let text = Text::Here(local);
@@ -130,7 +147,7 @@ pub fn show(
                 take,
             )
         }
-        _ => Err(LookupScope::Anywhere.no_session(&id).into()),
+        _ => Err(LookupScope::Anywhere.no_session(id).into()),
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct App {
     pub(crate) out: Output,
     /// The picker may use colours.
     pub(crate) stderr_colors: bool,
+    /// No remote may be contacted.
+    pub(crate) offline: bool,
     progress: Arc<dyn Progress + Send + Sync>,
 }
 
@@ -46,6 +48,7 @@ impl App {
             clock: SystemClock::default(),
             out,
             stderr_colors,
+            offline: false,
             progress,
         }
     }
@@ -96,6 +99,7 @@ impl App {
             clock: self.clock(),
             progress: self.progress(),
             interactive: self.is_interactive(),
+            offline: self.offline,
         })
     }
 

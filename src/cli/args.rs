@@ -36,7 +36,7 @@ impl GlobalArgs {
 }
 
 /// The output switch of commands that print a result.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct JsonFlag {
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -101,14 +101,24 @@ impl FromStr for PlaceholderArg {
 }
 
 impl PlaceholderArg {
+    pub(crate) fn new(name: PlaceholderName, path: PathBuf) -> Self {
+        Self { name, path }
+    }
+
     /// Returns the directory as an absolute path. A relative one starts at `cwd`, and `~`, which
     /// the shell does not expand after `=`, is `home`.
     pub(crate) fn directory(&self, home: &Path, cwd: &Path) -> PathBuf {
-        match self.path.strip_prefix("~") {
-            Ok(below) if below.as_os_str().is_empty() => home.to_owned(),
-            Ok(below) => home.join(below),
-            Err(_) => cwd.join(&self.path).components().collect(),
-        }
+        typed_path(&self.path, home, cwd)
+    }
+}
+
+/// Returns a path that the user typed as an absolute one: a relative one starts at `cwd`, and
+/// `~` is `home`.
+pub(crate) fn typed_path(path: &Path, home: &Path, cwd: &Path) -> PathBuf {
+    match path.strip_prefix("~") {
+        Ok(below) if below.as_os_str().is_empty() => home.to_owned(),
+        Ok(below) => home.join(below),
+        Err(_) => cwd.join(path).components().collect(),
     }
 }
 

@@ -29,6 +29,9 @@ pub(crate) enum CommandError {
     Terminal(#[source] io::Error),
     #[error("cancelled")]
     Cancelled,
+    /// The user answered no. The text says what stays as it is.
+    #[error("{0}")]
+    Declined(String),
     #[error("{action} needs confirmation, and there is no terminal to ask on")]
     ConfirmationNeeded { action: String, flag: &'static str },
     #[error("cannot find the current directory")]
@@ -53,6 +56,7 @@ impl UserError for CommandError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Cancelled => ErrorKind::Interrupted,
+            Self::Declined(_) => ErrorKind::Declined,
             Self::ConfirmationNeeded { .. } | Self::NothingToImport => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
@@ -76,7 +80,9 @@ impl UserError for CommandError {
             }
             Self::Story(_) => please_report(),
             Self::NotUnicode(_) => "rename it, or choose another directory".to_owned(),
-            Self::Stdout(_) | Self::Cancelled | Self::Stage(_) => return Vec::new(),
+            Self::Stdout(_) | Self::Cancelled | Self::Declined(_) | Self::Stage(_) => {
+                return Vec::new();
+            }
         };
         vec![hint]
     }
@@ -107,6 +113,12 @@ impl CliError {
         Self { hints, ..self }
     }
 
+    /// Adds a hint.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.hints.push(hint.to_owned());
+        self
+    }
+
     /// Adds the hints for replacing a damaged store. Data that is only in it can be
     /// imported from the place it is moved to.
     pub(crate) fn about_store(self, store: &Path) -> Self {
@@ -130,6 +142,11 @@ impl CliError {
         self.kind == ErrorKind::Remote
     }
 
+    /// Returns true if the user interrupted.
+    pub(crate) fn is_interruption(&self) -> bool {
+        self.kind == ErrorKind::Interrupted
+    }
+
     /// Returns the message, in one line.
     pub(crate) fn message(&self) -> String {
         sanitize::one_line(&self.source.to_string()).into_owned()
@@ -137,10 +154,14 @@ impl CliError {
 
     /// Prints the message, its causes and its hints.
     pub(crate) fn show(&self, out: &mut Output) {
-        let is_cancelled = matches!(self.source.downcast_ref(), Some(CommandError::Cancelled));
-        if is_cancelled && !out.is_json() {
-            // The user who cancelled needs no message.
-            return;
+        if !out.is_json() {
+            match self.source.downcast_ref() {
+                // The user who cancelled needs no message.
+                Some(CommandError::Cancelled) => return,
+                // An answer is no error.
+                Some(CommandError::Declined(_)) => return out.note(&self.message()),
+                _ => {}
+            }
         }
         out.error(&ErrorText {
             kind: self.kind,

@@ -5,6 +5,7 @@
 
 mod app;
 mod args;
+mod ask;
 mod command;
 mod command_line;
 mod complete;

@@ -26,6 +26,7 @@ fn env(home: &Path) -> Env {
         stdout_is_terminal: false,
         stderr_is_terminal: false,
         no_color: true,
+        no_client_hooks: None,
         only_lines: true,
         columns: None,
         rows: None,

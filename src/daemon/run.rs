@@ -292,7 +292,9 @@ impl<'a> Daemon<'a> {
                 return false;
             }
             RemoteState::Refused { reason, .. } => self.record_failure(reason.clone(), true),
-            RemoteState::UpToDate { .. } | RemoteState::NotContacted => {
+            RemoteState::UpToDate { .. }
+            | RemoteState::SavedOnDisk { .. }
+            | RemoteState::NotContacted => {
                 self.pace.succeeded();
                 self.status.failure = report.refusals.first().map(|refusal| DaemonFailure {
                     since: self.clock.now(),

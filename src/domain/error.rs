@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Locked,
     /// Another `ccsync` is running on this machine.
     Busy,
+    /// The user answered no, so nothing was done.
+    Declined,
     /// The user interrupted or cancelled.
     Interrupted,
     /// A bug in this program.

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::checked::{checked_text, ensure};
+use super::hidden_name::{HiddenName, is_litter};
 use super::path::PortablePath;
 use super::project::ProjectIdentity;
 
@@ -15,9 +16,9 @@ use super::project::ProjectIdentity;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExtraKind {
-    /// `projects/<directory>/memory/**`
+    /// `projects/<directory>/memory/**`, and `agent-memory/**` of the user.
     Memory,
-    /// `CLAUDE.md` of the user.
+    /// The user's instructions: `CLAUDE.md`, `rules/**` and `output-styles/**`.
     ClaudeMd,
     /// `plans/*.md` of the user: the plans of sessions.
     Plans,
@@ -78,18 +79,45 @@ impl ExtraKind {
         self == Self::Plans
     }
 
+    /// Lists its directories below the client's directory, without those of projects.
+    pub fn user_directories(self) -> &'static [&'static str] {
+        match self {
+            Self::Memory => &["agent-memory"],
+            Self::ClaudeMd => &["rules", "output-styles"],
+            Self::Plans => &["plans"],
+            Self::Settings => &[],
+            Self::Commands => &["commands"],
+            Self::Agents => &["agents"],
+            Self::Skills => &["skills"],
+        }
+    }
+
     /// Returns the kind of a file in the client's directory; `None` if it is never synced.
     pub fn from_user_file(name: &str) -> Option<Self> {
-        match name.split_once('/') {
-            None if name == "CLAUDE.md" => Some(Self::ClaudeMd),
-            None if name == "settings.json" => Some(Self::Settings),
-            Some(("plans", file)) if file.ends_with(".md") && !file.contains('/') => {
-                Some(Self::Plans)
-            }
-            Some(("commands", _)) => Some(Self::Commands),
-            Some(("agents", _)) => Some(Self::Agents),
-            Some(("skills", _)) => Some(Self::Skills),
-            _ => None,
+        let Some((first, below)) = name.split_once('/') else {
+            return match name {
+                "CLAUDE.md" => Some(Self::ClaudeMd),
+                "settings.json" => Some(Self::Settings),
+                _ => None,
+            };
+        };
+        let has_directory = |kind: &Self| kind.user_directories().contains(&first);
+        let kind = Self::ALL.into_iter().find(has_directory)?;
+        kind.has_user_file(below).then_some(kind)
+    }
+
+    /// Returns true if a file below one of its directories is synced.
+    fn has_user_file(self, below: &str) -> bool {
+        if below.split('/').any(is_litter) {
+            return false;
+        }
+        let is_text = below.ends_with(".md");
+        let is_hidden = || below.split('/').any(|part| part.starts_with('.'));
+        match self {
+            Self::Plans => is_text && !below.contains('/') && !is_hidden(),
+            Self::ClaudeMd => is_text && !is_hidden(),
+            Self::Skills => below.split('/').all(|part| HiddenName::of(part).is_none()),
+            _ => !is_hidden(),
         }
     }
 }
@@ -235,6 +263,19 @@ mod tests {
             "x",
             "plans/x",
             "plans/old/x.md",
+            "plans/.x.md",
+            "rules/x.sh",
+            "output-styles/.x.md",
+            "agent-memory/a/.x.md",
+            "agent-memory",
+            "agents/.x.md",
+            "skills/x/.env",
+            "skills/x/.git/hooks/post-checkout",
+            "skills/x/._SKILL.md",
+            "commands/desktop.ini",
+            "daemon/control.key",
+            "jobs/1/state.json",
+            "paste-cache/0.txt",
         ] {
             assert_eq!(ExtraKind::from_user_file(never), None, "{never}");
         }
@@ -246,5 +287,14 @@ mod tests {
             ExtraKind::from_user_file("plans/a.md"),
             Some(ExtraKind::Plans)
         );
+        for (name, kind) in [
+            ("rules/rust/a.md", ExtraKind::ClaudeMd),
+            ("output-styles/terse.md", ExtraKind::ClaudeMd),
+            ("agent-memory/scribe/MEMORY.md", ExtraKind::Memory),
+            ("skills/x/.env.example", ExtraKind::Skills),
+            ("skills/x/.claude-plugin/plugin.json", ExtraKind::Skills),
+        ] {
+            assert_eq!(ExtraKind::from_user_file(name), Some(kind), "{name}");
+        }
     }
 }

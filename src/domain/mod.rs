@@ -9,6 +9,7 @@ pub mod client_dir;
 pub mod commit_author;
 pub mod error;
 pub mod extras;
+pub mod hidden_name;
 pub mod history_point;
 pub mod hit;
 pub mod hook_event;
@@ -22,6 +23,7 @@ pub mod project;
 pub mod session_file;
 pub mod shell;
 pub mod size;
+pub mod successors;
 pub mod turn;
 pub mod url;
 
@@ -37,6 +39,7 @@ pub use placeholder::{InvalidPlaceholder, Placeholder, PlaceholderName, Placehol
 pub use progress::{Phase, Progress};
 pub use project::{ProjectGit, ProjectIdentity};
 pub use session_file::SessionFile;
+pub use successors::Successors;
 pub use turn::{Turn, TurnSpeaker};
 
 pub use commit_author::CommitAuthor;

@@ -62,7 +62,7 @@ impl<'w> ExtrasContext<'w> {
         if kinds.contains(&ExtraKind::Memory) {
             context.add_memories()?;
         }
-        if selection.is_empty() && kinds.iter().any(|kind| *kind != ExtraKind::Memory) {
+        if selection.is_empty() && !kinds.is_empty() {
             let mut listing = list_user_files(&env.claude_dir, kinds);
             // If the sessions were lost, the files were not removed on purpose.
             let projects = DirectoryMark::read(&projects_dir(&env.claude_dir));

@@ -24,5 +24,6 @@ pub(crate) mod restore;
 pub(crate) mod returned;
 pub(crate) mod secret;
 pub(crate) mod state;
+pub(crate) mod staying;
 pub(crate) mod text_file;
 pub(crate) mod versions;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::domain::{BundleId, ExtraKind, Placeholders, RelativeName};
+use crate::domain::{BundleId, ExtraKind, Placeholders, RelativeName, hidden_name::is_litter};
 use crate::extras::path_rewriter::PathRewriter;
 use crate::extras::state::{DirectoryName, ExtrasState, KnownProject};
 use crate::session::{extras::ExtrasListing, extras::extra_path, extras::first_extra_link};
@@ -69,14 +69,13 @@ impl ExtrasOwner {
     }
 
     fn kind(&self, name: &RelativeName) -> Option<ExtraKind> {
-        // Hidden files are never listed, so they must not be written either.
-        if name.as_str().split('/').any(|part| part.starts_with('.')) {
-            None
-        } else if self.bundle.is_user() {
-            ExtraKind::from_user_file(name.as_str())
-        } else {
-            Some(ExtraKind::Memory)
+        if self.bundle.is_user() {
+            return ExtraKind::from_user_file(name.as_str());
         }
+        // Hidden files are never listed, so they must not be written either.
+        let is_ignored = |part: &str| part.starts_with('.') || is_litter(part);
+        let is_listed = !name.as_str().split('/').any(is_ignored);
+        is_listed.then_some(ExtraKind::Memory)
     }
 
     /// Returns the link that leads to the file, if any; links are not followed. The directory

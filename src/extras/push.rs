@@ -14,9 +14,10 @@ use crate::extras::{
     context::ExtrasContext, context::OwnerReport, file_version::FileVersion,
     merge_context::MergeContext, open_bundle::OpenBundle, open_bundle::StoredVersion,
     owner::ExtrasOwner, owner::OwnerFile, secret::find_secret, state::DirectoryName,
-    state::ExtrasState, versions::Decision, versions::Versions, versions::skipped,
+    state::ExtrasState, staying::report_staying, staying::retain_new, versions::Decision,
+    versions::Versions, versions::skipped,
 };
-use crate::report::{transfer::BundleReport, transfer::ExtraOutcome};
+use crate::report::{transfer::BundleReport, transfer::ExtraOutcome, transfer::SessionReport};
 use crate::session::discover::discover;
 use crate::store::{Author, Store, machine::Machine};
 use crate::sys::{fail_point::fail_point, fs::FileStamp};
@@ -27,13 +28,15 @@ pub(crate) fn push(
     workspace: &mut Workspace<'_>,
     dry_run: bool,
 ) -> Result<Vec<BundleReport>, SyncError> {
-    push_selected(workspace, &[], dry_run)
+    push_selected(workspace, &[], &[], dry_run)
 }
 
 /// Commits the extras of the selected projects, like [`push`]; those of the user belong to none.
+/// `sessions` are the outcomes of those that were pushed before.
 pub(crate) fn push_selected(
     workspace: &mut Workspace<'_>,
     selection: &[ProjectPattern],
+    sessions: &[SessionReport],
     dry_run: bool,
 ) -> Result<Vec<BundleReport>, SyncError> {
     read_projects_of_plans(workspace)?;
@@ -55,9 +58,16 @@ pub(crate) fn push_selected(
         let bundle = bundles.get(&owner.bundle).map_or("", String::as_str);
         reports.extend(pusher.push_owner(owner, bundle, &mut state)?);
     }
+    let mut staying = match selection {
+        [] => report_staying(workspace, sessions),
+        _ => Vec::new(),
+    };
     if dry_run {
+        reports.extend(staying);
         return Ok(reports);
     }
+    retain_new(&mut staying, &mut state);
+    reports.extend(staying);
 
     let Pusher {
         merging,
@@ -136,13 +146,19 @@ fn commit(
     Ok(tx.commit(&author, &message, parents)?)
 }
 
-/// Returns why the settings exclude a file of the user, if they do: a plan follows its session.
+/// Returns why the settings exclude a file of the user, if they do: a plan follows its session, and
+/// the memory of an agent may be about any project.
 fn exclude_reason(workspace: &Workspace<'_>, file: OwnerFile<'_>) -> Option<String> {
-    if file.kind != ExtraKind::Plans {
-        return None;
+    match file.kind {
+        ExtraKind::Plans => {
+            let name = file.name.as_str().strip_prefix("plans/")?;
+            workspace.filter().plan_exclude_reason(name)
+        }
+        ExtraKind::Memory if file.owner.bundle.is_user() && workspace.rules.ask_for_projects() => {
+            Some("an agent may have written it in a project that the settings exclude".to_owned())
+        }
+        _ => None,
     }
-    let name = file.name.as_str().strip_prefix("plans/")?;
-    workspace.filter().plan_exclude_reason(name)
 }
 
 struct Pusher<'s> {
@@ -268,7 +284,7 @@ impl Pusher<'_> {
             self.record(file, None, None);
             return Ok(ExtraOutcome::Removed);
         };
-        if let Some(reason) = find_secret(file.kind, &ours.local) {
+        if let Some(reason) = find_secret(file.kind, file.name, &ours.local) {
             return Err(ExtraOutcome::Excluded { reason });
         }
 

@@ -1,4 +1,5 @@
-//! Finds secrets in settings. A file that holds one stays on its machine. Pure.
+//! Finds secrets in settings and in hidden files of skills. A file that holds one stays on its
+//! machine. Pure.
 //!
 //! Settings hand keys to programs in `env`, and to servers in `headers`: there the names tell.
 //! Elsewhere a value is found by its form, if its issuer gave it one that nothing else has.
@@ -8,7 +9,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::domain::ExtraKind;
+use crate::domain::{ExtraKind, RelativeName};
 
 /// Parts of names that mark a secret.
 const SECRET_PARTS: [&str; 9] = [
@@ -56,10 +57,15 @@ static FROM_ENVIRONMENT: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Returns the reason why a file of this kind stays on its machine, if it seems to hold a
 /// secret. The reason never contains the secret.
-pub(crate) fn find_secret(kind: ExtraKind, text: &str) -> Option<String> {
-    if kind != ExtraKind::Settings {
-        return None;
+pub(crate) fn find_secret(kind: ExtraKind, name: &RelativeName, text: &str) -> Option<String> {
+    match kind {
+        ExtraKind::Settings => find_secret_in_settings(text),
+        ExtraKind::Skills if name.as_str().contains("/.") => secret_form_in(text),
+        _ => None,
     }
+}
+
+fn find_secret_in_settings(text: &str) -> Option<String> {
     let Ok(settings) = serde_json::from_str(text) else {
         return Some("it is not JSON, so it cannot be searched for secrets".to_owned());
     };
@@ -139,7 +145,7 @@ mod tests {
     use super::*;
 
     fn holds(text: &str) -> bool {
-        find_secret(ExtraKind::Settings, text).is_some()
+        find_secret_in_settings(text).is_some()
     }
 
     #[test]
@@ -167,10 +173,6 @@ mod tests {
         assert!(!holds(
             r#"{"apiKeyHelper":"/bin/x","permissions":{"allow":["Read(token.rs)"]}}"#
         ));
-        assert_eq!(
-            find_secret(ExtraKind::Commands, r#"{"env":{"KEY":""}}"#),
-            None
-        );
 
         let headers = |name: &str, value: &str| {
             format!(r#"{{"hooks":[{{"headers":{{"{name}":"{value}"}}}}]}}"#)
@@ -210,14 +212,22 @@ mod tests {
                 serde_json::json!({ "permissions": { "allow": [format!("Bash(echo {secret})")] } }),
                 serde_json::json!({ secret.clone(): true }),
             ] {
-                let reason =
-                    find_secret(ExtraKind::Settings, &settings.to_string()).expect(&secret);
+                let reason = find_secret_in_settings(&settings.to_string()).expect(&secret);
                 assert!(
                     !reason.contains(&letters) && !reason.contains(&capitals),
                     "{reason}"
                 );
             }
         }
+    }
+
+    #[test]
+    fn secret_in_hidden_file_of_skill_is_found() {
+        let text = format!("TOKEN=ghp_{}", "a1B2".repeat(10));
+        let find = |kind, name| find_secret(kind, &RelativeName::new(name).unwrap(), &text);
+        assert!(find(ExtraKind::Skills, "skills/x/.env.example").is_some());
+        assert_eq!(find(ExtraKind::Skills, "skills/x/SKILL.md"), None);
+        assert_eq!(find(ExtraKind::Commands, "commands/x.md"), None);
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub(crate) struct ExtrasState {
     /// Files that were removed from the history of the remote, by bundle and name.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     purged: BTreeSet<String>,
+    /// Hashes of the reports on files that stay here.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    reported: BTreeSet<String>,
     /// Keys of approved contents.
     #[serde(alias = "accepted")]
     approvals: BTreeSet<String>,
@@ -437,11 +440,26 @@ impl ExtrasState {
         }
     }
 
+    /// Forgets how a file was on the disk, but not the common version.
+    pub(crate) fn compare_again(&mut self, directory: &str, name: &RelativeName) {
+        if let Some(file) = self.changed_files(directory).get_mut(name) {
+            *file = FileState {
+                base: file.base.take(),
+                ..FileState::default()
+            };
+        }
+    }
+
     /// Returns the files of a directory for a change; the next command compares them again.
     fn changed_files(&mut self, directory: &str) -> &mut BTreeMap<RelativeName, FileState> {
         let directory = self.directories.entry(directory.to_owned()).or_default();
         directory.unsettle();
         &mut directory.files
+    }
+
+    /// Records a report on a file that stays here. Returns true if it is new.
+    pub(crate) fn record_report(&mut self, text: &str) -> bool {
+        self.reported.insert(hash(text))
     }
 
     pub(crate) fn is_approved(&self, approval: &str) -> bool {

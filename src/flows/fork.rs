@@ -61,6 +61,7 @@ fn uuid_from(hasher: &blake3::Hasher) -> SessionId {
 pub(crate) fn fork_manifest(contents: &Manifest, fork: &NewFork<'_>) -> Manifest {
     let mut manifest = contents.clone();
     manifest.session = fork.id.clone();
+    manifest.continued_in = None;
     manifest.fork_of = Some(ForkOf {
         session: fork.from.clone(),
         lines: fork.lines,

@@ -180,8 +180,12 @@ impl SessionMerge<'_> {
                 match file {
                     SessionFile::Transcript => {
                         merged.transcript = stored;
-                        // Theirs has no turns beyond ours.
-                        merged.turns = ours.turns;
+                        if !matches!(merge, FileMerge::TheirsWith(_)) {
+                            // Theirs has no turns beyond ours.
+                            merged.turns = ours.turns;
+                            merged.continued_in.clone_from(&ours.continued_in);
+                            merged.follow_move(ours);
+                        }
                     }
                     SessionFile::Named(name) => drop(merged.files.insert(name, stored)),
                 }

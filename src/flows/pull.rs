@@ -36,7 +36,8 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
     write(&mut workspace, &found, merged, request)
 }
 
-fn preview(
+/// Returns the report of a pull that changes nothing, without a fetch.
+pub(crate) fn preview(
     workspace: &mut Workspace<'_>,
     found: &Discovery,
     request: &PullRequest,

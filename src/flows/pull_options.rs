@@ -1,5 +1,7 @@
 //! Input of a pull.
 
+use std::path::PathBuf;
+
 use crate::domain::SessionId;
 
 /// Input of a pull.
@@ -17,6 +19,9 @@ pub struct PullRequest {
     pub force: bool,
     /// Keep pinned sessions as they are, even if they are asked for.
     pub keep_pinned: bool,
+    /// Directory of a session whose project has none here; `None`: such a session is not
+    /// pulled.
+    pub directory: Option<PathBuf>,
     /// Pull sessions with activity in the last days; `None`: as configured.
     pub days: Option<u32>,
 }

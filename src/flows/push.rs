@@ -10,11 +10,12 @@ use crate::extras::{context::load_state, push::push_selected};
 use crate::flows::{
     foreign_locks::add_fork_notes, foreign_locks::keep_foreign_locks,
     foreign_locks::record_foreign_locks, foreign_locks::sessions_at_risk,
-    merge_notes::add_merge_notes, push_commit::store_sessions, push_copies::store_copies,
-    push_plan::PushPlan, remote_sync::RemoteSync, send::author_advice, store_session::is_stored,
+    merge_notes::add_merge_notes, push_commit::store_sessions, push_copies::preview_copies,
+    push_copies::store_copies, push_plan::PushPlan, remote_sync::RemoteSync, send::author_advice,
+    store_session::is_stored,
 };
 use crate::report::{Outcome, RemoteState, Report};
-use crate::session::{Discovery, live::live_sessions};
+use crate::session::{Discovery, continued::running_as, live::live_sessions};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::{Context, Selection, SyncError, Workspace};
 
@@ -52,7 +53,12 @@ pub fn push(ctx: &Context<'_>, selection: &Selection, dry_run: bool) -> Result<R
     let (mut workspace, found) = Workspace::look_and_discover(ctx)?;
     let plan = PushPlan::new(&workspace, &found, selection)?;
     let mut report = plan.preview(&workspace)?;
-    report.extras = push_selected(&mut workspace, &selection.projects, true)?;
+    if *selection == Selection::default() {
+        let copies = preview_copies(&mut workspace, &found)?;
+        report.sessions.extend(copies);
+        report.sort();
+    }
+    report.extras = push_selected(&mut workspace, &selection.projects, &report.sessions, true)?;
     Ok(report)
 }
 
@@ -90,7 +96,7 @@ pub(crate) fn push_for(
             .extend(store_copies(&mut workspace, &found)?);
         report.sort();
     }
-    report.extras = push_selected(&mut workspace, &selection.projects, false)?;
+    report.extras = push_selected(&mut workspace, &selection.projects, &report.sessions, false)?;
 
     select_leases(&mut workspace, reason, &report, &not_selected);
     let staying = released_but_not_stored(&workspace, &found, &report)?;
@@ -133,7 +139,8 @@ fn select_leases(
     report: &Report,
     not_selected: &BTreeSet<SessionId>,
 ) {
-    let live = live_sessions(&workspace.ctx.env.claude_dir);
+    let claude_dir = &workspace.ctx.env.claude_dir;
+    let live = live_sessions(claude_dir);
     let is_skipped = |outcome: &Outcome| matches!(outcome, Outcome::Skipped { .. });
     let skipped = report.sessions.iter().filter(|s| is_skipped(&s.outcome));
     let skipped = skipped.map(|report| &report.session);
@@ -146,7 +153,7 @@ fn select_leases(
     workspace.leases.select_for_release(
         finished,
         workspace.ctx.clock.now(),
-        |session| live.contains_key(session),
+        |session| running_as(claude_dir, session, &live).is_some(),
         |session| unstored.contains(session),
     );
     if matches!(reason, PushReason::BackUp) {

@@ -29,6 +29,28 @@ pub(crate) fn store_copies(
     workspace: &mut Workspace<'_>,
     found: &Discovery,
 ) -> Result<Vec<SessionReport>, SyncError> {
+    let (plan, mut reports) = plan_copies(workspace, found)?;
+    if !plan.steps.is_empty() {
+        reports.extend(store_sessions(workspace, plan)?.sessions);
+    }
+    Ok(reports)
+}
+
+/// Returns what [`store_copies`] would report, for a plan.
+pub(crate) fn preview_copies(
+    workspace: &mut Workspace<'_>,
+    found: &Discovery,
+) -> Result<Vec<SessionReport>, SyncError> {
+    let (plan, mut reports) = plan_copies(workspace, found)?;
+    reports.extend(plan.preview(workspace)?.sessions);
+    Ok(reports)
+}
+
+/// Returns the copies that are to be stored, and reports of those that cannot be.
+fn plan_copies<'f>(
+    workspace: &mut Workspace<'_>,
+    found: &'f Discovery,
+) -> Result<(PushPlan<'f>, Vec<SessionReport>), SyncError> {
     let mut plan = PushPlan::default();
     let mut reports = Vec::new();
     for copy in &found.copies {
@@ -45,10 +67,7 @@ pub(crate) fn store_copies(
             }),
         }
     }
-    if !plan.steps.is_empty() {
-        reports.extend(store_sessions(workspace, plan)?.sessions);
-    }
-    Ok(reports)
+    Ok((plan, reports))
 }
 
 fn plan_copy(

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::domain::Phase;
+use crate::domain::{CommitId, Phase};
 use crate::flows::foreign_locks::{record_foreign_locks, sessions_at_risk};
 use crate::flows::merge::{Merged, merge_unpushed, unpushed_sessions};
 use crate::flows::merge_rewritten::merge_fetched;
@@ -17,7 +17,8 @@ use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove};
 use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
 use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::{
-    RemoteStep, SetupError, SyncError, Workspace, paths::remote_url, paths::store_path,
+    RemoteStep, SetupError, SyncError, Workspace, last_fetch::LastFetch, paths::remote_url,
+    paths::store_path,
 };
 
 /// Maximum number of times that a rejected push is merged and tried again.
@@ -171,9 +172,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     pub(crate) fn push_remaining(&mut self) -> Result<PushResult, SyncError> {
         let mut pushed = self.push()?;
         if pushed.state == RemoteState::NotContacted {
-            pushed.state = RemoteState::UpToDate {
-                commit: self.workspace.store.remote_head()?,
-            };
+            pushed.state = self.up_to_date(self.workspace.store.remote_head()?);
         }
         Ok(pushed)
     }
@@ -188,8 +187,9 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         for attempt in 0..MAX_ATTEMPTS {
             if self.try_push_or_parts(&remote)? == PushOutcome::Done {
                 if !self.workspace.leases.are_waiting() {
+                    self.record_contact()?;
                     let commit = self.workspace.store.head()?;
-                    return Ok(RemoteState::UpToDate { commit });
+                    return Ok(self.up_to_date(commit));
                 }
                 // A lock could not be released before the answer to an earlier push was known.
                 continue;
@@ -360,10 +360,23 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             store.set_former_remote_head(Some(before))?;
         }
         store.set_remote_head(fetched.as_ref())?;
+        self.record_contact()?;
+        let store = &self.workspace.store;
         if with_locks {
             let unpushed = unpushed_sessions(store)?;
             self.workspace.leases.settle(store, &unpushed)?;
         }
+        Ok(())
+    }
+
+    /// Records that the remote answered: now it is known here as it is.
+    fn record_contact(&self) -> Result<(), SyncError> {
+        let ctx = self.workspace.ctx;
+        let contact = LastFetch {
+            remote: remote_url(ctx.env, ctx.settings.remote.as_deref())?.to_string(),
+            time: ctx.clock.now(),
+        };
+        contact.save(ctx.env);
         Ok(())
     }
 
@@ -384,6 +397,14 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             evidence: format!("it has a branch `{other}`, and no `{BRANCH}`"),
         };
         Err(error.into())
+    }
+
+    /// Returns the state of a remote that has every commit.
+    fn up_to_date(&self, commit: Option<CommitId>) -> RemoteState {
+        match self.workspace.ctx.settings.remote {
+            Some(_) => RemoteState::UpToDate { commit },
+            None => RemoteState::SavedOnDisk { commit },
+        }
     }
 
     fn refused(&self, error: &RemoteError) -> Result<RemoteState, SyncError> {

@@ -44,8 +44,10 @@ pub enum ProjectHere {
 pub struct MissingProject {
     /// Portable path of the project.
     pub project: PortablePath,
-    /// Its working directory on this machine, if it existed.
+    /// Its working directory on this machine, if it existed: in a clone, if there is one.
     pub directory: Option<PathBuf>,
+    /// The nearest directory above that exists: the home directory at most.
+    pub nearest: Option<PathBuf>,
     /// Address to clone from. There may be one without a directory, which the user can
     /// choose.
     pub remote: Option<RemoteUrl>,
@@ -54,6 +56,14 @@ pub struct MissingProject {
     /// Its placeholder, if it has no directory here: the session cannot be pulled without
     /// one.
     pub unmapped: Option<UnmappedPlaceholder>,
+}
+
+impl MissingProject {
+    /// Returns its working directory if nothing is there.
+    pub fn to_create(&self) -> Option<&Path> {
+        let directory = self.directory.as_deref();
+        directory.filter(|directory| directory.symlink_metadata().is_err())
+    }
 }
 
 /// A proposed clone.
@@ -79,17 +89,22 @@ pub struct UnmappedPlaceholder {
 /// Returns the location of the project of `session`, or how to get it. Does not use the
 /// network.
 ///
+/// `chosen`: a directory that may be in an unknown clone of the project, like the current one.
+///
 /// # Errors
 /// Errors of the whole command, or a manifest that cannot be read.
-pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHere, SyncError> {
+pub fn project_here(
+    ctx: &Context<'_>,
+    session: &SessionId,
+    chosen: Option<&Path>,
+) -> Result<ProjectHere, SyncError> {
     let workspace = Workspace::open(ctx)?;
     let manifest = workspace.store.head_snapshot()?.manifest(session)?;
     let Some(manifest) = manifest else {
         return Ok(ProjectHere::Unknown);
     };
     let clones = workspace.localizer.clones();
-    if let Some(directory) = &ctx.env.directory {
-        // The current directory may be an unknown clone.
+    for directory in ctx.env.directory.as_deref().into_iter().chain(chosen) {
         clones.record_at(directory);
     }
     if find_transcript(&ctx.env.claude_dir, session).is_none() {
@@ -124,13 +139,18 @@ pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), 
 /// another one counts.
 fn project_of(manifest: &Manifest, localizer: &Localizer) -> ProjectHere {
     let (here, locator) = (localizer.placeholders(), localizer.locator());
-    let is_there = |placeholders: &Placeholders| {
-        CheckoutLocator::project_directory(manifest, placeholders)
-            .map(PathBuf::from)
-            .filter(|path| path.is_dir())
+    let path = |placeholders: &Placeholders| {
+        CheckoutLocator::project_directory(manifest, placeholders).map(PathBuf::from)
     };
-    let locate_checkout = || is_there(&here.with(locator.locate_checkout(manifest, true)?));
-    match is_there(&localizer.placeholders_for(manifest)).or_else(locate_checkout) {
+    let recorded = path(&localizer.placeholders_for(manifest)).filter(|path| path.is_dir());
+    let in_checkout = match &recorded {
+        Some(_) => None,
+        None => locator
+            .locate_checkout(manifest, true)
+            .filter(|top| Path::new(&top.directory).is_dir())
+            .and_then(|top| path(&here.with(top))),
+    };
+    match recorded.or_else(|| in_checkout.clone().filter(|path| path.is_dir())) {
         Some(directory) => {
             let clones = if is_below_repo(manifest) {
                 locator.existing_checkouts(manifest).len()
@@ -144,7 +164,7 @@ fn project_of(manifest: &Manifest, localizer: &Localizer) -> ProjectHere {
             }
         }
         None => match plain_project(manifest) {
-            Some(project) => ProjectHere::Missing(missing(manifest, &project, here)),
+            Some(project) => ProjectHere::Missing(missing(manifest, &project, in_checkout, here)),
             None => ProjectHere::Unknown,
         },
     }
@@ -153,6 +173,7 @@ fn project_of(manifest: &Manifest, localizer: &Localizer) -> ProjectHere {
 fn missing(
     manifest: &Manifest,
     project: &PortablePath,
+    in_checkout: Option<PathBuf>,
     placeholders: &Placeholders,
 ) -> MissingProject {
     let unmapped = unmapped_placeholder(manifest, project, placeholders);
@@ -161,7 +182,10 @@ fn missing(
         .and_then(|root| with_placeholder(placeholders, root));
     let directory = expand_path(project, with_placeholder.as_ref().unwrap_or(placeholders))
         .filter(|_| is_plain(project));
-    let directory = directory.map(PathBuf::from);
+    let directory = in_checkout
+        .filter(|_| is_plain(project))
+        .or(directory.map(PathBuf::from));
+    let home = placeholders.get(PlaceholderName::home().as_str());
     let git = manifest.git.as_ref();
     let remote = git.and_then(|git| address(git.remote.as_ref()?, placeholders));
     let clone = git.zip(remote.clone()).zip(directory.clone());
@@ -175,10 +199,21 @@ fn missing(
                 directory,
             })
         }),
+        nearest: directory
+            .as_deref()
+            .zip(home)
+            .and_then(|(directory, home)| nearest(directory, Path::new(&home.directory))),
         directory,
         remote,
         unmapped,
     }
+}
+
+/// Returns the nearest directory above `directory` that exists; none that contains `home`.
+fn nearest(directory: &Path, home: &Path) -> Option<PathBuf> {
+    let existing = directory.ancestors().skip(1).find(|above| above.is_dir())?;
+    let is_above_home = home != existing && home.starts_with(existing);
+    (!is_above_home).then(|| existing.to_owned())
 }
 
 /// Returns the placeholder of `project`, if it has no directory here.

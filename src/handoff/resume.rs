@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::browse::{list::ListFilter, list::SessionRow, list::rows};
-use crate::domain::SessionId;
+use crate::browse::{list::ListFilter, list::SessionRow, list::SessionRows, list::rows};
+use crate::domain::{SessionId, Successors};
 use crate::flows::{
     FetchMode, PullRequest, RemoteSync, pull::pull, push::PushReason, push::push_for,
     remote_sync::FetchResult,
@@ -26,6 +26,8 @@ pub struct ResumeCandidates {
     /// Reason why the remote was not reached; then only local sessions are listed,
     /// without locks.
     pub unreached: Option<String>,
+    /// Sessions that go on under another id.
+    pub successors: Successors,
 }
 
 /// A session that can be continued here.
@@ -55,7 +57,10 @@ impl ResumeCandidates {
     pub fn find(&self, name: &SessionId) -> Result<SessionId, SyncError> {
         let found = find_session(
             name,
-            self.sessions.iter().map(|candidate| &candidate.row.session),
+            self.sessions
+                .iter()
+                .map(|candidate| &candidate.row.session)
+                .chain(self.successors.continued()),
         )?;
         Ok(found.ok_or_else(|| LookupScope::Anywhere.no_session(name))?)
     }
@@ -69,34 +74,48 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<ResumeCandid
     let mut workspace = Workspace::open(ctx)?;
     let FetchResult { unreached, .. } =
         RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::SessionsAndLocks)?;
-    let mut locks: BTreeMap<SessionId, LockView> = match unreached {
-        None => fetched_lock_table(&workspace)?
-            .locks
-            .into_iter()
-            .map(|lock| (lock.session.clone(), lock))
-            .collect(),
-        Some(_) => BTreeMap::new(),
-    };
     // Offline, only local sessions can be continued.
-    let rows = rows(
-        &mut workspace,
-        &ListFilter {
-            remote: unreached.is_none(),
-            ..filter.clone()
-        },
-    )?;
+    let filter = ListFilter {
+        here: unreached.is_some(),
+        ..filter.clone()
+    };
+    let (mut sessions, successors) = rows_with_locks(&mut workspace, &filter)?;
     workspace.save()?;
-    let sessions = rows
-        .into_iter()
-        .map(|row| ResumeCandidate {
-            lock: locks.remove(&row.session),
-            row,
-        })
-        .collect();
+    if unreached.is_some() {
+        sessions.iter_mut().for_each(|session| session.lock = None);
+    }
     Ok(ResumeCandidates {
         sessions,
         unreached,
+        successors,
     })
+}
+
+/// Lists the sessions with their locks as of the last fetch. Waits for nothing.
+///
+/// # Errors
+/// Errors of the whole command.
+pub fn candidates_on_disk(
+    ctx: &Context<'_>,
+    filter: &ListFilter,
+) -> Result<Vec<ResumeCandidate>, SyncError> {
+    let (sessions, _) = rows_with_locks(&mut Workspace::open_at_once(ctx)?, filter)?;
+    Ok(sessions)
+}
+
+fn rows_with_locks(
+    workspace: &mut Workspace<'_>,
+    filter: &ListFilter,
+) -> Result<(Vec<ResumeCandidate>, Successors), SyncError> {
+    let locks = fetched_lock_table(workspace)?.locks.into_iter();
+    let mut locks: BTreeMap<SessionId, LockView> =
+        locks.map(|lock| (lock.session.clone(), lock)).collect();
+    let SessionRows { rows, successors } = rows(workspace, filter)?;
+    let sessions = rows.into_iter().map(|row| ResumeCandidate {
+        lock: locks.remove(&row.session),
+        row,
+    });
+    Ok((sessions.collect(), successors))
 }
 
 /// Renews all locks of this machine and pushes its sessions, while Claude Code runs.

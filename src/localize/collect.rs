@@ -11,7 +11,7 @@ use crate::localize::line_reader::StoredLineReader;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::rewrite::{Collapser, Expander, TextKind};
-use crate::session::{Facts, files::is_verbatim, repair::damaged_lines};
+use crate::session::{Facts, continued::Continued, files::is_verbatim, repair::damaged_lines};
 use crate::store::Transaction;
 use crate::store::manifest::{Manifest, PlaceholdersKey, Run, StoredFile};
 use crate::store::segment::{FileBuilder, count_lines, full_segments, offset_after_lines};
@@ -322,6 +322,11 @@ pub(crate) fn describe(
     titles.first_prompt = titles.first_prompt.take().or(collapse(facts.first_prompt));
     manifest.last_activity = manifest.last_activity.take().max(facts.last_activity);
     manifest.bound |= facts.bound;
+    match facts.continued {
+        Continued::Unchanged => {}
+        Continued::Here => manifest.continued_in = None,
+        Continued::In(successor) => manifest.continued_in = Some(successor),
+    }
     manifest.intern_placeholders(placeholders);
     manifest.prune_placeholders();
 }

@@ -300,6 +300,12 @@ pub enum RemoteState {
         /// Head of the remote; `None`: it is empty.
         commit: Option<CommitId>,
     },
+    /// The repository on this disk, in place of a remote, has every commit.
+    #[serde(rename = "up-to-date")]
+    SavedOnDisk {
+        /// Its head; `None`: it is empty.
+        commit: Option<CommitId>,
+    },
     /// The remote was not reached. The next command sends the commits.
     Queued {
         /// Number of queued commits.

@@ -49,6 +49,12 @@ pub fn find_transcript(claude_dir: &Path, id: &SessionId) -> Option<PathBuf> {
     files.max().map(|(_, path)| path)
 }
 
+/// Finds one session; `None` if it has no transcript here.
+pub fn find_session_here(claude_dir: &Path, id: &SessionId) -> Option<LocalSession> {
+    let mut found = discover_some(claude_dir, &|other| other == id).ok()?;
+    found.sessions.remove(id)
+}
+
 /// Finds every session below the client's directory. Without that directory, the result is empty.
 ///
 /// # Errors

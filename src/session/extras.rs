@@ -3,7 +3,7 @@
 //! The client keeps the memory of a project in `projects/<name>/memory/`, where `<name>` is that of
 //! the git main checkout (client 2.1.329), and the user's own files in its configuration
 //! directory. Listing costs one `stat` per file. Links are not followed, and names that begin with
-//! a dot are ignored.
+//! a dot are ignored, except in skills; so are the files of other programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::client_settings::{with_own_parts_of, without_own_parts};
 use super::files::{first_link_below, join_parts, projects_dir};
-use crate::domain::{ExtraKind, RelativeName, extras::MAX_PLANS};
+use crate::domain::{
+    ExtraKind, RelativeName, extras::MAX_PLANS, hidden_name::HiddenName, hidden_name::is_litter,
+};
 use crate::sys::{fs::FileStamp, fs::PathError, fs::is_executable, temp::is_temp_name};
 
 /// Size of the longest text that is synced, in bytes.
@@ -103,7 +105,7 @@ pub fn memory_directory(claude_dir: &Path, name: &str) -> PathBuf {
 /// Lists a memory.
 pub fn list_memory(directory: &Path) -> ExtrasListing {
     let mut listing = ExtrasListing::new(directory);
-    listing.add_below(directory, "");
+    listing.walk(directory, "", MAX_DEPTH);
     listing
 }
 
@@ -112,21 +114,16 @@ pub fn list_user_files(claude_dir: &Path, kinds: &BTreeSet<ExtraKind>) -> Extras
     let mut listing = ExtrasListing::new(claude_dir);
     for kind in kinds {
         match kind {
-            ExtraKind::Memory => {}
             ExtraKind::ClaudeMd => listing.add(&claude_dir.join("CLAUDE.md"), "CLAUDE.md"),
             ExtraKind::Settings => listing.add(&claude_dir.join("settings.json"), "settings.json"),
-            ExtraKind::Plans | ExtraKind::Commands | ExtraKind::Agents | ExtraKind::Skills => {
-                let directory = claude_dir.join(kind.name());
-                match fs::symlink_metadata(&directory) {
-                    Ok(metadata) if metadata.is_dir() && *kind == ExtraKind::Plans => {
-                        listing.add_plans(&directory);
-                    }
-                    Ok(metadata) if metadata.is_dir() => {
-                        listing.add_below(&directory, &format!("{}/", kind.name()));
-                    }
-                    Ok(_) => listing.skip(&directory, NOT_PLAIN),
-                    Err(_) => {}
-                }
+            _ => {}
+        }
+        for name in kind.user_directories() {
+            let directory = claude_dir.join(name);
+            match fs::symlink_metadata(&directory) {
+                Ok(metadata) if metadata.is_dir() => listing.add_kind(*kind, &directory, name),
+                Ok(_) => listing.skip(&directory, NOT_PLAIN),
+                Err(_) => {}
             }
         }
     }
@@ -155,33 +152,50 @@ impl ExtrasListing {
             .copied()
     }
 
-    /// Adds the plans in a directory, the newest separately from the others; ignores other files.
-    fn add_plans(&mut self, directory: &Path) {
-        let mut plans = Self::default();
-        plans.walk(directory, "plans/", 1);
-        let files = plans.files.into_iter();
-        let mut found: Vec<_> = files
-            .filter(|(name, _)| ExtraKind::from_user_file(name.as_str()) == Some(ExtraKind::Plans))
-            .collect();
-        found.sort_by_key(|(_, stamp)| std::cmp::Reverse(stamp.modified_ns));
-        let older = found.split_off(found.len().min(MAX_PLANS));
-        self.older_plans = older.into_iter().collect();
-        self.files.extend(found);
-        self.skipped.extend(plans.skipped);
-    }
-
-    fn add_below(&mut self, directory: &Path, prefix: &str) {
-        self.walk(directory, prefix, MAX_DEPTH);
+    /// Adds the files of a kind in its directory `name`; ignores other files. Of plans, the newest
+    /// are separate from the others.
+    fn add_kind(&mut self, kind: ExtraKind, directory: &Path, name: &str) {
+        let max_depth = if kind == ExtraKind::Plans {
+            1
+        } else {
+            MAX_DEPTH
+        };
+        let mut found = Self::default();
+        found.walk(directory, &format!("{name}/"), max_depth);
+        found
+            .files
+            .retain(|name, _| ExtraKind::from_user_file(name.as_str()) == Some(kind));
+        if kind == ExtraKind::Plans {
+            let mut plans: Vec<_> = std::mem::take(&mut found.files).into_iter().collect();
+            plans.sort_by_key(|(_, stamp)| std::cmp::Reverse(stamp.modified_ns));
+            let older = plans.split_off(plans.len().min(MAX_PLANS));
+            self.older_plans = older.into_iter().collect();
+            found.files.extend(plans);
+        }
+        self.files.extend(found.files);
+        self.executable.extend(found.executable);
+        self.skipped.extend(found.skipped);
     }
 
     fn walk(&mut self, directory: &Path, prefix: &str, max_depth: usize) {
+        let shows_hidden = ExtraKind::Skills
+            .user_directories()
+            .contains(&prefix.trim_end_matches('/'));
+        let mut secrets = Vec::new();
         let walk = walkdir::WalkDir::new(directory)
             .min_depth(1)
             .max_depth(max_depth)
             .sort_by_file_name()
             .into_iter();
-        let shown =
-            walk.filter_entry(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+        let shown = walk.filter_entry(|entry| {
+            let name = entry.file_name().to_string_lossy();
+            let hidden = HiddenName::of(&name);
+            if shows_hidden && hidden == Some(HiddenName::Secret) {
+                secrets.push(entry.path().to_owned());
+            }
+            let is_shown = !name.starts_with('.') || shows_hidden && hidden.is_none();
+            is_shown && !is_litter(&name)
+        });
         for (n, entry) in shown.enumerate() {
             if n >= MAX_ENTRIES {
                 let reason = format!("it has more than {MAX_ENTRIES} entries");
@@ -211,6 +225,9 @@ impl ExtrasListing {
                 Some(below) => self.add(entry.path(), &format!("{prefix}{below}")),
                 None => self.skip(entry.path(), "its name is not UTF-8"),
             }
+        }
+        for path in secrets {
+            self.skip(&path, "its name is that of a secret");
         }
     }
 

@@ -7,7 +7,8 @@
 
 use serde_json::Value;
 
-use super::fields::{last_value, last_with_value, string_at, values, with_value};
+use super::continued::{Continued, continued};
+use super::fields::{last_value, last_with_value, line_at, string_at, values, with_value};
 use super::time::parse_time;
 use super::turns::count_user_turns;
 use crate::domain::client_dir::client_dir_name;
@@ -38,13 +39,20 @@ pub struct Facts {
     pub cwds: Vec<String>,
     /// Turns of the user.
     pub turns: u64,
+    /// Tells under which id the conversation goes on.
+    pub continued: Continued,
 }
 
 impl Facts {
     /// Adds more of the transcript, as whole lines.
     pub fn absorb(&mut self, lines: &[u8]) {
         self.bound = self.bound || is_bound(lines);
-        self.turns += count_user_turns(lines);
+        let turns = count_user_turns(lines);
+        self.turns += turns;
+        match continued(lines, turns) {
+            Continued::Unchanged => {}
+            changed => self.continued = changed,
+        }
         self.absorb_titles(lines);
         self.absorb_cwds(lines);
         if let Some(time) = newest_timestamp(lines) {
@@ -78,9 +86,11 @@ impl Facts {
         }
     }
 
+    /// Adds the directories of records, and those in which `/cd` of the client has put the session.
     fn absorb_cwds(&mut self, lines: &[u8]) {
         let mut last: &[u8] = b"";
-        for text in values(lines, "cwd").filter_map(|at| string_at(lines, at)) {
+        let fields = values(lines, "cwd").chain(values(lines, "relocatedCwd"));
+        for text in fields.filter_map(|at| string_at(lines, at)) {
             if text == last || self.cwds.len() >= MAX_CWDS {
                 continue;
             }
@@ -99,6 +109,15 @@ pub fn working_directories(lines: &[u8]) -> Vec<String> {
     let mut facts = Facts::default();
     facts.absorb_cwds(lines);
     facts.cwds
+}
+
+/// Returns true if a record in `lines` says that the client has moved the session to another
+/// directory (`/cd`; client 2.1.332).
+pub fn has_relocated(lines: &[u8]) -> bool {
+    with_value(lines, "type", "relocated\"").any(|at| {
+        let record = parse(line_at(lines, at));
+        record.is_some_and(|record| record["type"] == "relocated")
+    })
 }
 
 /// The working tree of a session, as its records tell (`EnterWorktree`).
@@ -175,13 +194,6 @@ fn first_prompt(lines: &[u8]) -> Option<String> {
 
 fn parse(line: &[u8]) -> Option<Value> {
     serde_json::from_slice(line).ok()
-}
-
-/// Returns the line at offset `at`.
-pub(super) fn line_at(lines: &[u8], at: usize) -> &[u8] {
-    let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |n| n + 1);
-    let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |n| at + n);
-    &lines[start..end]
 }
 
 fn cut(text: &str) -> String {

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::{RelativeName, SessionFile, SessionId};
+use crate::domain::{RelativeName, SessionFile, SessionId, hidden_name::is_litter};
 use crate::sys::temp::is_temp_name;
 
 /// First character of the name of a file outside the project directory.
@@ -110,6 +110,7 @@ fn is_external_name(file: &str) -> bool {
     let mut extensions = file.split('.').skip(1);
     !file.contains('/')
         && !file.starts_with('.')
+        && !is_litter(file)
         && !is_temp_name(file)
         && !extensions.any(|part| matches!(part, "tmp" | "lock"))
 }
@@ -119,8 +120,12 @@ pub fn is_external(file: &SessionFile) -> bool {
     ExternalDir::split(file.key()).is_some()
 }
 
-/// Returns true if this program knows the path of the file; files of a newer version are ignored.
+/// Returns true if this program knows the path of the file. Ignores files of a newer version, and
+/// those that an older one took from a file system.
 pub fn is_known(file: &SessionFile) -> bool {
+    if file.key().split('/').any(is_litter) {
+        return false;
+    }
     !file.key().starts_with(RESERVED) || is_external(file)
 }
 
@@ -279,6 +284,8 @@ mod tests {
             "@tasks/.lock",
             "@tasks/1.lock",
             "@tasks/1.json.tmp.7",
+            "subagents/._agent-1.jsonl",
+            ".DS_Store",
         ] {
             assert!(!is_known(&file(text)), "{text}");
         }

@@ -12,7 +12,7 @@ use crate::domain::SessionId;
 use crate::sys::process::Program;
 
 /// Options of the client that choose a session.
-const SESSION_OPTIONS: [&str; 7] = [
+const SESSION_OPTIONS: [&str; 8] = [
     "--resume",
     "-r",
     "--continue",
@@ -20,7 +20,15 @@ const SESSION_OPTIONS: [&str; 7] = [
     "--session-id",
     "--fork-session",
     "--from-pr",
+    "--teleport",
 ];
+
+/// Options of the client that let it go on elsewhere: it ends at once, and the session does not.
+const LEAVING_OPTIONS: [&str; 4] = ["--bg", "--background", "--cloud", "--desktop"];
+
+/// Turns off what moves a session into the background under another id: `/background`, and the
+/// left arrow at an empty prompt (client 2.1.332).
+const NO_BACKGROUND: (&str, &str) = ("CLAUDE_CODE_DISABLE_AGENT_VIEW", "1");
 
 /// The conversation of a run of the client.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +57,9 @@ impl Launch<'_> {
     ///
     /// `client` is [`crate::sys::env::Env::client`].
     pub fn program(&self, client: &Path) -> Program {
-        let mut program = Program::new(client).current_dir(self.directory);
+        let mut program = Program::new(client)
+            .current_dir(self.directory)
+            .env(NO_BACKGROUND.0, NO_BACKGROUND.1);
         program = match self.conversation {
             Conversation::Resumed(session) => program.args(["--resume", session.as_str()]),
             Conversation::New(session) => program.args(["--session-id", session.as_str()]),
@@ -73,6 +83,13 @@ pub fn session_option(args: &[OsString]) -> Option<&OsStr> {
         SESSION_OPTIONS.iter().any(|option| is_option(arg, option)) || is_joined_option(arg)
     };
     args.iter().find(chooses).map(OsString::as_os_str)
+}
+
+/// Returns the first of the user's arguments that lets the client go on elsewhere.
+pub fn leaving_option(args: &[OsString]) -> Option<&OsStr> {
+    let mut options = args.iter().take_while(|arg| *arg != "--");
+    let leaves = |arg: &&OsString| LEAVING_OPTIONS.iter().any(|option| is_option(arg, option));
+    options.find(leaves).map(OsString::as_os_str)
 }
 
 /// Recognises short options in one word: `-rID`, or `-pc`, which is `-p -c`.
@@ -163,5 +180,17 @@ mod tests {
             assert_eq!(chosen(&[joined]).as_deref(), Some(joined));
         }
         assert_eq!(chosen(&["-p", "--", "-d", "api"]), None);
+    }
+
+    #[test]
+    fn launch_arguments_that_leave_terminal_are_found() {
+        let leaving = |args: &[&str]| {
+            let args: Vec<OsString> = args.iter().map(Into::into).collect();
+            leaving_option(&args).map(|arg| arg.to_string_lossy().into_owned())
+        };
+        assert_eq!(leaving(&["--bgx", "--", "--bg"]), None);
+        for option in ["--bg", "--background", "--cloud=task", "--desktop"] {
+            assert_eq!(leaving(&["-p", option]).as_deref(), Some(option));
+        }
     }
 }

@@ -33,6 +33,9 @@ struct PidFile {
     session_id: String,
     #[serde(default)]
     proc_start: Option<serde_json::Value>,
+    /// `interactive` or `bg` (client 2.1.332).
+    #[serde(default)]
+    kind: Option<String>,
     #[serde(default)]
     pid_domain: Option<String>,
     /// In milliseconds since 1970.
@@ -50,6 +53,8 @@ pub struct ClientProcess {
     pub pid: u32,
     /// It runs in another container or on another host.
     pub is_foreign: bool,
+    /// It has no terminal: `claude attach` shows it, `claude stop` ends it.
+    pub is_background: bool,
 }
 
 impl fmt::Display for ClientProcess {
@@ -60,6 +65,8 @@ impl fmt::Display for ClientProcess {
                 f,
                 "process {pid} of another container or host, by `sessions/{pid}.json`"
             )
+        } else if self.is_background {
+            write!(f, "process {pid} in the background")
         } else {
             write!(f, "process {pid}")
         }
@@ -132,6 +139,7 @@ fn live_session(claude_dir: &Path, path: &Path) -> Option<(SessionId, ClientProc
     let client = ClientProcess {
         pid: file.pid,
         is_foreign,
+        is_background: file.kind.as_deref() == Some("bg"),
     };
     is_running.then_some((id, client))
 }

@@ -9,8 +9,7 @@ use std::collections::BTreeSet;
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
-use super::facts::line_at;
-use super::fields::{string_at, values};
+use super::fields::{line_at, string_at, values};
 
 /// Maximum number of working directories, and of plans, of one session.
 const MAX_MENTIONS: usize = 1000;

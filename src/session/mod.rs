@@ -8,12 +8,14 @@
 //! * [`clean_up`]: when the client deletes a session
 //! * [`auto`]: turning the hooks in the client's settings on and off
 //! * [`client_settings`]: this program in the client's settings
+//! * [`continued`]: where a conversation goes on under another id
 //! * [`live`]: sessions of running clients; [`launch`]: how the client is started
 //! * [`facts`]: project, titles and times, read from records; `fields`: finding them in lines
 //! * [`mentions`]: working directories and plans that records name
 //! * [`projects`]: the directories that the client has worked in
 //! * [`journal`]: writing session files so that it can be undone
-//! * [`extras`]: memory, the user's `CLAUDE.md`, settings
+//! * [`extras`]: memory, the user's `CLAUDE.md`, settings; [`instructions`]: files that it imports
+//! * [`moved`]: directories that the client's settings move
 //! * [`repair`]: repairing a damaged transcript
 //! * [`turns`]: a transcript as a conversation; [`messages`]: all texts of a record
 
@@ -24,16 +26,20 @@ mod scan;
 pub mod auto;
 pub mod clean_up;
 pub mod client_settings;
+pub mod continued;
 pub mod discover;
 pub mod extras;
 pub mod facts;
 pub(crate) mod fields;
 pub mod files;
+pub mod hooks;
+pub mod instructions;
 pub mod journal;
 pub mod launch;
 pub mod live;
 pub mod mentions;
 pub mod messages;
+pub mod moved;
 pub mod projects;
 pub mod repair;
 pub mod teams;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{ExternalDir, RESERVED};
 use super::local::LocalSession;
-use crate::domain::{RelativeName, SessionFile, SessionId};
+use crate::domain::{RelativeName, SessionFile, SessionId, hidden_name::is_litter};
 use crate::sys::{fs::FileStamp, fs::PathError, temp::is_temp_name};
 
 /// Reason for refusing a file of a session.
@@ -40,12 +40,13 @@ const UUID_LEN: usize = 36;
 
 /// Returns the session of a transcript that was set aside under another name, such as
 /// `<id>.sync-conflict-20261101-101010-ABCDEFG.jsonl`, `<id> (conflicted copy).jsonl`,
-/// `._<id>.jsonl`, or the client's `<id>.orphaned-<time>.jsonl`; also with a suffix.
+/// `._<id>.jsonl`, `Copy of <id>.jsonl`, or the client's `<id>.orphaned-<time>.jsonl`; also with a
+/// suffix.
 fn copied_id(name: &str) -> Option<SessionId> {
-    let shown = name.trim_start_matches(['.', '_', '~']);
-    let (id, rest) = shown.split_at_checked(UUID_LEN)?;
-    let is_transcript = rest.ends_with(".jsonl") || rest.starts_with(".jsonl.");
-    let is_session = rest == ".jsonl" && shown.len() == name.len();
+    let (start, id) = first_uuid(name)?;
+    let rest = &name[start + UUID_LEN..];
+    let is_transcript = rest.contains(".jsonl");
+    let is_session = rest == ".jsonl" && start == 0;
     let is_busy = is_temp_name(name)
         || [".tmp", ".lock", ".swp"]
             .iter()
@@ -53,8 +54,18 @@ fn copied_id(name: &str) -> Option<SessionId> {
     // A letter or digit belongs to a longer id.
     let ends_id = !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     let is_copy = is_transcript && !is_session && !is_busy && ends_id;
-    let is_uuid = uuid::Uuid::try_parse(id).is_ok();
-    (is_copy && is_uuid).then(|| id.parse().ok()).flatten()
+    is_copy.then(|| id.parse().ok()).flatten()
+}
+
+/// Finds the first UUID that no letter or digit precedes, and its position.
+fn first_uuid(name: &str) -> Option<(usize, &str)> {
+    let starts = name.char_indices().map(|(start, _)| start);
+    let mut found = starts.filter_map(|start| Some((start, name.get(start..start + UUID_LEN)?)));
+    found.find(|(start, text)| {
+        let before = name[..*start].chars().next_back();
+        let begins = !before.is_some_and(|c| c.is_alphanumeric() || c == '-');
+        begins && uuid::Uuid::try_parse(text).is_ok()
+    })
 }
 
 impl ProjectScan {
@@ -152,6 +163,9 @@ impl ProjectScan {
             for entry in self.entries(&directory) {
                 let file_name = entry.file_name();
                 let file_name = file_name.to_str();
+                if file_name.is_some_and(is_litter) {
+                    continue;
+                }
                 if is_root && file_name.is_some_and(|name| name.starts_with(RESERVED)) {
                     let reason = RESERVED_NAME.to_owned();
                     self.refuse(&entry.path(), reason);
@@ -273,6 +287,10 @@ mod tests {
             "._ID.jsonl",
             "ID.orphaned-1764000000-ab12.jsonl",
             "ID.jsonl.kept-1764000000",
+            "ID.jsonl~",
+            "ID (1).jsonl.bak",
+            "Copy of ID.jsonl",
+            "~$ID.jsonl",
         ] {
             let found = copied_id(&name.replace("ID", id));
             assert_eq!(found.as_ref().map(SessionId::as_str), Some(id), "{name}");
@@ -283,6 +301,7 @@ mod tests {
             "ID",
             "ID.txt",
             "ID.jsonl.tmp",
+            "agent-ID.jsonl",
             "agent-0123abcd.jsonl",
             "11111111 2.jsonl",
         ] {

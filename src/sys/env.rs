@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::domain::{CommitAuthor, System, UserError};
 
@@ -26,6 +27,8 @@ pub struct Env {
     pub claude_dir: PathBuf,
     /// The client's program: `claude` on the PATH, else the path used by the client's installer.
     pub client: PathBuf,
+    /// The variable that turns the client's hooks off, if one is set (client 2.1.332).
+    pub no_client_hooks: Option<&'static str>,
     /// This program's own file, if the system knows it.
     pub program: Option<PathBuf>,
     /// The directories of the PATH, in order.
@@ -83,6 +86,8 @@ pub struct Dirs {
 pub struct GitEnv {
     /// The user has set an ssh command (`GIT_SSH_COMMAND` or `GIT_SSH`), which is kept.
     pub own_ssh_command: bool,
+    /// Time after which a silent remote is given up, if the user has set one.
+    pub silence_limit: Option<Duration>,
 }
 
 /// The reason why the environment is unusable.
@@ -165,6 +170,7 @@ impl Env {
             git: GitEnv::from_variables(get),
             committer: committer(get),
             hook: HookEnv::from_variables(get),
+            no_client_hooks: no_client_hooks(get),
         })
     }
 }
@@ -182,8 +188,11 @@ impl HookEnv {
 
 impl GitEnv {
     fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        let seconds = |text: OsString| text.to_str()?.parse().ok();
+        let limit = get("CCSYNC_REMOTE_TIMEOUT").and_then(seconds);
         Self {
             own_ssh_command: get("GIT_SSH_COMMAND").or_else(|| get("GIT_SSH")).is_some(),
+            silence_limit: limit.filter(|s| *s > 0).map(Duration::from_secs),
         }
     }
 }
@@ -240,6 +249,16 @@ impl Dirs {
             None => Self::below(&home.join(".ccsync")),
         }
     }
+}
+
+fn no_client_hooks(get: &dyn Fn(&str) -> Option<OsString>) -> Option<&'static str> {
+    let is_on = |name: &&str| {
+        let value = get(name).map(|value| value.to_string_lossy().to_lowercase());
+        value.is_some_and(|value| ["1", "true", "yes", "on"].contains(&value.trim()))
+    };
+    ["CLAUDE_CODE_SIMPLE", "CLAUDE_CODE_SAFE_MODE"]
+        .into_iter()
+        .find(is_on)
 }
 
 /// Returns the committer of `GIT_COMMITTER_EMAIL` and `GIT_COMMITTER_NAME`. Git sets neither for
@@ -463,11 +482,13 @@ mod tests {
             ("HOME", "/h"),
             ("NO_COLOR", "1"),
             ("GIT_SSH", "plink"),
+            ("CCSYNC_REMOTE_TIMEOUT", "300"),
             ("COLUMNS", "77"),
         ])
         .unwrap();
         assert!(small.no_color && small.git.own_ssh_command);
         assert_eq!(small.columns, Some(77));
+        assert_eq!(small.git.silence_limit, Some(Duration::from_secs(300)));
         assert!(!host_name().is_empty());
     }
 }

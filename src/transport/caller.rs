@@ -11,10 +11,10 @@ use std::time::Duration;
 use crate::domain::Phase;
 use crate::sys::{GitEnv, process::Program};
 
-/// Time limit without output. With `--progress`, git and the server write at least once a
-/// second; longer silence means that the peer is gone or that git waits for an answer
-/// that cannot come.
-const SILENCE: Duration = Duration::from_secs(120);
+/// Time limit without output, unless the user sets another. With `--progress`, git and the
+/// server write at least once a second; longer silence means that the peer is gone or that
+/// git waits for an answer that cannot come.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Overrides of user settings that would change what git does.
 const CONFIG: [&str; 13] = [
@@ -128,11 +128,11 @@ impl Caller {
         Self {
             // Git runs in this directory, so a relative path would point to another one.
             git_dir: std::path::absolute(git_dir).unwrap_or_else(|_| git_dir.to_owned()),
+            silence: env.silence_limit.unwrap_or(SILENCE),
             env,
             interactive,
             may_use_ssh,
             inherited: Vec::new(),
-            silence: SILENCE,
             own_ssh_command: Arc::default(),
         }
     }
@@ -169,14 +169,14 @@ impl Caller {
             .arg(command.name)
             .args(&command.args)
             .arg("--")
-            .args(&command.operands);
+            .args(&command.operands)
+            .silence_limit(self.silence);
         if self.interactive {
-            return program;
+            return program.may_ask_user();
         }
         program = program
             .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GCM_INTERACTIVE", "never")
-            .silence_limit(self.silence);
+            .env("GCM_INTERACTIVE", "never");
         if self.may_use_ssh && !self.has_own_ssh_command() {
             program = program.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
         }

@@ -69,8 +69,8 @@ impl GitCli {
         self
     }
 
-    /// Sets the time without output after which git counts as hanging. Ignored in
-    /// interactive runs, where git may wait for the user.
+    /// Sets the time without output after which git counts as hanging. In interactive runs,
+    /// the time in which git waits for the user does not count.
     #[must_use]
     pub fn with_silence_limit(mut self, silence: Duration) -> Self {
         self.caller.silence = silence;

@@ -127,6 +127,9 @@ pub enum RemoteError {
         #[source]
         message: GitMessage,
     },
+    /// The user works offline.
+    #[error("the remote is not contacted: `--offline`")]
+    NotAsked,
     /// `git` could not be started.
     #[error("cannot run git")]
     Process(#[source] ProcessError),
@@ -176,6 +179,7 @@ impl RemoteError {
             | Self::GitTooOld { .. }
             | Self::InvalidRef { .. }
             | Self::TooManyPushes
+            | Self::NotAsked
             | Self::Interrupted(_)
             | Self::Process(_) => None,
         }
@@ -271,6 +275,7 @@ impl UserError for RemoteError {
             | Self::Rejected { .. }
             | Self::Garbled { .. }
             | Self::TooManyPushes
+            | Self::NotAsked
             | Self::Failed { .. } => ErrorKind::Remote,
             Self::GitMissing | Self::GitTooOld { .. } | Self::Process(_) => ErrorKind::Failed,
             Self::InvalidRef { .. } => ErrorKind::Internal,
@@ -299,6 +304,7 @@ impl UserError for RemoteError {
                 format!("install git {OLDEST_GIT} or later: https://git-scm.com/downloads")
             }
             Self::TooManyPushes => "run `ccsync push` again to send the rest".to_owned(),
+            Self::NotAsked => "nothing is lost; when you are online, run `ccsync sync`".to_owned(),
             Self::InvalidRef { .. } => please_report(),
             Self::Interrupted(e) => return e.hints(),
             Self::Failed { message, .. } if is_of_configuration(message.as_str()) => {

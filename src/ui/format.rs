@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::domain::System;
+use crate::domain::{SessionId, System};
 pub(crate) use crate::report::count::count;
 use crate::sys::clock::local;
 use crate::ui::sanitize;
@@ -29,6 +29,11 @@ pub(crate) fn bytes(n: u64) -> String {
 
 fn rounded(n: u64, unit: u64) -> u64 {
     n / unit + u64::from(n % unit >= unit / 2)
+}
+
+/// Says that a session goes on under another id, in whose place that one is used.
+pub(crate) fn successor_note(from: &SessionId, to: &SessionId) -> String {
+    format!("session {from} goes on as session {to}")
 }
 
 /// Formats the age of `then`: `just now`, `5 min ago`, `3 h ago`, `2 days ago`; after a

@@ -22,6 +22,8 @@ pub struct Context<'a> {
     pub progress: Arc<dyn Progress + Send + Sync>,
     /// True if the user can answer git's questions.
     pub interactive: bool,
+    /// True if no remote may be contacted.
+    pub offline: bool,
 }
 
 impl Context<'_> {
@@ -34,6 +36,7 @@ impl Context<'_> {
             clock: self.clock,
             progress,
             interactive: self.interactive,
+            offline: self.offline,
         }
     }
 }

@@ -104,7 +104,7 @@ impl UserError for LookupError {
                 scope: LookupScope::Here,
             } => format!("pull it with `ccsync pull {session}`"),
             Self::NoSession { .. } | Self::AmbiguousSession { .. } => {
-                "list the sessions with `ccsync list --remote`".to_owned()
+                "list the sessions with `ccsync list --fetch`".to_owned()
             }
             Self::NoMachine { .. } | Self::AmbiguousMachine { .. } => {
                 "list the names and ids with `ccsync machine list`".to_owned()

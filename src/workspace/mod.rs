@@ -7,6 +7,7 @@ pub mod extras_filter;
 pub(crate) mod fetched_locks;
 pub mod filter;
 pub mod index;
+pub(crate) mod last_fetch;
 pub mod leases;
 pub mod lookup;
 pub mod open;

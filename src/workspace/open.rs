@@ -20,7 +20,7 @@ use crate::sys::{
     fs::create_private_dir_all, process_lock::ChildProcessLock, process_lock::LockError,
     process_lock::ProcessLock,
 };
-use crate::transport::GitCli;
+use crate::transport::{GitCli, RemoteError};
 use crate::workspace::{
     context::Context, context::LOCK_WAIT, error::SyncError, exclusion::ExcludeRules,
     filter::SessionFilter, index::IndexKey, leases::Leases, paths::leases_path,
@@ -60,8 +60,8 @@ impl<'a> Workspace<'a> {
         Self::open_locked(ctx, lock_if_writable(ctx)?)
     }
 
-    /// Opens everything read-only, without waiting for another ccsync.
-    pub(crate) fn open_without_waiting(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
+    /// Opens everything as [`Self::open_to_look`], without waiting for another ccsync.
+    pub(crate) fn open_at_once(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
         Self::open_locked(ctx, None)
     }
 
@@ -199,6 +199,9 @@ impl<'a> Workspace<'a> {
 
     /// Returns the remote, reached through the user's git.
     pub(crate) fn remote(&self) -> Result<GitCli, SyncError> {
+        if self.ctx.offline {
+            return Err(RemoteError::NotAsked.into());
+        }
         let configured = self.ctx.settings.remote.as_deref();
         Ok(self.git_for(remote_url(self.ctx.env, configured)?))
     }

@@ -15,10 +15,12 @@ use super::{Machine, Run};
 
 /// Writes one turn, marks itself as running, and ends when it may. `CLIENT_SAYS` is the
 /// turn (empty: the user only reads), `CLIENT_UUID` its id, `CLIENT_EXIT` its exit code.
-/// After the turn it copies the transcript to the directory `CLIENT_KEEPS`.
+/// After the turn it copies the transcript to the directory `CLIENT_KEEPS`. With `CLIENT_MOVES` it
+/// leaves, and the session goes on under that id in the background.
 const CLIENT: &str = r#"#!/bin/sh
 state="$HOME/.stand-in"
 mkdir -p "$state" "$HOME/.claude/sessions"
+printf '%s' "$CLAUDE_CODE_DISABLE_AGENT_VIEW" >"$state/no-background"
 printf '%s\n' "$*" >>"$state/arguments"
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -35,6 +37,10 @@ live="$HOME/.claude/sessions/$$.json"
 printf '{"pid":%s,"sessionId":"%s","procStart":"%s"}' $$ "$id" "$start" >"$live"
 project="$HOME/.claude/projects/$(pwd -P | sed 's/[^A-Za-z0-9]/-/g')"
 mkdir -p "$project"
+# It finds the session in any project.
+for found in "$HOME/.claude/projects"/*/"$id.jsonl" "$project/$id.jsonl"; do
+    [ ! -e "$found" ] || project="${found%/*}"
+done
 # Who looked for running clients before this one said that it runs has finished then: a real one takes longer to start.
 [ -z "$CLIENT_KEEPS" ] || flock "$HOME/.local/state/ccsync/lock" true
 uuid=${CLIENT_UUID:-$(cat /proc/sys/kernel/random/uuid)}
@@ -47,6 +53,19 @@ else
 ' "$id" >>"$project/$id.jsonl"
 fi
 [ -z "$CLIENT_KEEPS" ] || cp "$project/$id.jsonl" "$CLIENT_KEEPS/$uuid"
+if [ -n "$CLIENT_MOVES" ]; then
+    cp "$project/$id.jsonl" "$project/$CLIENT_MOVES.jsonl"
+    printf '{"type":"continued-in","sessionId":"%s","continuedInSessionId":"%s"}\n{"type":"cost-state"}\n' \
+        "$id" "$CLIENT_MOVES" >>"$project/$id.jsonl"
+    rm -f "$live"
+    sh -c 'start=$(sed "s/.*) //" /proc/$$/stat | cut -d " " -f 20)
+        live="$HOME/.claude/sessions/$$.json"
+        printf "{\"pid\":%s,\"sessionId\":\"%s\",\"procStart\":\"%s\",\"kind\":\"bg\"}" $$ "$CLIENT_MOVES" "$start" >"$live"
+        echo $$ >"$1/runs"
+        while [ -e "$1/hold" ]; do sleep 0.02; done
+        rm -f "$live" "$1/runs"' sh "$state" </dev/null >/dev/null 2>&1 &
+    exit 0
+fi
 trap 'rm -f "$live" "$state/runs"; exit 143' TERM HUP
 echo $$ >"$state/runs"
 while [ -e "$state/hold" ]; do sleep 0.02; done
@@ -141,6 +160,11 @@ impl<'a> Client<'a> {
     /// Returns the output of the hook in those settings.
     pub(crate) fn notice(&self) -> String {
         fs::read_to_string(self.state().join("notice")).unwrap()
+    }
+
+    /// Returns true if the last run could not move its session into the background.
+    pub(crate) fn has_no_background(&self) -> bool {
+        fs::read(self.state().join("no-background")).unwrap() == b"1"
     }
 
     fn state(&self) -> PathBuf {

@@ -33,6 +33,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         stderr_is_terminal: false,
         no_color: true,
         only_lines: false,
+        no_client_hooks: None,
         columns: None,
         rows: None,
         git: GitEnv::default(),
@@ -76,5 +77,6 @@ pub(crate) fn with_context_at<T>(
         clock,
         progress: Arc::new(Silent),
         interactive: false,
+        offline: false,
     })
 }

@@ -40,7 +40,7 @@ pub(crate) use ledger::{Conversations, Ledger, append, conversations, markers};
 pub(crate) use machine::{Machine, Tree, tree};
 pub(crate) use output::Run;
 #[cfg(unix)]
-pub(crate) use terminal::{CTRL_C, DOWN, ENTER, ESCAPE, TAB, Terminal};
+pub(crate) use terminal::{CTRL_C, DOWN, ENTER, ESCAPE, Ended, TAB, Terminal, UP};
 pub(crate) use transcript::{chain_is_whole, questions};
 
 /// Session ids that stay unchanged in normalised output.

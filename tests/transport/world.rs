@@ -87,8 +87,16 @@ impl World {
             .any(|(name, _)| name == "GIT_SSH_COMMAND");
         // Waiting on this clock takes no time.
         let clock = Arc::new(ManualClock::new(chrono::DateTime::UNIX_EPOCH));
-        let mut git =
-            GitCli::new(repo.path(), url, GitEnv { own_ssh_command }, false).with_clock(clock);
+        let mut git = GitCli::new(
+            repo.path(),
+            url,
+            GitEnv {
+                own_ssh_command,
+                ..GitEnv::default()
+            },
+            false,
+        )
+        .with_clock(clock);
         for (name, value) in &self.variables {
             git = git.inheriting(name, value);
         }

@@ -61,6 +61,7 @@ pub fn search(
     let Targets {
         targets,
         unreadable,
+        ..
     } = base.targets(request)?;
     let candidates = pattern.candidates(&written_for_placeholders(&localizer, &targets));
     let scan = Scan {

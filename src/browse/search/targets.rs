@@ -1,13 +1,14 @@
 //! Selects the sessions to search, their order and their first line.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::browse::list::read_local_details;
 use crate::browse::search::request::{
     SearchRequest, SearchSource, StoreCommit, Unreadable, on_all_cores,
 };
-use crate::domain::{MachineId, SessionId, SessionName, error::error_chain};
+use crate::browse::successor::successor;
+use crate::domain::{MachineId, SessionId, SessionName, Successors, error::error_chain};
 use crate::localize::Localizer;
 use crate::rewrite::collapse_path;
 use crate::session::{LocalSession, discover::discover_some};
@@ -37,6 +38,8 @@ pub(crate) enum TextSource {
 /// Returns the sessions, the newest first.
 pub(crate) struct Targets {
     pub(crate) targets: Vec<SearchTarget>,
+    /// Pairs of a session and the one that continues it.
+    successors: Vec<(SessionId, SessionId)>,
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
@@ -56,7 +59,8 @@ impl SearchSource<'_> {
             .transpose()?
             .unwrap_or_default();
         let mut found = self.stored_targets(&states, &filter, &machines);
-        found.targets.extend(self.local_targets(&states, &filter)?);
+        self.add_local_targets(&states, &filter, &mut found)?;
+        found.skip_continued(|id| states.contains_key(id));
         found.targets.sort_by(|a, b| {
             let key = |target: &SearchTarget| {
                 Reverse((target.name.last_activity, target.name.session.clone()))
@@ -77,6 +81,7 @@ impl SearchSource<'_> {
         let (at, localizer) = (self.at, self.localizer);
         let mut found = Targets {
             targets: Vec::with_capacity(states.len()),
+            successors: Vec::new(),
             unreadable: Vec::new(),
         };
         on_all_cores(
@@ -84,15 +89,23 @@ impl SearchSource<'_> {
             &states,
             &|snapshot, (id, state)| {
                 let read = manifest(snapshot, at, id, state);
-                let target = |manifest| filter.stored_target(manifest, state, localizer, machines);
+                let target = |manifest: Manifest| {
+                    let successor = manifest.continued_in.clone();
+                    let target = filter.stored_target(manifest, state, localizer, machines);
+                    (successor, target)
+                };
                 (
                     (*id).clone(),
-                    read.map(|manifest| manifest.and_then(target)),
+                    read.map(|manifest| manifest.map_or((None, None), target)),
                 )
             },
             &mut |(session, target)| {
                 match target {
-                    Ok(target) => found.targets.extend(target),
+                    Ok((successor, target)) => {
+                        let pair = successor.map(|successor| (session, successor));
+                        found.successors.extend(pair);
+                        found.targets.extend(target);
+                    }
                     Err(e) => found.unreadable.push(Unreadable {
                         session,
                         reason: error_chain(&e),
@@ -104,27 +117,45 @@ impl SearchSource<'_> {
         found
     }
 
-    fn local_targets(
+    fn add_local_targets(
         &self,
         states: &BTreeMap<SessionId, SessionState>,
         filter: &Filter,
-    ) -> Result<Vec<SearchTarget>, SyncError> {
+        found: &mut Targets,
+    ) -> Result<(), SyncError> {
         let me = &self.ctx.settings.machine;
         if !filter.accepts_writer(std::iter::once(&me.id)) {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let found = discover_some(&self.ctx.env.claude_dir, &|id| !states.contains_key(id))?;
-        let targets = found.sessions.into_values().map(|session| {
+        let here = discover_some(&self.ctx.env.claude_dir, &|id| !states.contains_key(id))?;
+        for session in here.sessions.into_values() {
+            let pair = successor(Some(&session), None).map(|next| (session.id.clone(), next));
+            found.successors.extend(pair);
             let name = read_local_details(&session, &self.ctx.settings.placeholders, &me.name).name;
-            SearchTarget {
+            let target = SearchTarget {
                 name,
                 place: TextSource::Here(Box::new(session)),
                 skip: 0,
-            }
-        });
-        Ok(targets
-            .filter(|target| filter.accepts_project(&target.name))
-            .collect())
+            };
+            let is_wanted = filter.accepts_project(&target.name);
+            found.targets.extend(is_wanted.then_some(target));
+        }
+        Ok(())
+    }
+}
+
+impl Targets {
+    /// Skips the sessions that go on under another id, which has their text.
+    fn skip_continued(&mut self, is_stored: impl Fn(&SessionId) -> bool) {
+        if self.successors.is_empty() {
+            return;
+        }
+        let names = self.targets.iter().map(|target| &target.name.session);
+        let targets: HashSet<SessionId> = names.cloned().collect();
+        let exists = |id: &SessionId| is_stored(id) || targets.contains(id);
+        let successors = Successors::new(std::mem::take(&mut self.successors), exists);
+        self.targets
+            .retain(|target| successors.latest(&target.name.session).is_none());
     }
 }
 

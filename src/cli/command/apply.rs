@@ -3,11 +3,9 @@
 
 use serde::Serialize;
 
-use crate::cli::{app::App, args::JsonFlag, error::CliError, error::CommandError, exit::Exit};
+use crate::cli::{app::App, args::JsonFlag, ask, error::CliError, exit::Exit};
 use crate::extras::approval::{AppliedChanges, ProposedChange, apply, proposals};
-use crate::ui::{
-    ATTENTION, HEADING, difference, format::count, prompt, sanitize::one_line, style::paint,
-};
+use crate::ui::{ATTENTION, HEADING, difference, format::count, sanitize::one_line, style::paint};
 
 /// Review and apply settings from other machines
 ///
@@ -118,7 +116,7 @@ fn collect_answers(
             answers.pending.push(proposal);
             continue;
         }
-        let is_approved = args.yes || confirm_change()?;
+        let is_approved = args.yes || ask::confirm("Apply this change?")?;
         answers.names.push(proposal.name);
         let list = if is_approved {
             &mut answers.yes
@@ -128,11 +126,6 @@ fn collect_answers(
         list.push(proposal.id);
     }
     Ok(answers)
-}
-
-fn confirm_change() -> Result<bool, CliError> {
-    let answer = prompt::confirm("Apply this change?").map_err(CommandError::Terminal)?;
-    Ok(answer.ok_or(CommandError::Cancelled)?)
 }
 
 /// Writes the approved changes. Skips a change that differs from the one that was shown.

@@ -19,13 +19,17 @@ const PROJECT: usize = 2;
 
 /// List sessions, the most recent first
 ///
+/// Shows all sessions of the store, as of the last fetch, and those of this machine.
 /// Every command accepts the start of an id that is shown here. `--json` has the full
 /// ids.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
-    /// Include sessions only in the store (fetches first)
+    /// Fetch from the remote first
+    #[arg(long, alias = "remote")]
+    fetch: bool,
+    /// Only sessions whose files are on this machine
     #[arg(long)]
-    remote: bool,
+    here: bool,
     /// The former name of --json
     #[arg(long, value_enum, default_value_t, hide = true)]
     format: ListFormat,
@@ -72,7 +76,8 @@ struct ListRow<'a> {
 
 pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliError> {
     let filter = ListFilter {
-        remote: args.remote,
+        fetch: args.fetch,
+        here: args.here,
         project: args.project.clone(),
         from: args.from.clone(),
     };
@@ -84,20 +89,34 @@ pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliErr
                 sessions: rows.iter().map(document).collect(),
             },
         )?;
-    } else if rows.is_empty() {
-        app.out.note("list: no sessions found");
-        let stored = crate::browse::list::count_stored(&app.context()?)?;
-        if !args.remote && stored > 0 {
-            let sessions = count(stored, "session");
-            app.out.hint(&format!(
-                "the store has {sessions}: `ccsync list --remote`; bring all of them here: `ccsync pull --all`"
-            ));
-        }
     } else {
-        let lines = table(&rows, app.clock.now()).lines(app.out.width());
-        app.print(&lines)?;
+        show(&rows, args, app)?;
     }
     Ok(Exit::Done)
+}
+
+fn show(rows: &[SessionRow], args: &ListArgs, app: &mut App) -> Result<(), CliError> {
+    if rows.is_empty() {
+        app.out.note("list: no sessions found");
+    } else {
+        let lines = table(rows, app.clock.now()).lines(app.out.width());
+        app.print(&lines)?;
+    }
+    if rows.iter().any(|row| row.here) {
+        return Ok(());
+    }
+    let stored = crate::browse::list::count_stored(&app.context()?)?;
+    if args.here && stored > 0 {
+        let sessions = count(stored, "session");
+        app.out.hint(&format!(
+            "the store has {sessions}: `ccsync list`; bring all of them here: `ccsync pull --all`"
+        ));
+    } else if !rows.is_empty() {
+        app.out.hint(
+            "continue one here: `ccsync resume SESSION`; bring all of them here: `ccsync pull --all`",
+        );
+    }
+    Ok(())
 }
 
 fn document(row: &SessionRow) -> ListRow<'_> {

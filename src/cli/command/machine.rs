@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::cli::{
-    app::App, args::JsonFlag, complete, error::CliError, error::CommandError, exit::Exit,
+    app::App, args::JsonFlag, ask, complete, error::CliError, error::CommandError, exit::Exit,
 };
 use crate::domain::{MachineId, SessionId, System};
 use crate::machine::{directory::Forgotten, directory::MachineRow, directory::Machines};
@@ -12,7 +12,7 @@ use crate::report::RemoteState;
 use crate::sys::Clock;
 use crate::ui::{
     Cell, HEADING, QUIET, Table, format::age, format::count, format::short_id, format::system,
-    json, prompt, sanitize, sanitize::one_line,
+    json, sanitize, sanitize::one_line,
 };
 
 /// Column of names, which shrinks on a narrow screen.
@@ -225,7 +225,7 @@ fn forget(
 ) -> Result<Exit, CliError> {
     let found = crate::machine::directory::machine_to_forget(&app.context()?, machine)?;
     if !yes {
-        ask(&found, force, app)?;
+        confirm(&found, force, app)?;
     }
     let done = crate::machine::directory::forget_machine(&app.context()?, found, force)?;
     if json.json {
@@ -240,7 +240,7 @@ fn forget(
     remote_exit(&done.remote, json, app)
 }
 
-fn ask(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
+fn confirm(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
     if !app.is_interactive() {
         return Err(CommandError::ConfirmationNeeded {
             action: "forgetting a machine".to_owned(),
@@ -260,10 +260,11 @@ fn ask(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
         short_id(found.machine.id.as_str()),
         count(found.machine.sessions, "session")
     );
-    match prompt::confirm(&question).map_err(CommandError::Terminal)? {
-        Some(true) => Ok(()),
-        _ => Err(CommandError::Cancelled.into()),
+    if ask::confirm(&question)? {
+        return Ok(());
     }
+    let name = one_line(&found.machine.name);
+    Err(CommandError::Declined(format!("{name} was not removed")).into())
 }
 
 fn forgotten(done: &Forgotten) -> String {
@@ -283,10 +284,7 @@ fn remote_exit(remote: &RemoteState, json: &JsonFlag, app: &mut App) -> Result<E
         return Ok(Exit::Done);
     };
     if !json.json {
-        app.print(&[format!(
-            "not on the remote yet: {}",
-            sanitize::lines(reason)
-        )])?;
+        app.print(&[format!("not sent yet: {}", sanitize::lines(reason))])?;
     }
     Ok(Exit::Queued)
 }

@@ -1,7 +1,7 @@
 //! `ccsync restore`: restores earlier states of sessions from the history of the store.
 
 use crate::cli::{
-    app::App, args::JsonFlag, complete, error::CliError, error::CommandError, exit::Exit,
+    app::App, args::JsonFlag, ask, complete, error::CliError, error::CommandError, exit::Exit,
 };
 use crate::domain::{SessionId, history_point::HistoryPoint};
 use crate::history::restore_request::{
@@ -11,7 +11,7 @@ use crate::report::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
 use crate::sys::{Clock, clock::to_local};
 use crate::ui::{
-    ATTENTION, Cell, QUIET, Table, extras, format::count, format::moment, format::short_id, prompt,
+    ATTENTION, Cell, QUIET, Table, extras, format::count, format::moment, format::short_id,
     report::at_most, report::at_most_of, report::remote, report::title, sanitize::one_line,
     style::GOOD, style::paint,
 };
@@ -71,7 +71,7 @@ pub(in crate::cli) fn run(args: &RestoreArgs, app: &mut App) -> Result<Exit, Cli
             },
         )?;
         if plan.sessions.len() + restored_extras(&plan) > MAX_UNCONFIRMED {
-            ask(&plan, app)?;
+            confirm(&plan, app)?;
         }
     }
     let report = crate::history::restore::restore(&app.context()?, &request)?;
@@ -107,7 +107,7 @@ fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
     Ok(RestoreWhat::Session(session.clone(), when))
 }
 
-fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
+fn confirm(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
     if !app.is_interactive() {
         return Err(CommandError::ConfirmationNeeded {
             action: format!("restoring {}", summary_of(plan)),
@@ -120,10 +120,10 @@ fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
         .iter()
         .for_each(|line| app.out.note(line));
     let question = format!("Restore {}?", summary_of(plan));
-    match prompt::confirm(&question).map_err(CommandError::Terminal)? {
-        Some(true) => Ok(()),
-        _ => Err(CommandError::Cancelled.into()),
+    if ask::confirm(&question)? {
+        return Ok(());
     }
+    Err(CommandError::Declined("nothing was restored".to_owned()).into())
 }
 
 /// Returns the number of restored extras.

@@ -9,7 +9,7 @@ use crate::cli::{
 };
 use crate::domain::{SessionId, Turn, TurnSpeaker};
 use crate::ui::turns::{self, Head};
-use crate::ui::{Output, json};
+use crate::ui::{Output, format::successor_note, json};
 
 /// Show a conversation
 ///
@@ -108,6 +108,10 @@ struct Printing {
 impl Printing {
     fn part(&mut self, part: &ConversationPart) -> Result<(), CliError> {
         let text = match part {
+            ConversationPart::Successor { from, to } => {
+                self.out.note(&successor_note(from, to));
+                return Ok(());
+            }
             ConversationPart::Session(session) => {
                 self.left = session.turns;
                 self.head(session)?

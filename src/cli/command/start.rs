@@ -23,7 +23,7 @@ pub(crate) struct StartArgs {
 }
 
 pub(in crate::cli) fn run(args: &StartArgs, app: &mut App) -> Result<Exit, CliError> {
-    begin(&args.run.client, app)?;
+    begin(&args.run, app)?;
     let current = current_dir()?;
     let directory = args
         .directory

@@ -173,6 +173,7 @@ fn error_command_messages_and_hints() {
         CommandError::Stdout(broken()),
         CommandError::Terminal(broken()),
         CommandError::Cancelled,
+        CommandError::Declined("nothing was restored".to_owned()),
         CommandError::ConfirmationNeeded {
             action: "forgetting a machine".to_owned(),
             flag: "--yes",
@@ -204,6 +205,7 @@ fn error_session_messages_and_hints() {
             client: ClientProcess {
                 pid: 7,
                 is_foreign: false,
+                is_background: false,
             },
         },
         SessionError::Link { path: path() },
@@ -277,6 +279,16 @@ fn error_machine_messages_and_hints() {
         SetupError::ConfigLost {
             path: "/c/config.toml".into(),
             store: "/d/store".into(),
+            remote: None,
+        },
+        SetupError::ConfigLost {
+            path: "/c/config.toml".into(),
+            store: "/d/store".into(),
+            remote: Some("git@host:my s.git".to_owned()),
+        },
+        SetupError::Unfinished { remote: None },
+        SetupError::Unfinished {
+            remote: Some("git@host:s.git".to_owned()),
         },
         SetupError::NewerState {
             path: "/s/pinned.json".into(),

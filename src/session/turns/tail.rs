@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::record::parse;
 
 /// Records with what the user chose for the session. The last of a kind counts.
-const CHOICES: [&str; 8] = [
+const CHOICES: [&str; 7] = [
     "custom-title",
     "agent-name",
     "tag",
@@ -18,7 +18,6 @@ const CHOICES: [&str; 8] = [
     "mode",
     "permission-mode",
     "pr-link",
-    "continued-in",
 ];
 
 /// Beginnings of the texts that a command of the client leaves, which no model answers.

@@ -18,6 +18,16 @@ pub fn read(path: &Path) -> Result<Vec<u8>, PathError> {
     fs::read(path).at("read", path)
 }
 
+/// Reads a whole file of at most `max` bytes; `None` if it is longer, not a plain file, or
+/// unreadable. A named pipe is not opened: that would wait for its writer.
+pub fn read_plain_file(path: &Path, max: u64) -> Option<Vec<u8>> {
+    let metadata = fs::metadata(path).ok()?;
+    if !metadata.is_file() || metadata.len() > max {
+        return None;
+    }
+    fs::read(path).ok()
+}
+
 /// Reads a whole file, which must be UTF-8.
 ///
 /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! Each output stream is read by a thread of its own, so that neither can fill its pipe and block
 //! the child. The calling thread waits for their events, for an interruption, and for the limit of
-//! the child's silence.
+//! the child's silence. A child that asks the user, or whose bytes still leave this machine, is not
+//! silent.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ExitStatus};
@@ -10,6 +11,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
+use super::descendants::{Activity, Descendants, Traffic};
 use crate::sys::{clock::Clock, clock::SystemClock, signal};
 
 /// Interval at which a waiting caller checks the interruption flag.
@@ -21,6 +23,11 @@ const GRACE: Duration = Duration::from_secs(2);
 /// A grandchild (a shared ssh connection that stays open) can hold the pipes for hours; the
 /// output of the child itself is in them already.
 const LINGER: Duration = Duration::from_millis(300);
+/// Looks at a silent child until it is stopped.
+const LOOKS: u32 = 4;
+/// Multiple of the limit that a child may be silent that may ask the user, on a system that does
+/// not show it.
+const UNSEEN: u32 = 10;
 /// Bytes of standard error that are kept: a hostile server may send any number.
 const MAX_STDERR: usize = 256 * 1024;
 
@@ -39,6 +46,64 @@ pub(super) enum End {
     Exited(ExitStatus),
     Interrupted,
     Silent(Duration),
+}
+
+/// The time that a child may be silent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SilenceLimit {
+    pub(super) limit: Duration,
+    /// It may wait for an answer of the user.
+    pub(super) may_ask: bool,
+}
+
+/// A silence of a child that is being measured.
+struct Silence {
+    since: Duration,
+    next_look: Duration,
+    seen: Option<Traffic>,
+}
+
+impl Silence {
+    fn begin(now: Duration) -> Self {
+        Self {
+            since: now,
+            next_look: Duration::ZERO,
+            seen: None,
+        }
+    }
+
+    /// Returns true if the child has been silent for too long. Looks at it a few times meanwhile.
+    fn is_over(&mut self, limit: SilenceLimit, pid: u32, now: Duration) -> bool {
+        let quiet_for = now.saturating_sub(self.since);
+        if self.next_look.is_zero() {
+            self.next_look = limit.limit / LOOKS;
+        }
+        if quiet_for < self.next_look {
+            return false;
+        }
+        self.next_look += limit.limit / LOOKS;
+        let traffic = match Descendants::of(pid).activity() {
+            Activity::Asks if limit.may_ask => {
+                *self = Self::begin(now);
+                return false;
+            }
+            Activity::Unknown if limit.may_ask => return quiet_for >= limit.limit * UNSEEN,
+            Activity::Asks | Activity::Unknown => return quiet_for >= limit.limit,
+            Activity::Works(traffic) => traffic,
+        };
+        let earlier = self.seen.replace(traffic);
+        if let (Some(now_seen), Some(earlier)) = (&self.seen, earlier)
+            && now_seen.has_moved_since(&earlier)
+        {
+            let seen = self.seen.take();
+            *self = Self {
+                seen,
+                ..Self::begin(now)
+            };
+            return false;
+        }
+        quiet_for >= limit.limit
+    }
 }
 
 enum Event {
@@ -72,12 +137,12 @@ impl Listener {
     pub(super) fn listen(
         &mut self,
         child: &mut Child,
-        silence: Option<Duration>,
+        limit: Option<SilenceLimit>,
         signals_before: usize,
         on_line: &mut dyn FnMut(&str),
     ) -> io::Result<End> {
         let clock = SystemClock::default();
-        let mut last_heard = clock.monotonic();
+        let mut silence = Silence::begin(clock.monotonic());
         let mut exited = None;
         loop {
             if exited.is_none() && signal::count() > signals_before {
@@ -87,7 +152,7 @@ impl Listener {
             let received = self.events.recv_timeout(TICK);
             let closed = matches!(received, Err(RecvTimeoutError::Disconnected));
             if let Ok(event) = received {
-                last_heard = clock.monotonic();
+                silence = Silence::begin(clock.monotonic());
                 self.add(event, on_line);
                 continue;
             }
@@ -99,13 +164,14 @@ impl Listener {
                 };
                 if exited.is_some() {
                     // Its last output may still arrive, however long it was silent before.
-                    last_heard = clock.monotonic();
+                    silence = Silence::begin(clock.monotonic());
                 }
             }
-            let quiet_for = clock.monotonic().saturating_sub(last_heard);
+            let now = clock.monotonic();
+            let quiet_for = now.saturating_sub(silence.since);
             match exited {
                 Some(status) if closed || quiet_for > LINGER => return Ok(End::Exited(status)),
-                None if silence.is_some_and(|limit| quiet_for >= limit) => {
+                None if limit.is_some_and(|limit| silence.is_over(limit, child.id(), now)) => {
                     stop(child);
                     return Ok(End::Silent(quiet_for));
                 }
@@ -197,19 +263,37 @@ fn read_lines(stream: impl Read, events: &Sender<Event>) {
     }
 }
 
-/// Asks the child to end, and kills it if it does not.
+/// Asks the child to end, and kills it if it does not. The programs that it has started end, too:
+/// an `ssh` that waits for its server would outlive `git`.
 pub(super) fn stop(child: &mut Child) {
+    let started = Descendants::of(child.id());
     if ask_to_end(child) {
-        let clock = SystemClock::default();
-        while clock.monotonic() < GRACE {
-            if matches!(child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            clock.sleep(Duration::from_millis(10));
-        }
+        wait_while(|| matches!(child.try_wait(), Ok(None)));
     }
     let _ = child.kill();
-    let _ = child.wait();
+    end_others(&started);
+    // A process that waits for a dead disk cannot even be killed.
+    wait_while(|| matches!(child.try_wait(), Ok(None)));
+}
+
+/// Ends what a child has started. A `git` of a remote on this disk removes its lock files first.
+#[cfg(unix)]
+fn end_others(started: &Descendants) {
+    use rustix::process::Signal;
+    started.signal_others(Signal::TERM);
+    wait_while(|| started.others_are_alive());
+    started.signal_others(Signal::KILL);
+}
+
+#[cfg(not(unix))]
+fn end_others(_: &Descendants) {}
+
+/// Waits up to [`GRACE`].
+fn wait_while(mut condition: impl FnMut() -> bool) {
+    let clock = SystemClock::default();
+    while condition() && clock.monotonic() < GRACE {
+        clock.sleep(Duration::from_millis(10));
+    }
 }
 
 #[cfg(unix)]

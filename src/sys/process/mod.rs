@@ -5,6 +5,7 @@
 
 mod alive;
 mod background;
+mod descendants;
 mod domain;
 mod error;
 mod limits;

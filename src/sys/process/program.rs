@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::error::ProcessError;
-use super::listen::{self, End, Listener};
+use super::listen::{self, End, Listener, SilenceLimit};
 use super::running::Running;
 use super::status::was_interrupted;
 use crate::sys::fs;
@@ -25,6 +25,7 @@ pub struct Program {
     bare: bool,
     dir: Option<PathBuf>,
     silence: Option<Duration>,
+    may_ask: bool,
 }
 
 /// The result of a finished program.
@@ -48,6 +49,7 @@ impl Program {
             bare: false,
             dir: None,
             silence: None,
+            may_ask: false,
         }
     }
 
@@ -96,10 +98,18 @@ impl Program {
         self
     }
 
-    /// Stops it if it writes nothing to either stream for this long.
+    /// Stops it if it writes nothing to either stream for this long, and nothing that it sends
+    /// leaves this machine.
     #[must_use]
     pub fn silence_limit(mut self, limit: Duration) -> Self {
         self.silence = Some(limit);
+        self
+    }
+
+    /// Does not count the time in which it waits for an answer of the user.
+    #[must_use]
+    pub fn may_ask_user(mut self) -> Self {
+        self.may_ask = true;
         self
     }
 
@@ -134,7 +144,11 @@ impl Program {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.spawn(&mut command)?;
         let mut listener = Listener::connect(&mut child);
-        let end = listener.listen(&mut child, self.silence, signals_before, on_line);
+        let limit = self.silence.map(|limit| SilenceLimit {
+            limit,
+            may_ask: self.may_ask,
+        });
+        let end = listener.listen(&mut child, limit, signals_before, on_line);
         let (stdout, stderr) = (listener.stdout, listener.stderr);
         match end {
             // The terminal sends Ctrl-C to the child, too, which may end before ours is seen.

@@ -73,7 +73,8 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
     lines
 }
 
-fn skipped_file(file: &SkippedFile) -> String {
+/// Returns the line on a file that is not synced.
+pub(crate) fn skipped_file(file: &SkippedFile) -> String {
     let line = format!(
         "skipped file: {}: {}",
         sanitize::one_line(&file.path),

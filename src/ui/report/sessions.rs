@@ -138,7 +138,8 @@ pub(crate) fn outcome(outcome: &Outcome, would: bool) -> (&'static str, Style) {
     }
 }
 
-pub(super) fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
+/// Returns what a session's line cannot say: its fork, the reason of a problem, warnings.
+pub(crate) fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
     let mut details = match &session.outcome {
         Outcome::Forked { fork, lines } => {
             let gets = if dry_run { "would get" } else { "has" };

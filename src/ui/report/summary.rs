@@ -120,11 +120,15 @@ pub(crate) fn remote(state: &RemoteState, dry_run: bool) -> String {
         RemoteState::UpToDate {
             commit: Some(commit),
         } => format!("; on the remote as {}", commit.short()),
+        RemoteState::SavedOnDisk {
+            commit: Some(commit),
+        } => format!("; saved on this disk as {}", commit.short()),
+        RemoteState::SavedOnDisk { commit: None } => "; nothing is saved yet".to_owned(),
         RemoteState::UpToDate { commit: None } => "; the remote is empty".to_owned(),
         RemoteState::Queued { commits: 0, .. } => "; the remote was not reached".to_owned(),
         RemoteState::Queued { commits, .. } => {
             format!(
-                "; queued: {} not on the remote yet, the next command pushes {}",
+                "; queued: {} not sent yet, the next command sends {}",
                 count(*commits, "commit"),
                 pronoun(*commits)
             )
@@ -167,6 +171,6 @@ pub(crate) fn queue_reason(state: &RemoteState) -> Option<String> {
         return None;
     };
     let reason = sanitize::lines(reason.trim());
-    let why = format!("not on the remote: {}", reason.replace('\n', "\n  "));
+    let why = format!("not sent: {}", reason.replace('\n', "\n  "));
     (!reason.is_empty()).then(|| paint(ATTENTION, &why))
 }

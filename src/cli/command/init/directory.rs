@@ -5,10 +5,10 @@ use std::path::Path;
 
 use super::args::InitArgs;
 use super::error::InitError;
-use crate::cli::{app::App, error::CliError, error::CommandError};
+use crate::cli::{app::App, ask, error::CliError, error::CommandError};
 use crate::domain::{url::RemoteKind, url::RemoteUrl};
 use crate::store::{RepositoryKind, create_bare_repository, repository_kind};
-use crate::ui::{prompt, sanitize::one_line};
+use crate::ui::sanitize::one_line;
 use crate::workspace::SyncError;
 
 /// Prepares a remote that is a directory; nothing is done for any other.
@@ -32,9 +32,9 @@ pub(super) fn prepare(remote: &RemoteUrl, args: &InitArgs, app: &App) -> Result<
             "{} is an empty directory. Make it a git repository for your sessions?",
             one_line(&path)
         );
-        let answer = prompt::confirm(&question).map_err(CommandError::Terminal)?;
-        if answer != Some(true) {
-            return Err(CommandError::Cancelled.into());
+        if !ask::confirm(&question)? {
+            let unchanged = format!("nothing was set up; {} stays as it is", one_line(&path));
+            return Err(CommandError::Declined(unchanged).into());
         }
     } else if !args.yes {
         let path = path.clone();

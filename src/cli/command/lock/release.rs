@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::show::{LockRow, holder, row};
-use crate::cli::{app::App, args::JsonFlag, error::CliError, error::CommandError, exit::Exit};
+use crate::cli::{app::App, args::JsonFlag, ask, error::CliError, error::CommandError, exit::Exit};
 use crate::domain::SessionId;
 use crate::leasing::{LockView, lock_table::LockTable, release::Cleanup, release::ReleaseOutcome};
 use crate::lock::TakeOver;
-use crate::ui::{format::count, format::short_id, prompt, report::title};
+use crate::ui::{format::count, format::short_id, report::title};
 
 /// The locks to release.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +43,9 @@ pub(super) fn run(
     app: &mut App,
 ) -> Result<Exit, CliError> {
     let lock_table = crate::leasing::lock_table::lock_table(&app.context()?)?;
-    let chosen = choose(&lock_table, wanted)?;
+    let mut chosen = choose(&lock_table, wanted)?;
     if force && !yes {
-        let mut live = chosen.iter().filter(|lock| lock.is_live());
-        live.try_for_each(|lock| confirm(lock, app))?;
+        chosen = confirmed(chosen, app)?;
     }
     let take_over = if force {
         TakeOver::Live
@@ -89,8 +88,27 @@ fn choose(lock_table: &LockTable, wanted: Wanted<'_>) -> Result<Vec<LockView>, C
     })
 }
 
-/// Asks about one lock. Each lock is confirmed separately.
-fn confirm(lock: &LockView, app: &App) -> Result<(), CliError> {
+/// Asks about each live lock, and returns the locks without those to which the user says no.
+fn confirmed(chosen: Vec<LockView>, app: &App) -> Result<Vec<LockView>, CliError> {
+    let number = chosen.len();
+    let mut confirmed = Vec::new();
+    for lock in chosen {
+        if !lock.is_live() || confirm(&lock, app)? {
+            confirmed.push(lock);
+        }
+    }
+    if confirmed.is_empty() && number > 0 {
+        let locks = if number == 1 {
+            "lock stays"
+        } else {
+            "locks stay"
+        };
+        return Err(CommandError::Declined(format!("nothing was released; the {locks}")).into());
+    }
+    Ok(confirmed)
+}
+
+fn confirm(lock: &LockView, app: &App) -> Result<bool, CliError> {
     if !app.is_interactive() {
         return Err(CommandError::ConfirmationNeeded {
             action: "releasing the lock of another machine".to_owned(),
@@ -103,10 +121,7 @@ fn confirm(lock: &LockView, app: &App) -> Result<(), CliError> {
         holder(lock),
         session_text(lock)
     );
-    match prompt::line(&question).map_err(CommandError::Terminal)? {
-        Some(answer) if answer.eq_ignore_ascii_case("yes") => Ok(()),
-        _ => Err(CommandError::Cancelled.into()),
-    }
+    ask::confirm_in_words(&question)
 }
 
 fn session_text(lock: &LockView) -> String {

@@ -30,7 +30,7 @@ struct LockDocument<'a> {
 
 /// A lock. A value that is unreadable or does not apply is null.
 #[derive(Serialize)]
-pub(super) struct LockRow<'a> {
+pub(in crate::cli) struct LockRow<'a> {
     session: &'a SessionId,
     title: Option<&'a str>,
     commit: &'a CommitId,
@@ -90,7 +90,7 @@ fn document(lock_table: &LockTable) -> LockDocument<'_> {
 }
 
 /// Returns a lock for the JSON document.
-pub(super) fn row(lock: &LockView) -> LockRow<'_> {
+pub(in crate::cli) fn row(lock: &LockView) -> LockRow<'_> {
     let record = lock.record();
     let (status, expired_by, expires) = match lock.status() {
         None => ("unreadable", None, None),
@@ -162,7 +162,7 @@ fn table(locks: &[LockView], now: DateTime<Utc>) -> Table {
 }
 
 /// Returns the name of the holder.
-pub(super) fn holder(lock: &LockView) -> String {
+pub(in crate::cli) fn holder(lock: &LockView) -> String {
     match lock.record() {
         Some(_) if lock.is_own() => "this machine".to_owned(),
         Some(record) => one_line(&record.host).into_owned(),
@@ -244,7 +244,7 @@ pub(super) mod tests {
     }
 
     /// Returns one lock of each kind.
-    pub(in super::super) fn localizer() -> Vec<LockView> {
+    pub(in crate::cli) fn localizer() -> Vec<LockView> {
         let record = |n: u32, minutes: i64| {
             let by = Identity {
                 machine: format!("{n:032x}").parse().unwrap(),

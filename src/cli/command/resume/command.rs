@@ -1,42 +1,48 @@
 //! Runs `ccsync resume`: pull, choose, lock, run Claude Code with backups, push, release.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::args::ResumeArgs;
+use super::args::{ResumeArgs, RunArgs};
+use super::choose::ChosenSession;
 use super::error::ResumeError;
+use super::place::Place;
 use super::run::{release, run_client};
 use super::{choose, lease, place};
-use crate::browse::list::ListFilter;
 use crate::cli::{app::App, command::init, error::CliError, exit::Exit};
 use crate::domain::SessionId;
 use crate::flows::{PullRequest, pull::pull, push::push};
-use crate::handoff::{path_notice, resume::candidates};
+use crate::handoff::path_notice;
 use crate::lock::record::RENEWAL;
 use crate::project::difference;
 use crate::report::{Outcome, Report};
-use crate::session::{launch::Conversation, launch::Launch, launch::session_option};
+use crate::session::discover::find_transcript;
+use crate::session::{
+    launch::Conversation, launch::Launch, launch::leaving_option, launch::session_option,
+};
 use crate::sys::{Clock, fail_point::fail_point, fs::write_atomic};
 use crate::ui::sanitize;
-use crate::workspace::Selection;
+use crate::workspace::{Context, Selection};
 
 pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliError> {
-    begin(&args.run.client, app)?;
-    let filter = ListFilter {
-        project: args.project.clone(),
-        from: args.from.clone(),
-        ..ListFilter::default()
-    };
-    let candidates = candidates(&app.context()?, &filter)?;
-    let offline = args.run.offline || candidates.unreached.is_some();
-    if let Some(reason) = &candidates.unreached {
-        lease::confirm_no_lock(reason, args.run.offline, app)?;
-    }
-    let session = choose::session(args, candidates, app)?;
+    begin(&args.run, app)?;
+    let ChosenSession {
+        session,
+        mut offline,
+    } = choose::session(args, app)?;
     lease::refuse_if_open_here(&session, app)?;
-    let locked = !offline && lease::acquire_lock(&session, args.take_over, app)?;
+    let mut locked = false;
+    if !offline {
+        match lease::acquire_lock(&session, args.take_over, app) {
+            Ok(taken) => locked = taken,
+            Err(e) if e.is_remote_trouble() => {
+                lease::confirm_no_lock(&e.message(), false, app)?;
+                offline = true;
+            }
+            Err(e) => return Err(e),
+        }
+    }
 
-    let prepared = prepare(&session, offline, app);
+    let prepared = prepare(&session, args, offline, app);
     let prepared = prepared.inspect_err(|_| release(&session, app))?;
     let launch = Launch {
         conversation: Conversation::Resumed(&session),
@@ -47,12 +53,17 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
     run_client(&launch, &session, locked, app)
 }
 
-/// Refuses arguments that let Claude Code choose the session, and sets this machine up.
-pub(in crate::cli) fn begin(for_client: &[OsString], app: &mut App) -> Result<(), CliError> {
-    match session_option(for_client) {
-        Some(option) => Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into()),
-        None => init::ensure(app),
+/// Refuses arguments that let Claude Code choose the session or go on elsewhere, and sets this
+/// machine up.
+pub(in crate::cli) fn begin(args: &RunArgs, app: &mut App) -> Result<(), CliError> {
+    app.offline = args.offline;
+    if let Some(option) = session_option(&args.client) {
+        return Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into());
     }
+    if let Some(option) = leaving_option(&args.client) {
+        return Err(ResumeError::LeavesTerminal(option.to_string_lossy().into_owned()).into());
+    }
+    init::ensure(app)
 }
 
 /// A session that can be continued on this machine.
@@ -64,18 +75,30 @@ struct PreparedSession {
 }
 
 /// Pulls the session and finds its directory.
-fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<PreparedSession, CliError> {
+fn prepare(
+    session: &SessionId,
+    args: &ResumeArgs,
+    offline: bool,
+    app: &mut App,
+) -> Result<PreparedSession, CliError> {
+    if offline && find_transcript(&app.env.claude_dir, session).is_none() {
+        return Err(ResumeError::NotHere(session.clone()).into());
+    }
     // Push new sessions first: the store knows where a session belongs, and the other
-    // machines need to know it.
-    push(&app.context()?, &Selection::default(), false)?;
+    // machines need to know it. A remote that has just not answered is not asked again.
+    let ctx = Context {
+        offline,
+        ..app.context()?
+    };
+    push(&ctx, &Selection::default(), false)?;
     let begin = app.clock.now();
-    let (directory, git) = place::directory(session, app)?;
+    let Place { directory, git } = place::directory(session, args, app)?;
     if !offline {
         if app.clock.now() - begin >= RENEWAL {
             // An open question or a clone has delayed the renewal of the lock.
             lease::acquire_lock(session, false, app)?;
         }
-        pull_session(session, app)?;
+        pull_session(session, &directory, app)?;
     }
 
     let difference = git.and_then(|git| difference(&directory, &git));
@@ -88,11 +111,12 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<Prepared
     })
 }
 
-/// Pulls one session. A pinned session stays in its earlier state.
-fn pull_session(session: &SessionId, app: &mut App) -> Result<(), CliError> {
+/// Pulls one session, for a run in `directory`. A pinned session stays in its earlier state.
+fn pull_session(session: &SessionId, directory: &Path, app: &mut App) -> Result<(), CliError> {
     let request = PullRequest {
         sessions: vec![session.clone()],
         keep_pinned: true,
+        directory: Some(directory.to_owned()),
         ..PullRequest::default()
     };
     let report = pull(&app.context()?, &request)?;

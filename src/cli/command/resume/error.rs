@@ -1,11 +1,11 @@
 //! The errors of `ccsync resume`, with their hints.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::domain::{ErrorKind, SessionId, UserError, shell::shell_word};
 use crate::handoff::project_here::MissingProject;
 use crate::session::live::ClientProcess;
-use crate::ui::{format::project, picker::PickError, sanitize};
+use crate::ui::{format::project, format::short_id, picker::PickError, sanitize};
 use crate::workspace::ExcludeReason;
 
 /// Warning about a session without a lock.
@@ -18,6 +18,8 @@ pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine ma
 pub(in crate::cli) enum ResumeError {
     #[error("do not pass `{0}`: ccsync chooses the session")]
     ChosenTwice(String),
+    #[error("do not pass `{0}`: the session would go on without ccsync, when its lock is released")]
+    LeavesTerminal(String),
     #[error("no session to continue")]
     Nothing,
     #[error("no terminal to choose a session on")]
@@ -35,6 +37,8 @@ pub(in crate::cli) enum ResumeError {
     HeldBy { session: SessionId, by: String },
     #[error("cannot pull session {session}: {reason}")]
     NotPulled { session: SessionId, reason: String },
+    #[error("session {0} is not on this machine, and the remote was not reached")]
+    NotHere(SessionId),
     #[error("session {session} is excluded by the settings: {why}")]
     Excluded {
         session: SessionId,
@@ -61,8 +65,11 @@ pub(in crate::cli) enum ResumeError {
 impl UserError for ResumeError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::ChosenTwice(_) | Self::NoTerminal | Self::NoDirectory(_) => ErrorKind::Usage,
-            Self::Offline(_) => ErrorKind::Remote,
+            Self::ChosenTwice(_)
+            | Self::LeavesTerminal(_)
+            | Self::NoTerminal
+            | Self::NoDirectory(_) => ErrorKind::Usage,
+            Self::Offline(_) | Self::NotHere(_) => ErrorKind::Remote,
             Self::HeldHere { .. } | Self::OpenHere { .. } | Self::HeldBy { .. } => {
                 ErrorKind::Locked
             }
@@ -73,7 +80,13 @@ impl UserError for ResumeError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::ChosenTwice(_) => "name the session: `ccsync resume SESSION`; or begin one: `ccsync start`".to_owned(),
-            Self::Nothing => "list older ones with `ccsync resume --all`, or begin one with `ccsync start`".to_owned(),
+            Self::LeavesTerminal(option) => {
+                return vec![
+                    "with ccsync, Claude Code runs in this terminal until it ends".to_owned(),
+                    format!("without a lock: `claude {option}`, and `ccsync push` when it has ended"),
+                ];
+            }
+            Self::Nothing => "begin one with `ccsync start`".to_owned(),
             Self::NoTerminal | Self::Picker(_) => {
                 "name it with `ccsync resume SESSION`, or take the newest with `ccsync resume --latest`".to_owned()
             }
@@ -84,12 +97,22 @@ impl UserError for ResumeError {
             Self::OpenHere { client, .. } if client.is_foreign => {
                 "exit Claude Code there; if it has ended already, remove that file".to_owned()
             }
+            Self::OpenHere { session, client } if client.is_background => {
+                let id = short_id(session.as_str());
+                return vec![
+                    format!("open it with `claude attach {id}`"),
+                    format!("or end it with `claude stop {id}`, then repeat this command"),
+                ];
+            }
             Self::HeldHere { .. } | Self::OpenHere { .. } => "continue in that terminal, or exit Claude Code there".to_owned(),
             Self::HeldBy { session, .. } => {
                 return vec![
                     format!("exit it there, or run `ccsync resume {session} --take-over`"),
                     "list the locks with `ccsync lock show`".to_owned(),
                 ];
+            }
+            Self::NotHere(session) => {
+                format!("when the remote is back: `ccsync resume {session}`")
             }
             Self::NotPulled { session, .. } => format!("check it with `ccsync verify {session}`"),
             Self::Excluded { session, .. } => format!(
@@ -115,19 +138,30 @@ fn project_hints(session: &SessionId, missing: &MissingProject) -> Vec<String> {
             root.name
         ));
     }
+    // The store names the paths, so that they must not stand in a command.
+    let path = |path: &Path| sanitize::one_line(&path.to_string_lossy()).into_owned();
+    let resume = format!("ccsync resume {session}");
     if let Some(clone) = &missing.clone {
-        let from = sanitize::lines(&clone.remote.to_string());
-        let into = sanitize::lines(&clone.into.to_string_lossy());
-        // The store names both, so that they must not stand in a command.
-        hints.push(format!("clone {from} into {into} with git"));
+        let from = sanitize::one_line(&clone.remote.to_string()).into_owned();
         hints.push(format!(
-            "if another directory has a clone, run `ccsync resume {session}` there"
-        ));
-    } else if let Some(directory) = &missing.directory {
-        let directory = sanitize::lines(&directory.to_string_lossy());
-        hints.push(format!(
-            "if it needs no repository, create the directory {directory}"
+            "to clone {from} into {}: `{resume} --missing clone`",
+            path(&clone.into)
         ));
     }
+    if let Some(directory) = missing.to_create() {
+        hints.push(format!(
+            "to create {}: `{resume} --missing create`",
+            path(directory)
+        ));
+    }
+    if let Some(nearest) = &missing.nearest {
+        hints.push(format!(
+            "to continue in {}: `{resume} --missing nearest`",
+            path(nearest)
+        ));
+    }
+    hints.push(format!(
+        "to continue in another directory, such as another clone: `{resume} --directory DIR`"
+    ));
     hints
 }

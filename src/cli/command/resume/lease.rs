@@ -1,13 +1,13 @@
 //! Takes the lock of a session, and asks the user about it if necessary.
 
 use super::error::{ResumeError, WITHOUT_LOCK};
-use crate::cli::{app::App, error::CliError, error::CommandError};
+use crate::cli::{app::App, ask, error::CliError, error::CommandError};
 use crate::domain::SessionId;
 use crate::leasing::{LockView, acquire::AcquireOutcome, trial::try_remote_once};
 use crate::lock::{LockStatus, TakeOver};
-use crate::session::live::live_sessions;
+use crate::session::{continued::running_as, live::live_sessions};
 use crate::sys::Clock;
-use crate::ui::{format::age, prompt, sanitize};
+use crate::ui::{format::age, sanitize};
 
 /// Continues without a lock, because the remote cannot be reached, if the user agrees.
 pub(super) fn confirm_no_lock(reason: &str, offline: bool, app: &mut App) -> Result<(), CliError> {
@@ -16,13 +16,10 @@ pub(super) fn confirm_no_lock(reason: &str, offline: bool, app: &mut App) -> Res
     }
     app.out.note(&sanitize::one_line(reason));
     app.out.note(WITHOUT_LOCK);
-    if offline
-        || prompt::confirm("Continue without a lock?").map_err(CommandError::Terminal)?
-            == Some(true)
-    {
+    if offline || ask::confirm("Continue without a lock?")? {
         return Ok(());
     }
-    Err(CommandError::Cancelled.into())
+    Err(CommandError::Declined("Claude Code was not started".to_owned()).into())
 }
 
 /// Takes the lock of a new session. If the remote cannot be reached, continues without a lock if
@@ -47,10 +44,11 @@ pub(in crate::cli) fn take_if_reachable(
 /// Refuses a session that is open in Claude Code on this machine, even if the lock is
 /// free: two processes would write into one file.
 pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), CliError> {
-    match live_sessions(&app.env.claude_dir).get(session) {
-        Some(client) => Err(ResumeError::OpenHere {
+    let live = live_sessions(&app.env.claude_dir);
+    match running_as(&app.env.claude_dir, session, &live) {
+        Some((session, client)) => Err(ResumeError::OpenHere {
             session: session.clone(),
-            client: *client,
+            client,
         }
         .into()),
         None => Ok(()),
@@ -80,8 +78,8 @@ pub(super) fn acquire_lock(
         }
         .into());
     }
-    if !take_over && !agrees_to_take_over(&held, app)? {
-        return Err(held_by(session, &held, app));
+    if !take_over {
+        confirm_take_over(session, &held, app)?;
     }
     match crate::leasing::acquire::take_over(&app.context()?, &held)? {
         AcquireOutcome::Acquired(_) => Ok(true),
@@ -99,15 +97,19 @@ fn go_without(reason: &str, app: &mut App) -> bool {
     false
 }
 
-fn agrees_to_take_over(held: &LockView, app: &mut App) -> Result<bool, CliError> {
+/// Asks whether to take the lock over. Without a terminal, refuses to.
+fn confirm_take_over(session: &SessionId, held: &LockView, app: &mut App) -> Result<(), CliError> {
     if !app.is_interactive() {
-        return Ok(false);
+        return Err(held_by(session, held, app));
     }
     let holder = holder(held, app);
     app.out.note(&format!("this session is open on {holder}"));
     app.out
         .note("if you take it over, what that machine adds from now on becomes a fork");
-    Ok(prompt::confirm("Take it over?").map_err(CommandError::Terminal)? == Some(true))
+    if ask::confirm("Take it over?")? {
+        return Ok(());
+    }
+    Err(CommandError::Declined(format!("the session stays with {holder}")).into())
 }
 
 fn held_by(session: &SessionId, held: &LockView, app: &App) -> CliError {

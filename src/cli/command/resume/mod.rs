@@ -1,6 +1,7 @@
 //! `ccsync resume`: continues a session under its lock; `ccsync start` shares most of it.
 
 mod args;
+mod background;
 mod choose;
 mod command;
 mod error;

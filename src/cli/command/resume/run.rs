@@ -2,6 +2,7 @@
 //! at the end.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,16 +10,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::background::{RunningSessions, wait_for_running};
 use super::summary::{FinishedRun, pushed_turns};
 use crate::cli::{app::App, error::CliError, exit::Exit};
 use crate::domain::{SessionId, progress::Silent};
 use crate::handoff::{resume::Finished, resume::back_up, resume::finish};
 use crate::lock::{TakeOver, record::RENEWAL};
-use crate::session::{launch::Launch, live::session_of_client};
-use crate::sys::signal::{self, LentTerminal, answer_interruption, lend_terminal};
+use crate::session::{hooks::no_hooks, launch::Launch, live::session_of_client};
+use crate::sys::signal::{self, Interrupted, LentTerminal, answer_interruption, lend_terminal};
 use crate::sys::{
     Clock, fail_point::fail_point, fs::remove_file_if_exists, process::Running, process::shell_code,
 };
+use crate::ui::sanitize;
 use crate::workspace::Context;
 
 /// Interval between two checks of whether Claude Code has ended or begun another session.
@@ -26,6 +29,10 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Time that Claude Code gets to end after a request.
 const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// Hint for an interruption after Claude Code has ended.
+const RECOVER: &str =
+    "nothing is lost; to push the last turns and release the lock, run `ccsync recover`";
 
 /// Runs Claude Code for `session`, and pushes everything when it has ended.
 ///
@@ -36,27 +43,36 @@ pub(in crate::cli) fn run_client(
     locked: bool,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    if launch.path_notice.is_some() && launch.has_own_settings() {
-        app.out
-            .note("the model gets no path notice, because you pass `--settings`");
-    }
+    let is_delivered = launch
+        .path_notice
+        .is_none_or(|notice| is_delivered(notice, launch, app));
     let sessions = Mutex::new(BTreeSet::from([session.clone()]));
     fail_point("before Claude Code starts");
     let ended = run_with_backups(launch, &sessions, app);
     fail_point("Claude Code has ended");
 
-    if let Some(notice) = launch.path_notice {
+    if let Some(notice) = launch.path_notice.filter(|_| is_delivered) {
         // A notice that cannot be removed is written again the next time.
         let _ = remove_file_if_exists(notice);
     }
-    if ended.is_err() {
+    if ended
+        .as_ref()
+        .map_or(true, |ended| !ended.running.is_empty())
+    {
         answer_interruption();
     }
     let sessions = sessions.into_inner();
     let sessions = sessions.unwrap_or_else(PoisonError::into_inner);
+    // A running session keeps all locks of this run: it may have several ids.
+    let none = BTreeSet::new();
+    let finished = match &ended {
+        Ok(ended) if !ended.running.is_empty() => &none,
+        _ => &sessions,
+    };
     // Turns are pushed even if Claude Code failed.
-    match (push_rest(&sessions, &ended, app), &ended) {
+    match (push_rest(finished, &ended, app), &ended) {
         (Ok(finished), Ok(ended)) => {
+            let embedded = app.config()?.remote.is_none();
             let turns = ended.backups.turns + pushed_turns(&finished.report, &sessions);
             let run = FinishedRun {
                 finished: &finished,
@@ -65,13 +81,38 @@ pub(in crate::cli) fn run_client(
                 turns,
                 warnings: &ended.backups.warnings,
                 locked,
+                embedded,
+                running: &ended.running,
             };
             run.summarize(&mut app.out);
         }
         (Ok(_), Err(_)) => {}
+        (Err(e), Ok(_)) if e.is_interruption() => {
+            e.with_hints(vec![RECOVER.to_owned()]).show(&mut app.out);
+        }
         (Err(e), _) => e.show(&mut app.out),
     }
     Ok(Exit::Client(shell_code(ended?.status)))
+}
+
+/// Returns true if the model gets the path notice. Else says why it does not, and where the user
+/// finds it.
+fn is_delivered(notice: &Path, launch: &Launch<'_>, app: &mut App) -> bool {
+    let obstacle = if launch.has_own_settings() {
+        Some("you pass `--settings`".to_owned())
+    } else {
+        no_hooks(&app.env, launch.directory, launch.args).map(|why| why.to_string())
+    };
+    if let Some(obstacle) = &obstacle {
+        let obstacle = sanitize::one_line(obstacle);
+        app.out
+            .attention(&format!("the model gets no path notice: {obstacle}"));
+        app.out.hint(&format!(
+            "to say where directories are now, paste the text of {}",
+            sanitize::one_line(&notice.to_string_lossy())
+        ));
+    }
+    obstacle.is_none()
 }
 
 fn push_rest(
@@ -80,8 +121,12 @@ fn push_rest(
     app: &App,
 ) -> Result<Finished, CliError> {
     let ctx = app.context()?;
+    let ended = ended.as_ref().ok();
+    if ended.is_some_and(|ended| ended.was_interrupted) {
+        return Err(Interrupted.into());
+    }
     // If this process was asked to end, there is no terminal any more.
-    let was_asked = ended.as_ref().is_ok_and(|ended| ended.was_asked);
+    let was_asked = ended.is_some_and(|ended| ended.was_asked);
     let interactive = ctx.interactive && !was_asked;
     Ok(finish(&Context { interactive, ..ctx }, sessions)?)
 }
@@ -116,8 +161,13 @@ fn run_with_backups(
         let backups = scope.spawn(|| back_up_until(&over, pid, sessions, &ctx));
         let status = wait(&mut client, &lent, &app.clock);
         let was_asked = lent.end_signal().is_some();
+        let signals_before = signal::count();
         // The terminal belongs to this program again, so a backup that hangs can be interrupted.
         drop(lent);
+        let running = match was_asked {
+            true => RunningSessions::new(),
+            false => wait_for_running(sessions, &ctx, &mut app.secondary_output()),
+        };
         over.store(true, Ordering::SeqCst);
         backups.thread().unpark();
         // A failed backup does not matter: the last push covers it.
@@ -125,7 +175,9 @@ fn run_with_backups(
         Ok(EndedClient {
             status: status?,
             was_asked,
+            was_interrupted: signal::count() > signals_before,
             backups,
+            running,
         })
     })
 }
@@ -135,7 +187,11 @@ struct EndedClient {
     status: ExitStatus,
     /// This process was asked to end, or its terminal was closed.
     was_asked: bool,
+    /// The user interrupted the backup that ran when Claude Code ended.
+    was_interrupted: bool,
     backups: Backups,
+    /// Sessions that run on: the user did not wait until they end.
+    running: RunningSessions,
 }
 
 /// The results of the backups of one run.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::background::RunningSessions;
 use crate::domain::SessionId;
 use crate::handoff::resume::Finished;
 use crate::report::{Outcome, RemoteState, Report, SessionReport};
@@ -20,6 +21,10 @@ pub(super) struct FinishedRun<'a> {
     pub(super) warnings: &'a [String],
     /// This process held the lock of the session.
     pub(super) locked: bool,
+    /// The remote is the repository on this disk.
+    pub(super) embedded: bool,
+    /// Sessions that run on.
+    pub(super) running: &'a RunningSessions,
 }
 
 /// Returns the number of turns of `sessions` that were pushed.
@@ -60,13 +65,17 @@ impl FinishedRun<'_> {
             out.hint("to see both: `ccsync list`");
         }
 
+        for (session, client) in self.running {
+            out.attention(&format!("session {session} runs on in {client}"));
+            out.hint("when it has ended, push the rest with `ccsync recover`");
+        }
         match &report.remote {
             RemoteState::Queued { reason, .. } | RemoteState::Refused { reason, .. } => {
-                out.attention(&format!("not on the remote yet: {}", one_line(reason)));
-                out.hint("nothing is lost; when the remote is back: `ccsync recover`");
+                out.attention(&format!("not sent yet: {}", one_line(reason)));
+                out.hint("nothing is lost; to send it later: `ccsync recover`");
             }
             _ if own().any(is_left) => {}
-            RemoteState::UpToDate { commit } => {
+            RemoteState::UpToDate { commit } | RemoteState::SavedOnDisk { commit } => {
                 out.note(&self.success(commit.as_ref().map(|commit| commit.short())));
             }
             RemoteState::NotContacted => out.note(&self.success(None)),
@@ -84,10 +93,18 @@ impl FinishedRun<'_> {
             turns => format!("{} saved to", count(turns, "turn")),
         };
         let commit = commit.map(|id| format!(" ({id})")).unwrap_or_default();
-        let mut text = format!("{what} the remote{commit}");
-        if self.locked && !self.is_lost() {
+        let place = match self.embedded {
+            true => "this disk",
+            false => "the remote",
+        };
+        let mut text = format!("{what} {place}{commit}");
+        if self.locked && !self.is_lost() && self.running.is_empty() {
             let id = short_id(self.session.as_str());
-            text += &format!("; lock released. Continue anywhere: ccsync resume {id}");
+            let anywhere = match self.embedded {
+                true => "it",
+                false => "anywhere",
+            };
+            text += &format!("; lock released. Continue {anywhere}: ccsync resume {id}");
         }
         text
     }

@@ -1,0 +1,211 @@
+//! A remote that does not answer is given up; one that is slow or asks for a password is not.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use ccsync::sys::process::pid_is_alive;
+
+use crate::harness::client::{Client, wait_for};
+use crate::harness::{CTRL_C, ENTER, Machine, ONE, TWO, Terminal, TestEnv, questions};
+
+/// An `ssh` that runs the command on this machine. Files in the home directory make it hang, ask
+/// for a password, or send slowly.
+const SSH: &str = r#"#!/bin/sh
+while [ $# -gt 1 ]; do shift; done
+if [ -e "$HOME/hangs" ]; then
+    sleep 600 &
+    echo $! $$ >>"$HOME/ssh-pids"
+    wait
+fi
+if [ -e "$HOME/asks" ]; then
+    printf 'Password: ' >/dev/tty
+    read -r answer </dev/tty
+    echo "$answer" >"$HOME/answer"
+fi
+slowly() {
+    while dd bs=32768 count=1 2>/dev/null >"$HOME/part" && [ -s "$HOME/part" ]; do
+        cat "$HOME/part"
+        sleep 0.1
+    done
+}
+if [ -e "$HOME/slow" ]; then
+    slowly | sh -c "$1"
+else
+    exec sh -c "$1"
+fi
+"#;
+
+/// Gives up a silent remote after one second, and reaches it with [`SSH`].
+fn with_ssh<'c>(machine: &Machine, command: &'c mut Command) -> &'c mut Command {
+    command
+        .env("GIT_ALLOW_PROTOCOL", "file:ssh")
+        .env("GIT_SSH_COMMAND", machine.home.join("ssh"))
+        .env("CCSYNC_REMOTE_TIMEOUT", "1")
+}
+
+/// Sets a machine up with the remote of a pair, over ssh.
+fn init_over_ssh(env: &TestEnv) -> Machine {
+    let remote = env.bare_remote();
+    let machine = env.machine("a");
+    let ssh = machine.home.join("ssh");
+    fs::write(&ssh, SSH).unwrap();
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    let url = format!("ssh://git@host.invalid{}", remote.display());
+    let args = ["init", "--yes", "--name", "a", "--remote", &url];
+    let mut init = machine.command(args);
+    machine.run(with_ssh(&machine, &mut init)).success();
+    machine
+}
+
+fn switch(machine: &Machine, name: &str, on: bool) {
+    let path = machine.home.join(name);
+    if on {
+        fs::write(path, "").unwrap();
+    } else {
+        fs::remove_file(path).unwrap();
+    }
+}
+
+fn assert_no_ssh_left(machine: &Machine) {
+    let pids = fs::read_to_string(machine.home.join("ssh-pids")).unwrap();
+    for pid in pids.split_whitespace() {
+        let pid = pid.parse().unwrap();
+        wait_for("ssh has ended", || !pid_is_alive(pid));
+    }
+}
+
+#[test]
+fn hanging_remote_is_given_up_and_its_ssh_ends() {
+    let env = TestEnv::new();
+    let a = init_over_ssh(&env);
+    a.session(ONE).turn("hello").write();
+    switch(&a, "hangs", true);
+    let push = |code| {
+        let mut push = a.command(["push"]);
+        a.run(with_ssh(&a, &mut push)).code(code)
+    };
+    let run = push(6);
+    assert!(
+        run.stdout
+            .contains("git was stopped after 1 seconds of silence"),
+        "{run}"
+    );
+    assert_no_ssh_left(&a);
+    switch(&a, "hangs", false);
+    push(0);
+}
+
+#[test]
+fn hanging_remote_is_given_up_in_terminal() {
+    let env = TestEnv::new();
+    let a = init_over_ssh(&env);
+    switch(&a, "hangs", true);
+    let mut pull = a.command(["pull"]);
+    with_ssh(&a, &mut pull);
+    let terminal = Terminal::start(pull, 120, 20);
+    terminal.wait_for("no answer from");
+    terminal.end().code(1);
+    assert_no_ssh_left(&a);
+}
+
+#[test]
+fn hanging_is_not_said_of_password_prompt() {
+    let env = TestEnv::new();
+    let a = init_over_ssh(&env);
+    a.session(ONE).turn("hello").write();
+    switch(&a, "asks", true);
+    let mut push = a.command(["push"]);
+    with_ssh(&a, &mut push);
+    let terminal = Terminal::start(push, 120, 20);
+    terminal.wait_for("Password:");
+    // The user looks the password up, for longer than a silent remote may take.
+    thread::sleep(Duration::from_millis(2500));
+    terminal.type_in(&format!("secret{ENTER}"));
+    wait_for("the password was read", || a.home.join("answer").exists());
+    switch(&a, "asks", false);
+    terminal.end().code(0);
+}
+
+#[test]
+fn hanging_is_not_said_of_slow_upload() {
+    let env = TestEnv::new();
+    let a = init_over_ssh(&env);
+    let mut random = fastrand::Rng::with_seed(7);
+    let noise: String = (0..600_000).map(|_| random.alphanumeric()).collect();
+    a.session(ONE).turn(&noise).write();
+    switch(&a, "slow", true);
+    let mut push = a.command(["push"]);
+    // Git itself writes its progress once a second, or later.
+    a.run(with_ssh(&a, &mut push)).success();
+}
+
+#[test]
+fn hanging_end_of_session_is_interrupted_with_advice() {
+    let env = TestEnv::new();
+    let a = init_over_ssh(&env);
+    let client = Client::install(&a);
+    fs::create_dir_all(a.home.join(".stand-in")).unwrap();
+    fs::write(a.home.join(".stand-in/hold"), "").unwrap();
+    let mut start = client.command(&["start"], "last turn");
+    with_ssh(&a, &mut start).env("CCSYNC_REMOTE_TIMEOUT", "60");
+    let terminal = Terminal::start(start, 120, 20);
+    wait_for("the client runs", || a.home.join(".stand-in/runs").exists());
+    switch(&a, "hangs", true);
+    client.finish();
+    wait_for("ssh hangs", || a.home.join("ssh-pids").exists());
+    terminal.type_in(CTRL_C);
+    let ended = terminal.end();
+    let text = ended.text();
+    assert!(text.contains("interrupted"), "{text}");
+    assert!(
+        text.contains(
+            "nothing is lost; to push the last turns and release the lock, run `ccsync recover`"
+        ),
+        "{text}"
+    );
+    assert_no_ssh_left(&a);
+    switch(&a, "hangs", false);
+    let mut recover = a.command(["recover"]);
+    a.run(with_ssh(&a, &mut recover)).success();
+    let b = env.machine("b");
+    b.init(&env.remote_of_pair());
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.all_questions(), [["last turn"]]);
+}
+
+/// Logs the arguments of each `git` before it runs.
+fn log_git(machine: &Machine) {
+    let script = "#!/bin/sh\necho \"$*\" >>\"$HOME/git-log\"\n\
+                  PATH=$(echo \"$PATH\" | sed \"s|$HOME/.bin:||\") exec git \"$@\"\n";
+    let path = machine.home.join(".bin/git");
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn offline_commands_ask_no_remote() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let client = Client::install(&a);
+    b.append(ONE, "by b");
+    b.ccsync(["push"]).success();
+    a.session(TWO).turn("of a").write();
+    log_git(&a);
+    let run = client
+        .run(&["resume", ONE, "--offline"], "offline")
+        .success();
+    assert!(run.stderr.contains("not on the remote yet"), "{run}");
+    client.run(&["start", "--offline"], "new").success();
+    let log = fs::read_to_string(a.home.join("git-log")).unwrap_or_default();
+    for asking in ["fetch", "push", "ls-remote", "clone"] {
+        assert!(!log.contains(&format!(" {asking} ")), "{log}");
+    }
+    assert_eq!(questions(&a.text(ONE)), ["hello", "offline"]);
+    // Both machines have gone on.
+    a.ccsync(["recover"]).code(5);
+    b.ccsync(["pull"]).success();
+    assert!(b.all_questions().contains(&vec!["new".to_owned()]));
+}
