@@ -258,3 +258,44 @@ fn daemon_excluded_session_gets_no_lock() {
     assert!(!branches.contains(ONE), "{branches}");
     drop(client);
 }
+
+#[test]
+fn service_install_writes_unit_that_systemd_accepts() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    a.init(&env.bare_remote());
+    let bin = a.home.join(".bin");
+    fs::create_dir_all(&bin).unwrap();
+    let systemctl = bin.join("systemctl");
+    fs::write(&systemctl, "#!/bin/sh\necho \"$*\" >>\"$HOME/systemctl\"\n").unwrap();
+    fs::set_permissions(
+        &systemctl,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let service = |action: &str| {
+        a.run(a.command(["service", action]).env("PATH", &path))
+            .success()
+    };
+
+    service("install");
+    let unit = a.home.join(".config/systemd/user/ccsync.service");
+    let verified = Command::new("systemd-analyze")
+        .args(["verify", "--user"])
+        .arg(&unit)
+        .output();
+    if let Ok(verified) = verified {
+        let message = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert!(!message.contains("ccsync.service:"), "{message}");
+    }
+    assert!(service("status").stdout.contains("service: installed"));
+    service("remove");
+    assert!(!unit.exists());
+    assert!(service("status").stdout.contains("not installed"));
+    let asked = fs::read_to_string(a.home.join("systemctl")).unwrap();
+    assert_eq!(
+        asked,
+        "--user daemon-reload\n--user enable --now ccsync.service\n--user disable --now ccsync.service\n"
+    );
+}

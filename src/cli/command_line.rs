@@ -34,6 +34,7 @@ use super::command::repair::RepairArgs;
 use super::command::restore::RestoreArgs;
 use super::command::resume::ResumeArgs;
 use super::command::search::SearchArgs;
+use super::command::service::ServiceArgs;
 use super::command::shell_init::{CatchUpArgs, ShellInitArgs};
 use super::command::show::ShowArgs;
 use super::command::start::StartArgs;
@@ -45,7 +46,7 @@ use super::command::verify::VerifyArgs;
 use super::command::{
     apply, auto, completions, config, daemon, demo, doctor, hook, import, init, install_docs, list,
     lock, log, machine, man, milestone, note, notes, pull, push, recover, repair, restore, resume,
-    search, shell_init, show, start, status, statusline, sync, undo, verify,
+    search, service, shell_init, show, start, status, statusline, sync, undo, verify,
 };
 use super::error::CliError;
 use super::examples::help_section;
@@ -89,6 +90,7 @@ pub(super) enum Command {
 
     Auto(AutoArgs),
     Daemon(DaemonArgs),
+    Service(ServiceArgs),
     Statusline(StatuslineArgs),
     ShellInit(ShellInitArgs),
     CatchUp(CatchUpArgs),
@@ -223,6 +225,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Milestone(args) => milestone::run(args, app),
         Command::Auto(args) => auto::run(args, app),
         Command::Daemon(args) => daemon::run(args, app),
+        Command::Service(args) => service::run(args, app),
         Command::Statusline(args) => statusline::run(args, app),
         Command::ShellInit(args) => shell_init::run(args, app),
         Command::CatchUp(args) => shell_init::run_catch_up(args, app),

@@ -5,6 +5,7 @@
 //! hook of the client     hook.rs    writes one file (spool.rs), starts the daemon (start.rs)
 //! daemon                 run.rs     each round: clients.rs, pace.rs, then push, pull, locks
 //! status file            status.rs  knowledge of the daemon, for hooks, status line and user
+//! service                service.rs the same process, run by the system all the time
 //! prompt of the user     guard.rs   refused once if another machine continues the session
 //! ```
 //!
@@ -14,6 +15,7 @@
 pub mod guard;
 pub mod hook;
 pub mod run;
+pub mod service;
 pub mod start;
 pub mod status;
 

@@ -88,7 +88,7 @@ pub fn run<'a>(
         Daemon::new(env, clock, context, options).run();
         drop(lock);
         end = DaemonEnd::Done;
-        // Who left an event before the lock was free has started no other daemon.
+        // An event that came before the lock was free has started no other daemon.
         if !options.on_demand || interrupted() || !is_anything_left(env) {
             break;
         }

@@ -288,6 +288,7 @@ fn documents() -> Vec<(&'static str, Value)> {
     a.ccsync(["auto", "on"]).success();
     add("auto", a.ccsync(["auto", "status", "--json"]));
     a.ccsync(["auto", "off"]).success();
+    add("service", a.ccsync(["service", "status", "--json"]));
     // An error is a document on standard error.
     let refused = b.ccsync(["show", "ffff", "--json"]);
     documents.push(("errors", serde_json::from_str(&refused.stderr).unwrap()));
