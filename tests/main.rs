@@ -114,5 +114,6 @@ mod transport;
 mod troubleshooting;
 #[cfg(unix)]
 mod two_accounts;
+mod undo;
 mod verify;
 mod wrong_types;

@@ -1,4 +1,4 @@
-//! Whether the client runs hooks that are passed on its command line (client 2.1.332).
+//! Finds out if the client runs hooks that are passed on its command line (client 2.1.332).
 //!
 //! Reads the client's settings. Must not change them.
 
