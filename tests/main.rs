@@ -48,6 +48,8 @@ mod init_terminal;
 #[cfg(unix)]
 mod kill_moments;
 mod layers;
+#[cfg(unix)]
+mod linked_directories;
 mod lock;
 #[cfg(target_os = "linux")]
 mod locked_session;
@@ -61,6 +63,7 @@ mod occupied_remote;
 mod offline;
 #[cfg(target_os = "linux")]
 mod old_store;
+mod one_project_directory;
 mod placeholders;
 mod preview;
 mod project_addresses;
@@ -111,5 +114,6 @@ mod transport;
 mod troubleshooting;
 #[cfg(unix)]
 mod two_accounts;
+mod undo;
 mod verify;
 mod wrong_types;

@@ -183,15 +183,29 @@ impl<'a> StoredLineReader<'a> {
                 .iter()
                 .copied()
                 .chain(0..self.localizer.known_count());
-            let with = numbers.flat_map(|n| {
+            let with = numbers.clone().flat_map(|n| {
                 [
                     PlaceholderChoice::With(View::Original, n),
                     PlaceholderChoice::With(View::Local, n),
                 ]
             });
+            let has_links = |n: &usize| {
+                let set = self.localizer.placeholders_at(*n);
+                set.placeholders
+                    .iter()
+                    .any(|placeholder| placeholder.resolved.is_some())
+            };
+            let linked = numbers.clone().filter(has_links);
+            let former = linked.flat_map(|n| {
+                [
+                    PlaceholderChoice::With(View::FormerOriginal, n),
+                    PlaceholderChoice::With(View::FormerLocal, n),
+                ]
+            });
             let mut seen = vec![preferred];
             let all: Vec<PlaceholderChoice> = std::iter::once(PlaceholderChoice::AsWritten)
                 .chain(with)
+                .chain(former)
                 .collect();
             all.into_iter().filter(move |choice| {
                 let is_new = !seen.contains(choice);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -22,6 +23,9 @@ use crate::sys::signal;
 use crate::ui::format::{age, successor_note};
 use crate::ui::picker::{Fetched, Item, Picked, PickerOptions, Preview, pick};
 use crate::workspace::{Context, ExcludeReason, exclusion::identity_at};
+
+/// Interval between two checks of whether the fetch has ended.
+const POLL: Duration = Duration::from_millis(10);
 
 /// The session to continue.
 pub(super) struct ChosenSession {
@@ -97,10 +101,16 @@ fn choose_during_fetch(
             })
         });
         let picked = ask(&offered, fetch.as_ref().map(|_| &fetched), &ctx, app);
-        match (&picked, fetch) {
-            (Ok(_), Some(fetch)) if !fetch.is_finished() => out.note("waiting for the remote"),
-            (Err(_), _) => signal::interrupt(),
-            _ => {}
+        let Some(fetch) = fetch else {
+            return picked;
+        };
+        if picked.is_ok() && !fetch.is_finished() {
+            out.note("waiting for the remote");
+        }
+        // The fetch may be about to start a program, which an earlier interruption does not stop.
+        while picked.is_err() && !fetch.is_finished() {
+            signal::interrupt();
+            ctx.clock.sleep(POLL);
         }
         picked
     })?;
