@@ -63,6 +63,7 @@ mod occupied_remote;
 mod offline;
 #[cfg(target_os = "linux")]
 mod old_store;
+mod one_project_directory;
 mod placeholders;
 mod preview;
 mod project_addresses;
@@ -114,5 +115,6 @@ mod transport;
 mod troubleshooting;
 #[cfg(unix)]
 mod two_accounts;
+mod undo;
 mod verify;
 mod wrong_types;

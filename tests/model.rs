@@ -22,6 +22,7 @@ use ccsync::history::undo::undo;
 use ccsync::machine::set_up::{SetUp, set_up};
 use ccsync::report::transfer::{Outcome, RemoteState, Report};
 use ccsync::report::verification::{RemoteStatus, SessionCheck};
+use ccsync::session::journal::JournalKind;
 use ccsync::sys::clock::SystemClock;
 use ccsync::sys::env::{Dirs, Env};
 use ccsync::workspace::context::Context;
@@ -149,7 +150,7 @@ impl World {
             }
             Act::Push => machine.push(),
             Act::Pull => machine.pull(&[]),
-            Act::Undo => drop(undo(&machine.context()).unwrap()),
+            Act::Undo => drop(undo(&machine.context(), JournalKind::Change, false).unwrap()),
             Act::Network => self.toggle_network(),
             Act::DropIndex => drop(fs::remove_file(machine.env.dirs.state.join("index.json"))),
             Act::DropCheckouts => drop(fs::remove_file(

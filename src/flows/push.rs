@@ -116,6 +116,7 @@ pub(crate) fn push_for(
         report.warnings.extend(author_advice(&workspace, reason));
     }
     report.remote = pushed.state;
+    report.is_selection = *selection != Selection::default();
     workspace.save()?;
     Ok(Pushed {
         report,
