@@ -12,6 +12,7 @@ use crate::cli::{
 };
 use crate::config::{Config, SettingKey};
 use crate::domain::{PlaceholderName, ProjectPattern, size::ByteSize, url::RemoteUrl, url::redact};
+use crate::machine::set_path::PathChange;
 use crate::report::Report;
 use crate::ui::{Cell, Table, sanitize::one_line};
 
@@ -258,9 +259,9 @@ fn set_path(
     path: &str,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    let remote = crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
-    let me = app.config()?.machine;
-    if ["this", &me.name, me.id.as_str()].contains(&machine) {
+    let PathChange { is_here, remote } =
+        crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
+    if is_here {
         explain_stored(std::slice::from_ref(name), true, app);
     }
     // The path is saved here in any case; the other machines see it after a push.
