@@ -80,6 +80,7 @@ mod readme;
 mod refused_content;
 #[cfg(target_os = "linux")]
 mod remote_rules;
+mod removed_records;
 mod repack;
 mod repair;
 mod report;

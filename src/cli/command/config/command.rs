@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::all_excluded;
 use super::patterns::{self, List, PatternArgs};
 use crate::cli::{
     app::App, app::current_dir, args::JsonFlag, args::PlaceholderArg,
@@ -210,6 +211,12 @@ fn set(key: SettingKey, value: &str, app: &mut App) -> Result<Exit, CliError> {
     }
     config.set(key, value)?;
     config.save(&app.config_path())?;
+    if matches!(
+        key,
+        SettingKey::MaxSize | SettingKey::PullMaxAge | SettingKey::PushMaxAge
+    ) {
+        all_excluded::warn(key.name(), app);
+    }
     Ok(Exit::Done)
 }
 
