@@ -14,6 +14,7 @@ use crate::cli::{
 };
 use crate::config::{Config, SettingKey};
 use crate::domain::{PlaceholderName, ProjectPattern, size::ByteSize, url::RemoteUrl, url::redact};
+use crate::machine::set_path::PathChange;
 use crate::report::Report;
 use crate::ui::{Cell, Table, sanitize::one_line};
 
@@ -283,12 +284,12 @@ fn set_path(
     app: &mut App,
 ) -> Result<Exit, CliError> {
     let me = app.config()?.machine;
-    let is_here = ["this", &me.name, me.id.as_str()].contains(&machine);
-    if is_here {
+    if ["this", &me.name, me.id.as_str()].contains(&machine) {
         let directory = typed_path(Path::new(path), &app.env.home, &current_dir()?);
         confirm_if_missing(&directory, app)?;
     }
-    let remote = crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
+    let PathChange { is_here, remote } =
+        crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
     if is_here {
         explain_stored(std::slice::from_ref(name), true, app);
     }
