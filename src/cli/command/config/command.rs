@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::all_excluded;
 use super::patterns::{self, List, PatternArgs};
 use crate::cli::{
     app::App, app::current_dir, args::JsonFlag, args::PlaceholderArg,
@@ -12,6 +13,7 @@ use crate::cli::{
 };
 use crate::config::{Config, SettingKey};
 use crate::domain::{PlaceholderName, ProjectPattern, size::ByteSize, url::RemoteUrl, url::redact};
+use crate::machine::set_path::PathChange;
 use crate::report::Report;
 use crate::ui::{Cell, Table, sanitize::one_line};
 
@@ -209,6 +211,12 @@ fn set(key: SettingKey, value: &str, app: &mut App) -> Result<Exit, CliError> {
     }
     config.set(key, value)?;
     config.save(&app.config_path())?;
+    if matches!(
+        key,
+        SettingKey::MaxSize | SettingKey::PullMaxAge | SettingKey::PushMaxAge
+    ) {
+        all_excluded::warn(key.name(), app);
+    }
     Ok(Exit::Done)
 }
 
@@ -258,9 +266,9 @@ fn set_path(
     path: &str,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    let remote = crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
-    let me = app.config()?.machine;
-    if ["this", &me.name, me.id.as_str()].contains(&machine) {
+    let PathChange { is_here, remote } =
+        crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
+    if is_here {
         explain_stored(std::slice::from_ref(name), true, app);
     }
     // The path is saved here in any case; the other machines see it after a push.
