@@ -66,6 +66,7 @@ mod occupied_remote;
 mod offline;
 #[cfg(target_os = "linux")]
 mod old_store;
+mod one_project_directory;
 mod placeholders;
 mod preview;
 mod project_addresses;
@@ -82,6 +83,7 @@ mod readme;
 mod refused_content;
 #[cfg(target_os = "linux")]
 mod remote_rules;
+mod removed_records;
 mod repack;
 mod repair;
 mod report;

@@ -17,6 +17,7 @@ fn env(home: &Path) -> Env {
         host_mark: None,
         client: "claude".into(),
         claude_dir: home.join(".claude"),
+        project_dir_name: None,
         program: None,
         search_path: Vec::new(),
         shell: None,

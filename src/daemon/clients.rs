@@ -9,9 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::spool::SpoolEntry;
 use super::status::{Elsewhere, SessionStatus};
-use crate::domain::{HookEvent, SessionId, client_dir::client_dir_name};
+use crate::domain::{HookEvent, SessionId};
 use crate::flows::turns_elsewhere::TurnsElsewhere;
-use crate::session::files::{projects_dir, transcript_path};
+use crate::session::discover::find_transcript;
 use crate::session::live::{directory_of_client, live_sessions};
 use crate::sys::fs::FileStamp;
 
@@ -20,7 +20,7 @@ use crate::sys::fs::FileStamp;
 const MAX_QUIET: TimeDelta = TimeDelta::hours(6);
 
 /// Time between two searches of all directories for a transcript.
-const SEARCH_PAUSE: TimeDelta = TimeDelta::seconds(5);
+const SEARCH_PAUSE: TimeDelta = TimeDelta::seconds(2);
 
 /// The lock of an open session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -252,25 +252,16 @@ impl OpenSession {
         }
     }
 
-    /// Finds the transcript: where the hook says, where the client puts it for the working
-    /// directory, or in another directory of the client.
+    /// Finds the transcript, if the hook has not named it or the client has moved it.
     fn find_transcript(&mut self, claude_dir: &Path, id: &SessionId, now: DateTime<Utc>) {
-        if self.transcript.as_ref().is_some_and(|path| path.exists()) {
-            return;
-        }
-        let projects = projects_dir(claude_dir);
-        let is_file = |path: &PathBuf| path.is_file();
-        let name = self.directory.as_deref().and_then(Path::to_str);
-        let usual = name.map(|name| transcript_path(&projects.join(client_dir_name(name)), id));
-        let mut found = usual.filter(is_file);
-        let is_time = self.searched.is_none_or(|time| now - time > SEARCH_PAUSE);
-        if found.is_none() && is_time {
+        let is_there = self.transcript.as_ref().is_some_and(|path| path.exists());
+        let is_time = self
+            .searched
+            .is_none_or(|time| (now - time).abs() > SEARCH_PAUSE);
+        if !is_there && is_time {
             self.searched = Some(now);
-            let directories = std::fs::read_dir(&projects).into_iter().flatten().flatten();
-            let mut paths = directories.map(|entry| transcript_path(&entry.path(), id));
-            found = paths.find(is_file);
+            self.transcript = find_transcript(claude_dir, id).or(self.transcript.take());
         }
-        self.transcript = found.or(self.transcript.take());
     }
 
     /// Returns true if the transcript has changed since the last look.

@@ -191,10 +191,10 @@ impl<'a> PullPlanner<'a> {
             Some(FilePull::Whole) if !update.ahead => 0,
             _ => return Ok(PullStep::Write(update)),
         };
-        let claude_dir = &self.workspace.ctx.env.claude_dir;
+        let env = self.workspace.ctx.env;
         let transcript = StoredText::transcript(self.comparer.snapshot, manifest);
         let localizer = self.comparer.localizer;
-        let moved = localizer.moved_location(manifest, &transcript, from, claude_dir)?;
+        let moved = localizer.moved_location(manifest, &transcript, from, env)?;
         let filter = self.workspace.filter();
         if moved.is_some()
             && let Some(reason) = self.unless_named(|| filter.pull_exclude_reason(manifest))
@@ -246,11 +246,11 @@ impl<'a> PullPlanner<'a> {
     }
 
     fn plan_new(&self, manifest: &Manifest) -> Result<PullStep, SyncError> {
-        let claude_dir = &self.workspace.ctx.env.claude_dir;
+        let env = self.workspace.ctx.env;
         let transcript = StoredText::transcript(self.comparer.snapshot, manifest);
         let localizer = self.comparer.localizer;
-        let location = localizer.resolve_location(manifest, &transcript, claude_dir)?;
-        match location.or_in(self.request.directory.as_deref(), claude_dir) {
+        let location = localizer.resolve_location(manifest, &transcript, env)?;
+        match location.or_in(self.request.directory.as_deref(), env) {
             SessionLocation::Directory { path, note } => {
                 let plan = plan_update(&self.comparer, manifest, path)?;
                 Ok(match plan {

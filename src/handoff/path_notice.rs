@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::localize::{StoredText, location::expand_name};
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::{discover::find_transcript, files::projects_dir, turns::turns};
+use crate::session::{discover::find_transcript, files::project_dir, turns::turns};
 use crate::store::manifest::Manifest;
 use crate::sys::Env;
 use crate::sys::fs::canonicalize_existing;
@@ -69,9 +69,11 @@ fn notice_in(
     {
         return Ok(None);
     }
-    let memory = projects_dir(&workspace.ctx.env.claude_dir)
-        .join(client_dir_name(&main_checkout(directory).to_string_lossy()))
-        .join("memory");
+    let memory = project_dir(
+        workspace.ctx.env,
+        &client_dir_name(&main_checkout(directory).to_string_lossy()),
+    )
+    .join("memory");
     let mut moves = moves(&manifest, here);
     moves.extend(moved_since(workspace, &manifest, here));
     moves.extend(moved_client_directories(
@@ -195,7 +197,7 @@ fn client_directory(ctx: &Context<'_>, session: &SessionId, directory: &Path) ->
     let present = present.and_then(|transcript| Some(transcript.parent()?.to_owned()));
     present.unwrap_or_else(|| {
         let directory = canonicalize_existing(&directory.to_string_lossy());
-        projects_dir(&ctx.env.claude_dir).join(client_dir_name(&directory))
+        project_dir(ctx.env, &client_dir_name(&directory))
     })
 }
 

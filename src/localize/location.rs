@@ -17,10 +17,10 @@ use crate::domain::{
 use crate::localize::{error::StoredDataError, localizer::Localizer, stored_text::StoredText};
 use crate::rewrite::{Expander, TextKind, View};
 use crate::session::{
-    facts::WorktreeRecord, facts::has_relocated, facts::last_worktree_record, files::projects_dir,
+    facts::WorktreeRecord, facts::has_relocated, facts::last_worktree_record, files::project_dir,
 };
 use crate::store::manifest::Manifest;
-use crate::sys::fs::canonicalize_existing;
+use crate::sys::{Env, fs::canonicalize_existing};
 
 /// The directory for a session that is not on this machine yet.
 pub(crate) enum SessionLocation {
@@ -32,12 +32,12 @@ pub(crate) enum SessionLocation {
 
 impl SessionLocation {
     /// Replaces a missing directory by that of a session in `directory`.
-    pub(crate) fn or_in(self, directory: Option<&Path>, claude_dir: &Path) -> Self {
+    pub(crate) fn or_in(self, directory: Option<&Path>, env: &Env) -> Self {
         match (self, directory) {
             (Self::Missing(_), Some(directory)) => {
                 let directory = canonicalize_existing(&directory.to_string_lossy());
                 Self::Directory {
-                    path: projects_dir(claude_dir).join(client_dir_name(&directory)),
+                    path: project_dir(env, &client_dir_name(&directory)),
                     note: None,
                 }
             }
@@ -53,7 +53,7 @@ impl Localizer {
         &self,
         manifest: &Manifest,
         transcript: &StoredText<'_>,
-        claude_dir: &Path,
+        env: &Env,
     ) -> Result<SessionLocation, StoredDataError> {
         self.choose_checkout(manifest);
         let note = self.leave_missing_worktree(manifest, transcript)?;
@@ -61,7 +61,7 @@ impl Localizer {
         let name = directory_name(&current, &self.placeholders_for(manifest));
         Ok(match name {
             Ok(name) => SessionLocation::Directory {
-                path: projects_dir(claude_dir).join(name),
+                path: project_dir(env, &name),
                 note,
             },
             Err(reason) => SessionLocation::Missing(reason),
@@ -75,7 +75,7 @@ impl Localizer {
         manifest: &Manifest,
         transcript: &StoredText<'_>,
         from: u64,
-        claude_dir: &Path,
+        env: &Env,
     ) -> Result<Option<SessionLocation>, StoredDataError> {
         let mut is_moved = false;
         transcript.walk(from, &mut |piece| {
@@ -85,8 +85,7 @@ impl Localizer {
         if !is_moved {
             return Ok(None);
         }
-        self.resolve_location(manifest, transcript, claude_dir)
-            .map(Some)
+        self.resolve_location(manifest, transcript, env).map(Some)
     }
 
     /// Keeps the path of an entered working tree unused if the tree is not here.

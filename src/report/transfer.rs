@@ -33,6 +33,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Extras by owner. Owners whose files were up to date are absent.
     pub extras: Vec<BundleReport>,
+    /// True if the user chose the sessions: then notices about them are repeated.
+    #[serde(skip)]
+    pub is_selection: bool,
     /// True if this is a plan (`--dry-run`): nothing was done.
     pub dry_run: bool,
     /// State of the remote afterwards.

@@ -25,6 +25,9 @@ pub struct Env {
     pub host_mark: Option<String>,
     /// The directory in which the client keeps its files.
     pub claude_dir: PathBuf,
+    /// The name of the one project directory that the client uses for all projects, if it does
+    /// (`CLAUDE_CODE_PROJECT_DIR_NAME` with `CLAUDE_CONFIG_DIR`; client 2.1.332).
+    pub project_dir_name: Option<String>,
     /// The client's program: `claude` on the PATH, else the path used by the client's installer.
     pub client: PathBuf,
     /// The variable that turns the client's hooks off, if one is set (client 2.1.332).
@@ -158,6 +161,7 @@ impl Env {
             host_mark: None,
             client: client(get, &claude_dir),
             claude_dir,
+            project_dir_name: project_dir_name(get),
             program: None,
             search_path: std::env::split_paths(&get("PATH").unwrap_or_default()).collect(),
             stdin_is_terminal: false,
@@ -280,6 +284,14 @@ fn data_home(get: &dyn Fn(&str) -> Option<OsString>, home: &Path) -> PathBuf {
         None if cfg!(windows) => windows().unwrap_or_else(standard),
         None => standard(),
     }
+}
+
+/// The client ignores the variable without `CLAUDE_CONFIG_DIR`, and a name with other characters.
+fn project_dir_name(get: &dyn Fn(&str) -> Option<OsString>) -> Option<String> {
+    get("CLAUDE_CONFIG_DIR")?;
+    let name = get("CLAUDE_CODE_PROJECT_DIR_NAME")?.into_string().ok()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    (name.bytes().all(is_plain)).then_some(name)
 }
 
 fn client(get: &dyn Fn(&str) -> Option<OsString>, claude_dir: &Path) -> PathBuf {

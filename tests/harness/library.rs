@@ -23,6 +23,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         host_mark: None,
         client: "claude".into(),
         claude_dir: home.join(".claude"),
+        project_dir_name: None,
         program: None,
         search_path: Vec::new(),
         shell: None,

@@ -55,10 +55,7 @@ pub(in crate::cli) fn run_client(
         // A notice that cannot be removed is written again the next time.
         let _ = remove_file_if_exists(notice);
     }
-    if ended
-        .as_ref()
-        .map_or(true, |ended| !ended.running.is_empty())
-    {
+    if ended.is_err() {
         answer_interruption();
     }
     let sessions = sessions.into_inner();
@@ -161,13 +158,18 @@ fn run_with_backups(
         let backups = scope.spawn(|| back_up_until(&over, pid, sessions, &ctx));
         let status = wait(&mut client, &lent, &app.clock);
         let was_asked = lent.end_signal().is_some();
-        let signals_before = signal::count();
+        let mut signals_before = signal::count();
         // The terminal belongs to this program again, so a backup that hangs can be interrupted.
         drop(lent);
         let running = match was_asked {
             true => RunningSessions::new(),
             false => wait_for_running(sessions, &ctx, &mut app.secondary_output()),
         };
+        if !running.is_empty() {
+            // The user leaves what runs on; the last push is not meant.
+            answer_interruption();
+            signals_before = signal::count();
+        }
         over.store(true, Ordering::SeqCst);
         backups.thread().unpark();
         // A failed backup does not matter: the last push covers it.
