@@ -72,6 +72,39 @@ fn auto_off_restores_settings_byte_for_byte() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn auto_on_and_off_keep_rights_of_settings() {
+    use std::os::unix::fs::PermissionsExt;
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    write_settings(&a, COMMENTED);
+    fs::set_permissions(settings(&a), fs::Permissions::from_mode(0o644)).unwrap();
+    let mode = || fs::metadata(settings(&a)).unwrap().permissions().mode() & 0o777;
+    a.ccsync(["auto", "on"]).success();
+    assert_eq!(mode(), 0o644);
+    a.ccsync(["auto", "off"]).success();
+    assert_eq!(mode(), 0o644);
+}
+
+#[test]
+fn auto_off_removes_hooks_that_the_user_edited() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    let others = r#"{"hooks":{"Stop":[{"matcher":"z","hooks":[]}]}}"#;
+    write_settings(&a, others);
+    a.ccsync(["auto", "on"]).success();
+    let on = fs::read_to_string(settings(&a)).unwrap();
+    write_settings(&a, &on.replace("hook stop\"", "hook stop || true\""));
+    a.ccsync(["auto", "off"]).success();
+    let off: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(settings(&a)).unwrap()).unwrap();
+    assert_eq!(
+        off,
+        serde_json::from_str::<serde_json::Value>(others).unwrap()
+    );
+}
+
 #[test]
 fn auto_off_without_former_settings_leaves_no_trace() {
     let env = TestEnv::new();
@@ -201,7 +234,15 @@ fn hook_survives_faults_of_this_machine() {
     fs::remove_file(&daemon).unwrap();
     let config = a.home.join(".config/ccsync/config.toml");
     fs::write(&config, "= broken").unwrap();
-    assert_silent(&hook(&a, "SessionStart", &json, &[]).success());
+    assert_silent(&hook(&a, "Stop", &json, &[]).success());
+    let shown = hook(&a, "SessionStart", &json, &[]).success();
+    assert!(
+        shown.json()["systemMessage"]
+            .as_str()
+            .unwrap()
+            .contains("nothing is synced"),
+        "{shown}"
+    );
     fs::set_permissions(&config, fs::Permissions::from_mode(0o000)).unwrap();
     assert_silent(&hook(&a, "Stop", &json, &[]).success());
 }
@@ -215,7 +256,10 @@ fn shell_init_function_runs_client_after_pull() {
     fs::create_dir_all(&bin).unwrap();
     for (name, text) in [
         ("claude", "echo client \"$@\""),
-        ("ccsync", "echo pull >&2; echo \"$@\" >>\"$HOME/ran\""),
+        (
+            "ccsync",
+            "echo pull >&2; echo \"$@\" >>\"$HOME/ran\"; exit 3",
+        ),
     ] {
         let program = bin.join(name);
         fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();

@@ -145,6 +145,81 @@ fn daemon_spare_process_of_client_leaves_no_lock() {
 }
 
 #[test]
+fn daemon_prompt_without_transcript_leaves_no_lock() {
+    let env = TestEnv::new();
+    let (a, _b) = env.pair();
+    let remote = env.remote_of_pair();
+    let mut client = Client::start(&a);
+    client.hook("session-start", "startup").success();
+    client.hook("user-prompt-submit", "").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    client.kill();
+    wait_until("the lock is released", || !is_locked(&remote));
+}
+
+#[test]
+fn daemon_second_client_does_not_end_session() {
+    let env = TestEnv::new();
+    let (a, _b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let client = Client::start(&a);
+    client.hook("session-start", "resume").success();
+    let status = a.home.join(".local/state/ccsync/daemon/status.json");
+    wait_until("the lock is taken", || {
+        fs::read_to_string(&status).is_ok_and(|text| text.contains("\"locked_since\": \""))
+    });
+    a.append(ONE, "more");
+    client.hook("session-end", "").success();
+    let synced = || {
+        let text = fs::read_to_string(&status).unwrap();
+        let status: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (
+            status["synced"].clone(),
+            status["sessions"][ONE]["locked_since"].is_string(),
+        )
+    };
+    let (before, _) = synced();
+    wait_until("the turn is pushed", || synced().0 != before);
+    assert!(is_locked(&remote) && synced().1);
+    drop(client);
+}
+
+#[test]
+fn daemon_releases_session_for_resume_at_once() {
+    let env = TestEnv::new();
+    let (a, _b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let stand_in = crate::harness::client::Client::install(&a);
+    let mut client = Client::start(&a);
+    client.hook("session-start", "resume").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    client.kill();
+    let run = a
+        .run(&mut stand_in.command(&["resume", ONE], "resumed"))
+        .success();
+    assert!(run.stderr.contains("Continue anywhere"), "{run}");
+}
+
+#[test]
+fn daemon_ends_by_signal_although_an_event_waits() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let env = TestEnv::new();
+    let (a, _b) = env.pair_with_session();
+    let mut daemon = a.command(["daemon", "--on-demand"]).spawn().unwrap();
+    let status = a.home.join(".local/state/ccsync/daemon/status.json");
+    wait_until("the daemon runs", || status.exists());
+    let spool = a.home.join(".local/state/ccsync/daemon/spool");
+    fs::create_dir_all(&spool).unwrap();
+    fs::write(spool.join(".left-by-a-killed-hook"), "").unwrap();
+    kill_process(
+        Pid::from_raw(daemon.id().cast_signed()).unwrap(),
+        Signal::TERM,
+    )
+    .unwrap();
+    assert!(daemon.wait().unwrap().success());
+}
+
+#[test]
 fn daemon_guard_returns_first_prompt_once() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();

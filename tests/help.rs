@@ -21,6 +21,7 @@ const COMMANDS: &[&str] = &[
     "lock release",
     "lock cleanup",
     "log",
+    "stats",
     "undo",
     "restore",
     "milestone",

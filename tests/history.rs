@@ -1256,3 +1256,32 @@ fn restore_as_fork_or_one_session_changes_no_memory() {
     );
     assert_eq!(read_note(&a, "0.md"), "two\n");
 }
+
+#[test]
+fn stats_count_pushes_by_machine_and_project() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    b.append(ONE, "more");
+    b.append(ONE, "and more");
+    b.ccsync(["push"]).success();
+    let stats = b.ccsync(["stats", "--json"]).success().json();
+    let counts = |row: &serde_json::Value| {
+        ["sessions", "turns", "pushes", "forks"].map(|key| row[key].as_u64().unwrap())
+    };
+    assert_eq!(counts(&stats["total"]), [1, 3, 2, 0]);
+    let machines = stats["machines"].as_array().unwrap();
+    let machines: Vec<_> = machines
+        .iter()
+        .map(|row| (row["name"].as_str().unwrap(), counts(row)))
+        .collect();
+    assert_eq!(machines, [("b", [1, 2, 1, 0]), ("a", [1, 1, 1, 0])]);
+    assert_eq!(stats["projects"].as_array().unwrap().len(), 1);
+    let text = b.ccsync(["stats"]).success().stdout;
+    assert!(
+        text.contains("stats: 1 session, 3 turns, ") && text.contains("2 pushes"),
+        "{text}"
+    );
+    let none = a.ccsync(["stats", "--since", "2999-01-01"]).success();
+    assert!(none.stderr.contains("nothing was pushed"), "{none}");
+    a.ccsync(["stats", "--since", "rubbish!"]).code(2);
+}

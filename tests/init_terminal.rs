@@ -82,7 +82,7 @@ fn init_repeated_in_terminal_asks_nothing() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let remote = env.root().join("late.git");
-    let first = Terminal::start(a.command(["init"]), 120, 20);
+    let first = Terminal::start(a.command(["init", "--no-auto"]), 120, 20);
     first.wait_for(QUESTION);
     first.type_in(remote.to_str().unwrap());
     first.type_in(ENTER);
@@ -90,7 +90,7 @@ fn init_repeated_in_terminal_asks_nothing() {
     first.end().assert_restored().code(1);
     a.ccsync(["push"]).code(1);
     std::fs::rename(env.bare_remote(), &remote).unwrap();
-    let again = Terminal::start(a.command(["init"]), 120, 20);
+    let again = Terminal::start(a.command(["init", "--no-auto"]), 120, 20);
     again.wait_for("init: this machine is set up");
     let ended = again.end().assert_restored().code(0);
     assert!(!ended.text().contains(QUESTION), "{}", ended.text());
@@ -102,7 +102,7 @@ fn init_in_terminal_with_lost_configuration_asks_twice() {
     let (a, _) = env.pair_with_session();
     let remote = env.remote_of_pair();
     std::fs::remove_file(a.home.join(".config/ccsync/config.toml")).unwrap();
-    let terminal = Terminal::start(a.command(["init"]), 160, 20);
+    let terminal = Terminal::start(a.command(["init", "--no-auto"]), 160, 20);
     terminal.wait_for(QUESTION);
     terminal.wait_for_raw();
     terminal.type_in(ENTER);

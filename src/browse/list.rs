@@ -77,7 +77,10 @@ pub(crate) struct SessionRows {
 /// Errors of the whole command. A session with an unreadable manifest is
 /// listed without details.
 pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
-    let mut workspace = Workspace::open_to_look(ctx)?;
+    let mut workspace = match filter.fetch {
+        true => Workspace::open(ctx)?,
+        false => Workspace::open_to_look(ctx)?,
+    };
     if filter.fetch {
         RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
     }

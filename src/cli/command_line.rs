@@ -38,6 +38,7 @@ use super::command::service::ServiceArgs;
 use super::command::shell_init::{CatchUpArgs, ShellInitArgs};
 use super::command::show::ShowArgs;
 use super::command::start::StartArgs;
+use super::command::stats::StatsArgs;
 use super::command::status::StatusArgs;
 use super::command::statusline::StatuslineArgs;
 use super::command::sync::SyncArgs;
@@ -46,7 +47,7 @@ use super::command::verify::VerifyArgs;
 use super::command::{
     apply, auto, completions, config, daemon, demo, doctor, hook, import, init, install_docs, list,
     lock, log, machine, man, milestone, note, notes, pull, push, recover, repair, restore, resume,
-    search, service, shell_init, show, start, status, statusline, sync, undo, verify,
+    search, service, shell_init, show, start, stats, status, statusline, sync, undo, verify,
 };
 use super::error::CliError;
 use super::examples::help_section;
@@ -84,6 +85,7 @@ pub(super) enum Command {
     Lock(LockArgs),
 
     Log(LogArgs),
+    Stats(StatsArgs),
     Undo(UndoArgs),
     Restore(RestoreArgs),
     Milestone(MilestoneArgs),
@@ -220,6 +222,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Notes(args) => notes::run(args, app),
         Command::Lock(args) => lock::run(args, app),
         Command::Log(args) => log::run(args, app),
+        Command::Stats(args) => stats::run(args, app),
         Command::Undo(args) => undo::run(args, app),
         Command::Restore(args) => restore::run(args, app),
         Command::Milestone(args) => milestone::run(args, app),

@@ -33,7 +33,7 @@ fn env(home: &Path) -> Env {
         rows: None,
         git: GitEnv::default(),
         committer: None,
-        hook: crate::sys::env::HookEnv::default(),
+        hook: crate::sys::hook_env::HookEnv::default(),
     }
 }
 

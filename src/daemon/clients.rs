@@ -82,10 +82,11 @@ impl Clients {
         now: DateTime<Utc>,
     ) -> Seen {
         let mut seen = Seen::default();
-        for event in events {
-            self.add_event(event, &mut seen);
-        }
         let live = live_sessions(claude_dir);
+        for event in events {
+            let is_live = live.contains_key(&event.session);
+            self.add_event(event, is_live, &mut seen);
+        }
         for (id, client) in live.iter().filter(|(_, client)| !client.is_foreign) {
             seen.begun |= !self.open.contains_key(id);
             let session = self.open.entry(id.clone()).or_default();
@@ -101,7 +102,7 @@ impl Clients {
             let is_gone = !live.contains_key(id) && (session.was_live || is_quiet);
             if is_gone && !session.has_ended {
                 session.has_ended = true;
-                seen.changed |= session.exists();
+                seen.changed |= session.exists() || session.has_lock();
             }
             // A spare process of the client has no transcript, and nothing to send.
             session.is_finished |= session.has_ended && !session.exists() && !session.has_lock();
@@ -111,10 +112,13 @@ impl Clients {
         seen
     }
 
-    fn add_event(&mut self, entry: SpoolEntry, seen: &mut Seen) {
+    /// Takes in one event. `is_live`: a running client says that it has the session open.
+    fn add_event(&mut self, entry: SpoolEntry, is_live: bool, seen: &mut Seen) {
         let session = self.open.entry(entry.session).or_default();
+        // Several clients may have it open: one with a user counts.
+        let is_first = session.last_event.is_none() && !session.was_live;
+        session.headless = entry.headless && (is_first || session.headless);
         session.last_event = Some(entry.time);
-        session.headless = entry.headless;
         session.transcript = entry.transcript.or(session.transcript.take());
         session.directory = entry.directory.or(session.directory.take());
         match entry.event {
@@ -125,9 +129,11 @@ impl Clients {
             HookEvent::UserPromptSubmit => session.has_prompt = true,
             HookEvent::Stop => session.queued_turns += 1,
             HookEvent::PreCompact => {}
-            HookEvent::SessionEnd => session.has_ended = true,
+            // A client that is still there, or another one, has the session open.
+            HookEvent::SessionEnd => session.has_ended = !is_live,
         }
-        seen.changed |= !matches!(entry.event, HookEvent::SessionStart) && session.exists();
+        let is_begin = entry.event == HookEvent::SessionStart;
+        seen.changed |= !is_begin && (session.exists() || session.has_lock());
     }
 
     /// Returns the sessions whose lock is to be taken, with their directories: one of an unknown
@@ -152,6 +158,12 @@ impl Clients {
     /// Returns the sessions that are open and can be behind another machine.
     pub(super) fn running(&self) -> Vec<SessionId> {
         self.ids(|session| !session.has_ended)
+    }
+
+    /// Returns true if a session is open that no running client names: it must not be written.
+    pub(super) fn are_unknown_to_clients(&self) -> bool {
+        let mut sessions = self.open.values();
+        sessions.any(|session| !session.has_ended && !session.was_live)
     }
 
     /// Returns all of them.

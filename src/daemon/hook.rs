@@ -62,7 +62,7 @@ pub fn answer(
         return HookAnswer::default();
     };
     let session = input.session_id.clone();
-    if event == HookEvent::SessionStart {
+    if event == HookEvent::SessionStart && input.source.as_deref() != Some("compact") {
         guard::forget(env, &session);
     }
     if let Err(e) = tell_daemon(env, clock, event, &input) {

@@ -62,6 +62,11 @@ impl Pace {
         self.first_change.is_some()
     }
 
+    /// Returns true if no pause after a failure is left.
+    pub(super) fn may_try(&self, now: Duration) -> bool {
+        now >= self.retry
+    }
+
     /// Returns true if it is time to push.
     pub(super) fn push_is_due(&self, now: Duration) -> bool {
         let Some(first) = self.first_change else {
@@ -72,7 +77,7 @@ impl Pace {
         let is_apart = self
             .last_push
             .is_none_or(|last| now.saturating_sub(last) >= BETWEEN);
-        (is_quiet || is_late) && is_apart && now >= self.retry
+        (is_quiet || is_late) && is_apart && self.may_try(now)
     }
 
     /// Returns true if it is time to pull.
@@ -80,7 +85,7 @@ impl Pace {
         let is_old = self
             .last_pull
             .is_none_or(|last| now.saturating_sub(last) >= self.interval);
-        is_old && now >= self.retry
+        is_old && self.may_try(now)
     }
 
     /// Records the begin of a push: what changes from now on is for the next one.

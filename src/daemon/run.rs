@@ -11,7 +11,7 @@ use super::pace::Pace;
 use super::start::{DaemonError, answer_pull, become_daemon, is_asked_to_end, is_asked_to_pull};
 use super::status::{DaemonFailure, DaemonStatus, Elsewhere};
 use super::{log, spool};
-use crate::domain::SessionId;
+use crate::domain::{SessionId, error::error_chain};
 use crate::flows::{
     PullRequest, pull::pull, push::PushReason, push::push_for, turns_elsewhere::turns_elsewhere,
 };
@@ -85,11 +85,11 @@ pub fn run<'a>(
 ) -> Result<DaemonEnd, DaemonError> {
     let mut end = DaemonEnd::OtherRuns;
     while let Some(lock) = become_daemon(env, clock)? {
-        Daemon::new(env, clock, context, options).run();
+        let is_idle = Daemon::new(env, clock, context, options).run();
         drop(lock);
         end = DaemonEnd::Done;
         // An event that came before the lock was free has started no other daemon.
-        if !options.on_demand || interrupted() || !is_anything_left(env) {
+        if !is_idle || !is_anything_left(env) {
             break;
         }
     }
@@ -122,27 +122,37 @@ impl<'a> Daemon<'a> {
             pace,
             renewed: (now, clock.now()),
             busy: now,
-            status: DaemonStatus::new(machine.unwrap_or_default(), clock.now()),
+            status: DaemonStatus {
+                // It may last since before this process.
+                failure: DaemonStatus::read(env).and_then(|status| status.failure),
+                ..DaemonStatus::new(machine.unwrap_or_default(), clock.now())
+            },
             written: None,
         }
     }
 
-    fn run(&mut self) {
+    /// Returns true if it ended because nothing was left to do.
+    fn run(&mut self) -> bool {
         log::add(self.env, self.clock, "started");
-        while self.goes_on() {
+        while !self.is_asked_to_end() && !self.is_idle() {
             self.work();
             self.clock.sleep(ROUND);
         }
+        let is_asked = self.is_asked_to_end();
         self.end();
+        !is_asked
     }
 
-    fn goes_on(&mut self) -> bool {
+    fn is_asked_to_end(&self) -> bool {
+        interrupted() || is_asked_to_end(self.env)
+    }
+
+    fn is_idle(&mut self) -> bool {
         let now = self.clock.monotonic();
         if !self.clients.is_empty() || self.pace.is_waiting() {
             self.busy = now;
         }
-        let is_idle = self.options.on_demand && now.saturating_sub(self.busy) >= MAX_IDLE;
-        !is_idle && !interrupted() && !is_asked_to_end(self.env)
+        self.options.on_demand && now.saturating_sub(self.busy) >= MAX_IDLE
     }
 
     /// One round.
@@ -178,12 +188,15 @@ impl<'a> Daemon<'a> {
     /// Takes the locks of sessions that were opened.
     fn take_locks(&mut self) {
         for (session, directory) in self.clients.without_lock() {
+            // After a failure, it is tried again after a pause.
+            if !self.pace.may_try(self.clock.monotonic()) {
+                return;
+            }
             let (lock, elsewhere) = match self.step(|ctx| take_lock(ctx, &session, &directory)) {
                 Some(TakenLock::Held) => (LockState::Held(self.clock.now()), None),
                 Some(TakenLock::HeldBy(view)) => (LockState::Foreign, elsewhere(&view)),
                 Some(TakenLock::None) => (LockState::None, None),
-                // It is asked for again with the next renewal.
-                None => (LockState::Foreign, None),
+                None => continue,
             };
             if let Some(open) = self.clients.get_mut(&session) {
                 open.lock = lock;
@@ -243,11 +256,14 @@ impl<'a> Daemon<'a> {
 
     /// Pulls what other machines pushed, and looks who has gone further in an open session.
     fn fetch(&mut self) {
-        if !self.options.push_only {
+        if !self.options.push_only && !self.clients.are_unknown_to_clients() {
             let pulled = self.step(|ctx| pull(ctx, &PullRequest::default()));
             if pulled.is_none() {
                 return;
             }
+            self.pace.succeeded();
+            // A pull does not solve that the remote refuses something.
+            self.status.failure.take_if(|failure| !failure.is_refusal);
         }
         self.pace.pulled(self.clock.monotonic());
         let running: BTreeSet<SessionId> = self.clients.running().into_iter().collect();
@@ -269,7 +285,7 @@ impl<'a> Daemon<'a> {
         let result = match (self.context)() {
             Ok(ctx) => step(&ctx).map_err(|e| {
                 (
-                    e.to_string(),
+                    error_chain(&e),
                     matches!(&e, SyncError::Remote(e) if e.is_rejection()),
                 )
             }),
@@ -291,13 +307,19 @@ impl<'a> Daemon<'a> {
                 self.record_failure(reason.clone(), false);
                 return false;
             }
-            RemoteState::Refused { reason, .. } => self.record_failure(reason.clone(), true),
+            RemoteState::Refused { reason, .. } => {
+                self.record_failure(reason.clone(), true);
+                return false;
+            }
             RemoteState::UpToDate { .. }
             | RemoteState::SavedOnDisk { .. }
             | RemoteState::NotContacted => {
                 self.pace.succeeded();
+                let before = self.status.failure.take();
                 self.status.failure = report.refusals.first().map(|refusal| DaemonFailure {
-                    since: self.clock.now(),
+                    since: before
+                        .filter(|before| before.message == refusal.message)
+                        .map_or_else(|| self.clock.now(), |before| before.since),
                     message: refusal.message.clone(),
                     is_refusal: true,
                 });

@@ -45,13 +45,7 @@ pub(super) fn leave(env: &Env, entry: &SpoolEntry) -> Result<(), PathError> {
 
 /// Takes all events, in the order of their times. Files that are no events are removed.
 pub(super) fn take(env: &Env) -> Vec<SpoolEntry> {
-    let files = fs::read_dir(directory(env)).into_iter().flatten().flatten();
-    let json = files.map(|file| file.path()).filter(|path| {
-        // Another name is a file that is still being written.
-        path.extension()
-            .is_some_and(|extension| extension == "json")
-    });
-    let mut entries: Vec<SpoolEntry> = json
+    let mut entries: Vec<SpoolEntry> = files(env)
         .filter_map(|path| {
             let bytes = fs::read(&path).ok()?;
             // One that stays is read again: events may come twice.
@@ -65,6 +59,15 @@ pub(super) fn take(env: &Env) -> Vec<SpoolEntry> {
 
 /// Returns true if no event waits.
 pub(super) fn is_empty(env: &Env) -> bool {
-    let mut files = fs::read_dir(directory(env)).into_iter().flatten();
-    files.next().is_none()
+    files(env).next().is_none()
+}
+
+/// Returns the files of whole events; one of another name is still being written.
+fn files(env: &Env) -> impl Iterator<Item = PathBuf> {
+    let files = fs::read_dir(directory(env)).into_iter().flatten().flatten();
+    let is_json = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|extension| extension == "json")
+    };
+    files.map(|file| file.path()).filter(is_json)
 }

@@ -109,10 +109,11 @@ pub fn stop(env: &Env, clock: &dyn Clock) -> Result<bool, DaemonError> {
         return Ok(false);
     }
     write_cache(&stop_path(env), b"")?;
-    let lock = ProcessLock::acquire(&lock_path(env), STOP_WAIT, clock, &mut |_| ());
+    // If it takes longer, the request stays: the daemon ends when its step has ended.
+    let mut lock = ProcessLock::acquire(&lock_path(env), STOP_WAIT, clock, &mut |_| ())?;
     // A request without a daemon would end the next one.
     remove_file_if_exists(&stop_path(env))?;
-    lock?.mark_clean();
+    lock.mark_clean();
     Ok(true)
 }
 
@@ -128,8 +129,12 @@ pub(super) fn is_asked_to_end(env: &Env) -> bool {
 /// [`DaemonError`]
 pub fn catch_up(env: &Env, clock: &dyn Clock, limit: Duration) -> Result<(), DaemonError> {
     write_cache(&pull_path(env), b"")?;
+    let was_running = is_running(env, clock)?;
     ensure_running(env, clock)?;
-    let has_failed = DaemonStatus::read(env).is_some_and(|status| status.failure.is_some());
+    let has_failed = was_running
+        && DaemonStatus::read(env)
+            .and_then(|status| status.failure)
+            .is_some_and(|failure| !failure.is_refusal);
     let began = clock.monotonic();
     while !has_failed
         && pull_path(env).exists()

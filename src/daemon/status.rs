@@ -97,14 +97,18 @@ impl DaemonStatus {
         write_cache(&path(env), &json)
     }
 
+    /// Returns true if its daemon has ended without a word, or hangs.
+    pub fn is_stale(&self, now: DateTime<Utc>) -> bool {
+        now - self.updated >= MAX_AGE
+    }
+
     /// Returns the other machine that continues a session, if that is still known.
     pub fn elsewhere(&self, session: &SessionId, now: DateTime<Utc>) -> Option<&Elsewhere> {
-        let is_recent = now - self.updated < MAX_AGE;
         self.sessions
             .get(session)?
             .elsewhere
             .as_ref()
-            .filter(|_| is_recent)
+            .filter(|_| !self.is_stale(now))
     }
 }
 

@@ -88,7 +88,10 @@ pub enum SessionChangeKind {
 /// [`LookupError`](crate::workspace::lookup::LookupError); [`SyncError::Interrupted`];
 /// errors of the whole command.
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
-    let mut workspace = Workspace::open_to_look(ctx)?;
+    let mut workspace = match request.remote {
+        true => Workspace::open(ctx)?,
+        false => Workspace::open_to_look(ctx)?,
+    };
     if request.remote {
         RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions)?;
         workspace.save()?;
@@ -127,7 +130,10 @@ pub(crate) fn advance(workspace: &Workspace<'_>) -> Result<(), SyncError> {
     Ok(signal::check()?)
 }
 
-fn store_entries(workspace: &Workspace<'_>, max: usize) -> Result<Vec<LogEntry>, SyncError> {
+pub(super) fn store_entries(
+    workspace: &Workspace<'_>,
+    max: usize,
+) -> Result<Vec<LogEntry>, SyncError> {
     let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
     let history = workspace.store.history();
     let mut entries = Vec::new();

@@ -7,4 +7,5 @@ pub mod restore;
 pub mod restore_as_fork;
 pub mod restore_in_place;
 pub mod restore_request;
+pub mod stats;
 pub mod undo;

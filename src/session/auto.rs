@@ -87,7 +87,7 @@ impl SettingsChange {
     fn make(&self) -> Result<(), PathError> {
         match &self.after {
             _ if self.is_empty() => Ok(()),
-            Some(text) => write_atomic(&self.path, text.as_bytes()),
+            Some(text) => write_with_same_rights(&self.path, text),
             None => remove_file_if_exists(&self.path).map(drop),
         }
     }
@@ -143,7 +143,9 @@ pub fn plan_off(env: &Env) -> Result<SettingsChange, AutoError> {
     let before = read_if_exists(&path)?;
     let kept = kept_settings(env).filter(|kept| kept.path == path);
     let after = match (&before, kept) {
-        (Some(text), Some(kept)) if *text == kept.after && !has_own_hooks(&kept.before) => {
+        (Some(text), Some(kept))
+            if *text == kept.after && !has_own_parts(kept.before.as_deref()) =>
+        {
             kept.before
         }
         (Some(text), _) => match without_own_parts(text) {
@@ -193,9 +195,20 @@ pub fn turn_off(env: &Env, change: &SettingsChange) -> Result<(), AutoError> {
     Ok(())
 }
 
-fn has_own_hooks(settings: &Option<String>) -> bool {
-    let text = settings.as_deref().unwrap_or_default();
-    !installed_hooks(text).is_empty()
+fn has_own_parts(settings: Option<&str>) -> bool {
+    let text = settings.unwrap_or_default();
+    without_own_parts(text).is_ok_and(|without| without != text)
+}
+
+fn write_with_same_rights(path: &Path, text: &str) -> Result<(), PathError> {
+    let rights = std::fs::metadata(path)
+        .map(|metadata| metadata.permissions())
+        .ok();
+    write_atomic(path, text.as_bytes())?;
+    if let Some(rights) = rights {
+        std::fs::set_permissions(path, rights).map_err(|e| PathError::new("write", path, e))?;
+    }
+    Ok(())
 }
 
 /// Settings are often a link to a file that the user keeps in a repository.

@@ -217,13 +217,14 @@ fn remove_from_groups(groups: &CstArray) -> bool {
         let Some(hooks) = group.as_object().and_then(|g| g.array_value(HOOKS)) else {
             continue;
         };
-        for hook in hooks.elements() {
-            if command_of(&hook).is_some_and(|command| is_own_command(&command)) {
-                has_removed = true;
-                hook.remove();
-            }
+        let is_own = |hook: &CstNode| command_of(hook).is_some_and(|c| is_own_command(&c));
+        let own: Vec<CstNode> = hooks.elements().into_iter().filter(is_own).collect();
+        if own.is_empty() {
+            continue;
         }
-        if has_removed && hooks.elements().is_empty() {
+        has_removed = true;
+        own.into_iter().for_each(CstNode::remove);
+        if hooks.elements().is_empty() {
             group.remove();
         }
     }
@@ -242,18 +243,21 @@ fn command_of(hook: &CstNode) -> Option<String> {
     command.as_string_lit()?.decoded_value().ok()
 }
 
-/// Recognises the commands of [`hook_command`], of any path.
+/// Recognises the commands of [`hook_command`], of any path, also if the user has edited them.
 fn is_own_command(command: &str) -> bool {
     let parts = command.rsplit_once(" hook ");
-    parts.is_some_and(|(program, event)| {
+    parts.is_some_and(|(program, rest)| {
+        let event = rest.split_whitespace().next().unwrap_or_default();
         own_program(program).is_some() && event.parse::<HookEvent>().is_ok()
     })
 }
 
 /// Returns the path in a command, if it is of this program.
-fn own_program(quoted: &str) -> Option<String> {
-    let path = quoted.strip_prefix('\'')?.strip_suffix('\'')?;
-    let path = path.replace(r"'\''", "'");
+fn own_program(word: &str) -> Option<String> {
+    let quoted = word
+        .strip_prefix('\'')
+        .and_then(|word| word.strip_suffix('\''));
+    let path = quoted.unwrap_or(word).replace(r"'\''", "'");
     let name = path.rsplit(['/', '\\']).next()?;
     name.starts_with("ccsync").then_some(path)
 }

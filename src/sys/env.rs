@@ -8,6 +8,7 @@ use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::hook_env::HookEnv;
 use crate::domain::{CommitAuthor, System, UserError};
 
 /// Everything that the process was started with.
@@ -62,15 +63,6 @@ pub struct Env {
     pub committer: Option<CommitAuthor>,
     /// The client that runs this process as a hook.
     pub hook: HookEnv,
-}
-
-/// The client that runs a hook, by its own variables (client 2.1.332).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct HookEnv {
-    /// No person is at the client (`CLAUDE_CODE_ENTRYPOINT=sdk-…`).
-    pub headless: bool,
-    /// It runs in a machine of the cloud that is thrown away (`CLAUDE_CODE_REMOTE`).
-    pub in_cloud: bool,
 }
 
 /// The directories of this program.
@@ -176,17 +168,6 @@ impl Env {
             hook: HookEnv::from_variables(get),
             no_client_hooks: no_client_hooks(get),
         })
-    }
-}
-
-impl HookEnv {
-    fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Self {
-        let entrypoint = get("CLAUDE_CODE_ENTRYPOINT").unwrap_or_default();
-        let remote = get("CLAUDE_CODE_REMOTE");
-        Self {
-            headless: entrypoint.to_string_lossy().starts_with("sdk"),
-            in_cloud: remote.is_some_and(|value| value != "false" && value != "0"),
-        }
     }
 }
 

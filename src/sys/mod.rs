@@ -10,6 +10,7 @@ pub mod fail_point;
 pub mod failure;
 pub mod former_names;
 pub mod fs;
+pub mod hook_env;
 pub mod parallel;
 pub mod process;
 pub mod process_lock;

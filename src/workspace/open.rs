@@ -48,10 +48,13 @@ pub(crate) struct Workspace<'a> {
     locks: Option<(ChildProcessLock, ProcessLock)>,
 }
 
+/// Time for which a command that changes nothing waits for another ccsync.
+const LOOK_WAIT: Duration = Duration::from_secs(1);
+
 impl<'a> Workspace<'a> {
     /// Takes the process lock, waiting up to [`LOCK_WAIT`], and opens everything.
     pub(crate) fn open(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
-        Self::open_locked(ctx, Some(lock(ctx)?))
+        Self::open_locked(ctx, Some(lock(ctx, LOCK_WAIT)?))
     }
 
     /// Opens everything for a command that changes nothing. Works in directories that this user
@@ -72,7 +75,7 @@ impl<'a> Workspace<'a> {
 
     /// Opens the workspace and discovers the sessions, both at once.
     pub(crate) fn open_and_discover(ctx: &'a Context<'a>) -> Result<(Self, Discovery), SyncError> {
-        Self::open_and_discover_with(ctx, Some(lock(ctx)?))
+        Self::open_and_discover_with(ctx, Some(lock(ctx, LOCK_WAIT)?))
     }
 
     fn open_and_discover_with(
@@ -248,7 +251,8 @@ fn remote_rules(ctx: &Context<'_>) -> RemoteRules {
     RemoteRules::load(&remote_rules_path(ctx.env), &remote, ctx.clock.now())
 }
 
-/// Takes the process lock; `None` if this user can write nothing here.
+/// Takes the process lock; `None` if this user can write nothing here, or another ccsync works for
+/// long.
 fn lock_if_writable(
     ctx: &Context<'_>,
 ) -> Result<Option<(ChildProcessLock, ProcessLock)>, SyncError> {
@@ -258,20 +262,22 @@ fn lock_if_writable(
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
         )
     };
-    match lock(ctx) {
+    match lock(ctx, LOOK_WAIT) {
         Err(SyncError::Path(e) | SyncError::Lock(LockError::Path(e))) if is_read_only(&e) => {
             Ok(None)
         }
+        // Unfinished changes of another ccsync are not shown.
+        Err(SyncError::Lock(LockError::Busy { .. })) => Ok(None),
         locks => Ok(Some(locks?)),
     }
 }
 
 /// Takes the process lock, and removes what a killed process left.
-fn lock(ctx: &Context<'_>) -> Result<(ChildProcessLock, ProcessLock), SyncError> {
+fn lock(ctx: &Context<'_>, wait: Duration) -> Result<(ChildProcessLock, ProcessLock), SyncError> {
     let dirs = &ctx.env.dirs;
     create_private_dir_all(&dirs.state)?;
     let path = dirs.state.join("lock");
-    let mut lock = ProcessLock::acquire(&path, LOCK_WAIT, ctx.clock, &mut |_| ())?;
+    let mut lock = ProcessLock::acquire(&path, wait, ctx.clock, &mut |_| ())?;
     fail_point("the lock is taken");
     create_private_dir_all(&dirs.data)?;
     rename_former_files(&dirs.state)?;

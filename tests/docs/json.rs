@@ -288,6 +288,7 @@ fn documents() -> Vec<(&'static str, Value)> {
     a.ccsync(["auto", "on"]).success();
     add("auto", a.ccsync(["auto", "status", "--json"]));
     a.ccsync(["auto", "off"]).success();
+    add("stats", a.ccsync(["stats", "--json"]));
     add("service", a.ccsync(["service", "status", "--json"]));
     // An error is a document on standard error.
     let refused = b.ccsync(["show", "ffff", "--json"]);

@@ -39,7 +39,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         rows: None,
         git: GitEnv::default(),
         committer: None,
-        hook: ccsync::sys::env::HookEnv::default(),
+        hook: ccsync::sys::hook_env::HookEnv::default(),
     }
 }
 

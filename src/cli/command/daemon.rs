@@ -10,6 +10,9 @@ use crate::domain::progress::Silent;
 use crate::sys::process::leave_terminal;
 use crate::workspace::Context;
 
+/// Time after which a silent remote is given up: commands that the user types wait meanwhile.
+const MAX_SILENCE: Duration = Duration::from_secs(20);
+
 /// Sync in the background
 ///
 /// Takes the locks of the sessions that are open in Claude Code, pushes new turns within
@@ -40,6 +43,8 @@ pub(in crate::cli) fn run(args: &DaemonArgs, app: &mut App) -> Result<Exit, CliE
         app.print(&[line.to_owned()])?;
         return Ok(Exit::Done);
     }
+    let limit = &mut app.env.git.silence_limit;
+    limit.get_or_insert(MAX_SILENCE);
     // An error of the configuration ends it before it begins.
     app.context()?;
     if args.on_demand {

@@ -34,8 +34,13 @@ pub(in crate::cli) fn run(args: &HookArgs, app: &mut App) -> Result<Exit, CliErr
     let stdin = std::io::stdin().lock();
     // An event that cannot be read is logged as one that cannot be parsed.
     let _ = stdin.take(MAX_INPUT).read_to_end(&mut json);
-    let context = app.context().ok();
-    let answer = answer(&app.env, &app.clock, event, &json, context.as_ref());
+    let context = app.context();
+    if let (Err(e), true) = (&context, event == HookEvent::SessionStart) {
+        let message = e.message();
+        drop(context);
+        return Ok(show_config_error(&message, app));
+    }
+    let answer = answer(&app.env, &app.clock, event, &json, context.as_ref().ok());
     drop(context);
 
     if let Some(elsewhere) = &answer.refusal {
@@ -48,6 +53,17 @@ pub(in crate::cli) fn run(args: &HookArgs, app: &mut App) -> Result<Exit, CliErr
         let _ = app.out.data(&output);
     }
     Ok(Exit::Done)
+}
+
+/// Shows why nothing is synced, unless this machine is not set up.
+fn show_config_error(message: &str, app: &mut App) -> Exit {
+    let is_set_up = !matches!(app.is_set_up(), Ok(false));
+    if is_set_up && !app.env.hook.headless && !app.env.hook.in_cloud {
+        let text = format!("ccsync: nothing is synced: {}", sanitize::one_line(message));
+        // A client that does not listen needs no output.
+        let _ = app.out.data(&json!({"systemMessage": text}).to_string());
+    }
+    Exit::Done
 }
 
 fn session_of(json: &[u8]) -> Option<String> {

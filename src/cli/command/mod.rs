@@ -33,6 +33,7 @@ pub(super) mod service;
 pub(super) mod shell_init;
 pub(super) mod show;
 pub(super) mod start;
+pub(super) mod stats;
 pub(super) mod status;
 pub(super) mod statusline;
 pub(super) mod sync;

@@ -59,8 +59,8 @@ fn function(shell: FunctionShell, client: &str) -> String {
     match shell {
         // An alias would be expanded in the definition, and come before the function.
         FunctionShell::Bash | FunctionShell::Zsh => format!(
-            "{WHY}\nunalias claude 2>/dev/null\nfunction claude {{\n    \
-             command ccsync catch-up >/dev/null 2>&1 </dev/null\n    {client} \"$@\"\n}}"
+            "{WHY}\nunalias claude 2>/dev/null || true\nfunction claude {{\n    \
+             command ccsync catch-up >/dev/null 2>&1 </dev/null || true\n    {client} \"$@\"\n}}"
         ),
         FunctionShell::Fish => format!(
             "{WHY}\nfunction claude --wraps claude\n    \

@@ -13,6 +13,9 @@ use crate::ui::{format::age, sanitize};
 /// Maximum size of what the client tells.
 const MAX_INPUT: u64 = 1 << 20;
 
+/// Longest name of a machine, in characters.
+const MAX_NAME: usize = 30;
+
 /// Longest message of a failure, in characters.
 const MAX_MESSAGE: usize = 60;
 
@@ -27,8 +30,10 @@ pub(crate) struct StatuslineArgs {}
 pub(in crate::cli) fn run(_: &StatuslineArgs, app: &mut App) -> Result<Exit, CliError> {
     let session = session_on_stdin();
     let line = match DaemonStatus::read(&app.env) {
-        Some(status) => line(&status, session.as_ref(), app.clock.now()),
-        None => "ccsync: not running".to_owned(),
+        Some(status) if !status.is_stale(app.clock.now()) => {
+            line(&status, session.as_ref(), app.clock.now())
+        }
+        Some(_) | None => "ccsync: not running".to_owned(),
     };
     app.print(&[line])?;
     Ok(Exit::Done)
@@ -77,6 +82,7 @@ fn synced(status: &DaemonStatus, now: DateTime<Utc>) -> String {
 fn lock(session: &SessionStatus, this_machine: &str) -> Option<String> {
     if let Some(elsewhere) = &session.elsewhere {
         let machine = sanitize::one_line(&elsewhere.machine);
+        let machine: String = machine.chars().take(MAX_NAME).collect();
         return Some(match elsewhere.turns {
             0 => format!("open on {machine}"),
             1 => format!("1 turn of {machine} is not here"),

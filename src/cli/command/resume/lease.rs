@@ -1,13 +1,22 @@
 //! Takes the lock of a session, and asks the user about it if necessary.
 
+use std::time::Duration;
+
 use super::error::{ResumeError, WITHOUT_LOCK};
 use crate::cli::{app::App, ask, error::CliError, error::CommandError};
+use crate::daemon::status::DaemonStatus;
 use crate::domain::SessionId;
 use crate::leasing::{LockView, acquire::AcquireOutcome, trial::try_remote_once};
 use crate::lock::{LockStatus, TakeOver};
 use crate::session::{continued::running_as, live::live_sessions};
 use crate::sys::Clock;
 use crate::ui::{format::age, sanitize};
+
+/// Time that the daemon gets to release the lock of a session that has ended.
+const DAEMON_WAIT: Duration = Duration::from_secs(20);
+
+/// Time between two attempts.
+const DAEMON_POLL: Duration = Duration::from_millis(300);
 
 /// Continues without a lock, because the remote cannot be reached, if the user agrees.
 pub(super) fn confirm_no_lock(reason: &str, offline: bool, app: &mut App) -> Result<(), CliError> {
@@ -65,7 +74,7 @@ pub(super) fn acquire_lock(
     for consequence in try_remote_once(&app.context()?)? {
         app.out.note(&sanitize::one_line(&consequence));
     }
-    let acquired = crate::leasing::acquire::acquire(&app.context()?, session, TakeOver::Expired)?;
+    let acquired = acquire_when_released(session, app)?;
     let held = match acquired {
         AcquireOutcome::Acquired(_) => return Ok(true),
         AcquireOutcome::NoLocks { reason } => return Ok(go_without(&reason, app)),
@@ -86,6 +95,28 @@ pub(super) fn acquire_lock(
         AcquireOutcome::NoLocks { reason } => Ok(go_without(&reason, app)),
         AcquireOutcome::HeldBy(held) => Err(held_by(session, &held, app)),
     }
+}
+
+/// Acquires the lock; waits for the daemon, which may still hold that of a session that has just
+/// ended.
+fn acquire_when_released(session: &SessionId, app: &App) -> Result<AcquireOutcome, CliError> {
+    let ctx = app.context()?;
+    let begin = app.clock.monotonic();
+    loop {
+        let acquired = crate::leasing::acquire::acquire(&ctx, session, TakeOver::Expired)?;
+        let is_over = app.clock.monotonic().saturating_sub(begin) >= DAEMON_WAIT;
+        match &acquired {
+            AcquireOutcome::HeldBy(held) if !is_over && is_of_daemon(held, app) => {
+                app.clock.sleep(DAEMON_POLL);
+            }
+            _ => return Ok(acquired),
+        }
+    }
+}
+
+fn is_of_daemon(held: &LockView, app: &App) -> bool {
+    let daemon = DaemonStatus::read(&app.env).map(|status| status.pid);
+    held.is_own() && held.running.is_some() && held.running == daemon
 }
 
 /// Says that the rules of the remote allow no lock. Returns false: the session has no lock.
