@@ -129,6 +129,9 @@ fn op() -> impl Strategy<Value = Op> {
     (0..3usize, act)
 }
 
+/// The first session of the project that is excluded now and then.
+const FIRST_SECRET: usize = 3;
+
 fn rule() -> impl Strategy<Value = Rule> {
     prop_oneof![
         Just(Rule::AcceptAll),
@@ -167,6 +170,7 @@ impl World {
             tasks: 0,
         };
         world.run(&(0, Act::Begin(0)));
+        world.run(&(0, Act::Begin(FIRST_SECRET)));
         world
     }
 
@@ -429,7 +433,11 @@ impl Machine {
     }
 
     fn transcript(&self, number: usize) -> PathBuf {
-        let project = if number < 3 { "work/app" } else { "secret/app" };
+        let project = if number < FIRST_SECRET {
+            "work/app"
+        } else {
+            "secret/app"
+        };
         let project = self.env.home.join(project);
         let name = ccsync::domain::client_dir::client_dir_name(project.to_str().unwrap());
         self.projects()
