@@ -211,7 +211,8 @@ impl World {
             Act::Exclude(excludes) => machine.set_excluding(*excludes),
             Act::Rule(rule) => rule.set(&machine.remote()),
             Act::OpenElsewhere(session) => {
-                drop(nth(session).map(|path| machine.open_elsewhere(&path)))
+                let Some(path) = nth(session) else { return };
+                machine.open_elsewhere(&path);
             }
             Act::CloseElsewhere => machine.close_elsewhere(),
             Act::Push => machine.push(),

@@ -112,8 +112,8 @@ impl Machine {
 
     /// Returns true if nothing of the session is only here once the machine has pushed.
     pub(super) fn can_store(&self, transcript: &Path) -> bool {
-        !refuses(&self.remote(), &session_of(transcript))
-            && !(self.is_excluding() && is_secret(transcript))
+        let is_excluded = self.is_excluding() && is_secret(transcript);
+        !is_excluded && !refuses(&self.remote(), &session_of(transcript))
     }
 
     fn pid_file(&self) -> PathBuf {
