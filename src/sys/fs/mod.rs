@@ -25,8 +25,8 @@ pub use directory::{
 };
 pub use error::{LengthChanged, PathError, path_hints};
 pub use file::{
-    canonicalize_existing, read, read_from, read_plain_file, read_to_string, remove_file_if_exists,
-    resolve_links, set_modified,
+    canonicalize_existing, open_plain_file, read, read_from, read_plain_file, read_to_string,
+    remove_file_if_exists, resolve_links, set_modified,
 };
 pub use stamp::FileStamp;
 pub use umask::restrict_umask;
