@@ -56,6 +56,8 @@ mod missing_directory;
 mod model;
 mod note;
 mod occupied_remote;
+#[cfg(target_os = "linux")]
+mod odd_files;
 mod offline;
 #[cfg(target_os = "linux")]
 mod old_store;

@@ -39,6 +39,9 @@ impl OtherFormat {
         };
         let mut config = Config::open_default().ok()?;
         let local = common.join("config");
+        if !local.is_file() {
+            return None;
+        }
         config
             .add_file(&local, git2::ConfigLevel::Local, true)
             .ok()?;

@@ -10,6 +10,7 @@ mod atomic;
 mod directory;
 mod error;
 mod file;
+mod mounts;
 mod stamp;
 mod umask;
 
@@ -28,6 +29,7 @@ pub use file::{
     canonicalize_existing, open_plain_file, read, read_from, read_plain_file, read_to_string,
     remove_file_if_exists, resolve_links, set_modified,
 };
+pub use mounts::remote_mounts;
 pub use stamp::FileStamp;
 pub use umask::restrict_umask;
 pub(super) use umask::users_umask;
