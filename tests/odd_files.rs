@@ -21,14 +21,14 @@ fn git(machine: &Machine, directory: &Path, args: &[&str]) {
 }
 
 #[test]
-fn push_named_pipes_are_passed_over_or_named() {
+fn push_named_pipes_are_skipped_or_named() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let path = a.session(ONE).turn("hello").write();
     fs::create_dir_all(b.home.join("work/app")).unwrap();
     fs::create_dir_all(a.home.join(".claude/tasks/team")).unwrap();
     fs::write(a.home.join(".claude/tasks/team/1.json"), "{}").unwrap();
-    for quiet in [
+    for skipped in [
         "settings.json",
         "settings.local.json",
         "sessions/1.json",
@@ -36,7 +36,7 @@ fn push_named_pipes_are_passed_over_or_named() {
         "projects/pipe",
         "todos/x.json",
     ] {
-        make_pipe(&a.home.join(".claude").join(quiet));
+        make_pipe(&a.home.join(".claude").join(skipped));
     }
     let named = [
         path.with_file_name(format!("{TWO}.jsonl")),

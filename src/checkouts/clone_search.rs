@@ -118,8 +118,8 @@ impl CloneSearch {
     }
 }
 
-/// Returns what a search finds until its time limit. A disk that does not answer holds the thread of
-/// the search, and not the command.
+/// Returns what a search finds until its time limit. A disk that does not answer holds the
+/// thread of the search, and not the command.
 fn in_time(
     clock: SystemClock,
     search: impl Iterator<Item = Option<PathBuf>> + Send + 'static,
