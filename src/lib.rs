@@ -24,7 +24,7 @@
 //! 5. `extras/pull.rs`; then push the forks
 //!
 //! **resume**, `cli/command/resume/`
-//! 1. fetch and list candidates (`handoff/resume.rs`), let the user choose (`ui/picker/`)
+//! 1. list candidates (`handoff/resume.rs`), let the user choose (`ui/picker/`), fetch meanwhile
 //! 2. acquire the lock (`leasing/acquire.rs`), push, pull the session, find its project's directory
 //!    (`handoff/project_here.rs`)
 //! 3. run Claude Code (`session/launch.rs`); push and renew the lock while it runs

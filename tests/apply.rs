@@ -314,8 +314,8 @@ fn settings_with_secret_are_not_pushed() {
         "settings.json",
         "{\"env\": {\"ANTHROPIC_API_KEY\": \"sk-1\"}}\n",
     );
-    for _ in 0..2 {
-        let run = a.ccsync(["push"]).success();
+    for command in ["push", "status"] {
+        let run = a.ccsync([command]).success();
         assert!(
             run.stdout
                 .contains("stays here: settings.json: its `env` names ANTHROPIC_API_KEY"),

@@ -154,7 +154,8 @@ fn exclude_pushed_session_stays_in_store_unextended() {
     push: 1 session: 1 excluded; nothing to push
     --- exit 0
     ");
-    assert_eq!(a.ccsync(["push"]).success().to_string(), run.to_string());
+    let again = a.ccsync(["push"]).success();
+    assert_eq!(again.stdout.trim_end(), run.summary());
     b.ccsync(["pull"]).success();
     assert_eq!(questions(&b.text(ONE)), ["hello"]);
     b.append(ONE, "elsewhere");
@@ -544,4 +545,55 @@ fn import_copy_of_excluded_session_is_excluded() {
     assert_eq!(stored(&a), [ONE]);
     a.ccsync(["import", copy.to_str().unwrap()]).success();
     assert_eq!(stored(&a), [ONE]);
+}
+
+#[test]
+fn push_unchanged_exclusion_is_printed_once() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    a.session(ONE).turn("work").write();
+    a.session(TWO).project("secret/app").turn("secret").write();
+    a.ccsync(["config", "exclude", "~/secret/**"]).success();
+    let line = "excluded: session";
+    let first = a.ccsync(["push"]).success();
+    assert!(first.stdout.contains(line), "{first}");
+    for args in [&["push"][..], &["sync"], &["push"]] {
+        let run = a.ccsync(args).success();
+        assert!(!run.stdout.contains(line), "{run}");
+        assert!(run.stdout.contains("1 excluded"), "{run}");
+    }
+    // It is there for who asks.
+    for args in [&["status"][..], &["push", "--dry-run"]] {
+        let run = a.ccsync(args).success();
+        assert!(run.stdout.contains(line), "{args:?}\n{run}");
+    }
+    let json = a.ccsync(["push", "--json"]).success().json();
+    assert_eq!(json["sessions"][0]["outcome"], "excluded");
+    // Another session, and another reason.
+    a.session(THREE).project("secret/lib").turn("more").write();
+    let more = a.ccsync(["push"]).success();
+    assert!(more.stdout.contains("excluded: 2 sessions"), "{more}");
+    a.ccsync(["config", "exclude", "--remove", "~/secret/**"])
+        .success();
+    a.ccsync(["config", "exclude", "~/secret"]).success();
+    let other = a.ccsync(["push"]).success();
+    assert!(other.stdout.contains("excluded: 2 sessions"), "{other}");
+}
+
+#[test]
+fn pull_unchanged_reason_is_printed_once() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("old").days_old(90).write();
+    a.ccsync(["push"]).success();
+    let line = "not pulled: session";
+    assert!(b.ccsync(["pull"]).success().stdout.contains(line));
+    let again = b.ccsync(["pull"]).success();
+    assert!(!again.stdout.contains(line), "{again}");
+    assert!(again.stdout.contains("1 not pulled"), "{again}");
+    assert!(b.ccsync(["status"]).success().stdout.contains(line));
+    a.session(TWO).turn("older").days_old(90).write();
+    a.ccsync(["push"]).success();
+    let more = b.ccsync(["pull"]).success();
+    assert!(more.stdout.contains("not pulled: 2 sessions"), "{more}");
 }

@@ -553,8 +553,8 @@ fn memory_unsupported_files_are_skipped_and_named() {
     a.write_note("good.md", "g\n");
     #[cfg(unix)]
     std::os::unix::fs::symlink(a.home.join(".gitconfig"), a.note("link.md")).unwrap();
-    for _ in 0..2 {
-        let run = a.ccsync(["push"]).success();
+    for command in ["push", "status"] {
+        let run = a.ccsync([command]).success();
         for name in ["image.png", "latin.txt", "huge.md", "link.md"] {
             assert!(
                 run.stdout
@@ -986,8 +986,8 @@ fn memory_project_is_known_after_first_session() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.write_note("MEMORY.md", "x\n");
-    for _ in 0..2 {
-        let run = a.ccsync(["push"]).success();
+    for command in ["push", "status"] {
+        let run = a.ccsync([command]).success();
         assert!(
             run.stdout
                 .contains("no session here says which project it belongs to"),

@@ -85,7 +85,7 @@ fn assert_names_full_disk(run: &Run) {
         .lines()
         .filter(|line| line.starts_with("error: "));
     assert_eq!(
-        errors.count() + run.stdout.matches("not on the remote:").count(),
+        errors.count() + run.stdout.matches("not sent:").count(),
         1,
         "{run}"
     );

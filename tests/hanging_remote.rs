@@ -99,6 +99,34 @@ fn hanging_remote_is_given_up_and_its_ssh_ends() {
 }
 
 #[test]
+fn init_killed_in_its_first_fetch_is_repeated() {
+    let env = TestEnv::new();
+    let (a, b) = (init_over_ssh(&env), env.machine("b"));
+    a.session(ONE).turn("hello").write();
+    let mut push = a.command(["push"]);
+    a.run(with_ssh(&a, &mut push)).success();
+    fs::copy(a.home.join("ssh"), b.home.join("ssh")).unwrap();
+    switch(&b, "hangs", true);
+    let url = format!("ssh://git@host.invalid{}", env.remote_of_pair().display());
+    let args = ["init", "--yes", "--name", "b", "--remote", &url];
+    let mut init = b.command(args);
+    with_ssh(&b, &mut init).env("CCSYNC_REMOTE_TIMEOUT", "60");
+    let terminal = Terminal::start(init, 120, 20);
+    wait_for("ssh hangs", || b.home.join("ssh-pids").exists());
+    terminal.kill_all();
+    switch(&b, "hangs", false);
+
+    let refused = b.ccsync(["pull"]).code(1);
+    assert!(refused.stderr.contains("`ccsync init`"), "{refused}");
+    for args in [&args[..], &["pull"]] {
+        let mut next = b.command(args);
+        b.run(with_ssh(&b, &mut next)).success();
+    }
+    assert_eq!(questions(&b.text(ONE)), ["hello"]);
+    b.assert_in_order("after a killed fetch");
+}
+
+#[test]
 fn hanging_remote_is_given_up_in_terminal() {
     let env = TestEnv::new();
     let a = init_over_ssh(&env);
@@ -197,7 +225,7 @@ fn offline_commands_ask_no_remote() {
     let run = client
         .run(&["resume", ONE, "--offline"], "offline")
         .success();
-    assert!(run.stderr.contains("not on the remote yet"), "{run}");
+    assert!(run.stderr.contains("not sent yet"), "{run}");
     client.run(&["start", "--offline"], "new").success();
     let log = fs::read_to_string(a.home.join("git-log")).unwrap_or_default();
     for asking in ["fetch", "push", "ls-remote", "clone"] {

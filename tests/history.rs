@@ -150,8 +150,8 @@ fn restore_session_stays_pinned_until_pulled() {
     let second = &states(&b, ONE)[1];
     insta::assert_snapshot!(b.ccsync(["restore", "1111", "--at", &second[..10]]).success().stdout.lines().last().unwrap(), @"restore: 1 restored");
     assert_eq!(questions(&b.text(ONE)), ["first", "second"]);
-    for _ in 0..2 {
-        let pulled = b.ccsync(["pull"]).success().stdout;
+    for command in ["pull", "status"] {
+        let pulled = b.ccsync([command]).success().stdout;
         assert!(
             pulled.contains(
                 "restored to an earlier state here; to get what came later: ccsync pull SESSION"

@@ -474,6 +474,7 @@ fn init_remote_of_other_program_is_refused() {
         "{refused}"
     );
     // The same if it became the remote in another way, and with unpushed sessions.
+    let a = env.machine("later");
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     a.ccsync(["config", "set", "remote", address]).code(1);

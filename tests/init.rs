@@ -73,7 +73,7 @@ fn push_before_init_uses_local_remote() {
     let push = a.ccsync(["push"]).success();
     assert_eq!(
         push.summary(),
-        "push: 1 session: 1 added; on the remote as $COMMIT"
+        "push: 1 session: 1 added; saved on this disk as $COMMIT"
     );
     assert_eq!(push.stderr.lines().count(), 2, "{push}");
     assert!(

@@ -139,6 +139,9 @@ impl Story {
 fn prepared(world: &World, name: &str, command: &str) -> Command {
     let machine = world.machine(name);
     let mut prepared = machine.command([command]);
+    if command == "undo" {
+        prepared.arg("--yes");
+    }
     if command == "init" {
         prepared
             .args(["--yes", "--name", name, "--remote"])

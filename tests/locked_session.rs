@@ -122,3 +122,28 @@ fn locked_session_turns_committed_offline_become_fork() {
         &[&["hello", "by a"], &["hello", "from the holder"]],
     );
 }
+
+#[test]
+fn locked_session_with_unreadable_lock_is_pushed_and_named() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = git2::Repository::open(env.remote_of_pair()).unwrap();
+    let lock = remote.blob(b"{\"format\": 99}").unwrap();
+    let mut tree = remote.treebuilder(None).unwrap();
+    tree.insert("lock.json", lock, 0o100_644).unwrap();
+    let tree = remote.find_tree(tree.write().unwrap()).unwrap();
+    let author = git2::Signature::now("b", "b@host").unwrap();
+    let branch = format!("refs/heads/ccsync/lock/{ONE}");
+    remote
+        .commit(Some(&branch), &author, &author, "lock", &tree, &[])
+        .unwrap();
+    a.append(ONE, "by a");
+    let run = a.ccsync(["push"]).success();
+    assert!(
+        run.stdout
+            .contains(&format!("cannot read the lock of {ONE}: ")),
+        "{run}"
+    );
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "by a"]);
+}

@@ -40,6 +40,7 @@ mod history;
 mod import;
 mod import_extras;
 mod init;
+mod init_failed;
 #[cfg(unix)]
 mod init_github;
 #[cfg(unix)]
@@ -47,6 +48,8 @@ mod init_terminal;
 #[cfg(unix)]
 mod kill_moments;
 mod layers;
+#[cfg(unix)]
+mod linked_directories;
 mod lock;
 #[cfg(target_os = "linux")]
 mod locked_session;
@@ -54,6 +57,7 @@ mod lookup;
 mod machine;
 mod missing_directory;
 mod model;
+mod moved_session;
 mod note;
 mod occupied_remote;
 #[cfg(target_os = "linux")]
@@ -61,6 +65,7 @@ mod odd_files;
 mod offline;
 #[cfg(target_os = "linux")]
 mod old_store;
+mod one_project_directory;
 mod placeholders;
 mod preview;
 mod project_addresses;
@@ -77,6 +82,7 @@ mod readme;
 mod refused_content;
 #[cfg(target_os = "linux")]
 mod remote_rules;
+mod removed_records;
 mod repack;
 mod repair;
 mod report;
@@ -111,5 +117,6 @@ mod transport;
 mod troubleshooting;
 #[cfg(unix)]
 mod two_accounts;
+mod undo;
 mod verify;
 mod wrong_types;

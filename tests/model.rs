@@ -1,6 +1,6 @@
-//! Machines write, push, pull, undo, delete, rewrite, and lose caches, the network and
-//! half a line, in any order: no line is lost, doubled or reordered, and every line stays
-//! in the conversation it was written to.
+//! Machines write, look, push, pull, undo, delete, rewrite, and lose files, the network and
+//! half a line, in any order: no line is lost, doubled or reordered, every line stays
+//! in the conversation it was written to, and machines that sync in turns come to rest.
 //!
 //! The library runs in this process, with real git and real files; a ledger has every
 //! written line.
@@ -22,6 +22,7 @@ use ccsync::history::undo::undo;
 use ccsync::machine::set_up::{SetUp, set_up};
 use ccsync::report::transfer::{Outcome, RemoteState, Report};
 use ccsync::report::verification::{RemoteStatus, SessionCheck};
+use ccsync::session::journal::JournalKind;
 use ccsync::sys::clock::SystemClock;
 use ccsync::sys::env::{Dirs, Env};
 use ccsync::workspace::context::Context;
@@ -31,7 +32,7 @@ use ccsync::workspace::paths::config_path;
 use proptest::prelude::*;
 
 use crate::harness::library::environment;
-use crate::harness::{Conversations, Ledger, conversations};
+use crate::harness::{Conversations, Ledger, Tree, conversations, tree as tree_of};
 
 #[derive(Debug, Clone)]
 enum Act {
@@ -43,6 +44,12 @@ enum Act {
     Agent(usize),
     /// Appends a title, which is a record without an id.
     Title(usize),
+    /// The user only looks: the client appends a record that is no turn.
+    Look(usize),
+    /// The client writes a task of a session in place.
+    Task(usize),
+    /// The client deletes a finished list of tasks.
+    FinishTasks(usize),
     /// A client dies in the middle of a line; the next one writes a line end first, as
     /// client 2.1.329 does.
     Tear(usize),
@@ -54,6 +61,8 @@ enum Act {
     },
     /// The client's own clean-up removes a stored session.
     Delete(usize),
+    /// The directory of the client is lost, and everything in it is stored.
+    Wipe,
     Push,
     Pull,
     Undo,
@@ -75,6 +84,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..3usize).prop_map(Act::Begin),
         2 => session.clone().prop_map(Act::Agent),
         1 => session.clone().prop_map(Act::Title),
+        1 => session.clone().prop_map(Act::Look),
+        2 => session.clone().prop_map(Act::Task),
+        1 => session.clone().prop_map(Act::FinishTasks),
         1 => session.clone().prop_map(Act::Tear),
         1 => (session.clone(), 0..6usize, any::<bool>())
             .prop_map(|(session, kept, goes_on)| Act::Rewind { session, kept, goes_on }),
@@ -82,6 +94,7 @@ fn op() -> impl Strategy<Value = Op> {
         7 => Just(Act::Push),
         6 => Just(Act::Pull),
         2 => Just(Act::Undo),
+        1 => Just(Act::Wipe),
         1 => Just(Act::Network),
         1 => Just(Act::DropIndex),
         1 => Just(Act::DropCheckouts),
@@ -97,6 +110,8 @@ struct World {
     root: tempfile::TempDir,
     machines: Vec<Machine>,
     ledger: Ledger,
+    /// Number of tasks that were written.
+    tasks: usize,
 }
 
 impl World {
@@ -110,6 +125,7 @@ impl World {
             root,
             machines: machines.into(),
             ledger: Ledger::default(),
+            tasks: 0,
         };
         world.run(&(0, Act::Begin(0)));
         world
@@ -128,6 +144,16 @@ impl World {
                 path.map(|path| self.ledger.write(home, &path));
             }
             Act::Title(session) => drop(nth(session).map(|path| self.ledger.write_title(&path))),
+            Act::Look(session) => drop(nth(session).map(|path| look(&path))),
+            Act::Task(session) => {
+                let Some(path) = nth(session) else { return };
+                self.tasks += 1;
+                machine.write_task(&path, self.tasks);
+            }
+            Act::FinishTasks(session) => {
+                let Some(path) = nth(session) else { return };
+                drop(fs::remove_file(machine.task_path(&path)));
+            }
             Act::Tear(session) => drop(nth(session).map(|path| tear(&path))),
             Act::Rewind {
                 session,
@@ -147,9 +173,13 @@ impl World {
                 fs::remove_file(&path).unwrap();
                 drop(fs::remove_dir_all(path.with_extension("")));
             }
+            Act::Wipe => {
+                machine.push();
+                drop(fs::remove_dir_all(&machine.env.claude_dir));
+            }
             Act::Push => machine.push(),
             Act::Pull => machine.pull(&[]),
-            Act::Undo => drop(undo(&machine.context()).unwrap()),
+            Act::Undo => drop(undo(&machine.context(), JournalKind::Change, false).unwrap()),
             Act::Network => self.toggle_network(),
             Act::DropIndex => drop(fs::remove_file(machine.env.dirs.state.join("index.json"))),
             Act::DropCheckouts => drop(fs::remove_file(
@@ -186,8 +216,32 @@ impl World {
         }
     }
 
+    /// Checks that another round of syncs changes nothing anywhere.
+    fn check_rest(&self) {
+        let state = || {
+            let files = |machine: &Machine| tree(&machine.env.claude_dir);
+            let all: Vec<_> = self.machines.iter().map(files).collect();
+            (self.remote_head(), all)
+        };
+        let before = state();
+        for machine in &self.machines {
+            machine.push();
+            machine.pull(&[]);
+        }
+        let after = state();
+        assert_eq!(before.0, after.0, "the remote does not come to rest");
+        assert!(before.1 == after.1, "the files do not come to rest");
+    }
+
+    fn remote_head(&self) -> Option<String> {
+        let remote = git2::Repository::open_bare(self.root.path().join("remote.git")).unwrap();
+        let head = remote.refname_to_id("refs/heads/main").ok()?;
+        Some(head.to_string())
+    }
+
     fn check(&self) {
         let first = self.machines[0].conversations();
+        let tasks = self.machines[0].tasks();
         for machine in &self.machines {
             let conversations = machine.conversations();
             self.ledger
@@ -196,9 +250,32 @@ impl World {
                 conversations, first,
                 "machines hold different conversations"
             );
+            assert_eq!(machine.tasks(), tasks, "machines hold different tasks");
             machine.verify();
         }
     }
+}
+
+/// Returns every file below a directory, which may be missing.
+fn tree(directory: &Path) -> Tree {
+    if directory.exists() {
+        tree_of(directory)
+    } else {
+        Tree::new()
+    }
+}
+
+fn look(path: &Path) {
+    let id = path.file_stem().unwrap().to_str().unwrap();
+    let text = fs::read(path).unwrap();
+    let end = if text.is_empty() || text.ends_with(b"\n") {
+        ""
+    } else {
+        "\n"
+    };
+    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+    let record = format!(r#"{end}{{"type":"mode","mode":"normal","sessionId":"{id}"}}"#);
+    file.write_all(format!("{record}\n").as_bytes()).unwrap();
 }
 
 fn tear(path: &Path) {
@@ -244,6 +321,31 @@ impl Machine {
 
     fn projects(&self) -> PathBuf {
         self.env.claude_dir.join("projects")
+    }
+
+    /// Returns the path of the one task of a session.
+    fn task_path(&self, transcript: &Path) -> PathBuf {
+        let session = transcript.file_stem().unwrap();
+        self.env
+            .claude_dir
+            .join("tasks")
+            .join(session)
+            .join("1.json")
+    }
+
+    fn write_task(&self, transcript: &Path, number: usize) {
+        let path = self.task_path(transcript);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let task = format!(r#"{{"id":"1","subject":"task-{number}","status":"pending"}}"#);
+        fs::write(path, task).unwrap();
+    }
+
+    /// Returns the tasks of all sessions.
+    fn tasks(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let tasks = self.env.claude_dir.join("tasks");
+        let files = tree(&tasks).into_iter();
+        let tasks = files.filter(|(path, _)| path.extension().is_some_and(|e| e == "json"));
+        tasks.map(|(path, (_, text))| (path, text)).collect()
     }
 
     fn sessions(&self) -> Vec<PathBuf> {
@@ -357,6 +459,7 @@ proptest! {
         }
         world.settle();
         world.check();
+        world.check_rest();
     }
 }
 

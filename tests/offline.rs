@@ -15,9 +15,9 @@ fn push_offline_is_queued_and_sent_by_next_command() {
     let queued = a.ccsync(["push"]).code(6);
     assert_eq!(
         queued.stdout.lines().nth(2).unwrap(),
-        "push: 1 session: 1 added; queued: 1 commit not on the remote yet, the next command pushes it"
+        "push: 1 session: 1 added; queued: 1 commit not sent yet, the next command sends it"
     );
-    assert!(queued.stdout.contains("not on the remote: "), "{queued}");
+    assert!(queued.stdout.contains("not sent: "), "{queued}");
     assert_eq!(
         a.ccsync(["status", "--json"]).success().json()["queued_commits"],
         1

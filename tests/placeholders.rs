@@ -47,18 +47,23 @@ fn add_placeholder_names_sessions_stored_below_it() {
     hint: to place them by LAB on other machines, too: `ccsync push`
     --- exit 0
     ");
+    fs::create_dir_all(a.home.join("empty")).unwrap();
     let none = give(&a, "empty");
     assert_eq!(none.stderr, "", "nothing is there");
     let lab = a.home.join("lab");
-    let set = a
-        .ccsync(["config", "set-path", "LAB", "this", lab.to_str().unwrap()])
-        .success();
-    assert!(
-        set.stderr
-            .contains("1 session below LAB keeps its stored text")
-            && !set.stderr.contains("ccsync push"),
-        "{set}"
-    );
+    let config = a.ccsync(["config", "show", "--json"]).success().json();
+    let own_id = config["id"].as_str().unwrap();
+    for this in ["this", "a", own_id, &own_id[..8]] {
+        let set = a
+            .ccsync(["config", "set-path", "LAB", this, lab.to_str().unwrap()])
+            .success();
+        assert!(
+            set.stderr
+                .contains("1 session below LAB keeps its stored text")
+                && !set.stderr.contains("ccsync push"),
+            "{set}"
+        );
+    }
     let placeholder = format!("WORK={}", a.home.join("work").display());
     let init = a
         .ccsync(["init", "--yes", "--add-placeholder", &placeholder])

@@ -452,7 +452,7 @@ fn resume_offline_needs_flag() {
     fs::rename(&remote, &away).unwrap();
     insta::assert_snapshot!(at_a.run(&["resume", ONE], "from a").code(1));
     let run = at_a.run(&["resume", ONE, "--offline"], "from a").success();
-    assert!(run.stderr.contains("not on the remote yet"), "{run}");
+    assert!(run.stderr.contains("not sent yet"), "{run}");
     at_a.run(&["start"], "refused").code(1);
     at_a.run(&["start", "--offline"], "new").success();
     fs::rename(&away, &remote).unwrap();
@@ -530,4 +530,76 @@ fn resume_original_paths_sends_path_notice_once() {
     fs::remove_file(b.home.join(".stand-in/settings")).unwrap();
     at_b.run(&["resume", ONE], "again").success();
     assert_eq!(at_b.settings(), None, "the path notice is written once");
+}
+
+#[test]
+fn resume_path_notice_that_is_not_delivered_is_named() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let at_b = Client::install(&b);
+    b.ccsync(["config", "set", "localize", "never"]).success();
+    let notice = b
+        .home
+        .join(".local/state/ccsync")
+        .join(format!("path-notices/{ONE}.txt"));
+    let resumed = |more: &[&str], variable: &str| {
+        let mut command = at_b.command(&[&["resume", ONE], more].concat(), "");
+        b.run(command.env(variable, "1")).success()
+    };
+    let no_notice = "the model gets no path notice: ";
+    let project = b.home.join("work/app/.claude");
+    fs::create_dir_all(&project).unwrap();
+    let shared = project.join("settings.json");
+
+    let run = resumed(&[], "NONE");
+    assert!(!run.stderr.contains(no_notice) && !notice.exists(), "{run}");
+    fs::write(&shared, "{ \"disableAllHooks\": true }").unwrap();
+    let by_settings = resumed(&[], "NONE");
+    fs::remove_file(&shared).unwrap();
+    for (run, reason) in [
+        (by_settings, "`disableAllHooks` is set in "),
+        (resumed(&["--", "--bare"], "NONE"), "you pass `--bare`"),
+        (
+            resumed(&["--", "--safe-mode"], "NONE"),
+            "you pass `--safe-mode`",
+        ),
+        (
+            resumed(&["--", "--settings={}"], "NONE"),
+            "you pass `--settings`",
+        ),
+        (
+            resumed(&[], "CLAUDE_CODE_SIMPLE"),
+            "CLAUDE_CODE_SIMPLE is set",
+        ),
+    ] {
+        let message = format!("{no_notice}{reason}");
+        assert!(run.stderr.contains(&message), "{run}");
+        let home = a.home.to_str().unwrap();
+        assert!(fs::read_to_string(&notice).unwrap().contains(home), "{run}");
+    }
+}
+
+/// The outputs of tools that are too long for the conversation are files, which it names.
+#[test]
+fn resume_path_notice_names_directory_of_claude_code() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    b.ccsync(["config", "set", "localize", "never"]).success();
+    let output = |machine: &Machine| {
+        let files = machine.transcript_path(ONE).with_extension("");
+        files.join("tool-results/long.txt")
+    };
+    fs::create_dir_all(output(&a).parent().unwrap()).unwrap();
+    fs::write(output(&a), "long").unwrap();
+    at_a.run(&["resume", ONE], "from a").success();
+    at_b.run(&["resume", ONE], "from b").success();
+    let project = |machine: &Machine| machine.transcript_path(ONE).parent().unwrap().to_owned();
+    let line = format!(
+        "- `{}` is now `{}`",
+        project(&a).display(),
+        project(&b).display()
+    );
+    assert!(at_b.notice().contains(&line), "{}", at_b.notice());
+    assert!(output(&b).exists());
 }

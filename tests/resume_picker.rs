@@ -2,13 +2,16 @@
 //! prompts that follow.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use crate::harness::client::Client;
 use crate::harness::{
-    CTRL_C, ENTER, ESCAPE, Ended, Machine, ONE, TAB, TWO, Terminal, TestEnv, UP, questions,
+    CTRL_C, DOWN, ENTER, ESCAPE, Ended, Machine, ONE, TAB, TWO, Terminal, TestEnv, UP, questions,
 };
 use crate::project_repository::{git, project_remote};
+
+const THREE: &str = "33333333-0000-4000-8000-000000000003";
 
 /// Two machines with two sessions; the second one is newer.
 fn two_sessions(env: &TestEnv) -> (Machine, Machine) {
@@ -281,21 +284,125 @@ fn resume_offline_asks_before_start() {
     }
     assert!(!ran(&b), "no client ran");
     let terminal = resume(&at_b, &[], "alone");
-    asked(&terminal, "Continue without a lock?");
-    terminal.type_in("y");
     terminal.wait_for("paint the fence");
-    terminal.wait_for("filter:");
+    terminal.wait_for("as of the last fetch: ");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
+    asked(&terminal, "Continue without a lock?");
+    terminal.type_in("y");
     let ended = terminal.end().assert_restored().code(0);
-    assert!(
-        ended.text().contains("not on the remote yet"),
-        "{}",
-        ended.text()
-    );
+    assert!(ended.text().contains("not sent yet"), "{}", ended.text());
     fs::rename(&away, env.remote_of_pair()).unwrap();
     b.ccsync(["recover"]).success();
     a.ccsync(["pull"]).success();
     assert_eq!(questions(&a.text(TWO)), ["paint the fence", "alone"]);
     assert_no_locks(&env);
+}
+
+/// A git on the machine's PATH whose fetches wait while the returned file exists.
+fn hold_fetches(machine: &Machine) -> PathBuf {
+    let git = machine
+        .run(machine.program("sh").args(["-c", "command -v git"]))
+        .success()
+        .stdout;
+    let held = machine.home.join(".hold-fetches");
+    fs::write(&held, "").unwrap();
+    let script = format!(
+        "#!/bin/sh\nfor word; do\n  while [ \"$word\" = fetch ] && [ -e {} ]; do sleep 0.02; done\ndone\nexec {} \"$@\"\n",
+        held.display(),
+        git.trim()
+    );
+    let path = machine.home.join(".bin/git");
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    held
+}
+
+#[test]
+fn picker_list_is_shown_before_the_fetch_ends() {
+    let env = TestEnv::new();
+    let (a, b) = two_sessions(&env);
+    let at_b = Client::install(&b);
+    let held = hold_fetches(&b);
+    a.session(THREE).turn("paint the gate").write();
+    a.ccsync(["push"]).success();
+    let terminal = opened(&at_b, "from b");
+    let before = terminal.wait_for("2 sessions  fetching");
+    assert!(!before.contains("paint the gate"), "{before}");
+    terminal.type_in(DOWN);
+    terminal.wait_until("the second row is selected", |screen| {
+        screen
+            .lines()
+            .any(|line| line.starts_with("> ") && line.contains("repair the roof"))
+    });
+    fs::remove_file(held).unwrap();
+    let after = terminal.wait_for("paint the gate");
+    let selected = after.lines().find(|line| line.starts_with("> ")).unwrap();
+    assert!(selected.contains("repair the roof"), "{after}");
+    terminal.wait_until("the fetch has ended", |screen| !screen.contains("fetching"));
+    terminal.type_in(ENTER);
+    terminal.end().assert_restored().code(0);
+    assert_eq!(questions(&b.text(ONE)), ["repair the roof", "from b"]);
+    assert_no_locks(&env);
+}
+
+#[test]
+fn picker_escape_does_not_wait_for_the_fetch() {
+    let env = TestEnv::new();
+    let (_a, b) = two_sessions(&env);
+    let at_b = Client::install(&b);
+    let held = hold_fetches(&b);
+    for cancel in [ESCAPE, CTRL_C] {
+        let terminal = opened(&at_b, "never said");
+        terminal.wait_for("fetching");
+        terminal.type_in(cancel);
+        let ended = terminal.end().assert_restored().code(130);
+        assert_answered(&ended, 130, "fetching");
+    }
+    fs::remove_file(held).unwrap();
+    b.ccsync(["sync"]).success();
+    assert!(!ran(&b), "no client ran");
+}
+
+#[test]
+fn picker_choice_during_the_fetch_is_resumed() {
+    let env = TestEnv::new();
+    let (_a, b) = two_sessions(&env);
+    let at_b = Client::install(&b);
+    let held = hold_fetches(&b);
+    let terminal = opened(&at_b, "from b");
+    terminal.wait_for("fetching");
+    terminal.type_in(ENTER);
+    terminal.wait_for("waiting for the remote");
+    fs::remove_file(held).unwrap();
+    terminal.end().assert_restored().code(0);
+    assert_eq!(questions(&b.text(TWO)), ["paint the fence", "from b"]);
+    assert_no_locks(&env);
+}
+
+#[test]
+fn picker_unpulled_session_without_remote_is_refused() {
+    let env = TestEnv::new();
+    let (a, b) = two_sessions(&env);
+    a.session(THREE).turn("paint the gate").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull", "--dry-run"]).success();
+    let at_b = Client::install(&b);
+    fs::rename(env.remote_of_pair(), env.root().join("away.git")).unwrap();
+    let terminal = resume(&at_b, &[], "never said");
+    terminal.wait_for("paint the gate");
+    terminal.wait_for("as of the last fetch: ");
+    terminal.wait_for_raw();
+    terminal.type_in("gate");
+    terminal.wait_for("1 of 3 sessions");
+    terminal.type_in(ENTER);
+    asked(&terminal, "Continue without a lock?");
+    terminal.type_in("y");
+    let ended = terminal.end().assert_restored().code(1);
+    assert!(
+        ended.text().contains("is not on this machine"),
+        "{}",
+        ended.text()
+    );
+    assert!(!ran(&b), "no client ran");
 }

@@ -241,7 +241,7 @@ fn refused(reader: &Reader) {
     assert_run_and_page_contain(
         &run,
         &[
-            "not on the remote",
+            "not sent",
             "rejected the push",
             "GH013: Repository rule violations",
         ],

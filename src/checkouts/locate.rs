@@ -4,10 +4,12 @@
 //! Owns the order of preference (`docs/projects.md`), and the list of all paths that a
 //! file here may have been written with. Must not move a session that is here.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::checkouts::{clones::Clones, clones::WorkingTree, identity::identity_of};
+use crate::checkouts::{
+    clones::Clones, clones::WorkingTree, former::former_project, former::is_of_former_project,
+    identity::identity_of, origins::origins, origins::portable_top, origins::present_origins,
+};
 use crate::domain::{
     MachineId, Placeholder, PlaceholderName, Placeholders, PortablePath, ProjectGit,
     ProjectIdentity, SessionId, path::is_safe_path,
@@ -22,9 +24,6 @@ pub(crate) const PLACEHOLDER: &str = "{{REPO}}";
 
 /// Maximum number of placeholder sets tried for an unknown local file.
 const MAX_SETS: usize = 64;
-
-/// Maximum number of repositories of one session. A manifest is untrusted.
-const MAX_ORIGINS: usize = 32;
 
 /// Locates checkouts of sessions.
 #[derive(Clone, Copy)]
@@ -48,7 +47,8 @@ impl CheckoutLocator<'_> {
         let used = self
             .clones
             .recorded_checkout(session)
-            .or_else(|| self.clones.recorded_checkout(&manifest.session));
+            .or_else(|| self.clones.recorded_checkout(&manifest.session))
+            .filter(|top| !is_of_former_project(manifest, self.clones, top));
         used.and_then(|top| placeholder_at_path(self.present(), &top))
             .or_else(|| self.last_checkout(manifest))
             .or_else(|| self.locate_checkout(manifest, false))
@@ -129,9 +129,13 @@ impl CheckoutLocator<'_> {
         placeholders.extend(tops.filter_map(|top| placeholder_at_path(present, &top)));
         placeholders.extend(self.last_checkout(manifest));
         placeholders.extend(self.possible_checkouts(manifest, present));
-        let seen = identity(manifest)
-            .map(|identity| self.clones.known_tops(identity))
-            .unwrap_or_default();
+        placeholders.extend(self.former_checkouts(manifest));
+        let projects = identity(manifest).into_iter();
+        let projects = projects.chain(manifest.former_projects.values());
+        let seen: Vec<String> = projects
+            .take(MAX_SETS)
+            .flat_map(|project| self.clones.known_tops(project))
+            .collect();
         placeholders.extend(
             seen.iter()
                 .filter_map(|top| placeholder_at_path(present, top)),
@@ -245,7 +249,8 @@ impl CheckoutLocator<'_> {
             .runs
             .iter()
             .rev()
-            .filter(|run| run.machine == *self.me);
+            .filter(|run| run.machine == *self.me)
+            .filter(|run| former_project(manifest, &run.placeholders).is_none());
         own.filter_map(|run| manifest.placeholders.get(&run.placeholders)?.repo())
             .next()
             .cloned()
@@ -254,11 +259,23 @@ impl CheckoutLocator<'_> {
     /// Returns the locations of the recorded repositories under the placeholders `base`,
     /// that of the session's beginning first.
     fn possible_checkouts(self, manifest: &Manifest, base: &Placeholders) -> Vec<Placeholder> {
-        let places = origins(manifest)
-            .into_iter()
+        let places = present_origins(manifest)
             .filter_map(|origin| expand_path(&portable_top(origin)?, base));
         places
             .filter_map(|path| placeholder_at_path(base, &path))
+            .collect()
+    }
+
+    /// Returns the locations of repositories that the session has left, with this machine's
+    /// placeholders.
+    fn former_checkouts(self, manifest: &Manifest) -> Vec<Placeholder> {
+        if manifest.former_projects.is_empty() {
+            return Vec::new();
+        }
+        let tops = origins(manifest).into_iter().filter_map(portable_top);
+        let places = tops.filter_map(|top| expand_path(&top, self.present()));
+        places
+            .filter_map(|path| placeholder_at_path(self.present(), &path))
             .collect()
     }
 
@@ -288,8 +305,7 @@ impl CheckoutLocator<'_> {
             self.clones.search();
             trees = self.clones.existing(identity);
         }
-        let names: Vec<&str> = origins(manifest)
-            .into_iter()
+        let names: Vec<&str> = present_origins(manifest)
             .filter_map(|origin| last_part(&origin.repo()?.directory))
             .collect();
         let is_named = |tree: &WorkingTree| {
@@ -331,7 +347,7 @@ pub(crate) fn plain_project(manifest: &Manifest) -> Option<PortablePath> {
     let Some(below) = below_repo(manifest) else {
         return manifest.project.clone();
     };
-    let top = origins(manifest).into_iter().find_map(portable_top)?;
+    let top = present_origins(manifest).find_map(portable_top)?;
     Some(PortablePath::new(format!("{top}{below}")))
 }
 
@@ -383,28 +399,6 @@ fn is_in_nested_worktree(manifest: &Manifest) -> bool {
     is_below_repo(manifest) && manifest.git.as_ref().is_some_and(|git| is_linked(&git))
 }
 
-/// Returns the placeholder sets with a repository, in the order of the lines written with
-/// them.
-fn origins(manifest: &Manifest) -> Vec<&Placeholders> {
-    let of_runs = manifest.transcript.runs.iter().map(|run| &run.placeholders);
-    let mut seen = BTreeSet::new();
-    let keys = of_runs
-        .chain(manifest.placeholders.keys())
-        .filter(|key| seen.insert(*key));
-    keys.filter_map(|key| manifest.placeholders.get(key))
-        .filter(|set| set.repo().is_some())
-        .take(MAX_ORIGINS)
-        .collect()
-}
-
-/// Returns the repository of a placeholder set, below its other placeholders.
-fn portable_top(origin: &Placeholders) -> Option<PortablePath> {
-    Some(collapse_path(
-        &origin.without_repo(),
-        &origin.repo()?.directory,
-    ))
-}
-
 fn last_part(path: &str) -> Option<&str> {
     path.rsplit(['/', '\\']).next()
 }
@@ -422,7 +416,7 @@ fn tops(directory: &str, tail: &str) -> Vec<String> {
 
 /// Returns the placeholder of a repository at `path`: in the form of this machine's
 /// placeholders, and with links resolved.
-fn placeholder_at_path(base: &Placeholders, path: &str) -> Option<Placeholder> {
+pub(super) fn placeholder_at_path(base: &Placeholders, path: &str) -> Option<Placeholder> {
     let spelled = expand_path(&collapse_path(base, path), base)?;
     Placeholder::new(
         base.system,

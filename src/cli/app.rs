@@ -1,5 +1,6 @@
 //! State of one run: the environment, a clock, the streams, and on request the settings.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,7 +17,10 @@ use crate::ui::{
     Output, json, notes, output::OutputOptions, output::Screen, progress::progress, report,
     style::is_colored,
 };
-use crate::workspace::{Context, SetupError, received_notes::mark_as_shown};
+use crate::workspace::{
+    Context, SetupError, received_notes::mark_as_shown, shown_notices::record_shown_notices,
+    shown_notices::shown_notices,
+};
 
 /// One run of the program.
 pub(crate) struct App {
@@ -187,7 +191,17 @@ impl App {
                 ..screen
             };
             self.print(&notes)?;
-            self.print(&report::lines(command, report, rest, self.out.is_quiet()))?;
+            let quiet = self.out.is_quiet();
+            let is_whole = !report.is_selection && !report.dry_run && !quiet;
+            let shown = if is_whole {
+                shown_notices(&self.env, command)
+            } else {
+                BTreeSet::new()
+            };
+            self.print(&report::lines(command, report, rest, quiet, &shown))?;
+            if is_whole {
+                record_shown_notices(&self.env, command, report::notices(report));
+            }
             self.remember_notes(report);
         }
         Ok(Exit::from_report(report))

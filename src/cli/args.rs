@@ -36,7 +36,7 @@ impl GlobalArgs {
 }
 
 /// The output switch of commands that print a result.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct JsonFlag {
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -101,6 +101,10 @@ impl FromStr for PlaceholderArg {
 }
 
 impl PlaceholderArg {
+    pub(crate) fn new(name: PlaceholderName, path: PathBuf) -> Self {
+        Self { name, path }
+    }
+
     /// Returns the directory as an absolute path. A relative one starts at `cwd`, and `~`, which
     /// the shell does not expand after `=`, is `home`.
     pub(crate) fn directory(&self, home: &Path, cwd: &Path) -> PathBuf {

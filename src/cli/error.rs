@@ -113,6 +113,12 @@ impl CliError {
         Self { hints, ..self }
     }
 
+    /// Adds a hint.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.hints.push(hint.to_owned());
+        self
+    }
+
     /// Adds the hints for replacing a damaged store. Data that is only in it can be
     /// imported from the place it is moved to.
     pub(crate) fn about_store(self, store: &Path) -> Self {

@@ -74,7 +74,7 @@ impl Exit {
             Self::Skipped => "some sessions were skipped",
             Self::Locked => "the session is locked by another machine or process",
             Self::Diverged => "diverged: both versions are kept, one as a fork",
-            Self::Queued => "queued: committed here, not yet on the remote",
+            Self::Queued => "queued: committed here, not yet sent",
             Self::Internal => "internal error",
             Self::Busy => "another ccsync is running",
             Self::Interrupted => "interrupted",
@@ -125,7 +125,9 @@ impl Exit {
             RemoteState::Queued { commits: 0, .. } => Self::Failed,
             RemoteState::Refused { commits: 0, .. } => Self::Failed,
             RemoteState::Queued { .. } | RemoteState::Refused { .. } => Self::Queued,
-            RemoteState::NotContacted | RemoteState::UpToDate { .. } => Self::Done,
+            RemoteState::NotContacted
+            | RemoteState::UpToDate { .. }
+            | RemoteState::SavedOnDisk { .. } => Self::Done,
         }
     }
 
@@ -145,7 +147,7 @@ impl Exit {
                 .is_some_and(|extras| !extras.damage.is_empty())
             || any(|session| !session.damage.is_empty());
         let (lost, waiting, unseen) = match found.remote {
-            RemoteStatus::UpToDate { .. } => (false, 0, false),
+            RemoteStatus::UpToDate { .. } | RemoteStatus::SavedOnDisk { .. } => (false, 0, false),
             RemoteStatus::Behind { commits, .. } => (false, commits, false),
             RemoteStatus::Ahead { commits, .. } | RemoteStatus::NotReached { commits, .. } => {
                 (false, commits, true)

@@ -37,7 +37,7 @@ const FILES: [(&str, &str); 5] = [
 ];
 
 /// Variables that every command reads.
-const ENVIRONMENT: [(&str, &str); 10] = [
+const ENVIRONMENT: [(&str, &str); 11] = [
     (
         "CCSYNC_HOME",
         "Directory of configuration, data and state. Must be absolute.",
@@ -49,6 +49,10 @@ const ENVIRONMENT: [(&str, &str); 10] = [
     (
         "CLAUDE_CONFIG_DIR",
         "Directory of Claude Code, in place of ~/.claude.",
+    ),
+    (
+        "CLAUDE_CODE_PROJECT_DIR_NAME",
+        "With CLAUDE_CONFIG_DIR: the directory of Claude Code for all projects.",
     ),
     ("HOME", "Your home directory (on Windows USERPROFILE)."),
     ("PATH", "Where git, claude and gh are found."),

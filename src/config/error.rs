@@ -187,7 +187,8 @@ impl UserError for ConfigError {
                          CCSYNC_HOME=\"$HOME/.ccsync{name}\"`, then `ccsync init --remote URL`"
                     ),
                     format!(
-                        "if the directory was moved, run `ccsync config set client_dir {other}`"
+                        "if it is the only one here, because it was moved or CLAUDE_CONFIG_DIR is \
+                         always set, run once: `ccsync config set client_dir {other}`"
                     ),
                 ];
             }

@@ -82,6 +82,7 @@ fn path_proposals(
 pub(crate) fn record_undo<'p>(
     workspace: &Workspace<'_>,
     undone: impl Iterator<Item = &'p Path>,
+    is_redo: bool,
 ) -> Result<(), SyncError> {
     let mut state = load_state(workspace, workspace.store.head()?.as_ref());
     let claude_dir = &workspace.ctx.env.claude_dir;
@@ -100,7 +101,11 @@ pub(crate) fn record_undo<'p>(
             {
                 // The user took the content back, so no earlier approval of the file holds.
                 state.revoke_approvals(&approval_prefix(&file));
-                state.restore_previous(name, &file);
+                if is_redo {
+                    state.compare_again(name, &file);
+                } else {
+                    state.restore_previous(name, &file);
+                }
             }
         }
     }

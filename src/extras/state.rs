@@ -440,6 +440,16 @@ impl ExtrasState {
         }
     }
 
+    /// Forgets how a file was on the disk, but not the common version.
+    pub(crate) fn compare_again(&mut self, directory: &str, name: &RelativeName) {
+        if let Some(file) = self.changed_files(directory).get_mut(name) {
+            *file = FileState {
+                base: file.base.take(),
+                ..FileState::default()
+            };
+        }
+    }
+
     /// Returns the files of a directory for a change; the next command compares them again.
     fn changed_files(&mut self, directory: &str) -> &mut BTreeMap<RelativeName, FileState> {
         let directory = self.directories.entry(directory.to_owned()).or_default();

@@ -15,6 +15,8 @@ pub(crate) struct CollapseContext {
     pub(crate) placeholders: Placeholders,
     /// Working directories that the lines are known to name.
     pub(crate) directories: Vec<String>,
+    /// The directory of the session on this machine so far.
+    pub(crate) former_directory: Option<String>,
 }
 
 impl CollapseContext {
@@ -48,7 +50,8 @@ impl CollapseContext {
         let mut directories = found.named;
         let placeholders = localizer.placeholders_for(manifest);
         let project = manifest.project.as_ref();
-        directories.extend(project.and_then(|project| expand_path(project, &placeholders)));
+        let former_directory = project.and_then(|project| expand_path(project, &placeholders));
+        directories.extend(former_directory.clone());
 
         let locator = localizer.locator();
         let present = locator.locate(manifest, &local.session.id);
@@ -68,7 +71,10 @@ impl CollapseContext {
             }
         }
         let repo = repo.or_else(|| locator.usable_checkout(present.clone()?));
-        Ok(Self::with_repo(localizer, local, directories, repo))
+        Ok(Self {
+            former_directory,
+            ..Self::with_repo(localizer, local, directories, repo)
+        })
     }
 
     fn with_repo(
@@ -90,6 +96,7 @@ impl CollapseContext {
         Self {
             placeholders: repo.map_or_else(|| here.clone(), |repo| here.with(repo)),
             directories,
+            former_directory: None,
         }
     }
 }

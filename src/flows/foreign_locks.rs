@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use crate::domain::id::SessionId;
 use crate::flows::merge::unpushed_sessions;
-use crate::lock::{LockRecord, state::LockStatus, state::lock_status};
+use crate::lock::{state::LockStatus, state::lock_status};
 use crate::report::{transfer::Outcome, transfer::Report};
 use crate::store::Snapshot;
 use crate::workspace::{
-    error::SyncError, fetched_locks::FetchedLocks, fetched_locks::observer, open::Workspace,
-    read_only::machine_names,
+    error::SyncError, fetched_locks::FetchedLocks, fetched_locks::observer,
+    fetched_locks::read_lock, open::Workspace, read_only::machine_names,
 };
 
 /// Number of sessions from which listing all of them is faster than looking each up.
@@ -37,32 +37,45 @@ pub(super) fn sessions_at_risk(
     on_remote(&there, at_risk)
 }
 
-/// Records which of these sessions another machine continues, by the locks as just fetched. Returns
-/// true if there are any.
+/// The locks of other machines on sessions that a push is about to change.
+#[derive(Default)]
+pub(super) struct ForeignLocks {
+    /// True if another machine continues one of the sessions.
+    pub(super) any_held: bool,
+    /// Warnings about unreadable locks, which keep no session from being pushed.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Records which of these sessions another machine continues, by the locks as just fetched.
 pub(super) fn record_foreign_locks(
     workspace: &mut Workspace<'_>,
     at_risk: &BTreeSet<SessionId>,
-) -> Result<bool, SyncError> {
+) -> Result<ForeignLocks, SyncError> {
+    let mut found = ForeignLocks::default();
     if at_risk.is_empty() {
-        return Ok(false);
+        return Ok(found);
     }
     let fetched = FetchedLocks::read(workspace)?;
     let now = workspace.ctx.clock.now();
-    let mut found = false;
     for session in at_risk {
         let Some(commit) = fetched.remote.get(session) else {
             continue;
         };
-        let json = workspace.store.read_lock(commit).unwrap_or_default();
-        let Ok(record) = LockRecord::parse(session, &json) else {
-            continue;
+        let record = match read_lock(workspace, session, commit)? {
+            Ok(record) => record,
+            Err(reason) => {
+                found.warnings.push(format!(
+                    "cannot read the lock of {session}: {reason}; see `ccsync lock show`"
+                ));
+                continue;
+            }
         };
         let is_own = record.machine == workspace.machine.id;
         let seen = fetched.observed(workspace, commit, record);
         let status = lock_status(Some(&seen), now, &observer(workspace, None));
         if !is_own && matches!(status, LockStatus::Held { .. }) {
             workspace.leases.record_foreign(session.clone(), seen);
-            found = true;
+            found.any_held = true;
         }
     }
     Ok(found)

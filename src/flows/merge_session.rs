@@ -184,6 +184,7 @@ impl SessionMerge<'_> {
                             // Theirs has no turns beyond ours.
                             merged.turns = ours.turns;
                             merged.continued_in.clone_from(&ours.continued_in);
+                            merged.follow_move(ours);
                         }
                     }
                     SessionFile::Named(name) => drop(merged.files.insert(name, stored)),

@@ -14,6 +14,7 @@ pub mod merge;
 pub mod merge_notes;
 pub mod merge_rewritten;
 pub mod merge_session;
+pub mod move_session;
 pub mod parallel;
 pub mod pull;
 pub mod pull_forks;

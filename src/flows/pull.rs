@@ -76,6 +76,7 @@ fn write(
     add_merge_notes(&mut report, workspace, merged)?;
     report.add_refusals(pushed.refusals);
     report.remote = pushed.state;
+    report.is_selection = request.names_sessions() || request.restores_deleted();
     forget_lost_leases(workspace, &report, &planned, found)?;
     match unseen(workspace) {
         Ok(notes) => report.notes = notes,

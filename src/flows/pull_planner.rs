@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::SessionId;
+use crate::domain::{SessionFile, SessionId};
 use crate::flows::{
     compare::SessionComparer, describe::describe_session, differences::Differences,
-    pull_options::PullRequest, pull_step::NotPulled, pull_step::PullStep, skip::Attempt,
-    write_session::SessionUpdate, write_session::UpdatePlan, write_session::all_files,
-    write_session::plan_update,
+    differences::FilePull, pull_options::PullRequest, pull_step::NotPulled, pull_step::PullStep,
+    skip::Attempt, write_session::SessionUpdate, write_session::UpdatePlan,
+    write_session::all_files, write_session::plan_update,
 };
 use crate::localize::{LocalCopy, StoredText, location::SessionLocation};
 use crate::report::{Outcome, SessionReport};
@@ -104,7 +104,10 @@ impl<'a> PullPlanner<'a> {
                 PullStep::Ahead
             });
         }
-        let step = self.step_for(here, &manifest, found);
+        let step = match self.step_for(here, &manifest, found) {
+            PullStep::Write(update) => self.follow_move(update, &manifest)?,
+            step => step,
+        };
         if matches!(step, PullStep::Fork(_)) && workspace.records.purged.get(&here.id).is_some() {
             let reason = "changed in the history of the remote: remove the transcript here, then ccsync pull SESSION";
             let outcome = Outcome::NotPulled {
@@ -176,6 +179,48 @@ impl<'a> PullPlanner<'a> {
         })
     }
 
+    /// Lets the files of a session follow it to another project. If that is excluded, the session
+    /// stays as it is.
+    fn follow_move(
+        &self,
+        update: SessionUpdate,
+        manifest: &Manifest,
+    ) -> Result<PullStep, SyncError> {
+        let from = match update.files.get(&SessionFile::Transcript) {
+            Some(FilePull::Extend { lines, .. }) if !update.ahead => *lines,
+            Some(FilePull::Whole) if !update.ahead => 0,
+            _ => return Ok(PullStep::Write(update)),
+        };
+        let env = self.workspace.ctx.env;
+        let transcript = StoredText::transcript(self.comparer.snapshot, manifest);
+        let localizer = self.comparer.localizer;
+        let moved = localizer.moved_location(manifest, &transcript, from, env)?;
+        let filter = self.workspace.filter();
+        if moved.is_some()
+            && let Some(reason) = self.unless_named(|| filter.pull_exclude_reason(manifest))
+        {
+            let report = self.describe(manifest, excluded(&reason));
+            return Ok(PullStep::not_pulled(report));
+        }
+        Ok(PullStep::Write(match moved {
+            Some(SessionLocation::Directory { path, note })
+                if path != update.directory && !update.is_linked() =>
+            {
+                let moved = || Some(format!("moved here to {}", localizer.project(manifest)?));
+                SessionUpdate {
+                    directory: path,
+                    note: note.or_else(moved),
+                    ..update
+                }
+            }
+            Some(SessionLocation::Missing(reason)) => SessionUpdate {
+                note: Some(format!("moved to another project, but not here: {reason}")),
+                ..update
+            },
+            _ => update,
+        }))
+    }
+
     fn plan_absent(&self, id: &SessionId) -> Result<PullStep, SyncError> {
         if let Some(report) = self.still_not_pulled(id) {
             return Ok(PullStep::not_pulled(report));
@@ -201,11 +246,11 @@ impl<'a> PullPlanner<'a> {
     }
 
     fn plan_new(&self, manifest: &Manifest) -> Result<PullStep, SyncError> {
-        let claude_dir = &self.workspace.ctx.env.claude_dir;
+        let env = self.workspace.ctx.env;
         let transcript = StoredText::transcript(self.comparer.snapshot, manifest);
         let localizer = self.comparer.localizer;
-        let location = localizer.resolve_location(manifest, &transcript, claude_dir)?;
-        match location.or_in(self.request.directory.as_deref(), claude_dir) {
+        let location = localizer.resolve_location(manifest, &transcript, env)?;
+        match location.or_in(self.request.directory.as_deref(), env) {
             SessionLocation::Directory { path, note } => {
                 let plan = plan_update(&self.comparer, manifest, path)?;
                 Ok(match plan {

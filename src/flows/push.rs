@@ -77,13 +77,16 @@ pub(crate) fn push_for(
     let (before, held) = (workspace.store.head()?, workspace.leases.active_sessions());
     let mut plan = PushPlan::new(&workspace, &found, selection)?;
     let at_risk = sessions_at_risk(&workspace, &plan.changed())?;
+    let mut lock_warnings = Vec::new();
     if !at_risk.is_empty() {
         match RemoteSync::new(&mut workspace).fetch_locks() {
             // Nothing is sent to it either.
             Err(SyncError::Remote(_)) => {}
             result => result?,
         }
-        if record_foreign_locks(&mut workspace, &at_risk)? {
+        let foreign = record_foreign_locks(&mut workspace, &at_risk)?;
+        lock_warnings = foreign.warnings;
+        if foreign.any_held {
             plan = PushPlan::new(&workspace, &found, selection)?;
         }
     }
@@ -116,6 +119,8 @@ pub(crate) fn push_for(
         report.warnings.extend(author_advice(&workspace, reason));
     }
     report.remote = pushed.state;
+    report.warnings.extend(lock_warnings);
+    report.is_selection = *selection != Selection::default();
     workspace.save()?;
     Ok(Pushed {
         report,

@@ -12,6 +12,7 @@ use crate::flows::{
 use crate::localize::{LocalCopy, stored_text::LocalText};
 use crate::report::SessionReport;
 use crate::session::{Discovery, LocalSession, fields::values};
+use crate::store::Snapshot;
 use crate::workspace::{SyncError, Workspace};
 
 /// The plan for one copy.
@@ -53,11 +54,17 @@ fn plan_copies<'f>(
 ) -> Result<(PushPlan<'f>, Vec<SessionReport>), SyncError> {
     let mut plan = PushPlan::default();
     let mut reports = Vec::new();
+    // Opening a snapshot reads the whole tree, which most pushes have no use for.
+    let mut snapshot = None;
     for copy in &found.copies {
         if workspace.records.copies.is_stored(copy) {
             continue;
         }
-        match plan_copy(workspace, found, copy)? {
+        let snapshot = match &mut snapshot {
+            Some(snapshot) => &*snapshot,
+            none => none.insert(workspace.store.head_snapshot()?),
+        };
+        match plan_copy(workspace, snapshot, found, copy)? {
             CopyPlan::Stored => workspace.records.copies.record(copy),
             CopyPlan::Ignored => {}
             CopyPlan::Skip(report) => reports.push(report),
@@ -72,6 +79,7 @@ fn plan_copies<'f>(
 
 fn plan_copy(
     workspace: &Workspace<'_>,
+    snapshot: &Snapshot<'_>,
     found: &Discovery,
     copy: &LocalSession,
 ) -> Result<CopyPlan, SyncError> {
@@ -87,15 +95,18 @@ fn plan_copy(
         let report = excluded_session(&workspace.store, &copy.id, project, &reason)?;
         return Ok(CopyPlan::Skip(report));
     }
-    let planned = Attempt::new(compare_copy(workspace, copy))?;
+    let planned = Attempt::new(compare_copy(workspace, snapshot, copy))?;
     Ok(match planned {
         Attempt::Done(plan) => plan,
         Attempt::Skipped(reason) => CopyPlan::Skip(SessionReport::skipped(copy.id.clone(), reason)),
     })
 }
 
-fn compare_copy(workspace: &Workspace<'_>, copy: &LocalSession) -> Result<CopyPlan, SyncError> {
-    let snapshot = workspace.store.head_snapshot()?;
+fn compare_copy(
+    workspace: &Workspace<'_>,
+    snapshot: &Snapshot<'_>,
+    copy: &LocalSession,
+) -> Result<CopyPlan, SyncError> {
     let local = LocalCopy::closed(copy);
     let Some(manifest) = snapshot.manifest(&copy.id)? else {
         return Ok(match has_records(copy, 0)? {
@@ -103,9 +114,9 @@ fn compare_copy(workspace: &Workspace<'_>, copy: &LocalSession) -> Result<CopyPl
             false => CopyPlan::Stored,
         });
     };
-    let comparer = SessionComparer::new(workspace, &snapshot);
+    let comparer = SessionComparer::new(workspace, snapshot);
     let found = comparer.compare_with(&manifest, &local, None)?;
-    let writer = SessionWriter::new(workspace, &snapshot, &local);
+    let writer = SessionWriter::new(workspace, snapshot, &local);
     if writer.is_stored(&manifest, &found)? {
         return Ok(CopyPlan::Stored);
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::domain::Phase;
+use crate::domain::{CommitId, Phase};
 use crate::flows::foreign_locks::{record_foreign_locks, sessions_at_risk};
 use crate::flows::merge::{Merged, merge_unpushed, unpushed_sessions};
 use crate::flows::merge_rewritten::merge_fetched;
@@ -172,9 +172,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     pub(crate) fn push_remaining(&mut self) -> Result<PushResult, SyncError> {
         let mut pushed = self.push()?;
         if pushed.state == RemoteState::NotContacted {
-            pushed.state = RemoteState::UpToDate {
-                commit: self.workspace.store.remote_head()?,
-            };
+            pushed.state = self.up_to_date(self.workspace.store.remote_head()?);
         }
         Ok(pushed)
     }
@@ -191,7 +189,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
                 if !self.workspace.leases.are_waiting() {
                     self.record_contact()?;
                     let commit = self.workspace.store.head()?;
-                    return Ok(RemoteState::UpToDate { commit });
+                    return Ok(self.up_to_date(commit));
                 }
                 // A lock could not be released before the answer to an earlier push was known.
                 continue;
@@ -399,6 +397,14 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             evidence: format!("it has a branch `{other}`, and no `{BRANCH}`"),
         };
         Err(error.into())
+    }
+
+    /// Returns the state of a remote that has every commit.
+    fn up_to_date(&self, commit: Option<CommitId>) -> RemoteState {
+        match self.workspace.ctx.settings.remote {
+            Some(_) => RemoteState::UpToDate { commit },
+            None => RemoteState::SavedOnDisk { commit },
+        }
     }
 
     fn refused(&self, error: &RemoteError) -> Result<RemoteState, SyncError> {

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use crate::checkouts::{identity::portable, identity::with_known_remote, locate::is_below_repo};
+use crate::checkouts::{
+    former::leave_project, identity::portable, identity::with_known_remote, locate::identity,
+    locate::is_below_repo,
+};
 use crate::domain::{
-    Placeholders, RelativeName, SessionFile, SessionId, client_dir::client_dir_name,
-    path::PortablePath, path::without_dots,
+    Placeholders, ProjectIdentity, RelativeName, SessionFile, SessionId,
+    client_dir::client_dir_name, path::PortablePath, path::without_dots,
 };
 use crate::flows::collapse_context::CollapseContext;
 use crate::flows::compare::SessionComparer;
@@ -18,7 +21,9 @@ use crate::localize::{
 };
 use crate::rewrite::{collapse_path, expand_path};
 use crate::session::{facts::Facts, facts::custom_title_file, facts::working_directories};
-use crate::store::{Snapshot, Transaction, manifest::Manifest, manifest::StoredFile};
+use crate::store::{
+    Snapshot, Transaction, manifest::Manifest, manifest::PlaceholdersKey, manifest::StoredFile,
+};
 use crate::sys::fs;
 use crate::workspace::error::SyncError;
 
@@ -35,6 +40,8 @@ pub(super) struct SessionDraft<'a> {
     /// The stored session whose files are continued or replaced.
     earlier: Option<&'a Manifest>,
     placeholders: Placeholders,
+    /// The directory of the session on this machine so far.
+    former_directory: Option<String>,
     collector: Collector<'a>,
     facts: Facts,
 }
@@ -50,6 +57,7 @@ impl<'a> SessionDraft<'a> {
         let CollapseContext {
             placeholders,
             directories,
+            former_directory,
         } = context;
         let localizer = comparer.localizer;
         // The lines of a fork name the session that the local file has.
@@ -65,6 +73,7 @@ impl<'a> SessionDraft<'a> {
             earlier,
             collector: Collector::new(localizer, &placeholders, &directories, written_as),
             placeholders,
+            former_directory,
             facts: Facts::default(),
         }
     }
@@ -239,7 +248,11 @@ impl<'a> SessionDraft<'a> {
         let placeholders = &self.placeholders;
         describe(&mut self.manifest, self.localizer, placeholders, facts);
         self.follow_repo();
+        let former = identity(&self.manifest).cloned();
         self.record_git();
+        if let Some(former) = former.filter(|_| self.has_moved()) {
+            self.leave_project(&former);
+        }
         Ok(tx.write_manifest(&self.manifest)?)
     }
 
@@ -266,6 +279,26 @@ impl<'a> SessionDraft<'a> {
         if let Some(facts) = facts {
             let here = portable(facts, self.localizer.placeholders());
             self.manifest.git = Some(with_known_remote(here, self.manifest.git.take()));
+        }
+    }
+
+    /// Returns true if Claude Code has moved the session to another directory on this machine.
+    fn has_moved(&self) -> bool {
+        let real = |directory: &String| fs::canonicalize_existing(directory);
+        let before = self.former_directory.as_ref().map(real);
+        before.is_some() && before != self.project_directory().as_ref().map(real)
+    }
+
+    /// Records that the lines so far belong to another project, if the present one has another
+    /// remote or none.
+    fn leave_project(&mut self, former: &ProjectIdentity) {
+        let is_in_repo = is_below_repo(&self.manifest);
+        if !is_in_repo {
+            self.manifest.git = None;
+        }
+        if identity(&self.manifest) != Some(former) {
+            let present = PlaceholdersKey::new(&self.placeholders);
+            leave_project(&mut self.manifest, former, is_in_repo.then_some(&present));
         }
     }
 

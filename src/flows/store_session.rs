@@ -178,6 +178,7 @@ impl<'a> SessionWriter<'a> {
             fork_of: None,
             continued_in: None,
             git: None,
+            former_projects: BTreeMap::new(),
             placeholders: BTreeMap::new(),
             transcript: StoredFile::default(),
             files: BTreeMap::new(),

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use crate::domain::{SessionFile, SessionId};
-use crate::flows::{compare::SessionComparer, describe::describe_session, differences::FilePull};
+use crate::flows::{
+    compare::SessionComparer, describe::describe_session, differences::FilePull,
+    move_session::move_session,
+};
 use crate::localize::{
     LocalCopy, LocalText, Localizer, StoredDataError, StoredText, compare::completing_choice,
     stored_text::text_kind,
@@ -92,6 +95,12 @@ impl SessionUpdate {
         }
     }
 
+    /// Returns true if the transcript here is a link, which stays where it is.
+    pub(crate) fn is_linked(&self) -> bool {
+        let path = self.here.as_ref().map(LocalSession::transcript_path);
+        path.is_some_and(|path| path.is_symlink())
+    }
+
     /// Returns how the update is reported.
     pub(crate) fn outcome(&self, lines: u64, bytes: u64) -> Outcome {
         let here = self.here.as_ref();
@@ -130,7 +139,14 @@ impl SessionUpdate {
         refuse_running(writer.claude_dir, id)?;
 
         let mut all = Count::default();
-        let mut now = self.here.clone().unwrap_or_else(|| LocalSession {
+        let here = self
+            .here
+            .as_ref()
+            .map(|here| match here.directory == self.directory {
+                true => Ok(here.clone()),
+                false => move_session(writer.journal, here, &self.directory),
+            });
+        let mut now = here.transpose()?.unwrap_or_else(|| LocalSession {
             id: id.clone(),
             directory: self.directory.clone(),
             files: BTreeMap::new(),

@@ -6,15 +6,18 @@
 //! placeholders' directories and the memory directory. The conversation is not edited.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::checkouts::locate::is_below_repo;
-use crate::domain::{Placeholder, Placeholders, SessionId, client_dir::client_dir_name};
-use crate::localize::StoredText;
+use crate::domain::{
+    Placeholder, PlaceholderName, Placeholders, SessionId, client_dir::client_dir_name,
+};
+use crate::localize::{StoredText, location::expand_name};
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::{files::projects_dir, turns::turns};
+use crate::session::{discover::find_transcript, files::project_dir, turns::turns};
 use crate::store::manifest::Manifest;
+use crate::sys::fs::canonicalize_existing;
 use crate::workspace::{Context, SyncError, Workspace};
 
 /// Returns the notice for a run in `directory`; `None` if the session names this
@@ -39,11 +42,17 @@ pub fn path_notice(
     {
         return Ok(None);
     }
-    let memory = projects_dir(&ctx.env.claude_dir)
-        .join(client_dir_name(&main_checkout(directory).to_string_lossy()))
-        .join("memory");
+    let memory = project_dir(
+        ctx.env,
+        &client_dir_name(&main_checkout(directory).to_string_lossy()),
+    )
+    .join("memory");
     let mut moves = moves(&manifest, here);
     moves.extend(moved_since(&workspace, &manifest, here));
+    moves.extend(moved_client_directories(
+        &manifest,
+        &client_directory(ctx, session, directory),
+    ));
     // Machines with equal directories need no notice.
     Ok((!moves.is_empty()).then(|| text(&moves, &memory)))
 }
@@ -152,6 +161,37 @@ fn moved_since<'a>(
     pairs
         .filter(|(then, now)| then.directory != now.directory)
         .map(|(then, now)| (then.directory.clone(), Some(now.directory.clone())))
+}
+
+/// Returns Claude Code's directory for the session here. It keeps the outputs of tools that are too
+/// long for the conversation, which names their paths.
+fn client_directory(ctx: &Context<'_>, session: &SessionId, directory: &Path) -> PathBuf {
+    let present = find_transcript(&ctx.env.claude_dir, session);
+    let present = present.and_then(|transcript| Some(transcript.parent()?.to_owned()));
+    present.unwrap_or_else(|| {
+        let directory = canonicalize_existing(&directory.to_string_lossy());
+        project_dir(ctx.env, &client_dir_name(&directory))
+    })
+}
+
+/// Returns Claude Code's directory for the session on each machine that wrote it, if it is not
+/// `here`. Only the usual place is known, below the home directory.
+fn moved_client_directories(
+    manifest: &Manifest,
+    here: &Path,
+) -> BTreeSet<(String, Option<String>)> {
+    let here = here.to_string_lossy();
+    let directory_of = |set: &Placeholders| {
+        let home = set.get(PlaceholderName::home().as_str())?;
+        let name = expand_name(manifest, set)?;
+        let parts = [home.directory.as_str(), ".claude", "projects", &name];
+        Some(parts.join(&set.system.separator().to_string()))
+    };
+    let directories = manifest.placeholders.values().filter_map(directory_of);
+    directories
+        .filter(|there| *there != here)
+        .map(|there| (there, Some(here.to_string())))
+        .collect()
 }
 
 fn text(moves: &BTreeSet<(String, Option<String>)>, memory: &Path) -> String {

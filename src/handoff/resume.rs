@@ -74,35 +74,48 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<ResumeCandid
     let mut workspace = Workspace::open(ctx)?;
     let FetchResult { unreached, .. } =
         RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::SessionsAndLocks)?;
-    let mut locks: BTreeMap<SessionId, LockView> = match unreached {
-        None => fetched_lock_table(&workspace)?
-            .locks
-            .into_iter()
-            .map(|lock| (lock.session.clone(), lock))
-            .collect(),
-        Some(_) => BTreeMap::new(),
-    };
     // Offline, only local sessions can be continued.
-    let SessionRows { rows, successors } = rows(
-        &mut workspace,
-        &ListFilter {
-            here: unreached.is_some(),
-            ..filter.clone()
-        },
-    )?;
+    let filter = ListFilter {
+        here: unreached.is_some(),
+        ..filter.clone()
+    };
+    let (mut sessions, successors) = rows_with_locks(&mut workspace, &filter)?;
     workspace.save()?;
-    let sessions = rows
-        .into_iter()
-        .map(|row| ResumeCandidate {
-            lock: locks.remove(&row.session),
-            row,
-        })
-        .collect();
+    if unreached.is_some() {
+        sessions.iter_mut().for_each(|session| session.lock = None);
+    }
     Ok(ResumeCandidates {
         sessions,
         unreached,
         successors,
     })
+}
+
+/// Lists the sessions with their locks as of the last fetch. Waits for nothing.
+///
+/// # Errors
+/// Errors of the whole command.
+pub fn candidates_on_disk(
+    ctx: &Context<'_>,
+    filter: &ListFilter,
+) -> Result<Vec<ResumeCandidate>, SyncError> {
+    let (sessions, _) = rows_with_locks(&mut Workspace::open_at_once(ctx)?, filter)?;
+    Ok(sessions)
+}
+
+fn rows_with_locks(
+    workspace: &mut Workspace<'_>,
+    filter: &ListFilter,
+) -> Result<(Vec<ResumeCandidate>, Successors), SyncError> {
+    let locks = fetched_lock_table(workspace)?.locks.into_iter();
+    let mut locks: BTreeMap<SessionId, LockView> =
+        locks.map(|lock| (lock.session.clone(), lock)).collect();
+    let SessionRows { rows, successors } = rows(workspace, filter)?;
+    let sessions = rows.into_iter().map(|row| ResumeCandidate {
+        lock: locks.remove(&row.session),
+        row,
+    });
+    Ok((sessions.collect(), successors))
 }
 
 /// Renews all locks of this machine and pushes its sessions, while Claude Code runs.

@@ -48,6 +48,15 @@ pub struct MadeMilestone {
     pub remote: RemoteState,
 }
 
+/// A milestone that was removed.
+#[derive(Debug, Clone, Serialize)]
+pub struct RemovedMilestone {
+    /// Its name.
+    pub removed: MilestoneName,
+    /// State of the remote.
+    pub remote: RemoteState,
+}
+
 /// Names the current state of the whole store: everything on the remote and on this
 /// machine, which is pushed first.
 ///
@@ -99,6 +108,33 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
         remote_error,
         pushed,
         remote: sent.state,
+    })
+}
+
+/// Removes a milestone on all machines. The state that it names stays in the history, and the
+/// name can be used again.
+///
+/// # Errors
+/// [`MilestoneError::NotFound`]; errors of the whole command.
+pub fn remove_milestone(
+    ctx: &Context<'_>,
+    name: &MilestoneName,
+) -> Result<RemovedMilestone, SyncError> {
+    let mut workspace = Workspace::open(ctx)?;
+    RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::Sessions)?;
+    if !workspace.store.milestones()?.is_taken(name)? {
+        return Err(MilestoneError::NotFound { name: name.clone() }.into());
+    }
+    let head = workspace.store.head()?.ok_or(MilestoneError::Empty)?;
+    let mut tx = workspace.store.begin(Some(&head))?;
+    tx.remove_milestone(name);
+    let message = format!("remove milestone {name}");
+    tx.commit(&workspace.author(), &message, &[head])?;
+    let remote = RemoteSync::new(&mut workspace).push()?.state;
+    workspace.save()?;
+    Ok(RemovedMilestone {
+        removed: name.clone(),
+        remote,
     })
 }
 

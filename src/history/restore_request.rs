@@ -245,9 +245,9 @@ impl RestorePlanner<'_> {
         manifest: &Manifest,
         transcript: &StoredText<'_>,
     ) -> Result<PathBuf, SyncError> {
-        let claude_dir = &workspace.ctx.env.claude_dir;
+        let env = workspace.ctx.env;
         let localizer = &workspace.localizer;
-        match localizer.resolve_location(manifest, transcript, claude_dir)? {
+        match localizer.resolve_location(manifest, transcript, env)? {
             SessionLocation::Directory { path, .. } => Ok(path),
             SessionLocation::Missing(reason) => {
                 let session = manifest.session.clone();

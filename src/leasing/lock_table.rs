@@ -4,15 +4,15 @@
 //! another machine anticipated is a result, not an error. Must not move the branch of the
 //! sessions or renew locks: that goes with a push of sessions (`flows::remote_sync`).
 
-use crate::domain::{CommitId, SessionId, error::error_chain};
+use crate::domain::{CommitId, SessionId};
 use crate::flows::RemoteSync;
 use crate::lock::{LockRecord, lease::Lease, state::lock_status};
-use crate::store::{StoreError, lock_ref};
+use crate::store::lock_ref;
 use crate::sys::{fail_point::fail_point, process::pid_is_alive};
 use crate::transport::{PushOutcome, RefUpdate};
 use crate::workspace::{
     Context, SyncError, Workspace, fetched_locks::FetchedLocks, fetched_locks::observer,
-    lookup::find_session,
+    fetched_locks::read_lock, lookup::find_session,
 };
 
 use crate::leasing::view::{LockContent, LockView};
@@ -99,7 +99,7 @@ impl FetchedLocks {
             .flatten();
         let title = manifest.and_then(|manifest| workspace.localizer.title(&manifest));
         let lease = workspace.leases.active(session);
-        let content = match read(workspace, session, commit)? {
+        let content = match read_lock(workspace, session, commit)? {
             Ok(record) => self.lock(workspace, commit, record, lease),
             Err(reason) => LockContent::Unreadable { reason },
         };
@@ -143,24 +143,6 @@ impl FetchedLocks {
             own,
         }
     }
-}
-
-/// Reads a lock commit. The inner error says why the record is unusable; the outer one
-/// concerns the whole store.
-pub(crate) fn read(
-    workspace: &Workspace<'_>,
-    session: &SessionId,
-    commit: &CommitId,
-) -> Result<Result<LockRecord, String>, SyncError> {
-    let json = match workspace.store.read_lock(commit) {
-        Ok(json) => json,
-        Err(StoreError::Lock { what, .. }) => return Ok(Err(what.to_owned())),
-        Err(e @ (StoreError::Git(_) | StoreError::Object { .. })) => {
-            return Ok(Err(error_chain(&e)));
-        }
-        Err(e) => return Err(e.into()),
-    };
-    Ok(LockRecord::parse(session, &json).map_err(|e| error_chain(&e)))
 }
 
 /// Pushes a change of one lock. If the remote accepts it, updates the local ref and the

@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 
 use memchr::memmem;
 
-use crate::checkouts::locate::is_in_repo;
+use crate::checkouts::{former::former_project, locate::is_in_repo};
 use crate::domain::id::SessionId;
 use crate::localize::{error::StoredDataError, localizer::Localizer, localizer::PlaceholderChoice};
 use crate::rewrite::{TextKind, View};
@@ -70,10 +70,12 @@ impl Localizer {
             .placeholders
             .get(&run.placeholders)
             .is_some_and(|origin| origin.repo().is_some());
-        let present = if in_repo {
-            self.current_index(manifest)
-        } else {
+        let present = if !in_repo {
             0
+        } else if former_project(manifest, &run.placeholders).is_some() {
+            reader.index_for(run)
+        } else {
+            self.current_index(manifest)
         };
         reader
             .read(run, PlaceholderChoice::With(View::Local, present), portable)
@@ -110,7 +112,7 @@ impl<'a> StoredLineReader<'a> {
         if as_written {
             PlaceholderChoice::AsWritten
         } else {
-            PlaceholderChoice::With(self.localizer.view_for(self.manifest), self.current_index())
+            PlaceholderChoice::With(self.localizer.view_for(self.manifest), self.index_for(run))
         }
     }
 
@@ -121,6 +123,19 @@ impl<'a> StoredLineReader<'a> {
                 self.localizer
                     .index_of(self.localizer.placeholders().with(repo))
             })
+        })
+    }
+
+    /// Returns the index of the placeholders that the run is written with here.
+    fn index_for(&self, run: &Run) -> usize {
+        if former_project(self.manifest, &run.placeholders).is_none() {
+            return self.current_index();
+        }
+        let locator = self.localizer.locator();
+        let repo = locator.locate_run(self.manifest, self.session, run);
+        repo.map_or(0, |repo| {
+            self.localizer
+                .index_of(self.localizer.placeholders().with(repo))
         })
     }
 
@@ -141,6 +156,7 @@ impl<'a> StoredLineReader<'a> {
     /// the same repository.
     pub(crate) fn record_choice(&self, run: &Run, choice: PlaceholderChoice) {
         if let PlaceholderChoice::With(_, n) = choice
+            && former_project(self.manifest, &run.placeholders).is_none()
             && n != self.current_index()
             && self
                 .manifest
@@ -167,15 +183,29 @@ impl<'a> StoredLineReader<'a> {
                 .iter()
                 .copied()
                 .chain(0..self.localizer.known_count());
-            let with = numbers.flat_map(|n| {
+            let with = numbers.clone().flat_map(|n| {
                 [
                     PlaceholderChoice::With(View::Original, n),
                     PlaceholderChoice::With(View::Local, n),
                 ]
             });
+            let has_links = |n: &usize| {
+                let set = self.localizer.placeholders_at(*n);
+                set.placeholders
+                    .iter()
+                    .any(|placeholder| placeholder.resolved.is_some())
+            };
+            let linked = numbers.clone().filter(has_links);
+            let former = linked.flat_map(|n| {
+                [
+                    PlaceholderChoice::With(View::FormerOriginal, n),
+                    PlaceholderChoice::With(View::FormerLocal, n),
+                ]
+            });
             let mut seen = vec![preferred];
             let all: Vec<PlaceholderChoice> = std::iter::once(PlaceholderChoice::AsWritten)
                 .chain(with)
+                .chain(former)
                 .collect();
             all.into_iter().filter(move |choice| {
                 let is_new = !seen.contains(choice);

@@ -1,6 +1,7 @@
 //! The directory of a pulled session on this machine.
 //!
-//! A session that is here stays where it is, whatever its project is called now. Otherwise Claude
+//! A session that is here stays where it is, whatever its project is called now, unless its records
+//! say that it was moved (`/cd`). Otherwise Claude
 //! Code's directory for the project decides. A project below a placeholder that this machine has
 //! not mapped has no directory, and none is guessed.
 
@@ -15,9 +16,11 @@ use crate::domain::{
 };
 use crate::localize::{error::StoredDataError, localizer::Localizer, stored_text::StoredText};
 use crate::rewrite::{Expander, TextKind, View};
-use crate::session::{facts::WorktreeRecord, facts::last_worktree_record, files::projects_dir};
+use crate::session::{
+    facts::WorktreeRecord, facts::has_relocated, facts::last_worktree_record, files::project_dir,
+};
 use crate::store::manifest::Manifest;
-use crate::sys::fs::canonicalize_existing;
+use crate::sys::{Env, fs::canonicalize_existing};
 
 /// The directory for a session that is not on this machine yet.
 pub(crate) enum SessionLocation {
@@ -29,12 +32,12 @@ pub(crate) enum SessionLocation {
 
 impl SessionLocation {
     /// Replaces a missing directory by that of a session in `directory`.
-    pub(crate) fn or_in(self, directory: Option<&Path>, claude_dir: &Path) -> Self {
+    pub(crate) fn or_in(self, directory: Option<&Path>, env: &Env) -> Self {
         match (self, directory) {
             (Self::Missing(_), Some(directory)) => {
                 let directory = canonicalize_existing(&directory.to_string_lossy());
                 Self::Directory {
-                    path: projects_dir(claude_dir).join(client_dir_name(&directory)),
+                    path: project_dir(env, &client_dir_name(&directory)),
                     note: None,
                 }
             }
@@ -50,7 +53,7 @@ impl Localizer {
         &self,
         manifest: &Manifest,
         transcript: &StoredText<'_>,
-        claude_dir: &Path,
+        env: &Env,
     ) -> Result<SessionLocation, StoredDataError> {
         self.choose_checkout(manifest);
         let note = self.leave_missing_worktree(manifest, transcript)?;
@@ -58,11 +61,31 @@ impl Localizer {
         let name = directory_name(&current, &self.placeholders_for(manifest));
         Ok(match name {
             Ok(name) => SessionLocation::Directory {
-                path: projects_dir(claude_dir).join(name),
+                path: project_dir(env, &name),
                 note,
             },
             Err(reason) => SessionLocation::Missing(reason),
         })
+    }
+
+    /// Returns the directory of a session that is here, if the stored lines from `from` on say that
+    /// Claude Code has moved it elsewhere (`/cd`).
+    pub(crate) fn moved_location(
+        &self,
+        manifest: &Manifest,
+        transcript: &StoredText<'_>,
+        from: u64,
+        env: &Env,
+    ) -> Result<Option<SessionLocation>, StoredDataError> {
+        let mut is_moved = false;
+        transcript.walk(from, &mut |piece| {
+            is_moved |= has_relocated(piece.text);
+            Ok(!is_moved)
+        })?;
+        if !is_moved {
+            return Ok(None);
+        }
+        self.resolve_location(manifest, transcript, env).map(Some)
     }
 
     /// Keeps the path of an entered working tree unused if the tree is not here.
@@ -125,7 +148,9 @@ fn directory_name(manifest: &Manifest, placeholders: &Placeholders) -> Result<St
     Ok(name)
 }
 
-fn expand_name(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
+/// Returns the name of Claude Code's directory for the session on the machine with these
+/// placeholders.
+pub(crate) fn expand_name(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
     let origin = manifest.placeholders.values().next()?;
     let expander = Expander::new(origin, placeholders, View::Local);
     let mut name = Vec::new();

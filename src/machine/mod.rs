@@ -8,3 +8,4 @@ pub mod sessions_stored_before;
 pub mod set_path;
 pub mod set_up;
 pub mod suggested_placeholders;
+pub mod unfinished_set_up;

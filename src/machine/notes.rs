@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::domain::{ErrorKind, UserError};
-use crate::flows::RemoteSync;
+use crate::flows::{FetchMode, RemoteSync};
 use crate::report::{MachineName, RemoteState};
 use crate::store::{note::MAX_NOTE_BYTES, note::Note, note::NoteId};
 use crate::workspace::{
@@ -23,7 +23,16 @@ pub struct LeftNote {
     pub remote: RemoteState,
 }
 
-/// Error: a text is not a valid note.
+/// A note that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RemovedNote {
+    /// Its id.
+    pub removed: String,
+    /// State of the remote.
+    pub remote: RemoteState,
+}
+
+/// Error: a text is not a valid note, or no note has this id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
     /// The text is empty.
@@ -32,6 +41,14 @@ pub enum NoteError {
     /// The text is too long.
     #[error("the note is too long: {0} bytes (limit {MAX_NOTE_BYTES})")]
     TooLong(usize),
+    /// No note has this id, or several begin with it.
+    #[error("{} with the id `{id}`", if *.several { "several notes" } else { "no note" })]
+    Id {
+        /// The id that was given.
+        id: String,
+        /// Several notes begin with it.
+        several: bool,
+    },
 }
 
 /// Leaves a note for the machine of this name or id, or for all others, and pushes it. An
@@ -90,13 +107,44 @@ pub fn leave_note(
     })
 }
 
+/// Removes the note with this id, or with an id that begins so, on all machines.
+///
+/// # Errors
+/// [`NoteError::Id`]; what concerns the whole command.
+pub fn remove_note(ctx: &Context<'_>, id: &str) -> Result<RemovedNote, SyncError> {
+    let mut workspace = Workspace::open(ctx)?;
+    RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::Sessions)?;
+    let mut found = workspace.store.head_snapshot()?.note_ids()?;
+    found.retain(|note| note.as_str().starts_with(id));
+    let [note] = found.as_slice() else {
+        return Err(NoteError::Id {
+            id: id.to_owned(),
+            several: !found.is_empty(),
+        }
+        .into());
+    };
+    let head = workspace.store.head()?;
+    let mut tx = workspace.store.begin(head.as_ref())?;
+    tx.remove_note(note);
+    tx.commit(&workspace.author(), "remove a note", head.as_slice())?;
+    let remote = RemoteSync::new(&mut workspace).push()?.state;
+    workspace.save()?;
+    Ok(RemovedNote {
+        removed: note.to_string(),
+        remote,
+    })
+}
+
 impl UserError for NoteError {
     fn kind(&self) -> ErrorKind {
         ErrorKind::Usage
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["give a text: `ccsync note \"TEXT\"`".to_owned()]
+        vec![match self {
+            Self::Id { .. } => "list the notes and their ids with `ccsync notes`".to_owned(),
+            _ => "give a text: `ccsync note \"TEXT\"`".to_owned(),
+        }]
     }
 }
 

@@ -14,6 +14,15 @@ use crate::workspace::{
     read_only::present_machine_names,
 };
 
+/// A directory that was set for a placeholder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathChange {
+    /// True on this machine; false for a proposal to another one.
+    pub is_here: bool,
+    /// State of the remote.
+    pub remote: RemoteState,
+}
+
 /// Sets the directory of a placeholder on a machine: here at once, elsewhere if the user
 /// accepts it there.
 ///
@@ -27,7 +36,7 @@ pub fn set_path(
     name: PlaceholderName,
     machine: &str,
     path: &str,
-) -> Result<RemoteState, SyncError> {
+) -> Result<PathChange, SyncError> {
     let me = &ctx.settings.machine;
     if machine == "this" || machine == me.name || machine == me.id.as_str() {
         return set_path_here(ctx, name, path);
@@ -43,7 +52,11 @@ pub fn set_path(
     }
 
     propose_path(&workspace, name, &target, path)?;
-    Ok(RemoteSync::new(&mut workspace).push_remaining()?.state)
+    let remote = RemoteSync::new(&mut workspace).push_remaining()?.state;
+    Ok(PathChange {
+        is_here: false,
+        remote,
+    })
 }
 
 fn propose_path(
@@ -88,8 +101,12 @@ fn set_path_here(
     ctx: &Context<'_>,
     name: PlaceholderName,
     path: &str,
-) -> Result<RemoteState, SyncError> {
-    change_here(ctx, |config| config.set_placeholder(name, path, ctx.env))
+) -> Result<PathChange, SyncError> {
+    let remote = change_here(ctx, |config| config.set_placeholder(name, path, ctx.env))?;
+    Ok(PathChange {
+        is_here: true,
+        remote,
+    })
 }
 
 /// Sets the directories of placeholders on this machine.

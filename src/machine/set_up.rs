@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{Config, MachineIdentity, SettingKey, Settings};
-use crate::domain::{MachineId, PlaceholderName, Progress, url::RemoteUrl};
+use crate::domain::{MachineId, PlaceholderName, Progress, url::RemoteUrl, url::redact};
 use crate::flows::{FetchMode, RemoteSync};
 use crate::machine::names::{free_name, taken_names};
 use crate::machine::suggested_placeholders::{ForeignPlaceholder, foreign_placeholders};
+use crate::machine::unfinished_set_up::UnfinishedSetUp;
 use crate::report::RemoteState;
 use crate::sys::{Clock, Env, fail_point::fail_point};
 use crate::workspace::{
-    Context, SetupError, SyncError, Workspace, paths::config_path, paths::embedded_remote_path,
-    paths::remote_url, paths::store_path,
+    Context, SetupError, SyncError, Workspace, last_fetch::LastFetch, paths::config_path,
+    paths::embedded_remote_path, paths::remote_url, paths::store_path,
 };
 
 /// Attempts to find a free name while other machines register.
@@ -34,6 +35,8 @@ pub struct SetUp {
     pub adopt: bool,
     /// Give a copied configuration a new machine id.
     pub new_id: bool,
+    /// Without a configuration and a remote, keep the sessions of another remote on this disk.
+    pub leave_former_remote: bool,
 }
 
 /// Result of a set-up.
@@ -78,6 +81,13 @@ pub fn set_up(
     request: SetUp,
 ) -> Result<SetUpReport, SyncError> {
     let former = Config::load(&config_path(env))?;
+    if former.is_none()
+        && request.remote.is_none()
+        && !request.leave_former_remote
+        && let Some(lost) = lost_configuration(env)
+    {
+        return Err(lost.into());
+    }
     let how = Joining {
         is_named: request.name.is_some(),
         adopt: request.adopt,
@@ -98,6 +108,7 @@ pub fn set_up(
     report.requested_name =
         Some(ctx.settings.machine.name).filter(|wished| *wished != report.machine_name);
     report.first_time = former.is_none();
+    UnfinishedSetUp::remove(env);
     Ok(SetUpReport {
         moved: joined.moved,
         sessions_moved: joined.sessions_moved,
@@ -225,23 +236,38 @@ fn unused_name(workspace: &Workspace<'_>) -> Result<String, SyncError> {
 /// Sets this machine up with defaults, as its first command does.
 ///
 /// # Errors
-/// As for [`set_up`]; [`SetupError::ConfigLost`] if this is not the first command.
+/// As for [`set_up`]; [`SetupError::Unfinished`] if the user has tried to set it up.
 pub fn set_up_by_default(
     env: &Env,
     clock: &dyn Clock,
     progress: Arc<dyn Progress + Send + Sync>,
     interactive: bool,
 ) -> Result<SetUpReport, SyncError> {
-    let store = store_path(env);
-    if !crate::store::belongs_to_remote(&store, &embedded_remote_path(env)) {
+    let lost = lost_configuration(env);
+    if let (None, Some(unfinished)) = (lost, UnfinishedSetUp::load(env)) {
         // Its sessions would go to a remote that the user has not chosen.
-        return Err(SetupError::ConfigLost {
-            path: config_path(env),
-            store,
-        }
-        .into());
+        let remote = unfinished.remote.as_deref().map(redact);
+        return Err(SetupError::Unfinished { remote }.into());
     }
     set_up(env, clock, progress, interactive, SetUp::default())
+}
+
+/// Returns the error of a machine whose configuration is missing, and whose store or state is of
+/// another remote than the one on this disk.
+pub fn lost_configuration(env: &Env) -> Option<SetupError> {
+    let (store, embedded) = (store_path(env), embedded_remote_path(env));
+    // A remote that was refused by a failed set-up never had anything of this machine.
+    let refused = UnfinishedSetUp::load(env).and_then(|unfinished| unfinished.remote);
+    let refused = refused.as_deref().map(redact);
+    let remote = LastFetch::load(env).map(|last| last.remote);
+    let remote = remote
+        .filter(|remote| *remote != embedded.to_string_lossy() && Some(remote) != refused.as_ref());
+    let is_lost = remote.is_some() || !crate::store::belongs_to_remote(&store, &embedded);
+    is_lost.then(|| SetupError::ConfigLost {
+        path: config_path(env),
+        store,
+        remote,
+    })
 }
 
 fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, SyncError> {

@@ -33,6 +33,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Extras by owner. Owners whose files were up to date are absent.
     pub extras: Vec<BundleReport>,
+    /// True if the user chose the sessions: then notices about them are repeated.
+    #[serde(skip)]
+    pub is_selection: bool,
     /// True if this is a plan (`--dry-run`): nothing was done.
     pub dry_run: bool,
     /// State of the remote afterwards.
@@ -298,6 +301,12 @@ pub enum RemoteState {
     /// The remote has every commit of this machine.
     UpToDate {
         /// Head of the remote; `None`: it is empty.
+        commit: Option<CommitId>,
+    },
+    /// The repository on this disk, in place of a remote, has every commit.
+    #[serde(rename = "up-to-date")]
+    SavedOnDisk {
+        /// Its head; `None`: it is empty.
         commit: Option<CommitId>,
     },
     /// The remote was not reached. The next command sends the commits.

@@ -137,6 +137,12 @@ pub enum RemoteStatus {
         /// `None`: both are empty.
         commit: Option<CommitId>,
     },
+    /// The repository on this disk, in place of a remote, has the same head.
+    #[serde(rename = "up-to-date")]
+    SavedOnDisk {
+        /// The head.
+        commit: CommitId,
+    },
     /// Commits of the store are missing on the remote.
     Behind {
         /// Head of the remote.

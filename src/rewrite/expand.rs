@@ -19,6 +19,8 @@ use crate::domain::Placeholders;
 pub struct Expander {
     placeholders: Vec<OriginPlaceholder>,
     reading: Reading,
+    /// Paths that the client compares with resolved ones are written with links resolved.
+    resolves_links: bool,
     braces: memmem::Finder<'static>,
 }
 
@@ -48,10 +50,13 @@ impl Expander {
     /// writes paths of the machine with the placeholders `target`.
     pub fn new(origin: &Placeholders, target: &Placeholders, view: View) -> Self {
         let reading = match view {
-            View::Local => Reading::Local,
-            View::Original => Reading::Original,
+            View::Local | View::FormerLocal => Reading::Local,
+            View::Original | View::FormerOriginal => Reading::Original,
         };
-        Self::with(origin, target, reading)
+        Self {
+            resolves_links: matches!(view, View::Local | View::Original),
+            ..Self::with(origin, target, reading)
+        }
     }
 
     /// Creates the exact inverse of [`super::Collapser`].
@@ -68,6 +73,7 @@ impl Expander {
         Self {
             placeholders,
             reading,
+            resolves_links: false,
             braces: memmem::Finder::new(b"{{"),
         }
     }
@@ -190,9 +196,12 @@ impl<'a> Run<'a> {
             .root(placeholder.name)?
             .meaning(placeholder.tag, self.kind)?;
         let is_exact = self.is_exact(at)?;
+        let real = meaning.real.as_ref();
+        let real = real.filter(|_| self.expander.resolves_links && self.strings.is_real_path(at));
+        let translation = real.or(meaning.translation.as_ref());
         self.copy_until(at);
         self.copied = placeholder.end;
-        match meaning.translation.as_ref().filter(|_| !is_exact) {
+        match translation.filter(|_| !is_exact) {
             None => self.out.extend_from_slice(&meaning.exact),
             Some(translation) => {
                 self.copied =
@@ -245,7 +254,7 @@ impl<'a> Run<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::placeholder::{Placeholder, System};
+    use crate::domain::placeholder::{Placeholder, PlaceholderName, System};
 
     #[test]
     fn expand_output_over_limit_is_refused() {
@@ -382,6 +391,36 @@ mod tests {
         ] {
             assert_eq!(read(&a, &b, View::Original, portable), local);
         }
+    }
+
+    #[test]
+    fn expand_directory_compared_with_real_one_has_links_resolved() {
+        let home = |path: &str, resolved| {
+            let home = Placeholder::new(System::Linux, PlaceholderName::home(), path, resolved);
+            Placeholders::new(System::Linux, [home.unwrap()])
+        };
+        let (a, b) = (home("/home/al", None), home("/home/bo", Some("/data/bo")));
+        let record = |directory: &str| {
+            format!(
+                r#"{{"type":"file-history-delta","backup":{{"realParentDir":"{directory}/x"}},"p":"{{{{HOME}}}}"}}"#
+            )
+        };
+        for view in [View::Local, View::Original] {
+            let of_b = record("/data/bo").replace("{{HOME}}", "/home/bo");
+            assert_eq!(read(&a, &b, view, &record("{{HOME}}")), of_b);
+            let of_a = record("/home/al").replace("{{HOME}}", "/home/al");
+            assert_eq!(read(&b, &a, view, &record("{{HOME:r}}")), of_a);
+        }
+        let spelled = record("{{HOME}}").replace("{{HOME}}", "/home/bo");
+        assert_eq!(
+            read(&a, &b, View::FormerOriginal, &record("{{HOME}}")),
+            spelled
+        );
+        let said = r#"{"type":"user","input":{"realParentDir":"{{HOME}}"}}"#;
+        assert_eq!(
+            read(&a, &b, View::Local, said),
+            said.replace("{{HOME}}", "/home/bo")
+        );
     }
 
     #[test]

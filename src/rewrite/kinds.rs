@@ -1,4 +1,4 @@
-//! The kinds of text, and the two ways of localizing it.
+//! The kinds of text, and the ways of localizing it.
 
 /// Kind of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,4 +16,8 @@ pub enum View {
     Local,
     /// Unchanged, except for the fields that only the client reads.
     Original,
+    /// As `Local`, without the resolved links: written by earlier versions.
+    FormerLocal,
+    /// As `Original`, without the resolved links: written by earlier versions.
+    FormerOriginal,
 }

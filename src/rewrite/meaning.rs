@@ -23,6 +23,8 @@ pub(super) struct Meaning {
     pub(super) exact: Vec<u8>,
     /// `None` if the reading machine writes the same, or has no such placeholder.
     pub(super) translation: Option<Translation>,
+    /// The same with links resolved, if that differs on the reading machine.
+    pub(super) real: Option<Translation>,
 }
 
 /// Directory name of a path below a placeholder: `{{NAME:e/...}}`.
@@ -44,6 +46,15 @@ impl OriginPlaceholder {
             };
             let translation =
                 there.map(|there| Translation::new(system, tag, target.system, there));
+            let real = there
+                .filter(|there| there.resolved.is_some() && tag.style == Style::Native)
+                .map(|there| {
+                    let tag = Tag {
+                        resolved: true,
+                        ..tag
+                    };
+                    Translation::new(system, tag, target.system, there)
+                });
             let possible_in_json = tag.is_possible_in(TextKind::Json);
             tagged.insert(
                 tag.text().into_bytes(),
@@ -51,6 +62,7 @@ impl OriginPlaceholder {
                     possible_in_json,
                     exact: exact.into_bytes(),
                     translation,
+                    real,
                 },
             );
         }

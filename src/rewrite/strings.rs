@@ -27,6 +27,10 @@ const DATA_KEY: &[u8] = b"\"data\"";
 /// The record's own string under this key is the client's.
 const CWD_KEY: &[u8] = b"\"cwd\"";
 
+/// The key of a directory that the client compares with the resolved one before it restores a file
+/// (client 2.1.332).
+const REAL_DIRECTORY_KEY: &[u8] = b"\"realParentDir\"";
+
 /// Answers questions about places in one text, which must be asked in ascending order.
 pub(super) struct Strings<'t> {
     text: &'t [u8],
@@ -97,6 +101,24 @@ impl<'t> Strings<'t> {
         let line = self.outline_at(quote);
         let quote = quote - line;
         self.outline.client_only || self.outline.cwd.binary_search(&quote).is_ok()
+    }
+
+    /// Returns true if the text at `at` is a directory that the client compares with the resolved
+    /// one, in a record that is no conversation.
+    pub(super) fn is_real_path(&mut self, at: usize) -> bool {
+        if self.kind == TextKind::Plain {
+            return false;
+        }
+        let Some(quote) = self.opening.find(at, is_unescaped) else {
+            return false;
+        };
+        let is_key = text_before_colon(&self.text[..quote])
+            .and_then(|key| key.strip_suffix(REAL_DIRECTORY_KEY))
+            .is_some_and(is_unescaped);
+        is_key && {
+            self.outline_at(quote);
+            self.outline.client_only
+        }
     }
 
     /// Returns true if the line has a sign of a record that only the client reads. Lines are

@@ -86,9 +86,11 @@ impl Facts {
         }
     }
 
+    /// Adds the directories of records, and those in which `/cd` of the client has put the session.
     fn absorb_cwds(&mut self, lines: &[u8]) {
         let mut last: &[u8] = b"";
-        for text in values(lines, "cwd").filter_map(|at| string_at(lines, at)) {
+        let fields = values(lines, "cwd").chain(values(lines, "relocatedCwd"));
+        for text in fields.filter_map(|at| string_at(lines, at)) {
             if text == last || self.cwds.len() >= MAX_CWDS {
                 continue;
             }
@@ -107,6 +109,15 @@ pub fn working_directories(lines: &[u8]) -> Vec<String> {
     let mut facts = Facts::default();
     facts.absorb_cwds(lines);
     facts.cwds
+}
+
+/// Returns true if a record in `lines` says that the client has moved the session to another
+/// directory (`/cd`; client 2.1.332).
+pub fn has_relocated(lines: &[u8]) -> bool {
+    with_value(lines, "type", "relocated\"").any(|at| {
+        let record = parse(line_at(lines, at));
+        record.is_some_and(|record| record["type"] == "relocated")
+    })
 }
 
 /// The working tree of a session, as its records tell (`EnterWorktree`).

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::domain::{RelativeName, SessionFile, SessionId, hidden_name::is_litter};
-use crate::sys::temp::is_temp_name;
+use crate::sys::{Env, temp::is_temp_name};
 
 /// First character of the name of a file outside the project directory.
 pub(super) const RESERVED: char = '@';
@@ -162,6 +162,12 @@ pub fn is_task_counter(file: &SessionFile) -> bool {
 /// Returns the client's directory of project directories.
 pub fn projects_dir(claude_dir: &Path) -> PathBuf {
     claude_dir.join("projects")
+}
+
+/// Returns the client's directory of the project with this name, or the one that it uses for all
+/// projects.
+pub fn project_dir(env: &Env, name: &str) -> PathBuf {
+    projects_dir(&env.claude_dir).join(env.project_dir_name.as_deref().unwrap_or(name))
 }
 
 /// Returns the path of a transcript; `directory` is the session's project directory.

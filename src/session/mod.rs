@@ -28,6 +28,7 @@ pub mod extras;
 pub mod facts;
 pub(crate) mod fields;
 pub mod files;
+pub mod hooks;
 pub mod instructions;
 pub mod journal;
 pub mod launch;

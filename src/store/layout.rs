@@ -154,6 +154,13 @@ pub(super) fn is_machine_file(path: &str) -> bool {
     path.split_once('/').is_some_and(|(top, _)| top == MACHINES)
 }
 
+/// Returns true if `path` is a note or a milestone: a file that never changes, and that any machine
+/// may remove.
+pub(super) fn is_note_or_milestone(path: &str) -> bool {
+    path.split_once('/')
+        .is_some_and(|(top, _)| [NOTES, MILESTONES].contains(&top))
+}
+
 /// Returns true if `path` may be written to the working tree: relative and not in `.git`.
 pub(super) fn is_safe(path: &str) -> bool {
     let is_git = |part: &str| {

@@ -25,8 +25,13 @@ pub struct Env {
     pub host_mark: Option<String>,
     /// The directory in which the client keeps its files.
     pub claude_dir: PathBuf,
+    /// The name of the one project directory that the client uses for all projects, if it does
+    /// (`CLAUDE_CODE_PROJECT_DIR_NAME` with `CLAUDE_CONFIG_DIR`; client 2.1.332).
+    pub project_dir_name: Option<String>,
     /// The client's program: `claude` on the PATH, else the path used by the client's installer.
     pub client: PathBuf,
+    /// The variable that turns the client's hooks off, if one is set (client 2.1.332).
+    pub no_client_hooks: Option<&'static str>,
     /// This program's own file, if the system knows it.
     pub program: Option<PathBuf>,
     /// The directories of the PATH, in order.
@@ -145,6 +150,7 @@ impl Env {
             host_mark: None,
             client: client(get, &claude_dir),
             claude_dir,
+            project_dir_name: project_dir_name(get),
             program: None,
             search_path: std::env::split_paths(&get("PATH").unwrap_or_default()).collect(),
             stdin_is_terminal: false,
@@ -156,6 +162,7 @@ impl Env {
             rows: size("LINES"),
             git: GitEnv::from_variables(get),
             committer: committer(get),
+            no_client_hooks: no_client_hooks(get),
         })
     }
 }
@@ -225,6 +232,16 @@ impl Dirs {
     }
 }
 
+fn no_client_hooks(get: &dyn Fn(&str) -> Option<OsString>) -> Option<&'static str> {
+    let is_on = |name: &&str| {
+        let value = get(name).map(|value| value.to_string_lossy().to_lowercase());
+        value.is_some_and(|value| ["1", "true", "yes", "on"].contains(&value.trim()))
+    };
+    ["CLAUDE_CODE_SIMPLE", "CLAUDE_CODE_SAFE_MODE"]
+        .into_iter()
+        .find(is_on)
+}
+
 /// Returns the committer of `GIT_COMMITTER_EMAIL` and `GIT_COMMITTER_NAME`. Git sets neither for
 /// its hooks, so both are the user's wish.
 fn committer(get: &dyn Fn(&str) -> Option<OsString>) -> Option<CommitAuthor> {
@@ -244,6 +261,14 @@ fn data_home(get: &dyn Fn(&str) -> Option<OsString>, home: &Path) -> PathBuf {
         None if cfg!(windows) => windows().unwrap_or_else(standard),
         None => standard(),
     }
+}
+
+/// The client ignores the variable without `CLAUDE_CONFIG_DIR`, and a name with other characters.
+fn project_dir_name(get: &dyn Fn(&str) -> Option<OsString>) -> Option<String> {
+    get("CLAUDE_CONFIG_DIR")?;
+    let name = get("CLAUDE_CODE_PROJECT_DIR_NAME")?.into_string().ok()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    (name.bytes().all(is_plain)).then_some(name)
 }
 
 fn client(get: &dyn Fn(&str) -> Option<OsString>, claude_dir: &Path) -> PathBuf {

@@ -55,6 +55,11 @@ pub fn interrupted() -> bool {
     count() > ANSWERED.load(Ordering::SeqCst)
 }
 
+/// Stops the steps that other threads have begun, for a command that is about to end.
+pub fn interrupt() {
+    ARRIVED.fetch_add(1, Ordering::SeqCst);
+}
+
 /// Marks the interruption as handled: the cleanup that begins now is stopped by later signals only.
 pub fn answer_interruption() {
     ANSWERED.store(count(), Ordering::SeqCst);

@@ -7,6 +7,9 @@ use crate::ui::{format::count, sanitize::one_line, style::ATTENTION, style::pain
 /// Maximum number of files named for one action; more are only counted.
 const MAX_NAMES: usize = 3;
 
+/// Begins the line on a file that stays on its machine by rule.
+const STAYING: &str = "stays here: ";
+
 /// Words for the actions, and for the planned ones of a dry run.
 const ACTIONS: [(ExtraOutcome, &str, &str); 5] = [
     (ExtraOutcome::Pushed, "pushed", "push"),
@@ -42,6 +45,11 @@ pub(crate) fn lines(bundle: &BundleReport, dry_run: bool, quiet: bool) -> Vec<St
         lines.extend(outcome_line(file, &whose, dry_run, quiet));
     }
     lines
+}
+
+/// Returns true for a line on a file that stays on its machine by rule.
+pub(crate) fn is_staying(line: &str) -> bool {
+    line.starts_with(STAYING)
 }
 
 /// Names the files with this outcome, or counts them. Returns `None` if no file has it.
@@ -84,7 +92,7 @@ fn outcome_line(file: &ExtraReport, whose: &str, dry_run: bool, quiet: bool) -> 
             format!("skipped: {whose}: {name}: {}", one_line(reason))
         }
         ExtraOutcome::Excluded { reason } if !quiet => {
-            return Some(format!("stays here: {name}: {}", one_line(reason)));
+            return Some(format!("{STAYING}{name}: {}", one_line(reason)));
         }
         _ => return None,
     };

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{CommitId, SessionId};
+use crate::domain::{CommitId, SessionId, error::error_chain};
 use crate::lock::{
     LockRecord, ObservedLock, lease::Lease, observations::LockObservations, record::Identity,
     state::LockObserver,
 };
 use crate::store::StoreError;
-use crate::workspace::open::Workspace;
+use crate::workspace::{error::SyncError, open::Workspace};
 
 /// The locks on the remote, as just fetched.
 pub(crate) struct FetchedLocks {
@@ -54,4 +54,22 @@ impl FetchedLocks {
 pub(crate) fn observer(workspace: &Workspace<'_>, lease: Option<&Lease>) -> LockObserver {
     let identity = Identity::for_this_process(&workspace.machine);
     LockObserver::new(identity, lease.map(|lease| &lease.lock))
+}
+
+/// Reads a lock commit. The inner error says why the record is unusable; the outer one
+/// concerns the whole store.
+pub(crate) fn read_lock(
+    workspace: &Workspace<'_>,
+    session: &SessionId,
+    commit: &CommitId,
+) -> Result<Result<LockRecord, String>, SyncError> {
+    let json = match workspace.store.read_lock(commit) {
+        Ok(json) => json,
+        Err(StoreError::Lock { what, .. }) => return Ok(Err(what.to_owned())),
+        Err(e @ (StoreError::Git(_) | StoreError::Object { .. })) => {
+            return Ok(Err(error_chain(&e)));
+        }
+        Err(e) => return Err(e.into()),
+    };
+    Ok(LockRecord::parse(session, &json).map_err(|e| error_chain(&e)))
 }

@@ -23,6 +23,7 @@ pub mod remote_rules;
 pub mod session_map;
 pub mod session_project;
 pub mod setup_error;
+pub(crate) mod shown_notices;
 pub mod stored_copies;
 
 pub use context::Context;

@@ -60,6 +60,11 @@ impl<'a> Workspace<'a> {
         Self::open_locked(ctx, lock_if_writable(ctx)?)
     }
 
+    /// Opens everything as [`Self::open_to_look`], without waiting for another ccsync.
+    pub(crate) fn open_at_once(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
+        Self::open_locked(ctx, None)
+    }
+
     /// Opens the workspace as [`Self::open_to_look`], and discovers the sessions.
     pub(crate) fn look_and_discover(ctx: &'a Context<'a>) -> Result<(Self, Discovery), SyncError> {
         Self::open_and_discover_with(ctx, lock_if_writable(ctx)?)

@@ -23,6 +23,14 @@ pub enum SetupError {
         path: PathBuf,
         /// The store.
         store: PathBuf,
+        /// The remote that it had, without secrets, if that is known.
+        remote: Option<String>,
+    },
+    /// `ccsync init` was run, and failed.
+    #[error("the set-up of this machine is not finished{}", with_remote(.remote.as_deref()))]
+    Unfinished {
+        /// The remote that was given, without secrets.
+        remote: Option<String>,
     },
     /// A newer ccsync wrote a state file that is not a cache.
     #[error("`{}` has format {found}; this ccsync reads up to {STATE_FORMAT}", path.display())]
@@ -48,13 +56,30 @@ pub enum SetupError {
     },
 }
 
+fn with_remote(remote: Option<&str>) -> String {
+    remote
+        .map(|remote| format!(": its remote is to be {remote}"))
+        .unwrap_or_default()
+}
+
 impl UserError for SetupError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NotSetUp => vec!["set it up with `ccsync init`".to_owned()],
-            Self::ConfigLost { .. } => {
+            Self::ConfigLost { remote: None, .. } => {
                 vec!["give the remote it had with `ccsync init --remote URL`".to_owned()]
             }
+            Self::ConfigLost {
+                remote: Some(remote),
+                ..
+            } => vec![format!(
+                "give the remote it had with `ccsync init --remote {}`",
+                shell_word(remote.as_ref())
+            )],
+            Self::Unfinished { .. } => vec![
+                "repeat `ccsync init`; what you gave is kept".to_owned(),
+                "or give another remote with `ccsync init --remote URL`".to_owned(),
+            ],
             Self::NewerState { path, .. } => vec![
                 UPDATE_CCSYNC.to_owned(),
                 format!(

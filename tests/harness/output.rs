@@ -94,10 +94,12 @@ pub(super) fn normalised(text: &str, root: &Path) -> String {
         .unwrap()
         .replace_all(&text, "$$MACHINE")
         .into_owned();
-    let text = Regex::new(r"(on the remote as|the remote|commit) ( *\(?)[0-9a-f]{10}\b")
-        .unwrap()
-        .replace_all(&text, "$1 $2$$COMMIT")
-        .into_owned();
+    let text = Regex::new(
+        r"(on the remote as|saved on this disk as|the remote|commit) ( *\(?)[0-9a-f]{10}\b",
+    )
+    .unwrap()
+    .replace_all(&text, "$1 $2$$COMMIT")
+    .into_owned();
     let text = Regex::new(r"just now|\d+ (min|h|days?) ago")
         .unwrap()
         .replace_all(&text, "$$AGE")

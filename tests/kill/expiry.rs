@@ -264,7 +264,7 @@ fn resume_offline_exit_queues_push_and_release() {
     let child = hold_without_remote(&a, &away);
     let run = a.end(child).success();
     assert!(
-        run.stderr.contains("not on the remote yet") && run.stderr.contains("ccsync recover"),
+        run.stderr.contains("not sent yet") && run.stderr.contains("ccsync recover"),
         "{run}"
     );
     fs::rename(&away, &a.remote).unwrap();

@@ -22,7 +22,7 @@ const STORIES: [Story; 12] = [
     story("sync", "a", &["sync"], write_on_both),
     Story {
         afterwards: pull_by_name,
-        ..story("undo", "b", &["undo"], pull_everything)
+        ..story("undo", "b", &["undo", "--yes"], pull_everything)
     },
     story("push after a crash", "a", &["push"], crash_push),
     Story {

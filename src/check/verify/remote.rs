@@ -69,9 +69,15 @@ fn remote_status(
             commit: None,
             commits: count_unpushed(workspace, head, None)?,
         },
-        (Some(head), Some(now)) if head == now => RemoteStatus::UpToDate {
-            commit: Some(now.clone()),
-        },
+        (Some(head), Some(now)) if head == now => {
+            let commit = now.clone();
+            match workspace.ctx.settings.remote {
+                Some(_) => RemoteStatus::UpToDate {
+                    commit: Some(commit),
+                },
+                None => RemoteStatus::SavedOnDisk { commit },
+            }
+        }
         (Some(head), Some(now)) if store.has_commit(now) && store.contains(head, now)? => {
             RemoteStatus::Behind {
                 commit: Some(now.clone()),

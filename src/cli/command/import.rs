@@ -2,6 +2,7 @@
 
 use clap::ValueHint;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::init;
@@ -88,7 +89,13 @@ fn lines(report: &ImportReport, screen: Screen, quiet: bool) -> Vec<String> {
         height: screen.height.saturating_sub(lines.len()),
         ..screen
     };
-    lines.extend(report::lines("import", &report.report, rest, quiet));
+    lines.extend(report::lines(
+        "import",
+        &report.report,
+        rest,
+        quiet,
+        &BTreeSet::new(),
+    ));
     lines
 }
 

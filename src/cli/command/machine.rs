@@ -284,10 +284,7 @@ fn remote_exit(remote: &RemoteState, json: &JsonFlag, app: &mut App) -> Result<E
         return Ok(Exit::Done);
     };
     if !json.json {
-        app.print(&[format!(
-            "not on the remote yet: {}",
-            sanitize::lines(reason)
-        )])?;
+        app.print(&[format!("not sent yet: {}", sanitize::lines(reason))])?;
     }
     Ok(Exit::Queued)
 }

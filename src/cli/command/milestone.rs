@@ -13,7 +13,7 @@ use crate::ui::{
 /// Name the current state of the store, or list the names
 ///
 /// New sessions of this machine are pushed first, so that the milestone includes them.
-/// `ccsync restore --milestone NAME` restores it. Names cannot be reused.
+/// `ccsync restore --milestone NAME` restores it. A name can be reused once it is removed.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "milestones")]
 pub(crate) struct MilestoneArgs {
@@ -22,6 +22,9 @@ pub(crate) struct MilestoneArgs {
     /// List the milestones
     #[arg(long, conflicts_with = "name")]
     list: bool,
+    /// Remove the milestone on all machines; the state that it names stays
+    #[arg(long, requires = "name")]
+    remove: bool,
     #[command(flatten)]
     json: JsonFlag,
 }
@@ -34,6 +37,7 @@ struct MilestoneDocument {
 
 pub(in crate::cli) fn run(args: &MilestoneArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.name {
+        Some(name) if args.remove => remove(name, args.json.json, app),
         Some(name) => create(name, args.json.json, app),
         None => list(args.json.json, app),
     }
@@ -61,6 +65,19 @@ fn create(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliEr
     app.print(&[line(&made, name)])?;
     app.explain_queued(&made.remote);
     Ok(exit)
+}
+
+/// JSON document: the fields of `RemovedMilestone`.
+fn remove(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliError> {
+    let done = crate::history::milestones::remove_milestone(&app.context()?, name)?;
+    if json {
+        app.print_json("milestone", &done)?;
+    } else {
+        let line = format!("milestone: `{name}` removed{}", remote(&done.remote, false));
+        app.print(&[line])?;
+        app.explain_queued(&done.remote);
+    }
+    Ok(Exit::from_remote(&done.remote))
 }
 
 fn line(made: &MadeMilestone, wanted: &MilestoneName) -> String {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
 use crate::sys::Clock;
-use crate::ui::{notes, report::at_most_of};
+use crate::ui::{notes, report::at_most_of, report::remote};
 use crate::workspace::received_notes::KeptNote;
 
 /// Maximum number of notes printed without `--all`.
@@ -18,6 +18,9 @@ pub(crate) struct NotesArgs {
     /// Show all notes, not only the ten newest
     #[arg(long)]
     all: bool,
+    /// Remove the note with this id, or with an id that begins so, on all machines
+    #[arg(long, value_name = "ID", conflicts_with = "all")]
+    remove: Option<String>,
     #[command(flatten)]
     json: JsonFlag,
 }
@@ -29,6 +32,9 @@ struct NotesDocument {
 }
 
 pub(in crate::cli) fn run(args: &NotesArgs, app: &mut App) -> Result<Exit, CliError> {
+    if let Some(id) = &args.remove {
+        return remove(id, args.json.json, app);
+    }
     let mut kept = crate::workspace::received_notes::notes(&app.context()?)?;
     let older = if args.all {
         0
@@ -45,8 +51,9 @@ pub(in crate::cli) fn run(args: &NotesArgs, app: &mut App) -> Result<Exit, CliEr
     }
     let now = app.clock.now();
     for note in &kept {
-        let marks = if note.own || note.seen { "" } else { " (new)" };
-        let lines = notes::one(&note.note, marks, now, app.out.width(), None);
+        let new = if note.own || note.seen { "" } else { " (new)" };
+        let marks = format!("{new}, {}", note.note.id);
+        let lines = notes::one(&note.note, &marks, now, app.out.width(), None);
         app.print(&lines)?;
     }
     if older > 0 {
@@ -57,4 +64,17 @@ pub(in crate::cli) fn run(args: &NotesArgs, app: &mut App) -> Result<Exit, CliEr
         ));
     }
     Ok(Exit::Done)
+}
+
+/// JSON document: the fields of `RemovedNote`.
+fn remove(id: &str, json: bool, app: &mut App) -> Result<Exit, CliError> {
+    let done = crate::machine::notes::remove_note(&app.context()?, id)?;
+    if json {
+        app.print_json("notes", &done)?;
+    } else {
+        let line = format!("notes: 1 note removed{}", remote(&done.remote, false));
+        app.print(&[line])?;
+        app.explain_queued(&done.remote);
+    }
+    Ok(Exit::from_remote(&done.remote))
 }

@@ -279,6 +279,16 @@ fn error_machine_messages_and_hints() {
         SetupError::ConfigLost {
             path: "/c/config.toml".into(),
             store: "/d/store".into(),
+            remote: None,
+        },
+        SetupError::ConfigLost {
+            path: "/c/config.toml".into(),
+            store: "/d/store".into(),
+            remote: Some("git@host:my s.git".to_owned()),
+        },
+        SetupError::Unfinished { remote: None },
+        SetupError::Unfinished {
+            remote: Some("git@host:s.git".to_owned()),
         },
         SetupError::NewerState {
             path: "/s/pinned.json".into(),

@@ -13,10 +13,23 @@ use crate::sys::{fs::FileStamp, fs::PathError, fs::read, fs::write_atomic};
 /// Name of the journal in its directory.
 const JOURNAL: &str = "journal.jsonl";
 
-/// The directory of one journal, with the time at which its pull began.
+/// The command whose changes a journal lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JournalKind {
+    /// A pull, a restore, or another command that an undo reverts.
+    Change,
+    /// An undo.
+    Undo,
+}
+
+/// The directory of one journal, named `<time>-<pid>-<number>`; `-undo` follows for an undo.
 pub(super) struct JournalDir {
     pub(super) path: PathBuf,
+    /// The time at which its command began, by a clock that may have been wrong.
     pub(super) time: DateTime<Utc>,
+    pub(super) kind: JournalKind,
+    /// The commands in their order. Journals of earlier versions have no number.
+    number: u64,
 }
 
 /// One change and everything that a journal records about it.
@@ -42,21 +55,43 @@ pub(super) fn journal_path(directory: &Path) -> PathBuf {
     directory.join(JOURNAL)
 }
 
+/// Returns the directory below `root` of the next journal, for a command that begins at `now`.
+pub(super) fn next_directory(root: &Path, kind: JournalKind, now: DateTime<Utc>) -> PathBuf {
+    let time = now.format("%Y%m%dT%H%M%S%.6fZ");
+    let number = 1 + journals(root).last().map_or(0, |journal| journal.number);
+    let suffix = match kind {
+        JournalKind::Change => "",
+        JournalKind::Undo => "-undo",
+    };
+    root.join(format!("{time}-{}-{number}{suffix}", std::process::id()))
+}
+
 /// Lists the journals below `root`, the oldest first.
 pub(super) fn journals(root: &Path) -> Vec<JournalDir> {
-    let journal = |entry: fs::DirEntry| {
-        let name = entry.file_name().into_string().ok()?;
-        let time = name.split('-').next()?;
-        let time = NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%S%.fZ").ok()?;
-        Some(JournalDir {
-            path: entry.path(),
-            time: time.and_utc(),
-        })
-    };
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
-    let mut journals: Vec<_> = entries.filter_map(journal).collect();
-    journals.sort_by(|a, b| (a.time, &a.path).cmp(&(b.time, &b.path)));
+    let mut journals: Vec<_> = entries
+        .filter_map(|entry| JournalDir::parse(entry.path()))
+        .collect();
+    journals.sort_by(|a, b| (a.number, a.time, &a.path).cmp(&(b.number, b.time, &b.path)));
     journals
+}
+
+impl JournalDir {
+    fn parse(path: PathBuf) -> Option<Self> {
+        let mut parts = path.file_name()?.to_str()?.split('-');
+        let time = NaiveDateTime::parse_from_str(parts.next()?, "%Y%m%dT%H%M%S%.fZ").ok()?;
+        let number = parts.nth(1).map_or(Some(0), |number| number.parse().ok())?;
+        let kind = match parts.next() {
+            Some(_) => JournalKind::Undo,
+            None => JournalKind::Change,
+        };
+        Some(Self {
+            time: time.and_utc(),
+            kind,
+            number,
+            path,
+        })
+    }
 }
 
 /// Reads a journal; the last change may not have been made. `None` if nothing was ever entered.

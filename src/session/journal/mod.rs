@@ -10,6 +10,7 @@ mod prune;
 mod undo;
 mod write;
 
+pub use file::JournalKind;
 pub use prune::prune;
-pub use undo::{SkippedUndo, Undone, undo};
+pub use undo::{SkippedUndo, UndoRequest, Undone, undo};
 pub use write::{Journal, WriteBytes};

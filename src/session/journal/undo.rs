@@ -1,4 +1,5 @@
 //! Undoing a pull: the journal is read from its end, and each change is undone if it still can be.
+//! The undo has a journal of its own, from which it is undone.
 //!
 //! Entries that cannot be undone stay in the journal, with the contents that were kept for them.
 
@@ -11,12 +12,13 @@ use serde::Serialize;
 
 use super::super::live::ClientProcess;
 use super::change::JournalChange;
-use super::file::{Entries, Entry, journals, read_journal, write_journal};
+use super::file::{Entries, Entry, JournalKind, journals, read_journal, write_journal};
+use super::write::Journal;
 use crate::domain::error::error_chain;
 use crate::session::{SessionError, files::own_directories};
 use crate::sys::{
-    fail_point::fail_point, fs::AtomicFile, fs::FileStamp, fs::PathError, fs::is_executable,
-    fs::remove_file_if_exists, fs::set_modified,
+    fail_point::fail_point, fs::AtomicFile, fs::FileStamp, fs::PathError,
+    fs::create_private_dir_all, fs::is_executable, fs::remove_file_if_exists, fs::set_modified,
 };
 
 /// The result of an undo.
@@ -49,12 +51,28 @@ impl Undone {
     }
 }
 
+/// The request to undo a command.
+pub struct UndoRequest<'a> {
+    /// The kind of command to undo.
+    pub kind: JournalKind,
+    /// Only finds out what would be done.
+    pub dry_run: bool,
+    /// The present time.
+    pub now: DateTime<Utc>,
+    /// Returns the process of a client that has the session of a file open.
+    pub running: &'a dyn Fn(&Path) -> Option<ClientProcess>,
+}
+
 /// The action that an undo takes for one journal entry.
 enum UndoAction {
-    Restored,
-    Removed,
+    /// The file is cut to this length.
+    Shorten(u64),
+    /// The former contents replace the file.
+    Restore(PathBuf),
+    /// The file is removed, because it was new.
+    Remove,
     /// The file is already as it was before the pull.
-    Unchanged,
+    Nothing,
     /// The file is not the one that the pull left.
     Changed,
     /// The file cannot be restored now.
@@ -64,33 +82,38 @@ enum UndoAction {
 /// The undo of one journal.
 struct Undo<'a> {
     directory: &'a Path,
-    /// Returns the process of a client that has the session of a file open.
-    running: &'a dyn Fn(&Path) -> Option<ClientProcess>,
+    request: &'a UndoRequest<'a>,
+    /// Receives the changes of this undo.
+    own: Journal,
     /// Transcripts that must stay, because files of their sessions have changed since.
     continued: Vec<PathBuf>,
 }
 
-/// Undoes the newest pull below `root` that has anything left to undo, if any.
+/// Undoes the newest command of the requested kind below `root` that has anything left to undo, if
+/// any.
 ///
-/// A file that changed since the pull stays and is reported, and so does a file for which
-/// `running` returns the process of a client. The contents kept for such a file stay, too, with
-/// their journal. A later undo skips that journal unless it can now restore such a file.
+/// A file that changed since then stays and is reported, and so does a file that a client has
+/// open. The contents kept for such a file stay, too, with their journal. A later undo skips that
+/// journal unless it can now restore such a file.
 ///
 /// # Errors
 /// [`SessionError::Journal`] if the journal is damaged, [`SessionError::Path`].
-pub fn undo(
-    root: &Path,
-    running: &dyn Fn(&Path) -> Option<ClientProcess>,
-) -> Result<Option<Undone>, SessionError> {
+pub fn undo(root: &Path, request: &UndoRequest<'_>) -> Result<Option<Undone>, SessionError> {
+    let own_kind = match request.kind {
+        JournalKind::Change => JournalKind::Undo,
+        JournalKind::Undo => JournalKind::Change,
+    };
     let mut waiting = None;
-    for journal in journals(root).into_iter().rev() {
+    let journals = journals(root).into_iter().rev();
+    for journal in journals.filter(|journal| journal.kind == request.kind) {
         let Some(entries) = read_journal(&journal.path)? else {
             continue;
         };
         let was_undone = entries.was_undone;
         let undo = Undo {
             directory: &journal.path,
-            running,
+            request,
+            own: Journal::of(own_kind, root, request.now),
             continued: continued_transcripts(&entries.list),
         };
         let (mut undone, is_blocked) = undo.all(entries)?;
@@ -116,12 +139,12 @@ impl Undo<'_> {
                 .unwrap_or_else(|e| UndoAction::Blocked(error_chain(&e)));
             fail_point("a change is undone");
             let reason = match action {
-                UndoAction::Unchanged => continue,
-                UndoAction::Restored => {
+                UndoAction::Nothing => continue,
+                UndoAction::Restore(_) | UndoAction::Shorten(_) => {
                     undone.restored.push(entry.path);
                     continue;
                 }
-                UndoAction::Removed => {
+                UndoAction::Remove => {
                     undone.removed.push(entry.path);
                     continue;
                 }
@@ -133,6 +156,9 @@ impl Undo<'_> {
             };
             undone.skipped.push(self.skipped(&entry, reason));
             left.push(entry);
+        }
+        if self.request.dry_run {
+            return Ok((undone, is_blocked));
         }
         left.reverse();
         fail_point("before a journal is replaced");
@@ -164,22 +190,28 @@ impl Undo<'_> {
         entry.change.kept().map(|kept| self.directory.join(kept))
     }
 
-    /// Undoes one change.
+    /// Undoes one change. Returns what it did.
     fn one(&self, entry: &Entry) -> Result<UndoAction, SessionError> {
+        let action = self.action(entry)?;
+        if !self.request.dry_run {
+            self.perform(entry, &action)?;
+        }
+        Ok(action)
+    }
+
+    /// Returns the action for one change.
+    fn action(&self, entry: &Entry) -> Result<UndoAction, SessionError> {
         let path = &entry.path;
         let kept = self.kept_path(entry);
-        let kept = kept.as_deref();
         let now = FileStamp::read_if_exists(path)?;
-        if is_as_before(entry, kept, now.as_ref()) {
-            kept.map(remove_file_if_exists).transpose()?;
-            return Ok(UndoAction::Unchanged);
+        if is_as_before(entry, kept.as_deref(), now.as_ref()) {
+            return Ok(UndoAction::Nothing);
         }
-        if let Some(client) = (self.running)(path) {
+        if let Some(client) = (self.request.running)(path) {
             return Ok(UndoAction::Blocked(format!("running here ({client})")));
         }
-        if let (JournalChange::Removed { .. }, None, Some(kept)) = (&entry.change, now, kept) {
-            restore(kept, path, entry.was)?;
-            return Ok(UndoAction::Restored);
+        if let (JournalChange::Removed { .. }, None, Some(kept)) = (&entry.change, now, &kept) {
+            return Ok(UndoAction::Restore(kept.clone()));
         }
         if now.is_none() || now != entry.left {
             return Ok(UndoAction::Changed);
@@ -188,15 +220,48 @@ impl Undo<'_> {
             let reason = "other files of the session have changed since that pull";
             return Ok(UndoAction::Blocked(reason.to_owned()));
         }
-        match (&entry.change, kept) {
-            (JournalChange::Extended { from, .. }, _) => shorten(path, *from, entry.was)?,
-            (_, Some(kept)) => restore(kept, path, entry.was)?,
-            (_, None) => {
-                remove_file_if_exists(path)?;
-                return Ok(UndoAction::Removed);
+        Ok(match (&entry.change, kept) {
+            (JournalChange::Extended { from, .. }, _) => UndoAction::Shorten(*from),
+            (_, Some(kept)) => UndoAction::Restore(kept),
+            (_, None) => UndoAction::Remove,
+        })
+    }
+
+    /// Makes the change, after its entry in the journal of this undo.
+    fn perform(&self, entry: &Entry, action: &UndoAction) -> Result<(), SessionError> {
+        let path = entry.path.clone();
+        match action {
+            UndoAction::Shorten(len) => {
+                let kept = self.own.keep_copy(&path)?;
+                self.own.enter(&JournalChange::Replaced { path, kept })?;
+                shorten(&entry.path, *len, entry.was)?;
             }
+            UndoAction::Restore(former) => {
+                let change = if FileStamp::read_if_exists(&path)?.is_some() {
+                    let kept = self.own.keep(&path)?;
+                    JournalChange::Replaced { path, kept }
+                } else {
+                    JournalChange::Created { path }
+                };
+                self.own.enter(&change)?;
+                restore(former, &entry.path, entry.was)?;
+            }
+            UndoAction::Remove => {
+                let kept = self.own.keep(&path)?;
+                self.own.enter(&JournalChange::Removed { path, kept })?;
+                remove_file_if_exists(&entry.path)?;
+                return Ok(());
+            }
+            UndoAction::Nothing => {
+                let kept = self.kept_path(entry);
+                kept.as_deref().map(remove_file_if_exists).transpose()?;
+                return Ok(());
+            }
+            UndoAction::Changed | UndoAction::Blocked(_) => return Ok(()),
         }
-        Ok(UndoAction::Restored)
+        self.own
+            .enter_done(&entry.path, FileStamp::read(&entry.path)?)?;
+        Ok(())
     }
 }
 
@@ -262,6 +327,10 @@ fn shorten(path: &Path, len: u64, was: Option<FileStamp>) -> Result<(), SessionE
 /// Moves the former contents to `path`; copies them from another file system.
 fn restore(kept: &Path, path: &Path, was: Option<FileStamp>) -> Result<(), SessionError> {
     let fail = |source| PathError::new("restore", path, source);
+    if let Some(directory) = path.parent() {
+        // A session that was moved has left no empty directory.
+        create_private_dir_all(directory)?;
+    }
     match fs::rename(kept, path) {
         Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {}
         result => return Ok(result.map_err(fail)?),
@@ -287,6 +356,16 @@ mod tests {
     use crate::session::journal::Journal;
     use crate::session::journal::file::journal_path;
     use crate::sys::fs::{Appender, read, write_atomic};
+
+    fn undo_at(root: &Path, running: &dyn Fn(&Path) -> Option<ClientProcess>) -> Option<Undone> {
+        let request = UndoRequest {
+            kind: JournalKind::Change,
+            dry_run: false,
+            now: DateTime::default(),
+            running,
+        };
+        undo(root, &request).unwrap()
+    }
 
     /// The journal of a pull that replaces one file.
     struct Replacing {
@@ -323,7 +402,7 @@ mod tests {
         }
 
         fn undo(&self) -> Option<Undone> {
-            let undone = undo(&self.home.path().join("undo"), &|_| None).unwrap();
+            let undone = undo_at(&self.home.path().join("undo"), &|_| None);
             undone.map(|undone| Undone {
                 command_time: DateTime::default(),
                 ..undone
@@ -372,14 +451,13 @@ mod tests {
         pull.replace();
         let root = pull.home.path().join("undo");
         for _ in 0..2 {
-            let undone = undo(&root, &|_| {
+            let undone = undo_at(&root, &|_| {
                 Some(ClientProcess {
                     pid: 7,
                     is_foreign: false,
                     is_background: false,
                 })
             })
-            .unwrap()
             .unwrap();
             let reason = &undone.skipped[0].reason;
             let expected = "running here (process 7); the former file is kept in `";
@@ -403,13 +481,14 @@ mod tests {
         let before = FileStamp::read(&pull.path).unwrap();
         pull.enter();
         pull.replace();
-        let undone = undo(&root, &|_| None).unwrap().unwrap();
+        let undone = undo_at(&root, &|_| None).unwrap();
         assert_eq!(undone.restored, [pull.path.clone()]);
         let after = FileStamp::read(&pull.path).unwrap();
         assert_eq!(
             (after.len, after.modified_ns),
             (before.len, before.modified_ns)
         );
-        assert_eq!(std::fs::read_dir(root).unwrap().count(), 0);
+        let left = std::fs::read_dir(root).unwrap().count();
+        assert_eq!(left, 1, "the journal of the undo");
     }
 }

@@ -9,11 +9,12 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 
 use super::change::{JournalChange, JournalLine, to_line};
-use super::file::journal_path;
+use super::file::{JournalKind, journal_path, next_directory};
 use crate::session::SessionError;
 use crate::sys::{
     fail_point::fail_point, fs::Appender, fs::AtomicFile, fs::FileStamp, fs::PathError,
-    fs::create_private_dir_all, fs::remove_file_if_exists, fs::sync_with_directory,
+    fs::create_private_dir_all, fs::remove_file_if_exists, fs::set_modified,
+    fs::sync_with_directory,
 };
 
 /// Receives the next bytes of the file that is being written.
@@ -31,9 +32,13 @@ impl Journal {
     ///
     /// Nothing is written before the first change.
     pub fn new(root: &Path, now: DateTime<Utc>) -> Self {
-        let time = now.format("%Y%m%dT%H%M%S%.6fZ");
+        Self::of(JournalKind::Change, root, now)
+    }
+
+    /// Creates a journal of a command of this kind, like [`Self::new`].
+    pub(super) fn of(kind: JournalKind, root: &Path, now: DateTime<Utc>) -> Self {
         Self {
-            directory: root.join(format!("{time}-{}", std::process::id())),
+            directory: next_directory(root, kind, now),
             kept: AtomicU32::new(0),
             writing: Mutex::new(()),
         }
@@ -181,16 +186,33 @@ impl Journal {
 
     /// Keeps the present contents of `path`. Returns the name of the kept file.
     pub(super) fn keep(&self, path: &Path) -> Result<String, SessionError> {
+        let (name, kept) = self.next_kept()?;
+        // A rename is about to replace the file, so a second link to it keeps the contents.
+        if fs::hard_link(path, &kept).is_err() {
+            copy(path, &kept)?;
+        }
+        self.sync_kept(name, &kept)
+    }
+
+    /// Keeps a copy of `path`, which is about to be changed in place.
+    pub(super) fn keep_copy(&self, path: &Path) -> Result<String, SessionError> {
+        let (name, kept) = self.next_kept()?;
+        copy(path, &kept)?;
+        let stamp = FileStamp::read(path)?;
+        set_modified(&kept, DateTime::from_timestamp_nanos(stamp.modified_ns))?;
+        self.sync_kept(name, &kept)
+    }
+
+    fn next_kept(&self) -> Result<(String, PathBuf), SessionError> {
         create_private_dir_all(&self.directory)?;
         let name = format!("{:06}", self.kept.fetch_add(1, Ordering::Relaxed) + 1);
         let kept = self.directory.join(&name);
-        // A rename is about to replace the file, so a second link to it keeps the contents.
-        if fs::hard_link(path, &kept).is_err() {
-            fs::copy(path, &kept)
-                .map_err(|source| PathError::new("keep a copy of", path, source))?;
-        }
+        Ok((name, kept))
+    }
+
+    fn sync_kept(&self, name: String, kept: &Path) -> Result<String, SessionError> {
         // The program that wrote it may not have waited for the disk, as the replacement will.
-        sync_with_directory(&kept)?;
+        sync_with_directory(kept)?;
         fail_point("a former file is kept");
         Ok(name)
     }
@@ -239,6 +261,12 @@ impl Journal {
         fail_point("a journal entry is written");
         Ok(())
     }
+}
+
+fn copy(path: &Path, kept: &Path) -> Result<(), SessionError> {
+    let copied = fs::copy(path, kept);
+    copied.map_err(|source| PathError::new("keep a copy of", path, source))?;
+    Ok(())
 }
 
 fn check_unchanged(path: &Path, expected: Option<&FileStamp>) -> Result<(), SessionError> {

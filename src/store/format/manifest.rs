@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
 use crate::domain::{
-    MachineId, Placeholder, PlaceholderName, Placeholders, PortablePath, ProjectGit, RelativeName,
-    SessionFile, SessionId, System,
+    MachineId, Placeholder, PlaceholderName, Placeholders, PortablePath, ProjectGit,
+    ProjectIdentity, RelativeName, SessionFile, SessionId, System,
 };
 
 /// Longest path of any system.
@@ -54,6 +54,10 @@ pub struct Manifest {
         deserialize_with = "ProjectGit::deserialize_known_format"
     )]
     pub git: Option<ProjectGit>,
+    /// Identities of the projects that the session has left, by the placeholders of the lines that
+    /// were written there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former_projects: BTreeMap<PlaceholdersKey, ProjectIdentity>,
     /// The placeholders that runs refer to.
     #[serde(alias = "roots")]
     pub placeholders: BTreeMap<PlaceholdersKey, Placeholders>,
@@ -232,11 +236,23 @@ impl Manifest {
         key
     }
 
+    /// Takes the project from a version of the session that was moved to another one.
+    pub fn follow_move(&mut self, moved: &Self) {
+        if moved.former_projects == self.former_projects {
+            return;
+        }
+        self.project.clone_from(&moved.project);
+        self.directory.clone_from(&moved.directory);
+        self.git.clone_from(&moved.git);
+        self.former_projects.clone_from(&moved.former_projects);
+    }
+
     /// Removes placeholders that no run refers to.
     pub fn prune_placeholders(&mut self) {
         let runs = self.all_files().flat_map(|(_, file)| &file.runs);
         let used: BTreeSet<_> = runs.map(|run| run.placeholders.clone()).collect();
         self.placeholders.retain(|key, _| used.contains(key));
+        self.former_projects.retain(|key, _| used.contains(key));
     }
 }
 

@@ -4,7 +4,8 @@ use super::commit::Transaction;
 use crate::domain::MachineId;
 use crate::store::{
     error::StoreError, format::json::to_json, format::machine::Machine,
-    format::machine::ProposedPaths, format::milestone::Milestone, format::note::Note, layout,
+    format::machine::ProposedPaths, format::milestone::Milestone, format::milestone::MilestoneName,
+    format::note::Note, format::note::NoteId, layout,
 };
 
 impl Transaction<'_> {
@@ -61,6 +62,16 @@ impl Transaction<'_> {
     /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn write_note(&mut self, note: &Note) -> Result<(), StoreError> {
         self.write_file(layout::note(&note.id), note.to_json())
+    }
+
+    /// Removes a note.
+    pub fn remove_note(&mut self, id: &NoteId) {
+        self.remove_if_present(layout::note(id));
+    }
+
+    /// Removes a milestone. The state that it names stays in the history.
+    pub fn remove_milestone(&mut self, name: &MilestoneName) {
+        self.remove_if_present(layout::milestone(name));
     }
 
     /// Adds a milestone.

@@ -67,8 +67,9 @@ impl Transaction<'_> {
     /// Takes everything from `from` that changed there since `earlier`, except sessions and
     /// bundles.
     ///
-    /// Foreign files are only added: if the base has one too, the base's is the better one. So is
-    /// the file with the format, which [`Self::commit`] replaces if it is older.
+    /// A note or a milestone that was removed there is removed here. Foreign files are only added:
+    /// if the base has one too, the base's is the better one. So is the file with the format,
+    /// which [`Self::commit`] replaces if it is older.
     ///
     /// # Errors
     /// [`StoreError::Git`].
@@ -82,7 +83,11 @@ impl Transaction<'_> {
             if layout::session_of(path).is_some() || layout::is_in_bundle(path) {
                 continue;
             }
-            if layout::is_machine_file(path) || file.new.is_some() && !self.base.has(path) {
+            let is_removed = file.new.is_none()
+                && layout::is_note_or_milestone(path)
+                && self.base.file(path)? == earlier.file(path)?;
+            let is_added = file.new.is_some() && !self.base.has(path);
+            if layout::is_machine_file(path) || is_added || is_removed {
                 self.changes.insert(path.to_owned(), file.new);
             }
         }

@@ -9,7 +9,7 @@ use ratatui_core::terminal::Frame;
 use super::columns::PreferredWidths;
 use super::preview::{LineKind, PreviewPane};
 use super::row::{PickerRow, occurrences};
-use super::state::PickerState;
+use super::state::{FetchStatus, PickerState};
 use crate::ui::{format::count, table::cut};
 
 /// Marker of the selected row.
@@ -19,6 +19,8 @@ const PROMPT: &str = "filter: ";
 const ABOVE: u16 = 2;
 /// Lines below the list: the keys.
 const BELOW: u16 = 1;
+/// Shown while the fetch runs.
+const FETCHING: &str = "  fetching";
 
 /// Styles of the picker; all plain without colours.
 pub(super) struct Theme {
@@ -72,7 +74,12 @@ fn draw_list(
     preferred: &PreferredWidths,
     theme: &Theme,
 ) {
-    state.set_page(usize::from(area.height.saturating_sub(ABOVE + BELOW)));
+    let failure = match &state.fetch {
+        Some(FetchStatus::Failed(reason)) => Some(format!("as of the last fetch: {reason}")),
+        _ => None,
+    };
+    let below = BELOW + u16::from(failure.is_some());
+    state.set_page(usize::from(area.height.saturating_sub(ABOVE + below)));
     draw_filter(frame, area, &state.filter, theme);
     let buffer = frame.buffer_mut();
     let columns = preferred.layout(usize::from(area.width).saturating_sub(MARK.len()));
@@ -88,7 +95,7 @@ fn draw_list(
     }
     for (at, row) in state.shown.iter().enumerate().skip(state.top) {
         line.y += 1;
-        if line.y >= area.height.saturating_sub(BELOW) {
+        if line.y >= area.height.saturating_sub(below) {
             break;
         }
         let row = &state.rows[*row];
@@ -104,6 +111,10 @@ fn draw_list(
                 theme.selected,
             );
         }
+    }
+    if let Some(failure) = failure {
+        line.y = area.height.saturating_sub(below);
+        line.write_text(0, usize::from(area.width), &failure, theme.attention, false);
     }
     line.y = area.height - 1;
     line.write_text(
@@ -162,9 +173,13 @@ fn list_status(state: &PickerState, width: usize) -> String {
         (_, shown) if shown == all => count(all as u64, "session"),
         (_, shown) => format!("{shown} of {}", count(all as u64, "session")),
     };
+    let fetching = match state.fetch {
+        Some(FetchStatus::Running) => FETCHING,
+        _ => "",
+    };
     fitting(
         width,
-        &counts,
+        &format!("{counts}{fetching}"),
         &[
             "type to filter",
             "enter: choose",

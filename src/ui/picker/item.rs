@@ -36,6 +36,10 @@ pub(crate) struct PickerOptions {
     pub(crate) columns: usize,
 }
 
+/// Result of the fetch that runs while the list is shown: all sessions, or the reason why it
+/// failed.
+pub(crate) type Fetched = Result<Vec<Item>, String>;
+
 /// Source of a session's preview.
 pub(crate) trait Preview {
     /// Returns the last turns of a session, the oldest first, or a short reason why it

@@ -18,5 +18,5 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use item::{Item, PickError, Picked, PickerOptions, Preview};
+pub(crate) use item::{Fetched, Item, PickError, Picked, PickerOptions, Preview};
 pub(crate) use pick::pick;

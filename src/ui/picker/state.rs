@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::item::{Item, Picked};
+use super::item::{Fetched, Item, Picked};
 use super::key::PickerKey;
 use super::preview::PreviewPane;
 use super::row::{PickerRow, rows, words};
 use crate::domain::{SessionId, Turn};
+use crate::ui::sanitize::one_line;
 
 /// Next step after a key.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +35,16 @@ pub(super) struct PickerState {
     page: usize,
     pub(super) preview: Option<PreviewPane>,
     pub(super) now: DateTime<Utc>,
+    /// `None`: nothing is being fetched.
+    pub(super) fetch: Option<FetchStatus>,
+}
+
+/// State of the fetch that runs while the list is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum FetchStatus {
+    Running,
+    /// For this reason.
+    Failed(String),
 }
 
 impl PickerState {
@@ -50,6 +61,7 @@ impl PickerState {
             page: 1,
             preview: None,
             now,
+            fetch: None,
         }
     }
 
@@ -92,6 +104,31 @@ impl PickerState {
     pub(super) fn set_filter(&mut self, filter: &str) {
         filter.clone_into(&mut self.filter);
         self.refilter();
+    }
+
+    /// Shows what was fetched. The same session stays selected.
+    pub(super) fn end_fetch(&mut self, fetched: Fetched) {
+        let items = match fetched {
+            Ok(items) => items,
+            Err(reason) => {
+                self.fetch = Some(FetchStatus::Failed(one_line(&reason).into_owned()));
+                return self.scroll();
+            }
+        };
+        self.fetch = None;
+        let selected = self.selected_row().map(|row| row.session.clone());
+        let line = self.selected - self.top;
+        self.rows = rows(items, self.now);
+        self.shown = self.matching_rows();
+        let mut shown = self.shown.iter().map(|row| &self.rows[*row].session);
+        let last = self.shown.len().saturating_sub(1);
+        self.selected = selected
+            .and_then(|session| shown.position(|row| *row == session))
+            .unwrap_or(self.selected.min(last));
+        if self.top > 0 {
+            self.top = self.selected.saturating_sub(line);
+        }
+        self.scroll();
     }
 
     /// Shows the turns of the selected session, or the reason why it cannot.
@@ -152,10 +189,14 @@ impl PickerState {
     /// Applies the filter and selects the first row.
     fn refilter(&mut self) {
         self.words = words(&self.filter);
-        self.shown = (0..self.rows.len())
-            .filter(|row| self.rows[*row].has_all(&self.words))
-            .collect();
+        self.shown = self.matching_rows();
         (self.selected, self.top) = (0, 0);
+    }
+
+    fn matching_rows(&self) -> Vec<usize> {
+        (0..self.rows.len())
+            .filter(|row| self.rows[*row].has_all(&self.words))
+            .collect()
     }
 
     fn scroll(&mut self) {

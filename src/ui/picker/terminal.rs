@@ -12,7 +12,7 @@ mod tests;
 mod watch;
 
 use std::io::{self, BufWriter, IsTerminal, Stderr};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc::Receiver};
 use std::time::Duration;
 
 use ratatui_core::backend::Backend;
@@ -26,7 +26,7 @@ use ratatui_crossterm::crossterm::style;
 
 use self::modes::{Modes, RestoringHook};
 use self::watch::Watch;
-use super::item::PickError;
+use super::item::{Fetched, PickError};
 use super::key::PickerKey;
 use crate::sys::signal::{self, Shield};
 
@@ -40,6 +40,7 @@ const POLL_TIMEOUT: Duration = Duration::from_micros(200);
 pub(super) enum Input {
     Key(PickerKey),
     Paste(String),
+    Fetched(Fetched),
     /// An event that does not change the state, such as another window size.
     Other,
     /// The process has to end.
@@ -91,9 +92,12 @@ impl RawTerminal {
             .map_err(PickError::Terminal)
     }
 
-    /// Waits for the next event.
-    pub(super) fn next(&mut self) -> Result<Input, PickError> {
+    /// Waits for the next event, or for the result of `fetch`.
+    pub(super) fn next(&mut self, fetch: Option<&Receiver<Fetched>>) -> Result<Input, PickError> {
         loop {
+            if let Some(Ok(fetched)) = fetch.map(Receiver::try_recv) {
+                return Ok(Input::Fetched(fetched));
+            }
             if signal::count() > self.signals
                 || wait(Duration::ZERO).map_err(PickError::Terminal)? == Waited::HungUp
             {

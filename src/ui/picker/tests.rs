@@ -394,3 +394,45 @@ fn picker_line_prompt_selects_by_number() {
     assert_eq!(picked, Picked::Chosen(id(4)));
     insta::assert_snapshot!("by_lines", output);
 }
+
+#[test]
+fn picker_fetched_rows_do_not_move_the_selection() {
+    let mut state = PickerState::new(many(40), now());
+    state.set_page(10);
+    press(&mut state, &[PickerKey::Down; 15]);
+    let selected = state.selected_row().unwrap().session.clone();
+    let line = state.selected - state.top;
+    let mut fetched = many(40);
+    fetched.extend([item(900, "new"), item(901, "new")].map(|item| Item {
+        last_activity: Some(now()),
+        ..item
+    }));
+    state.end_fetch(Ok(fetched));
+    assert_eq!(state.selected_row().unwrap().session, selected);
+    assert_eq!(state.selected - state.top, line);
+    assert_eq!(state.shown.len(), 42);
+}
+
+#[test]
+fn picker_fetched_rows_obey_the_filter_and_may_vanish() {
+    let mut state = PickerState::new(many(20), now());
+    type_in(&mut state, "parser");
+    press(&mut state, &[PickerKey::Down]);
+    let mut fetched = many(15);
+    fetched.push(item(30, "a parser, too"));
+    state.end_fetch(Ok(fetched));
+    assert_eq!(shown(&state), ["a parser, number 10", "a parser, too"]);
+    assert_eq!(state.selected_row().unwrap().title, "a parser, too");
+    state.end_fetch(Ok(Vec::new()));
+    assert_eq!(state.selected_row().map(|row| &row.session), None);
+}
+
+#[test]
+fn picker_failed_fetch_is_one_line() {
+    let mut state = PickerState::new(a_few(), now());
+    state.end_fetch(Err("no\nroute\u{7}".to_owned()));
+    let text = screen(&mut state, 60, 8);
+    let failure = text.lines().nth(6).unwrap();
+    assert!(failure.starts_with("as of the last fetch: no"), "{text}");
+    assert!(text.lines().nth(5).unwrap().contains("~/"), "{text}");
+}

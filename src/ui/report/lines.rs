@@ -1,15 +1,25 @@
 //! A whole report, cut to one screen.
 
+use std::collections::BTreeSet;
+
 use crate::report::{Outcome, RemoteState, Report, SessionReport, SkippedFile};
 use crate::ui::report::fit::{self, fitting};
 use crate::ui::{
-    extras, output::Screen, report::sessions::needs_attention, report::summary::deleted,
-    report::summary::not_pulled, report::summary::queue_reason, report::summary::refusals,
+    extras, extras::is_staying, output::Screen, report::sessions::needs_attention,
+    report::summary::deleted, report::summary::fingerprint, report::summary::not_pulled,
+    report::summary::queue_reason, report::summary::reasons, report::summary::refusals,
     report::summary::summary, sanitize, style::ATTENTION, style::paint,
 };
 
-/// Returns the lines of a report of `command`. If `quiet`, only those that need attention.
-pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool) -> Vec<String> {
+/// Returns the lines of a report of `command`, without the `former` notices. If
+/// `quiet`, only those that need attention.
+pub(crate) fn lines(
+    command: &str,
+    report: &Report,
+    screen: Screen,
+    quiet: bool,
+    former: &BTreeSet<u64>,
+) -> Vec<String> {
     let is_listed = |s: &SessionReport| {
         matches!(
             s.outcome,
@@ -22,7 +32,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
     let mut after = Vec::new();
     if !quiet {
         after.extend(fit::at_most(
-            not_pulled(report),
+            not_pulled(report, former),
             screen.height / 4,
             "reasons why sessions are not pulled",
         ));
@@ -34,6 +44,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
         .extras
         .iter()
         .flat_map(|bundle| extras::lines(bundle, report.dry_run, quiet))
+        .filter(|line| !(is_staying(line) && former.contains(&fingerprint(line))))
         .collect();
     after.extend(fit::at_most(extras, screen.height / 3, "lines on extras"));
     let skipped_files = report.skipped_files.iter().map(skipped_file).collect();
@@ -73,6 +84,16 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
     lines
 }
 
+/// Returns the fingerprints of what a report says in every run until a setting or a session
+/// changes.
+pub(crate) fn notices(report: &Report) -> BTreeSet<u64> {
+    let extras = report.extras.iter();
+    let lines = extras.flat_map(|bundle| extras::lines(bundle, report.dry_run, false));
+    let staying = lines.filter(|line| is_staying(line));
+    let staying = staying.map(|line| fingerprint(&line));
+    staying.chain(reasons(report)).collect()
+}
+
 /// Returns the line on a file that is not synced.
 pub(crate) fn skipped_file(file: &SkippedFile) -> String {
     let line = format!(
@@ -101,7 +122,8 @@ mod tests {
     }
 
     fn on_screen(report: &Report, height: usize, quiet: bool) -> String {
-        let text = lines("push", report, Screen { width: 78, height }, quiet).join("\n");
+        let screen = Screen { width: 78, height };
+        let text = lines("push", report, screen, quiet, &BTreeSet::new()).join("\n");
         anstream::adapter::strip_str(&text).to_string()
     }
 

@@ -8,6 +8,6 @@ mod sessions;
 mod summary;
 
 pub(crate) use fit::at_most;
-pub(crate) use lines::{lines, skipped_file};
+pub(crate) use lines::{lines, notices, skipped_file};
 pub(crate) use sessions::{details, machine, outcome, title};
 pub(crate) use summary::{at_most_of, deleted, excluded, queue_reason, remote};

@@ -1,13 +1,16 @@
 //! The last lines of a report: counts that add up, reasons, and the remote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::report::{Outcome, RemoteState, Report, SessionReport};
 use crate::ui::{format::count, sanitize, style::ATTENTION, style::paint};
 
-/// Returns one line per reason for sessions that are not pulled or excluded.
-pub(super) fn not_pulled(report: &Report) -> Vec<String> {
-    let mut by_reason: BTreeMap<(&str, &str), Vec<&SessionReport>> = BTreeMap::new();
+/// Sessions that are not pulled or excluded, by outcome and reason.
+type ByReason<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a SessionReport>>;
+
+fn by_reason(report: &Report) -> ByReason<'_> {
+    let mut by_reason = ByReason::new();
     for session in &report.sessions {
         let key = match &session.outcome {
             Outcome::NotPulled { reason } => ("not pulled", reason.as_str()),
@@ -17,9 +20,35 @@ pub(super) fn not_pulled(report: &Report) -> Vec<String> {
         by_reason.entry(key).or_default().push(session);
     }
     by_reason
-        .into_iter()
+}
+
+/// Returns one line per reason for sessions that are not pulled or excluded, if it was not `shown`
+/// of the same sessions before.
+pub(super) fn not_pulled(report: &Report, shown: &BTreeSet<u64>) -> Vec<String> {
+    let by_reason = by_reason(report).into_iter();
+    by_reason
+        .filter(|(key, sessions)| !shown.contains(&fingerprint(&(key, ids(sessions)))))
         .map(|((what, reason), sessions)| reason_line(what, reason, &sessions))
         .collect()
+}
+
+/// Returns the fingerprints of the lines of [`not_pulled`].
+pub(super) fn reasons(report: &Report) -> Vec<u64> {
+    let by_reason = by_reason(report).into_iter();
+    by_reason
+        .map(|(key, sessions)| fingerprint(&(key, ids(&sessions))))
+        .collect()
+}
+
+fn ids<'a>(sessions: &[&'a SessionReport]) -> BTreeSet<&'a str> {
+    sessions.iter().map(|s| s.session.as_str()).collect()
+}
+
+/// Returns a number that differs if the values differ, for a cache.
+pub(super) fn fingerprint(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 pub(super) fn reason_line(what: &str, reason: &str, sessions: &[&SessionReport]) -> String {
@@ -38,10 +67,11 @@ pub(super) fn reason_line(what: &str, reason: &str, sessions: &[&SessionReport])
 
 /// Returns the lines on excluded sessions, for commands that do not list them otherwise.
 pub(crate) fn excluded(sessions: &[SessionReport]) -> Vec<String> {
-    not_pulled(&Report {
+    let report = Report {
         sessions: sessions.to_vec(),
         ..Report::default()
-    })
+    };
+    not_pulled(&report, &BTreeSet::new())
 }
 
 /// Returns the line on sessions that were deleted here, if any.
@@ -120,11 +150,15 @@ pub(crate) fn remote(state: &RemoteState, dry_run: bool) -> String {
         RemoteState::UpToDate {
             commit: Some(commit),
         } => format!("; on the remote as {}", commit.short()),
+        RemoteState::SavedOnDisk {
+            commit: Some(commit),
+        } => format!("; saved on this disk as {}", commit.short()),
+        RemoteState::SavedOnDisk { commit: None } => "; nothing is saved yet".to_owned(),
         RemoteState::UpToDate { commit: None } => "; the remote is empty".to_owned(),
         RemoteState::Queued { commits: 0, .. } => "; the remote was not reached".to_owned(),
         RemoteState::Queued { commits, .. } => {
             format!(
-                "; queued: {} not on the remote yet, the next command pushes {}",
+                "; queued: {} not sent yet, the next command sends {}",
                 count(*commits, "commit"),
                 pronoun(*commits)
             )
@@ -167,6 +201,6 @@ pub(crate) fn queue_reason(state: &RemoteState) -> Option<String> {
         return None;
     };
     let reason = sanitize::lines(reason.trim());
-    let why = format!("not on the remote: {}", reason.replace('\n', "\n  "));
+    let why = format!("not sent: {}", reason.replace('\n', "\n  "));
     (!reason.is_empty()).then(|| paint(ATTENTION, &why))
 }

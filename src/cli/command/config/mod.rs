@@ -1,5 +1,6 @@
 //! `ccsync config`: the settings of this machine.
 
+mod all_excluded;
 mod command;
 mod patterns;
 

@@ -2,6 +2,7 @@
 
 use clap::ValueHint;
 
+use super::all_excluded;
 use crate::cli::{app::App, error::CliError, error::CommandError, exit::Exit};
 use crate::config::SyncRules;
 use crate::domain::ProjectPattern;
@@ -26,6 +27,13 @@ pub(super) struct PatternArgs {
 }
 
 impl List {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Include => "include",
+            Self::Exclude => "exclude",
+        }
+    }
+
     fn patterns(self, rules: &mut SyncRules) -> &mut Vec<ProjectPattern> {
         match self {
             Self::Include => &mut rules.include,
@@ -52,6 +60,7 @@ pub(super) fn change(list: List, args: &PatternArgs, app: &mut App) -> Result<Ex
         app.out
             .note("future pushes and pulls use this list; stored sessions stay in the store");
     }
+    all_excluded::warn(list.name(), app);
     Ok(Exit::Done)
 }
 

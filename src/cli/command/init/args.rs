@@ -14,7 +14,7 @@ use clap::ValueHint;
 /// Uses what other machines have: if another machine has this name, a number is appended.
 /// Each of their placeholders gets the directory here that is at the same path below the
 /// home directory, at the same path, or of the same name in the home directory.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct InitArgs {
     /// The remote: a private git repository, or a directory on a shared disk
     #[arg(long, value_name = "URL|PATH", value_hint = ValueHint::AnyPath)]

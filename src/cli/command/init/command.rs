@@ -3,20 +3,30 @@
 use std::path::PathBuf;
 
 use super::args::InitArgs;
-use super::{placeholders, remote, show};
+use super::{answers, placeholders, remote, show};
 use crate::cli::{app::App, app::current_dir, args::PlaceholderArg, error::CliError, exit::Exit};
 use crate::domain::PlaceholderName;
 use crate::machine::{set_up::SetUp, set_up::set_up};
 use crate::report::RemoteState;
 
 pub(in crate::cli) fn run(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
+    let args = args.with_kept_answers(app);
+    set_up_here(&args, app).map_err(|error| answers::explain(error, &args, app))
+}
+
+fn set_up_here(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
+    if args.has_answers() {
+        args.keep_answers(None, app)?;
+    }
     let chosen = remote::choose(args, app)?;
+    args.keep_answers(chosen.remote.as_ref(), app)?;
     let request = SetUp {
         remote: chosen.remote.clone(),
         name: args.name.clone(),
         placeholders: placeholders_given(&args.add_placeholder, app)?,
         adopt: args.yes,
         new_id: args.new_id,
+        leave_former_remote: chosen.leaves_former_remote,
     };
     let git_may_ask = app.is_interactive() && !chosen.without_questions;
     let done = set_up(&app.env, app.clock(), app.progress(), git_may_ask, request);

@@ -1,5 +1,6 @@
 //! `ccsync init`: gives this machine an id, a name and a remote, and changes any of them.
 
+mod answers;
 mod args;
 mod command;
 mod directory;

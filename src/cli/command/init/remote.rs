@@ -8,6 +8,7 @@ use super::directory;
 use super::error::InitError;
 use crate::cli::{app::App, app::current_dir, ask, error::CliError, error::CommandError};
 use crate::domain::url::RemoteUrl;
+use crate::machine::set_up::lost_configuration;
 use crate::transport::{
     RemoteError, github::Account, github::DEFAULT_NAME, github::GitHub, github::GitHubError,
     github::Repository, github::RepositoryName, github::Visibility, remote::Missing,
@@ -25,6 +26,8 @@ pub(super) struct Chosen {
     pub(super) without_questions: bool,
     /// The repository, if `gh` knows it.
     pub(super) repository: Option<ChosenRepository>,
+    /// The store here is of another remote, and goes to this disk all the same.
+    pub(super) leaves_former_remote: bool,
 }
 
 /// A repository on GitHub.
@@ -99,6 +102,7 @@ fn is_missing(args: &InitArgs, app: &App) -> Result<bool, CliError> {
 
 /// Uses an address, which may be the address of a repository that `gh` knows.
 fn use_address(remote: RemoteUrl, args: &InitArgs, app: &App) -> Result<Chosen, CliError> {
+    args.keep_answers(Some(&remote), app)?;
     directory::prepare(&remote, args, app)?;
     let found = if args.no_github {
         None
@@ -185,6 +189,7 @@ fn chosen(github: &GitHub, repository: &Repository, created: bool) -> Chosen {
         without_questions: chosen.is_https,
         repository: Some(chosen),
         remote: Some(remote),
+        ..Chosen::default()
     }
 }
 
@@ -283,12 +288,17 @@ fn ask_with(
     let choices = choices(account);
     let texts: Vec<String> = choices.iter().map(|choice| choice.text(account)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    match &choices[ask::choose("Where your sessions go", &texts)?] {
+    let choice = &choices[ask::choose("Where your sessions go", &texts)?];
+    if !matches!(choice, RemoteChoice::ThisDisk | RemoteChoice::Address) {
+        // The user has decided, but it may fail.
+        args.keep_answers(None, app)?;
+    }
+    match choice {
         RemoteChoice::Take(repository) => use_repository(github, repository, args, app),
         RemoteChoice::Make => create_repository(github, &account.login, DEFAULT_NAME),
         RemoteChoice::MakeOther => choose_on_github(Some(&ask_name()?), args, app),
         RemoteChoice::Address => ask_address(args, app),
-        RemoteChoice::ThisDisk => Ok(Chosen::default()),
+        RemoteChoice::ThisDisk => this_disk(app),
     }
 }
 
@@ -352,13 +362,32 @@ fn ask_address(args: &InitArgs, app: &App) -> Result<Chosen, CliError> {
         "Private git repository for your sessions (URL or path; empty: only on this disk)";
     let answer = ask::line(question)?;
     if answer.is_empty() {
-        Ok(Chosen::default())
+        this_disk(app)
     } else {
         use_address(parse_remote(&answer)?, args, app)
     }
 }
 
-fn parse_remote(text: &str) -> Result<RemoteUrl, CliError> {
+/// Chooses the repository on this disk. If the store here is of another remote, asks first.
+fn this_disk(app: &App) -> Result<Chosen, CliError> {
+    let Some(lost) = lost_configuration(&app.env) else {
+        return Ok(Chosen::default());
+    };
+    let lost_text = lost.to_string();
+    let question = format!(
+        "{}. Keep its sessions on this disk only?",
+        one_line(&lost_text)
+    );
+    if !app.is_set_up()? && !ask::confirm(&question)? {
+        return Err(SyncError::from(lost).into());
+    }
+    Ok(Chosen {
+        leaves_former_remote: true,
+        ..Chosen::default()
+    })
+}
+
+pub(super) fn parse_remote(text: &str) -> Result<RemoteUrl, CliError> {
     Ok(RemoteUrl::parse(text, &current_dir()?)?)
 }
 

@@ -153,10 +153,7 @@ pub(super) fn lines(report: &SetUpReport, repository: Option<&ChosenRepository>)
     lines.push(summary(report));
     if let RemoteState::Queued { reason, .. } | RemoteState::Refused { reason, .. } = &report.remote
     {
-        lines.push(format!(
-            "not on the remote yet: {}",
-            sanitize::lines(reason)
-        ));
+        lines.push(format!("not sent yet: {}", sanitize::lines(reason)));
     }
     lines
 }

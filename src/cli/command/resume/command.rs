@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{ResumeArgs, RunArgs};
+use super::choose::ChosenSession;
 use super::error::ResumeError;
 use super::place::Place;
 use super::run::{release, run_client};
 use super::{choose, lease, place};
-use crate::browse::list::ListFilter;
 use crate::cli::{app::App, command::init, error::CliError, exit::Exit};
 use crate::domain::SessionId;
 use crate::flows::{PullRequest, pull::pull, push::push};
-use crate::handoff::{path_notice::path_notice, resume::candidates};
+use crate::handoff::path_notice::path_notice;
 use crate::lock::record::RENEWAL;
 use crate::project::difference;
 use crate::report::{Outcome, Report};
+use crate::session::discover::find_transcript;
 use crate::session::{
     launch::Conversation, launch::Launch, launch::leaving_option, launch::session_option,
 };
@@ -24,19 +25,22 @@ use crate::workspace::{Context, Selection};
 
 pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliError> {
     begin(&args.run, app)?;
-    let filter = ListFilter {
-        project: args.project.clone(),
-        from: args.from.clone(),
-        ..ListFilter::default()
-    };
-    let candidates = candidates(&app.context()?, &filter)?;
-    let offline = args.run.offline || candidates.unreached.is_some();
-    if let Some(reason) = &candidates.unreached {
-        lease::confirm_no_lock(reason, args.run.offline, app)?;
-    }
-    let session = choose::session(args, candidates, app)?;
+    let ChosenSession {
+        session,
+        mut offline,
+    } = choose::session(args, app)?;
     lease::refuse_if_open_here(&session, app)?;
-    let locked = !offline && lease::acquire_lock(&session, args.take_over, app)?;
+    let mut locked = false;
+    if !offline {
+        match lease::acquire_lock(&session, args.take_over, app) {
+            Ok(taken) => locked = taken,
+            Err(e) if e.is_remote_trouble() => {
+                lease::confirm_no_lock(&e.message(), false, app)?;
+                offline = true;
+            }
+            Err(e) => return Err(e),
+        }
+    }
 
     let prepared = prepare(&session, args, offline, app);
     let prepared = prepared.inspect_err(|_| release(&session, app))?;
@@ -77,6 +81,9 @@ fn prepare(
     offline: bool,
     app: &mut App,
 ) -> Result<PreparedSession, CliError> {
+    if offline && find_transcript(&app.env.claude_dir, session).is_none() {
+        return Err(ResumeError::NotHere(session.clone()).into());
+    }
     // Push new sessions first: the store knows where a session belongs, and the other
     // machines need to know it. A remote that has just not answered is not asked again.
     let ctx = Context {

@@ -2,6 +2,7 @@
 //! at the end.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +16,12 @@ use crate::cli::{app::App, error::CliError, exit::Exit};
 use crate::domain::{SessionId, progress::Silent};
 use crate::handoff::{resume::Finished, resume::back_up, resume::finish};
 use crate::lock::{TakeOver, record::RENEWAL};
-use crate::session::{launch::Launch, live::session_of_client};
+use crate::session::{hooks::no_hooks, launch::Launch, live::session_of_client};
 use crate::sys::signal::{self, Interrupted, LentTerminal, answer_interruption, lend_terminal};
 use crate::sys::{
     Clock, fail_point::fail_point, fs::remove_file_if_exists, process::Running, process::shell_code,
 };
+use crate::ui::sanitize;
 use crate::workspace::Context;
 
 /// Interval between two checks of whether Claude Code has ended or begun another session.
@@ -41,23 +43,19 @@ pub(in crate::cli) fn run_client(
     locked: bool,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    if launch.path_notice.is_some() && launch.has_own_settings() {
-        app.out
-            .note("the model gets no path notice, because you pass `--settings`");
-    }
+    let is_delivered = launch
+        .path_notice
+        .is_none_or(|notice| is_delivered(notice, launch, app));
     let sessions = Mutex::new(BTreeSet::from([session.clone()]));
     fail_point("before Claude Code starts");
     let ended = run_with_backups(launch, &sessions, app);
     fail_point("Claude Code has ended");
 
-    if let Some(notice) = launch.path_notice {
+    if let Some(notice) = launch.path_notice.filter(|_| is_delivered) {
         // A notice that cannot be removed is written again the next time.
         let _ = remove_file_if_exists(notice);
     }
-    if ended
-        .as_ref()
-        .map_or(true, |ended| !ended.running.is_empty())
-    {
+    if ended.is_err() {
         answer_interruption();
     }
     let sessions = sessions.into_inner();
@@ -71,6 +69,7 @@ pub(in crate::cli) fn run_client(
     // Turns are pushed even if Claude Code failed.
     match (push_rest(finished, &ended, app), &ended) {
         (Ok(finished), Ok(ended)) => {
+            let embedded = app.config()?.remote.is_none();
             let turns = ended.backups.turns + pushed_turns(&finished.report, &sessions);
             let run = FinishedRun {
                 finished: &finished,
@@ -79,6 +78,7 @@ pub(in crate::cli) fn run_client(
                 turns,
                 warnings: &ended.backups.warnings,
                 locked,
+                embedded,
                 running: &ended.running,
             };
             run.summarize(&mut app.out);
@@ -90,6 +90,26 @@ pub(in crate::cli) fn run_client(
         (Err(e), _) => e.show(&mut app.out),
     }
     Ok(Exit::Client(shell_code(ended?.status)))
+}
+
+/// Returns true if the model gets the path notice. Else says why it does not, and where the user
+/// finds it.
+fn is_delivered(notice: &Path, launch: &Launch<'_>, app: &mut App) -> bool {
+    let obstacle = if launch.has_own_settings() {
+        Some("you pass `--settings`".to_owned())
+    } else {
+        no_hooks(&app.env, launch.directory, launch.args).map(|why| why.to_string())
+    };
+    if let Some(obstacle) = &obstacle {
+        let obstacle = sanitize::one_line(obstacle);
+        app.out
+            .attention(&format!("the model gets no path notice: {obstacle}"));
+        app.out.hint(&format!(
+            "to say where directories are now, paste the text of {}",
+            sanitize::one_line(&notice.to_string_lossy())
+        ));
+    }
+    obstacle.is_none()
 }
 
 fn push_rest(
@@ -138,13 +158,18 @@ fn run_with_backups(
         let backups = scope.spawn(|| back_up_until(&over, pid, sessions, &ctx));
         let status = wait(&mut client, &lent, &app.clock);
         let was_asked = lent.end_signal().is_some();
-        let signals_before = signal::count();
+        let mut signals_before = signal::count();
         // The terminal belongs to this program again, so a backup that hangs can be interrupted.
         drop(lent);
         let running = match was_asked {
             true => RunningSessions::new(),
             false => wait_for_running(sessions, &ctx, &mut app.secondary_output()),
         };
+        if !running.is_empty() {
+            // The user leaves what runs on; the last push is not meant.
+            answer_interruption();
+            signals_before = signal::count();
+        }
         over.store(true, Ordering::SeqCst);
         backups.thread().unpark();
         // A failed backup does not matter: the last push covers it.

@@ -21,6 +21,8 @@ pub(super) struct FinishedRun<'a> {
     pub(super) warnings: &'a [String],
     /// This process held the lock of the session.
     pub(super) locked: bool,
+    /// The remote is the repository on this disk.
+    pub(super) embedded: bool,
     /// Sessions that run on.
     pub(super) running: &'a RunningSessions,
 }
@@ -69,11 +71,11 @@ impl FinishedRun<'_> {
         }
         match &report.remote {
             RemoteState::Queued { reason, .. } | RemoteState::Refused { reason, .. } => {
-                out.attention(&format!("not on the remote yet: {}", one_line(reason)));
-                out.hint("nothing is lost; when the remote is back: `ccsync recover`");
+                out.attention(&format!("not sent yet: {}", one_line(reason)));
+                out.hint("nothing is lost; to send it later: `ccsync recover`");
             }
             _ if own().any(is_left) => {}
-            RemoteState::UpToDate { commit } => {
+            RemoteState::UpToDate { commit } | RemoteState::SavedOnDisk { commit } => {
                 out.note(&self.success(commit.as_ref().map(|commit| commit.short())));
             }
             RemoteState::NotContacted => out.note(&self.success(None)),
@@ -91,10 +93,18 @@ impl FinishedRun<'_> {
             turns => format!("{} saved to", count(turns, "turn")),
         };
         let commit = commit.map(|id| format!(" ({id})")).unwrap_or_default();
-        let mut text = format!("{what} the remote{commit}");
+        let place = match self.embedded {
+            true => "this disk",
+            false => "the remote",
+        };
+        let mut text = format!("{what} {place}{commit}");
         if self.locked && !self.is_lost() && self.running.is_empty() {
             let id = short_id(self.session.as_str());
-            text += &format!("; lock released. Continue anywhere: ccsync resume {id}");
+            let anywhere = match self.embedded {
+                true => "it",
+                false => "anywhere",
+            };
+            text += &format!("; lock released. Continue {anywhere}: ccsync resume {id}");
         }
         text
     }

@@ -8,7 +8,7 @@ use crate::ui::format::count;
 /// Returns the difference between the remote and the store, and the command that resolves it.
 pub(super) fn lines(status: &RemoteStatus) -> Vec<String> {
     let (what, command) = match status {
-        RemoteStatus::UpToDate { .. } => return Vec::new(),
+        RemoteStatus::UpToDate { .. } | RemoteStatus::SavedOnDisk { .. } => return Vec::new(),
         RemoteStatus::Behind { commits, .. } => (
             format!(
                 "the remote is missing {} of the store",

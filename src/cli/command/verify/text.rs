@@ -227,6 +227,7 @@ fn summary(found: &Verification) -> String {
         RemoteStatus::UpToDate {
             commit: Some(commit),
         } => format!("on the remote as {}", commit.short()),
+        RemoteStatus::SavedOnDisk { commit } => format!("saved on this disk as {}", commit.short()),
         RemoteStatus::UpToDate { commit: None } => "the remote is empty".to_owned(),
         RemoteStatus::NotReached { .. } => "the remote was not reached".to_owned(),
         _ => "the remote differs".to_owned(),

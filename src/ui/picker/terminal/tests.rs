@@ -52,7 +52,7 @@ fn picker_program_under_test() {
         only_lines: behaviour == "lines",
         columns: 80,
     };
-    let picked = pick(many(1000), now(), options, &mut Turns(behaviour));
+    let picked = pick(many(1000), None, now(), options, &mut Turns(behaviour));
     // The terminal may be closed.
     let _ = writeln!(io::stdout(), "\npicked: {picked:?}");
     std::process::exit(0);
