@@ -11,6 +11,7 @@ mod directory;
 mod error;
 mod file;
 mod mounts;
+mod spelling;
 mod stamp;
 mod umask;
 
@@ -30,6 +31,7 @@ pub use file::{
     remove_file_if_exists, resolve_links, set_modified,
 };
 pub use mounts::remote_mounts;
+pub use spelling::existing_spelling;
 pub use stamp::FileStamp;
 pub use umask::restrict_umask;
 pub(super) use umask::users_umask;
