@@ -1,6 +1,6 @@
 //! Commands that ask, in a real terminal.
 
-use crate::harness::{CTRL_C, ENTER, Terminal, TestEnv};
+use crate::harness::{CTRL_C, ENTER, ESCAPE, Machine, Terminal, TestEnv};
 
 const QUESTION: &str = "Private git repository for your sessions";
 
@@ -116,4 +116,54 @@ fn init_in_terminal_with_lost_configuration_asks_twice() {
         ended.text()
     );
     assert!(!a.data().join("remote.git").exists());
+}
+
+#[test]
+fn config_missing_placeholder_directory_needs_confirmation() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let placeholders = |machine: &Machine| {
+        machine.ccsync(["config", "show", "--json"]).json()["placeholders"].clone()
+    };
+    let none = serde_json::json!({});
+    let answer = |args: &[&str], key: &str| {
+        let terminal = Terminal::start(a.command(args), 120, 20);
+        terminal.wait_for("Use it as the directory of the placeholder?");
+        terminal.wait_for_raw();
+        terminal.type_in(key);
+        terminal.end().assert_restored()
+    };
+    for args in [
+        &["config", "add-placeholder", "WORK=~/wrok"] as &[_],
+        &["config", "set-path", "WORK", "this", "~/wrok"],
+    ] {
+        let no = answer(args, "n").code(0);
+        assert!(
+            no.text().contains("the placeholder was not changed"),
+            "{}",
+            no.text()
+        );
+        answer(args, ESCAPE).code(130);
+        assert_eq!(placeholders(&a), none);
+    }
+    answer(&["config", "add-placeholder", "WORK=~/wrok"], "y").code(0);
+    let wrok = a.home.join("wrok");
+    assert_eq!(placeholders(&a), serde_json::json!({"WORK": wrok}));
+    let elsewhere = b.home.join("elsewhere");
+    b.ccsync(["push"]);
+    a.ccsync([
+        "config",
+        "set-path",
+        "WORK",
+        "b",
+        elsewhere.to_str().unwrap(),
+    ])
+    .success();
+    b.ccsync(["pull"]).success();
+    let shown = b.ccsync(["apply"]).success();
+    let warning = "this directory does not exist on this machine";
+    assert!(shown.stdout.contains(warning), "{shown}");
+    std::fs::create_dir_all(elsewhere).unwrap();
+    let shown = b.ccsync(["apply"]).success();
+    assert!(!shown.stdout.contains(warning), "{shown}");
 }

@@ -47,6 +47,7 @@ fn add_placeholder_names_sessions_stored_below_it() {
     hint: to place them by LAB on other machines, too: `ccsync push`
     --- exit 0
     ");
+    fs::create_dir_all(a.home.join("empty")).unwrap();
     let none = give(&a, "empty");
     assert_eq!(none.stderr, "", "nothing is there");
     let lab = a.home.join("lab");

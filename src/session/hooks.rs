@@ -105,6 +105,7 @@ impl std::fmt::Display for NoHooks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::fs::write_atomic;
 
     #[test]
     fn hooks_local_settings_count_most() {
@@ -115,14 +116,14 @@ mod tests {
         let off = |file: PathBuf| Some(NoHooks::Settings(file));
         assert_eq!(disabling_settings(&claude, &project), None);
         let user = claude.join("settings.json");
-        fs::write(&user, r#"{ "disableAllHooks": true }"#).unwrap();
+        write_atomic(&user, br#"{ "disableAllHooks": true }"#).unwrap();
         assert_eq!(disabling_settings(&claude, &project), off(user));
         let local = project.join(".claude/settings.local.json");
-        fs::write(&local, r#"{"disableAllHooks":false}"#).unwrap();
+        write_atomic(&local, br#"{"disableAllHooks":false}"#).unwrap();
         assert_eq!(disabling_settings(&claude, &project), None);
         fs::remove_file(local).unwrap();
         let shared = project.join(".claude/settings.json");
-        fs::write(&shared, r#"{"disableAllHooks":true}"#).unwrap();
+        write_atomic(&shared, br#"{"disableAllHooks":true}"#).unwrap();
         assert_eq!(disabling_settings(&claude, &project), off(shared));
     }
 
@@ -142,9 +143,9 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             fs::create_dir_all(dir.path().join("managed-settings.d")).unwrap();
             let policy = dir.path().join(file);
-            fs::write(&policy, r#"{"model":"opus"}"#).unwrap();
+            write_atomic(&policy, br#"{"model":"opus"}"#).unwrap();
             assert_eq!(forbidding_policy(dir.path(), dir.path()), None);
-            fs::write(&policy, text).unwrap();
+            write_atomic(&policy, text.as_bytes()).unwrap();
             let found = forbidding_policy(dir.path(), dir.path());
             assert_eq!(found, Some(NoHooks::Policy(policy)));
         }

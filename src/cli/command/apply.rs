@@ -1,6 +1,8 @@
 //! `ccsync apply`: shows settings, commands and directories that other machines propose, and asks
 //! for approval.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::cli::{app::App, args::JsonFlag, ask, error::CliError, exit::Exit};
@@ -176,6 +178,11 @@ fn change_lines(proposal: &ProposedChange) -> Vec<String> {
     let mut lines = vec![paint(HEADING, &format!("{kind} from {from}: {name}"))];
     if proposal.replaces_changes {
         let warning = "  this machine has changed the file, too: the change here would be replaced";
+        lines.push(paint(ATTENTION, warning));
+    }
+    let directory = proposal.proposed.as_deref().unwrap_or_default().trim_end();
+    if proposal.name.starts_with("{{") && !Path::new(directory).is_dir() {
+        let warning = "  this directory does not exist on this machine";
         lines.push(paint(ATTENTION, warning));
     }
     match (proposal.executable_here, proposal.executable) {

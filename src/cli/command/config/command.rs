@@ -1,13 +1,14 @@
 //! Arguments and dispatch of `ccsync config`; showing and changing one setting.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::all_excluded;
 use super::patterns::{self, List, PatternArgs};
 use crate::cli::{
-    app::App, app::current_dir, args::JsonFlag, args::PlaceholderArg,
+    app::App, app::current_dir, args::JsonFlag, args::PlaceholderArg, args::typed_path, ask,
     command::init::explain_stored, command::init::refuse_open, complete, error::CliError,
     error::CommandError, exit::Exit,
 };
@@ -242,6 +243,7 @@ fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
 fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, CliError> {
     let mut config = app.config()?;
     let dir = placeholder.directory(&app.env.home, &current_dir()?);
+    confirm_if_missing(&dir, app)?;
     let dir = dir
         .to_str()
         .ok_or_else(|| CommandError::NotUnicode(dir.to_string_lossy().into_owned()))?;
@@ -249,6 +251,21 @@ fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, 
     config.save(&app.config_path())?;
     explain_stored(std::slice::from_ref(&placeholder.name), false, app);
     Ok(Exit::Done)
+}
+
+/// Asks whether a placeholder is to have a directory that does not exist. Without a terminal, only
+/// says that it is missing.
+fn confirm_if_missing(directory: &Path, app: &mut App) -> Result<(), CliError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let path = directory.to_string_lossy();
+    let missing = format!("no directory {} on this machine", one_line(&path));
+    app.out.attention(&missing);
+    if !app.is_interactive() || ask::confirm("Use it as the directory of the placeholder?")? {
+        return Ok(());
+    }
+    Err(CommandError::Declined("the placeholder was not changed".to_owned()).into())
 }
 
 fn remove_placeholder(name: &PlaceholderName, app: &mut App) -> Result<Exit, CliError> {
@@ -266,6 +283,11 @@ fn set_path(
     path: &str,
     app: &mut App,
 ) -> Result<Exit, CliError> {
+    let me = app.config()?.machine;
+    if ["this", &me.name, me.id.as_str()].contains(&machine) {
+        let directory = typed_path(Path::new(path), &app.env.home, &current_dir()?);
+        confirm_if_missing(&directory, app)?;
+    }
     let PathChange { is_here, remote } =
         crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
     if is_here {

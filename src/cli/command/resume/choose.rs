@@ -46,7 +46,7 @@ pub(super) fn session(args: &ResumeArgs, app: &mut App) -> Result<ChosenSession,
         if offline {
             app.out.note(WITHOUT_LOCK);
         }
-        let session = choose_during_fetch(candidates, args, &filter, app)?;
+        let session = choose_during_fetch(&candidates, args, &filter, app)?;
         return Ok(ChosenSession { session, offline });
     }
     let candidates = candidates(&app.context()?, &filter)?;
@@ -79,7 +79,7 @@ fn list_on_disk(
 
 /// Shows the list, and fetches meanwhile.
 fn choose_during_fetch(
-    offered: Vec<ResumeCandidate>,
+    offered: &[ResumeCandidate],
     args: &ResumeArgs,
     filter: &ListFilter,
     app: &mut App,
@@ -100,7 +100,7 @@ fn choose_during_fetch(
                 let _ = sender.send(fetch_items(&quiet, filter));
             })
         });
-        let picked = ask(&offered, fetch.as_ref().map(|_| &fetched), &ctx, app);
+        let picked = ask(offered, fetch.as_ref().map(|_| &fetched), &ctx, app);
         let Some(fetch) = fetch else {
             return picked;
         };
