@@ -63,6 +63,8 @@ mod model;
 mod moved_session;
 mod note;
 mod occupied_remote;
+#[cfg(target_os = "linux")]
+mod odd_files;
 mod offline;
 #[cfg(target_os = "linux")]
 mod old_store;
@@ -108,6 +110,7 @@ mod servers;
 #[cfg(target_os = "linux")]
 mod shared_home;
 mod source;
+mod spelled_names;
 mod staying_files;
 mod style;
 #[cfg(target_os = "linux")]

@@ -4,16 +4,18 @@
 //! Limits number, depth and time, because a machine may have very many directories or a
 //! slow disk. Must not follow links.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use crate::domain::{PlaceholderName, Placeholders};
 use crate::project::linked_worktrees;
 use crate::session::projects::known_directories;
-use crate::sys::{Clock, Env, SystemClock};
+use crate::sys::{Clock, Env, SystemClock, fs::remote_mounts};
 
 /// Maximum number of directory entries read in one search.
 const MAX_ENTRIES: usize = 10_000;
@@ -36,6 +38,9 @@ const SKIPPED_BELOW_HOME: [&str; 8] = [
     "Pictures",
     "Public",
 ];
+
+/// Maximum number of directories found before they are needed.
+const MAX_AHEAD: usize = 16;
 
 /// Time limit of one search.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -82,8 +87,16 @@ impl CloneSearch {
     /// Returns directories that may be in a clone, the likeliest first, until the time
     /// limit.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = PathBuf> {
-        let until = self.clock.monotonic() + TIMEOUT;
-        let known = known_directories(&self.claude_dir, &self.home);
+        let (claude_dir, home) = (self.claude_dir.clone(), self.home.clone());
+        let known = known_directories(&claude_dir, &home).into_iter();
+        let known = known.filter(|directory| directory.symlink_metadata().is_ok());
+        let begin = self.directory.clone().into_iter();
+        let repositories = self.repositories();
+        let likely = in_time(self.clock.clone(), begin.chain(known).map(Some));
+        likely.chain(in_time(self.clock.clone(), repositories))
+    }
+
+    fn repositories(&self) -> RepositorySearch {
         let below = self
             .placeholders
             .iter()
@@ -92,25 +105,39 @@ impl CloneSearch {
             hides: true,
             ..Level::new(self.home.clone(), DEPTH_BELOW_HOME)
         };
-        let repositories = RepositorySearch {
+        RepositorySearch {
             left: MAX_ENTRIES,
             levels: below.chain([home]).collect(),
-        };
-        let all = self
-            .directory
-            .clone()
-            .into_iter()
-            .chain(known)
-            .map(Some)
-            .chain(repositories);
-        all.take_while(move |_| self.clock.monotonic() < until)
-            .flatten()
+            mounts: remote_mounts(),
+        }
     }
 
     /// Returns the working trees that are linked to the one at `top`.
     pub(crate) fn linked_to(&self, top: &Path) -> Vec<PathBuf> {
         linked_worktrees(top)
     }
+}
+
+/// Returns what a search finds until its time limit. A disk that does not answer holds the
+/// thread of the search, and not the command.
+fn in_time(
+    clock: SystemClock,
+    search: impl Iterator<Item = Option<PathBuf>> + Send + 'static,
+) -> impl Iterator<Item = PathBuf> {
+    let mut search = Some(search);
+    let mut started = None;
+    let next = move || {
+        let (until, received) = started.get_or_insert_with(|| {
+            let (found, received) = sync_channel(MAX_AHEAD);
+            let mut directories = search.take().into_iter().flatten();
+            // Sending fails once no more directories are needed.
+            thread::spawn(move || directories.all(|directory| found.send(directory).is_ok()));
+            (clock.monotonic() + TIMEOUT, received)
+        });
+        let left = until.checked_sub(clock.monotonic())?;
+        received.recv_timeout(left).ok()
+    };
+    std::iter::from_fn(next).flatten()
 }
 
 /// A directory still to be searched.
@@ -141,6 +168,8 @@ struct RepositorySearch {
     /// Number of entries that may still be read.
     left: usize,
     levels: VecDeque<Level>,
+    /// Directories that are not searched, unless the user named them.
+    mounts: BTreeSet<PathBuf>,
 }
 
 impl Iterator for RepositorySearch {
@@ -168,7 +197,8 @@ impl RepositorySearch {
                 return;
             }
             self.left -= 1;
-            let is_skipped = level.hides && is_skipped(&entry.file_name());
+            let is_skipped = level.hides && is_skipped(&entry.file_name())
+                || self.mounts.contains(&entry.path());
             if !is_skipped && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 self.levels.push_back(Level {
                     directory: entry.path(),
@@ -194,6 +224,7 @@ mod tests {
         let repositories = RepositorySearch {
             left,
             levels: [level].into(),
+            mounts: BTreeSet::from([below.join("mounted")]),
         };
         let mut found: Vec<_> = repositories
             .flatten()
@@ -215,6 +246,7 @@ mod tests {
             ".cache/f",
             "s/github.com/al/app",
             "s/1/2/3/4",
+            "mounted/g",
         ] {
             fs::create_dir_all(home.join(repository).join(".git")).unwrap();
         }

@@ -1,5 +1,6 @@
 //! Facts of a repository that are read without starting a program.
 
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use git2::{Repository, RepositoryOpenFlags};
@@ -72,9 +73,26 @@ fn read_other_format(directory: &Path) -> Option<GitFacts> {
 
 /// Opens the repository of a directory.
 fn open(directory: &Path) -> Option<Repository> {
+    if has_named_pipe(directory) {
+        return None;
+    }
     // The environment is ignored: ccsync may be started from a hook of another repository.
     let ceilings: [&Path; 0] = [];
     Repository::open_ext(directory, RepositoryOpenFlags::empty(), ceilings).ok()
+}
+
+/// Returns true if a file that git reads first is not plain: to open a named pipe waits for its
+/// writer.
+fn has_named_pipe(directory: &Path) -> bool {
+    let git = directory.ancestors().map(|parent| parent.join(".git"));
+    let found = git.into_iter().find(|git| git.exists());
+    let is_odd = |path: PathBuf| fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir());
+    found.is_some_and(|git| {
+        is_odd(git.clone())
+            || ["HEAD", "config", "commondir"]
+                .iter()
+                .any(|name| is_odd(git.join(name)))
+    })
 }
 
 /// Lists the linked working trees of the repository at `top`, at most `MAX_WORKTREES`.

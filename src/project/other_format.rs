@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use git2::Config;
 
 use crate::domain::{project::BranchName, project::WorktreeName};
+use crate::sys::fs::read_plain_file;
 
 /// Settings of a repository that libgit2 does not know.
 const FORMATS: [&str; 2] = ["extensions.refstorage", "extensions.objectformat"];
@@ -38,6 +39,9 @@ impl OtherFormat {
         };
         let mut config = Config::open_default().ok()?;
         let local = common.join("config");
+        if !local.is_file() {
+            return None;
+        }
         config
             .add_file(&local, git2::ConfigLevel::Local, true)
             .ok()?;
@@ -144,7 +148,5 @@ fn git_dir(dot_git: &Path) -> Option<PathBuf> {
 }
 
 fn read_small(path: &Path) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
-    let is_small = metadata.is_file() && metadata.len() <= MAX_BYTES;
-    is_small.then(|| fs::read_to_string(path).ok()).flatten()
+    String::from_utf8(read_plain_file(path, MAX_BYTES)?).ok()
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::sys::fs::read_plain_file;
+
 /// Maximum size of a file, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -49,9 +51,7 @@ impl SshHosts {
         if seen.len() >= MAX_FILES || !seen.insert(path.to_owned()) {
             return;
         }
-        let is_small = fs::metadata(path)
-            .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MAX_FILE_BYTES);
-        let text = is_small.then(|| fs::read(path).ok()).flatten();
+        let text = read_plain_file(path, MAX_FILE_BYTES);
         let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
         // `None`: in a `Match` block, whose conditions are not known here.
         let mut patterns = Some(vec!["*".to_owned()]);

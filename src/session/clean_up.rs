@@ -8,6 +8,11 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
+use crate::sys::fs::read_plain_file;
+
+/// Maximum size of the client's settings, in bytes.
+pub(super) const MAX_SETTINGS_BYTES: u64 = 4 << 20;
+
 /// Days after which the client deletes a session, if its settings do not say it.
 const DEFAULT_DAYS: f64 = 30.0;
 
@@ -39,7 +44,8 @@ impl CleanUp {
     pub fn read(claude_dir: &Path) -> Self {
         let mut days: Vec<f64> = Vec::new();
         for name in ["settings.json", "settings.local.json"] {
-            let json = std::fs::read(claude_dir.join(name)).unwrap_or_default();
+            let path = claude_dir.join(name);
+            let json = read_plain_file(&path, MAX_SETTINGS_BYTES).unwrap_or_default();
             let settings: CleanUpSettings = serde_json::from_slice(&json).unwrap_or_default();
             days.extend(settings.cleanup_period_days.as_f64());
             days.extend(settings.desktop_session_cleanup_period_days.as_f64());

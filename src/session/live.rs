@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::files::{own_directories, projects_dir, transcript_path};
 use crate::domain::id::SessionId;
 use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::fs::read_plain_file;
 use crate::sys::process::{PidDomain, pid_is_alive, process_start_ticks};
 
 /// Time after the last sign of life in its own file up to which a client that cannot be looked
@@ -24,6 +25,9 @@ const MAX_QUIET: TimeDelta = TimeDelta::hours(6);
 
 /// The same for its transcript, which a pull may have written, too.
 const MAX_QUIET_TRANSCRIPT: TimeDelta = TimeDelta::hours(1);
+
+/// Longest file of a process that is read, in bytes.
+const MAX_PID_FILE_BYTES: u64 = 1 << 20;
 
 /// The used part of `sessions/<pid>.json`. The file next to it with the peer's key is never read.
 #[derive(Deserialize)]
@@ -127,7 +131,7 @@ fn belongs_to(claude_dir: &Path, path: &Path, id: &SessionId) -> bool {
 }
 
 fn live_session(claude_dir: &Path, path: &Path) -> Option<(SessionId, ClientProcess)> {
-    let file: PidFile = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let file: PidFile = serde_json::from_slice(&read_plain_file(path, MAX_PID_FILE_BYTES)?).ok()?;
     let id = file.session_id.parse().ok()?;
     let domain = file.pid_domain.as_deref().map(PidDomain::new);
     let is_foreign = domain.is_some_and(|domain| domain.is_foreign());

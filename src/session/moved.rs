@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::clean_up::MAX_SETTINGS_BYTES;
 use crate::domain::ExtraKind;
 use crate::sys::fs::read_plain_file;
-
-/// Maximum size of the client's settings, in bytes.
-const MAX_SETTINGS_BYTES: u64 = 4 << 20;
 
 /// The settings that move a directory, and the kind of the files in it.
 const SETTINGS: [(&str, ExtraKind); 2] = [

@@ -5,7 +5,7 @@
 //! not look into those directories.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use super::extras::project_directories;
 use super::facts::working_directories;
 use super::files::projects_dir;
 use crate::domain::path::without_dots;
-use crate::sys::fs::FileStamp;
+use crate::sys::fs::{FileStamp, open_plain_file};
 
 /// Maximum number of directories listed.
 const MAX_DIRECTORIES: usize = 2000;
@@ -124,8 +124,7 @@ fn directories_of_project(project: &Path) -> Vec<PathBuf> {
 /// Reads at most `limit` bytes of a file.
 fn read_start(path: &Path, limit: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)
-        .ok()?
+    open_plain_file(path)?
         .take(limit)
         .read_to_end(&mut bytes)
         .ok()?;

@@ -16,10 +16,13 @@ use super::files::{is_team_name, tasks_dir};
 use super::local::LocalSession;
 use super::scan::{ProjectScan, list};
 use crate::domain::{SessionFile, SessionId};
-use crate::sys::fs::FileStamp;
+use crate::sys::fs::{FileStamp, read_plain_file};
 
 /// Longest transcript that is searched for a team, in bytes.
 const MAX_SEARCHED_BYTES: u64 = 256 << 20;
+
+/// Longest file of a team that is read, in bytes.
+const MAX_TEAM_BYTES: u64 = 4 << 20;
 
 /// The owners of task lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +107,7 @@ impl TeamOwners {
 /// Returns the session that leads a team, by the team's own file.
 fn leader(claude_dir: &Path, team: &str) -> Option<SessionId> {
     let path = claude_dir.join("teams").join(team).join("config.json");
-    let file: TeamFile = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let file: TeamFile = serde_json::from_slice(&read_plain_file(&path, MAX_TEAM_BYTES)?).ok()?;
     file.lead_session_id.parse().ok()
 }
 

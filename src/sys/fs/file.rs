@@ -18,14 +18,22 @@ pub fn read(path: &Path) -> Result<Vec<u8>, PathError> {
     fs::read(path).at("read", path)
 }
 
+/// Opens a plain file, or a link to one. A named pipe is not opened: that would wait for its
+/// writer.
+pub fn open_plain_file(path: &Path) -> Option<File> {
+    let is_plain = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    is_plain.then(|| File::open(path).ok()).flatten()
+}
+
 /// Reads a whole file of at most `max` bytes; `None` if it is longer, not a plain file, or
-/// unreadable. A named pipe is not opened: that would wait for its writer.
+/// unreadable.
 pub fn read_plain_file(path: &Path, max: u64) -> Option<Vec<u8>> {
-    let metadata = fs::metadata(path).ok()?;
-    if !metadata.is_file() || metadata.len() > max {
-        return None;
-    }
-    fs::read(path).ok()
+    let file = open_plain_file(path)?;
+    let mut bytes = Vec::new();
+    file.take(max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .ok()?;
+    (bytes.len() as u64 <= max).then_some(bytes)
 }
 
 /// Reads a whole file, which must be UTF-8.

@@ -10,6 +10,8 @@ mod atomic;
 mod directory;
 mod error;
 mod file;
+mod mounts;
+mod spelling;
 mod stamp;
 mod umask;
 
@@ -25,9 +27,11 @@ pub use directory::{
 };
 pub use error::{LengthChanged, PathError, path_hints};
 pub use file::{
-    canonicalize_existing, read, read_from, read_plain_file, read_to_string, remove_file_if_exists,
-    resolve_links, set_modified,
+    canonicalize_existing, open_plain_file, read, read_from, read_plain_file, read_to_string,
+    remove_file_if_exists, resolve_links, set_modified,
 };
+pub use mounts::remote_mounts;
+pub use spelling::existing_spelling;
 pub use stamp::FileStamp;
 pub use umask::restrict_umask;
 pub(super) use umask::users_umask;
