@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 use crate::domain::placeholder::{InvalidPlaceholder, Placeholder, PlaceholderName};
-use crate::sys::{env::Env, fs::resolve_links};
+use crate::sys::{env::Env, fs::look_in_time, fs::resolve_links};
 
 /// Returns the placeholder of the home directory.
 pub(super) fn home_placeholder(env: &Env) -> Result<Placeholder, ConfigError> {
@@ -96,7 +96,7 @@ fn resolved(
     directory: &str,
     env: &Env,
 ) -> Result<Placeholder, InvalidPlaceholder> {
-    let resolved = Path::new(directory).canonicalize().ok();
+    let resolved = look_in_time(Path::new(directory), |path| path.canonicalize().ok()).flatten();
     let resolved = resolved.as_deref().and_then(Path::to_str);
     let resolved = resolved.map(without_verbatim_prefix);
     match Placeholder::new(env.system, name.clone(), directory, resolved) {
