@@ -107,6 +107,7 @@ mod servers;
 #[cfg(target_os = "linux")]
 mod shared_home;
 mod source;
+mod spelled_names;
 mod staying_files;
 mod style;
 #[cfg(target_os = "linux")]

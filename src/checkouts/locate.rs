@@ -12,12 +12,12 @@ use crate::checkouts::{
 };
 use crate::domain::{
     MachineId, Placeholder, PlaceholderName, Placeholders, PortablePath, ProjectGit,
-    ProjectIdentity, SessionId, path::is_safe_path,
+    ProjectIdentity, SessionId, composed, path::is_safe_path,
 };
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::manifest::Manifest;
-use crate::sys::fs::{canonicalize_existing, is_dir_in_time};
+use crate::sys::fs::{canonicalize_existing, existing_spelling, is_dir_in_time};
 
 /// Beginning of a portable path in the repository.
 pub(crate) const PLACEHOLDER: &str = "{{REPO}}";
@@ -201,7 +201,7 @@ impl CheckoutLocator<'_> {
         manifest: &Manifest,
         placeholders: &Placeholders,
     ) -> Option<String> {
-        let directory = expand_path(manifest.project.as_ref()?, placeholders)?;
+        let directory = place_of(manifest.project.as_ref()?, placeholders)?;
         if is_in_nested_worktree(manifest) && !is_dir_in_time(Path::new(&directory)) {
             let below = manifest
                 .git
@@ -209,7 +209,7 @@ impl CheckoutLocator<'_> {
                 .map(|git| git.directory.as_str())
                 .filter(|below| !below.is_empty());
             let below = below.map(|below| format!("/{below}")).unwrap_or_default();
-            return expand_path(
+            return place_of(
                 &PortablePath::new(format!("{PLACEHOLDER}{below}")),
                 placeholders,
             );
@@ -259,8 +259,8 @@ impl CheckoutLocator<'_> {
     /// Returns the locations of the recorded repositories under the placeholders `base`,
     /// that of the session's beginning first.
     fn possible_checkouts(self, manifest: &Manifest, base: &Placeholders) -> Vec<Placeholder> {
-        let places = present_origins(manifest)
-            .filter_map(|origin| expand_path(&portable_top(origin)?, base));
+        let places =
+            present_origins(manifest).filter_map(|origin| place_of(&portable_top(origin)?, base));
         places
             .filter_map(|path| placeholder_at_path(base, &path))
             .collect()
@@ -273,7 +273,7 @@ impl CheckoutLocator<'_> {
             return Vec::new();
         }
         let tops = origins(manifest).into_iter().filter_map(portable_top);
-        let places = tops.filter_map(|top| expand_path(&top, self.present()));
+        let places = tops.filter_map(|top| place_of(&top, self.present()));
         places
             .filter_map(|path| placeholder_at_path(self.present(), &path))
             .collect()
@@ -293,7 +293,10 @@ impl CheckoutLocator<'_> {
         same.iter()
             .for_each(|place| drop(self.clones.record_at(place)));
         let tail = project_tail(manifest);
-        let has_directory = |tree: &WorkingTree| is_dir_in_time(&tree.top.join(&tail));
+        let has_directory = |tree: &WorkingTree| {
+            let directory = tree.top.join(&tail).to_string_lossy().into_owned();
+            is_dir_in_time(Path::new(&existing_spelling(directory)))
+        };
         let worktree = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
         let worktree = worktree.filter(|_| !is_in_nested_worktree(manifest));
         let is_the_worktree =
@@ -309,9 +312,8 @@ impl CheckoutLocator<'_> {
             .filter_map(|origin| last_part(&origin.repo()?.directory))
             .collect();
         let is_named = |tree: &WorkingTree| {
-            tree.top
-                .file_name()
-                .is_some_and(|name| names.iter().any(|n| name == *n))
+            let name = tree.top.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| names.iter().any(|n| composed(name) == composed(n)))
         };
         // `false` comes first.
         trees.into_iter().min_by_key(|tree| {
@@ -412,6 +414,11 @@ fn tops(directory: &str, tail: &str) -> Vec<String> {
         .and_then(|above| above.strip_suffix('/'))
         .map(str::to_owned);
     above.into_iter().chain([whole]).collect()
+}
+
+/// Returns the directory of a portable path on this machine, as it is spelled here.
+pub(crate) fn place_of(path: &PortablePath, placeholders: &Placeholders) -> Option<String> {
+    expand_path(path, placeholders).map(existing_spelling)
 }
 
 /// Returns the placeholder of a repository at `path`: in the form of this machine's

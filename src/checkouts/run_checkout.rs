@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use crate::checkouts::{
-    former::former_project, locate::CheckoutLocator, locate::placeholder_at_path,
+    former::former_project, locate::CheckoutLocator, locate::place_of, locate::placeholder_at_path,
     origins::portable_top,
 };
 use crate::domain::{Placeholder, ProjectIdentity, SessionId};
-use crate::rewrite::expand_path;
 use crate::store::{manifest::Manifest, manifest::Run};
 use crate::sys::fs::is_dir_in_time;
 
@@ -39,7 +38,7 @@ impl CheckoutLocator<'_> {
         let origin = manifest.placeholders.get(&run.placeholders)?;
         let used = self.clones.recorded_checkout(session);
         let used = used.filter(|top| self.clones.last_identity(top).as_ref() == Some(former));
-        let same = portable_top(origin).and_then(|top| expand_path(&top, base));
+        let same = portable_top(origin).and_then(|top| place_of(&top, base));
         let is_there = |top: &String| is_dir_in_time(Path::new(top));
         let clone = || {
             let trees = self.clones.existing(former);

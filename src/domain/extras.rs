@@ -3,11 +3,13 @@
 //! A *bundle* has the files of one owner: the memory of one project, or the user's own files.
 //! Pure: no I/O.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::checked::{checked_text, ensure};
+use super::composed::composed;
 use super::hidden_name::{HiddenName, is_litter};
 use super::path::PortablePath;
 use super::project::ProjectIdentity;
@@ -133,8 +135,8 @@ impl FromStr for ExtraKind {
     }
 }
 
-/// The key of a project, the same on all machines.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The key of a project, the same on all machines. Two spellings of a path are equal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProjectKey {
     /// The identity of its git remote.
@@ -144,6 +146,18 @@ pub enum ProjectKey {
 }
 
 impl ProjectKey {
+    /// Returns the key of a project without a remote.
+    pub fn at(path: &PortablePath) -> Self {
+        Self::Path(PortablePath::new(composed(path.as_str())))
+    }
+
+    fn compared(&self) -> Result<&ProjectIdentity, Cow<'_, str>> {
+        match self {
+            Self::Identity(identity) => Ok(identity),
+            Self::Path(path) => Err(composed(path.as_str())),
+        }
+    }
+
     /// Returns the identity or the path as text, not sanitized.
     pub fn as_str(&self) -> &str {
         match self {
@@ -152,6 +166,14 @@ impl ProjectKey {
         }
     }
 }
+
+impl PartialEq for ProjectKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.compared() == other.compared()
+    }
+}
+
+impl Eq for ProjectKey {}
 
 /// The id of a bundle: its directory in the store, `user` or `memory/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

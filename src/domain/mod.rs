@@ -7,6 +7,7 @@
 pub(crate) mod checked;
 pub mod client_dir;
 pub mod commit_author;
+pub mod composed;
 pub mod error;
 pub mod extras;
 pub mod hidden_name;
@@ -26,6 +27,7 @@ pub mod successors;
 pub mod turn;
 pub mod url;
 
+pub use composed::composed;
 pub use error::{ErrorKind, UPDATE_CCSYNC, UserError};
 pub use extras::{BundleId, ExtraKind, ProjectKey};
 pub use hit::{SessionName, Speaker};

@@ -3,10 +3,13 @@
 //! Owns their grammar (`docs/what-is-synced.md`) and matching. Must not read the disk: the caller
 //! of [`ProjectPattern::compile`] passes the forms of a directory on this machine.
 
+use std::borrow::Cow;
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::checked::checked_text;
+use super::composed::composed;
 use super::placeholder::System;
 
 /// Longest pattern, in bytes.
@@ -95,8 +98,8 @@ impl ProjectPattern {
             PatternSubject::Anywhere | PatternSubject::Remote => "**/",
             PatternSubject::Directory | PatternSubject::Placeholder => "",
         };
-        for form in forms {
-            let text = escape_placeholder(&with_slashes(form, system));
+        for form in forms.iter().flat_map(|form| spellings(form)) {
+            let text = escape_placeholder(&with_slashes(&form, system));
             let top = without_tail(&text);
             for glob in [format!("{anywhere}{top}"), format!("{anywhere}{top}/**")] {
                 globs.add(
@@ -132,7 +135,8 @@ impl Matcher {
     /// Returns true if the pattern covers the project.
     pub fn matches(&self, project: &ProjectNames<'_>) -> bool {
         let is_match = |name: Option<&str>| {
-            name.is_some_and(|name| self.globs.is_match(with_slashes(name, self.system)))
+            let mut spellings = name.into_iter().flat_map(spellings);
+            spellings.any(|name| self.globs.is_match(with_slashes(&name, self.system)))
         };
         match self.subject {
             PatternSubject::Directory => is_match(project.directory),
@@ -147,6 +151,13 @@ impl Matcher {
             }
         }
     }
+}
+
+/// Returns the text and, if that differs, its spelling with composed characters: a pattern matches
+/// every spelling of a name, and still the names that it matches character by character.
+fn spellings(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let other = Some(composed(text)).filter(|other| other != text);
+    std::iter::once(Cow::Borrowed(text)).chain(other)
 }
 
 /// Removes `/**` and `/` from the end: a pattern always covers everything below.

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::checked::{checked_text, ensure};
+use super::composed::composed;
 use super::id::CommitId;
 use super::path::{PortablePath, is_safe_path};
 use super::url::{RemoteKind, RemoteUrl, UrlError, has_drive, project_identity, without_case};
@@ -149,13 +150,14 @@ impl PortableRemote {
 
 impl ProjectIdentity {
     fn compared(&self) -> String {
-        without_case(self.0.clone())
+        without_case(composed(&self.0).into_owned())
     }
 }
 
 impl PartialEq for ProjectIdentity {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0 || self.0.len() == other.0.len() && self.compared() == other.compared()
+        let may_equal = self.0.len() == other.0.len() || !self.0.is_ascii() || !other.0.is_ascii();
+        self.0 == other.0 || may_equal && self.compared() == other.compared()
     }
 }
 

@@ -161,7 +161,8 @@ impl<'w> ExtrasContext<'w> {
         let known: BTreeSet<BundleId> = owned.chain(&self.excluded_bundles).cloned().collect();
         for id in bundles.filter(|id| !id.is_user() && !known.contains(id)) {
             match snapshot.bundle(id) {
-                // Earlier programs named bundles after the address in its own case.
+                // Earlier programs named bundles after the address in its own case, or the path
+                // in its own spelling.
                 Ok(Some(bundle)) if self.has_project(bundle.project.as_ref()) => {}
                 Ok(Some(bundle)) if !bundle.files.is_empty() => self.add_missing_owner(id, &bundle),
                 Ok(_) => {}
@@ -179,9 +180,7 @@ impl<'w> ExtrasContext<'w> {
             .owners
             .iter()
             .filter_map(|owner| owner.project.as_ref());
-        project.is_some_and(|project| {
-            matches!(project, ProjectKey::Identity(_)) && owned.any(|owned| owned.key == *project)
-        })
+        project.is_some_and(|project| owned.any(|owned| owned.key == *project))
     }
 
     fn add_missing_owner(&mut self, id: &BundleId, bundle: &ExtrasBundle) {

@@ -9,14 +9,14 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::checkouts::{identity::portable, locate::plain_project};
+use crate::checkouts::{identity::portable, locate::place_of, locate::plain_project};
 use crate::domain::{
     BundleId, PortablePath, ProjectIdentity, ProjectKey, client_dir::client_dir_name,
 };
 use crate::extras::state::{ExtrasState, KnownProject};
 use crate::localize::Localizer;
 use crate::project::main_checkout;
-use crate::rewrite::{collapse_path, expand_path};
+use crate::rewrite::collapse_path;
 use crate::session::{projects::known_directories, projects::known_directories_stamp};
 use crate::store::{Store, bundle::ExtrasBundle};
 use crate::sys::{Env, fs::FileStamp, fs::is_dir_in_time, fs::look_in_time};
@@ -157,7 +157,7 @@ impl<'a> ProjectFinder<'a> {
                 is_certain: true,
             },
             None => IdentifiedProject {
-                key: ProjectKey::Path(path.clone()),
+                key: ProjectKey::at(&path),
                 path,
                 is_certain: project.directory.is_none(),
             },
@@ -177,7 +177,7 @@ impl<'a> ProjectFinder<'a> {
 
     /// Returns the local path of `path` if it is a directory.
     fn existing_directory(&self, path: &PortablePath) -> Option<PathBuf> {
-        let path = PathBuf::from(expand_path(path, self.localizer.placeholders())?);
+        let path = PathBuf::from(place_of(path, self.localizer.placeholders())?);
         is_dir_in_time(&path).then_some(path)
     }
 
@@ -267,7 +267,7 @@ impl<'a> ProjectFinder<'a> {
         let identity = facts
             .filter(|facts| facts.directory.is_top())
             .and_then(|facts| portable(facts, placeholders).identity);
-        let key = identity.map_or_else(|| ProjectKey::Path(path.clone()), ProjectKey::Identity);
+        let key = identity.map_or_else(|| ProjectKey::at(&path), ProjectKey::Identity);
         Some(KnownProject {
             checkout: checkout.to_owned(),
             path,

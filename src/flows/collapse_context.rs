@@ -1,10 +1,9 @@
 //! Path mappings and git working tree used to store new lines of a session.
 
-use crate::checkouts::locate::matches_remote;
+use crate::checkouts::locate::{matches_remote, place_of};
 use crate::domain::{Placeholder, Placeholders, SessionFile, client_dir::client_dir_name};
 use crate::flows::differences::{FilePush, FilePushes};
 use crate::localize::{LocalCopy, Localizer};
-use crate::rewrite::expand_path;
 use crate::session::facts::working_directories;
 use crate::store::manifest::Manifest;
 use crate::workspace::SyncError;
@@ -50,7 +49,7 @@ impl CollapseContext {
         let mut directories = found.named;
         let placeholders = localizer.placeholders_for(manifest);
         let project = manifest.project.as_ref();
-        let former_directory = project.and_then(|project| expand_path(project, &placeholders));
+        let former_directory = project.and_then(|project| place_of(project, &placeholders));
         directories.extend(former_directory.clone());
 
         let locator = localizer.locator();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::checkouts::{
     former::leave_project, identity::portable, identity::with_known_remote, locate::identity,
-    locate::is_below_repo,
+    locate::is_below_repo, locate::place_of,
 };
 use crate::domain::{
     Placeholders, ProjectIdentity, RelativeName, SessionFile, SessionId,
@@ -19,7 +19,7 @@ use crate::localize::{
     LocalCopy, Localizer, StoredLine, StoredText, collect::CollectStats, collect::Collector,
     collect::StoreTarget, collect::collapse_title, collect::describe, collect::share_segments,
 };
-use crate::rewrite::{collapse_path, expand_path};
+use crate::rewrite::collapse_path;
 use crate::session::{facts::Facts, facts::custom_title_file, facts::working_directories};
 use crate::store::{
     Snapshot, Transaction, manifest::Manifest, manifest::PlaceholdersKey, manifest::StoredFile,
@@ -303,6 +303,6 @@ impl<'a> SessionDraft<'a> {
     }
 
     fn project_directory(&self) -> Option<String> {
-        expand_path(self.manifest.project.as_ref()?, &self.placeholders)
+        place_of(self.manifest.project.as_ref()?, &self.placeholders)
     }
 }

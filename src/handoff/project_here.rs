@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::checkouts::identity::{below_home, is_plain};
-use crate::checkouts::locate::{CheckoutLocator, is_below_repo, plain_project};
+use crate::checkouts::locate::{CheckoutLocator, is_below_repo, place_of, plain_project};
 use crate::domain::{
     Placeholder, PlaceholderName, Placeholders, PortablePath, ProjectGit, SessionId,
     project::PortableRemote, project::SubDirectory, url::RemoteUrl,
@@ -181,7 +181,7 @@ fn missing(
     let with_placeholder = unmapped
         .as_ref()
         .and_then(|root| with_placeholder(placeholders, root));
-    let directory = expand_path(project, with_placeholder.as_ref().unwrap_or(placeholders))
+    let directory = place_of(project, with_placeholder.as_ref().unwrap_or(placeholders))
         .filter(|_| is_plain(project));
     let directory = in_checkout
         .filter(|_| is_plain(project))

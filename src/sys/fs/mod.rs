@@ -13,6 +13,7 @@ mod file;
 mod links;
 mod mounts;
 mod served_disks;
+mod spelling;
 mod stamp;
 mod umask;
 
@@ -33,6 +34,7 @@ pub use file::{
 };
 pub use mounts::remote_mounts;
 pub use served_disks::{canonicalize_existing, is_dir_in_time, look_in_time, resolve_links};
+pub use spelling::existing_spelling;
 pub use stamp::FileStamp;
 pub use umask::restrict_umask;
 pub(super) use umask::users_umask;
