@@ -228,3 +228,39 @@ fn path_notice_names_placeholder_added_later() {
     );
     assert!(notice.contains(&line), "{notice}");
 }
+
+/// Each change would be one more description of this machine in the manifest.
+#[test]
+fn placeholders_changed_hundred_times_keep_store_small() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let mut asked = vec!["hello".to_owned()];
+    for n in 0..100 {
+        give(&a, &format!("lab/{n}"));
+        let mode = ["never", "always", "auto"][n % 3];
+        b.ccsync(["config", "set", "localize", mode]).success();
+        if n % 20 == 0 {
+            asked.push(format!("after {n}"));
+            a.append(ONE, &asked[asked.len() - 1]);
+            a.ccsync(["push"]).success();
+            b.ccsync(["pull"]).success();
+        }
+    }
+    a.ccsync(["sync"]).success();
+    b.ccsync(["sync"]).success();
+    assert_eq!(questions(&b.text(ONE)), asked);
+    assert_settled(&a, &[ONE]);
+    assert_settled(&b, &[ONE]);
+    for machine in [&a, &b] {
+        let verify = machine.ccsync(["verify", "--full"]).success();
+        assert!(verify.stdout.contains("all agree"), "{verify}");
+    }
+
+    // One for each push with new lines.
+    let stored = b.git(&[
+        "show",
+        &format!("HEAD:sessions/{}/{ONE}/manifest.json", &ONE[..2]),
+    ]);
+    let manifest: serde_json::Value = serde_json::from_str(&stored).unwrap();
+    assert_eq!(manifest["placeholders"].as_object().unwrap().len(), 6);
+}

@@ -152,16 +152,10 @@ fn push_broken_connection_queues_or_counts_as_done() {
 fn secrets_files_are_private_while_written() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let open = |machine: &Machine, command: &str| {
-        let program = env!("CARGO_BIN_EXE_ccsync");
-        machine
-            .run(machine.program("sh").args([
-                "-c",
-                "umask 000; exec \"$0\" \"$1\"",
-                program,
-                command,
-            ]))
-            .success();
+    let open = |machine: &Machine, command: &[&str]| {
+        let mut sh = machine.program("sh");
+        sh.args(["-c", "umask 000; exec \"$0\" \"$@\""]);
+        machine.run(sh.arg(env!("CARGO_BIN_EXE_ccsync")).args(command))
     };
     // The text is too large for loose objects, so that both sides write packs.
     let text: String = (0..800_000_u64)
@@ -174,7 +168,7 @@ fn secrets_files_are_private_while_written() {
             .write();
     }
     let stop = AtomicBool::new(false);
-    let seen = std::thread::scope(|scope| {
+    let (seen, runs) = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             let mut open = std::collections::BTreeSet::new();
             while !stop.load(Ordering::Relaxed) {
@@ -187,18 +181,18 @@ fn secrets_files_are_private_while_written() {
             }
             open
         });
-        for (machine, command) in [
-            (&a, "push"),
-            (&b, "pull"),
-            (&b, "undo"),
-            (&b, "pull"),
-            (&a, "sync"),
-        ] {
-            open(machine, command);
-        }
+        let commands: [(&Machine, &[&str]); 5] = [
+            (&a, &["push"]),
+            (&b, &["pull"]),
+            (&b, &["undo", "--yes"]),
+            (&b, &["pull"]),
+            (&a, &["sync"]),
+        ];
+        let runs = commands.map(|(machine, command)| open(machine, command));
         stop.store(true, Ordering::Relaxed);
-        watcher.join().unwrap()
+        (watcher.join().unwrap(), runs)
     });
+    runs.into_iter().for_each(|run| drop(run.success()));
     assert_eq!(seen, std::collections::BTreeSet::new());
 }
 

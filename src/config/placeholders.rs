@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 use crate::domain::placeholder::{InvalidPlaceholder, Placeholder, PlaceholderName};
-use crate::sys::{env::Env, fs::existing_spelling, fs::resolve_links};
+use crate::sys::{env::Env, fs::existing_spelling, fs::look_in_time, fs::resolve_links};
 
 /// Returns the placeholder of the home directory.
 pub(super) fn home_placeholder(env: &Env) -> Result<Placeholder, ConfigError> {
@@ -97,7 +97,7 @@ fn resolved(
     env: &Env,
 ) -> Result<Placeholder, InvalidPlaceholder> {
     let spelled = existing_spelling(directory.to_owned());
-    let resolved = Path::new(&spelled).canonicalize().ok();
+    let resolved = look_in_time(spelled.as_ref(), |path| path.canonicalize().ok()).flatten();
     let resolved = resolved.as_deref().and_then(Path::to_str);
     let resolved = resolved.map(without_verbatim_prefix);
     match Placeholder::new(env.system, name.clone(), directory, resolved) {

@@ -11,6 +11,7 @@ use crate::extras::{bundle_history::BundleHistory, bundle_history::record_refuse
 use crate::flows::send::send;
 use crate::report::{Refusal, count::count};
 use crate::store::{Author, BRANCH};
+use crate::sys::fail_point::fail_point;
 use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError, remote::GitMessage};
 use crate::workspace::{SyncError, Workspace};
 
@@ -219,7 +220,9 @@ impl PartSender<'_, '_> {
         updates.extend(workspace.leases.updates(store, &author, &sessions, rules)?);
         let progress = std::sync::Arc::clone(&workspace.ctx.progress);
         progress.begin(Phase::Send, 0, 0);
+        fail_point("before a part is sent");
         let outcome = send(workspace, self.remote, &updates);
+        fail_point("a part is sent");
         progress.end();
         match outcome {
             Ok(PushOutcome::Done) => {
@@ -301,6 +304,7 @@ impl PartSender<'_, '_> {
             store.forget_refused(session)?;
         }
         workspace.records.refused.save()?;
+        fail_point("refused parts are kept");
         if let Some(sent) = &sent {
             store.fast_forward(sent)?;
         }

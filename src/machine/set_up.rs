@@ -17,6 +17,7 @@ use crate::sys::{Clock, Env, fail_point::fail_point};
 use crate::workspace::{
     Context, SetupError, SyncError, Workspace, last_fetch::LastFetch, paths::config_path,
     paths::embedded_remote_path, paths::remote_url, paths::store_path,
+    recovery::remove_stale_settings,
 };
 
 /// Attempts to find a free name while other machines register.
@@ -105,6 +106,7 @@ pub fn set_up(
     };
     let joined = join(&ctx, &mut config, former.as_ref(), &how)?;
     let mut report = enter(&ctx, config, joined.tell_apart)?;
+    remove_stale_settings(&ctx);
     report.requested_name =
         Some(ctx.settings.machine.name).filter(|wished| *wished != report.machine_name);
     report.first_time = former.is_none();

@@ -52,7 +52,7 @@ pub(crate) fn recover(
     remove_stale_files(&dirs.state, || ());
     session_directories(&ctx.env.claude_dir).for_each(|place| remove_stale_files(&place, || ()));
     StagingDir::remove_stale(&dirs.state, ctx.clock.now());
-    remove_stale_files(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE_TIME));
+    remove_stale_settings(ctx);
     if let RemoteKind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
         store::remove_stale_locks_of_remote(remote)?;
     }
@@ -62,6 +62,12 @@ pub(crate) fn recover(
     }
     fail_point("stale files are removed");
     Ok(children)
+}
+
+/// Removes what a process left that was killed while it wrote settings, which needs no lock.
+pub(crate) fn remove_stale_settings(ctx: &Context<'_>) {
+    let pause = || ctx.clock.sleep(CONFIG_WRITE_TIME);
+    remove_stale_files(&ctx.env.dirs.config, pause);
 }
 
 /// Removes the temporary files below `place` that still exist after `pause`. A file that

@@ -10,6 +10,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use ccsync::domain::client_dir::client_dir_name;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 /// Beginning of the marker of a title.
@@ -120,12 +121,24 @@ fn extended(hash: &[u8; 32], marker: &str) -> [u8; 32] {
 /// Writes a record with this marker at the end of a file, in one step.
 pub(crate) fn append(home: &Path, transcript: &Path, marker: &str) {
     let id = session_of(transcript);
+    let project = project_of(home, transcript);
     let home = home.display();
     let time = now().to_rfc3339_opts(SecondsFormat::Millis, true);
     let line = format!(
-        r#"{{"type":"user","uuid":"{marker}","message":{{"content":"see {home}/x and \"{home}\""}},"cwd":"{home}/work/app","sessionId":"{id}","timestamp":"{time}"}}"#
+        r#"{{"type":"user","uuid":"{marker}","message":{{"content":"see {home}/x and \"{home}\""}},"cwd":"{home}{project}","sessionId":"{id}","timestamp":"{time}"}}"#
     );
     write_line(transcript, &line);
+}
+
+/// Returns the project of a transcript below the home directory, by Claude Code's name for it.
+fn project_of(home: &Path, transcript: &Path) -> String {
+    let home = client_dir_name(home.to_str().unwrap());
+    let mut names = transcript.iter().filter_map(|name| name.to_str());
+    let project = names.find_map(|name| name.strip_prefix(&home));
+    project.map_or_else(
+        || "/work/app".to_owned(),
+        |project| project.replace('-', "/"),
+    )
 }
 
 fn write_line(transcript: &Path, line: &str) {

@@ -33,6 +33,7 @@ const fn story(
         command,
         prepare,
         again: &[],
+        may_skip: false,
         thorough: true,
         afterwards: assert_nothing_lost,
     }

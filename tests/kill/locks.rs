@@ -63,6 +63,7 @@ const fn story(
         command,
         prepare,
         again: PLAIN,
+        may_skip: false,
         thorough: false,
         afterwards: assert_no_lock,
     }

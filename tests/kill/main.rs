@@ -32,6 +32,7 @@ macro_rules! tests {
 mod expiry;
 mod extras;
 mod locks;
+mod parts;
 mod points;
 mod station;
 mod story;

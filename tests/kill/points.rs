@@ -10,6 +10,7 @@ use crate::extras;
 use crate::harness::world::{World, assert_remote_in_order, id};
 use crate::harness::{Clone, Machine, TestEnv};
 use crate::locks;
+use crate::parts;
 use crate::story::{Story, counted, is_killed, moments, points_of, run_story};
 
 const STORIES: [Story; 12] = [
@@ -22,6 +23,7 @@ const STORIES: [Story; 12] = [
     story("sync", "a", &["sync"], write_on_both),
     Story {
         afterwards: pull_by_name,
+        may_skip: true,
         ..story("undo", "b", &["undo", "--yes"], pull_everything)
     },
     story("push after a crash", "a", &["push"], crash_push),
@@ -67,6 +69,7 @@ const fn story(
         command,
         prepare,
         again: &[],
+        may_skip: false,
         thorough: true,
         afterwards: nothing,
     }
@@ -226,6 +229,7 @@ fn kill_every_point_is_reached() {
         .iter()
         .chain(&locks::STORIES)
         .chain(&extras::STORIES)
+        .chain(&parts::STORIES)
     {
         reached.extend(points_of(story, &mut World::new()).into_keys());
     }
