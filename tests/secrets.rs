@@ -3,6 +3,7 @@
 //! while ccsync writes them.
 #![cfg(unix)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -100,17 +101,23 @@ fn secrets_url_password_is_only_in_config() {
     fs::write(&broken, good.replace("remote = ", "remote = = ")).unwrap();
     runs.push(over_http(&a, &["status"]).code(1));
     fs::write(&broken, good).unwrap();
+
+    // A set-up that failed keeps the address until one succeeds.
+    let kept = broken.with_file_name("unfinished-init.json");
+    let found: BTreeSet<PathBuf> = betrayers(env.root()).into_iter().collect();
+    assert_eq!(found, [broken.clone(), kept].into());
+    for file in found {
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o077, 0);
+    }
+    on.store(false, Ordering::SeqCst);
+    runs.push(over_http(&a, &["init", "--yes", "--remote", &url]).success());
+    assert_eq!(betrayers(env.root()), std::slice::from_ref(&broken));
     for run in &runs {
         assert!(
             !format!("{}{}", run.stdout, run.stderr).contains(TOKEN),
             "{run}"
         );
     }
-    assert_eq!(betrayers(env.root()), std::slice::from_ref(&broken));
-    assert_eq!(
-        fs::metadata(broken).unwrap().permissions().mode() & 0o077,
-        0
-    );
 }
 
 #[test]
@@ -170,7 +177,7 @@ fn secrets_files_are_private_while_written() {
     let stop = AtomicBool::new(false);
     let (seen, runs) = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
-            let mut open = std::collections::BTreeSet::new();
+            let mut open = BTreeSet::new();
             while !stop.load(Ordering::Relaxed) {
                 for machine in [&a, &b] {
                     let own = [".local/share/ccsync", ".local/state/ccsync"]
@@ -193,7 +200,7 @@ fn secrets_files_are_private_while_written() {
         (watcher.join().unwrap(), runs)
     });
     runs.into_iter().for_each(|run| drop(run.success()));
-    assert_eq!(seen, std::collections::BTreeSet::new());
+    assert_eq!(seen, BTreeSet::new());
 }
 
 /// Returns the files below `dir` that other users can read, because each directory on the

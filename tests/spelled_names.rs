@@ -112,6 +112,8 @@ fn exclude_pattern_matches_other_spelling() {
     for (pattern, project) in [
         ("~/travail/caf\u{e9}*", DECOMPOSED),
         ("cafe\u{301} u\u{308}", COMPOSED),
+        ("~/travail/caf? [\u{fb}-\u{fd}]", COMPOSED),
+        ("CAF\u{c9} ?", DECOMPOSED),
         ("{{HOME}}/travail/{the,caf\u{e9}} \u{fc}", DECOMPOSED),
     ] {
         let env = TestEnv::new();
@@ -158,4 +160,49 @@ fn memory_of_project_in_other_spelling_is_one() {
             assert!(path.is_file(), "{}", path.display());
         }
     }
+}
+
+#[test]
+fn placeholder_directory_in_other_spelling_is_recognised() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let placeholder = format!("WORK=~/{COMPOSED}");
+    create(&a, DECOMPOSED);
+    a.ccsync(["config", "add-placeholder", &placeholder])
+        .success();
+    b.ccsync(["config", "add-placeholder", "WORK=~/arbeit"])
+        .success();
+    let project = format!("{DECOMPOSED}/app");
+    a.session(ONE).project(&project).turn("hello").write();
+    let origin = a.text(ONE);
+    a.ccsync(["push"]).success();
+    assert_eq!(manifest(&a, ONE)["project"], "{{WORK}}/app");
+    b.ccsync(["pull"]).success();
+    assert_session_is_in(&b, ONE, "arbeit/app");
+    assert!(!b.text(ONE).contains(DECOMPOSED));
+    fs::remove_file(a.transcript_path(ONE)).unwrap();
+    a.ccsync(["pull", ONE]).success();
+    assert_session_is_in(&a, ONE, &project);
+    assert_eq!(a.text(ONE), origin);
+}
+
+#[test]
+fn push_from_other_spelling_with_remote_pattern_is_sent() {
+    let env = TestEnv::new();
+    let (_, b) = pair_with_spellings(&env, COMPOSED, DECOMPOSED);
+    b.ccsync(["config", "exclude", "github.com/acme/*"])
+        .success();
+    b.append(ONE, "more");
+    let run = b.ccsync(["push"]).success();
+    assert!(!run.stdout.contains("excluded"), "{run}");
+}
+
+#[test]
+fn list_and_search_projects_in_other_spelling_are_found() {
+    let env = TestEnv::new();
+    let (a, _) = pair_with_spellings(&env, COMPOSED, DECOMPOSED);
+    let list = a.ccsync(["list", "--json", "--project", DECOMPOSED]);
+    assert_eq!(list.success().json()["sessions"][0]["session"], ONE);
+    let found = a.ccsync(["search", "hello", "--project", "cafe\u{301}"]);
+    assert!(found.success().stdout.contains("hello"));
 }

@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 
 use crate::browse::successor::successor;
 use crate::checkouts::locate::identity;
-use crate::domain::{MachineId, Placeholders, SessionFile, SessionId, SessionName, Successors};
+use crate::domain::{
+    MachineId, Placeholders, SessionFile, SessionId, SessionName, Successors,
+    composed::contains_spelling,
+};
 use crate::flows::{FetchMode, RemoteSync};
 use crate::localize::LocalText;
 use crate::rewrite::collapse_path;
@@ -152,9 +155,12 @@ pub(crate) fn count_stored(ctx: &Context<'_>) -> Result<u64, SyncError> {
 impl ListFilter {
     fn accepts_project(&self, row: &SessionRow) -> bool {
         let names = [row.project.as_deref(), row.identity.as_deref()];
-        self.project
-            .as_deref()
-            .is_none_or(|p| names.iter().flatten().any(|name| name.contains(p)))
+        self.project.as_deref().is_none_or(|p| {
+            names
+                .iter()
+                .flatten()
+                .any(|name| contains_spelling(name, p))
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::domain::{PlaceholderName, Placeholders};
 use crate::project::linked_worktrees;
 use crate::session::projects::known_directories;
-use crate::sys::{Clock, Env, SystemClock, fs::remote_mounts};
+use crate::sys::{Clock, Env, SystemClock, fs::look_in_time, fs::remote_mounts};
 
 /// Maximum number of directory entries read in one search.
 const MAX_ENTRIES: usize = 10_000;
@@ -89,7 +89,7 @@ impl CloneSearch {
     pub(crate) fn candidates(&self) -> impl Iterator<Item = PathBuf> {
         let (claude_dir, home) = (self.claude_dir.clone(), self.home.clone());
         let known = known_directories(&claude_dir, &home).into_iter();
-        let known = known.filter(|directory| directory.symlink_metadata().is_ok());
+        let known = known.filter(|directory| look_in_time(directory, Path::exists) == Some(true));
         let begin = self.directory.clone().into_iter();
         let repositories = self.repositories();
         let likely = in_time(self.clock.clone(), begin.chain(known).map(Some));

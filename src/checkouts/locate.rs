@@ -17,7 +17,7 @@ use crate::domain::{
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::manifest::Manifest;
-use crate::sys::fs::{canonicalize_existing, existing_spelling};
+use crate::sys::fs::{canonicalize_existing, existing_spelling, is_dir_in_time};
 
 /// Beginning of a portable path in the repository.
 pub(crate) const PLACEHOLDER: &str = "{{REPO}}";
@@ -63,7 +63,7 @@ impl CheckoutLocator<'_> {
         let own = self.last_checkout(manifest);
         if let Some(own) = own
             .as_ref()
-            .filter(|own| Path::new(&own.directory).is_dir())
+            .filter(|own| is_dir_in_time(Path::new(&own.directory)))
         {
             return Some(own.clone());
         }
@@ -202,7 +202,7 @@ impl CheckoutLocator<'_> {
         placeholders: &Placeholders,
     ) -> Option<String> {
         let directory = place_of(manifest.project.as_ref()?, placeholders)?;
-        if is_in_nested_worktree(manifest) && !Path::new(&directory).is_dir() {
+        if is_in_nested_worktree(manifest) && !is_dir_in_time(Path::new(&directory)) {
             let below = manifest
                 .git
                 .as_ref()
@@ -295,7 +295,7 @@ impl CheckoutLocator<'_> {
         let tail = project_tail(manifest);
         let has_directory = |tree: &WorkingTree| {
             let directory = tree.top.join(&tail).to_string_lossy().into_owned();
-            Path::new(&existing_spelling(directory)).is_dir()
+            is_dir_in_time(Path::new(&existing_spelling(directory)))
         };
         let worktree = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
         let worktree = worktree.filter(|_| !is_in_nested_worktree(manifest));

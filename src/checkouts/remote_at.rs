@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::checkouts::{clones::Clones, identity::portable};
 use crate::domain::{placeholder::Placeholders, project::ProjectIdentity};
+use crate::sys::fs::is_dir_in_time;
 
 /// Directory below the top of a clone in which the client creates linked working trees
 /// (client 2.1.329).
@@ -30,7 +31,7 @@ pub(crate) fn remote_at(
     if let Some(facts) = clones.facts(directory) {
         return RemoteAt::Known(portable(facts, placeholders).identity);
     }
-    if directory.is_dir() {
+    if is_dir_in_time(directory) {
         // A directory that cannot be entered looks as if it had no repository.
         let is_repository = |ancestor: &Path| ancestor.join(".git").symlink_metadata().is_ok();
         let is_readable = directory.read_dir().is_ok();

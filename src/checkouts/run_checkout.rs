@@ -8,6 +8,7 @@ use crate::checkouts::{
 };
 use crate::domain::{Placeholder, ProjectIdentity, SessionId};
 use crate::store::{manifest::Manifest, manifest::Run};
+use crate::sys::fs::is_dir_in_time;
 
 impl CheckoutLocator<'_> {
     /// Returns the repository that the lines of `run` in the files of `session` here are written
@@ -38,7 +39,7 @@ impl CheckoutLocator<'_> {
         let used = self.clones.recorded_checkout(session);
         let used = used.filter(|top| self.clones.last_identity(top).as_ref() == Some(former));
         let same = portable_top(origin).and_then(|top| place_of(&top, base));
-        let is_there = |top: &String| Path::new(top).is_dir();
+        let is_there = |top: &String| is_dir_in_time(Path::new(top));
         let clone = || {
             let trees = self.clones.existing(former);
             Some(trees.first()?.top.to_str()?.to_owned())

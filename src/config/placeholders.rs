@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 use crate::domain::placeholder::{InvalidPlaceholder, Placeholder, PlaceholderName};
-use crate::sys::{env::Env, fs::resolve_links};
+use crate::sys::{env::Env, fs::existing_spelling, fs::look_in_time, fs::resolve_links};
 
 /// Returns the placeholder of the home directory.
 pub(super) fn home_placeholder(env: &Env) -> Result<Placeholder, ConfigError> {
@@ -90,13 +90,14 @@ pub(super) fn check_not_private(placeholder: &Placeholder) -> Result<(), ConfigE
 }
 
 /// Creates a placeholder with its given and its resolved directory: Claude Code writes
-/// resolved paths, users write the others.
+/// resolved paths in the spelling of the disk, users write the others.
 fn resolved(
     name: PlaceholderName,
     directory: &str,
     env: &Env,
 ) -> Result<Placeholder, InvalidPlaceholder> {
-    let resolved = Path::new(directory).canonicalize().ok();
+    let spelled = existing_spelling(directory.to_owned());
+    let resolved = look_in_time(spelled.as_ref(), |path| path.canonicalize().ok()).flatten();
     let resolved = resolved.as_deref().and_then(Path::to_str);
     let resolved = resolved.map(without_verbatim_prefix);
     match Placeholder::new(env.system, name.clone(), directory, resolved) {

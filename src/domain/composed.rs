@@ -13,6 +13,11 @@ pub fn composed(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns true if `text` contains `part` in any spelling.
+pub fn contains_spelling(text: &str, part: &str) -> bool {
+    composed(text).contains(&*composed(part))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

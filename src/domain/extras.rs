@@ -165,6 +165,14 @@ impl ProjectKey {
             Self::Path(path) => path.as_str(),
         }
     }
+
+    /// Returns the key with the address in the case in which it is compared.
+    pub fn to_compared(&self) -> Self {
+        match self {
+            Self::Identity(identity) => Self::Identity(identity.to_compared()),
+            Self::Path(path) => Self::Path(path.clone()),
+        }
+    }
 }
 
 impl PartialEq for ProjectKey {
@@ -218,6 +226,16 @@ impl BundleId {
         };
         let readable: String = last.chars().map(plain).take(MAX_READABLE).collect();
         Self(format!("{MEMORY}{}-{hash}", readable.trim_matches('-')))
+    }
+
+    /// Returns true if both may be bundles of one project, whose address earlier programs kept in
+    /// its own case.
+    pub fn may_be_renamed(&self, other: &Self) -> bool {
+        let readable = |id: &Self| {
+            id.0.rsplit_once('-')
+                .map(|(readable, _)| readable.to_owned())
+        };
+        self != other && !self.is_user() && readable(self) == readable(other)
     }
 
     /// Returns true for the user's own files.

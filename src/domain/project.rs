@@ -149,6 +149,11 @@ impl PortableRemote {
 }
 
 impl ProjectIdentity {
+    /// Returns the identity in lower case, if its server ignores case.
+    pub fn to_compared(&self) -> Self {
+        Self::new(without_case(self.0.clone())).unwrap_or_else(|_| self.clone())
+    }
+
     fn compared(&self) -> String {
         without_case(composed(&self.0).into_owned())
     }

@@ -187,7 +187,7 @@ impl<'w> ExtrasContext<'w> {
         if let Some(project) = self.finder.project_of(id, bundle, &mut self.state) {
             let name = project.directory_name();
             self.add_memory(ExtrasOwner {
-                bundle: id.clone(),
+                bundle: BundleId::from_project(&project.key),
                 directory: memory_directory(&self.workspace.ctx.env.claude_dir, &name),
                 name,
                 project: Some(project),

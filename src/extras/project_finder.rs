@@ -19,7 +19,7 @@ use crate::project::main_checkout;
 use crate::rewrite::collapse_path;
 use crate::session::{projects::known_directories, projects::known_directories_stamp};
 use crate::store::{Store, bundle::ExtrasBundle};
-use crate::sys::{Env, fs::FileStamp};
+use crate::sys::{Env, fs::FileStamp, fs::is_dir_in_time, fs::look_in_time};
 
 /// A project as another program knows it.
 pub(crate) struct ForeignProject {
@@ -89,9 +89,11 @@ impl<'a> ProjectFinder<'a> {
 
     fn find_project(&self, name: &str, known: Option<KnownProject>) -> Option<KnownProject> {
         let checkout = known.as_ref().map(|known| &known.checkout);
-        let checkout = checkout
-            .filter(|path| path.is_dir())
-            .or_else(|| self.checkouts().get(name).filter(|path| path.is_dir()));
+        let checkout = checkout.filter(|path| is_dir_in_time(path)).or_else(|| {
+            self.checkouts()
+                .get(name)
+                .filter(|path| is_dir_in_time(path))
+        });
         if let Some(checkout) = checkout {
             return self.project_in(checkout);
         }
@@ -167,7 +169,8 @@ impl<'a> ProjectFinder<'a> {
         let placeholders = self.localizer.placeholders();
         let is_named = |path: &&PathBuf| {
             let portable = path.to_str().map(|path| collapse_path(placeholders, path));
-            path.is_dir() && portable.is_some_and(|path| client_dir_name(path.as_str()) == name)
+            is_dir_in_time(path)
+                && portable.is_some_and(|path| client_dir_name(path.as_str()) == name)
         };
         self.checkouts().values().find(is_named).cloned()
     }
@@ -175,7 +178,7 @@ impl<'a> ProjectFinder<'a> {
     /// Returns the local path of `path` if it is a directory.
     fn existing_directory(&self, path: &PortablePath) -> Option<PathBuf> {
         let path = PathBuf::from(place_of(path, self.localizer.placeholders())?);
-        path.is_dir().then_some(path)
+        is_dir_in_time(&path).then_some(path)
     }
 
     /// Returns the git remote that a session in the store names for the working tree at `path`.
@@ -204,7 +207,7 @@ impl<'a> ProjectFinder<'a> {
     /// Returns the project if it is at the path that the bundle names.
     fn at_stored_path(&self, bundle: &ExtrasBundle, key: &ProjectKey) -> Option<KnownProject> {
         let path = self.existing_directory(bundle.path.as_ref()?)?;
-        let project = self.project_in(&path.canonicalize().ok()?)?;
+        let project = self.project_in(&look_in_time(&path, |path| path.canonicalize())?.ok()?)?;
         (project.key == *key).then_some(project)
     }
 
@@ -243,7 +246,7 @@ impl<'a> ProjectFinder<'a> {
                 };
                 // Several paths may have one name. An existing directory is preferred.
                 let known = checkouts.entry(name).or_insert_with(|| checkout.clone());
-                if !known.is_dir() && checkout.is_dir() {
+                if !is_dir_in_time(known) && is_dir_in_time(&checkout) {
                     *known = checkout;
                 }
             }
@@ -275,5 +278,7 @@ impl<'a> ProjectFinder<'a> {
 }
 
 fn config_stamp(checkout: &Path) -> Option<FileStamp> {
-    FileStamp::read(&checkout.join(".git/config")).ok()
+    look_in_time(&checkout.join(".git/config"), |path| {
+        FileStamp::read(path).ok()
+    })?
 }

@@ -10,9 +10,9 @@ use crate::domain::{error::error_chain, extras::ExtraKind, path::RelativeName};
 use crate::extras::{
     approval::approval_prefix, approval::propose, change::FileChange, context::ExtrasContext,
     context::MachineLabels, context::OwnerReport, context::load_state, merge_context::MergeContext,
-    open_bundle::OpenBundle, open_bundle::StoredVersion, owner::ExtrasOwner, owner::OwnerFile,
-    returned::ReturnedSessions, state::ExtrasState, versions::Decision, versions::LocalVersion,
-    versions::Versions, versions::skipped,
+    merge_context::bundle_state, open_bundle::OpenBundle, open_bundle::StoredVersion,
+    owner::ExtrasOwner, owner::OwnerFile, returned::ReturnedSessions, state::ExtrasState,
+    versions::Decision, versions::LocalVersion, versions::Versions, versions::skipped,
 };
 use crate::report::{transfer::BundleReport, transfer::ExtraOutcome, transfer::ExtraReport};
 use crate::session::{SessionError, extras::memory_directory, journal::Journal};
@@ -45,7 +45,7 @@ pub(crate) fn pull(
         returned,
     };
     for owner in &owners {
-        let bundle = bundles.get(&owner.bundle).cloned().unwrap_or_default();
+        let bundle = bundle_state(&bundles, &owner.bundle);
         let report = puller.pull_owner(owner, &bundle, &mut state);
         if journal.is_some() {
             // The files written so far are recorded even if the rest fails.

@@ -12,10 +12,10 @@ use crate::domain::{
 };
 use crate::extras::{
     context::ExtrasContext, context::OwnerReport, file_version::FileVersion,
-    merge_context::MergeContext, open_bundle::OpenBundle, open_bundle::StoredVersion,
-    owner::ExtrasOwner, owner::OwnerFile, secret::find_secret, state::DirectoryName,
-    state::ExtrasState, staying::report_staying, staying::retain_new, versions::Decision,
-    versions::Versions, versions::skipped,
+    merge_context::MergeContext, merge_context::bundle_state, open_bundle::OpenBundle,
+    open_bundle::StoredVersion, owner::ExtrasOwner, owner::OwnerFile, secret::find_secret,
+    state::DirectoryName, state::ExtrasState, staying::report_staying, staying::retain_new,
+    versions::Decision, versions::Versions, versions::skipped,
 };
 use crate::report::{transfer::BundleReport, transfer::ExtraOutcome, transfer::SessionReport};
 use crate::session::discover::discover;
@@ -55,8 +55,8 @@ pub(crate) fn push_selected(
         settled: Vec::new(),
     };
     for owner in &owners {
-        let bundle = bundles.get(&owner.bundle).map_or("", String::as_str);
-        reports.extend(pusher.push_owner(owner, bundle, &mut state)?);
+        let bundle = bundle_state(&bundles, &owner.bundle);
+        reports.extend(pusher.push_owner(owner, &bundle, &mut state)?);
     }
     let mut staying = match selection {
         [] => report_staying(workspace, sessions),
@@ -91,7 +91,7 @@ pub(crate) fn push_selected(
     }
     for (directory, bundle) in settled {
         let directory = state.directories.entry(directory).or_default();
-        directory.push_settled = Some(bundles.get(&bundle).cloned().unwrap_or_default());
+        directory.push_settled = Some(bundle_state(&bundles, &bundle));
     }
     // The head has only moved forward.
     state.set_head(head.as_ref(), |_| true);

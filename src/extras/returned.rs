@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use aho_corasick::AhoCorasick;
 
+use crate::checkouts::locate::place_of;
 use crate::domain::{Placeholders, PortablePath, RelativeName, client_dir::client_dir_name};
 use crate::extras::{owner::ExtrasOwner, owner::OwnerFile, state::DirectoryName};
 use crate::project::main_checkout;
-use crate::rewrite::expand_path;
 use crate::session::LocalSession;
 
 /// The sessions that are new on this machine after a pull.
@@ -41,7 +41,7 @@ impl ReturnedSessions {
         let mut directories: BTreeSet<DirectoryName> = names.map(str::to_owned).collect();
         for project in projects {
             let local = PortablePath::new(project.clone());
-            let path = expand_path(&local, placeholders);
+            let path = place_of(&local, placeholders);
             if let Some(path) = path.filter(|path| Path::new(path).is_absolute()) {
                 let checkout = main_checkout(Path::new(&path));
                 directories.extend(checkout.to_str().map(client_dir_name));

@@ -161,7 +161,14 @@ impl ExtrasState {
         let root = dir.join("extras");
         let saved = std::fs::read(root.join("state.json")).unwrap_or_default();
         let read = serde_json::from_slice::<Self>(&saved).ok();
-        let known = read.filter(|state| state.version == VERSION && state.settings == settings);
+        let mut known = read.filter(|state| state.version == VERSION && state.settings == settings);
+        // Earlier programs kept the address in its own case.
+        for project in known
+            .iter_mut()
+            .flat_map(|state| state.projects.values_mut())
+        {
+            project.key = project.key.to_compared();
+        }
         Self {
             version: VERSION,
             settings: settings.to_owned(),

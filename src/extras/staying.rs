@@ -9,6 +9,7 @@ use crate::extras::state::ExtrasState;
 use crate::report::{BundleReport, ExtraOutcome, ExtraReport, SessionReport};
 use crate::rewrite::expand_path;
 use crate::session::{instructions::imported_files, moved::moved_directories};
+use crate::sys::fs::is_dir_in_time;
 use crate::workspace::Workspace;
 
 /// The client's directory in a project.
@@ -130,7 +131,7 @@ fn memories_of_agents(workspace: &Workspace<'_>, directory: &Path) -> Vec<Stayin
     }
     let memories = AGENT_MEMORIES.iter().map(|name| directory.join(name));
     let staying = memories
-        .filter(|path| path.is_dir())
+        .filter(|path| is_dir_in_time(path))
         .map(|path| StayingFile {
             name: path.display().to_string(),
             reason: "memory of agents that belongs to the project's repository".to_owned(),

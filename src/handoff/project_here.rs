@@ -16,6 +16,7 @@ use crate::localize::Localizer;
 use crate::rewrite::expand_path;
 use crate::session::discover::find_transcript;
 use crate::store::manifest::Manifest;
+use crate::sys::fs::is_dir_in_time;
 use crate::transport::{clone::clone, clone::is_free};
 use crate::workspace::{Context, SyncError, Workspace};
 
@@ -142,15 +143,15 @@ fn project_of(manifest: &Manifest, localizer: &Localizer) -> ProjectHere {
     let path = |placeholders: &Placeholders| {
         CheckoutLocator::project_directory(manifest, placeholders).map(PathBuf::from)
     };
-    let recorded = path(&localizer.placeholders_for(manifest)).filter(|path| path.is_dir());
+    let recorded = path(&localizer.placeholders_for(manifest)).filter(|path| is_dir_in_time(path));
     let in_checkout = match &recorded {
         Some(_) => None,
         None => locator
             .locate_checkout(manifest, true)
-            .filter(|top| Path::new(&top.directory).is_dir())
+            .filter(|top| is_dir_in_time(Path::new(&top.directory)))
             .and_then(|top| path(&here.with(top))),
     };
-    match recorded.or_else(|| in_checkout.clone().filter(|path| path.is_dir())) {
+    match recorded.or_else(|| in_checkout.clone().filter(|path| is_dir_in_time(path))) {
         Some(directory) => {
             let clones = if is_below_repo(manifest) {
                 locator.existing_checkouts(manifest).len()
@@ -211,7 +212,10 @@ fn missing(
 
 /// Returns the nearest directory above `directory` that exists; none that contains `home`.
 fn nearest(directory: &Path, home: &Path) -> Option<PathBuf> {
-    let existing = directory.ancestors().skip(1).find(|above| above.is_dir())?;
+    let existing = directory
+        .ancestors()
+        .skip(1)
+        .find(|above| is_dir_in_time(above))?;
     let is_above_home = home != existing && home.starts_with(existing);
     (!is_above_home).then(|| existing.to_owned())
 }

@@ -17,6 +17,7 @@ use crate::config::LocalizeMode;
 use crate::domain::{MachineId, Placeholders, PortablePath, SessionId};
 use crate::rewrite::{Collapser, Expander, TextKind, View, collapse_path};
 use crate::store::{manifest::Manifest, manifest::PlaceholdersKey, manifest::Run};
+use crate::sys::fs::is_dir_in_time;
 
 /// One way to expand a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -194,7 +195,7 @@ impl Localizer {
             return Some(today.as_ref().unwrap_or(project).to_string());
         }
         let here = CheckoutLocator::project_directory(manifest, &self.placeholders_for(manifest))
-            .filter(|path| Path::new(path).is_dir());
+            .filter(|path| is_dir_in_time(Path::new(path)));
         let here = here.map(|path| collapse_path(self.placeholders(), &path).to_string());
         here.or_else(|| project_name(manifest))
             .or_else(|| Some(plain_project(manifest)?.to_string()))

@@ -9,6 +9,7 @@ use super::other_format::OtherFormat;
 use crate::domain::id::CommitId;
 use crate::domain::project::{BranchName, SubDirectory, WorktreeName};
 use crate::domain::url::{RemoteKind, RemoteUrl};
+use crate::sys::fs::{look_in_time, resolve_links};
 
 /// Maximum number of linked working trees listed.
 const MAX_WORKTREES: usize = 64;
@@ -34,8 +35,13 @@ pub struct GitFacts {
     pub branch: Option<BranchName>,
 }
 
-/// Reads the facts of `directory`. `None` if it does not exist, or is in no readable working tree.
+/// Reads the facts of `directory`. `None` if it does not exist, is in no readable working tree, or
+/// its disk does not answer.
 pub fn read(directory: &Path) -> Option<GitFacts> {
+    look_in_time(directory, read_facts)?
+}
+
+fn read_facts(directory: &Path) -> Option<GitFacts> {
     let directory = directory.canonicalize().ok()?;
     let Some(repo) = open(&directory) else {
         return read_other_format(&directory);
@@ -97,6 +103,10 @@ fn has_named_pipe(directory: &Path) -> bool {
 
 /// Lists the linked working trees of the repository at `top`, at most `MAX_WORKTREES`.
 pub fn linked_worktrees(top: &Path) -> Vec<PathBuf> {
+    look_in_time(top, read_worktrees).unwrap_or_default()
+}
+
+fn read_worktrees(top: &Path) -> Vec<PathBuf> {
     let Some(repo) = open(top) else {
         let other = OtherFormat::find(top);
         return other.map_or_else(Vec::new, |repo| repo.worktrees(MAX_WORKTREES));
@@ -123,6 +133,10 @@ fn worktree(repo: &Repository) -> Option<WorktreeName> {
 /// Returns the top of the main checkout of `directory`, also from a linked worktree; without a
 /// repository, `directory` itself. The client's memory belongs to that directory (client 2.1.329).
 pub fn main_checkout(directory: &Path) -> PathBuf {
+    look_in_time(directory, read_main_checkout).unwrap_or_else(|| resolve_links(directory))
+}
+
+fn read_main_checkout(directory: &Path) -> PathBuf {
     let directory = directory
         .canonicalize()
         .unwrap_or_else(|_| directory.to_owned());

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::clean_up::MAX_SETTINGS_BYTES;
 use crate::domain::ExtraKind;
-use crate::sys::fs::read_plain_file;
+use crate::sys::fs::{look_in_time, read_plain_file};
 
 /// The settings that move a directory, and the kind of the files in it.
 const SETTINGS: [(&str, ExtraKind); 2] = [
@@ -27,8 +27,13 @@ pub struct MovedDirectory {
     pub file: PathBuf,
 }
 
-/// Lists the directories that the settings in `directory`, a `.claude`, move.
+/// Lists the directories that the settings in `directory`, a `.claude`, move. None if the disk does
+/// not answer.
 pub fn moved_directories(directory: &Path) -> Vec<MovedDirectory> {
+    look_in_time(directory, read_moved).unwrap_or_default()
+}
+
+fn read_moved(directory: &Path) -> Vec<MovedDirectory> {
     let mut moved = Vec::new();
     for name in ["settings.json", "settings.local.json"] {
         let file = directory.join(name);

@@ -231,8 +231,7 @@ pub fn directory_exclude_reason(ctx: &Context<'_>, directory: &Path) -> Option<E
     }
     let placeholders = &ctx.settings.placeholders;
     // Claude Code works with the resolved path.
-    let real = directory.canonicalize();
-    let real = real.unwrap_or_else(|_| directory.to_owned());
+    let real = resolve_links(directory);
     let clones = Clones::new(ctx.env, placeholders, ctx.clock);
     let facts = clones.facts(&real);
     let remote = facts.and_then(|facts| portable(facts, placeholders).identity);

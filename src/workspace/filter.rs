@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::checkouts::{
     clones::WorkingTree, identity::portable, locate::identity, locate::is_below_repo,
-    remote_at::RemoteAt, remote_at::remote_at,
+    locate::place_of, remote_at::RemoteAt, remote_at::remote_at,
 };
 use crate::domain::{
     id::SessionId, path::PortablePath, pattern::Matcher, pattern::PatternSubject,
@@ -18,10 +18,10 @@ use crate::domain::{
     session_file::SessionFile,
 };
 use crate::localize::{localizer::Localizer, stored_text::LocalText};
-use crate::rewrite::{collapse_path, expand_path};
+use crate::rewrite::collapse_path;
 use crate::session::{LocalSession, mentions::Mentions};
 use crate::store::{Store, manifest::Manifest};
-use crate::sys::fs::resolve_links;
+use crate::sys::fs::{existing_spelling, resolve_links};
 use crate::workspace::exclusion::{ExcludeReason, ExcludeRules, LocalProject, compile, is_active};
 use crate::workspace::index::{Index, ProjectLocation, StoreOnlySession};
 use crate::workspace::leases::Leases;
@@ -438,7 +438,8 @@ impl<'w> SessionFilter<'w> {
 
     fn remote_at(&self, directory: &str) -> RemoteAt {
         let clones = self.localizer.clones();
-        remote_at(clones, Path::new(directory), self.localizer.placeholders())
+        let directory = existing_spelling(directory.to_owned());
+        remote_at(clones, directory.as_ref(), self.localizer.placeholders())
     }
 
     /// Returns the normalized remote URL of the clone at `directory`; without a clone, that of
@@ -454,7 +455,7 @@ impl<'w> SessionFilter<'w> {
     }
 
     fn expand(&self, path: &PortablePath) -> Option<String> {
-        expand_path(path, self.localizer.placeholders())
+        place_of(path, self.localizer.placeholders())
     }
 }
 

@@ -8,7 +8,9 @@ use crate::browse::search::request::{
     SearchRequest, SearchSource, StoreCommit, Unreadable, on_all_cores,
 };
 use crate::browse::successor::successor;
-use crate::domain::{MachineId, SessionId, SessionName, Successors, error::error_chain};
+use crate::domain::{
+    MachineId, SessionId, SessionName, Successors, composed::contains_spelling, error::error_chain,
+};
 use crate::localize::Localizer;
 use crate::rewrite::collapse_path;
 use crate::session::{LocalSession, discover::discover_some};
@@ -234,7 +236,7 @@ impl Filter {
         let project = name.project.as_deref().unwrap_or_default();
         self.project
             .as_ref()
-            .is_none_or(|forms| forms.iter().any(|form| project.contains(form.as_str())))
+            .is_none_or(|forms| forms.iter().any(|form| contains_spelling(project, form)))
     }
 
     fn accepts_writer<'m>(&self, mut writers: impl Iterator<Item = &'m MachineId>) -> bool {

@@ -7,6 +7,7 @@ use super::resume::{ResumeError, RunArgs, begin, run_client, take_if_reachable};
 use crate::cli::{app::App, app::current_dir, error::CliError, exit::Exit};
 use crate::domain::SessionId;
 use crate::session::{launch::Conversation, launch::Launch};
+use crate::sys::fs::is_dir_in_time;
 use crate::workspace::exclusion::directory_exclude_reason;
 
 /// Start a new session, with a lock and backups
@@ -29,7 +30,7 @@ pub(in crate::cli) fn run(args: &StartArgs, app: &mut App) -> Result<Exit, CliEr
         .directory
         .as_ref()
         .map_or_else(|| current.clone(), |below| current.join(below));
-    if !directory.is_dir() {
+    if !is_dir_in_time(&directory) {
         return Err(ResumeError::NoDirectory(directory).into());
     }
     if let Some(why) = directory_exclude_reason(&app.context()?, &directory) {

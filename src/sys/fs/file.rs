@@ -1,9 +1,8 @@
 //! Reading files, and the small changes that need no temporary file.
 
-use std::ffi::OsString;
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
@@ -89,75 +88,10 @@ pub fn remove_file_if_exists(path: &Path) -> Result<bool, PathError> {
     }
 }
 
-/// Resolves the links in the part of `path` that exists; the rest stays as it is.
-pub fn canonicalize_existing(path: &str) -> String {
-    let path = Path::new(path);
-    let resolve = |ancestor: &Path| {
-        let rest = path.strip_prefix(ancestor).ok()?;
-        let real = fs::canonicalize(ancestor).ok()?;
-        // Joining an empty path would add a separator.
-        Some(match rest.as_os_str().is_empty() {
-            true => real,
-            false => real.join(rest),
-        })
-    };
-    let resolved = path.ancestors().find_map(resolve);
-    let resolved = resolved.unwrap_or_else(|| path.to_owned());
-    resolved.to_string_lossy().into_owned()
-}
-
-/// Maximum number of links followed in one path.
-const MAX_LINKS: usize = 40;
-
-/// Resolves all links in `path`, also those that lead to nothing: their disk may be away.
-pub fn resolve_links(path: &Path) -> PathBuf {
-    let mut resolved = PathBuf::new();
-    let mut rest: Vec<OsString> = parts_reversed(path);
-    let mut links = 0;
-    while let Some(part) = rest.pop() {
-        match Path::new(&part).components().next() {
-            Some(Component::ParentDir) => drop(resolved.pop()),
-            Some(Component::CurDir) | None => {}
-            Some(_) => resolved.push(&part),
-        }
-        if links < MAX_LINKS
-            && let Ok(target) = fs::read_link(&resolved)
-        {
-            links += 1;
-            resolved.pop();
-            rest.extend(parts_reversed(&target));
-        }
-    }
-    resolved
-}
-
-fn parts_reversed(path: &Path) -> Vec<OsString> {
-    let parts = path.components().rev();
-    parts.map(|part| part.as_os_str().to_owned()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sys::fs::write_atomic;
-
-    #[cfg(unix)]
-    #[test]
-    fn fs_links_to_missing_directory_are_resolved() {
-        let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().canonicalize().unwrap();
-        std::os::unix::fs::symlink("/no/such/disk", dir.join("away")).unwrap();
-        std::os::unix::fs::symlink("../x/away", dir.join("away2")).unwrap();
-        std::os::unix::fs::symlink("loop", dir.join("loop")).unwrap();
-        assert_eq!(
-            resolve_links(&dir.join("away/app")),
-            Path::new("/no/such/disk/app")
-        );
-        let parent = dir.parent().unwrap();
-        assert_eq!(resolve_links(&dir.join("away2")), parent.join("x/away"));
-        assert_eq!(resolve_links(&dir.join("none")), dir.join("none"));
-        resolve_links(&dir.join("loop"));
-    }
 
     #[test]
     fn fs_remove_missing_file_is_no_error() {
@@ -166,19 +100,5 @@ mod tests {
         write_atomic(&path, b"").unwrap();
         assert!(remove_file_if_exists(&path).unwrap());
         assert!(!remove_file_if_exists(&path).unwrap());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn fs_canonicalize_keeps_missing_part() {
-        let dir = tempfile::tempdir().unwrap();
-        let real = dir.path().canonicalize().unwrap();
-        let real = real.to_str().unwrap();
-        let link = format!("{real}/link");
-        std::os::unix::fs::symlink(real, &link).unwrap();
-        assert_eq!(canonicalize_existing(&link), real);
-        let below = |path: &str| format!("{path}/a/b");
-        assert_eq!(canonicalize_existing(&below(&link)), below(real));
-        assert_eq!(canonicalize_existing("no/such/path"), "no/such/path");
     }
 }

@@ -10,7 +10,9 @@ mod atomic;
 mod directory;
 mod error;
 mod file;
+mod links;
 mod mounts;
+mod served_disks;
 mod spelling;
 mod stamp;
 mod umask;
@@ -27,10 +29,11 @@ pub use directory::{
 };
 pub use error::{LengthChanged, PathError, path_hints};
 pub use file::{
-    canonicalize_existing, open_plain_file, read, read_from, read_plain_file, read_to_string,
-    remove_file_if_exists, resolve_links, set_modified,
+    open_plain_file, read, read_from, read_plain_file, read_to_string, remove_file_if_exists,
+    set_modified,
 };
 pub use mounts::remote_mounts;
+pub use served_disks::{canonicalize_existing, is_dir_in_time, look_in_time, resolve_links};
 pub use spelling::existing_spelling;
 pub use stamp::FileStamp;
 pub use umask::restrict_umask;

@@ -25,19 +25,33 @@ const REMOTE_TYPES: [&str; 14] = [
 /// Lists the directories on which a file system of another machine or of a program is mounted, if
 /// the system tells (Linux).
 pub fn remote_mounts() -> BTreeSet<PathBuf> {
-    let table = std::fs::read(Path::new("/proc/self/mountinfo")).unwrap_or_default();
-    let lines = table.split(|byte| *byte == b'\n');
-    lines.filter_map(remote_mount).collect()
+    mounts_of(|kind| REMOTE_TYPES.contains(&kind))
 }
 
-/// Returns the directory of a line such as `36 35 0:40 / /mnt/x rw - nfs4 host:/x rw`.
-fn remote_mount(line: &[u8]) -> Option<PathBuf> {
+/// Lists the directories on which a file system is mounted that another program serves: it may
+/// not answer.
+pub(super) fn served_mounts() -> BTreeSet<PathBuf> {
+    mounts_of(|kind| {
+        let is_served = ["9p", "virtiofs"].contains(&kind) || kind.starts_with("fuse");
+        is_served || REMOTE_TYPES.contains(&kind)
+    })
+}
+
+fn mounts_of(is_wanted: impl Fn(&str) -> bool) -> BTreeSet<PathBuf> {
+    let table = std::fs::read(Path::new("/proc/self/mountinfo")).unwrap_or_default();
+    let mounts = table.split(|byte| *byte == b'\n').filter_map(mount);
+    let wanted = mounts.filter(|(_, kind)| is_wanted(kind));
+    wanted.map(|(directory, _)| directory).collect()
+}
+
+/// Returns the directory and the type of a line such as
+/// `36 35 0:40 / /mnt/x rw - nfs4 host:/x rw`.
+fn mount(line: &[u8]) -> Option<(PathBuf, &str)> {
     let mut words = line.split(|byte| *byte == b' ');
     let directory = words.nth(4)?;
     let kind = words.skip_while(|word| *word != b"-").nth(1)?;
-    let is_remote = REMOTE_TYPES.iter().any(|remote| remote.as_bytes() == kind);
     let directory = String::from_utf8(unescaped(directory)).ok()?;
-    is_remote.then(|| PathBuf::from(directory))
+    Some((directory.into(), std::str::from_utf8(kind).ok()?))
 }
 
 /// Replaces `\040` and the like.
@@ -68,11 +82,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mounts_of_other_machines_are_found_by_type() {
+    fn mount_line_has_directory_and_type() {
         let nfs = b"36 35 0:40 / /home/al/my\\040disk rw,noatime shared:1 - nfs4 host:/x rw";
-        assert_eq!(remote_mount(nfs), Some("/home/al/my disk".into()));
-        for line in ["37 35 8:1 / /home rw - ext4 /dev/sda1 rw", "", "1 2 3"] {
-            assert_eq!(remote_mount(line.as_bytes()), None, "{line}");
+        assert_eq!(mount(nfs), Some(("/home/al/my disk".into(), "nfs4")));
+        for line in ["", "1 2 3"] {
+            assert_eq!(mount(line.as_bytes()), None, "{line}");
         }
     }
 }

@@ -4,16 +4,26 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::served_disks::look_in_time;
 use crate::domain::composed;
 
 /// Returns `path` as its directories are spelled on this disk. A part without a directory stays as
 /// it is.
 pub fn existing_spelling(path: String) -> String {
-    if path.is_ascii() || Path::new(&path).exists() {
+    if path.is_ascii() {
         return path;
     }
+    look_in_time(Path::new(&path), find_spelling)
+        .flatten()
+        .unwrap_or(path)
+}
+
+fn find_spelling(path: &Path) -> Option<String> {
+    if path.exists() {
+        return None;
+    }
     let mut spelled = PathBuf::new();
-    for part in Path::new(&path) {
+    for part in path {
         let next = spelled.join(part);
         let next = match next.exists() {
             true => next,
@@ -21,7 +31,7 @@ pub fn existing_spelling(path: String) -> String {
         };
         spelled = next;
     }
-    spelled.into_os_string().into_string().unwrap_or(path)
+    spelled.into_os_string().into_string().ok()
 }
 
 /// Returns the directory in `parent` whose name is another spelling of `name`, the first of

@@ -13,7 +13,8 @@ use super::lease;
 use crate::browse::list::{ListFilter, SessionRow};
 use crate::cli::{app::App, error::CliError, error::CommandError};
 use crate::domain::{
-    PlaceholderName, Placeholders, PortablePath, ProjectIdentity, SessionId, Turn, progress::Silent,
+    PlaceholderName, Placeholders, PortablePath, ProjectIdentity, SessionId, Turn, composed,
+    progress::Silent,
 };
 use crate::handoff::resume::{ResumeCandidate, ResumeCandidates, candidates, candidates_on_disk};
 use crate::leasing::LockView;
@@ -285,7 +286,8 @@ fn project_path(portable: &str, placeholders: &Placeholders) -> String {
 
 /// Returns true if a portable path is `directory` or below it.
 fn is_same_or_below(path: &str, directory: &str) -> bool {
-    Path::new(path).starts_with(Path::new(directory))
+    let (path, directory) = (composed(path), composed(directory));
+    Path::new(&*path).starts_with(Path::new(&*directory))
 }
 
 /// Describes the holder of a session's lock in a few words.

@@ -11,7 +11,7 @@ use crate::handoff::project_here::{
     MissingProject, ProjectHere, ProposedClone, UnmappedPlaceholder, clone_project, project_here,
 };
 use crate::machine::set_path::set_path;
-use crate::sys::fs::create_users_dir_all;
+use crate::sys::fs::{create_users_dir_all, is_dir_in_time};
 use crate::ui::{format::project, sanitize};
 use crate::workspace::exclusion::directory_exclude_reason;
 
@@ -193,7 +193,7 @@ fn ask_for_existing(question: &str, app: &mut App) -> Result<PathBuf, CliError> 
 
 fn existing(typed: &Path, app: &App) -> Result<PathBuf, CliError> {
     let directory = typed_path(typed, &app.env.home, &current_dir()?);
-    if directory.is_dir() {
+    if is_dir_in_time(&directory) {
         Ok(directory)
     } else {
         Err(ResumeError::NoDirectory(directory).into())
