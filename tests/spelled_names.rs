@@ -112,6 +112,8 @@ fn exclude_pattern_matches_other_spelling() {
     for (pattern, project) in [
         ("~/travail/caf\u{e9}*", DECOMPOSED),
         ("cafe\u{301} u\u{308}", COMPOSED),
+        ("~/travail/caf? [\u{fb}-\u{fd}]", COMPOSED),
+        ("CAF\u{c9} ?", DECOMPOSED),
         ("{{HOME}}/travail/{the,caf\u{e9}} \u{fc}", DECOMPOSED),
     ] {
         let env = TestEnv::new();

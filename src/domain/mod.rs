@@ -10,6 +10,7 @@ pub mod commit_author;
 pub mod composed;
 pub mod error;
 pub mod extras;
+pub mod glob;
 pub mod hidden_name;
 pub mod history_point;
 pub mod hit;

@@ -5,11 +5,12 @@
 
 use std::borrow::Cow;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use regex::RegexSet;
 use serde::{Deserialize, Serialize};
 
 use super::checked::checked_text;
 use super::composed::composed;
+use super::glob::{self, InvalidGlob};
 use super::placeholder::System;
 
 /// Longest pattern, in bytes.
@@ -59,7 +60,7 @@ pub struct ProjectNames<'a> {
 #[derive(Debug, Clone)]
 pub struct Matcher {
     subject: PatternSubject,
-    globs: GlobSet,
+    globs: RegexSet,
     system: System,
 }
 
@@ -88,31 +89,24 @@ impl ProjectPattern {
     ///
     /// # Errors
     /// If a form is not a valid glob.
-    pub fn compile(&self, forms: &[String], system: System) -> Result<Matcher, globset::Error> {
+    pub fn compile(&self, forms: &[String], system: System) -> Result<Matcher, InvalidGlob> {
         let subject = self.subject();
         // Hosts ignore case, and most git servers ignore it in the rest.
         let any_case = matches!(subject, PatternSubject::Remote | PatternSubject::Anywhere)
             || matches!(system, System::Macos | System::Windows);
-        let mut globs = GlobSetBuilder::new();
         let anywhere = match subject {
             PatternSubject::Anywhere | PatternSubject::Remote => "**/",
             PatternSubject::Directory | PatternSubject::Placeholder => "",
         };
+        let mut globs = Vec::new();
         for form in forms.iter().flat_map(|form| spellings(form)) {
             let text = escape_placeholder(&with_slashes(&form, system));
             let top = without_tail(&text);
-            for glob in [format!("{anywhere}{top}"), format!("{anywhere}{top}/**")] {
-                globs.add(
-                    GlobBuilder::new(&glob)
-                        .literal_separator(true)
-                        .case_insensitive(any_case)
-                        .build()?,
-                );
-            }
+            globs.extend([format!("{anywhere}{top}"), format!("{anywhere}{top}/**")]);
         }
         Ok(Matcher {
             subject,
-            globs: globs.build()?,
+            globs: glob::compile(&globs, any_case)?,
             system,
         })
     }
@@ -136,7 +130,7 @@ impl Matcher {
     pub fn matches(&self, project: &ProjectNames<'_>) -> bool {
         let is_match = |name: Option<&str>| {
             let mut spellings = name.into_iter().flat_map(spellings);
-            spellings.any(|name| self.globs.is_match(with_slashes(&name, self.system)))
+            spellings.any(|name| self.globs.is_match(&with_slashes(&name, self.system)))
         };
         match self.subject {
             PatternSubject::Directory => is_match(project.directory),
@@ -206,7 +200,7 @@ fn check_pattern(text: &str) -> Result<(), InvalidPattern> {
     let pattern = ProjectPattern(text.to_owned());
     match pattern.compile(std::slice::from_ref(&pattern.0), System::Linux) {
         Ok(_) => Ok(()),
-        Err(e) => fault(&e.kind().to_string()),
+        Err(e) => fault(&e.to_string()),
     }
 }
 
