@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::harness::{Machine, ONE, TestEnv};
+use crate::harness::{Machine, ONE, TWO, TestEnv};
 
 /// Returns the path of a task file of the session `ONE`.
 fn task_path(machine: &Machine, name: &str) -> PathBuf {
@@ -262,4 +262,39 @@ fn team_task_list_travels_with_its_session() {
         assert_at_rest(&a, &b);
         assert!(!list(&b).join("1.json").exists(), "{team}");
     }
+}
+
+/// Two machines continue the list of one team in sessions of their own.
+#[test]
+fn team_task_list_of_two_sessions_travels() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let list = |machine: &Machine| machine.home.join(".claude/tasks/t");
+    let lead = |machine: &Machine, session: &str, task: &str| {
+        let team = machine.home.join(".claude/teams/t");
+        fs::create_dir_all(&team).unwrap();
+        fs::create_dir_all(list(machine)).unwrap();
+        let config = format!(r#"{{"leadSessionId":"{session}"}}"#);
+        fs::write(team.join("config.json"), config).unwrap();
+        fs::write(list(machine).join(task), text(machine, "pending")).unwrap();
+    };
+    a.session(ONE).turn("first").write();
+    lead(&a, ONE, "1.json");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.session(TWO).turn("second").write();
+    lead(&b, TWO, "2.json");
+    b.ccsync(["push"]).success();
+    fs::remove_dir_all(a.home.join(".claude/teams")).unwrap();
+    a.ccsync(["pull"]).success();
+    assert!(list(&a).join("2.json").exists());
+    assert_at_rest(&a, &b);
+
+    let c = env.machine("c");
+    c.init(&env.remote_of_pair());
+    c.ccsync(["pull"]).success();
+    assert_eq!(c.sessions(), [ONE, TWO]);
+    assert!(list(&c).join("1.json").exists() && list(&c).join("2.json").exists());
+    let run = c.ccsync(["sync"]).success();
+    assert!(run.stdout.contains("nothing to push"), "{run}");
 }

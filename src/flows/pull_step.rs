@@ -4,6 +4,7 @@ use crate::flows::{
     differences::Differences, write_session::SessionUpdate, write_session::UpdatePlan,
 };
 use crate::report::{Outcome, SessionReport};
+use crate::session::files::team_of;
 use crate::store::manifest::Manifest;
 use crate::workspace::index::NotPulledSession;
 
@@ -41,9 +42,12 @@ impl PullStep {
         }))
     }
 
-    /// Returns true if a session is written that is not here at all.
+    /// Returns true if a session is written that is not here at all, and shares no file.
     pub(super) fn writes_new_session(&self) -> bool {
-        matches!(self, Self::Write(update) if update.here.is_none())
+        let has_team =
+            |update: &SessionUpdate| update.files.keys().any(|file| team_of(file).is_some());
+        // Sessions may share the list of a team, which the last one keeps.
+        matches!(self, Self::Write(update) if update.here.is_none() && !has_team(update))
     }
 
     /// Returns the report of a session that stays as it is.

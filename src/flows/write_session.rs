@@ -17,8 +17,8 @@ use crate::localize::{
 use crate::report::{MachineName, Outcome, SessionReport};
 use crate::session::{
     LocalSession, SessionError, clean_up::CleanUp, discover::files_without_transcript,
-    files::file_path, files::first_link, files::is_known, journal::Journal, journal::WriteBytes,
-    live::live_sessions, time::parse_time, turns::count_user_turns,
+    files::file_path, files::first_link, files::is_known, files::team_of, journal::Journal,
+    journal::WriteBytes, live::live_sessions, time::parse_time, turns::count_user_turns,
 };
 use crate::store::{
     Snapshot, manifest::Manifest, manifest::StoredFile, segment::offset_after_lines,
@@ -162,7 +162,10 @@ impl SessionUpdate {
             let stored = stored.ok_or_else(|| StoredDataError::Inconsistent {
                 session: id.clone(),
             })?;
-            let expected = now.files.get(file).copied();
+            // A team's list may be that of another session here so far. The journal keeps it.
+            let path = file_path(&self.directory, id, file);
+            let of_team = team_of(file).and_then(|_| FileStamp::read(&path).ok());
+            let expected = now.files.get(file).copied().or(of_team);
             let mut write = FileWrite::new(writer, &stored, &self.directory)?;
             if file.is_transcript() {
                 write.after = &self.choices;
