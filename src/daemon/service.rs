@@ -87,7 +87,7 @@ impl Service {
         if let Some(file) = &self.file {
             write_atomic(file, self.description().as_bytes())?;
         }
-        self.start_commands().iter().try_for_each(|c| run(c))
+        self.start_commands().iter().try_for_each(|command| run(command))
     }
 
     /// Ends the service and removes its description. Returns false if it is not installed.
@@ -98,7 +98,7 @@ impl Service {
         if self.file.as_ref().is_some_and(|file| !file.exists()) {
             return Ok(false);
         }
-        let ended = self.end_commands().iter().try_for_each(|c| run(c));
+        let ended = self.end_commands().iter().try_for_each(|command| run(command));
         match &self.file {
             // A service without its file does not start again, even if it could not be ended.
             Some(file) => drop(remove_file_if_exists(file)?),
@@ -262,7 +262,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn run(command: &Vec<String>) -> Result<(), ServiceError> {
+fn run(command: &[String]) -> Result<(), ServiceError> {
     let output = Program::new(&command[0]).args(&command[1..]).run()?;
     if output.status.success() {
         return Ok(());
