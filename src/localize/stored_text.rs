@@ -19,6 +19,12 @@ use crate::sys::fs::PathError;
 /// Approximate size of the pieces of local files, in bytes.
 const PIECE: usize = 1 << 20;
 
+/// Maximum length of lines for which memory is not checked, in bytes.
+const MAX_UNCHECKED_BYTES: usize = 16 << 20;
+
+/// Copies of a line that collapsing and storing it needs at most at one time, by measurement.
+const COPIES_OF_LINE: usize = 6;
+
 /// One file of a session in one commit of the store.
 #[derive(Clone, Copy)]
 pub(crate) struct StoredText<'a> {
@@ -271,7 +277,8 @@ impl LocalText {
                 whole_lines_len(seen)
             };
             if len > 0 || seen.len() < wanted {
-                let piece = seen[..len].to_vec();
+                check_memory(len).map_err(|e| PathError::new("read", &self.path, e))?;
+                let piece = self.peek(len)?.to_vec();
                 self.consume(len);
                 return Ok(piece);
             }
@@ -328,6 +335,19 @@ pub(crate) fn last_line_end(path: &Path, len: u64) -> Result<u64, StoredDataErro
     Ok(0)
 }
 
+/// Returns an error if there is too little memory for the copies of a very long line, so that the
+/// other sessions go on: the program ends when an allocation fails.
+fn check_memory(len: usize) -> io::Result<()> {
+    if len <= MAX_UNCHECKED_BYTES {
+        return Ok(());
+    }
+    let probe = Vec::<u8>::new().try_reserve_exact(len.saturating_mul(COPIES_OF_LINE));
+    probe.map_err(|_| {
+        let reason = format!("too little memory for a line of {} MB", len / 1_000_000);
+        io::Error::new(io::ErrorKind::OutOfMemory, reason)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -369,5 +389,12 @@ mod tests {
             "empty segments are not skipped"
         );
         assert_eq!(segment_at(&hostile[1..], 0), (0, 0));
+    }
+
+    #[test]
+    fn text_line_without_memory_is_an_error() {
+        assert!(check_memory(MAX_UNCHECKED_BYTES).is_ok());
+        let error = check_memory(usize::MAX / 2).unwrap_err();
+        assert!(error.to_string().contains("too little memory"), "{error}");
     }
 }
