@@ -87,7 +87,9 @@ impl Service {
         if let Some(file) = &self.file {
             write_atomic(file, self.description().as_bytes())?;
         }
-        self.start_commands().iter().try_for_each(|command| run(command))
+        self.start_commands()
+            .iter()
+            .try_for_each(|command| run(command))
     }
 
     /// Ends the service and removes its description. Returns false if it is not installed.
@@ -98,7 +100,10 @@ impl Service {
         if self.file.as_ref().is_some_and(|file| !file.exists()) {
             return Ok(false);
         }
-        let ended = self.end_commands().iter().try_for_each(|command| run(command));
+        let ended = self
+            .end_commands()
+            .iter()
+            .try_for_each(|command| run(command));
         match &self.file {
             // A service without its file does not start again, even if it could not be ended.
             Some(file) => drop(remove_file_if_exists(file)?),

@@ -101,7 +101,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let claude = home.path().join(".claude");
         std::fs::create_dir(&claude).unwrap();
-        let write = |name: &str, text: &str| std::fs::write(claude.join(name), text).unwrap();
+        let write = |name: &str, text: &str| {
+            crate::sys::fs::write_atomic(&claude.join(name), text.as_bytes()).unwrap()
+        };
         write("CLAUDE.md", "@a.md @missing.md @../outside.md");
         write("a.md", "@~/.claude/b.md @CLAUDE.md");
         write("b.md", "@a.md");
