@@ -276,7 +276,7 @@ fn shell_init_function_runs_client_after_pull() {
     shell
         .env("PATH", path)
         .arg("-c")
-        .arg(format!("shopt -s expand_aliases\neval \"$1\""))
+        .arg("shopt -s expand_aliases\neval \"$1\"")
         .args(["bash", &lines]);
     let run = a.run(&mut shell).success();
     assert_eq!(

@@ -102,7 +102,7 @@ mod tests {
         let claude = home.path().join(".claude");
         std::fs::create_dir(&claude).unwrap();
         let write = |name: &str, text: &str| {
-            crate::sys::fs::write_atomic(&claude.join(name), text.as_bytes()).unwrap()
+            crate::sys::fs::write_atomic(&claude.join(name), text.as_bytes()).unwrap();
         };
         write("CLAUDE.md", "@a.md @missing.md @../outside.md");
         write("a.md", "@~/.claude/b.md @CLAUDE.md");
