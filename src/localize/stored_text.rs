@@ -83,6 +83,11 @@ impl<'a> StoredText<'a> {
         };
         let mut carried = Vec::new();
         for number in first..self.file.segments.len() {
+            let bytes = self.file.segments[number].bytes as usize + carried.len();
+            check_memory(bytes).map_err(|e| {
+                let name = format!("session {} in the store", self.manifest.session);
+                PathError::new("read", Path::new(&name), e)
+            })?;
             let text =
                 self.snapshot
                     .segment(&self.manifest.session, self.name, self.file, number)?;
@@ -335,7 +340,7 @@ pub(crate) fn last_line_end(path: &Path, len: u64) -> Result<u64, StoredDataErro
     Ok(0)
 }
 
-/// Returns an error if there is too little memory for the copies of a very long line, so that the
+/// Returns an error if there is too little memory for the copies of a very long text, so that the
 /// other sessions go on: the program ends when an allocation fails.
 fn check_memory(len: usize) -> io::Result<()> {
     if len <= MAX_UNCHECKED_BYTES {
@@ -343,7 +348,10 @@ fn check_memory(len: usize) -> io::Result<()> {
     }
     let probe = Vec::<u8>::new().try_reserve_exact(len.saturating_mul(COPIES_OF_LINE));
     probe.map_err(|_| {
-        let reason = format!("too little memory for a line of {} MB", len / 1_000_000);
+        let reason = format!(
+            "too little memory for a line or part of {} MB",
+            len / 1_000_000
+        );
         io::Error::new(io::ErrorKind::OutOfMemory, reason)
     })
 }
