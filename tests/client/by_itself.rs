@@ -42,11 +42,12 @@ fn kill_client(machine: &Machine) {
         .iter()
         .filter(|path| path.extension().is_some_and(|e| e == "json"));
     for path in json {
-        let record: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let record: Value =
+            serde_json::from_slice(&fs::read(path).expect("its file")).expect("JSON");
         let pid = record["pid"]
             .as_i64()
             .and_then(|pid| Pid::from_raw(pid as i32));
-        kill_process(pid.unwrap(), Signal::KILL).unwrap();
+        kill_process(pid.expect("a process"), Signal::KILL).expect("it runs");
     }
 }
 
@@ -64,7 +65,7 @@ fn by_itself_plain_client_moves_between_machines_and_is_guarded() {
     seat.turn("third");
     // The screen is faster than the file.
     wait_for("the turn is in the transcript", || {
-        let text = fs::read_to_string(pair.a.transcript(ID)).unwrap();
+        let text = fs::read_to_string(pair.a.transcript(ID)).expect("a transcript");
         text.contains("answer to third")
     });
     kill_client(&pair.a);
@@ -113,7 +114,7 @@ fn by_itself_plain_client_moves_between_machines_and_is_guarded() {
     for machine in [&pair.a, &pair.b] {
         let ids = machine.ids();
         assert_eq!(ids.len(), 2, "{ids:?}");
-        let fork = ids.iter().find(|id| *id != ID).unwrap();
+        let fork = ids.iter().find(|id| *id != ID).expect("a fork");
         assert!(machine.has_prompt(fork, "fork") && !machine.has_prompt(fork, "sixth"));
         assert!(machine.has_prompt(ID, "sixth") && !machine.has_prompt(ID, "fork"));
     }
