@@ -92,8 +92,8 @@ impl CloneSearch {
         let known = known.filter(|directory| look_in_time(directory, Path::exists) == Some(true));
         let begin = self.directory.clone().into_iter();
         let repositories = self.repositories();
-        let likely = in_time(self.clock.clone(), begin.chain(known).map(Some));
-        likely.chain(in_time(self.clock.clone(), repositories))
+        let likely = in_time(self.clock, begin.chain(known).map(Some));
+        likely.chain(in_time(self.clock, repositories))
     }
 
     fn repositories(&self) -> RepositorySearch {

@@ -9,9 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc::channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{links::resolve_until, mounts::served_mounts};
+use crate::sys::clock::{Clock as _, SystemClock};
 
 /// Time limit of one look.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// The disks of this process, and when they were listed.
-static DISKS: Mutex<Option<(Instant, Arc<ServedDisks>)>> = Mutex::new(None);
+static DISKS: Mutex<Option<(SystemClock, Arc<ServedDisks>)>> = Mutex::new(None);
 
 /// Returns what `look` finds at `path`; `None` if the disk does not answer in time.
 ///
@@ -71,9 +72,13 @@ pub fn resolve_links(path: &Path) -> PathBuf {
 
 fn disks() -> Arc<ServedDisks> {
     let mut known = DISKS.lock().unwrap_or_else(PoisonError::into_inner);
-    let listed = known.take().filter(|(time, _)| time.elapsed() < MAX_AGE);
-    let listed =
-        listed.unwrap_or_else(|| (Instant::now(), Arc::new(ServedDisks::new(served_mounts()))));
+    let listed = known.take().filter(|(time, _)| time.monotonic() < MAX_AGE);
+    let listed = listed.unwrap_or_else(|| {
+        (
+            SystemClock::default(),
+            Arc::new(ServedDisks::new(served_mounts())),
+        )
+    });
     Arc::clone(&known.insert(listed).1)
 }
 
@@ -121,9 +126,9 @@ impl ServedDisks {
     /// Returns the mount point of the disk that has `path`, else the path itself.
     fn disk_of(&self, path: &Path) -> PathBuf {
         let real = self.resolve_outside(path);
-        let above = self.mounts.iter().filter(|mount| real.starts_with(mount));
+        let mut above = self.mounts.iter().filter(|mount| real.starts_with(mount));
         // In order of paths, a mount point in another one comes later.
-        above.last().cloned().unwrap_or(real)
+        above.next_back().cloned().unwrap_or(real)
     }
 
     /// Resolves the links in `path` up to the first served disk.
