@@ -72,9 +72,7 @@ pub fn resolve_links(path: &Path) -> PathBuf {
 
 fn disks() -> Arc<ServedDisks> {
     let mut known = DISKS.lock().unwrap_or_else(PoisonError::into_inner);
-    let listed = known
-        .take()
-        .filter(|(since, _)| since.monotonic() < MAX_AGE);
+    let listed = known.take().filter(|(time, _)| time.monotonic() < MAX_AGE);
     let listed = listed.unwrap_or_else(|| {
         (
             SystemClock::default(),
