@@ -1,7 +1,7 @@
 //! `ccsync` keeps Claude Code sessions in a private git repository, so that a conversation started
 //! on one machine continues on another.
 //!
-//! # The three flows
+//! # The flows
 //!
 //! Each begins in `cli/command/`, and prints its `report/` in the end. One function a step:
 //!
@@ -29,6 +29,13 @@
 //!    (`handoff/project_here.rs`)
 //! 3. run Claude Code (`session/launch.rs`); push and renew the lock while it runs
 //! 4. push the last turns and release the lock (`handoff/resume.rs`)
+//!
+//! **by itself**, `daemon/`
+//! 1. a hook of Claude Code leaves an event and starts the daemon (`daemon/hook.rs`,
+//!    `daemon/start.rs`); the guard may return a prompt (`daemon/guard.rs`)
+//! 2. the daemon follows the open sessions (`daemon/clients.rs`) and decides when to act
+//!    (`daemon/pace.rs`)
+//! 3. it locks, pushes, pulls and releases with the functions above (`daemon/run.rs`)
 //!
 //! # Words
 //!
