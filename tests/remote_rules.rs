@@ -120,7 +120,9 @@ fn rules_against_locks_let_sessions_continue() {
         at_a.run(&["start"], "new on a").success();
         assert!(on_remote(&env, &b).contains("new on a"));
         at_a.run(&["resume", ONE, "--offline"], "offline").success();
-        b.ccsync(["sync"]);
+        for machine in [&a, &b] {
+            machine.ccsync(["sync"]);
+        }
         let all: Vec<_> = b.sessions().iter().map(|id| b.text(id)).collect();
         assert!(all.iter().any(|text| text.contains("offline")));
     }

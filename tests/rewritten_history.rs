@@ -61,13 +61,18 @@ fn push_purged_session_does_not_return() {
             fs::remove_file(a.transcript_path(TWO)).unwrap();
             fs::remove_file(b.transcript_path(TWO)).unwrap();
         }
-        let run = b.ccsync(["push"]).success();
-        assert!(run.stdout.contains(NOTICE), "{run}");
-        let run = a.ccsync(["sync"]).success();
-        assert!(run.stdout.contains(NOTICE), "{run}");
+        for (machine, command) in [(&b, "push"), (&a, "sync")] {
+            let run = machine.ccsync([command]).success();
+            assert!(run.stdout.contains(NOTICE), "{run}");
+            let hint = machine.ccsync(["push", "--dry-run"]).success();
+            assert_eq!(
+                hint.stdout.contains("ccsync push --again"),
+                is_here,
+                "{hint}"
+            );
+        }
         for machine in [&a, &b, &a] {
-            let run = machine.ccsync(["sync"]).success();
-            assert_eq!(run.stdout.contains("ccsync push --again"), is_here, "{run}");
+            machine.ccsync(["sync"]).success();
         }
         assert_eq!(leaks(&env, &a), "");
         assert_eq!(questions(&a.text(ONE)), ["harmless", "more"]);
