@@ -181,7 +181,7 @@ fn resume_after_take_over_keeps_turns_as_resumable_fork() {
     asked.terminal.wait_for("Take it over?");
     asked.terminal.wait_for_raw();
     asked.terminal.type_in("n");
-    asked.terminal.end().assert_restored().code(exit::LOCKED);
+    asked.terminal.end().assert_restored().code(exit::DONE);
     let at_b = Seat::take(&stage, &pair.b, &here, &["resume", &id, "--take-over"]);
     at_b.turn("at-b");
     at_a.turn("at-a");
