@@ -16,6 +16,7 @@ pub mod exit {
     /// Some sessions were skipped.
     pub const SKIPPED: i32 = 3;
     /// Another machine holds the lock.
+    #[cfg(feature = "fail-points")]
     pub const LOCKED: i32 = 4;
     /// Both sides continued a session, and one became a fork.
     pub const DIVERGED: i32 = 5;
