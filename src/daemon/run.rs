@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::clients::{Clients, LockState};
 use super::pace::Pace;
@@ -20,7 +20,7 @@ use crate::leasing::{LockView, acquire::AcquireOutcome, acquire::acquire};
 use crate::lock::{TakeOver, record::RENEWAL};
 use crate::report::{RemoteState, Report};
 use crate::sys::signal::{answer_interruption, interrupted};
-use crate::sys::{Clock, Env};
+use crate::sys::{Clock, Env, clock::Moment};
 use crate::workspace::{Context, Selection, SyncError, exclusion::directory_exclude_reason};
 
 /// Time between two looks at the spool and the clients.
@@ -62,9 +62,8 @@ struct Daemon<'a> {
     options: DaemonOptions,
     clients: Clients,
     pace: Pace,
-    /// When the locks were renewed or asked for, by both clocks: one may stop while the machine
-    /// sleeps.
-    renewed: (Duration, DateTime<Utc>),
+    /// When the locks were renewed or asked for.
+    renewed: Moment,
     /// When there last was something to do.
     busy: Duration,
     status: DaemonStatus,
@@ -120,7 +119,7 @@ impl<'a> Daemon<'a> {
             options,
             clients: Clients::default(),
             pace,
-            renewed: (now, clock.now()),
+            renewed: Moment::now(clock),
             busy: now,
             status: DaemonStatus {
                 // It may last since before this process.
@@ -173,7 +172,7 @@ impl<'a> Daemon<'a> {
         self.take_locks();
         if self.pace.push_is_due(now) {
             self.send();
-        } else if self.renewal_is_due() {
+        } else if self.renewed.elapsed(self.clock) >= RENEWAL {
             self.renew();
         }
         if self.pace.pull_is_due(self.clock.monotonic()) {
@@ -231,7 +230,7 @@ impl<'a> Daemon<'a> {
 
     /// Renews the locks, and asks again for those that others held.
     fn renew(&mut self) {
-        self.renewed = (self.clock.monotonic(), self.clock.now());
+        self.renewed = Moment::now(self.clock);
         self.clients.want_foreign_locks();
         if self.clients.has_locks()
             && let Some(report) = self.push(PushReason::BackUp)
@@ -245,13 +244,6 @@ impl<'a> Daemon<'a> {
         let pushed = self.step(|ctx| push_for(ctx, reason, &Selection::default()))?;
         self.clients.want_locks_of(&pushed.lost);
         Some(pushed.report)
-    }
-
-    fn renewal_is_due(&self) -> bool {
-        let (monotonic, wall) = self.renewed;
-        let running = self.clock.monotonic().saturating_sub(monotonic);
-        let running = TimeDelta::from_std(running).unwrap_or(TimeDelta::MAX);
-        running.max(self.clock.now() - wall) >= RENEWAL
     }
 
     /// Pulls what other machines pushed, and looks who has gone further in an open session.

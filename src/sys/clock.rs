@@ -30,6 +30,30 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, d: Duration);
 }
 
+/// A time by both clocks: the monotonic one may stop while the machine sleeps, the other may jump.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    monotonic: Duration,
+    wall: DateTime<Utc>,
+}
+
+impl Moment {
+    /// Returns the present.
+    pub fn now(clock: &dyn Clock) -> Self {
+        Self {
+            monotonic: clock.monotonic(),
+            wall: clock.now(),
+        }
+    }
+
+    /// Returns the time since then, by the clock that says more.
+    pub fn elapsed(self, clock: &dyn Clock) -> TimeDelta {
+        let running = clock.monotonic().saturating_sub(self.monotonic);
+        let running = TimeDelta::from_std(running).unwrap_or(TimeDelta::MAX);
+        running.max(clock.now() - self.wall)
+    }
+}
+
 /// The clocks of the operating system.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {

@@ -8,8 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-
 use super::background::{RunningSessions, wait_for_running};
 use super::summary::{FinishedRun, pushed_turns};
 use crate::cli::{app::App, error::CliError, exit::Exit};
@@ -17,6 +15,7 @@ use crate::domain::{SessionId, progress::Silent};
 use crate::handoff::{resume::Finished, resume::back_up, resume::finish};
 use crate::lock::{TakeOver, record::RENEWAL};
 use crate::session::{hooks::no_hooks, launch::Launch, live::session_of_client};
+use crate::sys::clock::Moment;
 use crate::sys::signal::{self, Interrupted, LentTerminal, answer_interruption, lend_terminal};
 use crate::sys::{
     Clock, fail_point::fail_point, fs::remove_file_if_exists, process::Running, process::shell_code,
@@ -248,7 +247,7 @@ fn back_up_until(
             // Without a lock, the session is backed up all the same.
             let _ = crate::leasing::acquire::acquire(ctx, &other, TakeOver::Expired);
         }
-        if last.is_over(ctx.clock) {
+        if last.elapsed(ctx.clock) >= RENEWAL {
             // The next backup and the last push try again.
             if let Ok(report) = back_up(ctx) {
                 backups.turns += pushed_turns(
@@ -262,26 +261,4 @@ fn back_up_until(
         std::thread::park_timeout(POLL * 4);
     }
     backups
-}
-
-/// A time by both clocks. The monotonic one may stop while the machine sleeps.
-struct Moment {
-    monotonic: Duration,
-    wall: DateTime<Utc>,
-}
-
-impl Moment {
-    fn now(clock: &dyn Clock) -> Self {
-        Self {
-            monotonic: clock.monotonic(),
-            wall: clock.now(),
-        }
-    }
-
-    /// Returns true if a lock that was renewed at this moment has to be renewed again.
-    fn is_over(&self, clock: &dyn Clock) -> bool {
-        let running = TimeDelta::from_std(clock.monotonic().saturating_sub(self.monotonic))
-            .unwrap_or(TimeDelta::MAX);
-        running.max(clock.now() - self.wall) >= RENEWAL
-    }
 }
