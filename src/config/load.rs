@@ -12,7 +12,7 @@ use super::keys::SettingKey;
 use super::names::{FORMAT, TABLE_NAMES};
 use super::values::{MachineIdentity, invalid};
 use crate::domain::{PlaceholderName, ProjectPattern};
-use crate::sys::fs::read_to_string;
+use crate::sys::fs::read_to_string_if_exists;
 
 impl Config {
     /// Reads the file. Returns `None` if it is missing: `ccsync init` has not been run.
@@ -20,11 +20,8 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]
     pub fn load(path: &Path) -> Result<Option<Self>, ConfigError> {
-        match read_to_string(path) {
-            Ok(text) => Self::parse(&text, path).map(Some),
-            Err(e) if e.is_not_found() => Ok(None),
-            Err(e) => Err(e.into()),
-        }
+        let text = read_to_string_if_exists(path)?;
+        text.map(|text| Self::parse(&text, path)).transpose()
     }
 
     pub(super) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {

@@ -14,7 +14,7 @@ use super::client_settings::{
 use crate::domain::{ErrorKind, HookEvent, UserError};
 use crate::sys::Env;
 use crate::sys::fs::{
-    PathError, read_to_string, remove_file_if_exists, resolve_links, write_atomic,
+    PathError, read_to_string_if_exists, remove_file_if_exists, resolve_links, write_atomic,
 };
 
 /// Error: the client's settings cannot be changed.
@@ -99,7 +99,7 @@ impl SettingsChange {
 /// If the settings cannot be read.
 pub fn auto_state(env: &Env) -> Result<AutoState, AutoError> {
     let settings = settings_path(env);
-    let text = read_if_exists(&settings)?.unwrap_or_default();
+    let text = read_to_string_if_exists(&settings)?.unwrap_or_default();
     Ok(AutoState {
         hooks: installed_hooks(&text),
         hooks_are_off: are_hooks_off(&text),
@@ -118,7 +118,7 @@ pub fn plan_on(env: &Env, status_line: bool) -> Result<SettingsChange, AutoError
     let program = env.program.as_deref().and_then(Path::to_str);
     let program = program.ok_or(AutoError::NoProgram)?;
     let path = settings_path(env);
-    let before = read_if_exists(&path)?;
+    let before = read_to_string_if_exists(&path)?;
     let text = before.clone().unwrap_or_default();
     let text = add_hooks(&text, program).and_then(|text| match status_line {
         true => add_status_line(&text, program),
@@ -140,7 +140,7 @@ pub fn plan_on(env: &Env, status_line: bool) -> Result<SettingsChange, AutoError
 /// [`AutoError`]
 pub fn plan_off(env: &Env) -> Result<SettingsChange, AutoError> {
     let path = settings_path(env);
-    let before = read_if_exists(&path)?;
+    let before = read_to_string_if_exists(&path)?;
     let kept = kept_settings(env).filter(|kept| kept.path == path);
     let after = match (&before, kept) {
         (Some(text), Some(kept))
@@ -222,14 +222,6 @@ fn kept_path(env: &Env) -> PathBuf {
 
 fn kept_settings(env: &Env) -> Option<KeptSettings> {
     serde_json::from_slice(&std::fs::read(kept_path(env)).ok()?).ok()
-}
-
-fn read_if_exists(path: &Path) -> Result<Option<String>, PathError> {
-    match read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(e) if e.is_not_found() => Ok(None),
-        Err(e) => Err(e),
-    }
 }
 
 impl UserError for AutoError {

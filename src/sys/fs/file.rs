@@ -17,6 +17,18 @@ pub fn read(path: &Path) -> Result<Vec<u8>, PathError> {
     fs::read(path).at("read", path)
 }
 
+/// Reads a whole text; `None` if there is no file.
+///
+/// # Errors
+/// [`PathError`] with the path, also if it is not UTF-8.
+pub fn read_to_string_if_exists(path: &Path) -> Result<Option<String>, PathError> {
+    match read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.is_not_found() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// Opens a plain file, or a link to one. A named pipe is not opened: that would wait for its
 /// writer.
 pub fn open_plain_file(path: &Path) -> Option<File> {

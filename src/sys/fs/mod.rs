@@ -29,8 +29,8 @@ pub use directory::{
 };
 pub use error::{LengthChanged, PathError, path_hints};
 pub use file::{
-    open_plain_file, read, read_from, read_plain_file, read_to_string, remove_file_if_exists,
-    set_modified,
+    open_plain_file, read, read_from, read_plain_file, read_to_string, read_to_string_if_exists,
+    remove_file_if_exists, set_modified,
 };
 pub use mounts::remote_mounts;
 pub use served_disks::{canonicalize_existing, is_dir_in_time, look_in_time, resolve_links};
