@@ -32,11 +32,20 @@ struct HookInput {
     source: Option<String>,
 }
 
+/// A prompt that goes back to the user.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RefusedPrompt {
+    /// Its session.
+    pub session: SessionId,
+    /// The other machine that continues it.
+    pub elsewhere: Elsewhere,
+}
+
 /// The answer to the client.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct HookAnswer {
     /// The prompt goes back to the user, because this machine continues the session.
-    pub refusal: Option<Elsewhere>,
+    pub refusal: Option<RefusedPrompt>,
     /// For the model: where directories are on this machine.
     pub path_notice: Option<String>,
     /// For the user: nothing was sent for long.
@@ -79,7 +88,8 @@ pub fn answer(
             refusal: None,
         },
         HookEvent::UserPromptSubmit => HookAnswer {
-            refusal: guard::refuse_once(env, &session, clock.now()),
+            refusal: guard::refuse_once(env, &session, clock.now())
+                .map(|elsewhere| RefusedPrompt { session, elsewhere }),
             ..HookAnswer::default()
         },
         HookEvent::Stop | HookEvent::PreCompact | HookEvent::SessionEnd => HookAnswer::default(),

@@ -49,18 +49,11 @@ fn stop_path(env: &Env) -> PathBuf {
     super::directory(env).join("stop")
 }
 
-/// Makes this process the daemon; `None` if another one runs.
-pub(super) fn become_daemon(
-    env: &Env,
-    clock: &dyn Clock,
-) -> Result<Option<ProcessLock>, DaemonError> {
-    if !super::directory(env).is_dir() {
-        crate::sys::fs::create_private_dir_all(&super::directory(env))?;
-    }
-    match ProcessLock::acquire(&lock_path(env), HOOK_WAIT, clock, &mut |_| ()) {
+/// Locks the daemon's place; `None` if a daemon has it during the whole wait.
+fn lock(env: &Env, wait: Duration, clock: &dyn Clock) -> Result<Option<ProcessLock>, DaemonError> {
+    match ProcessLock::acquire(&lock_path(env), wait, clock, &mut |_| ()) {
         Ok(mut lock) => {
             lock.mark_clean();
-            remove_file_if_exists(&stop_path(env))?;
             Ok(Some(lock))
         }
         Err(LockError::Busy { .. }) => Ok(None),
@@ -68,36 +61,39 @@ pub(super) fn become_daemon(
     }
 }
 
+/// Makes this process the daemon; `None` if another one runs.
+pub(super) fn become_daemon(
+    env: &Env,
+    clock: &dyn Clock,
+) -> Result<Option<ProcessLock>, DaemonError> {
+    let lock = lock(env, HOOK_WAIT, clock)?;
+    if lock.is_some() {
+        remove_file_if_exists(&stop_path(env))?;
+    }
+    Ok(lock)
+}
+
 /// Returns true if a daemon runs.
 ///
 /// # Errors
 /// [`DaemonError`]
 pub fn is_running(env: &Env, clock: &dyn Clock) -> Result<bool, DaemonError> {
-    if !lock_path(env).exists() {
-        return Ok(false);
-    }
-    match ProcessLock::acquire(&lock_path(env), Duration::ZERO, clock, &mut |_| ()) {
-        Ok(mut lock) => {
-            lock.mark_clean();
-            Ok(false)
-        }
-        Err(LockError::Busy { .. }) => Ok(true),
-        Err(e) => Err(e.into()),
-    }
+    Ok(lock_path(env).exists() && lock(env, Duration::ZERO, clock)?.is_none())
 }
 
-/// Starts the daemon in the background if none runs.
+/// Starts the daemon in the background if none runs. Returns true if one ran already.
 ///
 /// # Errors
 /// [`DaemonError`]
-pub fn ensure_running(env: &Env, clock: &dyn Clock) -> Result<(), DaemonError> {
+pub fn ensure_running(env: &Env, clock: &dyn Clock) -> Result<bool, DaemonError> {
     if is_running(env, clock)? {
-        return Ok(());
+        return Ok(true);
     }
     let program = env.program.as_ref().ok_or(DaemonError::NoProgram)?;
     // The directory of the session may be removed while the daemon runs.
     let daemon = Program::new(program).args(["daemon", "--on-demand"]);
-    Ok(daemon.current_dir(&env.home).start_in_background()?)
+    daemon.current_dir(&env.home).start_in_background()?;
+    Ok(false)
 }
 
 /// Asks the daemon to end and waits for it. Returns false if none runs.
@@ -129,8 +125,7 @@ pub(super) fn is_asked_to_end(env: &Env) -> bool {
 /// [`DaemonError`]
 pub fn catch_up(env: &Env, clock: &dyn Clock, limit: Duration) -> Result<(), DaemonError> {
     write_cache(&pull_path(env), b"")?;
-    let was_running = is_running(env, clock)?;
-    ensure_running(env, clock)?;
+    let was_running = ensure_running(env, clock)?;
     let has_failed = was_running
         && DaemonStatus::read(env)
             .and_then(|status| status.failure)

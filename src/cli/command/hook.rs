@@ -5,8 +5,8 @@ use std::io::Read;
 use serde_json::json;
 
 use crate::cli::{app::App, error::CliError, exit::Exit};
-use crate::daemon::hook::{HookAnswer, answer};
-use crate::daemon::status::{DaemonFailure, Elsewhere};
+use crate::daemon::hook::{HookAnswer, RefusedPrompt, answer};
+use crate::daemon::status::DaemonFailure;
 use crate::domain::HookEvent;
 use crate::ui::{format::moment, sanitize};
 
@@ -43,9 +43,8 @@ pub(in crate::cli) fn run(args: &HookArgs, app: &mut App) -> Result<Exit, CliErr
     let answer = answer(&app.env, &app.clock, event, &json, context.as_ref().ok());
     drop(context);
 
-    if let Some(elsewhere) = &answer.refusal {
-        let session = session_of(&json).unwrap_or_default();
-        app.out.message(&refusal(elsewhere, &session));
+    if let Some(refused) = &answer.refusal {
+        app.out.message(&refusal(refused));
         return Ok(Exit::PromptRefused);
     }
     if let Some(output) = output(event, &answer) {
@@ -66,13 +65,8 @@ fn show_config_error(message: &str, app: &mut App) -> Exit {
     Exit::Done
 }
 
-fn session_of(json: &[u8]) -> Option<String> {
-    let input: serde_json::Value = serde_json::from_slice(json).ok()?;
-    Some(input["session_id"].as_str()?.to_owned())
-}
-
 /// Returns the sentences that Claude Code shows above the prompt.
-fn refusal(elsewhere: &Elsewhere, session: &str) -> String {
+fn refusal(RefusedPrompt { session, elsewhere }: &RefusedPrompt) -> String {
     let machine = sanitize::one_line(&elsewhere.machine);
     let since = elsewhere.since.map(moment);
     let turns = match elsewhere.turns {
