@@ -1,9 +1,7 @@
 //! `ccsync auto`: the hooks in the settings of Claude Code, and what the hooks answer.
 
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use crate::harness::{Machine, ONE, Run, TestEnv};
 
@@ -25,18 +23,10 @@ fn machine_with_remote(env: &TestEnv) -> Machine {
     a
 }
 
-/// Runs a hook as the client does.
 fn hook(machine: &Machine, event: &str, json: &str, variables: &[(&str, &str)]) -> Run {
     let mut command = machine.command(["hook", event]);
     command.envs(variables.iter().copied());
-    command.stdin(Stdio::piped());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // A hook that does not read ends first.
-    let _ = stdin.write_all(json.as_bytes());
-    drop(stdin);
-    machine.ended(child)
+    machine.run_with_input(command, json)
 }
 
 fn assert_silent(run: &Run) {

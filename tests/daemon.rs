@@ -1,9 +1,8 @@
 //! `ccsync daemon`: a client that was started without ccsync is locked, backed up and released.
 
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Machine, ONE, Run, TestEnv, questions};
@@ -35,14 +34,8 @@ impl<'a> Client<'a> {
             "source": source,
             "prompt": "a secret prompt",
         });
-        let mut command = self.machine.command(["hook", event]);
-        command.stdin(Stdio::piped());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(json.to_string().as_bytes()).unwrap();
-        drop(stdin);
-        self.machine.ended(child)
+        let command = self.machine.command(["hook", event]);
+        self.machine.run_with_input(command, &json.to_string())
     }
 
     /// Ends as by `kill -9`: no hook runs, and its file stays.

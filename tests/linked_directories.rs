@@ -51,9 +51,17 @@ fn link_home(machine: &Machine) -> PathBuf {
     real
 }
 
-#[test]
-fn rewind_directory_is_real_where_home_is_link() {
-    let env = TestEnv::new();
+/// A session with a checkpoint of `a`, pulled by `b`.
+struct Rewound {
+    a: Machine,
+    b: Machine,
+    /// Directory to which the home of `b` is a link.
+    real: PathBuf,
+    /// Directory of the checkpoint on `a`.
+    of_a: PathBuf,
+}
+
+fn pulled_into_linked_home(env: &TestEnv) -> Rewound {
     let remote = env.bare_remote();
     let (a, b) = (env.machine("a"), env.machine("b"));
     let real = link_home(&b);
@@ -63,6 +71,13 @@ fn rewind_directory_is_real_where_home_is_link() {
     a.session(ONE).turn("one").raw(&checkpoint(&of_a)).write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
+    Rewound { a, b, real, of_a }
+}
+
+#[test]
+fn rewind_directory_is_real_where_home_is_link() {
+    let env = TestEnv::new();
+    let Rewound { a, b, real, of_a } = pulled_into_linked_home(&env);
     let of_b = real.join("work/app/src");
     assert_eq!(real_directories(&b), [of_b.to_str().unwrap()]);
 
@@ -110,15 +125,7 @@ fn rewind_directory_is_real_where_placeholder_is_link() {
 #[test]
 fn rewind_directory_of_earlier_version_makes_no_fork() {
     let env = TestEnv::new();
-    let remote = env.bare_remote();
-    let (a, b) = (env.machine("a"), env.machine("b"));
-    let real = link_home(&b);
-    a.init(&remote);
-    b.init(&remote);
-    let of_a = a.home.join("work/app/src");
-    a.session(ONE).turn("one").raw(&checkpoint(&of_a)).write();
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    let Rewound { a, b, real, of_a } = pulled_into_linked_home(&env);
     let spelled = b
         .text(ONE)
         .replace(real.to_str().unwrap(), b.home.to_str().unwrap());

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use ccsync::domain::client_dir::client_dir_name;
 
@@ -83,6 +84,18 @@ impl Machine {
     /// Runs a prepared command to its end.
     pub(crate) fn run(&self, command: &mut Command) -> Run {
         Run::from_command(command, &self.root)
+    }
+
+    /// Runs a command that reads `input`, to its end.
+    pub(crate) fn run_with_input(&self, mut command: Command, input: &str) -> Run {
+        command.stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // One that does not read ends first.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        self.ended(child)
     }
 
     /// Waits for a process of this machine, and returns its result.
