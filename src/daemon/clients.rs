@@ -53,7 +53,7 @@ pub(super) struct OpenSession {
     has_prompt: bool,
     /// A running client has said that it has the session open.
     was_live: bool,
-    /// The client of the last event, if its hook has told.
+    /// The client of the last event, if its hook knew it.
     client: Option<Holder>,
     last_event: Option<DateTime<Utc>>,
     has_ended: bool,

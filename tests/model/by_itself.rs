@@ -141,11 +141,7 @@ impl Story {
             clients: Default::default(),
             sessions: 2,
         };
-        for machine in 0..3 {
-            if services[machine] {
-                story.start_daemon(machine);
-            }
-        }
+        (0..3).for_each(|machine| story.start_service(machine));
         story
     }
 
@@ -175,7 +171,7 @@ impl Story {
             Act::StopDaemon => {
                 let Machine { env, clock, .. } = self.machine(machine);
                 stop(env, &**clock).unwrap();
-                self.restart_service(machine);
+                self.start_service(machine);
             }
             Act::Reboot => {
                 while !self.clients[machine].is_empty() {
@@ -350,8 +346,8 @@ impl Story {
         self.time.pass(Duration::ZERO);
     }
 
-    /// Starts the daemon again where the system does that.
-    fn restart_service(&mut self, machine: usize) {
+    /// Starts the daemon where the system does that.
+    fn start_service(&mut self, machine: usize) {
         if self.services[machine] {
             self.start_daemon(machine);
         }
@@ -361,7 +357,7 @@ impl Story {
         if self.time.kill(machine, after) {
             self.machine(machine).mark_holders_dead();
         }
-        self.restart_service(machine);
+        self.start_service(machine);
     }
 
     /// Pulls as the shell function does before the client starts.
