@@ -39,7 +39,7 @@ enum Act {
     /// The user sends a prompt, and the model answers.
     Turn {
         client: usize,
-        /// A user whose prompt is given back opens the session again.
+        /// A user whose prompt is refused opens the session again.
         obeys: bool,
     },
     /// The client writes a record that is no turn.
@@ -51,7 +51,7 @@ enum Act {
     End(usize),
     /// The client is killed: no hook runs, and its file stays.
     Kill(usize),
-    /// The daemon is killed when it has looked at the clock so many times.
+    /// The daemon is killed after so many readings of the clock.
     KillDaemon(u32),
     StopDaemon,
     /// Every process of the machine is killed.
@@ -516,7 +516,7 @@ fn tell(seed: u64) {
     };
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, random);
-    let told = runner.run(&story(), |(services, ops)| {
+    let result = runner.run(&story(), |(services, ops)| {
         let mut story = Story::new(services);
         for op in &ops {
             story.run(op);
@@ -525,7 +525,7 @@ fn tell(seed: u64) {
         story.check();
         Ok(())
     });
-    if let Err(TestError::Fail(reason, (services, ops))) = told {
+    if let Err(TestError::Fail(reason, (services, ops))) = result {
         let ops: Vec<_> = ops.iter().map(|op| format!("{op:?}")).collect();
         panic!(
             "CCSYNC_STORY_SEED={seed}: {reason}\n{services:?}\n{}",

@@ -34,7 +34,7 @@ enum Daemon {
 #[derive(Debug)]
 struct Machine {
     daemon: Daemon,
-    /// Its daemon dies after so many looks at the clock.
+    /// Its daemon dies after so many readings of the clock.
     dies_after: Option<u32>,
     /// By how much its wall clock is wrong.
     wrong_by: TimeDelta,
@@ -127,7 +127,7 @@ impl VirtualTime {
         });
     }
 
-    /// Lets a daemon die when it has looked at the clock so many times. Returns false if it ended
+    /// Lets a daemon die after so many readings of the clock. Returns false if it ended
     /// before.
     pub(super) fn kill(&self, machine: usize, after: u32) -> bool {
         if !self.runs(machine) {
