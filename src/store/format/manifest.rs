@@ -227,6 +227,22 @@ impl Manifest {
         self.all_files().map(|(_, file)| file.local_bytes()).sum()
     }
 
+    /// Returns true if the first lines of the transcript belong to the runs of `earlier`, which all
+    /// machines have, and are read with the same placeholders.
+    pub fn continues_runs(&self, earlier: &Self) -> bool {
+        let (now, then) = (&self.transcript.runs, &earlier.transcript.runs);
+        let is_everywhere = !earlier.transcript.unterminated && then.iter().all(|run| !run.torn);
+        let placeholders = |key| self.placeholders.get(key) == earlier.placeholders.get(key);
+        let is_same = then.iter().all(|run| placeholders(&run.placeholders));
+        is_everywhere && is_same && {
+            let Some((last, before)) = then.split_last() else {
+                return true;
+            };
+            let next = now.get(before.len());
+            now.starts_with(before) && next.is_some_and(|run| run.continues(last))
+        }
+    }
+
     /// Adds placeholders and returns the key by which runs refer to them.
     pub fn intern_placeholders(&mut self, placeholders: &Placeholders) -> PlaceholdersKey {
         let key = PlaceholdersKey::new(placeholders);
@@ -306,6 +322,18 @@ impl<'a> From<&'a Placeholders> for HashedPlaceholders<'a> {
             system: placeholders.system,
             roots: placeholders.placeholders.iter().map(hashed).collect(),
         }
+    }
+}
+
+impl Run {
+    /// Returns true if it is `earlier`, perhaps with more lines.
+    fn continues(&self, earlier: &Self) -> bool {
+        let lines = self.lines.min(earlier.lines);
+        let shortened = Self {
+            lines,
+            ..self.clone()
+        };
+        shortened == *earlier
     }
 }
 
