@@ -227,20 +227,24 @@ impl Manifest {
         self.all_files().map(|(_, file)| file.local_bytes()).sum()
     }
 
-    /// Returns true if the first lines of the transcript belong to the runs of `earlier`, which all
-    /// machines have, and are read with the same placeholders.
+    /// Returns true if the first lines of the transcript belong to the runs of `earlier`, with the
+    /// same placeholders, and no line of either is unfinished.
     pub fn continues_runs(&self, earlier: &Self) -> bool {
-        let (now, then) = (&self.transcript.runs, &earlier.transcript.runs);
-        let is_everywhere = !earlier.transcript.unterminated && then.iter().all(|run| !run.torn);
-        let placeholders = |key| self.placeholders.get(key) == earlier.placeholders.get(key);
-        let is_same = then.iter().all(|run| placeholders(&run.placeholders));
-        is_everywhere && is_same && {
-            let Some((last, before)) = then.split_last() else {
-                return true;
-            };
-            let next = now.get(before.len());
-            now.starts_with(before) && next.is_some_and(|run| run.continues(last))
-        }
+        let (now, then) = (&self.transcript, &earlier.transcript);
+        let is_unfinished = now.unterminated || then.unterminated;
+        let is_unfinished = is_unfinished || now.runs.iter().any(|run| run.torn);
+        let is_read_alike = |run: &Run| {
+            let key = &run.placeholders;
+            self.placeholders.get(key) == earlier.placeholders.get(key)
+        };
+        let Some((last, before)) = then.runs.split_last() else {
+            return !is_unfinished;
+        };
+        let next = now.runs.get(before.len());
+        !is_unfinished
+            && now.runs.starts_with(before)
+            && next.is_some_and(|run| run.continues(last))
+            && then.runs.iter().all(is_read_alike)
     }
 
     /// Adds placeholders and returns the key by which runs refer to them.
