@@ -258,6 +258,8 @@ impl<'a> Daemon<'a> {
             self.status.failure.take_if(|failure| !failure.is_refusal);
         }
         self.pace.pulled(self.clock.monotonic());
+        // A client without hooks may have come and gone during a long step.
+        self.pace.changed(self.clock.monotonic());
         let running: BTreeSet<SessionId> = self.clients.running().into_iter().collect();
         if running.is_empty() {
             return;
