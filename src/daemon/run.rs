@@ -16,8 +16,8 @@ use crate::flows::{
     PullRequest, pull::pull, push::PushReason, push::push_for, turns_elsewhere::turns_elsewhere,
 };
 use crate::handoff::resume::finish;
-use crate::leasing::{LockView, acquire::AcquireOutcome, acquire::acquire};
-use crate::lock::{TakeOver, record::RENEWAL};
+use crate::leasing::{LockView, acquire::AcquireOutcome, acquire::acquire_while_open};
+use crate::lock::record::RENEWAL;
 use crate::report::{RemoteState, Report};
 use crate::sys::signal::{answer_interruption, interrupted};
 use crate::sys::{Clock, Env, clock::Moment};
@@ -194,6 +194,7 @@ impl<'a> Daemon<'a> {
             let (lock, elsewhere) = match self.step(|ctx| take_lock(ctx, &session, &directory)) {
                 Some(TakenLock::Held) => (LockState::Held(self.clock.now()), None),
                 Some(TakenLock::HeldBy(view)) => (LockState::Foreign, elsewhere(&view)),
+                Some(TakenLock::Lost) => (LockState::Foreign, None),
                 Some(TakenLock::None) => (LockState::None, None),
                 None => continue,
             };
@@ -258,8 +259,6 @@ impl<'a> Daemon<'a> {
             self.status.failure.take_if(|failure| !failure.is_refusal);
         }
         self.pace.pulled(self.clock.monotonic());
-        // A client without hooks may have come and gone during a long step.
-        self.pace.changed(self.clock.monotonic());
         let running: BTreeSet<SessionId> = self.clients.running().into_iter().collect();
         if running.is_empty() {
             return;
@@ -367,6 +366,8 @@ impl<'a> Daemon<'a> {
 enum TakenLock {
     Held,
     HeldBy(Box<LockView>),
+    /// Another machine had it, and the turns here are a fork.
+    Lost,
     /// The session stays here, or the remote allows no locks.
     None,
 }
@@ -379,10 +380,11 @@ fn take_lock(
     if directory_exclude_reason(ctx, directory).is_some() {
         return Ok(TakenLock::None);
     }
-    Ok(match acquire(ctx, session, TakeOver::Expired)? {
-        AcquireOutcome::Acquired(_) => TakenLock::Held,
-        AcquireOutcome::HeldBy(view) => TakenLock::HeldBy(Box::new(view)),
-        AcquireOutcome::NoLocks { .. } => TakenLock::None,
+    Ok(match acquire_while_open(ctx, session)? {
+        Some(AcquireOutcome::Acquired(_)) => TakenLock::Held,
+        Some(AcquireOutcome::HeldBy(view)) => TakenLock::HeldBy(Box::new(view)),
+        Some(AcquireOutcome::NoLocks { .. }) => TakenLock::None,
+        None => TakenLock::Lost,
     })
 }
 
