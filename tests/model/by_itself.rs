@@ -385,6 +385,8 @@ impl Story {
                 self.end(machine, 0);
             }
         }
+        // A service looks at sessions that it has not noticed with its next pull.
+        self.time.pass(INTERVAL);
         self.pass_until_idle();
         for _ in 0..3 {
             self.look_around();
