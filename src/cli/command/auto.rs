@@ -143,7 +143,7 @@ struct Status {
     on: bool,
     daemon_is_running: bool,
     settings: PathBuf,
-    /// Where the hooks are.
+    /// The places of hooks.
     places: Vec<HookPlace>,
     hooks: BTreeSet<HookEvent>,
     hooks_are_off: bool,

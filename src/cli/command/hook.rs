@@ -18,8 +18,8 @@ const MAX_INPUT: u64 = 64 << 20;
 ///
 /// `ccsync auto on` lets Claude Code run this at its events, with the event as JSON on
 /// standard input. It leaves the event for `ccsync daemon`, starts that if it is not running,
-/// and ends. After `ccsync auto off`, it does nothing. It fails in one case only: if another machine continues the session, the first
-/// prompt goes back to you.
+/// and ends. After `ccsync auto off`, it does nothing. It fails in one case only: if another
+/// machine continues the session, the first prompt goes back to you.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HookArgs {
     /// The event: session-start, user-prompt-submit, stop, pre-compact or session-end
