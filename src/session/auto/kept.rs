@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::super::client_settings::{SettingsError, without_own_parts};
 use super::super::plugin::plugin_dir;
 use crate::sys::Env;
 use crate::sys::fs::{PathError, remove_file_if_exists, write_atomic};
@@ -31,6 +32,22 @@ impl FileChange {
             Some(text) => write_with_same_rights(&self.path, text),
             None => remove_file_if_exists(&self.path).map(drop),
         }
+    }
+}
+
+/// Changes of the client's files, not yet made.
+#[derive(Debug, Default)]
+pub struct AutoChange {
+    /// The changes.
+    pub files: Vec<FileChange>,
+    /// Files in the plugin's directory that stay, because the user wrote or edited them.
+    pub staying: Vec<PathBuf>,
+}
+
+impl AutoChange {
+    /// Returns true if there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.files.iter().all(FileChange::is_empty)
     }
 }
 
@@ -70,6 +87,20 @@ impl KeptFiles {
     pub(super) fn of_unchanged(&self, path: &Path, text: &str) -> Option<&KeptFile> {
         let mut files = self.files.iter();
         files.find(|kept| kept.path == path && kept.after == text)
+    }
+
+    /// Returns the text that a file with hooks had before this program wrote it, or its text
+    /// without this program's parts.
+    pub(super) fn original(
+        &self,
+        path: &Path,
+        text: &str,
+    ) -> Result<Option<String>, SettingsError> {
+        let kept = self.of_unchanged(path, text);
+        match kept.filter(|kept| !has_own_parts(kept.before.as_deref())) {
+            Some(kept) => Ok(kept.before.clone()),
+            None => without_own_parts(text).map(Some),
+        }
     }
 
     /// Returns true if this program has written a file of a directory.
@@ -134,6 +165,11 @@ impl KeptFiles {
         }
         self.write(env)
     }
+}
+
+fn has_own_parts(settings: Option<&str>) -> bool {
+    let text = settings.unwrap_or_default();
+    without_own_parts(text).is_ok_and(|without| without != text)
 }
 
 /// Lists the directories of a file that are missing, below that of the client.

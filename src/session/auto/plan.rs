@@ -1,32 +1,16 @@
 //! The changes that turn working by itself on and off, and making them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::super::client_settings::{
-    SettingsError, add_hooks, add_status_line, has_own_status_line, remove_hooks, without_own_parts,
+    SettingsError, add_hooks, add_status_line, has_own_status_line, remove_hooks,
 };
-use super::kept::{FileChange, KeptFiles};
+use super::kept::{AutoChange, FileChange, KeptFiles};
 use super::plugin_plan::{plan_plugin_off, plan_plugin_on};
 use super::state::settings_path;
 use super::{AutoError, HookPlace};
 use crate::sys::Env;
 use crate::sys::fs::read_to_string_if_exists;
-
-/// Changes of the client's files, not yet made.
-#[derive(Debug, Default)]
-pub struct AutoChange {
-    /// The changes.
-    pub files: Vec<FileChange>,
-    /// Files in the plugin's directory that stay, because the user wrote or edited them.
-    pub staying: Vec<PathBuf>,
-}
-
-impl AutoChange {
-    /// Returns true if there is nothing to change.
-    pub fn is_empty(&self) -> bool {
-        self.files.iter().all(FileChange::is_empty)
-    }
-}
 
 /// Returns the change that turns it on, with the hooks in `place` and nowhere else. Adds a status
 /// line if one is wanted and missing.
@@ -42,7 +26,7 @@ pub fn plan_on(env: &Env, place: HookPlace, status_line: bool) -> Result<AutoCha
         let with_hooks = match place {
             HookPlace::Settings => Some(add_hooks(text.unwrap_or_default(), program)?),
             HookPlace::Plugin => match text.filter(|text| has_hooks(text)) {
-                Some(text) => original(&kept, path, text)?,
+                Some(text) => kept.original(path, text)?,
                 None => text.map(str::to_owned),
             },
         };
@@ -72,7 +56,7 @@ pub fn plan_on(env: &Env, place: HookPlace, status_line: bool) -> Result<AutoCha
 pub fn plan_off(env: &Env) -> Result<AutoChange, AutoError> {
     let kept = KeptFiles::read(env);
     let settings = change_settings(env, |path, text| match text {
-        Some(text) => original(&kept, path, text),
+        Some(text) => kept.original(path, text),
         None => Ok(None),
     })?;
     let mut change = plan_plugin_off(env, &kept)?;
@@ -123,25 +107,6 @@ fn change_settings(
         }),
         Err(source) => Err(AutoError::Settings { path, source }),
     }
-}
-
-/// Returns the text that a file with hooks had before this program wrote it, or its text without
-/// this program's parts.
-pub(super) fn original(
-    kept: &KeptFiles,
-    path: &Path,
-    text: &str,
-) -> Result<Option<String>, SettingsError> {
-    let kept = kept.of_unchanged(path, text);
-    match kept.filter(|kept| !has_own_parts(kept.before.as_deref())) {
-        Some(kept) => Ok(kept.before.clone()),
-        None => without_own_parts(text).map(Some),
-    }
-}
-
-fn has_own_parts(settings: Option<&str>) -> bool {
-    let text = settings.unwrap_or_default();
-    without_own_parts(text).is_ok_and(|without| without != text)
 }
 
 fn has_hooks(text: &str) -> bool {

@@ -7,8 +7,7 @@ use super::super::plugin::{
     HOOKS_FILE, MANIFEST, PluginFile, is_own_manifest, plugin_dir, plugin_files,
 };
 use super::AutoError;
-use super::kept::{FileChange, KeptFiles};
-use super::plan::{AutoChange, original};
+use super::kept::{AutoChange, FileChange, KeptFiles};
 use super::state::plugin_path;
 use crate::sys::Env;
 use crate::sys::fs::{PathError, read_to_string_if_exists};
@@ -67,7 +66,7 @@ pub(super) fn plan_plugin_off(env: &Env, kept: &KeptFiles) -> Result<AutoChange,
             continue;
         };
         let after = if file.name == HOOKS_FILE {
-            match original(kept, &path, &text) {
+            match kept.original(&path, &text) {
                 Ok(text) => text.filter(|text| !is_without_hooks(text)),
                 Err(source) => return Err(AutoError::Settings { path, source }),
             }
