@@ -331,6 +331,30 @@ fn daemon_excluded_session_gets_no_lock() {
 }
 
 #[test]
+fn daemon_session_that_becomes_excluded_loses_lock() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let client = Client::start(&a);
+    client.hook("session-start", "resume").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    a.ccsync(["config", "exclude", "~/work/**"]).success();
+    a.append(ONE, "private");
+    client.hook("stop", "").success();
+    wait_until("the lock is released", || !is_locked(&remote));
+    a.append(ONE, "more");
+    client.hook("stop", "").success();
+    let log = a.home.join(".local/state/ccsync/daemon/log");
+    wait_until("the daemon says so", || {
+        fs::read_to_string(&log).is_ok_and(|text| text.contains("is excluded: lock released"))
+    });
+    drop(client);
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello"]);
+    assert!(!is_locked(&remote));
+}
+
+#[test]
 fn service_install_writes_unit_that_systemd_accepts() {
     let env = TestEnv::new();
     let a = env.machine("a");
