@@ -37,7 +37,8 @@ impl<'a> Client<'a> {
             "source": source,
             "prompt": "a secret prompt",
         });
-        let command = self.machine.command(["hook", event]);
+        let mut command = self.machine.command(["hook", event]);
+        command.env("CLAUDE_PID", self.process.id().to_string());
         self.machine.run_with_input(command, &json.to_string())
     }
 
@@ -148,6 +149,19 @@ fn daemon_prompt_without_transcript_leaves_no_lock() {
     let mut client = Client::start(&a);
     client.hook("session-start", "startup").success();
     client.hook("user-prompt-submit", "").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    client.kill();
+    wait_until("the lock is released", || !is_locked(&remote));
+}
+
+#[test]
+fn daemon_client_that_names_only_its_pid_is_released() {
+    let env = TestEnv::new();
+    let (a, _b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let mut client = Client::start(&a);
+    fs::remove_dir_all(a.home.join(".claude/sessions")).unwrap();
+    client.hook("session-start", "resume").success();
     wait_until("the lock is taken", || is_locked(&remote));
     client.kill();
     wait_until("the lock is released", || !is_locked(&remote));
