@@ -9,7 +9,7 @@ use crate::cli::{app::App, args::JsonFlag, error::CliError, error::CommandError,
 use crate::daemon::{remove_files, start::is_running, start::stop};
 use crate::domain::HookEvent;
 use crate::session::auto::{
-    AutoChange, AutoFault, AutoState, FileChange, HookPlace, auto_state, plan_off, plan_on,
+    AutoChange, AutoFault, AutoState, ClientFileChange, HookPlace, auto_state, plan_off, plan_on,
     turn_off, turn_on,
 };
 use crate::ui::{difference, prompt, sanitize::one_line};
@@ -125,7 +125,7 @@ fn show(change: &AutoChange, app: &mut App) -> Result<(), CliError> {
     app.print(&lines)
 }
 
-fn file_lines(change: &FileChange) -> Vec<String> {
+fn file_lines(change: &ClientFileChange) -> Vec<String> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let removed = change.after.is_none().then_some(" (removed)");
     let path = format!("{}{}", shown(&change.path), removed.unwrap_or_default());

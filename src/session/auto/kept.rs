@@ -11,7 +11,7 @@ use crate::sys::fs::{PathError, remove_file_if_exists, write_atomic};
 
 /// A change of a file, not yet made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileChange {
+pub struct ClientFileChange {
     /// The file, links resolved.
     pub path: PathBuf,
     /// Its text; `None`: there is no file.
@@ -20,7 +20,7 @@ pub struct FileChange {
     pub after: Option<String>,
 }
 
-impl FileChange {
+impl ClientFileChange {
     /// Returns true if there is nothing to change.
     pub fn is_empty(&self) -> bool {
         self.before == self.after
@@ -39,7 +39,7 @@ impl FileChange {
 #[derive(Debug, Default)]
 pub struct AutoChange {
     /// The changes.
-    pub files: Vec<FileChange>,
+    pub files: Vec<ClientFileChange>,
     /// Files in the plugin's directory that stay, because the user wrote or edited them.
     pub staying: Vec<PathBuf>,
 }
@@ -47,7 +47,7 @@ pub struct AutoChange {
 impl AutoChange {
     /// Returns true if there is nothing to change.
     pub fn is_empty(&self) -> bool {
-        self.files.iter().all(FileChange::is_empty)
+        self.files.iter().all(ClientFileChange::is_empty)
     }
 }
 
@@ -110,7 +110,11 @@ impl KeptFiles {
     }
 
     /// Records changes that are about to be made.
-    pub(super) fn record(&mut self, changes: &[FileChange], env: &Env) -> Result<(), PathError> {
+    pub(super) fn record(
+        &mut self,
+        changes: &[ClientFileChange],
+        env: &Env,
+    ) -> Result<(), PathError> {
         for change in changes.iter().filter(|change| !change.is_empty()) {
             let known = change.before.as_ref();
             let known = known.and_then(|text| self.of_unchanged(&change.path, text));
@@ -136,7 +140,7 @@ impl KeptFiles {
     }
 
     /// Forgets files that were restored.
-    pub(super) fn forget(&mut self, changes: &[FileChange]) {
+    pub(super) fn forget(&mut self, changes: &[ClientFileChange]) {
         let is_restored = |path: &Path| changes.iter().any(|change| change.path == path);
         self.files.retain(|kept| !is_restored(&kept.path));
     }
@@ -145,7 +149,7 @@ impl KeptFiles {
     /// if they are empty.
     pub(super) fn remove_directories(
         &mut self,
-        changes: &[FileChange],
+        changes: &[ClientFileChange],
         env: &Env,
     ) -> Result<(), PathError> {
         let plugin = plugin_dir(&env.claude_dir);

@@ -11,6 +11,6 @@ mod plugin_plan;
 mod state;
 
 pub use error::AutoError;
-pub use kept::{AutoChange, FileChange};
+pub use kept::{AutoChange, ClientFileChange};
 pub use plan::{plan_off, plan_on, turn_off, turn_on};
 pub use state::{AutoFault, AutoState, HookPlace, InstalledHooks, are_hooks_set_up, auto_state};

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::client_settings::{
     SettingsError, add_hooks, add_status_line, has_own_status_line, remove_hooks,
 };
-use super::kept::{AutoChange, FileChange, KeptFiles};
+use super::kept::{AutoChange, ClientFileChange, KeptFiles};
 use super::plugin_plan::{plan_plugin_off, plan_plugin_on};
 use super::state::settings_path;
 use super::{AutoError, HookPlace};
@@ -89,18 +89,18 @@ pub fn turn_off(env: &Env, change: &AutoChange) -> Result<(), AutoError> {
 }
 
 fn make(change: &AutoChange) -> Result<(), AutoError> {
-    change.files.iter().try_for_each(FileChange::make)?;
+    change.files.iter().try_for_each(ClientFileChange::make)?;
     Ok(())
 }
 
 fn change_settings(
     env: &Env,
     after: impl FnOnce(&Path, Option<&str>) -> Result<Option<String>, SettingsError>,
-) -> Result<FileChange, AutoError> {
+) -> Result<ClientFileChange, AutoError> {
     let path = settings_path(env);
     let before = read_to_string_if_exists(&path)?;
     match after(&path, before.as_deref()) {
-        Ok(after) => Ok(FileChange {
+        Ok(after) => Ok(ClientFileChange {
             path,
             before,
             after,

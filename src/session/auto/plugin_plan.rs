@@ -7,7 +7,7 @@ use super::super::plugin::{
     HOOKS_FILE, MANIFEST, PluginFile, is_own_manifest, plugin_dir, plugin_files,
 };
 use super::AutoError;
-use super::kept::{AutoChange, FileChange, KeptFiles};
+use super::kept::{AutoChange, ClientFileChange, KeptFiles};
 use super::state::plugin_path;
 use crate::sys::Env;
 use crate::sys::fs::{PathError, read_to_string_if_exists};
@@ -43,7 +43,7 @@ pub(super) fn plan_plugin_on(
             }
             None => file.text,
         };
-        change.files.push(FileChange {
+        change.files.push(ClientFileChange {
             path,
             before,
             after: Some(after),
@@ -74,7 +74,7 @@ pub(super) fn plan_plugin_off(env: &Env, kept: &KeptFiles) -> Result<AutoChange,
             let is_edited = !is_as_written(kept, &path, &text, &written);
             is_edited.then(|| text.clone())
         };
-        change.files.push(FileChange {
+        change.files.push(ClientFileChange {
             path,
             before: Some(text),
             after,
@@ -109,7 +109,7 @@ fn is_without_hooks(text: &str) -> bool {
 }
 
 /// Lists the files in the plugin's directory that stay.
-fn staying_files(env: &Env, changes: &[FileChange]) -> Vec<PathBuf> {
+fn staying_files(env: &Env, changes: &[ClientFileChange]) -> Vec<PathBuf> {
     let is_removed = |path: &Path| {
         let mut changes = changes.iter();
         changes.any(|change| change.path == path && change.after.is_none())

@@ -15,7 +15,7 @@ use crate::domain::HookEvent;
 use crate::sys::Env;
 use crate::sys::fs::{PathError, read_to_string_if_exists, resolve_links};
 
-/// Where hooks are.
+/// The place of hooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HookPlace {
@@ -101,7 +101,7 @@ impl AutoState {
 impl std::fmt::Display for AutoFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Off(reason) => write!(f, "the client runs no hooks: {reason}"),
+            Self::Off(reason) => write!(f, "Claude Code runs no hooks: {reason}"),
             Self::Incomplete(file) => write!(f, "some hooks are missing in {}", file.display()),
             Self::Twice(file, second) => {
                 let (file, second) = (file.display(), second.display());
