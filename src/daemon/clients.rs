@@ -184,6 +184,11 @@ impl Clients {
         self.open.values().any(OpenSession::has_lock)
     }
 
+    /// Returns true if the daemon holds the lock of a session.
+    pub(super) fn holds_lock(&self, session: &SessionId) -> bool {
+        self.open.get(session).is_some_and(OpenSession::has_lock)
+    }
+
     /// Returns true if no client runs and nothing is left to do for one that has ended.
     pub(super) fn is_empty(&self) -> bool {
         self.open.values().all(|session| session.is_finished)

@@ -18,7 +18,7 @@ use crate::flows::{
 use crate::handoff::resume::finish;
 use crate::leasing::{LockView, acquire::AcquireOutcome, acquire::acquire_while_open};
 use crate::lock::record::RENEWAL;
-use crate::report::{RemoteState, Report};
+use crate::report::{Outcome, RemoteState, Report};
 use crate::sys::signal::{answer_interruption, interrupted};
 use crate::sys::{Clock, Env, clock::Moment};
 use crate::workspace::{Context, Selection, SyncError, exclusion::directory_exclude_reason};
@@ -324,7 +324,32 @@ impl<'a> Daemon<'a> {
         if stored > 0 {
             log::add(self.env, self.clock, &format!("pushed {stored} sessions"));
         }
+        self.release_excluded(report);
         true
+    }
+
+    /// Releases the locks of open sessions that the settings exclude by now.
+    fn release_excluded(&mut self, report: &Report) {
+        let sessions = report.sessions.iter();
+        let excluded = sessions.filter(|s| matches!(s.outcome, Outcome::Excluded { .. }));
+        let held: BTreeSet<SessionId> = excluded
+            .map(|report| &report.session)
+            .filter(|session| self.clients.holds_lock(session))
+            .cloned()
+            .collect();
+        if held.is_empty() || self.step(|ctx| finish(ctx, &held)).is_none() {
+            return;
+        }
+        for session in &held {
+            log::add(
+                self.env,
+                self.clock,
+                &format!("{session} is excluded: lock released"),
+            );
+            if let Some(open) = self.clients.get_mut(session) {
+                open.lock = LockState::None;
+            }
+        }
     }
 
     fn record_failure(&mut self, message: String, is_refusal: bool) {
