@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::num::NonZeroU16;
 use std::os::fd::AsFd as _;
 use std::process::Child;
 use std::rc::Rc;
@@ -118,7 +119,7 @@ impl Picker {
         let terminal = pty.as_fd().try_clone_to_owned();
         let mut picker = Self {
             terminal: terminal.expect("a terminal can be opened twice").into(),
-            screen: vt100::Parser::new(ROWS, COLUMNS, 0),
+            screen: screen(),
             child: child.expect("the program can be started"),
             first_frame: 0.0,
         };
@@ -185,6 +186,11 @@ impl Drop for Picker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn screen() -> vt100::Parser {
+    let some = |n| NonZeroU16::new(n).expect("a terminal has rows and columns");
+    vt100::Parser::new(some(ROWS), some(COLUMNS), 0)
 }
 
 fn median(mut times: Vec<f64>) -> f64 {
