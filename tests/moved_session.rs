@@ -254,8 +254,8 @@ fn moved_session_in_one_push_is_divided() {
     let all = ["y/demo", "x/other", "y/demo", "notes"];
     assert_eq!(directories(&c, TWO), all);
     for machine in [&a, &b, &c] {
-        machine.ccsync(["verify", "--full"]).success();
         machine.ccsync(["sync"]).success();
+        machine.ccsync(["verify", "--full"]).success();
         machine.assert_in_order("divided");
     }
     assert_eq!(

@@ -107,8 +107,8 @@ fn with_memory(machine: &Machine, kilobytes: u64, command: &str) -> Run {
 
 #[test]
 fn fault_of_memory_limit_skips_one_session() {
-    const LINE_BYTES: usize = 84 << 20;
-    const LIMIT_KB: u64 = 500_000;
+    const LINE_BYTES: usize = 40 << 20;
+    const LIMIT_KB: u64 = 300_000;
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let line = format!(
@@ -129,7 +129,7 @@ fn fault_of_memory_limit_skips_one_session() {
     assert!(run.stdout.contains("too little memory"), "{run}");
     assert_eq!(questions(&b.text(TWO)), ["small", "more"]);
     b.ccsync(["pull"]).success();
-    assert_eq!(b.transcript(ONE), a.transcript(ONE));
+    assert!(b.transcript(ONE).ends_with(line.as_bytes()));
 }
 
 /// Mounts a file system that never answers in `$1`, for this process only, and runs ccsync.

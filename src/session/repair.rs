@@ -13,7 +13,7 @@ use memchr::{memchr, memchr_iter, memmem};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use self::objects::{Objects, ends_well};
+use self::objects::{CompleteObjects, ends_well};
 use super::fields::with_value;
 
 /// A finding on one line of the damaged text.
@@ -395,7 +395,7 @@ fn split_records<'a>(piece: &'a [u8], begins_line: bool, parts: &mut Parts<'a>) 
             }
             None => {
                 trusted = false;
-                let mut objects = Objects::new(rest);
+                let mut objects = CompleteObjects::new(rest);
                 let next = memmem::find_iter(&rest[1..], b"{\"")
                     .map(|at| at + 1)
                     .find(|at| {

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use memchr::memchr2;
 
 /// The objects of one text. Numbers are not checked.
-pub(super) struct Objects<'a> {
+pub(super) struct CompleteObjects<'a> {
     text: &'a [u8],
     /// True at the first byte of each object that a parse has passed.
     is_passed: Vec<bool>,
@@ -17,7 +17,7 @@ pub(super) struct Objects<'a> {
     complete: HashSet<usize>,
 }
 
-/// What may follow in a parse.
+/// The next token of a valid parse.
 #[derive(Clone, Copy)]
 enum Expected {
     KeyOrEnd,
@@ -36,7 +36,7 @@ enum Open {
     Array,
 }
 
-impl<'a> Objects<'a> {
+impl<'a> CompleteObjects<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
         Self {
             text,
@@ -175,7 +175,7 @@ mod tests {
             )
         ) {
             let text = pieces.concat().into_bytes();
-            let mut objects = Objects::new(&text);
+            let mut objects = CompleteObjects::new(&text);
             for start in 0..text.len() {
                 if text[start] == b'{' && is_complete(&text, start) {
                     prop_assert!(
@@ -191,7 +191,7 @@ mod tests {
     fn repair_objects_of_both_readings_are_found() {
         let text = br#"{"a":{"b":"torn{"c":{"d":1}}"#;
         let found: Vec<usize> = (0..text.len())
-            .filter(|at| text[*at] == b'{' && Objects::new(text).has_complete(*at))
+            .filter(|at| text[*at] == b'{' && CompleteObjects::new(text).has_complete(*at))
             .collect();
         assert_eq!(found, [15]);
     }

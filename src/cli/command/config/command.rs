@@ -79,7 +79,7 @@ enum ConfigAction {
     },
 }
 
-/// Consent to a directory of a placeholder that does not exist.
+/// Confirmation of a directory that does not exist.
 #[derive(Debug, clap::Args)]
 struct MissingConfirmed {
     /// Accept a directory that does not exist on this machine
