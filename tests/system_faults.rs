@@ -117,8 +117,10 @@ fn fault_of_memory_limit_skips_one_session() {
     );
     a.session(ONE).turn("hello").raw(line.as_bytes()).write();
     a.session(TWO).turn("small").write();
-    let run = with_memory(&a, LIMIT_KB, "push").code(3);
-    assert!(run.stdout.contains("too little memory"), "{run}");
+    for command in ["push --dry-run", "push"] {
+        let run = with_memory(&a, LIMIT_KB, command).code(3);
+        assert!(run.stdout.contains("too little memory"), "{run}");
+    }
     b.ccsync(["pull"]).success();
     assert_eq!(b.sessions(), [TWO]);
 
