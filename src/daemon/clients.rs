@@ -11,6 +11,7 @@ use super::spool::SpoolEntry;
 use super::status::{Elsewhere, SessionStatus};
 use crate::domain::{HookEvent, SessionId};
 use crate::flows::turns_elsewhere::TurnsElsewhere;
+use crate::lock::lease::Holder;
 use crate::session::discover::find_transcript;
 use crate::session::live::{directory_of_client, live_sessions};
 use crate::sys::fs::FileStamp;
@@ -52,6 +53,8 @@ pub(super) struct OpenSession {
     has_prompt: bool,
     /// A running client has said that it has the session open.
     was_live: bool,
+    /// The client of the last event, if its hook knew it.
+    client: Option<Holder>,
     last_event: Option<DateTime<Utc>>,
     has_ended: bool,
     /// Its lock is released, and its last turns are pushed.
@@ -98,8 +101,7 @@ impl Clients {
         self.open
             .retain(|id, session| !session.is_finished || live.contains_key(id));
         for (id, session) in &mut self.open {
-            let is_quiet = session.last_event.is_none_or(|time| now - time > MAX_QUIET);
-            let is_gone = !live.contains_key(id) && (session.was_live || is_quiet);
+            let is_gone = !live.contains_key(id) && session.has_no_client(now);
             if is_gone && !session.has_ended {
                 session.has_ended = true;
                 seen.changed |= session.exists() || session.has_lock();
@@ -119,6 +121,7 @@ impl Clients {
         let is_first = session.last_event.is_none() && !session.was_live;
         session.headless = entry.headless && (is_first || session.headless);
         session.last_event = Some(entry.time);
+        session.client = entry.client.or(session.client.take());
         session.transcript = entry.transcript.or(session.transcript.take());
         session.directory = entry.directory.or(session.directory.take());
         match entry.event {
@@ -181,6 +184,11 @@ impl Clients {
         self.open.values().any(OpenSession::has_lock)
     }
 
+    /// Returns true if the daemon holds the lock of a session.
+    pub(super) fn holds_lock(&self, session: &SessionId) -> bool {
+        self.open.get(session).is_some_and(OpenSession::has_lock)
+    }
+
     /// Returns true if no client runs and nothing is left to do for one that has ended.
     pub(super) fn is_empty(&self) -> bool {
         self.open.values().all(|session| session.is_finished)
@@ -241,6 +249,16 @@ impl OpenSession {
     /// Returns true if there is a transcript: a spare process of the client never gets one.
     fn exists(&self) -> bool {
         self.stamp.is_some() || self.transcript.as_ref().is_some_and(|path| path.is_file())
+    }
+
+    /// Returns true if no client has it open, although none says that it has.
+    fn has_no_client(&self, now: DateTime<Utc>) -> bool {
+        match &self.client {
+            _ if self.was_live => true,
+            Some(client) if !client.is_foreign() => !client.is_alive(),
+            // A client of a version that writes no file about itself.
+            _ => self.last_event.is_none_or(|time| now - time > MAX_QUIET),
+        }
     }
 
     fn has_lock(&self) -> bool {

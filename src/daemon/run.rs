@@ -16,9 +16,9 @@ use crate::flows::{
     PullRequest, pull::pull, push::PushReason, push::push_for, turns_elsewhere::turns_elsewhere,
 };
 use crate::handoff::resume::finish;
-use crate::leasing::{LockView, acquire::AcquireOutcome, acquire::acquire};
-use crate::lock::{TakeOver, record::RENEWAL};
-use crate::report::{RemoteState, Report};
+use crate::leasing::{LockView, acquire::AcquireOutcome, acquire::acquire_while_open};
+use crate::lock::record::RENEWAL;
+use crate::report::{Outcome, RemoteState, Report};
 use crate::sys::signal::{answer_interruption, interrupted};
 use crate::sys::{Clock, Env, clock::Moment};
 use crate::workspace::{Context, Selection, SyncError, exclusion::directory_exclude_reason};
@@ -194,6 +194,7 @@ impl<'a> Daemon<'a> {
             let (lock, elsewhere) = match self.step(|ctx| take_lock(ctx, &session, &directory)) {
                 Some(TakenLock::Held) => (LockState::Held(self.clock.now()), None),
                 Some(TakenLock::HeldBy(view)) => (LockState::Foreign, elsewhere(&view)),
+                Some(TakenLock::Lost) => (LockState::Foreign, None),
                 Some(TakenLock::None) => (LockState::None, None),
                 None => continue,
             };
@@ -323,7 +324,32 @@ impl<'a> Daemon<'a> {
         if stored > 0 {
             log::add(self.env, self.clock, &format!("pushed {stored} sessions"));
         }
+        self.release_excluded(report);
         true
+    }
+
+    /// Releases the locks of open sessions that the settings exclude by now.
+    fn release_excluded(&mut self, report: &Report) {
+        let sessions = report.sessions.iter();
+        let excluded = sessions.filter(|s| matches!(s.outcome, Outcome::Excluded { .. }));
+        let held: BTreeSet<SessionId> = excluded
+            .map(|report| &report.session)
+            .filter(|session| self.clients.holds_lock(session))
+            .cloned()
+            .collect();
+        if held.is_empty() || self.step(|ctx| finish(ctx, &held)).is_none() {
+            return;
+        }
+        for session in &held {
+            log::add(
+                self.env,
+                self.clock,
+                &format!("{session} is excluded: lock released"),
+            );
+            if let Some(open) = self.clients.get_mut(session) {
+                open.lock = LockState::None;
+            }
+        }
     }
 
     fn record_failure(&mut self, message: String, is_refusal: bool) {
@@ -365,6 +391,8 @@ impl<'a> Daemon<'a> {
 enum TakenLock {
     Held,
     HeldBy(Box<LockView>),
+    /// Another machine had it, and the turns here are a fork.
+    Lost,
     /// The session stays here, or the remote allows no locks.
     None,
 }
@@ -377,10 +405,11 @@ fn take_lock(
     if directory_exclude_reason(ctx, directory).is_some() {
         return Ok(TakenLock::None);
     }
-    Ok(match acquire(ctx, session, TakeOver::Expired)? {
-        AcquireOutcome::Acquired(_) => TakenLock::Held,
-        AcquireOutcome::HeldBy(view) => TakenLock::HeldBy(Box::new(view)),
-        AcquireOutcome::NoLocks { .. } => TakenLock::None,
+    Ok(match acquire_while_open(ctx, session)? {
+        Some(AcquireOutcome::Acquired(_)) => TakenLock::Held,
+        Some(AcquireOutcome::HeldBy(view)) => TakenLock::HeldBy(Box::new(view)),
+        Some(AcquireOutcome::NoLocks { .. }) => TakenLock::None,
+        None => TakenLock::Lost,
     })
 }
 

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{HookEvent, SessionId};
+use crate::lock::lease::Holder;
 use crate::sys::Env;
 use crate::sys::fs::{PathError, write_cache};
 
@@ -27,6 +28,9 @@ pub(super) struct SpoolEntry {
     /// No person is at the client: `claude -p`, or a program that uses its SDK.
     #[serde(default)]
     pub(super) headless: bool,
+    /// The client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) client: Option<Holder>,
 }
 
 fn directory(env: &Env) -> PathBuf {
