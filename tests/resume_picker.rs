@@ -242,7 +242,7 @@ fn picker_missing_placeholder_directory_is_asked_for() {
     let (a, b) = env.pair();
     fs::create_dir_all(a.home.join("my/work/app")).unwrap();
     let root = format!("WORK={}", a.home.join("my/work").display());
-    a.ccsync(["config", "add-placeholder", &root]).success();
+    a.add_placeholder(&root);
     a.session(ONE).project("my/work/app").turn("hello").write();
     a.ccsync(["push"]).success();
     fs::create_dir_all(b.home.join("elsewhere/app")).unwrap();

@@ -18,6 +18,7 @@ use crate::flows::session_pair::{portable_hash, text_hash};
 use crate::localize::{
     LocalCopy, Localizer, StoredLine, StoredText, collect::CollectStats, collect::Collector,
     collect::StoreTarget, collect::collapse_title, collect::describe, collect::share_segments,
+    run_projects::RunProjects,
 };
 use crate::rewrite::collapse_path;
 use crate::session::{
@@ -60,11 +61,14 @@ impl<'a> SessionDraft<'a> {
             placeholders,
             directories,
             former_directory,
+            first_directory,
         } = context;
         let localizer = comparer.localizer;
         // The lines of a fork name the session that the local file has.
         let id = &local.session.id;
         let written_as = (manifest.session != *id).then(|| id.clone());
+        let first = first_directory.as_deref();
+        let projects = RunProjects::new(localizer, placeholders.clone(), directories, first);
         Self {
             manifest,
             collected: CollectStats::default(),
@@ -73,7 +77,7 @@ impl<'a> SessionDraft<'a> {
             snapshot: comparer.snapshot,
             local,
             earlier,
-            collector: Collector::new(localizer, &placeholders, &directories, written_as),
+            collector: Collector::new(localizer, projects, written_as),
             placeholders,
             former_directory,
             facts: Facts::default(),
@@ -253,11 +257,14 @@ impl<'a> SessionDraft<'a> {
         self.turns = facts.turns;
         let before = self.manifest.turns;
         self.manifest.turns = before.map(|before| before.saturating_add(facts.turns));
-        let placeholders = &self.placeholders;
-        describe(&mut self.manifest, self.localizer, placeholders, facts);
+        for project in self.collector.projects() {
+            self.manifest.intern_placeholders(&project.placeholders);
+        }
+        describe(&mut self.manifest, self.localizer, facts);
         self.follow_repo();
         let former = identity(&self.manifest).cloned();
         self.record_git();
+        self.record_projects();
         if let Some(former) = former.filter(|_| self.has_moved()) {
             self.leave_project(&former);
         }
@@ -287,6 +294,20 @@ impl<'a> SessionDraft<'a> {
         if let Some(facts) = facts {
             let here = portable(facts, self.localizer.placeholders());
             self.manifest.git = Some(with_known_remote(here, self.manifest.git.take()));
+        }
+    }
+
+    /// Records the projects of lines that were written in another one than the present one.
+    fn record_projects(&mut self) {
+        let present = identity(&self.manifest).cloned();
+        for project in self.collector.projects() {
+            let key = PlaceholdersKey::new(&project.placeholders);
+            if let Some(identity) = &project.identity
+                && present.as_ref() != Some(identity)
+                && self.manifest.placeholders.contains_key(&key)
+            {
+                self.manifest.former_projects.insert(key, identity.clone());
+            }
         }
     }
 
