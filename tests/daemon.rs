@@ -26,6 +26,9 @@ impl<'a> Client<'a> {
 
     /// Runs a hook as the client does, and returns what it answers.
     fn hook(&self, event: &str, source: &str) -> Run {
+        if !self.machine.home.join(".claude/settings.json").exists() {
+            self.machine.ccsync(["auto", "on"]).success();
+        }
         let json = serde_json::json!({
             "session_id": ONE,
             "transcript_path": self.machine.project_dir("work/app").join(format!("{ONE}.jsonl")),
@@ -34,7 +37,8 @@ impl<'a> Client<'a> {
             "source": source,
             "prompt": "a secret prompt",
         });
-        let command = self.machine.command(["hook", event]);
+        let mut command = self.machine.command(["hook", event]);
+        command.env("CLAUDE_PID", self.process.id().to_string());
         self.machine.run_with_input(command, &json.to_string())
     }
 
@@ -145,6 +149,19 @@ fn daemon_prompt_without_transcript_leaves_no_lock() {
     let mut client = Client::start(&a);
     client.hook("session-start", "startup").success();
     client.hook("user-prompt-submit", "").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    client.kill();
+    wait_until("the lock is released", || !is_locked(&remote));
+}
+
+#[test]
+fn daemon_client_that_names_only_its_pid_is_released() {
+    let env = TestEnv::new();
+    let (a, _b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let mut client = Client::start(&a);
+    fs::remove_dir_all(a.home.join(".claude/sessions")).unwrap();
+    client.hook("session-start", "resume").success();
     wait_until("the lock is taken", || is_locked(&remote));
     client.kill();
     wait_until("the lock is released", || !is_locked(&remote));
@@ -385,6 +402,30 @@ fn daemon_excluded_session_gets_no_lock() {
     let branches = branches(&env.remote_of_pair());
     assert!(!branches.contains(ONE), "{branches}");
     drop(client);
+}
+
+#[test]
+fn daemon_session_that_becomes_excluded_loses_lock() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let client = Client::start(&a);
+    client.hook("session-start", "resume").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    a.ccsync(["config", "exclude", "~/work/**"]).success();
+    a.append(ONE, "private");
+    client.hook("stop", "").success();
+    wait_until("the lock is released", || !is_locked(&remote));
+    a.append(ONE, "more");
+    client.hook("stop", "").success();
+    let log = a.home.join(".local/state/ccsync/daemon/log");
+    wait_until("the daemon says so", || {
+        fs::read_to_string(&log).is_ok_and(|text| text.contains("is excluded: lock released"))
+    });
+    drop(client);
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello"]);
+    assert!(!is_locked(&remote));
 }
 
 #[test]

@@ -70,6 +70,7 @@ mod offline;
 mod old_store;
 mod one_project_directory;
 mod placeholders;
+mod plugin;
 mod preview;
 mod project_addresses;
 mod project_location;

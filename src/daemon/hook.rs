@@ -13,6 +13,7 @@ use super::{directory, guard, log, start};
 use crate::domain::{HookEvent, SessionId};
 use crate::handoff::path_notice::{self, path_notice_without_waiting};
 use crate::keeper::{client_event::ClientEvent, session_status::Elsewhere};
+use crate::lock::lease::Holder;
 use crate::sys::fs::{remove_file_if_exists, write_cache};
 use crate::sys::{Clock, Env};
 use crate::workspace::Context;
@@ -110,6 +111,7 @@ fn tell_daemon(
         transcript: input.transcript_path.clone(),
         directory: input.cwd.clone(),
         headless: env.hook.headless,
+        client: env.hook.client_pid.map(Holder::process),
     };
     let left = leave(env, &entry);
     // Without the event, the daemon sees the client's files.

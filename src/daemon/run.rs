@@ -10,6 +10,7 @@ use super::{log, spool};
 use crate::flows::{PullRequest, pull::pull, push::Pushed, turns_elsewhere::turns_elsewhere};
 use crate::keeper::keep::{ContextSource, Keeper, StepFailure};
 use crate::keeper::open_sessions::OpenSessions;
+use crate::report::Outcome;
 use crate::session::live::live_sessions;
 use crate::sys::signal::{answer_interruption, interrupted};
 use crate::sys::{Clock, Env};
@@ -205,6 +206,15 @@ impl<'a> Daemon<'a> {
         let stored = stored.count();
         if stored > 0 {
             log::add(self.env, self.clock, &format!("pushed {stored} sessions"));
+        }
+        let sessions = report.sessions.into_iter();
+        let excluded = sessions.filter(|s| matches!(s.outcome, Outcome::Excluded { .. }));
+        match self.keeper.release(excluded.map(|s| s.session).collect()) {
+            Ok(sessions) => sessions.iter().for_each(|session| {
+                let message = format!("{session} is excluded: lock released");
+                log::add(self.env, self.clock, &message);
+            }),
+            Err(failure) => self.record_failure(failure),
         }
     }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{HookEvent, SessionId};
+use crate::lock::lease::Holder;
 
 /// An event of the client. Has no text of the conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,4 +26,7 @@ pub struct ClientEvent {
     /// No person is at the client: `claude -p`, or a program that uses its SDK.
     #[serde(default)]
     pub headless: bool,
+    /// The client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Holder>,
 }

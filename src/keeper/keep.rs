@@ -1,6 +1,6 @@
 //! The keeper: decides in each round what to do for the open sessions, and does it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -94,6 +94,23 @@ impl<'a> Keeper<'a> {
             done.push(self.send(push));
         }
         done
+    }
+
+    /// Releases the locks that this keeper has of these sessions, which stay open without one.
+    /// Returns them.
+    ///
+    /// # Errors
+    /// [`StepFailure`]
+    pub fn release(
+        &mut self,
+        mut sessions: BTreeSet<SessionId>,
+    ) -> Result<BTreeSet<SessionId>, StepFailure> {
+        sessions.retain(|session| self.sessions.holds_lock(session));
+        if !sessions.is_empty() {
+            self.push(|ctx| finish(ctx, &sessions))?;
+            self.sessions.go_without_lock(&sessions);
+        }
+        Ok(sessions)
     }
 
     /// Sends what is queued, and releases all locks: no one renews them from now on.

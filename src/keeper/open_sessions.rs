@@ -11,6 +11,7 @@ use super::client_event::ClientEvent;
 use super::session_status::{Elsewhere, SessionStatus};
 use crate::domain::{HookEvent, SessionId};
 use crate::flows::turns_elsewhere::TurnsElsewhere;
+use crate::lock::lease::Holder;
 use crate::session::discover::find_transcript;
 use crate::session::live::{ClientProcess, directory_of_client};
 use crate::sys::fs::FileStamp;
@@ -56,6 +57,8 @@ pub struct OpenSession {
     has_prompt: bool,
     /// A running client has said that it has the session open.
     was_live: bool,
+    /// The client of the last event, if its hook knew it.
+    client: Option<Holder>,
     last_event: Option<DateTime<Utc>>,
     has_ended: bool,
     /// Its lock is released, and its last turns are pushed.
@@ -133,6 +136,7 @@ impl OpenSessions {
         let is_first = session.last_event.is_none() && !session.was_live;
         session.headless = entry.headless && (is_first || session.headless);
         session.last_event = Some(entry.time);
+        session.client = entry.client.or(session.client.take());
         session.transcript = entry.transcript.or(session.transcript.take());
         session.directory = entry.directory.or(session.directory.take());
         match entry.event {
@@ -195,6 +199,11 @@ impl OpenSessions {
         self.open.values().any(OpenSession::has_lock)
     }
 
+    /// Returns true if this process holds the lock of a session.
+    pub(crate) fn holds_lock(&self, session: &SessionId) -> bool {
+        self.open.get(session).is_some_and(OpenSession::has_lock)
+    }
+
     /// Returns true if no client runs and nothing is left to do for one that has ended.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.values().all(|session| session.is_finished)
@@ -215,9 +224,18 @@ impl OpenSessions {
 
     /// Asks again for the locks of sessions that were taken over.
     pub(crate) fn want_locks_of(&mut self, sessions: &BTreeSet<SessionId>) {
+        self.set_locks(sessions, LockState::Wanted);
+    }
+
+    /// Records that these sessions are open without a lock.
+    pub(crate) fn go_without_lock(&mut self, sessions: &BTreeSet<SessionId>) {
+        self.set_locks(sessions, LockState::None);
+    }
+
+    fn set_locks(&mut self, sessions: &BTreeSet<SessionId>, lock: LockState) {
         for id in sessions {
             if let Some(session) = self.open.get_mut(id) {
-                session.lock = LockState::Wanted;
+                session.lock = lock;
             }
         }
     }
@@ -273,6 +291,16 @@ impl OpenSession {
         self.exists() || self.has_lock()
     }
 
+    /// Returns true if no client has it open, although none says that it has.
+    fn has_no_client(&self, now: DateTime<Utc>) -> bool {
+        match &self.client {
+            _ if self.was_live => true,
+            Some(client) if !client.is_foreign() => !client.is_alive(),
+            // A client of a version that writes no file about itself.
+            _ => self.last_event.is_none_or(|time| now - time > MAX_QUIET),
+        }
+    }
+
     fn has_lock(&self) -> bool {
         matches!(self.lock, LockState::Held(_))
     }
@@ -317,9 +345,7 @@ impl OpenSession {
     }
 
     fn record_end(&mut self, is_live: bool, now: DateTime<Utc>) {
-        let is_quiet = self.last_event.is_none_or(|time| now - time > MAX_QUIET);
-        let is_gone = !is_live && (self.was_live || is_quiet);
-        if is_gone && !self.has_ended {
+        if !is_live && self.has_no_client(now) && !self.has_ended {
             self.has_ended = true;
             self.is_changed |= self.has_anything();
         }

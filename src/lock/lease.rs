@@ -74,7 +74,11 @@ pub enum LeaseFileError {
 impl Holder {
     /// Returns this process.
     pub fn this_process() -> Self {
-        let pid = std::process::id();
+        Self::process(std::process::id())
+    }
+
+    /// Returns a running process of this host and container.
+    pub fn process(pid: u32) -> Self {
         Self {
             pid,
             started: process_start_ticks(pid),

@@ -6,8 +6,9 @@
 //!
 //! * [`files`]: the files of a session and their paths; [`discover`]: all sessions of this machine
 //! * [`clean_up`]: when the client deletes a session
-//! * [`auto`]: turning the hooks in the client's settings on and off
-//! * [`client_settings`]: this program in the client's settings
+//! * [`auto`]: turning the client's hooks on and off
+//! * [`client_settings`]: this program in the client's settings; `plugin`: as a plugin
+//! * [`hooks`]: whether the client runs hooks
 //! * [`continued`]: where a conversation goes on under another id
 //! * [`live`]: sessions of running clients; [`launch`]: how the client is started
 //! * [`facts`]: project, titles and times, read from records; `fields`: finding them in lines
@@ -21,6 +22,7 @@
 
 mod error;
 mod local;
+mod plugin;
 mod scan;
 
 pub mod auto;

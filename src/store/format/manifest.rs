@@ -227,6 +227,26 @@ impl Manifest {
         self.all_files().map(|(_, file)| file.local_bytes()).sum()
     }
 
+    /// Returns true if the first lines of the transcript belong to the runs of `earlier`, with the
+    /// same placeholders, and no line of either is unfinished.
+    pub fn continues_runs(&self, earlier: &Self) -> bool {
+        let (now, then) = (&self.transcript, &earlier.transcript);
+        let is_unfinished = now.unterminated || then.unterminated;
+        let is_unfinished = is_unfinished || now.runs.iter().any(|run| run.torn);
+        let is_read_alike = |run: &Run| {
+            let key = &run.placeholders;
+            self.placeholders.get(key) == earlier.placeholders.get(key)
+        };
+        let Some((last, before)) = then.runs.split_last() else {
+            return !is_unfinished;
+        };
+        let next = now.runs.get(before.len());
+        !is_unfinished
+            && now.runs.starts_with(before)
+            && next.is_some_and(|run| run.continues(last))
+            && then.runs.iter().all(is_read_alike)
+    }
+
     /// Adds placeholders and returns the key by which runs refer to them.
     pub fn intern_placeholders(&mut self, placeholders: &Placeholders) -> PlaceholdersKey {
         let key = PlaceholdersKey::new(placeholders);
@@ -306,6 +326,18 @@ impl<'a> From<&'a Placeholders> for HashedPlaceholders<'a> {
             system: placeholders.system,
             roots: placeholders.placeholders.iter().map(hashed).collect(),
         }
+    }
+}
+
+impl Run {
+    /// Returns true if it is `earlier`, perhaps with more lines.
+    fn continues(&self, earlier: &Self) -> bool {
+        let lines = self.lines.min(earlier.lines);
+        let shortened = Self {
+            lines,
+            ..self.clone()
+        };
+        shortened == *earlier
     }
 }
 
