@@ -88,7 +88,7 @@
 //! | [`import`] | sessions of other tools: a copied `~/.claude`, a store of `claude-session-sync` |
 //! | [`machine`] | this machine and the others: set-up, names, placeholders, notes between them |
 //! | [`handoff`] | `resume` and `start`: candidates, project directory, path notice |
-//! | [`keeper`] | keeps open sessions: locks, backups, release; for `resume`, `start` and the daemon |
+//! | [`keeper`] | keeps open sessions for `resume`, `start`, the daemon: locks, backups |
 //! | [`daemon`] | syncs by itself: hooks of the client, the process behind them, the guard |
 //! | `ui` | tables, picker, progress, colours, JSON |
 //! | [`cli`] | arguments in, exit code out; one file or folder per command |

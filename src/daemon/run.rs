@@ -121,6 +121,8 @@ impl<'a> Daemon<'a> {
     /// Returns true if it ended because nothing was left to do.
     fn run(&mut self) -> bool {
         log::add(self.env, self.clock, "started");
+        // `ccsync resume` knows by it whose locks it waits for.
+        self.write_status();
         while !self.is_asked_to_end() && !self.is_idle() {
             self.work();
             self.clock.sleep(ROUND);

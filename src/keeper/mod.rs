@@ -1,4 +1,4 @@
-//! Keeps open sessions: takes their locks, renews them, backs up new turns, and releases at the end.
+//! Keeps open sessions: takes and renews their locks, backs up, and releases at the end.
 //!
 //! ```text
 //! daemon           run.rs, all clients           ┐

@@ -1,4 +1,4 @@
-//! What a keeper sends: backups, and the last turns with the release of the locks.
+//! Pushes of a keeper: backups, and the last turns with the release of the locks.
 
 use std::collections::BTreeSet;
 
