@@ -329,6 +329,36 @@ fn daemon_guard_returns_first_prompt_once() {
 }
 
 #[test]
+fn daemon_fork_grows_after_lock_of_session_is_free() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let mut at_b = Client::start(&b);
+    at_b.hook("session-start", "resume").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    let mut at_a = Client::start(&a);
+    at_a.hook("session-start", "resume").success();
+    let pushed = |turn: &str| {
+        a.append(ONE, turn);
+        at_a.hook("stop", "").success();
+        wait_until("the turn is a fork", || {
+            b.ccsync(["pull"]);
+            b.all_questions().iter().flatten().any(|said| said == turn)
+        });
+    };
+    pushed("on a");
+    at_b.kill();
+    wait_until("the lock is released", || !is_locked(&remote));
+    pushed("more");
+    pushed("and more");
+    at_a.kill();
+    wait_until("the fork has every turn, the session none", || {
+        a.ccsync(["sync"]);
+        a.all_questions() == [vec!["hello"], vec!["hello", "on a", "more", "and more"]]
+    });
+}
+
+#[test]
 fn daemon_guard_counts_turns_that_are_not_here() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();

@@ -89,7 +89,8 @@ impl<'a> PullPlan<'a> {
         }
         for id in wanted {
             let step = planner.plan(&id)?;
-            plan.set_step(id, step);
+            // Each has no step yet: a search for it would cost time in the square of the sessions.
+            plan.steps.push(PlannedSession { id, step });
         }
         Ok(plan)
     }

@@ -11,8 +11,8 @@ use super::send::{back_up, finish, push};
 use super::session_status::Elsewhere;
 use crate::domain::{SessionId, error::error_chain};
 use crate::flows::push::Pushed;
-use crate::leasing::{LockView, acquire::AcquireOutcome, acquire::acquire};
-use crate::lock::{TakeOver, lease::is_held_by_other_process, record::RENEWAL};
+use crate::leasing::{LockView, acquire::AcquireOutcome, acquire::acquire_while_open};
+use crate::lock::{lease::is_held_by_other_process, record::RENEWAL};
 use crate::report::{RemoteState, Report};
 use crate::session::live::ClientProcess;
 use crate::sys::{Clock, Env, clock::Moment};
@@ -225,10 +225,12 @@ fn take_lock(
     if directory_exclude_reason(ctx, directory).is_some() {
         return Ok((LockState::None, None));
     }
-    Ok(match acquire(ctx, session, TakeOver::Expired)? {
-        AcquireOutcome::Acquired(_) => (LockState::Held(ctx.clock.now()), None),
-        AcquireOutcome::HeldBy(view) => (LockState::Foreign, elsewhere(&view)),
-        AcquireOutcome::NoLocks { .. } => (LockState::None, None),
+    Ok(match acquire_while_open(ctx, session)? {
+        Some(AcquireOutcome::Acquired(_)) => (LockState::Held(ctx.clock.now()), None),
+        Some(AcquireOutcome::HeldBy(view)) => (LockState::Foreign, elsewhere(&view)),
+        Some(AcquireOutcome::NoLocks { .. }) => (LockState::None, None),
+        // Another machine had it, and the turns here are a fork.
+        None => (LockState::Foreign, None),
     })
 }
 

@@ -253,6 +253,8 @@ fn keep_until(
 ) -> Backups {
     let context = || Ok(ctx.with_settings(ctx.settings.clone()));
     let mut keeper = Keeper::new(ctx.env, ctx.clock, &context, kept, Duration::MAX);
+    // Everything was pushed before Claude Code started.
+    keeper.pace.push_begins(ctx.clock.monotonic());
     let mut backups = Backups::default();
     while !over.load(Ordering::SeqCst) {
         let open = {
