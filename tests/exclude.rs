@@ -404,8 +404,7 @@ fn exclude_pattern_placeholder_is_local_directory() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     three_projects(&a);
-    a.ccsync(["config", "add-placeholder", "SECRET=~/secret"])
-        .success();
+    a.add_placeholder("SECRET=~/secret");
     a.ccsync(["config", "exclude", "{{SECRET}}", "{{HOME}}/code"])
         .success();
     a.ccsync(["push"]).success();

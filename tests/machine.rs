@@ -214,8 +214,7 @@ fn machine_forgotten_returns_with_its_paths() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     for place in ["old", "new"] {
-        b.ccsync(["config", "add-placeholder", &format!("OLD=~/{place}")])
-            .success();
+        b.add_placeholder(&format!("OLD=~/{place}"));
         b.ccsync(["push"]).success();
     }
     a.ccsync(["machine", "forget", "b", "--yes"]).success();

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::harness::client::{Client, wait_for};
 use crate::harness::library::with_context;
-use crate::harness::{Machine, ONE, Run, TestEnv, questions};
+use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
 
 /// Returns the locks on a remote.
 pub(crate) fn locked_sessions(remote: &Path, machine: &Machine) -> Vec<String> {
@@ -463,6 +463,63 @@ fn resume_lock_released_by_force_is_lost() {
     at_a.finish();
     ended(&a, child).success();
     assert_eq!(a.all_questions(), [vec!["hello"], vec!["hello", "from a"]]);
+}
+
+#[test]
+fn resume_offline_restores_session_from_store() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).days_old(100).turn("old").write();
+    a.session(TWO).turn("deleted on b").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    fs::remove_file(b.transcript_path(TWO)).unwrap();
+    a.append(TWO, "fetched");
+    a.ccsync(["push"]).success();
+    b.ccsync(["list", "--fetch"]).success();
+    assert_eq!(b.sessions(), [] as [&str; 0]);
+
+    let at_b = Client::install(&b);
+    let (remote, away) = (env.remote_of_pair(), env.root().join("away.git"));
+    fs::rename(&remote, &away).unwrap();
+    for args in [
+        &["resume", ONE, "--offline"][..],
+        &["resume", "--latest", "--offline"],
+    ] {
+        let run = at_b.run(args, "from b").success();
+        assert!(run.stderr.contains("the remote was not contacted"), "{run}");
+    }
+    let again = at_b.run(&["resume", ONE, "--offline"], "again").success();
+    assert!(!again.stderr.contains("was not contacted"), "{again}");
+    at_b.run(&["resume", "33333333", "--offline"], "never said")
+        .code(1);
+
+    fs::rename(&away, &remote).unwrap();
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert_eq!(
+        a.all_questions(),
+        [
+            vec!["deleted on b", "fetched", "from b"],
+            vec!["old", "from b", "again"]
+        ]
+    );
+}
+
+/// The store has lines that were fetched and not pulled.
+#[test]
+fn resume_offline_continues_newest_fetched_turn() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    a.append(ONE, "fetched");
+    a.ccsync(["push"]).success();
+    b.ccsync(["list", "--fetch"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello"]);
+    let at_b = Client::install(&b);
+    at_b.run(&["resume", ONE, "--offline"], "from b").success();
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert_eq!(a.all_questions(), [["hello", "fetched", "from b"]]);
 }
 
 #[test]

@@ -134,7 +134,8 @@ impl<'a> PullPlan<'a> {
             let outcome = match (step, self.found.sessions.get(id)) {
                 (PullStep::Fork(found), Some(session)) => {
                     let local = LocalCopy::closed(session);
-                    SessionWriter::new(workspace, &snapshot, &local).preview(found)?
+                    let outcome = SessionWriter::new(workspace, &snapshot, &local).preview(found);
+                    Attempt::new(outcome)?.into_outcome()
                 }
                 _ => step.preview(manifest.as_ref()),
             };

@@ -15,7 +15,7 @@ use crate::workspace::{Context, LookupScope, SyncError, Workspace, lookup::find_
 pub struct ResumeCandidates {
     /// The newest first.
     pub sessions: Vec<ResumeCandidate>,
-    /// Reason why the remote was not reached; then only local sessions are listed,
+    /// Reason why the remote was not reached; then the sessions are as of the last fetch,
     /// without locks.
     pub unreached: Option<String>,
     /// Sessions that go on under another id.
@@ -56,12 +56,7 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<ResumeCandid
     let mut workspace = Workspace::open(ctx)?;
     let FetchResult { unreached, .. } =
         RemoteSync::new(&mut workspace).fetch_if_reached(FetchMode::SessionsAndLocks)?;
-    // Offline, only local sessions can be continued.
-    let filter = ListFilter {
-        here: unreached.is_some(),
-        ..filter.clone()
-    };
-    let (mut sessions, successors) = rows_with_locks(&mut workspace, &filter)?;
+    let (mut sessions, successors) = rows_with_locks(&mut workspace, filter)?;
     workspace.save()?;
     if unreached.is_some() {
         sessions.iter_mut().for_each(|session| session.lock = None);
