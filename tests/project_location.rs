@@ -1050,7 +1050,7 @@ fn run_steps(first: usize, below: &str, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn session_stays_single_while_clones_move(first in 0..PLACES.len(), below in 0..2_usize, steps in steps()) {
