@@ -153,3 +153,31 @@ fn report_without_terminal_fits_24_lines() {
         "{both}"
     );
 }
+
+#[test]
+fn report_ends_with_totals_and_time() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("hello").turn("more").write();
+    let totals = |text: &str| {
+        let line = text.lines().last().unwrap();
+        let (_, totals) = line
+            .split_once(" (2 turns, ")
+            .unwrap_or_else(|| panic!("{line}"));
+        assert!(
+            totals.contains("B in ") && totals.ends_with(" s)"),
+            "{line}"
+        );
+    };
+    totals(&a.ccsync(["push"]).success().stdout);
+    totals(&b.ccsync(["pull"]).success().stdout);
+    for command in ["push", "pull"] {
+        let text = b.ccsync([command]).success().stdout;
+        assert!(!text.contains(" in "), "nothing was done: {text}");
+    }
+    a.append(ONE, "again");
+    let json = a.ccsync(["push", "--json"]).success().json();
+    assert_eq!(json["totals"]["turns"], 1, "{json}");
+    assert_eq!(json["totals"]["bytes"], json["sessions"][0]["bytes"]);
+    assert!(json["totals"]["duration_ms"].is_u64(), "{json}");
+}

@@ -1,6 +1,8 @@
 //! The report of a push or a pull, by session and by file. `ui` prints it, scripts read it
 //! as JSON, and the exit code follows from it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -38,8 +40,22 @@ pub struct Report {
     pub is_selection: bool,
     /// True if this is a plan (`--dry-run`): nothing was done.
     pub dry_run: bool,
+    /// Sums; missing in a plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Totals>,
     /// State of the remote afterwards.
     pub remote: RemoteState,
+}
+
+/// Sums over the sessions that were stored or written, and the time taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// New turns, as far as they were counted.
+    pub turns: u64,
+    /// Bytes added on this machine or in the store. Those of forks are not counted.
+    pub bytes: u64,
+    /// Time taken, in milliseconds.
+    pub duration_ms: u64,
 }
 
 /// Content that the remote refused: a secret, its size, or another rule of the server.
@@ -327,6 +343,23 @@ pub enum RemoteState {
 }
 
 impl Report {
+    /// Sums up after all was done in this time.
+    pub(crate) fn sum_up(&mut self, duration: Duration) {
+        let stored = self.sessions.iter().filter(|s| s.outcome.is_stored());
+        let mut totals = Totals {
+            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            ..Totals::default()
+        };
+        for session in stored {
+            totals.turns += session.turns.unwrap_or_default();
+            totals.bytes += match session.outcome {
+                Outcome::Added { bytes, .. } | Outcome::Extended { bytes, .. } => bytes,
+                _ => 0,
+            };
+        }
+        self.totals = Some(totals);
+    }
+
     /// Adds what the remote refused: these sessions are not stored.
     pub(crate) fn add_refusals(&mut self, refusals: Vec<Refusal>) {
         for session in refusals.iter().flat_map(|refusal| &refusal.sessions) {

@@ -81,7 +81,7 @@ impl fmt::Display for Run {
     }
 }
 
-/// Returns `text` with `$ROOT`, `$COMMIT`, `$MACHINE`, `$AGE` and `$FORK1`, `$FORK2`… in
+/// Returns `text` without times and with `$ROOT`, `$COMMIT`, `$MACHINE`, `$AGE` and `$FORK1`, `$FORK2`… in
 /// place of the parts that differ between runs. Ids that tests choose begin with eight
 /// equal digits and stay.
 pub(super) fn normalised(text: &str, root: &Path) -> String {
@@ -100,6 +100,11 @@ pub(super) fn normalised(text: &str, root: &Path) -> String {
     .unwrap()
     .replace_all(&text, "$1 $2$$COMMIT")
     .into_owned();
+    // The totals of a push or pull.
+    let text = Regex::new(r" \(\d+ turns?, [\d.]+ k?B in [\d.]+ (s|min)\)")
+        .unwrap()
+        .replace_all(&text, "")
+        .into_owned();
     let text = Regex::new(r"just now|\d+ (min|h|days?) ago")
         .unwrap()
         .replace_all(&text, "$$AGE")

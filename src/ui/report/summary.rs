@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use crate::report::{Outcome, RemoteState, Report, SessionReport};
-use crate::ui::{format::count, sanitize, style::ATTENTION, style::paint};
+use crate::ui::{
+    format::bytes, format::count, format::duration, sanitize, style::ATTENTION, style::paint,
+};
 
 /// Sessions that are not pulled or excluded, by outcome and reason.
 type ByReason<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a SessionReport>>;
@@ -137,9 +140,26 @@ pub(super) fn summary(command: &str, report: &Report) -> String {
         command.to_owned()
     };
     format!(
-        "{command}: {what}{}",
-        remote(&report.remote, report.dry_run)
+        "{command}: {what}{}{}",
+        remote(&report.remote, report.dry_run),
+        totals(report).unwrap_or_default()
     )
+}
+
+/// Returns the sums of a report in which something was stored.
+fn totals(report: &Report) -> Option<String> {
+    let mut sessions = report.sessions.iter();
+    let totals = report.totals?;
+    sessions
+        .any(|session| session.outcome.is_stored())
+        .then(|| {
+            format!(
+                " ({}, {} in {})",
+                count(totals.turns, "turn"),
+                bytes(totals.bytes),
+                duration(Duration::from_millis(totals.duration_ms))
+            )
+        })
 }
 
 /// Returns the state of the remote, as the end of a sentence.
