@@ -96,12 +96,10 @@ fn report_fits_screen_and_json_is_complete() {
                 && shown.contains("--json"),
             "{shown}"
         );
+        let ends: Vec<&str> = shown.lines().rev().take(2).collect();
         assert!(
-            shown
-                .lines()
-                .last()
-                .unwrap()
-                .starts_with(&format!("{command}: 60 sessions: 60 added")),
+            ends[0].starts_with("(60 turns, ")
+                && ends[1].starts_with(&format!("{command}: 60 sessions: 60 added")),
             "{shown}"
         );
         assert_eq!(shown.contains("skipped file: "), exit == 3, "{shown}");

@@ -65,6 +65,8 @@ fn service_install_writes_unit_that_systemd_accepts() {
     assert_systemd_accepts(&unit);
     let status = || service(&a, &path, &["status"]).stdout;
     assert!(status().contains("service: installed"));
+    let off = a.ccsync(["auto", "off"]).success();
+    assert!(off.stderr.contains("ccsync service remove"), "{off}");
     service(&a, &path, &["remove"]);
     assert!(!unit.exists());
     assert!(status().contains("not installed"));

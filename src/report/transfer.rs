@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::domain::{CommitId, MachineId, SessionId};
+use crate::report::totals::Totals;
 
 /// The outcome of a whole command. Every checked session is either in `sessions` or counted
 /// in `unchanged`.
@@ -45,17 +46,6 @@ pub struct Report {
     pub totals: Option<Totals>,
     /// State of the remote afterwards.
     pub remote: RemoteState,
-}
-
-/// Sums over the sessions that were stored or written, and the time taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Totals {
-    /// New turns, as far as they were counted.
-    pub turns: u64,
-    /// Bytes added on this machine or in the store. Those of forks are not counted.
-    pub bytes: u64,
-    /// Time taken, in milliseconds.
-    pub duration_ms: u64,
 }
 
 /// Content that the remote refused: a secret, its size, or another rule of the server.
@@ -346,18 +336,15 @@ impl Report {
     /// Sums up after all was done in this time.
     pub(crate) fn sum_up(&mut self, duration: Duration) {
         let stored = self.sessions.iter().filter(|s| s.outcome.is_stored());
-        let mut totals = Totals {
+        let bytes = stored.clone().map(|session| match session.outcome {
+            Outcome::Added { bytes, .. } | Outcome::Extended { bytes, .. } => bytes,
+            _ => 0,
+        });
+        self.totals = Some(Totals {
+            turns: stored.clone().filter_map(|session| session.turns).sum(),
+            bytes: bytes.sum(),
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            ..Totals::default()
-        };
-        for session in stored {
-            totals.turns += session.turns.unwrap_or_default();
-            totals.bytes += match session.outcome {
-                Outcome::Added { bytes, .. } | Outcome::Extended { bytes, .. } => bytes,
-                _ => 0,
-            };
-        }
-        self.totals = Some(totals);
+        });
     }
 
     /// Adds what the remote refused: these sessions are not stored.

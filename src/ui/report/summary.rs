@@ -94,7 +94,21 @@ pub(crate) fn deleted(sessions: u64, all: bool) -> Option<String> {
     }
 }
 
-pub(super) fn summary(command: &str, report: &Report) -> String {
+/// Returns the summary, with the sums on a line of their own if they do not fit into `width`.
+pub(super) fn summary_lines(command: &str, report: &Report, width: usize) -> Vec<String> {
+    let mut line = summary(command, report);
+    let Some(totals) = totals(report) else {
+        return vec![line];
+    };
+    if line.chars().count() + 1 + totals.chars().count() > width {
+        return vec![line, totals];
+    }
+    line.push(' ');
+    line.push_str(&totals);
+    vec![line]
+}
+
+fn summary(command: &str, report: &Report) -> String {
     let all = [
         (
             report.count(|o| matches!(o, Outcome::Added { .. })),
@@ -140,9 +154,8 @@ pub(super) fn summary(command: &str, report: &Report) -> String {
         command.to_owned()
     };
     format!(
-        "{command}: {what}{}{}",
-        remote(&report.remote, report.dry_run),
-        totals(report).unwrap_or_default()
+        "{command}: {what}{}",
+        remote(&report.remote, report.dry_run)
     )
 }
 
@@ -154,7 +167,7 @@ fn totals(report: &Report) -> Option<String> {
         .any(|session| session.outcome.is_stored())
         .then(|| {
             format!(
-                " ({}, {} in {})",
+                "({}, {} in {})",
                 count(totals.turns, "turn"),
                 bytes(totals.bytes),
                 duration(Duration::from_millis(totals.duration_ms))
