@@ -20,7 +20,7 @@ use crate::workspace::{
     context::Context, error::SyncError, open::Workspace, paths::undo_path, received_notes::unseen,
 };
 
-/// Writes here what other machines pushed.
+/// Writes here what other machines pushed; offline, as far as the store of this machine has it.
 ///
 /// # Errors
 /// Fails for what concerns the whole command, such as an unreachable remote. The report has what
@@ -29,8 +29,10 @@ use crate::workspace::{
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let began = ctx.clock.monotonic();
     let mut workspace = Workspace::open(ctx)?;
-    let (merged, found) =
-        workspace.scan_during(|workspace| RemoteSync::new(workspace).fetch(FetchMode::Sessions))?;
+    let (merged, found) = workspace.scan_during(|workspace| match workspace.ctx.offline {
+        true => Ok(Merged::default()),
+        false => RemoteSync::new(workspace).fetch(FetchMode::Sessions),
+    })?;
     if request.dry_run {
         return preview(&mut workspace, &found, request);
     }

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Placeholders, SessionFile, SessionId};
+use crate::domain::{SessionFile, SessionId};
 use crate::localize::error::StoredDataError;
 use crate::localize::line_reader::StoredLineReader;
 use crate::localize::localizer::Localizer;
+use crate::localize::run_projects::{RunProject, RunProjects};
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::rewrite::{Collapser, Expander, TextKind};
 use crate::session::{Facts, continued::Continued, files::is_verbatim, repair::damaged_lines};
@@ -19,11 +20,19 @@ use crate::store::segment::{FileBuilder, count_lines, full_segments, offset_afte
 /// Collapses the lines of one session on this machine.
 pub(crate) struct Collector<'a> {
     localizer: &'a Localizer,
-    collapser: Arc<Collapser>,
-    exact_expander: Arc<Expander>,
-    placeholders: PlaceholdersKey,
+    projects: RunProjects<'a>,
+    /// By the indexes of the projects.
+    collapsers: Vec<LineCollapser>,
     /// The id in the local file, if the lines are stored under another one (a fork).
     written_as: Option<SessionId>,
+}
+
+/// Collapses lines that were written in one project.
+struct LineCollapser {
+    collapser: Arc<Collapser>,
+    exact_expander: Arc<Expander>,
+    /// The run of these lines.
+    run: Run,
 }
 
 /// The file of a session that is being stored.
@@ -80,28 +89,30 @@ impl std::ops::AddAssign for CollectStats {
 }
 
 impl<'a> Collector<'a> {
-    /// Creates a collector. `placeholders` are those of this machine with the session's
-    /// repository; `directories` are working directories that the session names.
     pub(crate) fn new(
         localizer: &'a Localizer,
-        placeholders: &Placeholders,
-        directories: &[String],
+        projects: RunProjects<'a>,
         written_as: Option<SessionId>,
     ) -> Self {
         Self {
             localizer,
-            collapser: localizer.collapser(placeholders, directories),
-            exact_expander: localizer.exact_expander(placeholders),
-            placeholders: PlaceholdersKey::new(placeholders),
+            projects,
+            collapsers: Vec::new(),
             written_as,
         }
+    }
+
+    /// Returns the projects that the lines so far were written in; the first one is that of the
+    /// session.
+    pub(crate) fn projects(&self) -> &[RunProject] {
+        self.projects.projects()
     }
 
     /// Stores a local file: the kept lines of the earlier one, then those of `local`.
     ///
     /// `facts` takes in the new lines of a transcript.
     pub(crate) fn store(
-        &self,
+        &mut self,
         tx: &mut Transaction<'_>,
         target: &StoreTarget<'_>,
         local: &mut LocalText,
@@ -125,11 +136,13 @@ impl<'a> Collector<'a> {
             if lines_only {
                 collected.damaged += damaged_lines(&piece);
             }
-            collected += if is_verbatim(name) {
-                self.append_as_it_is(&mut builder, &piece, &mut emit)
-            } else {
-                self.append(&mut builder, text_kind(name), &piece, &mut emit)
-            };
+            for (lines, collapser) in self.divide(name, &piece) {
+                collected += if is_verbatim(name) {
+                    collapser.append_as_it_is(&mut builder, lines, &mut emit)
+                } else {
+                    collapser.append(&mut builder, text_kind(name), lines, &mut emit)
+                };
+            }
             if let Some(facts) = facts.as_deref_mut() {
                 facts.absorb(&piece);
             }
@@ -157,6 +170,46 @@ impl<'a> Collector<'a> {
             });
         }
         failure.map_or(Ok((file, collected)), Err)
+    }
+
+    /// Divides lines among the projects in which they were written.
+    fn divide<'t>(
+        &mut self,
+        file: &SessionFile,
+        lines: &'t [u8],
+    ) -> Vec<(&'t [u8], &LineCollapser)> {
+        let pieces = match file {
+            SessionFile::Transcript => self.projects.divide(lines),
+            SessionFile::Named(_) => vec![(lines, 0)],
+        };
+        let new = &self.projects.projects()[self.collapsers.len()..];
+        let (localizer, written_as) = (self.localizer, &self.written_as);
+        let new = new
+            .iter()
+            .map(|project| LineCollapser::new(localizer, project, written_as.clone()));
+        self.collapsers.extend(new);
+        let pieces = pieces.into_iter();
+        pieces
+            .map(|(lines, project)| (lines, &self.collapsers[project]))
+            .collect()
+    }
+}
+
+impl LineCollapser {
+    fn new(localizer: &Localizer, project: &RunProject, written_as: Option<SessionId>) -> Self {
+        let placeholders = &project.placeholders;
+        Self {
+            collapser: localizer.collapser(placeholders, &project.directories),
+            exact_expander: localizer.exact_expander(placeholders),
+            run: Run {
+                machine: localizer.machine().clone(),
+                placeholders: PlaceholdersKey::new(placeholders),
+                lines: 0,
+                verbatim: false,
+                torn: false,
+                written_as,
+            },
+        }
     }
 
     /// Collapses `piece`, checks it, and appends it.
@@ -224,12 +277,8 @@ impl<'a> Collector<'a> {
 
     fn run(&self, verbatim: bool) -> Run {
         Run {
-            machine: self.localizer.machine().clone(),
-            placeholders: self.placeholders.clone(),
-            lines: 0,
             verbatim,
-            torn: false,
-            written_as: self.written_as.clone(),
+            ..self.run.clone()
         }
     }
 }
@@ -306,20 +355,20 @@ pub(crate) fn share_segments(
     Ok(())
 }
 
-/// Records in `manifest` the `facts`, and the placeholders of this machine's new runs.
-/// Collapses titles like any text.
-pub(crate) fn describe(
-    manifest: &mut Manifest,
-    localizer: &Localizer,
-    placeholders: &Placeholders,
-    facts: Facts,
-) {
+/// Records the `facts` in `manifest`, and removes placeholders of no run. Collapses titles like any
+/// text.
+pub(crate) fn describe(manifest: &mut Manifest, localizer: &Localizer, facts: Facts) {
     let collapse = |title: Option<String>| title.map(|title| collapse_title(localizer, &title));
     let titles = &mut manifest.titles;
     titles.custom = collapse(facts.custom_title).or(titles.custom.take());
     titles.ai = collapse(facts.ai_title).or(titles.ai.take());
     titles.last_prompt = collapse(facts.last_prompt).or(titles.last_prompt.take());
     titles.first_prompt = titles.first_prompt.take().or(collapse(facts.first_prompt));
+    let labels = &mut manifest.labels;
+    if let Some(tag) = collapse(facts.tag) {
+        labels.tag = (!tag.is_empty()).then_some(tag);
+    }
+    labels.headless = facts.headless.unwrap_or(labels.headless);
     manifest.last_activity = manifest.last_activity.take().max(facts.last_activity);
     manifest.bound |= facts.bound;
     match facts.continued {
@@ -327,7 +376,6 @@ pub(crate) fn describe(
         Continued::Here => manifest.continued_in = None,
         Continued::In(successor) => manifest.continued_in = Some(successor),
     }
-    manifest.intern_placeholders(placeholders);
     manifest.prune_placeholders();
 }
 

@@ -8,6 +8,7 @@ pub mod line_reader;
 pub mod local_copy;
 pub mod localizer;
 pub mod location;
+pub(crate) mod run_projects;
 pub mod stored_text;
 
 pub use error::StoredDataError;

@@ -116,6 +116,12 @@ impl Machine {
         self.ccsync(args).success()
     }
 
+    /// Gives a directory, which may be missing, a placeholder.
+    pub(crate) fn add_placeholder(&self, placeholder: &str) -> Run {
+        self.ccsync(["config", "add-placeholder", placeholder, "--yes"])
+            .success()
+    }
+
     /// Begins the description of a session.
     pub(crate) fn session(&self, id: &str) -> SessionBuilder<'_> {
         SessionBuilder::new(self, id)

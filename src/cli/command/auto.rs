@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::{app::App, args::JsonFlag, error::CliError, error::CommandError, exit::Exit};
+use crate::cli::{app::App, args::JsonFlag, ask, error::CliError, exit::Exit};
 use crate::daemon::{remove_files, service::Service, start::is_running, start::stop};
 use crate::domain::HookEvent;
 use crate::session::auto::{
     AutoChange, AutoFault, AutoState, ClientFileChange, HookPlace, auto_state, plan_off, plan_on,
     turn_off, turn_on,
 };
-use crate::ui::{difference, prompt, sanitize::one_line};
+use crate::ui::{difference, sanitize::one_line};
 
 /// Sync by itself, also sessions that you start with `claude`
 ///
@@ -98,8 +98,7 @@ fn wants_status_line(args: &OnArgs, state: &AutoState, app: &App) -> Result<bool
     if args.statusline || args.no_statusline || state.has_status_line || !app.is_interactive() {
         return Ok(args.statusline);
     }
-    let answer = prompt::confirm_or("Show the state in Claude Code's status line?", true);
-    Ok(answer.map_err(CommandError::Terminal)? == Some(true))
+    ask::confirm_by_default("Show the state in Claude Code's status line?")
 }
 
 fn off(app: &mut App) -> Result<Exit, CliError> {

@@ -98,6 +98,11 @@ impl VirtualTime {
         self.state().machines[machine].wrong_by += by;
     }
 
+    /// Returns the time since the beginning.
+    pub(super) fn now(&self) -> Duration {
+        self.state().now
+    }
+
     pub(super) fn runs(&self, machine: usize) -> bool {
         self.state().machines[machine].daemon != Daemon::None
     }
