@@ -298,6 +298,7 @@ fn timer() -> String {
          \n\
          [Timer]\n\
          OnActiveSec=1s\n\
+         AccuracySec=2s\n\
          OnUnitInactiveSec={MINUTES}min\n\
          \n\
          [Install]\n\
