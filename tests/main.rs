@@ -109,6 +109,8 @@ mod secrets;
 #[cfg(unix)]
 mod servers;
 #[cfg(target_os = "linux")]
+mod service;
+#[cfg(target_os = "linux")]
 mod shared_home;
 mod source;
 mod spelled_names;
