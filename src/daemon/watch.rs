@@ -34,7 +34,7 @@ pub struct FileWatch {
 
 impl FileWatch {
     /// Watches, if the system allows it.
-    pub fn new() -> Self {
+    pub fn start() -> Self {
         Self {
             watcher: DirectoryWatcher::new(is_relevant),
             ..Self::off()

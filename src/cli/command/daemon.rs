@@ -63,7 +63,7 @@ pub(in crate::cli) fn run(args: &DaemonArgs, app: &mut App) -> Result<Exit, CliE
             ..ctx
         })
     };
-    let end = work(&app.env, &app.clock, &context, options, FileWatch::new())?;
+    let end = work(&app.env, &app.clock, &context, options, FileWatch::start())?;
     if end == DaemonEnd::OtherRuns && !args.on_demand {
         app.out
             .note("another daemon is running; `ccsync daemon --stop` ends it");
