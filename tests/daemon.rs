@@ -26,9 +26,6 @@ impl<'a> Client<'a> {
 
     /// Runs a hook as the client does, and returns what it answers.
     fn hook(&self, event: &str, source: &str) -> Run {
-        if !self.machine.home.join(".claude/settings.json").exists() {
-            self.machine.ccsync(["auto", "on"]).success();
-        }
         let json = serde_json::json!({
             "session_id": ONE,
             "transcript_path": self.machine.project_dir("work/app").join(format!("{ONE}.jsonl")),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
+use super::silenced::is_silenced;
 use super::spool::leave;
 use super::status::{DaemonFailure, DaemonStatus};
 use super::{directory, guard, log, start};
@@ -69,7 +70,7 @@ pub fn answer(
         log::add(env, clock, &format!("cannot read the event {event}"));
         return HookAnswer::default();
     };
-    let Some(ctx) = context.filter(|_| !env.hook.in_cloud) else {
+    let Some(ctx) = context.filter(|_| !env.hook.in_cloud && !is_silenced(env)) else {
         return HookAnswer::default();
     };
     let session = input.session_id.clone();

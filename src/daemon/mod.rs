@@ -17,6 +17,7 @@ pub mod guard;
 pub mod hook;
 pub mod run;
 pub mod service;
+pub mod silenced;
 pub mod start;
 pub mod status;
 pub mod watch;

@@ -142,11 +142,6 @@ pub fn installed_hooks(text: &str) -> Vec<HookEvent> {
     events.filter(|e| is_installed(e).is_some()).collect()
 }
 
-/// Returns true if the settings have a hook of this program, or cannot be read.
-pub(super) fn may_have_hooks(text: &str) -> bool {
-    read(text).is_none() || !installed_hooks(text).is_empty()
-}
-
 /// Returns settings without the hooks and the status line of this program.
 ///
 /// # Errors

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::cli::{app::App, args::JsonFlag, ask, error::CliError, exit::Exit};
-use crate::daemon::{remove_files, service::Service, start::is_running, start::stop};
+use crate::daemon::{
+    remove_files, service::Service, silenced::silence_open_clients, start::is_running, start::stop,
+};
 use crate::domain::HookEvent;
 use crate::session::auto::{
     AutoChange, AutoFault, AutoState, ClientFileChange, HookPlace, auto_state, plan_off, plan_on,
@@ -107,6 +109,7 @@ fn off(app: &mut App) -> Result<Exit, CliError> {
     turn_off(&app.env, &change)?;
     stop(&app.env, &app.clock)?;
     remove_files(&app.env)?;
+    silence_open_clients(&app.env)?;
     let line = match change.is_empty() {
         true => "auto: off already",
         false => "auto: off",

@@ -13,4 +13,4 @@ mod state;
 pub use error::AutoError;
 pub use kept::{AutoChange, ClientFileChange};
 pub use plan::{plan_off, plan_on, turn_off, turn_on};
-pub use state::{AutoFault, AutoState, HookPlace, InstalledHooks, are_hooks_set_up, auto_state};
+pub use state::{AutoFault, AutoState, HookPlace, InstalledHooks, auto_state};

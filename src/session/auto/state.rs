@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::super::client_settings::{
-    has_status_line, installed_hooks, may_have_hooks, program_of_hooks,
+    has_status_line, installed_hooks, program_of_hooks,
 };
 use super::super::files::join_parts;
 use super::super::hooks::{NoHooks, no_installed_hooks};
@@ -143,18 +143,6 @@ fn read_hooks(place: HookPlace, file: PathBuf) -> Result<InstalledHooks, PathErr
         program: program_of_hooks(&text).map(PathBuf::from),
         file,
     })
-}
-
-/// Returns true if a client that is started now has hooks of this program. Settings that cannot be
-/// read count as true.
-pub fn are_hooks_set_up(env: &Env) -> bool {
-    let files = [settings_file(env), plugin_path(env, HOOKS_FILE)];
-    files
-        .iter()
-        .any(|file| match read_to_string_if_exists(file) {
-            Ok(text) => text.is_some_and(|text| may_have_hooks(&text)),
-            Err(_) => true,
-        })
 }
 
 /// Settings are often a link to a file that the user keeps in a repository.
