@@ -67,6 +67,7 @@
 //! | [`domain`] | the common types: ids, paths, placeholders, sizes, turns, hits. No I/O |
 //! | [`sys`] | clock, environment, files, locks between processes, signals, worker pool |
 //! | [`rewrite`] | collapse and expand the bytes of one line. Pure |
+//! | [`secrets`] | find credentials in text; the vault that keeps their values here |
 //! | [`config`] | configuration file and environment, resolved into settings |
 //! | [`session`] | Claude Code's files: discover, read, write with an undo journal, repair |
 //! | [`store`] | the store: segments, manifests, commits; a pack reader faster than `libgit2` |
@@ -109,6 +110,7 @@ pub mod machine;
 pub mod project;
 pub mod report;
 pub mod rewrite;
+pub mod secrets;
 pub mod session;
 pub mod store;
 pub mod sys;

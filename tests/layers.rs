@@ -19,13 +19,14 @@ use imports::ImportGraph;
 mod imports;
 
 /// The folders that know nothing of a whole sync.
-const BASE: &str = "domain sys rewrite config session store transport lock project";
+const BASE: &str = "domain sys rewrite secrets config session store transport lock project";
 
 /// From bottom to top: a folder of `src`, and the folders that it may use besides itself.
-const ALLOWED: [(&str, &[&str]); 26] = [
+const ALLOWED: [(&str, &[&str]); 27] = [
     ("domain", &[]),
     ("sys", &["domain"]),
     ("rewrite", &["domain"]),
+    ("secrets", &["domain sys rewrite"]),
     ("config", &["domain sys"]),
     ("session", &["domain sys"]),
     ("store", &["domain sys"]),

@@ -58,6 +58,7 @@ mod lock;
 mod locked_session;
 mod lookup;
 mod machine;
+mod masked_secrets;
 mod missing_directory;
 mod model;
 mod moved_session;

@@ -11,7 +11,7 @@ use crate::flows::{
     move_session::move_session,
 };
 use crate::localize::{
-    LocalCopy, LocalText, Localizer, StoredDataError, StoredText, compare::completing_choice,
+    LocalCopy, LocalText, Localizer, StoredDataError, StoredText, compare::completing_reading,
     stored_text::text_kind,
 };
 use crate::report::{MachineName, Outcome, SessionReport};
@@ -383,11 +383,11 @@ impl<'a> FileWrite<'a> {
             if !part.is_empty() {
                 let line = &text[..offset_after_lines(text, 1)];
                 // Otherwise Claude Code has written to the file since the update was planned.
-                let choice = completing_choice(&reader, piece.run, line, part)?;
-                let choice = choice.ok_or_else(|| StoredDataError::Inconsistent {
+                let reading = completing_reading(&reader, piece.run, line, part)?;
+                let reading = reading.ok_or_else(|| StoredDataError::Inconsistent {
                     session: id.clone(),
                 })?;
-                let read = reader.read(piece.run, choice, line)?;
+                let read = reader.read(piece.run, reading, line)?;
                 out.count.turns += count_user_turns(&read);
                 out.write(&read[part.len()..])?;
                 text = &text[line.len()..];

@@ -3,14 +3,19 @@
 //! Each piece is expanded again and compared with what was read before it is written.
 //! Lines that do not expand exactly are stored verbatim and counted.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::domain::{Placeholders, SessionFile, SessionId};
+use crate::domain::{Placeholders, SecretName, SessionFile, SessionId};
 use crate::localize::error::StoredDataError;
 use crate::localize::line_reader::StoredLineReader;
-use crate::localize::localizer::Localizer;
+use crate::localize::localizer::{Localizer, SecretChoice};
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
-use crate::rewrite::{Collapser, Expander, TextKind};
+use crate::rewrite::{
+    Collapser, Expander, SecretSpan, TextKind, redaction, replace_spans, secret_placeholder,
+    spans_within,
+};
 use crate::session::{Facts, continued::Continued, files::is_verbatim, repair::damaged_lines};
 use crate::store::Transaction;
 use crate::store::manifest::{Manifest, PlaceholdersKey, Run, StoredFile};
@@ -20,6 +25,7 @@ use crate::store::segment::{FileBuilder, count_lines, full_segments, offset_afte
 pub(crate) struct Collector<'a> {
     localizer: &'a Localizer,
     collapser: Arc<Collapser>,
+    secret_collapser: Arc<Collapser>,
     exact_expander: Arc<Expander>,
     placeholders: PlaceholdersKey,
     /// The id in the local file, if the lines are stored under another one (a fork).
@@ -91,6 +97,7 @@ impl<'a> Collector<'a> {
         Self {
             localizer,
             collapser: localizer.collapser(placeholders, directories),
+            secret_collapser: localizer.secret_collapser(),
             exact_expander: localizer.exact_expander(placeholders),
             placeholders: PlaceholdersKey::new(placeholders),
             written_as,
@@ -125,15 +132,22 @@ impl<'a> Collector<'a> {
             if lines_only {
                 collected.damaged += damaged_lines(&piece);
             }
-            collected += if is_verbatim(name) {
-                self.append_as_it_is(&mut builder, &piece, &mut emit)
+            let piece = self.with_secrets(&piece, text_kind(name));
+            collected += if is_verbatim(name) && piece.secrets.is_empty() {
+                self.append_as_it_is(&mut builder, piece.text, &mut emit)
             } else {
-                self.append(&mut builder, text_kind(name), &piece, &mut emit)
+                let first_line = collected.lines + 1;
+                let appended = self.append(&mut builder, name, &piece, &mut emit);
+                appended.map_err(|line| StoredDataError::UnmaskedSecret {
+                    file: name.key().to_owned(),
+                    line: first_line + line,
+                })?
             };
             if let Some(facts) = facts.as_deref_mut() {
-                facts.absorb(&piece);
+                facts.absorb(&piece.redacted());
             }
-            unterminated = (piece.last() != Some(&b'\n')).then(|| last_line(&piece).to_vec());
+            let piece = piece.text;
+            unterminated = (piece.last() != Some(&b'\n')).then(|| last_line(piece).to_vec());
         }
         if !target.after.is_empty() && unterminated.is_some() {
             builder.close_line();
@@ -150,6 +164,7 @@ impl<'a> Collector<'a> {
         }
         let file = builder.finish(&mut emit);
         drop(emit);
+        self.localizer.save_secrets()?;
         if file.lines() != file.runs.iter().map(|run| run.lines).sum::<u64>() {
             // A line would begin before another one ends. Nothing of this is committed.
             return Err(StoredDataError::Inconsistent {
@@ -159,43 +174,76 @@ impl<'a> Collector<'a> {
         failure.map_or(Ok((file, collected)), Err)
     }
 
+    fn with_secrets<'t>(&self, text: &'t [u8], kind: TextKind) -> LocalPiece<'t> {
+        let secrets = self.collapser.secrets_in(text, kind);
+        LocalPiece { text, secrets }
+    }
+
     /// Collapses `piece`, checks it, and appends it.
+    ///
+    /// # Errors
+    /// The index of a line with a secret that cannot be replaced exactly.
     fn append(
         &self,
         builder: &mut FileBuilder,
-        kind: TextKind,
-        piece: &[u8],
+        file: &SessionFile,
+        piece: &LocalPiece<'_>,
         emit: &mut dyn FnMut(usize, Vec<u8>),
-    ) -> CollectStats {
-        let mut portable = Vec::with_capacity(piece.len());
-        self.collapser.collapse(piece, kind, &mut portable);
+    ) -> Result<CollectStats, u64> {
         let mut collected = CollectStats {
-            lines: count_lines(piece),
-            bytes: piece.len() as u64,
+            lines: count_lines(piece.text),
+            bytes: piece.text.len() as u64,
             ..CollectStats::default()
         };
-        if self.is_exact(&portable, piece, kind) {
-            builder.append(&self.run(false), &portable, piece, emit);
-            return collected;
+        let kind = text_kind(file);
+        let whole = [self.collapser_for(file)];
+        if let Some(portable) = self.exact_form(&whole, piece, kind) {
+            builder.append(&self.run(false), &portable, &piece.written(), emit);
+            return Ok(collected);
         }
-        // Some line does not expand exactly: keep that one unchanged, and collapse the
-        // others.
-        let mut rest = piece;
-        while !rest.is_empty() {
-            let (line, after) = rest.split_at(offset_after_lines(rest, 1));
-            portable.clear();
-            self.collapser.collapse(line, kind, &mut portable);
-            let exact = self.is_exact(&portable, line, kind);
-            collected.verbatim += u64::from(!exact);
-            builder.append(
-                &self.run(!exact),
-                if exact { &portable } else { line },
-                line,
-                emit,
-            );
-            rest = after;
+        // Some line does not expand exactly: keep that one unchanged but for its secrets, and
+        // collapse the others.
+        let collapsers = [self.collapser_for(file), &self.secret_collapser];
+        let mut at = 0;
+        while at < piece.text.len() {
+            let end = at + offset_after_lines(&piece.text[at..], 1);
+            let line = piece.part(at..end);
+            let collapsers = &collapsers[..1 + usize::from(!line.secrets.is_empty())];
+            let portable = self.exact_form(collapsers, &line, kind);
+            if portable.is_none() && !line.secrets.is_empty() {
+                return Err(count_lines(&piece.text[..at]));
+            }
+            collected.verbatim += u64::from(portable.is_none());
+            let run = self.run(portable.is_none());
+            let portable = portable.as_deref().unwrap_or(line.text);
+            builder.append(&run, portable, &line.written(), emit);
+            at = end;
         }
-        collected
+        Ok(collected)
+    }
+
+    /// Returns the collapser for a file: of copies of a user's files, only secrets are replaced.
+    fn collapser_for(&self, file: &SessionFile) -> &Collapser {
+        if is_verbatim(file) {
+            &self.secret_collapser
+        } else {
+            &self.collapser
+        }
+    }
+
+    /// Returns the portable form of a piece, by the first of the collapsers whose form expands
+    /// exactly.
+    fn exact_form(
+        &self,
+        collapsers: &[&Collapser],
+        piece: &LocalPiece<'_>,
+        kind: TextKind,
+    ) -> Option<Vec<u8>> {
+        collapsers.iter().find_map(|collapser| {
+            let mut portable = Vec::with_capacity(piece.text.len());
+            collapser.collapse_with(piece.text, kind, &piece.secrets, &mut portable);
+            self.is_exact(&portable, piece.text, kind).then_some(portable)
+        })
     }
 
     /// Appends `piece` unchanged: the file is the same on every machine.
@@ -216,9 +264,10 @@ impl<'a> Collector<'a> {
     fn is_exact(&self, portable: &[u8], local: &[u8], kind: TextKind) -> bool {
         let mut again = Vec::with_capacity(local.len());
         // Readers use the same expansion limit, so it is checked within that.
+        let secrets = self.localizer.secret_view(SecretChoice::Local);
         let done = self
             .exact_expander
-            .expand_bounded(portable, kind, &mut again);
+            .expand_bounded(portable, kind, secrets, &mut again);
         done.is_ok() && again == local && count_lines(portable) == count_lines(local)
     }
 
@@ -231,6 +280,38 @@ impl<'a> Collector<'a> {
             torn: false,
             written_as: self.written_as.clone(),
         }
+    }
+}
+
+/// Whole lines of a local file, with the secrets in them.
+struct LocalPiece<'t> {
+    text: &'t [u8],
+    secrets: Vec<SecretSpan>,
+}
+
+impl<'t> LocalPiece<'t> {
+    /// Returns a part, which no secret crosses.
+    fn part(&self, range: Range<usize>) -> LocalPiece<'t> {
+        LocalPiece {
+            text: &self.text[range.clone()],
+            secrets: spans_within(&self.secrets, range),
+        }
+    }
+
+    /// Returns the text with placeholders for secrets: what is hashed and compared in the store.
+    fn written(&self) -> Cow<'t, [u8]> {
+        self.replaced(secret_placeholder)
+    }
+
+    fn redacted(&self) -> Cow<'t, [u8]> {
+        self.replaced(redaction)
+    }
+
+    fn replaced(&self, replacement: impl Fn(&SecretName) -> String) -> Cow<'t, [u8]> {
+        if self.secrets.is_empty() {
+            return Cow::Borrowed(self.text);
+        }
+        Cow::Owned(replace_spans(self.text, &self.secrets, replacement))
     }
 }
 

@@ -27,6 +27,14 @@ pub enum StoredDataError {
         /// The session.
         session: SessionId,
     },
+    /// A secret cannot be replaced so that the line comes back exactly.
+    #[error("a secret in line {line} of {file} cannot be masked exactly")]
+    UnmaskedSecret {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+    },
     /// Expansion would make very much text from a few bytes.
     #[error("cannot use session {session} from the store")]
     Oversized {
@@ -44,7 +52,9 @@ impl UserError for StoredDataError {
             Self::Session(e) => e.kind(),
             Self::Path(e) => e.kind(),
             Self::Interrupted(e) => e.kind(),
-            Self::Inconsistent { .. } | Self::Oversized { .. } => ErrorKind::Failed,
+            Self::Inconsistent { .. } | Self::Oversized { .. } | Self::UnmaskedSecret { .. } => {
+                ErrorKind::Failed
+            },
         }
     }
 
@@ -54,6 +64,7 @@ impl UserError for StoredDataError {
             Self::Session(e) => e.hints(),
             Self::Path(e) => e.hints(),
             Self::Interrupted(e) => e.hints(),
+            Self::UnmaskedSecret { .. } => Vec::new(),
             Self::Inconsistent { .. } | Self::Oversized { .. } => {
                 vec!["run `ccsync push` on a machine that has the session".to_owned()]
             }
@@ -66,7 +77,7 @@ impl UserError for StoredDataError {
             Self::Session(e) => e.is_about_one_session(),
             Self::Path(e) => e.is_about_one_session(),
             Self::Interrupted(_) => false,
-            Self::Inconsistent { .. } | Self::Oversized { .. } => true,
+            Self::Inconsistent { .. } | Self::Oversized { .. } | Self::UnmaskedSecret { .. } => true,
         }
     }
 }

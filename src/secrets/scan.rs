@@ -1,0 +1,200 @@
+//! Finds secrets in text: one search for the beginnings of all forms, then the forms that begin
+//! there.
+
+use std::ops::Range;
+
+use aho_corasick::packed;
+
+use super::assignment::{self, NAME_PARTS};
+use super::forms::{Form, forms};
+use super::private_key;
+use crate::rewrite::{MAX_SECRET_BYTES, REDACTION_START, TextKind, redaction_at};
+use crate::domain::SecretName;
+
+/// Length of the text that is searched for, in bytes.
+const ANCHOR: usize = 4;
+
+/// Number of anchors that are searched for in one pass: more of them are slower, because too
+/// many places look like one of them.
+const ANCHORS_OF_PASS: usize = 16;
+
+/// A secret in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding<'f> {
+    /// Its place.
+    pub range: Range<usize>,
+    /// What it is.
+    pub kind: FindingKind<'f>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FindingKind<'f> {
+    /// A value of this form.
+    Value(&'f str),
+    /// The redaction of a secret of another machine.
+    Redaction(SecretName),
+}
+
+/// Searches text for secrets.
+pub struct Scanner {
+    passes: Vec<Pass>,
+}
+
+/// One search for some anchors.
+struct Pass {
+    searcher: packed::Searcher,
+    /// For each anchor what may begin with it.
+    groups: Vec<Vec<Candidate>>,
+}
+
+/// Something that begins with known text.
+#[derive(Clone)]
+struct Candidate {
+    start: String,
+    kind: CandidateKind,
+}
+
+#[derive(Clone, Copy)]
+enum CandidateKind {
+    Form(&'static Form),
+    /// The end of a name such as `API_KEY`.
+    Name,
+    Url,
+    PrivateKey,
+    Redaction,
+}
+
+impl Scanner {
+    /// Builds the search for all forms.
+    pub fn new() -> Self {
+        let mut groups: Vec<(String, Vec<Candidate>)> = Vec::new();
+        for candidate in candidates() {
+            let anchor = candidate.start[..candidate.start.len().min(ANCHOR)].to_owned();
+            match groups.iter_mut().find(|(known, _)| *known == anchor) {
+                Some((_, group)) => group.push(candidate),
+                None => groups.push((anchor, vec![candidate])),
+            }
+        }
+        groups.sort_by(|a, b| (a.0.len(), &a.0).cmp(&(b.0.len(), &b.0)));
+        Self {
+            passes: groups.chunks(ANCHORS_OF_PASS).filter_map(Pass::new).collect(),
+        }
+    }
+
+    /// Returns what is found, in ascending order and without overlaps.
+    pub fn scan(&self, text: &[u8], kind: TextKind) -> Vec<Finding<'static>> {
+        let mut found = Vec::new();
+        for pass in &self.passes {
+            pass.scan(text, kind, &mut found);
+        }
+        without_overlaps(found)
+    }
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Pass {
+    fn new(groups: &[(String, Vec<Candidate>)]) -> Option<Self> {
+        let mut builder = packed::Config::new().builder();
+        builder.extend(groups.iter().map(|(anchor, _)| anchor.as_bytes()));
+        Some(Self {
+            searcher: builder.build()?,
+            groups: groups.iter().map(|(_, group)| group.clone()).collect(),
+        })
+    }
+
+    fn scan(&self, text: &[u8], kind: TextKind, found: &mut Vec<Finding<'static>>) {
+        let mut from = 0;
+        while let Some(hit) = self.searcher.find_in(text, (from..text.len()).into()) {
+            from = hit.start() + 1;
+            for candidate in &self.groups[hit.pattern().as_usize()] {
+                if text[hit.start()..].starts_with(candidate.start.as_bytes()) {
+                    candidate.check(text, hit.start(), kind, found);
+                }
+            }
+        }
+    }
+}
+
+impl Candidate {
+    fn new(start: &str, kind: CandidateKind) -> Self {
+        let start = start.to_owned();
+        Self { start, kind }
+    }
+
+    fn check(&self, text: &[u8], at: usize, kind: TextKind, found: &mut Vec<Finding<'static>>) {
+        let mut add = |range: Range<usize>, form| {
+            if range.len() <= MAX_SECRET_BYTES {
+                let kind = FindingKind::Value(form);
+                found.push(Finding { range, kind });
+            }
+        };
+        match self.kind {
+            CandidateKind::Form(form) => {
+                if let Some(range) = form.secret_at(text, at) {
+                    add(range, &form.id);
+                }
+            }
+            CandidateKind::Name => {
+                if let Some(range) = assignment::value_at(text, at, at + self.start.len()) {
+                    add(range, assignment::FORM);
+                }
+            }
+            CandidateKind::Url => {
+                if let Some(range) = assignment::password_at(text, at + self.start.len()) {
+                    add(range, assignment::URL_FORM);
+                }
+            }
+            CandidateKind::PrivateKey => {
+                for range in private_key::secrets_at(text, at, kind) {
+                    add(range, private_key::FORM);
+                }
+            }
+            CandidateKind::Redaction => {
+                if let Some((name, length)) = redaction_at(&text[at..]) {
+                    let kind = FindingKind::Redaction(name);
+                    found.push(Finding { range: at..at + length, kind });
+                }
+            }
+        }
+    }
+}
+
+fn candidates() -> impl Iterator<Item = Candidate> {
+    let of_forms = forms().iter().flat_map(|form| {
+        let starts = form.starts.iter();
+        starts.map(|start| Candidate::new(start, CandidateKind::Form(form)))
+    });
+    let names = NAME_PARTS.iter().map(|part| Candidate::new(part, CandidateKind::Name));
+    let urls = assignment::URL_STARTS.iter().map(|start| Candidate::new(start, CandidateKind::Url));
+    let others = [
+        Candidate::new(private_key::START, CandidateKind::PrivateKey),
+        Candidate::new(REDACTION_START, CandidateKind::Redaction),
+    ];
+    of_forms.chain(names).chain(urls).chain(others)
+}
+
+/// Sorts findings and drops those that begin within another one; of two that begin at the same
+/// place, the longer one stays.
+fn without_overlaps(mut found: Vec<Finding<'static>>) -> Vec<Finding<'static>> {
+    found.sort_by_key(|finding| (finding.range.start, std::cmp::Reverse(finding.range.end)));
+    let mut end = 0;
+    found.retain(|finding| {
+        let is_free = finding.range.start >= end && !finding.range.is_empty();
+        if is_free {
+            end = finding.range.end;
+        }
+        is_free
+    });
+    found
+}
+
+/// Returns true for a character of words.
+pub(super) fn is_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'_'
+}
