@@ -67,8 +67,8 @@
 //! | [`domain`] | the common types: ids, paths, placeholders, sizes, turns, hits. No I/O |
 //! | [`sys`] | clock, environment, files, locks between processes, signals, worker pool |
 //! | [`rewrite`] | collapse and expand the bytes of one line. Pure |
-//! | [`secrets`] | find credentials in text; the vault that keeps their values here |
 //! | [`config`] | configuration file and environment, resolved into settings |
+//! | [`secrets`] | finds credentials in text; the vault that keeps their values here |
 //! | [`session`] | Claude Code's files: discover, read, write with an undo journal, repair |
 //! | [`store`] | the store: segments, manifests, commits; a pack reader faster than `libgit2` |
 //! | [`transport`] | fetch, push and clone with the user's `git`; GitHub with `gh` |

@@ -25,6 +25,7 @@ use super::command::log::LogArgs;
 use super::command::machine::MachineArgs;
 use super::command::man::ManArgs;
 use super::command::milestone::MilestoneArgs;
+use super::command::secrets::SecretsArgs;
 use super::command::note::NoteArgs;
 use super::command::notes::NotesArgs;
 use super::command::pull::PullArgs;
@@ -46,7 +47,7 @@ use super::command::undo::UndoArgs;
 use super::command::verify::VerifyArgs;
 use super::command::{
     apply, auto, completions, config, daemon, demo, doctor, hook, import, init, install_docs, list,
-    lock, log, machine, man, milestone, note, notes, pull, push, recover, repair, restore, resume,
+    lock, log, machine, man, milestone, note, notes, pull, push, recover, repair, restore, resume, secrets,
     search, service, shell_init, show, start, stats, status, statusline, sync, undo, verify,
 };
 use super::error::CliError;
@@ -82,6 +83,7 @@ pub(super) enum Command {
     Show(ShowArgs),
     Search(SearchArgs),
     Notes(NotesArgs),
+    Secrets(SecretsArgs),
     Lock(LockArgs),
 
     Log(LogArgs),
@@ -220,6 +222,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Show(args) => show::run(args, app),
         Command::Search(args) => search::run(args, app),
         Command::Notes(args) => notes::run(args, app),
+        Command::Secrets(args) => secrets::run(args, app),
         Command::Lock(args) => lock::run(args, app),
         Command::Log(args) => log::run(args, app),
         Command::Stats(args) => stats::run(args, app),

@@ -4,6 +4,7 @@
 //! Lines that do not expand exactly are stored verbatim and counted.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,9 +14,10 @@ use crate::localize::line_reader::StoredLineReader;
 use crate::localize::localizer::{Localizer, SecretChoice};
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::rewrite::{
-    Collapser, Expander, SecretSpan, TextKind, redaction, replace_spans, secret_placeholder,
-    spans_within,
+    Collapser, Expander, SecretSpan, SecretValues, TextKind, redaction, replace_spans, replaceable,
+    secret_placeholder, spans_within,
 };
+use crate::secrets::{Place, Secrets, excerpt};
 use crate::session::{Facts, continued::Continued, files::is_verbatim, repair::damaged_lines};
 use crate::store::Transaction;
 use crate::store::manifest::{Manifest, PlaceholdersKey, Run, StoredFile};
@@ -74,6 +76,10 @@ pub(crate) struct CollectStats {
     pub(crate) verbatim: u64,
     /// Complete lines among them that are not records.
     pub(crate) damaged: u64,
+    /// Secrets among them that became placeholders.
+    pub(crate) masked: u64,
+    /// Secrets among them that are stored.
+    pub(crate) reported: u64,
 }
 
 impl std::ops::AddAssign for CollectStats {
@@ -82,6 +88,8 @@ impl std::ops::AddAssign for CollectStats {
         self.bytes += more.bytes;
         self.verbatim += more.verbatim;
         self.damaged += more.damaged;
+        self.masked += more.masked;
+        self.reported += more.reported;
     }
 }
 
@@ -122,6 +130,7 @@ impl<'a> Collector<'a> {
             Some((stored, from)) => resume(self.localizer, stored, from, &mut emit)?,
         };
         let mut collected = CollectStats::default();
+        let mut text_lines = target.earlier.map_or(0, |(_, from)| from.lines);
         let mut unterminated = None;
         let lines_only = name.is_append_only();
         loop {
@@ -132,15 +141,17 @@ impl<'a> Collector<'a> {
             if lines_only {
                 collected.damaged += damaged_lines(&piece);
             }
-            let piece = self.with_secrets(&piece, text_kind(name));
+            let piece = self.with_secrets(&piece, target, text_lines)?;
+            text_lines += count_lines(piece.text);
+            collected.masked += piece.masked;
+            collected.reported += piece.reported;
             collected += if is_verbatim(name) && piece.secrets.is_empty() {
                 self.append_as_it_is(&mut builder, piece.text, &mut emit)
             } else {
-                let first_line = collected.lines + 1;
                 let appended = self.append(&mut builder, name, &piece, &mut emit);
                 appended.map_err(|line| StoredDataError::UnmaskedSecret {
                     file: name.key().to_owned(),
-                    line: first_line + line,
+                    line: piece.first_line + line,
                 })?
             };
             if let Some(facts) = facts.as_deref_mut() {
@@ -174,9 +185,43 @@ impl<'a> Collector<'a> {
         failure.map_or(Ok((file, collected)), Err)
     }
 
-    fn with_secrets<'t>(&self, text: &'t [u8], kind: TextKind) -> LocalPiece<'t> {
-        let secrets = self.collapser.secrets_in(text, kind);
-        LocalPiece { text, secrets }
+    /// Searches new lines for secrets, and remembers where they are.
+    ///
+    /// # Errors
+    /// [`StoredDataError::HeldSecrets`] if the settings keep the session from being stored.
+    fn with_secrets<'t>(
+        &self,
+        text: &'t [u8],
+        target: &StoreTarget<'_>,
+        lines_before: u64,
+    ) -> Result<LocalPiece<'t>, StoredDataError> {
+        let mut piece = LocalPiece {
+            text,
+            first_line: lines_before + 1,
+            secrets: Vec::new(),
+            masked: 0,
+            reported: 0,
+        };
+        let Some(secrets) = self.localizer.secrets() else {
+            return Ok(piece);
+        };
+        let kind = text_kind(target.file);
+        let found = secrets.search(text, kind);
+        for spans in [&found.masked, &found.held, &found.reported] {
+            record_places(secrets, spans, &piece, target);
+        }
+        if !found.held.is_empty() {
+            self.localizer.save_secrets()?;
+            let names: BTreeSet<_> = found.held.into_iter().map(|span| span.name).collect();
+            return Err(StoredDataError::HeldSecrets {
+                names: names.into_iter().collect(),
+            });
+        }
+        piece.reported = found.reported.len() as u64;
+        piece.secrets = replaceable(found.masked, text, kind);
+        let is_known = |span: &&SecretSpan| secrets.value(&span.name).is_some();
+        piece.masked = piece.secrets.iter().filter(is_known).count() as u64;
+        Ok(piece)
     }
 
     /// Collapses `piece`, checks it, and appends it.
@@ -286,7 +331,14 @@ impl<'a> Collector<'a> {
 /// Whole lines of a local file, with the secrets in them.
 struct LocalPiece<'t> {
     text: &'t [u8],
+    /// Number of its first line in the file, from 1.
+    first_line: u64,
+    /// The secrets that become placeholders.
     secrets: Vec<SecretSpan>,
+    /// Number of secrets among them that this machine knows.
+    masked: u64,
+    /// Number of secrets that are stored, and reported.
+    reported: u64,
 }
 
 impl<'t> LocalPiece<'t> {
@@ -295,6 +347,7 @@ impl<'t> LocalPiece<'t> {
         LocalPiece {
             text: &self.text[range.clone()],
             secrets: spans_within(&self.secrets, range),
+            ..*self
         }
     }
 
@@ -312,6 +365,27 @@ impl<'t> LocalPiece<'t> {
             return Cow::Borrowed(self.text);
         }
         Cow::Owned(replace_spans(self.text, &self.secrets, replacement))
+    }
+}
+
+/// Remembers where secrets are in a piece.
+fn record_places(
+    secrets: &Secrets,
+    spans: &[SecretSpan],
+    piece: &LocalPiece<'_>,
+    target: &StoreTarget<'_>,
+) {
+    let (mut at, mut line) = (0, piece.first_line);
+    for span in spans {
+        line += memchr::memchr_iter(b'\n', &piece.text[at..span.range.start]).count() as u64;
+        at = span.range.start;
+        let place = Place {
+            session: Some(target.session.clone()),
+            file: target.file.key().to_owned(),
+            line,
+            excerpt: excerpt(piece.text, &span.range, spans),
+        };
+        secrets.vault().record_place(&span.name, place);
     }
 }
 

@@ -150,8 +150,8 @@ pub(super) fn is_escaped(
     }
 }
 
-/// Drops spans that a placeholder cannot replace without a change to the structure of the text.
-pub(super) fn replaceable(
+/// Returns the spans without those that a placeholder cannot replace without a change to the structure of the text.
+pub fn replaceable(
     spans: Vec<SecretSpan>,
     text: &[u8],
     kind: TextKind,

@@ -71,6 +71,16 @@ pub fn forms() -> &'static [Form] {
     &FORMS
 }
 
+/// Returns the name of a form for display.
+pub fn form_name(id: &str) -> &str {
+    match id {
+        "private-key" => "private key",
+        "named-secret" => "value named like a secret",
+        "url-password" => "password in a URL",
+        _ => forms().iter().find(|form| form.id == id).map_or(id, |form| &form.name),
+    }
+}
+
 impl Form {
     /// Returns the place of the secret in a text that has this form at `start`.
     pub(super) fn secret_at(&self, text: &[u8], start: usize) -> Option<Range<usize>> {

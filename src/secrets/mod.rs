@@ -8,13 +8,15 @@
 //! ```
 
 mod assignment;
+mod excerpt;
 mod forms;
 mod keeper;
 mod private_key;
 mod scan;
 mod vault;
 
-pub use forms::{Form, forms};
-pub use keeper::Secrets;
-pub use scan::{Finding, Scanner};
-pub use vault::Vault;
+pub use excerpt::excerpt;
+pub use forms::{Form, form_name, forms};
+pub use keeper::{FoundSecrets, Secrets};
+pub use scan::{Finding, FindingKind, Scanner};
+pub use vault::{Decision, KnownSecret, Place, Vault};

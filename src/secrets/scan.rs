@@ -92,6 +92,19 @@ impl Scanner {
     }
 }
 
+impl Scanner {
+    /// Returns the redactions of secrets of other machines.
+    pub fn redactions(&self, text: &[u8]) -> Vec<Finding<'static>> {
+        let starts = memchr::memmem::find_iter(text, REDACTION_START);
+        let found = starts.filter_map(|at| {
+            let (name, length) = redaction_at(&text[at..])?;
+            let kind = FindingKind::Redaction(name);
+            Some(Finding { range: at..at + length, kind })
+        });
+        found.collect()
+    }
+}
+
 impl Default for Scanner {
     fn default() -> Self {
         Self::new()

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{SecretName, parse::from_json, secret::SECRET_ID_DIGITS, secret::SECRET_ID_LEN};
+use crate::domain::{SecretName, SessionId, parse::from_json, secret::SECRET_ID_DIGITS, secret::SECRET_ID_LEN};
 use crate::rewrite::SecretValues;
 use crate::sys::fs::{PathError, read_to_string_if_exists, write_atomic};
 
@@ -26,19 +26,74 @@ pub struct Vault {
     state: RwLock<State>,
 }
 
+/// Most places that are remembered of one secret.
+const MAX_PLACES: usize = 20;
+
 struct State {
     key: [u8; 32],
-    values: BTreeMap<SecretName, Arc<[u8]>>,
+    secrets: BTreeMap<SecretName, Entry>,
     /// True if something is not in the file.
     changed: bool,
+}
+
+struct Entry {
+    value: Arc<[u8]>,
+    decision: Option<Decision>,
+    places: Vec<Place>,
+}
+
+/// What is to be done with one secret, whatever the setting says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It may be stored.
+    Allow,
+    /// It becomes a placeholder.
+    Mask,
+    /// It is none.
+    Ignore,
+}
+
+/// Where a secret was found first in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The session; `None`: the file is no part of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u64,
+    /// The text around it, without secrets.
+    pub excerpt: String,
+}
+
+/// A secret of this machine, without its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSecret {
+    /// Its name.
+    pub name: SecretName,
+    /// What is to be done with it, if decided.
+    pub decision: Option<Decision>,
+    /// Where it was found.
+    pub places: Vec<Place>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct File {
     format: u32,
     key: String,
-    /// Hexadecimal values by name: nothing that other programs could take for a secret.
-    secrets: BTreeMap<String, String>,
+    secrets: BTreeMap<String, FileEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileEntry {
+    /// Hexadecimal: nothing that other programs could take for a secret.
+    value: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decision: Option<Decision>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    places: Vec<Place>,
 }
 
 impl Vault {
@@ -60,15 +115,61 @@ impl Vault {
         })
     }
 
-    /// Returns the name of a value, which is then known.
+    /// Returns the name that a value has on this machine.
     pub fn name(&self, form: &str, value: &[u8]) -> Option<SecretName> {
-        let name = SecretName::new(form, &self.read().id(form, value))?;
-        if self.value(&name).is_none() {
+        SecretName::new(form, &self.read().id(form, value))
+    }
+
+    /// Remembers the value of a secret.
+    pub fn insert(&self, name: &SecretName, value: &[u8]) {
+        if self.value(name).is_none() {
+            let entry = Entry {
+                value: value.into(),
+                decision: None,
+                places: Vec::new(),
+            };
             let mut state = self.write();
-            state.values.insert(name.clone(), value.into());
+            state.secrets.insert(name.clone(), entry);
             state.changed = true;
         }
-        Some(name)
+    }
+
+    /// Remembers where a known secret was found, if it is the first place in that file.
+    pub fn record_place(&self, name: &SecretName, place: Place) {
+        let mut state = self.write();
+        let Some(entry) = state.secrets.get_mut(name) else {
+            return;
+        };
+        let same_file = |known: &Place| (&known.session, &known.file) == (&place.session, &place.file);
+        if entry.places.len() < MAX_PLACES && !entry.places.iter().any(same_file) {
+            entry.places.push(place);
+            state.changed = true;
+        }
+    }
+
+    /// Returns what is to be done with a secret, if decided.
+    pub fn decision(&self, name: &SecretName) -> Option<Decision> {
+        self.read().secrets.get(name)?.decision
+    }
+
+    /// Decides about a known secret.
+    pub fn decide(&self, name: &SecretName, decision: Decision) {
+        let mut state = self.write();
+        if let Some(entry) = state.secrets.get_mut(name) {
+            entry.decision = Some(decision);
+            state.changed = true;
+        }
+    }
+
+    /// Lists the secrets.
+    pub fn secrets(&self) -> Vec<KnownSecret> {
+        let state = self.read();
+        let known = state.secrets.iter().map(|(name, entry)| KnownSecret {
+            name: name.clone(),
+            decision: entry.decision,
+            places: entry.places.clone(),
+        });
+        known.collect()
     }
 
     /// Writes what is new to the file, durably. Text with a placeholder may be stored only
@@ -84,8 +185,8 @@ impl Vault {
                 && let Ok(other) = State::parse(&text)
                 && other.key == state.key
             {
-                for (name, value) in other.values {
-                    state.values.entry(name).or_insert(value);
+                for (name, entry) in other.secrets {
+                    state.secrets.entry(name).or_insert(entry);
                 }
             }
             write_atomic(&self.path, state.to_text().as_bytes())?;
@@ -105,7 +206,7 @@ impl Vault {
 
 impl SecretValues for Vault {
     fn value(&self, name: &SecretName) -> Option<Arc<[u8]>> {
-        self.read().values.get(name).cloned()
+        Some(Arc::clone(&self.read().secrets.get(name)?.value))
     }
 }
 
@@ -115,7 +216,7 @@ impl State {
         let random = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes);
         Self {
             key: blake3::derive_key("ccsync 2026-11 ids of secrets", &random.concat()),
-            values: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             changed: false,
         }
     }
@@ -126,23 +227,42 @@ impl State {
             return Err("it is from a later version of ccsync".to_owned());
         }
         let key = from_hex(&file.key).and_then(|key| key.try_into().ok());
-        let values = file.secrets.iter().map(|(name, value)| {
-            let value = from_hex(value)?;
-            Some((SecretName::parse(name)?, value.into()))
+        let secrets = file.secrets.into_iter().map(|(name, entry)| {
+            let FileEntry {
+                value,
+                decision,
+                places,
+            } = entry;
+            let value = from_hex(&value)?.into();
+            let entry = Entry {
+                value,
+                decision,
+                places,
+            };
+            Some((SecretName::parse(&name)?, entry))
         });
         Ok(Self {
             key: key.ok_or("its key is invalid")?,
-            values: values.collect::<Option<_>>().ok_or("an entry is invalid")?,
+            secrets: secrets.collect::<Option<_>>().ok_or("an entry is invalid")?,
             changed: false,
         })
     }
 
     fn to_text(&self) -> String {
-        let secrets = self.values.iter();
+        let entry = |(name, entry): (&SecretName, &Entry)| {
+            let value = to_hex(&entry.value);
+            let (decision, places) = (entry.decision, entry.places.clone());
+            let entry = FileEntry {
+                value,
+                decision,
+                places,
+            };
+            (name.to_string(), entry)
+        };
         let file = File {
             format: FORMAT,
             key: to_hex(&self.key),
-            secrets: secrets.map(|(name, value)| (name.to_string(), to_hex(value))).collect(),
+            secrets: self.secrets.iter().map(entry).collect(),
         };
         let text = serde_json::to_string_pretty(&file);
         text.expect("a map of texts can be written") + "\n"

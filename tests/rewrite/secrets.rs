@@ -73,7 +73,7 @@ impl SecretValues for TestSecrets {
 fn planted(text: Vec<u8>, places: Vec<(usize, usize)>) -> Vec<u8> {
     const PLANTS: [&str; 14] = [
         "KK12", "KK345", "{{KK7", "{{~KK8}}", "{{SECRET:test-key.bcaaaaaaaaaaaaaa}}",
-        "{{~SECRET:test-key.bcaaaaaaaaaaaaaa}}", "[secret: test-key bcaaaaaaaaaaaaab]",
+        "{{~SECRET:test-key.bcaaaaaaaaaaaaaa}}", "[secret: test-key bcaaaaaaaaaaaaac]",
         "{{{KK12}}}", "{{SECRET:KK9}}", "[secret: test-key KK12]", "\\\\KK5", "KK1KK2", "{{SECRET:",
         "{{~",
     ];
