@@ -105,6 +105,7 @@ mod safety;
 mod search;
 #[cfg(target_os = "linux")]
 mod second_machine;
+mod secret_forms;
 mod secrets;
 #[cfg(unix)]
 mod servers;

@@ -6,7 +6,7 @@ use crate::config::SecretsMode;
 use crate::domain::{SecretName, SessionFile, SessionId};
 use crate::localize::{LocalText, StoredText, stored_text::text_kind};
 use crate::secrets::{
-    Decision, FindingKind, KnownSecret, Place, Scanner, Secrets, excerpt, form_name,
+    FindingKind, KnownSecret, Scanner, SecretDecision, SecretPlace, Secrets, excerpt, form_name,
 };
 use crate::session::{discover::find_session_here, turns::count_user_turns};
 use crate::store::segment::offset_after_lines;
@@ -21,7 +21,7 @@ pub struct SecretRow {
     pub form: String,
     /// The form in words.
     pub name: String,
-    /// What becomes of it.
+    /// Its treatment.
     pub status: SecretStatus,
     /// Session that it was found in.
     pub session: Option<SessionId>,
@@ -35,7 +35,7 @@ pub struct SecretRow {
     pub excerpt: String,
 }
 
-/// What becomes of a secret.
+/// Treatment of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretStatus {
@@ -51,7 +51,7 @@ pub enum SecretStatus {
     InStore,
 }
 
-/// Lists the secrets that were found in what this machine has stored. Ignored ones are left out.
+/// Lists the secrets that were found in what this machine has stored. Ignored ones are excluded.
 pub fn secrets(ctx: &Context<'_>) -> Result<Vec<SecretRow>, SyncError> {
     let secrets = Secrets::open(&ctx.env.dirs.state, ctx.settings.secrets)?;
     let mut rows = Vec::new();
@@ -96,12 +96,12 @@ pub fn stored_secrets(ctx: &Context<'_>) -> Result<Vec<SecretRow>, SyncError> {
                     let Some(name) = secrets.vault().name(form, value) else {
                         continue;
                     };
-                    if secrets.vault().decision(&name) == Some(Decision::Ignore) {
+                    if secrets.vault().decision(&name) == Some(SecretDecision::Ignore) {
                         continue;
                     }
                     secrets.vault().insert(&name, value);
                     let before = &piece.text[..finding.range.start];
-                    let place = Place {
+                    let place = SecretPlace {
                         session: Some(id.clone()),
                         file: file.key().to_owned(),
                         line: line + memchr::memchr_iter(b'\n', before).count() as u64,
@@ -120,7 +120,7 @@ pub fn stored_secrets(ctx: &Context<'_>) -> Result<Vec<SecretRow>, SyncError> {
 }
 
 impl SecretRow {
-    fn new(name: &SecretName, status: SecretStatus, place: Place, turn: Option<u64>) -> Self {
+    fn new(name: &SecretName, status: SecretStatus, place: SecretPlace, turn: Option<u64>) -> Self {
         Self {
             id: name.id().to_owned(),
             form: name.form().to_owned(),
@@ -137,9 +137,9 @@ impl SecretRow {
 
 fn status(secret: &KnownSecret, mode: SecretsMode) -> Option<SecretStatus> {
     match (secret.decision, mode) {
-        (Some(Decision::Ignore), _) => None,
-        (Some(Decision::Allow), _) => Some(SecretStatus::Allowed),
-        (Some(Decision::Mask), _) | (None, SecretsMode::Mask | SecretsMode::Off) => {
+        (Some(SecretDecision::Ignore), _) => None,
+        (Some(SecretDecision::Allow), _) => Some(SecretStatus::Allowed),
+        (Some(SecretDecision::Mask), _) | (None, SecretsMode::Mask | SecretsMode::Off) => {
             Some(SecretStatus::Masked)
         }
         (None, SecretsMode::Hold) => Some(SecretStatus::Held),
@@ -149,7 +149,7 @@ fn status(secret: &KnownSecret, mode: SecretsMode) -> Option<SecretStatus> {
 
 /// Returns the number of the turn that a line of a transcript belongs to, if the transcript is
 /// here.
-fn turn(ctx: &Context<'_>, place: &Place) -> Option<u64> {
+fn turn(ctx: &Context<'_>, place: &SecretPlace) -> Option<u64> {
     let id = place.session.as_ref()?;
     if place.file != SessionFile::Transcript.key() {
         return None;

@@ -25,7 +25,6 @@ use super::command::log::LogArgs;
 use super::command::machine::MachineArgs;
 use super::command::man::ManArgs;
 use super::command::milestone::MilestoneArgs;
-use super::command::secrets::SecretsArgs;
 use super::command::note::NoteArgs;
 use super::command::notes::NotesArgs;
 use super::command::pull::PullArgs;
@@ -35,6 +34,7 @@ use super::command::repair::RepairArgs;
 use super::command::restore::RestoreArgs;
 use super::command::resume::ResumeArgs;
 use super::command::search::SearchArgs;
+use super::command::secrets::SecretsArgs;
 use super::command::service::ServiceArgs;
 use super::command::shell_init::{CatchUpArgs, ShellInitArgs};
 use super::command::show::ShowArgs;
@@ -47,8 +47,9 @@ use super::command::undo::UndoArgs;
 use super::command::verify::VerifyArgs;
 use super::command::{
     apply, auto, completions, config, daemon, demo, doctor, hook, import, init, install_docs, list,
-    lock, log, machine, man, milestone, note, notes, pull, push, recover, repair, restore, resume, secrets,
-    search, service, shell_init, show, start, stats, status, statusline, sync, undo, verify,
+    lock, log, machine, man, milestone, note, notes, pull, push, recover, repair, restore, resume,
+    search, secrets, service, shell_init, show, start, stats, status, statusline, sync, undo,
+    verify,
 };
 use super::error::CliError;
 use super::examples::help_section;

@@ -14,8 +14,8 @@ use super::keys::SettingKey;
 use super::names::FORMAT;
 use super::placeholders::{check_not_private, home_placeholder, placeholder};
 use super::values::{
-    LocalizeMode, MachineIdentity, NONE, SecretsMode, SyncRules, checked_name, checked_remote, extras_text,
-    invalid, parse_age, parse_extras,
+    LocalizeMode, MachineIdentity, NONE, SecretsMode, SyncRules, checked_name, checked_remote,
+    extras_text, invalid, parse_age, parse_extras,
 };
 use crate::domain::{CommitAuthor, ExtraKind, PlaceholderName, Placeholders};
 use crate::sys::{Env, fs::write_atomic};
@@ -43,7 +43,7 @@ pub struct Config {
     pub localize: LocalizeMode,
     /// Kinds of extras that are synced.
     pub extras: BTreeSet<ExtraKind>,
-    /// What is done with credentials.
+    /// Treatment of credentials.
     #[serde(skip_serializing_if = "SecretsMode::is_default")]
     pub secrets: SecretsMode,
     /// This machine.

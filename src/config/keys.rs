@@ -20,7 +20,7 @@ pub enum SettingKey {
     Localize,
     /// Kinds of extras that are synced.
     Extras,
-    /// What is done with credentials.
+    /// Treatment of credentials.
     Secrets,
     /// Maximum size of a session that is synced.
     MaxSize,

@@ -22,7 +22,7 @@ pub struct Settings {
     pub localize: LocalizeMode,
     /// Kinds of extras that are synced.
     pub extras: BTreeSet<ExtraKind>,
-    /// What is done with credentials.
+    /// Treatment of credentials.
     pub secrets: SecretsMode,
     /// Which sessions are synced.
     pub sync: SyncRules,

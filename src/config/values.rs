@@ -102,7 +102,7 @@ impl fmt::Display for LocalizeMode {
     }
 }
 
-/// What is done with credentials in what is stored.
+/// Treatment of credentials in text that is to be stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretsMode {

@@ -24,8 +24,7 @@ impl SecretName {
     pub fn new(form: &str, id: &str) -> Option<Self> {
         let is_form_char = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let is_form = (1..=MAX_FORM_LEN).contains(&form.len()) && form.bytes().all(is_form_char);
-        let is_id =
-            id.len() == SECRET_ID_LEN && id.bytes().all(|b| SECRET_ID_DIGITS.contains(&b));
+        let is_id = id.len() == SECRET_ID_LEN && id.bytes().all(|b| SECRET_ID_DIGITS.contains(&b));
         (is_form && is_id).then(|| Self {
             text: format!("{form}.{id}"),
             dot: form.len(),

@@ -76,7 +76,9 @@ impl PathRewriter {
     pub(crate) fn collapse(&self, local: &str) -> TextFile {
         let secrets = self.secrets_of_lines(local);
         let lines = lines_of(local).into_iter().zip(&secrets);
-        let lines = lines.map(|(line, secrets)| self.collapse_line(line, secrets)).collect();
+        let lines = lines
+            .map(|(line, secrets)| self.collapse_line(line, secrets))
+            .collect();
         let sets = BTreeMap::from([(self.key.clone(), self.here.clone())]);
         TextFile::new(lines, is_unterminated(local), sets)
     }
@@ -108,7 +110,10 @@ impl PathRewriter {
     pub(crate) fn count_verbatim(&self, file: &TextFile) -> u64 {
         let plain = file.lines.iter().filter(|line| line.placeholders.is_none());
         plain
-            .filter(|line| self.try_collapse(&self.collapser, &line.text, &[]).is_none())
+            .filter(|line| {
+                self.try_collapse(&self.collapser, &line.text, &[])
+                    .is_none()
+            })
             .count() as u64
     }
 
@@ -137,22 +142,21 @@ impl PathRewriter {
         let mut portable = Vec::with_capacity(line.len());
         collapser.collapse_with(line.as_bytes(), TextKind::Plain, secrets, &mut portable);
         let mut again = Vec::with_capacity(line.len());
-        let done = self.exact.expand_bounded(
-            &portable,
-            TextKind::Plain,
-            self.secret_view(),
-            &mut again,
-        );
+        let done =
+            self.exact
+                .expand_bounded(&portable, TextKind::Plain, self.secret_view(), &mut again);
         let is_exact = done.is_ok() && again == line.as_bytes() && !portable.contains(&b'\n');
         String::from_utf8(portable).ok().filter(|_| is_exact)
     }
 
     fn collapse_line(&self, line: &str, secrets: &[SecretSpan]) -> TextLine {
-        let portable = self.try_collapse(&self.collapser, line, secrets).or_else(|| {
-            // Without paths, a line with secrets is exact, too.
-            let portable = self.try_collapse(&self.secret_collapser, line, secrets);
-            portable.filter(|_| !secrets.is_empty())
-        });
+        let portable = self
+            .try_collapse(&self.collapser, line, secrets)
+            .or_else(|| {
+                // Without paths, a line with secrets is exact, too.
+                let portable = self.try_collapse(&self.secret_collapser, line, secrets);
+                portable.filter(|_| !secrets.is_empty())
+            });
         match portable {
             Some(text) if text != line => TextLine {
                 text,
@@ -202,7 +206,12 @@ impl PathRewriter {
     ) -> Result<String, InvalidText> {
         let mut local = Vec::with_capacity(text.len());
         self.expander(key, file)?
-            .expand_bounded(text.as_bytes(), TextKind::Plain, self.secret_view(), &mut local)
+            .expand_bounded(
+                text.as_bytes(),
+                TextKind::Plain,
+                self.secret_view(),
+                &mut local,
+            )
             .map_err(|_| InvalidText::Oversized)?;
         let local = String::from_utf8(local).map_err(|_| InvalidText::NoText)?;
         if local.contains('\n') {

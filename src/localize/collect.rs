@@ -3,21 +3,15 @@
 //! Each piece is expanded again and compared with what was read before it is written.
 //! Lines that do not expand exactly are stored verbatim and counted.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 
-use crate::domain::{Placeholders, SecretName, SessionFile, SessionId};
+use crate::domain::{Placeholders, SessionFile, SessionId};
 use crate::localize::error::StoredDataError;
 use crate::localize::line_reader::StoredLineReader;
+use crate::localize::local_piece::{LocalPiece, PieceSource};
 use crate::localize::localizer::{Localizer, SecretChoice};
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
-use crate::rewrite::{
-    Collapser, Expander, SecretSpan, SecretValues, TextKind, redaction, replace_spans, replaceable,
-    secret_placeholder, spans_within,
-};
-use crate::secrets::{Place, Secrets, excerpt};
+use crate::rewrite::{Collapser, Expander, TextKind};
 use crate::session::{Facts, continued::Continued, files::is_verbatim, repair::damaged_lines};
 use crate::store::Transaction;
 use crate::store::manifest::{Manifest, PlaceholdersKey, Run, StoredFile};
@@ -123,6 +117,10 @@ impl<'a> Collector<'a> {
         mut facts: Option<&mut Facts>,
     ) -> Result<(StoredFile, CollectStats), StoredDataError> {
         let (session, name) = (target.session, target.file);
+        let source = PieceSource {
+            session,
+            file: name,
+        };
         let mut failure = None;
         let mut emit = emitter(tx, session, name, &mut failure);
         let mut builder = match target.earlier {
@@ -141,7 +139,7 @@ impl<'a> Collector<'a> {
             if lines_only {
                 collected.damaged += damaged_lines(&piece);
             }
-            let piece = self.with_secrets(&piece, target, text_lines)?;
+            let piece = LocalPiece::search(self.localizer, &piece, source, text_lines)?;
             text_lines += count_lines(piece.text);
             collected.masked += piece.masked;
             collected.reported += piece.reported;
@@ -183,45 +181,6 @@ impl<'a> Collector<'a> {
             });
         }
         failure.map_or(Ok((file, collected)), Err)
-    }
-
-    /// Searches new lines for secrets, and remembers where they are.
-    ///
-    /// # Errors
-    /// [`StoredDataError::HeldSecrets`] if the settings keep the session from being stored.
-    fn with_secrets<'t>(
-        &self,
-        text: &'t [u8],
-        target: &StoreTarget<'_>,
-        lines_before: u64,
-    ) -> Result<LocalPiece<'t>, StoredDataError> {
-        let mut piece = LocalPiece {
-            text,
-            first_line: lines_before + 1,
-            secrets: Vec::new(),
-            masked: 0,
-            reported: 0,
-        };
-        let Some(secrets) = self.localizer.secrets() else {
-            return Ok(piece);
-        };
-        let kind = text_kind(target.file);
-        let found = secrets.search(text, kind);
-        for spans in [&found.masked, &found.held, &found.reported] {
-            record_places(secrets, spans, &piece, target);
-        }
-        if !found.held.is_empty() {
-            self.localizer.save_secrets()?;
-            let names: BTreeSet<_> = found.held.into_iter().map(|span| span.name).collect();
-            return Err(StoredDataError::HeldSecrets {
-                names: names.into_iter().collect(),
-            });
-        }
-        piece.reported = found.reported.len() as u64;
-        piece.secrets = replaceable(found.masked, text, kind);
-        let is_known = |span: &&SecretSpan| secrets.value(&span.name).is_some();
-        piece.masked = piece.secrets.iter().filter(is_known).count() as u64;
-        Ok(piece)
     }
 
     /// Collapses `piece`, checks it, and appends it.
@@ -287,7 +246,8 @@ impl<'a> Collector<'a> {
         collapsers.iter().find_map(|collapser| {
             let mut portable = Vec::with_capacity(piece.text.len());
             collapser.collapse_with(piece.text, kind, &piece.secrets, &mut portable);
-            self.is_exact(&portable, piece.text, kind).then_some(portable)
+            self.is_exact(&portable, piece.text, kind)
+                .then_some(portable)
         })
     }
 
@@ -325,67 +285,6 @@ impl<'a> Collector<'a> {
             torn: false,
             written_as: self.written_as.clone(),
         }
-    }
-}
-
-/// Whole lines of a local file, with the secrets in them.
-struct LocalPiece<'t> {
-    text: &'t [u8],
-    /// Number of its first line in the file, from 1.
-    first_line: u64,
-    /// The secrets that become placeholders.
-    secrets: Vec<SecretSpan>,
-    /// Number of secrets among them that this machine knows.
-    masked: u64,
-    /// Number of secrets that are stored, and reported.
-    reported: u64,
-}
-
-impl<'t> LocalPiece<'t> {
-    /// Returns a part, which no secret crosses.
-    fn part(&self, range: Range<usize>) -> LocalPiece<'t> {
-        LocalPiece {
-            text: &self.text[range.clone()],
-            secrets: spans_within(&self.secrets, range),
-            ..*self
-        }
-    }
-
-    /// Returns the text with placeholders for secrets: what is hashed and compared in the store.
-    fn written(&self) -> Cow<'t, [u8]> {
-        self.replaced(secret_placeholder)
-    }
-
-    fn redacted(&self) -> Cow<'t, [u8]> {
-        self.replaced(redaction)
-    }
-
-    fn replaced(&self, replacement: impl Fn(&SecretName) -> String) -> Cow<'t, [u8]> {
-        if self.secrets.is_empty() {
-            return Cow::Borrowed(self.text);
-        }
-        Cow::Owned(replace_spans(self.text, &self.secrets, replacement))
-    }
-}
-
-/// Remembers where secrets are in a piece.
-fn record_places(
-    secrets: &Secrets,
-    spans: &[SecretSpan],
-    piece: &LocalPiece<'_>,
-    target: &StoreTarget<'_>,
-) {
-    let (mut at, mut line) = (0, piece.first_line);
-    for span in spans {
-        line += memchr::memchr_iter(b'\n', &piece.text[at..span.range.start]).count() as u64;
-        at = span.range.start;
-        let place = Place {
-            session: Some(target.session.clone()),
-            file: target.file.key().to_owned(),
-            line,
-            excerpt: excerpt(piece.text, &span.range, spans),
-        };
-        secrets.vault().record_place(&span.name, place);
     }
 }
 

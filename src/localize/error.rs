@@ -53,7 +53,9 @@ pub enum StoredDataError {
 
 /// Names secrets, with the commands that decide about them.
 fn list_secrets(names: &[SecretName]) -> String {
-    let shown = names.iter().map(|name| format!("{} {}", name.form(), name.id()));
+    let shown = names
+        .iter()
+        .map(|name| format!("{} {}", name.form(), name.id()));
     let first = names.first().map_or("ID", SecretName::id);
     format!(
         "{}; decide with: ccsync secrets mask|allow|ignore {first}",
@@ -68,9 +70,10 @@ impl UserError for StoredDataError {
             Self::Session(e) => e.kind(),
             Self::Path(e) => e.kind(),
             Self::Interrupted(e) => e.kind(),
-            Self::Inconsistent { .. } | Self::Oversized { .. } | Self::UnmaskedSecret { .. } | Self::HeldSecrets { .. } => {
-                ErrorKind::Failed
-            },
+            Self::Inconsistent { .. }
+            | Self::Oversized { .. }
+            | Self::UnmaskedSecret { .. }
+            | Self::HeldSecrets { .. } => ErrorKind::Failed,
         }
     }
 
@@ -93,7 +96,10 @@ impl UserError for StoredDataError {
             Self::Session(e) => e.is_about_one_session(),
             Self::Path(e) => e.is_about_one_session(),
             Self::Interrupted(_) => false,
-            Self::Inconsistent { .. } | Self::Oversized { .. } | Self::UnmaskedSecret { .. } | Self::HeldSecrets { .. } => true,
+            Self::Inconsistent { .. }
+            | Self::Oversized { .. }
+            | Self::UnmaskedSecret { .. }
+            | Self::HeldSecrets { .. } => true,
         }
     }
 }

@@ -82,9 +82,7 @@ impl Localizer {
             placeholders: PlaceholderChoice::With(View::Local, present),
             secrets: SecretChoice::Redaction,
         };
-        reader
-            .read(run, reading, portable)
-            .map(Cow::Owned)
+        reader.read(run, reading, portable).map(Cow::Owned)
     }
 }
 

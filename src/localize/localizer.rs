@@ -29,7 +29,7 @@ pub(crate) enum PlaceholderChoice {
     With(View, usize),
 }
 
-/// What stands in the place of a secret.
+/// The text in the place of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SecretChoice {
     /// Its value, or its redaction if the value is unknown here.
@@ -130,7 +130,9 @@ impl Localizer {
 
     /// Makes the values durable that placeholders stand for. Text may be committed after that.
     pub(crate) fn save_secrets(&self) -> Result<(), PathError> {
-        self.secrets.as_ref().map_or(Ok(()), |secrets| secrets.vault().save())
+        self.secrets
+            .as_ref()
+            .map_or(Ok(()), |secrets| secrets.vault().save())
     }
 
     /// Returns how the secrets of stored text are expanded.

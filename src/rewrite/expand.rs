@@ -275,7 +275,12 @@ mod tests {
         let expander = Expander::exact(&root(System::Linux, &path));
         let mut out = Vec::new();
         assert_eq!(
-            expander.expand_bounded(b"at {{HOME}}.", TextKind::Plain, SecretView::Placeholder, &mut out),
+            expander.expand_bounded(
+                b"at {{HOME}}.",
+                TextKind::Plain,
+                SecretView::Placeholder,
+                &mut out
+            ),
             Ok(())
         );
         let bomb = b"{{HOME}} ".repeat(100_000);
@@ -286,7 +291,12 @@ mod tests {
         assert!(out.len() < 64 << 20);
         let ordinary = Expander::exact(&root(System::Linux, &path[..500]));
         assert_eq!(
-            ordinary.expand_bounded(&bomb[..256 << 10], TextKind::Plain, SecretView::Placeholder, &mut out),
+            ordinary.expand_bounded(
+                &bomb[..256 << 10],
+                TextKind::Plain,
+                SecretView::Placeholder,
+                &mut out
+            ),
             Ok(())
         );
     }

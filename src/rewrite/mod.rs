@@ -32,5 +32,6 @@ pub use path::{collapse_path, expand_path};
 pub use path_form::every_path_form;
 pub use secret::{
     MAX_SECRET_BYTES, REDACTION_START, SecretFinder, SecretSpan, SecretValues, SecretView,
-    redaction, redaction_at, replace_spans, replaceable, secret_placeholder, secrets_in, spans_within,
+    redaction, redaction_at, replace_spans, replaceable, secret_placeholder, secrets_in,
+    spans_within,
 };

@@ -150,12 +150,8 @@ pub(super) fn is_escaped(
     }
 }
 
-/// Returns the spans without those that a placeholder cannot replace without a change to the structure of the text.
-pub fn replaceable(
-    spans: Vec<SecretSpan>,
-    text: &[u8],
-    kind: TextKind,
-) -> Vec<SecretSpan> {
+/// Returns the spans without those whose replacement would change the structure of the text.
+pub fn replaceable(spans: Vec<SecretSpan>, text: &[u8], kind: TextKind) -> Vec<SecretSpan> {
     let mut strings = Strings::new(text, kind);
     let mut end = 0;
     let mut spans = spans;
@@ -163,7 +159,9 @@ pub fn replaceable(
         let Range { start, end: stop } = span.range;
         let is_whole = start >= end
             && text.get(start..stop).is_some_and(|value| {
-                !value.is_empty() && !value.contains(&b'\n') && is_within_string(text, value, start, kind)
+                !value.is_empty()
+                    && !value.contains(&b'\n')
+                    && is_within_string(text, value, start, kind)
             })
             && strings.protection(start) != Protection::Bytes;
         if is_whole {
@@ -180,6 +178,8 @@ fn is_within_string(text: &[u8], value: &[u8], start: usize, kind: TextKind) -> 
     kind == TextKind::Plain
         || !value.contains(&b'"')
             && escapes(&text[..start]).is_multiple_of(2)
-            && !text[start.saturating_sub(5)..start].windows(2).any(|pair| pair == b"\\u")
+            && !text[start.saturating_sub(5)..start]
+                .windows(2)
+                .any(|pair| pair == b"\\u")
             && escapes(value).is_multiple_of(2)
 }

@@ -5,8 +5,7 @@
 
 use std::ops::Range;
 
-use super::forms::{begins_word, is_example};
-use super::scan::is_word;
+use super::words::{begins_word, is_example, is_word};
 
 /// The form of a value that a name gives away.
 pub(super) const FORM: &str = "named-secret";
@@ -14,20 +13,54 @@ pub(super) const FORM: &str = "named-secret";
 /// The form of a password in a URL.
 pub(super) const URL_FORM: &str = "url-password";
 
-/// Ends of names of secrets. A part of another name may follow: see [`name_rest`].
+/// Ends of names of secrets. A part of another name may follow: see [`NAME_RESTS`].
 pub(super) const NAME_PARTS: [&str; 30] = [
-    "password", "Password", "PASSWORD", "passwd", "PASSWD", "passphrase", "PASSPHRASE", "_pass",
-    "_PASS", "secret", "Secret", "SECRET", "token", "Token", "TOKEN", "api_key", "apikey", "apiKey",
-    "ApiKey", "API_KEY", "APIKEY", "api-key", "Api-Key", "API-Key", "access_key", "accessKey",
-    "private_key", "AccessKey", "Bearer ", "Basic ",
+    "password",
+    "Password",
+    "PASSWORD",
+    "passwd",
+    "PASSWD",
+    "passphrase",
+    "PASSPHRASE",
+    "_pass",
+    "_PASS",
+    "secret",
+    "Secret",
+    "SECRET",
+    "token",
+    "Token",
+    "TOKEN",
+    "api_key",
+    "apikey",
+    "apiKey",
+    "ApiKey",
+    "API_KEY",
+    "APIKEY",
+    "api-key",
+    "Api-Key",
+    "API-Key",
+    "access_key",
+    "accessKey",
+    "private_key",
+    "AccessKey",
+    "Bearer ",
+    "Basic ",
 ];
 
 /// Ends of schemes of URLs.
 pub(super) const URL_STARTS: [&str; 6] = ["s://", "p://", "l://", "b://", "v://", "e://"];
 
-/// What may follow a part in the name of a secret, in lower case without separators.
+/// Endings that may follow a part in the name of a secret, in lower case without separators.
 const NAME_RESTS: [&str; 9] = [
-    "", "key", "accesskey", "token", "value", "base", "id", "hash", "b64",
+    "",
+    "key",
+    "accesskey",
+    "token",
+    "value",
+    "base",
+    "id",
+    "hash",
+    "b64",
 ];
 
 /// Longest value, in bytes.
@@ -77,9 +110,18 @@ pub(super) fn password_at(text: &[u8], start: usize) -> Option<Range<usize>> {
     let value = colon + 1..colon + 1 + length;
     let bytes = &text[value.clone()];
     let is_followed = text.get(value.end) == Some(&b'@');
-    let is_host = text.get(value.end + 1).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'[');
-    let is_placeholder = [&b"pass"[..], b"password", b"PASSWORD", b"secret", b"pw", b"pwd"]
-        .contains(&bytes)
+    let is_host = text
+        .get(value.end + 1)
+        .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'[');
+    let is_placeholder = [
+        &b"pass"[..],
+        b"password",
+        b"PASSWORD",
+        b"secret",
+        b"pw",
+        b"pwd",
+    ]
+    .contains(&bytes)
         || bytes.starts_with(b"$")
         || bytes.starts_with(b"%");
     let is_secret = is_followed && is_host && length >= 6 && !is_placeholder;
@@ -173,7 +215,9 @@ fn has_symbols(value: &[u8]) -> bool {
 /// Number of changes between digits and other characters.
 fn digit_changes(value: &[u8]) -> usize {
     let changes = value.windows(2);
-    changes.filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit()).count()
+    changes
+        .filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit())
+        .count()
 }
 
 /// Bits for each character, by how often the value repeats them.
@@ -183,7 +227,10 @@ fn entropy(value: &[u8]) -> f64 {
         counts[usize::from(*byte)] += 1;
     }
     let total = value.len() as f64;
-    let shares = counts.iter().filter(|n| **n > 0).map(|n| f64::from(*n) / total);
+    let shares = counts
+        .iter()
+        .filter(|n| **n > 0)
+        .map(|n| f64::from(*n) / total);
     -shares.map(|share| share * share.log2()).sum::<f64>()
 }
 
@@ -195,7 +242,8 @@ fn looks_like_name(value: &[u8]) -> bool {
     // Words with at most a short number at their end.
     let is_word = |word: &[u8]| {
         let letters = word.iter().take_while(|b| b.is_ascii_alphabetic()).count();
-        word[letters..].iter().all(u8::is_ascii_digit) && (word.len() - letters <= 3 || letters == 0)
+        word[letters..].iter().all(u8::is_ascii_digit)
+            && (word.len() - letters <= 3 || letters == 0)
     };
     is_path || is_url || words.into_iter().all(is_word)
 }
@@ -205,15 +253,24 @@ fn is_reference(text: &[u8], value: &Range<usize>) -> bool {
     let bytes = &text[value.clone()];
     let is_code = matches!(text.get(value.end), Some(b'(' | b'[' | b'$' | b'{' | b'<'));
     let is_template = bytes.starts_with(b"%") || bytes.windows(2).any(|w| w == b"__");
-    let is_member = [&b"process.env"[..], b"os.environ", b"env.", b"self.", b"this.", b"config."]
-        .iter()
-        .any(|start| bytes.starts_with(start));
+    let is_member = [
+        &b"process.env"[..],
+        b"os.environ",
+        b"env.",
+        b"self.",
+        b"this.",
+        b"config.",
+    ]
+    .iter()
+    .any(|start| bytes.starts_with(start));
     is_code || is_template || is_member
 }
 
 fn is_example_word(value: &[u8]) -> bool {
     let text = String::from_utf8_lossy(value).to_ascii_lowercase();
-    ["example", "xxxx", "changeme", "your", "****", "...", "redacted"]
-        .iter()
-        .any(|word| text.contains(word))
+    [
+        "example", "xxxx", "changeme", "your", "****", "...", "redacted",
+    ]
+    .iter()
+    .any(|word| text.contains(word))
 }

@@ -1,4 +1,4 @@
-//! The text around a secret, for people: without that secret and those next to it.
+//! The text around a secret, for display: without that secret and those next to it.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::rewrite::SecretSpan;
 const BEFORE: usize = 32;
 const AFTER: usize = 12;
 
-/// What stands for a secret.
+/// Text in the place of a secret.
 const MARK: &str = "[secret]";
 
 /// Returns the text around the secret at `range`, one of `secrets`.
@@ -16,22 +16,35 @@ pub fn excerpt(text: &[u8], range: &Range<usize>, secrets: &[SecretSpan]) -> Str
     let is_other = |span: &&SecretSpan| span.range != *range;
     let others = || secrets.iter().filter(is_other);
     let line_start = memchr::memrchr(b'\n', &text[..range.start]).map_or(0, |end| end + 1);
-    let ends = others().map(|span| span.range.end).filter(|end| *end <= range.start);
-    let start = ends.chain([line_start, range.start.saturating_sub(BEFORE)]).max();
+    let ends = others()
+        .map(|span| span.range.end)
+        .filter(|end| *end <= range.start);
+    let start = ends
+        .chain([line_start, range.start.saturating_sub(BEFORE)])
+        .max();
     let line_end = memchr::memchr(b'\n', &text[range.end..]).map(|end| range.end + end);
-    let starts = others().map(|span| span.range.start).filter(|start| *start >= range.end);
-    let end = starts.chain(line_end).chain([text.len().min(range.end + AFTER)]).min();
-    let shown = |part: Range<usize>| plain(&text[part]);
-    format!(
+    let starts = others()
+        .map(|span| span.range.start)
+        .filter(|start| *start >= range.end);
+    let end = starts
+        .chain(line_end)
+        .chain([text.len().min(range.end + AFTER)])
+        .min();
+    let start = start.unwrap_or(range.start);
+    let end = end.unwrap_or(range.end);
+    let shown = |part: Range<usize>| String::from_utf8_lossy(&text[part]).into_owned();
+    plain(&format!(
         "{}{MARK}{}",
-        shown(start.unwrap_or(range.start)..range.start),
-        shown(range.end..end.unwrap_or(range.end))
-    )
+        shown(start..range.start),
+        shown(range.end..end)
+    ))
 }
 
 /// Returns text of JSON without its escapes, as far as a reader needs it.
-fn plain(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let text = text.trim_matches('\u{fffd}').replace("\\n", " ").replace('\\', "");
+fn plain(text: &str) -> String {
+    let text = text
+        .trim_matches('\u{fffd}')
+        .replace("\\n", " ")
+        .replace('\\', "");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

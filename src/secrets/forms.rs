@@ -8,13 +8,10 @@ use std::sync::{LazyLock, OnceLock};
 use regex::bytes::Regex;
 use serde::Deserialize;
 
-use super::scan::is_word;
+use super::words::{begins_word, is_example, is_word};
 
 /// Longest text that a form may match, in bytes.
 const MAX_LEN: usize = 10_000;
-
-/// Words that mark an example value.
-const EXAMPLE_WORDS: [&str; 6] = ["EXAMPLE", "YOUR", "XXXX", "PLACEHOLDER", "0000000000", "****"];
 
 /// One form of credentials.
 #[derive(Debug, Deserialize)]
@@ -40,7 +37,7 @@ pub struct Form {
     regex: OnceLock<Option<Regex>>,
 }
 
-/// What must stand before a form.
+/// Text before a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Before {
@@ -77,7 +74,10 @@ pub fn form_name(id: &str) -> &str {
         "private-key" => "private key",
         "named-secret" => "value named like a secret",
         "url-password" => "password in a URL",
-        _ => forms().iter().find(|form| form.id == id).map_or(id, |form| &form.name),
+        _ => forms()
+            .iter()
+            .find(|form| form.id == id)
+            .map_or(id, |form| &form.name),
     }
 }
 
@@ -89,9 +89,11 @@ impl Form {
         let whole = found.get(0)?;
         let secret = found.get(1).unwrap_or(whole);
         let value = secret.as_bytes();
-        let is_sure = self.checksum.is_some_and(|checksum| checksum.is_right(value));
-        let is_real = is_sure
-            || self.has_boundaries(text, start, start + whole.end()) && !is_example(value);
+        let is_sure = self
+            .checksum
+            .is_some_and(|checksum| checksum.is_right(value));
+        let is_real =
+            is_sure || self.has_boundaries(text, start, start + whole.end()) && !is_example(value);
         is_real.then(|| start + secret.start()..start + secret.end())
     }
 
@@ -114,7 +116,10 @@ impl Checksum {
     fn is_right(self, value: &[u8]) -> bool {
         match self {
             Self::Crc32 => {
-                let body = value.iter().position(|b| *b == b'_').map(|at| &value[at + 1..]);
+                let body = value
+                    .iter()
+                    .position(|b| *b == b'_')
+                    .map(|at| &value[at + 1..]);
                 body.and_then(|body| body.split_at_checked(body.len().checked_sub(6)?))
                     .is_some_and(|(body, sum)| sum == base62(crc32fast::hash(body)))
             }
@@ -133,38 +138,6 @@ fn base62(mut number: u32) -> [u8; 6] {
     digits
 }
 
-/// Returns true if a word may begin at `at`: nothing stands before it that continues it. The
-/// letter of an escape such as `\n` does not.
-pub(super) fn begins_word(text: &[u8], at: usize) -> bool {
-    let Some(before) = at.checked_sub(1) else {
-        return true;
-    };
-    if !is_word(text[before]) {
-        return true;
-    }
-    let is_escape = |length: usize| {
-        at.checked_sub(length)
-            .is_some_and(|slash| text[slash] == b'\\' && b"ntrbfu".contains(&text[slash + 1]))
-    };
-    // `\n`, `\u001b[1m`, `\u003d`
-    is_escape(2)
-        || is_escape(6) && text[at - 5] == b'u'
-        || text[before] == b'm' && ends_colour(&text[..before])
-}
-
-fn ends_colour(text: &[u8]) -> bool {
-    let digits = |b: &&u8| b.is_ascii_digit() || **b == b';';
-    let length = text.iter().rev().take(16).take_while(digits).count();
-    text[..text.len() - length].ends_with(b"[")
-}
-
-/// Returns true for a value of documentation.
-pub(super) fn is_example(value: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(value).to_ascii_uppercase();
-    let distinct = value.iter().collect::<std::collections::BTreeSet<_>>().len();
-    distinct < 6 || EXAMPLE_WORDS.iter().any(|word| text.contains(word))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,7 +148,11 @@ mod tests {
         for form in forms() {
             assert!(form.regex().is_some(), "{}", form.id);
             assert!(form.source.starts_with("https://"), "{}", form.id);
-            assert!(form.starts.iter().all(|start| start.len() >= 3), "{}", form.id);
+            assert!(
+                form.starts.iter().all(|start| start.len() >= 3),
+                "{}",
+                form.id
+            );
         }
     }
 

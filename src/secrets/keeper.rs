@@ -1,10 +1,10 @@
-//! What rewriting needs of secrets: which text becomes a placeholder, and what it stands for.
+//! Tells rewriting which text becomes a placeholder, and which value a placeholder stands for.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use super::scan::{FindingKind, Scanner};
-use super::vault::{Decision, Vault};
+use super::vault::{SecretDecision, Vault};
 use crate::config::SecretsMode;
 use crate::domain::SecretName;
 use crate::rewrite::{SecretFinder, SecretSpan, SecretValues, TextKind};
@@ -54,7 +54,7 @@ impl Secrets {
         for finding in findings {
             let range = finding.range;
             match finding.kind {
-                // Where the value is known, its redaction is text like any other.
+                // If the value is known, its redaction is text like any other.
                 FindingKind::Redaction(name) if self.vault.value(&name).is_some() => {}
                 FindingKind::Redaction(name) => found.masked.push(SecretSpan { range, name }),
                 FindingKind::Value(form) => {
@@ -75,15 +75,16 @@ impl Secrets {
 }
 
 impl FoundSecrets {
-    /// Returns where a secret belongs; `None`: it is stored without a word.
+    /// Returns the list of a secret; `None`: it is stored without a word.
     fn list(
         &mut self,
-        decision: Option<Decision>,
+        decision: Option<SecretDecision>,
         mode: SecretsMode,
     ) -> Option<&mut Vec<SecretSpan>> {
         match (decision, mode) {
-            (Some(Decision::Allow | Decision::Ignore), _) | (None, SecretsMode::Off) => None,
-            (Some(Decision::Mask), _) | (None, SecretsMode::Mask) => Some(&mut self.masked),
+            (Some(SecretDecision::Allow | SecretDecision::Ignore), _)
+            | (None, SecretsMode::Off) => None,
+            (Some(SecretDecision::Mask), _) | (None, SecretsMode::Mask) => Some(&mut self.masked),
             (None, SecretsMode::Hold) => Some(&mut self.held),
             (None, SecretsMode::Warn) => Some(&mut self.reported),
         }

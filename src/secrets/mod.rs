@@ -14,9 +14,10 @@ mod keeper;
 mod private_key;
 mod scan;
 mod vault;
+mod words;
 
 pub use excerpt::excerpt;
 pub use forms::{Form, form_name, forms};
 pub use keeper::{FoundSecrets, Secrets};
-pub use scan::{Finding, FindingKind, Scanner};
-pub use vault::{Decision, KnownSecret, Place, Vault};
+pub use scan::{FindingKind, Scanner, SecretFinding};
+pub use vault::{KnownSecret, SecretDecision, SecretPlace, Vault};

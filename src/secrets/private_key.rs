@@ -74,7 +74,10 @@ fn lines(text: &[u8], body: Range<usize>, min_len: usize) -> Vec<Range<usize>> {
     let (mut at, mut last) = (body.start, body.start);
     while at < body.end && at - last <= MAX_GAP {
         let escape = escape_len(&text[at..body.end]);
-        let length = text[at..body.end].iter().take_while(|b| is_key_char(b)).count();
+        let length = text[at..body.end]
+            .iter()
+            .take_while(|b| is_key_char(b))
+            .count();
         let line = at..at + length;
         let is_number = text[line.clone()].iter().all(u8::is_ascii_digit);
         if length >= min_len && !is_number {

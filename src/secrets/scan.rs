@@ -8,8 +8,8 @@ use aho_corasick::packed;
 use super::assignment::{self, NAME_PARTS};
 use super::forms::{Form, forms};
 use super::private_key;
-use crate::rewrite::{MAX_SECRET_BYTES, REDACTION_START, TextKind, redaction_at};
 use crate::domain::SecretName;
+use crate::rewrite::{MAX_SECRET_BYTES, REDACTION_START, TextKind, redaction_at};
 
 /// Length of the text that is searched for, in bytes.
 const ANCHOR: usize = 4;
@@ -20,14 +20,14 @@ const ANCHORS_OF_PASS: usize = 16;
 
 /// A secret in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding<'f> {
+pub struct SecretFinding<'f> {
     /// Its place.
     pub range: Range<usize>,
-    /// What it is.
+    /// Its kind.
     pub kind: FindingKind<'f>,
 }
 
-/// What was found.
+/// Kind of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FindingKind<'f> {
     /// A value of this form.
@@ -44,7 +44,7 @@ pub struct Scanner {
 /// One search for some anchors.
 struct Pass {
     searcher: packed::Searcher,
-    /// For each anchor what may begin with it.
+    /// The candidates of each anchor.
     groups: Vec<Vec<Candidate>>,
 }
 
@@ -78,12 +78,15 @@ impl Scanner {
         }
         groups.sort_by(|a, b| (a.0.len(), &a.0).cmp(&(b.0.len(), &b.0)));
         Self {
-            passes: groups.chunks(ANCHORS_OF_PASS).filter_map(Pass::new).collect(),
+            passes: groups
+                .chunks(ANCHORS_OF_PASS)
+                .filter_map(Pass::new)
+                .collect(),
         }
     }
 
     /// Returns what is found, in ascending order and without overlaps.
-    pub fn scan(&self, text: &[u8], kind: TextKind) -> Vec<Finding<'static>> {
+    pub fn scan(&self, text: &[u8], kind: TextKind) -> Vec<SecretFinding<'static>> {
         let mut found = Vec::new();
         for pass in &self.passes {
             pass.scan(text, kind, &mut found);
@@ -94,12 +97,15 @@ impl Scanner {
 
 impl Scanner {
     /// Returns the redactions of secrets of other machines.
-    pub fn redactions(&self, text: &[u8]) -> Vec<Finding<'static>> {
+    pub fn redactions(&self, text: &[u8]) -> Vec<SecretFinding<'static>> {
         let starts = memchr::memmem::find_iter(text, REDACTION_START);
         let found = starts.filter_map(|at| {
             let (name, length) = redaction_at(&text[at..])?;
             let kind = FindingKind::Redaction(name);
-            Some(Finding { range: at..at + length, kind })
+            Some(SecretFinding {
+                range: at..at + length,
+                kind,
+            })
         });
         found.collect()
     }
@@ -121,7 +127,7 @@ impl Pass {
         })
     }
 
-    fn scan(&self, text: &[u8], kind: TextKind, found: &mut Vec<Finding<'static>>) {
+    fn scan(&self, text: &[u8], kind: TextKind, found: &mut Vec<SecretFinding<'static>>) {
         let mut from = 0;
         while let Some(hit) = self.searcher.find_in(text, (from..text.len()).into()) {
             from = hit.start() + 1;
@@ -140,11 +146,17 @@ impl Candidate {
         Self { start, kind }
     }
 
-    fn check(&self, text: &[u8], at: usize, kind: TextKind, found: &mut Vec<Finding<'static>>) {
+    fn check(
+        &self,
+        text: &[u8],
+        at: usize,
+        kind: TextKind,
+        found: &mut Vec<SecretFinding<'static>>,
+    ) {
         let mut add = |range: Range<usize>, form| {
             if range.len() <= MAX_SECRET_BYTES {
                 let kind = FindingKind::Value(form);
-                found.push(Finding { range, kind });
+                found.push(SecretFinding { range, kind });
             }
         };
         match self.kind {
@@ -171,7 +183,10 @@ impl Candidate {
             CandidateKind::Redaction => {
                 if let Some((name, length)) = redaction_at(&text[at..]) {
                     let kind = FindingKind::Redaction(name);
-                    found.push(Finding { range: at..at + length, kind });
+                    found.push(SecretFinding {
+                        range: at..at + length,
+                        kind,
+                    });
                 }
             }
         }
@@ -183,8 +198,12 @@ fn candidates() -> impl Iterator<Item = Candidate> {
         let starts = form.starts.iter();
         starts.map(|start| Candidate::new(start, CandidateKind::Form(form)))
     });
-    let names = NAME_PARTS.iter().map(|part| Candidate::new(part, CandidateKind::Name));
-    let urls = assignment::URL_STARTS.iter().map(|start| Candidate::new(start, CandidateKind::Url));
+    let names = NAME_PARTS
+        .iter()
+        .map(|part| Candidate::new(part, CandidateKind::Name));
+    let urls = assignment::URL_STARTS
+        .iter()
+        .map(|start| Candidate::new(start, CandidateKind::Url));
     let others = [
         Candidate::new(private_key::START, CandidateKind::PrivateKey),
         Candidate::new(REDACTION_START, CandidateKind::Redaction),
@@ -194,7 +213,7 @@ fn candidates() -> impl Iterator<Item = Candidate> {
 
 /// Sorts findings and drops those that begin within another one; of two that begin at the same
 /// place, the longer one stays.
-fn without_overlaps(mut found: Vec<Finding<'static>>) -> Vec<Finding<'static>> {
+fn without_overlaps(mut found: Vec<SecretFinding<'static>>) -> Vec<SecretFinding<'static>> {
     found.sort_by_key(|finding| (finding.range.start, std::cmp::Reverse(finding.range.end)));
     let mut end = 0;
     found.retain(|finding| {
@@ -205,9 +224,4 @@ fn without_overlaps(mut found: Vec<Finding<'static>>) -> Vec<Finding<'static>> {
         is_free
     });
     found
-}
-
-/// Returns true for a character of words.
-pub(super) fn is_word(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'_'
 }

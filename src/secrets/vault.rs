@@ -10,7 +10,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{SecretName, SessionId, parse::from_json, secret::SECRET_ID_DIGITS, secret::SECRET_ID_LEN};
+use crate::domain::{
+    SecretName, SessionId, parse::from_json, secret::SECRET_ID_DIGITS, secret::SECRET_ID_LEN,
+};
 use crate::rewrite::SecretValues;
 use crate::sys::fs::{PathError, read_to_string_if_exists, write_atomic};
 
@@ -38,25 +40,25 @@ struct State {
 
 struct Entry {
     value: Arc<[u8]>,
-    decision: Option<Decision>,
-    places: Vec<Place>,
+    decision: Option<SecretDecision>,
+    places: Vec<SecretPlace>,
 }
 
-/// What is to be done with one secret, whatever the setting says.
+/// Treatment of one secret, whatever the setting says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Decision {
+pub enum SecretDecision {
     /// It may be stored.
     Allow,
     /// It becomes a placeholder.
     Mask,
-    /// It is none.
+    /// It is not a secret.
     Ignore,
 }
 
-/// Where a secret was found first in a file.
+/// The first place of a secret in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct SecretPlace {
     /// The session; `None`: the file is no part of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
@@ -73,10 +75,10 @@ pub struct Place {
 pub struct KnownSecret {
     /// Its name.
     pub name: SecretName,
-    /// What is to be done with it, if decided.
-    pub decision: Option<Decision>,
-    /// Where it was found.
-    pub places: Vec<Place>,
+    /// Its treatment, if decided.
+    pub decision: Option<SecretDecision>,
+    /// Its places.
+    pub places: Vec<SecretPlace>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,9 +93,9 @@ struct FileEntry {
     /// Hexadecimal: nothing that other programs could take for a secret.
     value: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    decision: Option<Decision>,
+    decision: Option<SecretDecision>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    places: Vec<Place>,
+    places: Vec<SecretPlace>,
 }
 
 impl Vault {
@@ -135,12 +137,13 @@ impl Vault {
     }
 
     /// Remembers where a known secret was found, if it is the first place in that file.
-    pub fn record_place(&self, name: &SecretName, place: Place) {
+    pub fn record_place(&self, name: &SecretName, place: SecretPlace) {
         let mut state = self.write();
         let Some(entry) = state.secrets.get_mut(name) else {
             return;
         };
-        let same_file = |known: &Place| (&known.session, &known.file) == (&place.session, &place.file);
+        let same_file =
+            |known: &SecretPlace| (&known.session, &known.file) == (&place.session, &place.file);
         if entry.places.len() < MAX_PLACES && !entry.places.iter().any(same_file) {
             entry.places.push(place);
             state.changed = true;
@@ -148,12 +151,12 @@ impl Vault {
     }
 
     /// Returns what is to be done with a secret, if decided.
-    pub fn decision(&self, name: &SecretName) -> Option<Decision> {
+    pub fn decision(&self, name: &SecretName) -> Option<SecretDecision> {
         self.read().secrets.get(name)?.decision
     }
 
     /// Decides about a known secret.
-    pub fn decide(&self, name: &SecretName, decision: Decision) {
+    pub fn decide(&self, name: &SecretName, decision: SecretDecision) {
         let mut state = self.write();
         if let Some(entry) = state.secrets.get_mut(name) {
             entry.decision = Some(decision);
@@ -243,7 +246,9 @@ impl State {
         });
         Ok(Self {
             key: key.ok_or("its key is invalid")?,
-            secrets: secrets.collect::<Option<_>>().ok_or("an entry is invalid")?,
+            secrets: secrets
+                .collect::<Option<_>>()
+                .ok_or("an entry is invalid")?,
             changed: false,
         })
     }

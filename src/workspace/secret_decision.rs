@@ -1,7 +1,7 @@
 //! Decisions of the user about single secrets.
 
 use crate::domain::{ErrorKind, SecretName, UserError};
-use crate::secrets::Decision;
+use crate::secrets::SecretDecision;
 use crate::workspace::{Context, SyncError, Workspace};
 
 /// Error: an id names no secret.
@@ -26,7 +26,7 @@ impl UserError for UnknownSecret {
 pub fn decide_about_secrets(
     ctx: &Context<'_>,
     ids: &[String],
-    decision: Decision,
+    decision: SecretDecision,
 ) -> Result<Vec<SecretName>, SyncError> {
     let workspace = Workspace::open(ctx)?;
     let Some(secrets) = workspace.localizer.secrets() else {
@@ -34,7 +34,9 @@ pub fn decide_about_secrets(
     };
     let known = secrets.vault().secrets();
     let find = |id: &String| {
-        let mut matching = known.iter().filter(|secret| secret.name.id().starts_with(id));
+        let mut matching = known
+            .iter()
+            .filter(|secret| secret.name.id().starts_with(id));
         match (matching.next(), matching.next()) {
             (Some(secret), None) if !id.is_empty() => Ok(secret.name.clone()),
             _ => Err(SyncError::Operation(Box::new(UnknownSecret(id.clone())))),

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex};
 use ccsync::domain::SecretName;
 use ccsync::domain::placeholder::Placeholders;
 use ccsync::rewrite::{
-    Collapser, Expander, SecretFinder, SecretSpan, SecretValues, SecretView, TextKind,
-    redaction_at,
+    Collapser, Expander, SecretFinder, SecretSpan, SecretValues, SecretView, TextKind, redaction_at,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -30,10 +29,17 @@ impl TestSecrets {
     }
 
     fn name(&self, value: &[u8]) -> SecretName {
-        let digits: String = value.iter().skip(2).map(|b| char::from(b - b'0' + b'a')).collect();
-        let id = format!("{digits:a<15.15}{}", self.letter);
+        let digits: String = value
+            .iter()
+            .skip(2)
+            .map(|b| char::from(b - b'0' + b'a'))
+            .collect();
+        let id = format!("{digits:z<15.15}{}", self.letter);
         let name = SecretName::new("test-key", &id).unwrap();
-        self.values.lock().unwrap().insert(name.clone(), value.into());
+        self.values
+            .lock()
+            .unwrap()
+            .insert(name.clone(), value.into());
         name
     }
 }
@@ -44,7 +50,11 @@ impl SecretFinder for TestSecrets {
         let mut at = 0;
         while at < text.len() {
             let rest = &text[at..];
-            let digits = rest.iter().skip(2).take_while(|b| b.is_ascii_digit()).count();
+            let digits = rest
+                .iter()
+                .skip(2)
+                .take_while(|b| b.is_ascii_digit())
+                .count();
             let found = if rest.starts_with(b"KK") && digits > 0 {
                 let length = 2 + digits.min(15);
                 Some((self.name(&rest[..length]), length))
@@ -53,7 +63,10 @@ impl SecretFinder for TestSecrets {
             };
             match found {
                 Some((name, length)) => {
-                    spans.push(SecretSpan { range: at..at + length, name });
+                    spans.push(SecretSpan {
+                        range: at..at + length,
+                        name,
+                    });
                     at += length;
                 }
                 None => at += 1,
@@ -72,12 +85,25 @@ impl SecretValues for TestSecrets {
 /// Puts secrets and what looks like them between the bytes of a text.
 fn planted(text: Vec<u8>, places: Vec<(usize, usize)>) -> Vec<u8> {
     const PLANTS: [&str; 14] = [
-        "KK12", "KK345", "{{KK7", "{{~KK8}}", "{{SECRET:test-key.bcaaaaaaaaaaaaaa}}",
-        "{{~SECRET:test-key.bcaaaaaaaaaaaaaa}}", "[secret: test-key bcaaaaaaaaaaaaac]",
-        "{{{KK12}}}", "{{SECRET:KK9}}", "[secret: test-key KK12]", "\\\\KK5", "KK1KK2", "{{SECRET:",
+        "KK12",
+        "KK345",
+        "{{KK7",
+        "{{~KK8}}",
+        "{{SECRET:test-key.bczzzzzzzzzzzzza}}",
+        "{{~SECRET:test-key.bczzzzzzzzzzzzza}}",
+        "[secret: test-key bczzzzzzzzzzzzzc]",
+        "{{{KK12}}}",
+        "{{SECRET:KK9}}",
+        "[secret: test-key KK12]",
+        "\\\\KK5",
+        "KK1KK2",
+        "{{SECRET:",
         "{{~",
     ];
-    let mut places: Vec<_> = places.into_iter().map(|(at, what)| (at % (text.len() + 1), what)).collect();
+    let mut places: Vec<_> = places
+        .into_iter()
+        .map(|(at, what)| (at % (text.len() + 1), what))
+        .collect();
     places.sort_unstable();
     let mut out = Vec::new();
     let mut from = 0;
@@ -95,7 +121,10 @@ fn places() -> impl Strategy<Value = Vec<(usize, usize)>> {
 }
 
 fn text_with_secrets() -> impl Strategy<Value = (Placeholders, Vec<u8>)> {
-    (machine().prop_flat_map(|m| (Just(m.clone()), bytes(&m))), places())
+    (
+        machine().prop_flat_map(|m| (Just(m.clone()), bytes(&m))),
+        places(),
+    )
         .prop_map(|((machine, text), places)| (machine, planted(text, places)))
 }
 
@@ -108,7 +137,7 @@ fn line_with_secrets() -> impl Strategy<Value = (Placeholders, String)> {
             plants.iter().map(|n| (n * 31, *n)).collect(),
         )).unwrap());
         for (n, _) in plants.iter().enumerate() {
-            value = serde_json::json!({ "x": value, "thinking": format!("KK{n} {{{{SECRET:test-key.bcaaaaaaaaaaaaaa}}}}") });
+            value = serde_json::json!({ "x": value, "thinking": format!("KK{n} {{{{SECRET:test-key.bczzzzzzzzzzzzza}}}}") });
             value = Value::String(value.to_string());
         }
         let record: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
@@ -116,16 +145,29 @@ fn line_with_secrets() -> impl Strategy<Value = (Placeholders, String)> {
     })
 }
 
-fn collapsed(origin: &Placeholders, secrets: &Arc<TestSecrets>, kind: TextKind, text: &[u8]) -> Vec<u8> {
-    let collapser = Collapser::new(origin, &directories(origin)).with_secrets(Arc::clone(secrets) as _);
+fn collapsed(
+    origin: &Placeholders,
+    secrets: &Arc<TestSecrets>,
+    kind: TextKind,
+    text: &[u8],
+) -> Vec<u8> {
+    let collapser =
+        Collapser::new(origin, &directories(origin)).with_secrets(Arc::clone(secrets) as _);
     let mut out = Vec::new();
     collapser.collapse(text, kind, &mut out);
     out
 }
 
-fn expanded(origin: &Placeholders, view: SecretView<'_>, kind: TextKind, portable: &[u8]) -> Vec<u8> {
+fn expanded(
+    origin: &Placeholders,
+    view: SecretView<'_>,
+    kind: TextKind,
+    portable: &[u8],
+) -> Vec<u8> {
     let mut out = Vec::new();
-    Expander::exact(origin).expand_bounded(portable, kind, view, &mut out).unwrap();
+    Expander::exact(origin)
+        .expand_bounded(portable, kind, view, &mut out)
+        .unwrap();
     out
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::browse::secrets::{SecretRow, SecretStatus, secrets, stored_secrets};
 use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
-use crate::secrets::Decision;
+use crate::secrets::SecretDecision;
 use crate::ui::{Cell, HEADING, Table, format::short_id, sanitize::one_line};
 use crate::workspace::secret_decision::decide_about_secrets;
 
@@ -54,7 +54,7 @@ struct SecretsDocument {
 /// JSON document.
 #[derive(Serialize)]
 struct DecisionDocument {
-    decision: Decision,
+    decision: SecretDecision,
     /// Ids of the secrets.
     ids: Vec<String>,
 }
@@ -62,9 +62,9 @@ struct DecisionDocument {
 pub(in crate::cli) fn run(args: &SecretsArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.action {
         SecretsAction::List { all, json } => list(*all, json.json, app),
-        SecretsAction::Allow(args) => decide(args, Decision::Allow, app),
-        SecretsAction::Mask(args) => decide(args, Decision::Mask, app),
-        SecretsAction::Ignore(args) => decide(args, Decision::Ignore, app),
+        SecretsAction::Allow(args) => decide(args, SecretDecision::Allow, app),
+        SecretsAction::Mask(args) => decide(args, SecretDecision::Mask, app),
+        SecretsAction::Ignore(args) => decide(args, SecretDecision::Ignore, app),
     }
 }
 
@@ -116,7 +116,7 @@ fn status(status: SecretStatus) -> &'static str {
     }
 }
 
-fn decide(args: &DecisionArgs, decision: Decision, app: &mut App) -> Result<Exit, CliError> {
+fn decide(args: &DecisionArgs, decision: SecretDecision, app: &mut App) -> Result<Exit, CliError> {
     let names = decide_about_secrets(&app.context()?, &args.ids, decision)?;
     let ids = names.iter().map(|name| name.id().to_owned()).collect();
     if args.json.json {
@@ -124,11 +124,13 @@ fn decide(args: &DecisionArgs, decision: Decision, app: &mut App) -> Result<Exit
         return Ok(Exit::Done);
     }
     let what = match decision {
-        Decision::Allow => "stored unmasked from now on",
-        Decision::Mask => "masked from now on",
-        Decision::Ignore => "no secret",
+        SecretDecision::Allow => "stored unmasked from now on",
+        SecretDecision::Mask => "masked from now on",
+        SecretDecision::Ignore => "no secret",
     };
-    let lines = names.iter().map(|name| format!("{} {}: {what}", name.form(), name.id()));
+    let lines = names
+        .iter()
+        .map(|name| format!("{} {}: {what}", name.form(), name.id()));
     app.print(&lines.collect::<Vec<_>>())?;
     Ok(Exit::Done)
 }
