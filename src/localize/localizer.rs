@@ -15,7 +15,9 @@ use crate::checkouts::{
 };
 use crate::config::LocalizeMode;
 use crate::domain::{MachineId, Placeholders, PortablePath, SessionId};
-use crate::rewrite::{Collapser, Expander, SecretView, TextKind, View, collapse_path};
+use crate::rewrite::{
+    Collapser, Expander, SecretView, TextKind, View, collapse_path, redaction, replace_spans,
+};
 use crate::secrets::Secrets;
 use crate::store::{manifest::Manifest, manifest::PlaceholdersKey, manifest::Run};
 use crate::sys::fs::{PathError, is_dir_in_time};
@@ -133,6 +135,18 @@ impl Localizer {
         self.secrets
             .as_ref()
             .map_or(Ok(()), |secrets| secrets.vault().save())
+    }
+
+    /// Returns a text for other machines without its secrets.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let Some(secrets) = &self.secrets else {
+            return text.to_owned();
+        };
+        let found = secrets.search(text.as_bytes(), TextKind::Plain);
+        let mut spans = [found.masked, found.held].concat();
+        spans.sort_by_key(|span| span.range.start);
+        let redacted = replace_spans(text.as_bytes(), &spans, redaction);
+        String::from_utf8_lossy(&redacted).into_owned()
     }
 
     /// Returns how the secrets of stored text are expanded.

@@ -30,8 +30,11 @@ pub fn excerpt(text: &[u8], range: &Range<usize>, secrets: &[SecretSpan]) -> Str
         .chain(line_end)
         .chain([text.len().min(range.end + AFTER)])
         .min();
+    // The string of JSON that the secret is in is enough.
     let start = start.unwrap_or(range.start);
+    let start = memchr::memrchr(b'"', &text[start..range.start]).map_or(start, |at| start + at + 1);
     let end = end.unwrap_or(range.end);
+    let end = memchr::memchr(b'"', &text[range.end..end]).map_or(end, |at| range.end + at);
     let shown = |part: Range<usize>| String::from_utf8_lossy(&text[part]).into_owned();
     plain(&format!(
         "{}{MARK}{}",

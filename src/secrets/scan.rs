@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use aho_corasick::packed;
+use aho_corasick::{AhoCorasick, Input, MatchKind, packed};
 
 use super::assignment::{self, NAME_PARTS};
 use super::forms::{Form, forms};
@@ -43,9 +43,35 @@ pub struct Scanner {
 
 /// One search for some anchors.
 struct Pass {
-    searcher: packed::Searcher,
+    searcher: Searcher,
     /// The candidates of each anchor.
     groups: Vec<Vec<Candidate>>,
+}
+
+enum Searcher {
+    Packed(packed::Searcher),
+    /// For processors without vector instructions.
+    Automaton(AhoCorasick),
+}
+
+impl Searcher {
+    fn new(anchors: &[&str]) -> Option<Self> {
+        let packed = packed::Searcher::new(anchors).map(Self::Packed);
+        packed.or_else(|| {
+            let mut builder = AhoCorasick::builder();
+            let builder = builder.match_kind(MatchKind::LeftmostFirst);
+            builder.build(anchors).ok().map(Self::Automaton)
+        })
+    }
+
+    /// Returns the offset and the number of the next anchor.
+    fn find(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
+        let found = match self {
+            Self::Packed(searcher) => searcher.find_in(text, (from..text.len()).into()),
+            Self::Automaton(automaton) => automaton.find(Input::new(text).range(from..)),
+        }?;
+        Some((found.start(), found.pattern().as_usize()))
+    }
 }
 
 /// Something that begins with known text.
@@ -68,15 +94,17 @@ enum CandidateKind {
 impl Scanner {
     /// Builds the search for all forms.
     pub fn new() -> Self {
+        let mut candidates: Vec<Candidate> = candidates().collect();
+        candidates.sort_by(|a, b| (a.anchor().len(), &a.start).cmp(&(b.anchor().len(), &b.start)));
         let mut groups: Vec<(String, Vec<Candidate>)> = Vec::new();
-        for candidate in candidates() {
-            let anchor = candidate.start[..candidate.start.len().min(ANCHOR)].to_owned();
-            match groups.iter_mut().find(|(known, _)| *known == anchor) {
+        for candidate in candidates {
+            // A shorter anchor is found in the place of one that begins with it.
+            let known = |(anchor, _): &&mut (String, _)| candidate.anchor().starts_with(&**anchor);
+            match groups.iter_mut().find(known) {
                 Some((_, group)) => group.push(candidate),
-                None => groups.push((anchor, vec![candidate])),
+                None => groups.push((candidate.anchor().to_owned(), vec![candidate])),
             }
         }
-        groups.sort_by(|a, b| (a.0.len(), &a.0).cmp(&(b.0.len(), &b.0)));
         Self {
             passes: groups
                 .chunks(ANCHORS_OF_PASS)
@@ -119,21 +147,20 @@ impl Default for Scanner {
 
 impl Pass {
     fn new(groups: &[(String, Vec<Candidate>)]) -> Option<Self> {
-        let mut builder = packed::Config::new().builder();
-        builder.extend(groups.iter().map(|(anchor, _)| anchor.as_bytes()));
+        let anchors: Vec<&str> = groups.iter().map(|(anchor, _)| anchor.as_str()).collect();
         Some(Self {
-            searcher: builder.build()?,
+            searcher: Searcher::new(&anchors)?,
             groups: groups.iter().map(|(_, group)| group.clone()).collect(),
         })
     }
 
     fn scan(&self, text: &[u8], kind: TextKind, found: &mut Vec<SecretFinding<'static>>) {
         let mut from = 0;
-        while let Some(hit) = self.searcher.find_in(text, (from..text.len()).into()) {
-            from = hit.start() + 1;
-            for candidate in &self.groups[hit.pattern().as_usize()] {
-                if text[hit.start()..].starts_with(candidate.start.as_bytes()) {
-                    candidate.check(text, hit.start(), kind, found);
+        while let Some((at, group)) = self.searcher.find(text, from) {
+            from = at + 1;
+            for candidate in &self.groups[group] {
+                if text[at..].starts_with(candidate.start.as_bytes()) {
+                    candidate.check(text, at, kind, found);
                 }
             }
         }
@@ -146,6 +173,10 @@ impl Candidate {
         Self { start, kind }
     }
 
+    fn anchor(&self) -> &str {
+        &self.start[..self.start.len().min(ANCHOR)]
+    }
+
     fn check(
         &self,
         text: &[u8],
@@ -154,7 +185,8 @@ impl Candidate {
         found: &mut Vec<SecretFinding<'static>>,
     ) {
         let mut add = |range: Range<usize>, form| {
-            if range.len() <= MAX_SECRET_BYTES {
+            for start in range.clone().step_by(MAX_SECRET_BYTES) {
+                let range = start..range.end.min(start + MAX_SECRET_BYTES);
                 let kind = FindingKind::Value(form);
                 found.push(SecretFinding { range, kind });
             }
