@@ -47,13 +47,15 @@ fn auto_off_restores_settings_byte_for_byte() {
         "{\"theme\":\"dark\"}",
         COMMENTED,
         &COMMENTED.replace('\n', "\r\n"),
+        &format!("\u{feff}{COMMENTED}"),
+        "{\"statusLine\":1,\"hooks\":{\"Other\":1,\"Other\":2}}",
     ] {
         write_settings(&a, text);
         let run = a.ccsync(["auto", "on", "--statusline"]).success();
         assert!(run.stdout.contains("settings.json"), "{run}");
         let on = fs::read_to_string(settings(&a)).unwrap();
         assert!(
-            on.contains("hook session-start") && on.contains("statusline"),
+            on.contains("hook session-start") && on.to_lowercase().contains("statusline"),
             "{on}"
         );
         a.ccsync(["auto", "on"]).success();
@@ -135,6 +137,34 @@ fn auto_on_invalid_settings_are_left_alone() {
     }
 }
 
+#[test]
+fn auto_on_refuses_keys_that_are_there_twice() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    for (text, key) in [
+        ("{\"hooks\": {}, \"hooks\": {}}", "`hooks`"),
+        ("{\"hooks\": {\"Stop\": [], \"Stop\": []}}", "`Stop`"),
+    ] {
+        write_settings(&a, text);
+        let run = a.ccsync(["auto", "on"]).code(1);
+        let message = format!("settings.json`: {key} is there twice");
+        assert!(run.stderr.contains(&message), "{run}");
+        assert_eq!(fs::read_to_string(settings(&a)).unwrap(), text);
+    }
+}
+
+#[test]
+fn auto_off_removes_hooks_of_keys_that_are_there_twice() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    a.ccsync(["auto", "on"]).success();
+    let on = fs::read_to_string(settings(&a)).unwrap();
+    write_settings(&a, &on.replacen('{', "{\"hooks\": {},", 1));
+    a.ccsync(["auto", "off"]).success();
+    let off = fs::read_to_string(settings(&a)).unwrap();
+    assert!(!off.contains("ccsync"), "{off}");
+}
+
 #[cfg(unix)]
 #[test]
 fn auto_on_follows_link_of_settings() {
@@ -152,18 +182,72 @@ fn auto_on_follows_link_of_settings() {
 }
 
 #[test]
-fn auto_status_and_doctor_name_hooks_that_are_off() {
+fn auto_status_and_doctor_name_file_that_turns_hooks_off() {
     let env = TestEnv::new();
     let a = machine_with_remote(&env);
-    let status = || a.ccsync(["auto", "status", "--json"]).success().json();
+    let project = a.home.join("work/app/.claude");
+    fs::create_dir_all(&project).unwrap();
+    let run_there = |args: &[&str]| {
+        let mut command = a.command(args);
+        a.run(command.current_dir(project.parent().unwrap()))
+    };
+    let status = || run_there(&["auto", "status", "--json"]).success().json();
     assert_eq!(status()["on"], false);
     a.ccsync(["auto", "on"]).success();
-    assert_eq!(status()["on"], true);
     let on = fs::read_to_string(settings(&a)).unwrap();
-    write_settings(&a, &on.replacen('{', "{\"disableAllHooks\": true,", 1));
-    assert_eq!(status()["hooks_are_off"], true);
-    let doctor = a.ccsync(["doctor"]);
-    assert!(doctor.stdout.contains("disableAllHooks"), "{doctor}");
+    assert_eq!(
+        (&status()["on"], &status()["hooks_are_off"]),
+        (&true.into(), &false.into())
+    );
+    for (file, text, reason) in [
+        (
+            settings(&a),
+            on.replacen('{', "{\"disableAllHooks\": true,", 1),
+            "`disableAllHooks` is set in",
+        ),
+        (
+            settings(&a),
+            on.replacen('{', "{ // mine\n", 1),
+            "Claude Code ignores",
+        ),
+        (
+            project.join("settings.json"),
+            "{\"disableAllHooks\": true}".to_owned(),
+            "`disableAllHooks` is set in",
+        ),
+    ] {
+        write_settings(&a, &on);
+        fs::write(&file, text).unwrap();
+        assert_eq!(status()["hooks_are_off"], true);
+        let file = file.to_str().unwrap();
+        let text = run_there(&["auto", "status"]).success().stdout;
+        assert!(
+            text.starts_with("auto:   off: ") && text.contains(reason) && text.contains(file),
+            "{text}"
+        );
+        let doctor = run_there(&["doctor"]);
+        assert!(
+            doctor.stdout.contains(reason) && doctor.stdout.contains(file),
+            "{doctor}"
+        );
+    }
+}
+
+#[test]
+fn auto_on_says_that_client_ignores_settings_with_comments() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    write_settings(&a, COMMENTED);
+    let run = a.ccsync(["auto", "on"]).success();
+    assert!(
+        run.stderr
+            .contains("Claude Code runs no hooks: Claude Code ignores"),
+        "{run}"
+    );
+    // The plugin does not need the settings.
+    let run = a.ccsync(["auto", "on", "--plugin"]).success();
+    assert_eq!(run.stderr, "", "{run}");
+    assert_eq!(fs::read_to_string(settings(&a)).unwrap(), COMMENTED);
 }
 
 #[test]
@@ -196,6 +280,7 @@ fn hook_answers_nothing_and_never_fails() {
     // Not set up; unknown events; no JSON; a machine of the cloud.
     assert_silent(&hook(&a, "stop", &json, &[]).success());
     a.init(&env.bare_remote());
+    a.ccsync(["auto", "on"]).success();
     assert_silent(&hook(&a, "NewEvent", &json, &[]).success());
     assert_silent(&hook(&a, "user-prompt-submit", "{", &[]).success());
     let cloud = [("CLAUDE_CODE_REMOTE", "true")];
@@ -206,12 +291,29 @@ fn hook_answers_nothing_and_never_fails() {
     );
 }
 
+#[test]
+fn hook_of_client_that_was_open_at_auto_off_does_nothing() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    let json = format!("{{\"session_id\":\"{ONE}\",\"source\":\"clear\"}}");
+    for on in [vec!["auto", "on"], vec!["auto", "on", "--plugin"]] {
+        let before = a.tree();
+        a.ccsync(on).success();
+        a.ccsync(["auto", "off"]).success();
+        for event in ["session-start", "user-prompt-submit", "stop", "session-end"] {
+            assert_silent(&hook(&a, event, &json, &[]).success());
+        }
+        assert_eq!(a.tree(), before);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn hook_survives_faults_of_this_machine() {
     use std::os::unix::fs::PermissionsExt;
     let env = TestEnv::new();
     let a = machine_with_remote(&env);
+    a.ccsync(["auto", "on"]).success();
     let json = format!("{{\"session_id\":\"{ONE}\",\"source\":\"resume\",\"cwd\":\"/\"}}");
     let state = a.home.join(".local/state/ccsync");
     let daemon = state.join("daemon");

@@ -71,8 +71,7 @@ fn completion_machines_milestones_and_settings_are_described() {
     let (a, b) = env.pair_with_session();
     b.ccsync(["push"]).success();
     a.ccsync(["milestone", "before-the-move"]).success();
-    a.ccsync(["config", "add-placeholder", "WORK=/srv/work"])
-        .success();
+    a.add_placeholder("WORK=/srv/work");
 
     for words in [
         &["list", "--from", ""][..],

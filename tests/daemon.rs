@@ -26,6 +26,9 @@ impl<'a> Client<'a> {
 
     /// Runs a hook as the client does, and returns what it answers.
     fn hook(&self, event: &str, source: &str) -> Run {
+        if !self.machine.home.join(".claude/settings.json").exists() {
+            self.machine.ccsync(["auto", "on"]).success();
+        }
         let json = serde_json::json!({
             "session_id": ONE,
             "transcript_path": self.machine.project_dir("work/app").join(format!("{ONE}.jsonl")),
@@ -34,7 +37,8 @@ impl<'a> Client<'a> {
             "source": source,
             "prompt": "a secret prompt",
         });
-        let command = self.machine.command(["hook", event]);
+        let mut command = self.machine.command(["hook", event]);
+        command.env("CLAUDE_PID", self.process.id().to_string());
         self.machine.run_with_input(command, &json.to_string())
     }
 
@@ -151,6 +155,19 @@ fn daemon_prompt_without_transcript_leaves_no_lock() {
 }
 
 #[test]
+fn daemon_client_that_names_only_its_pid_is_released() {
+    let env = TestEnv::new();
+    let (a, _b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let mut client = Client::start(&a);
+    fs::remove_dir_all(a.home.join(".claude/sessions")).unwrap();
+    client.hook("session-start", "resume").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    client.kill();
+    wait_until("the lock is released", || !is_locked(&remote));
+}
+
+#[test]
 fn daemon_second_client_does_not_end_session() {
     let env = TestEnv::new();
     let (a, _b) = env.pair_with_session();
@@ -191,6 +208,66 @@ fn daemon_releases_session_for_resume_at_once() {
         .run(&mut stand_in.command(&["resume", ONE], "resumed"))
         .success();
     assert!(run.stderr.contains("Continue anywhere"), "{run}");
+}
+
+/// Returns the process that holds the lock of the session.
+fn holder(machine: &Machine) -> Option<u64> {
+    let lease = machine
+        .home
+        .join(format!(".local/state/ccsync/locks/{ONE}.json"));
+    let lease: serde_json::Value = serde_json::from_slice(&fs::read(lease).ok()?).ok()?;
+    lease["holder"]["pid"].as_u64()
+}
+
+#[test]
+fn daemon_leaves_session_of_resume_alone() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let stand_in = crate::harness::client::Client::install(&a);
+    let mut daemon = a.command(["daemon"]).spawn().unwrap();
+    let status = a.home.join(".local/state/ccsync/daemon/status.json");
+    wait_until("the daemon has nothing to do", || {
+        fs::read_to_string(&status).is_ok_and(|text| text.contains("\"synced\": \""))
+    });
+    let child = stand_in.start(&["resume", ONE], "first");
+    wait_for_questions(&b, &["hello", "first"]);
+    assert_eq!(holder(&a), Some(u64::from(child.id())));
+    a.append(ONE, "second");
+    wait_for_questions(&b, &["hello", "first", "second"]);
+    stand_in.finish();
+    let run = a.ended(child).success();
+    assert!(run.stderr.contains("2 turns saved"), "{run}");
+    assert!(run.stderr.contains("lock released"), "{run}");
+    assert!(!is_locked(&env.remote_of_pair()));
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
+    let log = fs::read_to_string(a.home.join(".local/state/ccsync/daemon/log")).unwrap();
+    assert!(
+        !log.contains("pushed"),
+        "one of two pushed the turns: {log}"
+    );
+}
+
+#[test]
+fn daemon_takes_over_session_of_killed_resume() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let stand_in = crate::harness::client::Client::install(&a);
+    let mut daemon = a.command(["daemon"]).spawn().unwrap();
+    let mut child = stand_in.start_late(&["resume", ONE], "last");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    a.append(ONE, "first");
+    wait_until("the daemon has the lock", || {
+        holder(&a) == Some(u64::from(daemon.id()))
+    });
+    wait_for_questions(&b, &["hello", "first"]);
+    stand_in.finish();
+    let remote = env.remote_of_pair();
+    wait_until("the lock is released", || !is_locked(&remote));
+    wait_for_questions(&b, &["hello", "first", "last"]);
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
 }
 
 #[test]
@@ -248,6 +325,36 @@ fn daemon_guard_returns_first_prompt_once() {
             machine.ccsync(["sync"]);
             machine.all_questions() == [["hello", "on a"], ["hello", "on b"]]
         })
+    });
+}
+
+#[test]
+fn daemon_fork_grows_after_lock_of_session_is_free() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let mut at_b = Client::start(&b);
+    at_b.hook("session-start", "resume").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    let mut at_a = Client::start(&a);
+    at_a.hook("session-start", "resume").success();
+    let pushed = |turn: &str| {
+        a.append(ONE, turn);
+        at_a.hook("stop", "").success();
+        wait_until("the turn is a fork", || {
+            b.ccsync(["pull"]);
+            b.all_questions().iter().flatten().any(|said| said == turn)
+        });
+    };
+    pushed("on a");
+    at_b.kill();
+    wait_until("the lock is released", || !is_locked(&remote));
+    pushed("more");
+    pushed("and more");
+    at_a.kill();
+    wait_until("the fork has every turn, the session none", || {
+        a.ccsync(["sync"]);
+        a.all_questions() == [vec!["hello"], vec!["hello", "on a", "more", "and more"]]
     });
 }
 
@@ -328,42 +435,25 @@ fn daemon_excluded_session_gets_no_lock() {
 }
 
 #[test]
-fn service_install_writes_unit_that_systemd_accepts() {
+fn daemon_session_that_becomes_excluded_loses_lock() {
     let env = TestEnv::new();
-    let a = env.machine("a");
-    a.init(&env.bare_remote());
-    let bin = a.home.join(".bin");
-    fs::create_dir_all(&bin).unwrap();
-    let systemctl = bin.join("systemctl");
-    fs::write(&systemctl, "#!/bin/sh\necho \"$*\" >>\"$HOME/systemctl\"\n").unwrap();
-    fs::set_permissions(
-        &systemctl,
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let service = |action: &str| {
-        a.run(a.command(["service", action]).env("PATH", &path))
-            .success()
-    };
-
-    service("install");
-    let unit = a.home.join(".config/systemd/user/ccsync.service");
-    let verified = Command::new("systemd-analyze")
-        .args(["verify", "--user"])
-        .arg(&unit)
-        .output();
-    if let Ok(verified) = verified {
-        let message = String::from_utf8_lossy(&verified.stderr).into_owned();
-        assert!(!message.contains("ccsync.service:"), "{message}");
-    }
-    assert!(service("status").stdout.contains("service: installed"));
-    service("remove");
-    assert!(!unit.exists());
-    assert!(service("status").stdout.contains("not installed"));
-    let asked = fs::read_to_string(a.home.join("systemctl")).unwrap();
-    assert_eq!(
-        asked,
-        "--user daemon-reload\n--user enable --now ccsync.service\n--user disable --now ccsync.service\n"
-    );
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let client = Client::start(&a);
+    client.hook("session-start", "resume").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    a.ccsync(["config", "exclude", "~/work/**"]).success();
+    a.append(ONE, "private");
+    client.hook("stop", "").success();
+    wait_until("the lock is released", || !is_locked(&remote));
+    a.append(ONE, "more");
+    client.hook("stop", "").success();
+    let log = a.home.join(".local/state/ccsync/daemon/log");
+    wait_until("the daemon says so", || {
+        fs::read_to_string(&log).is_ok_and(|text| text.contains("is excluded: lock released"))
+    });
+    drop(client);
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello"]);
+    assert!(!is_locked(&remote));
 }

@@ -489,8 +489,7 @@ fn doctor_unplaced_sessions_are_counted_by_placeholder() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     expect(&doctor(&b), "placeholders", "ok", &["every placeholder"]);
-    a.ccsync(["config", "add-placeholder", "WORK=~/work"])
-        .success();
+    a.add_placeholder("WORK=~/work");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     expect(
@@ -513,8 +512,7 @@ fn doctor_unplaced_sessions_are_counted_by_placeholder() {
             "ccsync config add-placeholder WORK=PATH",
         ],
     );
-    b.ccsync(["config", "add-placeholder", "WORK=~/arbeit"])
-        .success();
+    b.add_placeholder("WORK=~/arbeit");
     expect(&doctor(&b), "placeholders", "ok", &["every placeholder"]);
 }
 

@@ -419,8 +419,7 @@ fn memory_of_missing_project_is_not_pulled_until_it_appears() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let placeholder = |machine: &Machine| format!("WORK={}", machine.home.join("work").display());
-    a.ccsync(["config", "add-placeholder", &placeholder(&a)])
-        .success();
+    a.add_placeholder(&placeholder(&a));
     a.session(ONE).turn("hello").write();
     a.write_note("MEMORY.md", "x\n");
     a.ccsync(["push"]).success();
@@ -433,8 +432,7 @@ fn memory_of_missing_project_is_not_pulled_until_it_appears() {
     assert!(!b.has_note("MEMORY.md"));
     let json = b.ccsync(["pull", "--json"]).success().json();
     assert_eq!(json["extras"][0]["project"], "{{WORK}}/app");
-    b.ccsync(["config", "add-placeholder", &placeholder(&b)])
-        .success();
+    b.add_placeholder(&placeholder(&b));
     fs::create_dir_all(b.home.join("work/app")).unwrap();
     b.ccsync(["pull"]).success();
     assert_eq!(b.read_note("MEMORY.md"), "x\n");

@@ -144,6 +144,7 @@ fn import_store_is_exact_and_idempotent() {
         "PROJECTS",
         "this",
         here.home.join("code").to_str().unwrap(),
+        "--yes",
     ])
     .success();
     here.ccsync(["pull", "--days", "36500"]).success();
@@ -169,10 +170,8 @@ fn import_sessions_have_local_paths_on_other_machine() {
     let b = env.machine("b");
     import(&here, &store(&env, &here, "shared")).success();
     b.init(&env.remote_of_pair());
-    b.ccsync(["config", "add-placeholder", "PROJECTS=~/Projekte"])
-        .success();
-    b.ccsync(["config", "add-placeholder", "NOTES=~/notes"])
-        .success();
+    b.add_placeholder("PROJECTS=~/Projekte");
+    b.add_placeholder("NOTES=~/notes");
     b.ccsync(["pull", "--days", "36500"]).success();
     let expected = written(&b, SITE).replace("/code/", "/Projekte/");
     assert_eq!(
@@ -231,6 +230,7 @@ fn import_report_names_what_is_not_imported() {
         .collect();
     assert_eq!(left, Vec::<&str>::new());
     let home = here.home.display();
+    fs::create_dir(here.home.join("code")).unwrap();
     let commands = report["commands"].as_array().unwrap();
     for command in [
         format!("ccsync config set-path PROJECTS this {home}/code"),
@@ -603,6 +603,7 @@ fn import_hostile_content_is_refused_one_by_one() {
         "PROJECTS",
         "this",
         here.home.join("code").to_str().unwrap(),
+        "--yes",
     ])
     .success();
     here.ccsync(["pull", "--days", "36500"]);

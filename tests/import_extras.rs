@@ -127,8 +127,7 @@ fn import_extras_have_local_paths_on_every_machine() {
     let b = env.machine("b");
     b.init(&env.remote_of_pair());
     fs::create_dir_all(b.home.join("work/app")).unwrap();
-    b.ccsync(["config", "add-placeholder", "PROJECTS=~/work"])
-        .success();
+    b.add_placeholder("PROJECTS=~/work");
     b.ccsync(["pull"]).success();
     let there = b.project_dir("work/app").join("memory/MEMORY.md");
     assert_eq!(

@@ -32,8 +32,7 @@ fn init_names_what_it_set_up() {
     hint: next: `ccsync push`
     --- exit 0
     ");
-    a.ccsync(["config", "add-placeholder", "WORK=~/work"])
-        .success();
+    a.add_placeholder("WORK=~/work");
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     insta::assert_snapshot!(b.init(&remote), @r"
@@ -186,8 +185,7 @@ fn machine_with_placeholders(env: &TestEnv, remote: &Path) -> Machine {
     let a = env.machine("a");
     a.init(remote);
     for (name, path) in [("WORK", "~/my/work"), ("FAR", "/far/away")] {
-        a.ccsync(["config", "add-placeholder", &format!("{name}={path}")])
-            .success();
+        a.add_placeholder(&format!("{name}={path}"));
     }
     a.session(ONE).project("my/work/app").turn("hello").write();
     a.ccsync(["push"]).success();
@@ -276,8 +274,7 @@ fn init_never_adopts_placeholder_at_unsafe_path() {
     let a = env.machine("a");
     a.init(&remote);
     for place in [".profile.d", "bin", ".config/autostart"] {
-        a.ccsync(["config", "add-placeholder", &format!("EVIL=~/{place}")])
-            .success();
+        a.add_placeholder(&format!("EVIL=~/{place}"));
         let b = env.machine(&format!("b-{}", place.replace(['/', '.'], "-")));
         fs::create_dir_all(b.home.join(place)).unwrap();
         let report = b

@@ -37,14 +37,85 @@ fn init_cancelled_prompt_restores_terminal() {
 }
 
 #[test]
+fn init_escape_cancels_every_question() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    let empty = env.root().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let init = ["init", "--no-auto", "--no-github"];
+    let terminal = Terminal::start(a.command(init), 120, 20);
+    terminal.wait_for(QUESTION);
+    terminal.wait_for_raw();
+    terminal.type_in("half an answer");
+    terminal.wait_for("half an answer");
+    terminal.type_in(ESCAPE);
+    assert_silent(terminal, QUESTION);
+
+    let init = ["init", "--no-auto", "--remote", empty.to_str().unwrap()];
+    let terminal = Terminal::start(a.command(init), 120, 20);
+    terminal.wait_for("Make it a git repository");
+    terminal.wait_for_raw();
+    terminal.type_in(ESCAPE);
+    assert_silent(terminal, "Make it a git repository");
+    assert!(empty.read_dir().unwrap().next().is_none());
+    assert!(!a.data().join("remote.git").exists());
+}
+
+/// Checks that a cancelled command shows its question and nothing else.
+fn assert_silent(terminal: Terminal, question: &str) {
+    let ended = terminal.end().assert_restored().code(130);
+    let text = ended.text();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    assert!(
+        lines.len() == 1 && lines[0].contains(question),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn init_answer_of_several_rows_is_edited() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    let remote = env.bare_remote();
+    let terminal = Terminal::start(a.command(["init", "--no-auto"]), 40, 20);
+    terminal.wait_for("on this disk)");
+    terminal.wait_for_raw();
+    terminal.type_in(&"x".repeat(100));
+    terminal.type_in(&"\x7f".repeat(101));
+    terminal.type_in(&format!("{}é\x7f{ENTER}", remote.display()));
+    let ended = terminal.end().assert_restored().code(0);
+    let text = ended.text().replace('\n', "");
+    assert_eq!(text.matches(QUESTION).count(), 1, "{}", ended.text());
+    assert!(!text.contains("xx"), "{}", ended.text());
+    let config = a.ccsync(["config", "get", "remote"]).success();
+    assert_eq!(config.stdout.trim(), remote.to_str().unwrap());
+}
+
+#[test]
+fn init_escape_at_placeholder_keeps_set_up() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let (a, b) = (env.machine("a"), env.machine("b"));
+    a.init(&remote);
+    a.add_placeholder("FAR=/far/away");
+    a.ccsync(["push"]).success();
+    let init = ["init", "--no-auto", "--remote", remote.to_str().unwrap()];
+    let terminal = Terminal::start(b.command(init), 200, 20);
+    terminal.wait_for("Directory for FAR");
+    terminal.wait_for_raw();
+    terminal.type_in(ESCAPE);
+    terminal.wait_for("init: this machine is set up; 1 placeholder missing");
+    terminal.end().assert_restored().code(0);
+}
+
+#[test]
 fn init_in_terminal_suggests_placeholder_directories() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let (a, b) = (env.machine("a"), env.machine("b"));
     a.init(&remote);
     for placeholder in ["FAR=/far/away", "NONE=/no/where", "WORK=~/my/work"] {
-        a.ccsync(["config", "add-placeholder", placeholder])
-            .success();
+        a.add_placeholder(placeholder);
     }
     a.ccsync(["push"]).success();
     std::fs::create_dir_all(b.home.join("my/work")).unwrap();
@@ -56,6 +127,9 @@ fn init_in_terminal_suggests_placeholder_directories() {
     terminal.wait_for("Directory for FAR, on a /far/away (empty: no directory)");
     terminal.wait_for_raw();
     terminal.type_in(&format!("~/near{ENTER}"));
+    terminal.wait_for("Use it as the directory of the placeholder?");
+    terminal.wait_for_raw();
+    terminal.type_in("y");
     terminal.wait_for("Directory for NONE, on a /no/where (empty: no directory)");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
@@ -109,12 +183,11 @@ fn init_in_terminal_with_lost_configuration_asks_twice() {
     terminal.wait_for("Keep its sessions on this disk only?");
     terminal.wait_for_raw();
     terminal.type_in("n");
-    let ended = terminal.end().assert_restored().code(1);
-    assert!(
-        ended.text().contains(remote.to_str().unwrap()),
-        "{}",
-        ended.text()
-    );
+    let ended = terminal.end().assert_restored().code(0);
+    let text = ended.text();
+    assert!(text.contains(remote.to_str().unwrap()), "{text}");
+    assert!(text.contains("nothing was set up"), "{text}");
+    assert!(!text.contains("error"), "{text}");
     assert!(!a.data().join("remote.git").exists());
 }
 

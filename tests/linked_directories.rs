@@ -104,9 +104,7 @@ fn rewind_directory_is_real_where_placeholder_is_link() {
     fs::create_dir_all(a.home.join("work")).unwrap();
     let add = |machine: &Machine, directory: &str| {
         let placeholder = format!("WORK={}", machine.home.join(directory).display());
-        machine
-            .ccsync(["config", "add-placeholder", &placeholder])
-            .success();
+        machine.add_placeholder(&placeholder);
     };
     add(&a, "work");
     add(&b, "code");

@@ -214,8 +214,7 @@ fn machine_forgotten_returns_with_its_paths() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     for place in ["old", "new"] {
-        b.ccsync(["config", "add-placeholder", &format!("OLD=~/{place}")])
-            .success();
+        b.add_placeholder(&format!("OLD=~/{place}"));
         b.ccsync(["push"]).success();
     }
     a.ccsync(["machine", "forget", "b", "--yes"]).success();
@@ -283,7 +282,7 @@ fn machine_forget_with_live_lock_needs_force() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let client = Client::install(&b);
-    let running = client.start(&["start"], "at work");
+    let running = client.start_late(&["start"], "at work");
     let list = a.ccsync(["machine", "list", "--json"]).success().json();
     let of_b = list["machines"]
         .as_array()

@@ -71,6 +71,7 @@ mod offline;
 mod old_store;
 mod one_project_directory;
 mod placeholders;
+mod plugin;
 mod preview;
 mod project_addresses;
 mod project_location;
@@ -109,6 +110,8 @@ mod secret_forms;
 mod secrets;
 #[cfg(unix)]
 mod servers;
+#[cfg(target_os = "linux")]
+mod service;
 #[cfg(target_os = "linux")]
 mod shared_home;
 mod source;

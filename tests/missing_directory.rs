@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::harness::client::Client;
-use crate::harness::{DOWN, ENTER, Machine, ONE, Run, Terminal, TestEnv, questions};
+use crate::harness::{DOWN, ENTER, ESCAPE, Machine, ONE, Run, Terminal, TestEnv, questions};
 use crate::project_repository::repository;
 
 /// The second machine has the directory above that of the session.
@@ -84,6 +84,19 @@ fn resume_missing_directory_continues_in_another() {
 }
 
 #[test]
+fn resume_escape_at_directory_is_silent() {
+    let env = TestEnv::new();
+    let (_a, b) = pair_with_missing_directory(&env);
+    let at_b = Client::install(&b);
+    let terminal = what_to_do(&at_b, "continue in another directory");
+    terminal.wait_for("Directory to continue in");
+    terminal.wait_for_raw();
+    terminal.type_in(ESCAPE);
+    let ended = terminal.end().assert_restored().code(130);
+    assert!(!ended.text().contains("error"), "{}", ended.text());
+}
+
+#[test]
 fn resume_missing_directory_without_terminal_names_options() {
     let env = TestEnv::new();
     let (_a, b) = pair_with_missing_directory(&env);
@@ -118,7 +131,7 @@ fn resume_directory_option_places_unmapped_session() {
     let (a, b) = env.pair();
     fs::create_dir_all(a.home.join("my/work/app")).unwrap();
     let root = format!("WORK={}", a.home.join("my/work").display());
-    a.ccsync(["config", "add-placeholder", &root]).success();
+    a.add_placeholder(&root);
     a.session(ONE).project("my/work/app").turn("hello").write();
     a.ccsync(["push"]).success();
     let elsewhere = b.home.join("elsewhere");

@@ -6,6 +6,7 @@
 //! The library runs in this process, with real git and real files; a ledger has every
 //! written line.
 
+mod by_itself;
 mod surroundings;
 
 use std::cell::RefCell;
@@ -24,15 +25,15 @@ use ccsync::domain::url::RemoteUrl;
 use ccsync::flows::pull::pull;
 use ccsync::flows::pull_options::PullRequest;
 use ccsync::flows::push::push;
-use ccsync::handoff::resume::finish;
 use ccsync::history::undo::undo;
+use ccsync::keeper::send::finish;
 use ccsync::leasing::acquire::acquire;
 use ccsync::lock::TakeOver;
 use ccsync::machine::set_up::{SetUp, set_up};
 use ccsync::report::transfer::{Outcome, RemoteState, Report, SessionReport};
 use ccsync::report::verification::{RemoteStatus, SessionCheck};
 use ccsync::session::journal::JournalKind;
-use ccsync::sys::clock::SystemClock;
+use ccsync::sys::clock::{Clock, SystemClock};
 use ccsync::sys::env::{Dirs, Env};
 use ccsync::workspace::context::Context;
 use ccsync::workspace::error::SyncError;
@@ -144,6 +145,7 @@ fn rule() -> impl Strategy<Value = Rule> {
 struct Machine {
     env: Env,
     root: PathBuf,
+    clock: Arc<dyn Clock>,
     /// The lines of the excluded project that were here when it was not excluded.
     permitted: RefCell<BTreeSet<String>>,
 }
@@ -158,14 +160,21 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        let clock = || Arc::new(SystemClock::default()) as Arc<dyn Clock>;
+        Self::with_clocks([clock(), clock(), clock()])
+    }
+
+    fn with_clocks(clocks: [Arc<dyn Clock>; 3]) -> Self {
         let root = tempfile::tempdir().unwrap();
         let remote = root.path().join("remote.git");
         ccsync::store::create_embedded_remote(&remote).unwrap();
         let homes = ["one/home/al", "two/Users/bo", "three/srv/users/cy"];
-        let machines = homes.map(|home| Machine::new(root.path(), home, &remote));
+        let machines = homes.iter().zip(clocks);
+        let machines =
+            machines.map(|(home, clock)| Machine::new(root.path(), home, &remote, clock));
         let mut world = Self {
+            machines: machines.collect(),
             root,
-            machines: machines.into(),
             ledger: Ledger::default(),
             tasks: 0,
         };
@@ -400,7 +409,7 @@ fn cut(path: &Path, lines: usize) {
 }
 
 impl Machine {
-    fn new(root: &Path, home: &str, remote: &Path) -> Self {
+    fn new(root: &Path, home: &str, remote: &Path, clock: Arc<dyn Clock>) -> Self {
         let home = root.join(home);
         fs::create_dir_all(home.join("app")).unwrap();
         let env = environment(&home, Dirs::below(&home.join(".ccsync")));
@@ -408,17 +417,11 @@ impl Machine {
             remote: Some(RemoteUrl::parse(remote.to_str().unwrap(), &home).unwrap()),
             ..SetUp::default()
         };
-        set_up(
-            &env,
-            &SystemClock::default(),
-            Arc::new(Silent),
-            false,
-            request,
-        )
-        .unwrap();
+        set_up(&env, &*clock, Arc::new(Silent), false, request).unwrap();
         Self {
             env,
             root: root.to_owned(),
+            clock,
             permitted: RefCell::default(),
         }
     }
@@ -509,16 +512,7 @@ impl Machine {
     }
 
     fn context(&self) -> Context<'_> {
-        let config = Config::load(&config_path(&self.env)).unwrap().unwrap();
-        let settings = Settings::resolve(&config, &self.env).unwrap();
-        Context {
-            env: &self.env,
-            settings,
-            clock: &*CLOCK,
-            progress: Arc::new(Silent),
-            interactive: false,
-            offline: false,
-        }
+        context_of(&self.env, &*self.clock)
     }
 
     fn push(&self) {
@@ -635,7 +629,18 @@ impl Machine {
     }
 }
 
-static CLOCK: std::sync::LazyLock<SystemClock> = std::sync::LazyLock::new(SystemClock::default);
+fn context_of<'a>(env: &'a Env, clock: &'a dyn Clock) -> Context<'a> {
+    let config = Config::load(&config_path(env)).unwrap().unwrap();
+    let settings = Settings::resolve(&config, env).unwrap();
+    Context {
+        env,
+        settings,
+        clock,
+        progress: Arc::new(Silent),
+        interactive: false,
+        offline: false,
+    }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() })]

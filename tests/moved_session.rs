@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::harness::{Machine, ONE, TestEnv, questions};
+use crate::harness::{Machine, ONE, TWO, TestEnv, questions, tree};
 use crate::project_repository::{manifest, repository};
 
 const DEMO: &str = "https://example.invalid/al/demo.git";
@@ -61,6 +61,14 @@ fn directories(machine: &Machine, session: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// Returns all that the store of a machine has of sessions.
+fn stored_text(machine: &Machine) -> String {
+    let files = tree(&machine.store().join("sessions")).into_values();
+    files
+        .map(|(_, content)| String::from_utf8_lossy(&content).into_owned())
+        .collect()
 }
 
 /// Sets up two machines with clones in different places, and a session in the first project.
@@ -202,6 +210,116 @@ fn moved_session_without_clone_stays_and_says_so() {
         b.project_dir("notes")
     );
     assert_eq!(manifest(&b, ONE)["git"], serde_json::Value::Null);
+}
+
+/// Each line is read in the clone of the project in which it was written.
+#[test]
+fn moved_session_in_one_push_is_divided() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_clones(&env);
+    a.session(TWO).project("work/demo").turn("one").write();
+    change_directory(&a, TWO, "work/other");
+    say(&a, TWO, "work/other", "two");
+    let written = a.transcript(TWO);
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(directories(&b, TWO), ["src/first/demo", "code/second"]);
+    assert_eq!(
+        b.transcript_path(TWO).parent().unwrap(),
+        b.project_dir("code/second")
+    );
+
+    say(&b, TWO, "code/second", "three");
+    change_directory(&b, TWO, "src/first/demo");
+    say(&b, TWO, "src/first/demo", "four");
+    change_directory(&b, TWO, "notes");
+    say(&b, TWO, "notes", "five");
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert!(a.transcript(TWO).starts_with(&written));
+    let all = ["work/demo", "work/other", "work/demo", "notes"];
+    assert_eq!(directories(&a, TWO), all);
+
+    let c = env.machine("c");
+    repository(&c, "x/other", OTHER);
+    repository(&c, "y/demo", DEMO);
+    for clone in ["x/other", "y/demo"] {
+        c.session(&uuid::Uuid::new_v4().to_string())
+            .project(clone)
+            .turn("x")
+            .write();
+    }
+    c.init(&env.remote_of_pair());
+    c.ccsync(["sync"]).success();
+    let all = ["y/demo", "x/other", "y/demo", "notes"];
+    assert_eq!(directories(&c, TWO), all);
+    for machine in [&a, &b, &c] {
+        machine.ccsync(["sync"]).success();
+        machine.ccsync(["verify", "--full"]).success();
+        machine.assert_in_order("divided");
+    }
+    assert_eq!(
+        questions(&b.text(TWO)),
+        ["one", "two", "three", "four", "five"]
+    );
+}
+
+/// A tool was in another clone for a while; the session has not moved.
+#[test]
+fn session_with_records_in_other_clone_stays_in_its_project() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_clones(&env);
+    say(&a, ONE, "work/demo", "two");
+    say(&a, ONE, "work/other", "three");
+    say(&a, ONE, "somewhere", "four");
+    say(&a, ONE, "work/demo", "five");
+    let written = a.transcript(ONE);
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["pull"]).success();
+    assert!(!run.stdout.contains("moved here to"), "{run}");
+    assert_eq!(
+        directories(&b, ONE),
+        [
+            "src/first/demo",
+            "code/second",
+            "somewhere",
+            "src/first/demo"
+        ]
+    );
+    assert_eq!(
+        b.transcript_path(ONE).parent().unwrap(),
+        b.project_dir("src/first/demo")
+    );
+    assert_eq!(
+        manifest(&b, ONE)["git"]["identity"],
+        "example.invalid/al/demo"
+    );
+    say(&b, ONE, "src/first/demo", "six");
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert!(a.transcript(ONE).starts_with(&written));
+    for machine in [&a, &b] {
+        machine.ccsync(["verify", "--full"]).success();
+        machine.assert_in_order("stays");
+    }
+}
+
+#[test]
+fn moved_session_through_excluded_project_is_not_sent() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_clones(&env);
+    a.ccsync(["config", "exclude", "example.invalid/al/other"])
+        .success();
+    a.session(TWO).project("work/demo").turn("one").write();
+    change_directory(&a, TWO, "work/other");
+    say(&a, TWO, "work/other", "secret");
+    change_directory(&a, TWO, "work/demo");
+    say(&a, TWO, "work/demo", "back again");
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("excluded"), "{run}");
+    b.ccsync(["pull"]).success();
+    assert!(!b.sessions().contains(&TWO.to_owned()));
+    assert!(!stored_text(&b).contains("secret"));
 }
 
 #[test]

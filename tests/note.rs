@@ -195,3 +195,13 @@ fn resume_shows_notes_before_client_starts() {
     );
     assert!(!b.ccsync(["pull"]).success().stdout.contains("mind the gap"));
 }
+
+#[test]
+fn note_dash_reads_standard_input() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let text = "it's $(not) `run`; \"here\"\n";
+    a.run_with_input(a.command(["note", "-"]), text).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(kept(&b), [text.trim()]);
+}

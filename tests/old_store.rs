@@ -520,8 +520,7 @@ fn new_machine_gets_everything_from_old_store() {
     for name in ["DATA", "NOTES", "WORK"] {
         let directory = new.home.join(name);
         let placeholder = format!("{name}={}", directory.display());
-        new.ccsync(["config", "add-placeholder", &placeholder])
-            .success();
+        new.add_placeholder(&placeholder);
     }
     new.ccsync(["pull"]).success();
     assert_eq!(new.sessions(), old.desk.sessions());

@@ -12,13 +12,7 @@ use crate::project_repository::here;
 
 /// Sets the placeholder `LAB` to a directory relative to the home directory.
 fn give(machine: &Machine, directory: &str) -> Run {
-    machine
-        .ccsync([
-            "config",
-            "add-placeholder",
-            &format!("LAB={}", machine.home.join(directory).display()),
-        ])
-        .success()
+    machine.add_placeholder(&format!("LAB={}", machine.home.join(directory).display()))
 }
 
 /// `a` has pushed a session in `lab/x`, and added a placeholder for `lab` since; `b` has
@@ -79,6 +73,46 @@ fn add_placeholder_names_sessions_stored_below_it() {
             .stderr
             .contains("stored text")
     );
+}
+
+#[test]
+fn placeholder_missing_directory_needs_yes() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    let remote = env.bare_remote();
+    let typo = format!("WORK={}", a.home.join("wrok").display());
+    let init = ["init", "--name", "a", "--remote", remote.to_str().unwrap()];
+    let refused = a.ccsync(init.iter().chain(&["--add-placeholder", &typo]));
+    insta::assert_snapshot!(refused.code(2), @r"
+    --- stderr
+    error: no directory `$ROOT/a/home/al/wrok` on this machine for a placeholder
+    hint: create it with `mkdir -p $ROOT/a/home/al/wrok`
+    hint: to use it without, run the command again with `--yes`
+    --- exit 2
+    ");
+    a.ccsync(init).success();
+
+    let config = |args: &[&str]| a.ccsync([&["config"], args].concat());
+    let placeholders = || config(&["show", "--json"]).json()["placeholders"].clone();
+    let own_id = config(&["show", "--json"]).json()["id"].clone();
+    let directory = a.home.join("wrok").to_str().unwrap().to_owned();
+    let add = ["add-placeholder", &typo];
+    let set_path = |machine| ["set-path", "WORK", machine, &directory];
+    let own_id = own_id.as_str().unwrap();
+    config(&add).code(2);
+    for this in ["this", "a", "A", own_id, &own_id[..8]] {
+        config(&set_path(this)).code(2);
+    }
+    assert_eq!(placeholders(), serde_json::json!({}));
+
+    let confirmed = config(&[&add[..], &["--yes"]].concat()).success();
+    assert!(confirmed.stderr.contains("no directory"), "{confirmed}");
+    config(&["remove-placeholder", "WORK"]).success();
+    config(&[&set_path("this")[..], &["--yes"]].concat()).success();
+    config(&["remove-placeholder", "WORK"]).success();
+    fs::create_dir(&directory).unwrap();
+    let named = config(&add).success();
+    assert_eq!(named.stderr, "");
 }
 
 #[test]
@@ -169,21 +203,11 @@ fn placeholder_of_storing_time_decides_location() {
     // The placeholder has another directory now, and sessions stored below the former one
     // do not belong to it.
     let other = format!("OTHER={}", a.home.join("lab").display());
-    a.ccsync([
-        "config",
-        "add-placeholder",
-        &format!("LAB={}", a.home.join("elsewhere").display()),
-    ])
-    .success();
-    a.ccsync(["config", "add-placeholder", &other]).success();
+    a.add_placeholder(&format!("LAB={}", a.home.join("elsewhere").display()));
+    a.add_placeholder(&other);
     a.ccsync(["push"]).success();
     give(&b, "science");
-    b.ccsync([
-        "config",
-        "add-placeholder",
-        &format!("OTHER={}", b.home.join("other").display()),
-    ])
-    .success();
+    b.add_placeholder(&format!("OTHER={}", b.home.join("other").display()));
     b.ccsync(["pull"]).success();
     assert_session_is_in(&b, ONE, "science/x");
 }

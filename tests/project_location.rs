@@ -527,18 +527,8 @@ fn project_without_remote_matched_by_placeholder_or_home() {
     let (a, b) = env.pair();
     fs::create_dir_all(a.home.join("lab/x")).unwrap();
     fs::create_dir_all(b.home.join("science/x")).unwrap();
-    a.ccsync([
-        "config",
-        "add-placeholder",
-        &format!("LAB={}", a.home.join("lab").display()),
-    ])
-    .success();
-    b.ccsync([
-        "config",
-        "add-placeholder",
-        &format!("LAB={}", b.home.join("science").display()),
-    ])
-    .success();
+    a.add_placeholder(&format!("LAB={}", a.home.join("lab").display()));
+    b.add_placeholder(&format!("LAB={}", b.home.join("science").display()));
     git(&a, "lab/x", &["init", "--quiet"]);
     a.session(ONE).project("lab/x").turn("hello").write();
     a.session(TWO).project("other").turn("hello").write();
@@ -640,12 +630,7 @@ fn pull_unplaced_session_names_needed_clone() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     fs::create_dir_all(a.home.join("lab")).unwrap();
-    a.ccsync([
-        "config",
-        "add-placeholder",
-        &format!("LAB={}", a.home.join("lab").display()),
-    ])
-    .success();
+    a.add_placeholder(&format!("LAB={}", a.home.join("lab").display()));
     repository(&a, "lab/app", SSH);
     a.session(ONE).project("lab/app").turn("hello").write();
     a.ccsync(["push"]).success();
@@ -679,12 +664,7 @@ fn clones_found_below_placeholder_and_near_sessions() {
     a.session(TWO).project("work/tool").turn("hello").write();
     a.ccsync(["push"]).success();
     repository(&b, "p/group/app", SSH);
-    b.ccsync([
-        "config",
-        "add-placeholder",
-        &format!("P={}", b.home.join("p").display()),
-    ])
-    .success();
+    b.add_placeholder(&format!("P={}", b.home.join("p").display()));
     repository(&b, "x/y/tool", "https://example.org/tool.git");
     b.session("33333333-0000-4000-8000-000000000003")
         .project("x/y/tool/src")
@@ -725,12 +705,7 @@ fn home_and_placeholder_directories_are_no_repository() {
     let (a, _) = env.pair();
     repository(&a, "", "https://example.org/al/dotfiles");
     repository(&a, "lab", "https://example.org/al/lab");
-    a.ccsync([
-        "config",
-        "add-placeholder",
-        &format!("LAB={}", a.home.join("lab").display()),
-    ])
-    .success();
+    a.add_placeholder(&format!("LAB={}", a.home.join("lab").display()));
     a.session(ONE).project("notes").turn("hello").write();
     a.session(TWO).project("lab/x").turn("hello").write();
     a.ccsync(["push"]).success();

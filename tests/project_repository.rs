@@ -494,12 +494,7 @@ fn resume_missing_placeholder_suggests_directory() {
     let remote = project_remote(&env, &a);
     fs::create_dir_all(a.home.join("my/work")).unwrap();
     let checkout = a.home.join("my/work");
-    a.ccsync([
-        "config",
-        "add-placeholder",
-        &format!("WORK={}", checkout.display()),
-    ])
-    .success();
+    a.add_placeholder(&format!("WORK={}", checkout.display()));
     git(
         &a,
         "",

@@ -22,8 +22,7 @@ fn proposed_path_is_used_only_after_approval() {
     let (a, b) = env.pair_with_session();
     let old = b.home.join("old").display().to_string();
     let new = b.home.join("new").display().to_string();
-    b.ccsync(["config", "add-placeholder", &format!("WORK={old}")])
-        .success();
+    b.add_placeholder(&format!("WORK={old}"));
     b.ccsync(["push"]).success();
     a.ccsync(["config", "set-path", "WORK", "b", &new])
         .success();

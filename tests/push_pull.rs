@@ -143,14 +143,8 @@ fn pull_placeholder_maps_project_directory() {
     let (a, b) = env.pair();
     let code = b.home.join("code");
     fs::create_dir_all(&code).unwrap();
-    a.ccsync(["config", "add-placeholder", "WORK=~/work"])
-        .success();
-    b.ccsync([
-        "config",
-        "add-placeholder",
-        &format!("WORK={}", code.display()),
-    ])
-    .success();
+    a.add_placeholder("WORK=~/work");
+    b.add_placeholder(&format!("WORK={}", code.display()));
     a.session(ONE).project("work/app").turn("hello").write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();

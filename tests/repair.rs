@@ -248,6 +248,17 @@ fn repair_missing_parent_becomes_previous_record_of_chain() {
 }
 
 #[test]
+fn repair_deep_complete_objects_are_one_fragment() {
+    let levels = 200_000;
+    let closed = format!("x{}1{}\n", "{\"a\":".repeat(levels), "}".repeat(levels));
+    let many = "{\"a\":1} {\"type\":1} {\"uuid\":\"b\"}x".repeat(100_000) + "\n";
+    for text in [closed, many] {
+        let (repaired, _) = repair(text.as_bytes());
+        assert!(repaired.fragments.len() > text.len() / 2);
+    }
+}
+
+#[test]
 fn repair_different_records_of_one_id_are_kept() {
     let record = |text: &str| {
         format!("{{\"parentUuid\":null,\"type\":\"user\",\"text\":\"{text}\",\"uuid\":\"a\"}}\n")
@@ -271,6 +282,30 @@ fn repair_torn_nested_message_is_not_a_record() {
                 .any(|line| line.contains("inner")),
             "{end:?}"
         );
+    }
+}
+
+/// With a parse from every level, these tests would take hours.
+#[test]
+fn repair_deep_torn_record_keeps_record_behind() {
+    let whole = "{\"parentUuid\":null,\"type\":\"user\",\"uuid\":\"a\",\"sessionId\":\"s\"}\n";
+    let levels = 200_000;
+    for level in ["{\"a\":", "{\"a\":[", "{\"a{\":"] {
+        let torn = level.repeat(levels);
+        for torn in [
+            torn.clone(),
+            format!("{torn}1{}", "}".repeat(levels / 2)),
+            format!("x{torn}\"b"),
+        ] {
+            let (repaired, findings) = repair([&torn, whole, whole].concat().as_bytes());
+            assert_eq!(String::from_utf8(repaired.text).unwrap(), whole, "{level}");
+            assert_eq!(
+                repaired.fragments,
+                format!("{torn}\n").as_bytes(),
+                "{level}"
+            );
+            assert_eq!(findings.len(), 2, "{level}: {findings:?}");
+        }
     }
 }
 

@@ -168,10 +168,8 @@ fn placeholder_directory_in_other_spelling_is_recognised() {
     let (a, b) = env.pair();
     let placeholder = format!("WORK=~/{COMPOSED}");
     create(&a, DECOMPOSED);
-    a.ccsync(["config", "add-placeholder", &placeholder])
-        .success();
-    b.ccsync(["config", "add-placeholder", "WORK=~/arbeit"])
-        .success();
+    a.add_placeholder(&placeholder);
+    b.add_placeholder("WORK=~/arbeit");
     let project = format!("{DECOMPOSED}/app");
     a.session(ONE).project(&project).turn("hello").write();
     let origin = a.text(ONE);

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown, lchown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use crate::harness::{Machine, ONE, Run, TestEnv};
+use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
 
 /// A user without rights.
 const SOMEONE: u32 = 12345;
@@ -96,6 +96,86 @@ fn fault_of_open_files_limit_is_named() {
         }
     }
     b.ccsync(["push"]).success();
+}
+
+/// Runs ccsync with this much memory in all.
+fn with_memory(machine: &Machine, kilobytes: u64, command: &str) -> Run {
+    let mut shell = machine.program("sh");
+    let line = format!("ulimit -v {kilobytes}; exec \"$0\" {command}");
+    machine.run(shell.args(["-c", &line, env!("CARGO_BIN_EXE_ccsync")]))
+}
+
+#[test]
+fn fault_of_memory_limit_skips_one_session() {
+    const LINE_BYTES: usize = 40 << 20;
+    const LIMIT_KB: u64 = 300_000;
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let line = format!(
+        "{{\"type\":\"x\",\"text\":\"{}\"}}\n",
+        "y".repeat(LINE_BYTES)
+    );
+    a.session(ONE).turn("hello").raw(line.as_bytes()).write();
+    a.session(TWO).turn("small").write();
+    for command in ["push --dry-run", "push"] {
+        let run = with_memory(&a, LIMIT_KB, command).code(3);
+        assert!(run.stdout.contains("too little memory"), "{run}");
+    }
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.sessions(), [TWO]);
+
+    a.ccsync(["push"]).success();
+    a.append(TWO, "more");
+    a.ccsync(["push"]).success();
+    let run = with_memory(&b, LIMIT_KB, "pull").code(3);
+    assert!(run.stdout.contains("too little memory"), "{run}");
+    assert_eq!(questions(&b.text(TWO)), ["small", "more"]);
+    b.ccsync(["pull"]).success();
+    assert!(b.transcript(ONE).ends_with(line.as_bytes()));
+}
+
+/// Mounts a file system that never answers in `$1`, for this process only, and runs ccsync.
+const WITH_DEAD_MOUNT: &str = "exec 9<>/dev/fuse
+    mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 dead \"$1\" || exit 99
+    \"$0\" \"$2\" 9<&-";
+
+#[test]
+#[allow(clippy::print_stderr)]
+fn fault_of_dead_mount_does_not_stop_sessions() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let mount = a.home.join("server");
+    fs::create_dir_all(&mount).unwrap();
+    let beside_dead_mount = |command: &str| {
+        let mut shell = a.program("unshare");
+        let program = env!("CARGO_BIN_EXE_ccsync");
+        let mount = mount.to_str().unwrap();
+        a.run(shell.args(["-m", "sh", "-c", WITH_DEAD_MOUNT, program, mount, command]))
+    };
+    let run = beside_dead_mount("status");
+    if run.code != Some(0) {
+        return eprintln!("skipped: no file system can be mounted here: {run}");
+    }
+
+    a.session(ONE)
+        .project("server/app")
+        .turn("on the server")
+        .write();
+    a.session(TWO).project("work/app").turn("hello").write();
+    beside_dead_mount("push").success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.sessions(), [ONE, TWO]);
+    for (id, says) in [(ONE, "back on the server"), (TWO, "back")] {
+        b.append(id, says);
+    }
+    b.ccsync(["push"]).success();
+    beside_dead_mount("pull").success();
+    assert_eq!(
+        questions(&a.text(ONE)),
+        ["on the server", "back on the server"]
+    );
+    assert_eq!(questions(&a.text(TWO)), ["hello", "back"]);
+    beside_dead_mount("sync").success();
 }
 
 /// Takes the right to write from a directory, and gives it to another user if this one is

@@ -60,8 +60,7 @@ fn assert_run_and_page_contain(run: &Run, words: &[&str]) {
 fn session_not_visible(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    a.ccsync(["config", "add-placeholder", "WORK=~/work"])
-        .success();
+    a.add_placeholder("WORK=~/work");
     a.session(ONE).days_old(100).turn("hello").write();
     reader.types(&a, "ccsync push").success();
     assert_run_and_page_contain(
@@ -74,6 +73,7 @@ fn session_not_visible(reader: &Reader) {
         &reader.types(&b, "ccsync pull 11111111"),
         &["no place for", "ccsync config add-placeholder WORK="],
     );
+    fs::create_dir(b.home.join("work")).unwrap();
     reader
         .types(&b, "ccsync config add-placeholder WORK=~/work")
         .success();
@@ -161,10 +161,8 @@ fn now() -> chrono::DateTime<chrono::Utc> {
 fn wrong_directory(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    a.ccsync(["config", "add-placeholder", "WORK=~/work"])
-        .success();
-    b.ccsync(["config", "add-placeholder", "WORK=~/somewhere"])
-        .success();
+    a.add_placeholder("WORK=~/work");
+    b.add_placeholder("WORK=~/somewhere");
     a.session(ONE).turn("hello").write();
     reader.types(&a, "ccsync push").success();
     reader.types(&b, "ccsync pull").success();
@@ -180,15 +178,14 @@ fn wrong_directory(reader: &Reader) {
             .stdout
             .contains("somewhere")
     );
+    fs::create_dir(b.home.join("projects")).unwrap();
     reader
-        .types(&b, "ccsync config set-path WORK this /srv/work")
+        .types(&b, "ccsync config set-path WORK this ~/projects")
         .success();
     reader.types(&b, "ccsync pull 11111111").success();
     assert!(
         b.transcript_path(ONE)
-            .to_str()
-            .unwrap()
-            .contains("-srv-work-app"),
+            .starts_with(b.project_dir("projects/app")),
         "{:?}",
         b.transcript_path(ONE)
     );

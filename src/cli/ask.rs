@@ -16,6 +16,14 @@ pub(in crate::cli) fn confirm(question: &str) -> Result<bool, CliError> {
     given(prompt::confirm(question))
 }
 
+/// Asks for a decision. Enter alone means yes.
+///
+/// # Errors
+/// As for [`confirm`].
+pub(in crate::cli) fn confirm_by_default(question: &str) -> Result<bool, CliError> {
+    given(prompt::confirm_or(question, true))
+}
+
 /// Asks for a decision that needs the word `yes`.
 ///
 /// # Errors

@@ -4,11 +4,13 @@
 
 use std::error::Error;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use crate::config::SettingKey;
-use crate::domain::{ErrorKind, PlaceholderName, ProjectPattern, UserError, error::please_report};
+use crate::domain::{
+    ErrorKind, PlaceholderName, ProjectPattern, UserError, error::please_report, shell::shell_word,
+};
 use crate::sys::set_aside::move_aside_command;
 use crate::ui::{Output, output::ErrorText, sanitize};
 
@@ -44,6 +46,8 @@ pub(crate) enum CommandError {
     NoSuchPattern(ProjectPattern),
     #[error("no placeholder `{0}` on this machine")]
     NoPlaceholder(PlaceholderName),
+    #[error("no directory `{}` on this machine for a placeholder", .0.display())]
+    NoPlaceholderDirectory(PathBuf),
     #[error("no sessions to import at ~/.claude-session-sync/repo")]
     NothingToImport,
     #[error("cannot create a directory for the demo")]
@@ -57,7 +61,9 @@ impl UserError for CommandError {
         match self {
             Self::Cancelled => ErrorKind::Interrupted,
             Self::Declined(_) => ErrorKind::Declined,
-            Self::ConfirmationNeeded { .. } | Self::NothingToImport => ErrorKind::Usage,
+            Self::ConfirmationNeeded { .. }
+            | Self::NoPlaceholderDirectory(_)
+            | Self::NothingToImport => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
     }
@@ -74,6 +80,12 @@ impl UserError for CommandError {
             Self::Unset(key) => format!("set it with `ccsync config set {} VALUE`", key.name()),
             Self::NoSuchPattern(_) | Self::NoPlaceholder(_) => {
                 "see the settings with `ccsync config show`".to_owned()
+            }
+            Self::NoPlaceholderDirectory(directory) => {
+                return vec![
+                    format!("create it with `mkdir -p {}`", shell_word(directory)),
+                    "to use it without, run the command again with `--yes`".to_owned(),
+                ];
             }
             Self::NothingToImport => {
                 "name the directory or git repository: `ccsync import PATH|URL`".to_owned()

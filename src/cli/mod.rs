@@ -14,6 +14,7 @@ mod examples;
 mod exit;
 mod man_page;
 mod panic;
+mod placeholder_directory;
 mod run;
 mod shell;
 

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
-use super::spool::{SpoolEntry, leave};
-use super::status::{DaemonFailure, DaemonStatus, Elsewhere};
+use super::spool::leave;
+use super::status::{DaemonFailure, DaemonStatus};
 use super::{directory, guard, log, start};
 use crate::domain::{HookEvent, SessionId};
 use crate::handoff::path_notice::{self, path_notice_without_waiting};
+use crate::keeper::{client_event::ClientEvent, session_status::Elsewhere};
+use crate::lock::lease::Holder;
 use crate::sys::fs::{remove_file_if_exists, write_cache};
 use crate::sys::{Clock, Env};
 use crate::workspace::Context;
@@ -102,13 +104,14 @@ fn tell_daemon(
     event: HookEvent,
     input: &HookInput,
 ) -> Result<(), start::DaemonError> {
-    let entry = SpoolEntry {
+    let entry = ClientEvent {
         time: clock.now(),
         event,
         session: input.session_id.clone(),
         transcript: input.transcript_path.clone(),
         directory: input.cwd.clone(),
         headless: env.hook.headless,
+        client: env.hook.client_pid.map(Holder::process),
     };
     let left = leave(env, &entry);
     // Without the event, the daemon sees the client's files.

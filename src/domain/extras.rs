@@ -37,6 +37,10 @@ pub enum ExtraKind {
 /// Maximum number of plans in the store; only the newest are synced.
 pub const MAX_PLANS: usize = 256;
 
+/// The directory of this program's plugin below that of the client. It names programs of this
+/// machine, and is not synced.
+pub const PLUGIN: &str = "skills/ccsync";
+
 /// The reason why a text is not a kind of extras.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown kind of extras `{}`", .0.escape_debug())]
@@ -96,6 +100,9 @@ impl ExtraKind {
 
     /// Returns the kind of a file in the client's directory; `None` if it is never synced.
     pub fn from_user_file(name: &str) -> Option<Self> {
+        if is_in_plugin(name) {
+            return None;
+        }
         let Some((first, below)) = name.split_once('/') else {
             return match name {
                 "CLAUDE.md" => Some(Self::ClaudeMd),
@@ -122,6 +129,14 @@ impl ExtraKind {
             _ => !is_hidden(),
         }
     }
+}
+
+/// Compares as file systems do that ignore the case.
+fn is_in_plugin(name: &str) -> bool {
+    let start = name.get(..PLUGIN.len());
+    let rest = name.get(PLUGIN.len()..).unwrap_or_default();
+    start.is_some_and(|start| start.eq_ignore_ascii_case(PLUGIN))
+        && (rest.is_empty() || rest.starts_with('/'))
 }
 
 impl FromStr for ExtraKind {
@@ -316,6 +331,8 @@ mod tests {
             "daemon/control.key",
             "jobs/1/state.json",
             "paste-cache/0.txt",
+            "skills/ccsync/hooks/hooks.json",
+            "skills/CCsync/README.md",
         ] {
             assert_eq!(ExtraKind::from_user_file(never), None, "{never}");
         }
@@ -333,6 +350,7 @@ mod tests {
             ("agent-memory/scribe/MEMORY.md", ExtraKind::Memory),
             ("skills/x/.env.example", ExtraKind::Skills),
             ("skills/x/.claude-plugin/plugin.json", ExtraKind::Skills),
+            ("skills/ccsync-tips/SKILL.md", ExtraKind::Skills),
         ] {
             assert_eq!(ExtraKind::from_user_file(name), Some(kind), "{name}");
         }

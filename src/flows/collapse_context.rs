@@ -16,6 +16,8 @@ pub(crate) struct CollapseContext {
     pub(crate) directories: Vec<String>,
     /// The directory of the session on this machine so far.
     pub(crate) former_directory: Option<String>,
+    /// The directory in which the first of the lines was written.
+    pub(crate) first_directory: Option<String>,
 }
 
 impl CollapseContext {
@@ -24,13 +26,17 @@ impl CollapseContext {
         // The first records name the working directory. It is needed to recognise Claude
         // Code's directory names in the text.
         let found = NewDirectories::read(local, 0)?;
+        let first_directory = found.first;
         let mut directories = found.named;
         if directories.is_empty() {
             directories.extend(found.others.into_iter().next());
         }
         let at = |directory: &String| repo_at(localizer, directory, None);
         let repo = directories.iter().find_map(at);
-        Ok(Self::with_repo(localizer, local, directories, repo))
+        Ok(Self {
+            first_directory,
+            ..Self::with_repo(localizer, local, directories, repo)
+        })
     }
 
     /// Creates the context of the lines that `files` add to the session or fork of
@@ -52,6 +58,11 @@ impl CollapseContext {
         let former_directory = project.and_then(|project| place_of(project, &placeholders));
         directories.extend(former_directory.clone());
 
+        let first_directory = match files.get(&SessionFile::Transcript) {
+            Some(FilePush::Whole) => found.first,
+            _ => former_directory.clone(),
+        };
+
         let locator = localizer.locator();
         let present = locator.locate(manifest, &local.session.id);
         let at = |directory: &String| repo_at(localizer, directory, present.as_ref());
@@ -71,6 +82,7 @@ impl CollapseContext {
         }
         let repo = repo.or_else(|| locator.usable_checkout(present.clone()?));
         Ok(Self {
+            first_directory,
             former_directory,
             ..Self::with_repo(localizer, local, directories, repo)
         })
@@ -96,6 +108,7 @@ impl CollapseContext {
             placeholders: repo.map_or_else(|| here.clone(), |repo| here.with(repo)),
             directories,
             former_directory: None,
+            first_directory: None,
         }
     }
 }
@@ -103,19 +116,30 @@ impl CollapseContext {
 /// Working directories that new lines of a transcript name.
 #[derive(Default)]
 struct NewDirectories {
+    first: Option<String>,
     /// Directories that the project directory is named after.
     named: Vec<String>,
     others: Vec<String>,
 }
 
 impl NewDirectories {
-    /// Reads the first new lines, from `offset`.
+    /// Reads the new lines, from `offset`, up to one that names the project directory.
     fn read(local: &LocalCopy<'_>, offset: u64) -> Result<Self, SyncError> {
-        let lines = local.open(&SessionFile::Transcript, offset)?.next_lines()?;
         let name = local.session.directory_name();
-        let is_named = |directory: &String| client_dir_name(directory) == name;
-        let (named, others) = working_directories(&lines).into_iter().partition(is_named);
-        Ok(Self { named, others })
+        let mut text = local.open(&SessionFile::Transcript, offset)?;
+        let mut found = Self::default();
+        loop {
+            let lines = text.next_lines()?;
+            let directories = working_directories(&lines);
+            found.first = found.first.or_else(|| directories.first().cloned());
+            let is_named = |directory: &String| client_dir_name(directory) == name;
+            let (named, others): (Vec<_>, Vec<_>) = directories.into_iter().partition(is_named);
+            found.others.extend(others);
+            found.named = named;
+            if lines.is_empty() || !found.named.is_empty() {
+                return Ok(found);
+            }
+        }
     }
 }
 

@@ -20,20 +20,25 @@ use crate::workspace::{
     context::Context, error::SyncError, open::Workspace, paths::undo_path, received_notes::unseen,
 };
 
-/// Writes here what other machines pushed.
+/// Writes here what other machines pushed; offline, as far as the store of this machine has it.
 ///
 /// # Errors
 /// Fails for what concerns the whole command, such as an unreachable remote. The report has what
 /// concerns one session; but if only one is named, and neither the store nor this machine has it,
 /// [`LookupError`](crate::workspace::lookup::LookupError).
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
+    let began = ctx.clock.monotonic();
     let mut workspace = Workspace::open(ctx)?;
-    let (merged, found) =
-        workspace.scan_during(|workspace| RemoteSync::new(workspace).fetch(FetchMode::Sessions))?;
+    let (merged, found) = workspace.scan_during(|workspace| match workspace.ctx.offline {
+        true => Ok(Merged::default()),
+        false => RemoteSync::new(workspace).fetch(FetchMode::Sessions),
+    })?;
     if request.dry_run {
         return preview(&mut workspace, &found, request);
     }
-    write(&mut workspace, &found, merged, request)
+    let mut report = write(&mut workspace, &found, merged, request)?;
+    report.sum_up(ctx.clock.monotonic().saturating_sub(began));
+    Ok(report)
 }
 
 /// Returns the report of a pull that changes nothing, without a fetch.

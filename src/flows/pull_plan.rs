@@ -89,7 +89,8 @@ impl<'a> PullPlan<'a> {
         }
         for id in wanted {
             let step = planner.plan(&id)?;
-            plan.set_step(id, step);
+            // Each has no step yet: a search for it would cost time in the square of the sessions.
+            plan.steps.push(PlannedSession { id, step });
         }
         Ok(plan)
     }
@@ -133,7 +134,8 @@ impl<'a> PullPlan<'a> {
             let outcome = match (step, self.found.sessions.get(id)) {
                 (PullStep::Fork(found), Some(session)) => {
                     let local = LocalCopy::closed(session);
-                    SessionWriter::new(workspace, &snapshot, &local).preview(found)?
+                    let outcome = SessionWriter::new(workspace, &snapshot, &local).preview(found);
+                    Attempt::new(outcome)?.into_outcome()
                 }
                 _ => step.preview(manifest.as_ref()),
             };

@@ -119,7 +119,8 @@ impl<'a> PushPlan<'a> {
         let snapshot = workspace.store.head_snapshot()?;
         let mut sessions = Vec::new();
         for PushStep { local, differences } in &self.steps {
-            let outcome = SessionWriter::new(workspace, &snapshot, local).preview(differences)?;
+            let outcome = SessionWriter::new(workspace, &snapshot, local).preview(differences);
+            let outcome = Attempt::new(outcome)?.into_outcome();
             let id = &local.session.id;
             let manifest = snapshot.manifest(id)?;
             let report = describe_session(&workspace.localizer, id, manifest.as_ref(), outcome);

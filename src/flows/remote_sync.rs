@@ -171,7 +171,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     /// the remote has everything.
     pub(crate) fn push_remaining(&mut self) -> Result<PushResult, SyncError> {
         let mut pushed = self.push()?;
-        if pushed.state == RemoteState::NotContacted {
+        if pushed.state == RemoteState::NotContacted && !self.workspace.ctx.offline {
             pushed.state = self.up_to_date(self.workspace.store.remote_head()?);
         }
         Ok(pushed)

@@ -18,9 +18,12 @@ use crate::flows::session_pair::{portable_hash, text_hash};
 use crate::localize::{
     LocalCopy, Localizer, StoredLine, StoredText, collect::CollectStats, collect::Collector,
     collect::StoreTarget, collect::collapse_title, collect::describe, collect::share_segments,
+    run_projects::RunProjects,
 };
 use crate::rewrite::collapse_path;
-use crate::session::{facts::Facts, facts::custom_title_file, facts::working_directories};
+use crate::session::{
+    facts::Facts, facts::custom_title_file, facts::is_archived_file, facts::working_directories,
+};
 use crate::store::{
     Snapshot, Transaction, manifest::Manifest, manifest::PlaceholdersKey, manifest::StoredFile,
 };
@@ -58,11 +61,14 @@ impl<'a> SessionDraft<'a> {
             placeholders,
             directories,
             former_directory,
+            first_directory,
         } = context;
         let localizer = comparer.localizer;
         // The lines of a fork name the session that the local file has.
         let id = &local.session.id;
         let written_as = (manifest.session != *id).then(|| id.clone());
+        let first = first_directory.as_deref();
+        let projects = RunProjects::new(localizer, placeholders.clone(), directories, first);
         Self {
             manifest,
             collected: CollectStats::default(),
@@ -71,7 +77,7 @@ impl<'a> SessionDraft<'a> {
             snapshot: comparer.snapshot,
             local,
             earlier,
-            collector: Collector::new(localizer, &placeholders, &directories, written_as),
+            collector: Collector::new(localizer, projects, written_as),
             placeholders,
             former_directory,
             facts: Facts::default(),
@@ -143,6 +149,9 @@ impl<'a> SessionDraft<'a> {
             let title = title.map(|title| collapse_title(self.localizer, &title));
             self.manifest.titles.custom = title;
         }
+        if file.key() == "archived.json" {
+            self.manifest.labels.archived = is_archived_file(&fs::read(&self.local.path(file))?);
+        }
         match file {
             SessionFile::Transcript => self.manifest.transcript = stored,
             SessionFile::Named(name) => {
@@ -172,6 +181,9 @@ impl<'a> SessionDraft<'a> {
             last.record_replaced(earlier.file, text_hash(&earlier.portable()?));
             let hashes = last.previous_hashes;
             self.manifest.removed.insert(name.clone(), hashes);
+        }
+        if name.as_str() == "archived.json" {
+            self.manifest.labels.archived = false;
         }
         self.manifest.files.remove(name);
         Ok(())
@@ -245,11 +257,14 @@ impl<'a> SessionDraft<'a> {
         self.turns = facts.turns;
         let before = self.manifest.turns;
         self.manifest.turns = before.map(|before| before.saturating_add(facts.turns));
-        let placeholders = &self.placeholders;
-        describe(&mut self.manifest, self.localizer, placeholders, facts);
+        for project in self.collector.projects() {
+            self.manifest.intern_placeholders(&project.placeholders);
+        }
+        describe(&mut self.manifest, self.localizer, facts);
         self.follow_repo();
         let former = identity(&self.manifest).cloned();
         self.record_git();
+        self.record_projects();
         if let Some(former) = former.filter(|_| self.has_moved()) {
             self.leave_project(&former);
         }
@@ -279,6 +294,20 @@ impl<'a> SessionDraft<'a> {
         if let Some(facts) = facts {
             let here = portable(facts, self.localizer.placeholders());
             self.manifest.git = Some(with_known_remote(here, self.manifest.git.take()));
+        }
+    }
+
+    /// Records the projects of lines that were written in another one than the present one.
+    fn record_projects(&mut self) {
+        let present = identity(&self.manifest).cloned();
+        for project in self.collector.projects() {
+            let key = PlaceholdersKey::new(&project.placeholders);
+            if let Some(identity) = &project.identity
+                && present.as_ref() != Some(identity)
+                && self.manifest.placeholders.contains_key(&key)
+            {
+                self.manifest.former_projects.insert(key, identity.clone());
+            }
         }
     }
 

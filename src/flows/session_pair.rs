@@ -119,6 +119,9 @@ impl SessionPair<'_> {
         if let Some(offset) = known.and_then(|entry| entry.appended_since(local.session)) {
             return appended(stored, local, offset);
         }
+        if let Some(relation) = self.extended_in_store(stored)? {
+            return Ok(relation);
+        }
         let id = &local.session.id;
         let kind = text_kind(file);
         let reader = self.localizer.reader(stored.manifest, id, kind);
@@ -130,6 +133,27 @@ impl SessionPair<'_> {
         // The location of the repository at the time of writing may be unknown. The file names it.
         let reader = reader.with_directories(local.working_directories()?);
         Ok(relate(&mut local.open(file, 0)?, stored, &reader)?)
+    }
+
+    /// Returns the relation of a transcript that has not changed here, if the stored one has only
+    /// gained lines: then nothing of the local file has to be read.
+    fn extended_in_store(&self, stored: &StoredText<'_>) -> Result<Option<Relation>, SyncError> {
+        let session = self.local.session;
+        let is_usable =
+            |synced: &LastSync<'_>| synced.is_trusted() && self.is_unchanged_here(stored.name);
+        let synced = self.synced.filter(is_usable);
+        let state = synced
+            .and_then(LastSync::former_state)
+            .filter(|_| stored.name.is_transcript());
+        let Some(state) = state else {
+            return Ok(None);
+        };
+        let lines = self.snapshot.lines_before(self.manifest, state)?;
+        let offset = session.files[stored.name].len;
+        Ok(lines.map(|lines| match lines == stored.file.lines() {
+            true => Relation::Same,
+            false => Relation::Behind { lines, offset },
+        }))
     }
 
     /// Returns the side that rewrote a file in place since it was in sync here. If both did, the

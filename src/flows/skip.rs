@@ -1,6 +1,7 @@
 //! Handling one session of many: what concerns only this session is a reason to skip it.
 
 use crate::domain::{UserError, error::error_chain};
+use crate::report::Outcome;
 use crate::store::Transaction;
 use crate::workspace::SyncError;
 
@@ -31,5 +32,15 @@ impl<T> Attempt<T> {
             tx.discard_incomplete_sessions()?;
         }
         Ok(attempt)
+    }
+}
+
+impl Attempt<Outcome> {
+    /// Returns the outcome of the session.
+    pub(crate) fn into_outcome(self) -> Outcome {
+        match self {
+            Self::Done(outcome) => outcome,
+            Self::Skipped(reason) => Outcome::Skipped { reason },
+        }
     }
 }

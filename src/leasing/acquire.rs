@@ -40,6 +40,23 @@ pub fn acquire(
     acquire_in(&mut Workspace::open(ctx)?, session, take_over, None)
 }
 
+/// Acquires the lock of a session that Claude Code has open, unless this machine has lost it: the
+/// turns here belong to a fork until Claude Code ends. `None` if no one else has it either.
+///
+/// # Errors
+/// As for [`acquire`].
+pub fn acquire_while_open(
+    ctx: &Context<'_>,
+    session: &SessionId,
+) -> Result<Option<AcquireOutcome>, SyncError> {
+    let mut workspace = Workspace::open(ctx)?;
+    if workspace.leases.is_lost(session) {
+        let view = FetchedLocks::fetch(&mut workspace)?.view(&workspace, session)?;
+        return Ok(view.map(AcquireOutcome::HeldBy));
+    }
+    acquire_in(&mut workspace, session, TakeOver::Expired, None).map(Some)
+}
+
 /// Takes over the lock that the user confirmed, unless another holder has it by now.
 ///
 /// # Errors

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Placeholders, SessionFile, SessionId};
+use crate::domain::{SessionFile, SessionId};
 use crate::localize::error::StoredDataError;
 use crate::localize::line_reader::StoredLineReader;
 use crate::localize::local_piece::{LocalPiece, PieceSource};
 use crate::localize::localizer::{Localizer, SecretChoice};
+use crate::localize::run_projects::{RunProject, RunProjects};
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
-use crate::rewrite::{Collapser, Expander, TextKind};
+use crate::rewrite::{Collapser, Expander, SecretView, TextKind};
 use crate::session::{Facts, continued::Continued, files::is_verbatim, repair::damaged_lines};
 use crate::store::Transaction;
 use crate::store::manifest::{Manifest, PlaceholdersKey, Run, StoredFile};
@@ -20,12 +21,21 @@ use crate::store::segment::{FileBuilder, count_lines, full_segments, offset_afte
 /// Collapses the lines of one session on this machine.
 pub(crate) struct Collector<'a> {
     localizer: &'a Localizer,
-    collapser: Arc<Collapser>,
-    secret_collapser: Arc<Collapser>,
-    exact_expander: Arc<Expander>,
-    placeholders: PlaceholdersKey,
+    projects: RunProjects<'a>,
+    /// By the indexes of the projects.
+    collapsers: Vec<LineCollapser>,
     /// The id in the local file, if the lines are stored under another one (a fork).
     written_as: Option<SessionId>,
+}
+
+/// Collapses lines that were written in one project.
+struct LineCollapser {
+    collapser: Arc<Collapser>,
+    /// Replaces secrets only.
+    secret_collapser: Arc<Collapser>,
+    exact_expander: Arc<Expander>,
+    /// The run of these lines.
+    run: Run,
 }
 
 /// The file of a session that is being stored.
@@ -88,39 +98,36 @@ impl std::ops::AddAssign for CollectStats {
 }
 
 impl<'a> Collector<'a> {
-    /// Creates a collector. `placeholders` are those of this machine with the session's
-    /// repository; `directories` are working directories that the session names.
     pub(crate) fn new(
         localizer: &'a Localizer,
-        placeholders: &Placeholders,
-        directories: &[String],
+        projects: RunProjects<'a>,
         written_as: Option<SessionId>,
     ) -> Self {
         Self {
             localizer,
-            collapser: localizer.collapser(placeholders, directories),
-            secret_collapser: localizer.secret_collapser(),
-            exact_expander: localizer.exact_expander(placeholders),
-            placeholders: PlaceholdersKey::new(placeholders),
+            projects,
+            collapsers: Vec::new(),
             written_as,
         }
+    }
+
+    /// Returns the projects that the lines so far were written in; the first one is that of the
+    /// session.
+    pub(crate) fn projects(&self) -> &[RunProject] {
+        self.projects.projects()
     }
 
     /// Stores a local file: the kept lines of the earlier one, then those of `local`.
     ///
     /// `facts` takes in the new lines of a transcript.
     pub(crate) fn store(
-        &self,
+        &mut self,
         tx: &mut Transaction<'_>,
         target: &StoreTarget<'_>,
         local: &mut LocalText,
         mut facts: Option<&mut Facts>,
     ) -> Result<(StoredFile, CollectStats), StoredDataError> {
         let (session, name) = (target.session, target.file);
-        let source = PieceSource {
-            session,
-            file: name,
-        };
         let mut failure = None;
         let mut emit = emitter(tx, session, name, &mut failure);
         let mut builder = match target.earlier {
@@ -129,6 +136,10 @@ impl<'a> Collector<'a> {
         };
         let mut collected = CollectStats::default();
         let mut text_lines = target.earlier.map_or(0, |(_, from)| from.lines);
+        let source = PieceSource {
+            session,
+            file: name,
+        };
         let mut unterminated = None;
         let lines_only = name.is_append_only();
         loop {
@@ -143,15 +154,21 @@ impl<'a> Collector<'a> {
             text_lines += count_lines(piece.text);
             collected.masked += piece.masked;
             collected.reported += piece.reported;
-            collected += if is_verbatim(name) && piece.secrets.is_empty() {
-                self.append_as_it_is(&mut builder, piece.text, &mut emit)
-            } else {
-                let appended = self.append(&mut builder, name, &piece, &mut emit);
-                appended.map_err(|line| StoredDataError::UnmaskedSecret {
-                    file: name.key().to_owned(),
-                    line: piece.first_line + line,
-                })?
-            };
+            let secrets = self.localizer.secret_view(SecretChoice::Local);
+            let mut at = 0;
+            for (lines, collapser) in self.divide(name, piece.text) {
+                let part = piece.part(at..at + lines.len());
+                at += lines.len();
+                collected += if is_verbatim(name) && part.secrets.is_empty() {
+                    collapser.append_as_it_is(&mut builder, lines, &mut emit)
+                } else {
+                    let appended = collapser.append(&mut builder, name, &part, secrets, &mut emit);
+                    appended.map_err(|line| StoredDataError::UnmaskedSecret {
+                        file: name.key().to_owned(),
+                        line,
+                    })?
+                };
+            }
             if let Some(facts) = facts.as_deref_mut() {
                 facts.absorb(&piece.redacted());
             }
@@ -183,15 +200,57 @@ impl<'a> Collector<'a> {
         failure.map_or(Ok((file, collected)), Err)
     }
 
+    /// Divides lines among the projects in which they were written.
+    fn divide<'t>(
+        &mut self,
+        file: &SessionFile,
+        lines: &'t [u8],
+    ) -> Vec<(&'t [u8], &LineCollapser)> {
+        let pieces = match file {
+            SessionFile::Transcript => self.projects.divide(lines),
+            SessionFile::Named(_) => vec![(lines, 0)],
+        };
+        let new = &self.projects.projects()[self.collapsers.len()..];
+        let (localizer, written_as) = (self.localizer, &self.written_as);
+        let new = new
+            .iter()
+            .map(|project| LineCollapser::new(localizer, project, written_as.clone()));
+        self.collapsers.extend(new);
+        let pieces = pieces.into_iter();
+        pieces
+            .map(|(lines, project)| (lines, &self.collapsers[project]))
+            .collect()
+    }
+}
+
+impl LineCollapser {
+    fn new(localizer: &Localizer, project: &RunProject, written_as: Option<SessionId>) -> Self {
+        let placeholders = &project.placeholders;
+        Self {
+            collapser: localizer.collapser(placeholders, &project.directories),
+            secret_collapser: localizer.secret_collapser(),
+            exact_expander: localizer.exact_expander(placeholders),
+            run: Run {
+                machine: localizer.machine().clone(),
+                placeholders: PlaceholdersKey::new(placeholders),
+                lines: 0,
+                verbatim: false,
+                torn: false,
+                written_as,
+            },
+        }
+    }
+
     /// Collapses `piece`, checks it, and appends it.
     ///
     /// # Errors
-    /// The index of a line with a secret that cannot be replaced exactly.
+    /// The number of a line with a secret that cannot be replaced exactly.
     fn append(
         &self,
         builder: &mut FileBuilder,
         file: &SessionFile,
         piece: &LocalPiece<'_>,
+        secrets: SecretView<'_>,
         emit: &mut dyn FnMut(usize, Vec<u8>),
     ) -> Result<CollectStats, u64> {
         let mut collected = CollectStats {
@@ -201,7 +260,7 @@ impl<'a> Collector<'a> {
         };
         let kind = text_kind(file);
         let whole = [self.collapser_for(file)];
-        if let Some(portable) = self.exact_form(&whole, piece, kind) {
+        if let Some(portable) = self.exact_form(&whole, piece, kind, secrets) {
             builder.append(&self.run(false), &portable, &piece.written(), emit);
             return Ok(collected);
         }
@@ -213,9 +272,9 @@ impl<'a> Collector<'a> {
             let end = at + offset_after_lines(&piece.text[at..], 1);
             let line = piece.part(at..end);
             let collapsers = &collapsers[..1 + usize::from(!line.secrets.is_empty())];
-            let portable = self.exact_form(collapsers, &line, kind);
+            let portable = self.exact_form(collapsers, &line, kind, secrets);
             if portable.is_none() && !line.secrets.is_empty() {
-                return Err(count_lines(&piece.text[..at]));
+                return Err(line.first_line);
             }
             collected.verbatim += u64::from(portable.is_none());
             let run = self.run(portable.is_none());
@@ -242,11 +301,12 @@ impl<'a> Collector<'a> {
         collapsers: &[&Collapser],
         piece: &LocalPiece<'_>,
         kind: TextKind,
+        secrets: SecretView<'_>,
     ) -> Option<Vec<u8>> {
         collapsers.iter().find_map(|collapser| {
             let mut portable = Vec::with_capacity(piece.text.len());
             collapser.collapse_with(piece.text, kind, &piece.secrets, &mut portable);
-            self.is_exact(&portable, piece.text, kind)
+            self.is_exact(&portable, piece.text, kind, secrets)
                 .then_some(portable)
         })
     }
@@ -266,10 +326,15 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn is_exact(&self, portable: &[u8], local: &[u8], kind: TextKind) -> bool {
+    fn is_exact(
+        &self,
+        portable: &[u8],
+        local: &[u8],
+        kind: TextKind,
+        secrets: SecretView<'_>,
+    ) -> bool {
         let mut again = Vec::with_capacity(local.len());
         // Readers use the same expansion limit, so it is checked within that.
-        let secrets = self.localizer.secret_view(SecretChoice::Local);
         let done = self
             .exact_expander
             .expand_bounded(portable, kind, secrets, &mut again);
@@ -278,12 +343,8 @@ impl<'a> Collector<'a> {
 
     fn run(&self, verbatim: bool) -> Run {
         Run {
-            machine: self.localizer.machine().clone(),
-            placeholders: self.placeholders.clone(),
-            lines: 0,
             verbatim,
-            torn: false,
-            written_as: self.written_as.clone(),
+            ..self.run.clone()
         }
     }
 }
@@ -360,20 +421,20 @@ pub(crate) fn share_segments(
     Ok(())
 }
 
-/// Records in `manifest` the `facts`, and the placeholders of this machine's new runs.
-/// Collapses titles like any text.
-pub(crate) fn describe(
-    manifest: &mut Manifest,
-    localizer: &Localizer,
-    placeholders: &Placeholders,
-    facts: Facts,
-) {
+/// Records the `facts` in `manifest`, and removes placeholders of no run. Collapses titles like any
+/// text.
+pub(crate) fn describe(manifest: &mut Manifest, localizer: &Localizer, facts: Facts) {
     let collapse = |title: Option<String>| title.map(|title| collapse_title(localizer, &title));
     let titles = &mut manifest.titles;
     titles.custom = collapse(facts.custom_title).or(titles.custom.take());
     titles.ai = collapse(facts.ai_title).or(titles.ai.take());
     titles.last_prompt = collapse(facts.last_prompt).or(titles.last_prompt.take());
     titles.first_prompt = titles.first_prompt.take().or(collapse(facts.first_prompt));
+    let labels = &mut manifest.labels;
+    if let Some(tag) = collapse(facts.tag) {
+        labels.tag = (!tag.is_empty()).then_some(tag);
+    }
+    labels.headless = facts.headless.unwrap_or(labels.headless);
     manifest.last_activity = manifest.last_activity.take().max(facts.last_activity);
     manifest.bound |= facts.bound;
     match facts.continued {
@@ -381,7 +442,6 @@ pub(crate) fn describe(
         Continued::Here => manifest.continued_in = None,
         Continued::In(successor) => manifest.continued_in = Some(successor),
     }
-    manifest.intern_placeholders(placeholders);
     manifest.prune_placeholders();
 }
 

@@ -11,6 +11,7 @@ use crate::rewrite::{
     spans_within,
 };
 use crate::secrets::{SecretPlace, Secrets, excerpt};
+use crate::store::segment::count_lines;
 
 /// The file that lines come from.
 #[derive(Clone, Copy)]
@@ -78,6 +79,7 @@ impl<'t> LocalPiece<'t> {
     pub(super) fn part(&self, range: Range<usize>) -> LocalPiece<'t> {
         LocalPiece {
             text: &self.text[range.clone()],
+            first_line: self.first_line + count_lines(&self.text[..range.start]),
             secrets: spans_within(&self.secrets, range),
             ..*self
         }

@@ -9,6 +9,7 @@ pub mod local_copy;
 mod local_piece;
 pub mod localizer;
 pub mod location;
+pub(crate) mod run_projects;
 pub mod stored_text;
 
 pub use error::StoredDataError;

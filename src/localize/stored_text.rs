@@ -310,6 +310,9 @@ impl LocalText {
         let left = self.limit.saturating_sub(self.offset + have as u64);
         let more = (wanted.max(PIECE) - have).min(usize::try_from(left).unwrap_or(usize::MAX));
         let fail = |source| PathError::new("read", &self.path, source);
+        // `read_to_end` ends the program if the buffer cannot grow.
+        let reserved = self.buffer.try_reserve_exact(more);
+        reserved.map_err(|_| fail(too_little_memory(wanted)))?;
         let read = (&self.file)
             .take(more as u64)
             .read_to_end(&mut self.buffer)
@@ -347,13 +350,15 @@ fn check_memory(len: usize) -> io::Result<()> {
         return Ok(());
     }
     let probe = Vec::<u8>::new().try_reserve_exact(len.saturating_mul(COPIES_OF_LINE));
-    probe.map_err(|_| {
-        let reason = format!(
-            "too little memory for a line or part of {} MB",
-            len / 1_000_000
-        );
-        io::Error::new(io::ErrorKind::OutOfMemory, reason)
-    })
+    probe.map_err(|_| too_little_memory(len))
+}
+
+fn too_little_memory(len: usize) -> io::Error {
+    let reason = format!(
+        "too little memory for a line or part of {} MB",
+        len / 1_000_000
+    );
+    io::Error::new(io::ErrorKind::OutOfMemory, reason)
 }
 
 #[cfg(test)]

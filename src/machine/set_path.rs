@@ -23,6 +23,15 @@ pub struct PathChange {
     pub remote: RemoteState,
 }
 
+/// Returns true if `machine` may mean this one; another one can have the same name.
+///
+/// # Errors
+/// If the configuration of this machine cannot be read.
+pub fn may_be_here(ctx: &Context<'_>, machine: &str) -> Result<bool, SyncError> {
+    let me = present_machine_names(ctx, None)?;
+    Ok(find_machine(machine, &me, &ctx.settings.machine.id).is_ok())
+}
+
 /// Sets the directory of a placeholder on a machine: here at once, elsewhere if the user
 /// accepts it there.
 ///

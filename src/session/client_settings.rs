@@ -4,7 +4,7 @@
 //! user included. Must not read or write the file.
 
 use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode};
+use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstObjectProp, CstRootNode};
 use jsonc_parser::json;
 
 use crate::domain::HookEvent;
@@ -14,6 +14,9 @@ const HOOKS: &str = "hooks";
 
 /// The key of the command that prints the status line.
 const STATUS_LINE: &str = "statusLine";
+
+/// The byte order mark of some editors.
+const BOM: &str = "\u{feff}";
 
 /// Time between two runs of the status line while nothing happens, in seconds.
 const REFRESH: u64 = 5;
@@ -30,6 +33,9 @@ pub enum SettingsError {
     /// A value has another type than the client expects.
     #[error("{0} is not {1}")]
     Type(&'static str, &'static str),
+    /// A key is there twice.
+    #[error("`{0}` is there twice")]
+    Twice(&'static str),
 }
 
 /// Adds the hooks that are missing. `program` is the absolute path of this program. An empty text
@@ -42,19 +48,21 @@ pub fn add_hooks(text: &str, program: &str) -> Result<String, SettingsError> {
     {
         return Ok(text.to_owned());
     }
-    let root = parse(&remove_hooks(text)?)?;
-    let settings = settings(&root)?;
-    let hooks = settings
-        .object_value_or_create(HOOKS)
-        .ok_or(SettingsError::Type("`hooks`", "an object"))?;
-    for event in HookEvent::ALL {
-        let groups = hooks
-            .array_value_or_create(event.client_name())
-            .ok_or(SettingsError::Type("a value of `hooks`", "an array"))?;
-        groups.ensure_multiline();
-        groups.append(hook(&hook_command(program, event)));
-    }
-    Ok(root.to_string())
+    edited(&remove_hooks(text)?, |settings| {
+        refuse_twice(settings, HOOKS)?;
+        let hooks = settings
+            .object_value_or_create(HOOKS)
+            .ok_or(SettingsError::Type("`hooks`", "an object"))?;
+        for event in HookEvent::ALL {
+            refuse_twice(&hooks, event.client_name())?;
+            let groups = hooks
+                .array_value_or_create(event.client_name())
+                .ok_or(SettingsError::Type("a value of `hooks`", "an array"))?;
+            groups.ensure_multiline();
+            groups.append(hook(&hook_command(program, event)));
+        }
+        Ok(true)
+    })
 }
 
 /// Removes the hooks of this program, and what is empty without them.
@@ -62,32 +70,23 @@ pub fn add_hooks(text: &str, program: &str) -> Result<String, SettingsError> {
 /// # Errors
 /// [`SettingsError`]
 pub fn remove_hooks(text: &str) -> Result<String, SettingsError> {
-    let root = parse(text)?;
-    let settings = settings(&root)?;
-    let Some(hooks) = settings.object_value(HOOKS) else {
-        return Ok(text.to_owned());
-    };
-    let mut has_removed = false;
-    for property in hooks.properties() {
-        let Some(groups) = property.array_value() else {
-            continue;
-        };
-        if remove_from_groups(&groups) {
-            has_removed = true;
-            if groups.elements().is_empty() {
-                property.remove();
+    edited(text, |settings| {
+        let all = settings.properties().into_iter();
+        let all = all.filter(|property| has_name(property, HOOKS));
+        let mut has_removed = false;
+        for property in all {
+            let Some(hooks) = property.object_value() else {
+                continue;
+            };
+            if remove_from_events(&hooks) {
+                has_removed = true;
+                if hooks.properties().is_empty() {
+                    property.remove();
+                }
             }
         }
-    }
-    if !has_removed {
-        return Ok(text.to_owned());
-    }
-    if hooks.properties().is_empty()
-        && let Some(property) = settings.get(HOOKS)
-    {
-        property.remove();
-    }
-    Ok(root.to_string())
+        Ok(has_removed)
+    })
 }
 
 /// Adds the status line, unless there is one.
@@ -95,14 +94,15 @@ pub fn remove_hooks(text: &str) -> Result<String, SettingsError> {
 /// # Errors
 /// [`SettingsError`]
 pub fn add_status_line(text: &str, program: &str) -> Result<String, SettingsError> {
-    let root = parse(text)?;
-    let settings = settings(&root)?;
-    if settings.get(STATUS_LINE).is_none() {
-        let command = format!("{} statusline", quoted(program));
-        let line = json!({"type": "command", "command": command, "refreshInterval": REFRESH});
-        settings.append(STATUS_LINE, line);
-    }
-    Ok(root.to_string())
+    edited(text, |settings| {
+        let is_missing = settings.get(STATUS_LINE).is_none();
+        if is_missing {
+            let command = format!("{} statusline", quoted(program));
+            let line = json!({"type": "command", "command": command, "refreshInterval": REFRESH});
+            settings.append(STATUS_LINE, line);
+        }
+        Ok(is_missing)
+    })
 }
 
 /// Removes the status line, if it is of this program.
@@ -110,40 +110,41 @@ pub fn add_status_line(text: &str, program: &str) -> Result<String, SettingsErro
 /// # Errors
 /// [`SettingsError`]
 pub fn remove_status_line(text: &str) -> Result<String, SettingsError> {
-    let root = parse(text)?;
-    if let Some(property) = settings(&root)?.get(STATUS_LINE)
-        && property
-            .value()
-            .as_ref()
-            .and_then(own_program_of_status_line)
-            .is_some()
-    {
-        property.remove();
-        return Ok(root.to_string());
-    }
-    Ok(text.to_owned())
+    edited(text, |settings| {
+        let own = settings.properties().into_iter().filter(is_own_status_line);
+        let own: Vec<CstObjectProp> = own.collect();
+        let has_removed = !own.is_empty();
+        own.into_iter().for_each(CstObjectProp::remove);
+        Ok(has_removed)
+    })
 }
 
 /// Returns true if the settings have a status line, of any program.
 pub fn has_status_line(text: &str) -> bool {
-    let root = parse(text).ok();
-    let settings = root.and_then(|root| settings(&root).ok());
-    settings.is_some_and(|settings| settings.get(STATUS_LINE).is_some())
+    read(text).is_some_and(|settings| settings.get(STATUS_LINE).is_some())
+}
+
+/// Returns true if the settings have the status line of this program.
+pub fn has_own_status_line(text: &str) -> bool {
+    let settings = read(text);
+    settings.is_some_and(|settings| settings.properties().iter().any(is_own_status_line))
 }
 
 /// Returns the events whose hook is in the settings. None in settings that cannot be read.
 pub fn installed_hooks(text: &str) -> Vec<HookEvent> {
-    let Ok(root) = parse(text) else {
-        return Vec::new();
-    };
-    let hooks = settings(&root).ok().and_then(|s| s.object_value(HOOKS));
+    let hooks = read(text).and_then(|settings| last(&settings, HOOKS)?.object_value());
     let is_installed = |event: &HookEvent| {
-        let groups = hooks.as_ref()?.array_value(event.client_name())?;
+        let groups = last(hooks.as_ref()?, event.client_name())?.array_value()?;
         let mut commands = groups.elements().into_iter().flat_map(|g| commands(&g));
         commands.find(|command| is_own_command(command))
     };
     let events = HookEvent::ALL.into_iter();
     events.filter(|e| is_installed(e).is_some()).collect()
+}
+
+/// Returns true if the settings have a hook of this program, or cannot be read.
+pub(super) fn may_have_hooks(text: &str) -> bool {
+    read(text).is_none() || !installed_hooks(text).is_empty()
 }
 
 /// Returns settings without the hooks and the status line of this program.
@@ -173,7 +174,7 @@ pub(super) fn with_own_parts_of(present: &str, text: &str) -> Result<String, Set
 
 /// Returns the path of this program in its hooks.
 pub fn program_of_hooks(text: &str) -> Option<String> {
-    let hooks = settings(&parse(text).ok()?).ok()?.object_value(HOOKS)?;
+    let hooks = last(&read(text)?, HOOKS)?.object_value()?;
     let groups = hooks
         .properties()
         .into_iter()
@@ -184,14 +185,13 @@ pub fn program_of_hooks(text: &str) -> Option<String> {
     commands.find_map(|command| own_program(command.rsplit_once(" hook ")?.0))
 }
 
-fn own_program_of_status_line(line: &CstNode) -> Option<String> {
-    own_program(command_of(line)?.strip_suffix(" statusline")?)
+fn is_own_status_line(property: &CstObjectProp) -> bool {
+    let line = property.value();
+    has_name(property, STATUS_LINE) && line.as_ref().and_then(own_program_of_status_line).is_some()
 }
 
-/// Returns true if the settings turn all hooks off.
-pub fn are_hooks_off(text: &str) -> bool {
-    let value = parse(text).ok().and_then(|root| root.to_serde_value());
-    value.is_some_and(|settings| settings["disableAllHooks"] == true)
+fn own_program_of_status_line(line: &CstNode) -> Option<String> {
+    own_program(command_of(line)?.strip_suffix(" statusline")?)
 }
 
 /// Returns the shell command of a hook.
@@ -199,7 +199,8 @@ fn hook_command(program: &str, event: HookEvent) -> String {
     format!("{} hook {}", quoted(program), event.name())
 }
 
-fn quoted(program: &str) -> String {
+/// Returns the path of this program as a word of a shell.
+pub(super) fn quoted(program: &str) -> String {
     format!("'{}'", program.replace('\'', r"'\''"))
 }
 
@@ -208,6 +209,23 @@ fn hook(command: &str) -> CstInputValue {
     json!({
         "hooks": [{"type": "command", "command": command, "timeout": TIMEOUT}]
     })
+}
+
+/// Removes the hooks of this program from all events. Returns true if there were any.
+fn remove_from_events(hooks: &CstObject) -> bool {
+    let mut has_removed = false;
+    for property in hooks.properties() {
+        let Some(groups) = property.array_value() else {
+            continue;
+        };
+        if remove_from_groups(&groups) {
+            has_removed = true;
+            if groups.elements().is_empty() {
+                property.remove();
+            }
+        }
+    }
+    has_removed
 }
 
 /// Removes the hooks of this program from the groups of one event. Returns true if there were any.
@@ -262,9 +280,52 @@ fn own_program(word: &str) -> Option<String> {
     name.starts_with("ccsync").then_some(path)
 }
 
+/// Applies `edit` to the settings. The text stays as it is if that returns false.
+fn edited(
+    text: &str,
+    edit: impl FnOnce(&CstObject) -> Result<bool, SettingsError>,
+) -> Result<String, SettingsError> {
+    let root = parse(text)?;
+    if !edit(&settings(&root)?)? {
+        return Ok(text.to_owned());
+    }
+    let mark = if text.starts_with(BOM) { BOM } else { "" };
+    Ok(format!("{mark}{root}"))
+}
+
+/// Returns the settings for reading; `None` if they cannot be read.
+fn read(text: &str) -> Option<CstObject> {
+    settings(&parse(text).ok()?).ok()
+}
+
+/// Parses the settings without their byte order mark, which the client ignores.
 fn parse(text: &str) -> Result<CstRootNode, SettingsError> {
-    CstRootNode::parse(text, &ParseOptions::default())
+    let json = text.strip_prefix(BOM).unwrap_or(text);
+    CstRootNode::parse(json, &ParseOptions::default())
         .map_err(|e| SettingsError::Syntax(e.to_string()))
+}
+
+/// Returns the property of this name that counts for the client: the last one.
+fn last(object: &CstObject, name: &str) -> Option<CstObjectProp> {
+    let mut properties = object.properties().into_iter().rev();
+    properties.find(|property| has_name(property, name))
+}
+
+fn has_name(property: &CstObjectProp, name: &str) -> bool {
+    let decoded = property.name().and_then(|name| name.decoded_value().ok());
+    decoded.as_deref() == Some(name)
+}
+
+/// Refuses to add to one of two properties: only the last one counts for the client.
+fn refuse_twice(object: &CstObject, name: &'static str) -> Result<(), SettingsError> {
+    let properties = object.properties();
+    let named = properties
+        .iter()
+        .filter(|property| has_name(property, name));
+    match named.count() {
+        0 | 1 => Ok(()),
+        _ => Err(SettingsError::Twice(name)),
+    }
 }
 
 /// The object of all settings; made if the text is empty.

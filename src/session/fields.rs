@@ -78,7 +78,7 @@ pub(crate) fn string_at(text: &[u8], at: usize) -> Option<&[u8]> {
 }
 
 /// Returns the line at offset `at`.
-pub(super) fn line_at(lines: &[u8], at: usize) -> &[u8] {
+pub(crate) fn line_at(lines: &[u8], at: usize) -> &[u8] {
     let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |n| n + 1);
     let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |n| at + n);
     &lines[start..end]

@@ -1,6 +1,7 @@
-//! Finds out if the client runs hooks that are passed on its command line (client 2.1.332).
+//! Finds out if the client runs hooks (client 2.1.332).
 //!
-//! Reads the client's settings. Must not change them.
+//! Reads the client's settings as the client does: strictly JSON, and of two equal keys the last
+//! one. Must not change them.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::plugin::PLUGIN_NAME;
 use crate::sys::Env;
 
 /// Options of the client that turn hooks off.
@@ -22,6 +24,10 @@ pub enum NoHooks {
     Variable(&'static str),
     /// This file has `disableAllHooks`.
     Settings(PathBuf),
+    /// This file turns the plugin off.
+    Plugin(PathBuf),
+    /// The client ignores this file, for this reason.
+    Unreadable(PathBuf, String),
     /// This file of the organization forbids them.
     Policy(PathBuf),
 }
@@ -34,27 +40,61 @@ pub fn no_hooks(env: &Env, directory: &Path, args: &[OsString]) -> Option<NoHook
     option
         .map(NoHooks::Option)
         .or(env.no_client_hooks.map(NoHooks::Variable))
-        .or_else(|| forbidding_policy(&env.claude_dir, &managed_dir()))
+        .or_else(|| policy(&env.claude_dir, &managed_dir(), forbids_hooks))
         .or_else(|| disabling_settings(&env.claude_dir, directory))
 }
 
-/// Returns the file with `disableAllHooks`. The settings of a project count more than those of the
-/// user, and local ones most.
+/// Returns the reason why the client does not run the hooks of its settings in `directory`, or of
+/// the plugin.
+pub(super) fn no_installed_hooks(env: &Env, directory: &Path, is_plugin: bool) -> Option<NoHooks> {
+    no_hooks(env, directory, &[]).or_else(|| match is_plugin {
+        true => policy(&env.claude_dir, &managed_dir(), forbids_plugins)
+            .or_else(|| plugin_off(&env.claude_dir, directory)),
+        false => unreadable_settings(&env.claude_dir),
+    })
+}
+
+/// Returns the file with `disableAllHooks`.
 fn disabling_settings(claude_dir: &Path, directory: &Path) -> Option<NoHooks> {
+    let value = |settings: &Value| settings.get("disableAllHooks")?.as_bool();
+    let (file, is_disabled) = first_value(claude_dir, directory, value)?;
+    is_disabled.then_some(NoHooks::Settings(file))
+}
+
+fn plugin_off(claude_dir: &Path, directory: &Path) -> Option<NoHooks> {
+    let value = |settings: &Value| settings.get("enabledPlugins")?.get(PLUGIN_NAME)?.as_bool();
+    let (file, is_enabled) = first_value(claude_dir, directory, value)?;
+    (!is_enabled).then_some(NoHooks::Plugin(file))
+}
+
+/// Returns the value that counts, and its file. The settings of a project count more than those of
+/// the user, and local ones most.
+fn first_value<T>(
+    claude_dir: &Path,
+    directory: &Path,
+    value: impl Fn(&Value) -> Option<T>,
+) -> Option<(PathBuf, T)> {
     let project = directory.join(".claude");
     let files = [
         project.join("settings.local.json"),
         project.join("settings.json"),
         claude_dir.join("settings.json"),
     ];
-    let (file, is_disabled) = files.into_iter().find_map(|file| {
-        let is_disabled = read(&file)?.get("disableAllHooks")?.as_bool()?;
-        Some((file, is_disabled))
-    })?;
-    is_disabled.then_some(NoHooks::Settings(file))
+    files.into_iter().find_map(|file| {
+        let value = value(&read(&file)?)?;
+        Some((file, value))
+    })
 }
 
-fn forbidding_policy(claude_dir: &Path, managed: &Path) -> Option<NoHooks> {
+/// Comments make the client ignore the whole file.
+fn unreadable_settings(claude_dir: &Path) -> Option<NoHooks> {
+    let file = claude_dir.join("settings.json");
+    let e = parse(&fs::read(&file).ok()?).err()?;
+    Some(NoHooks::Unreadable(file, e.to_string()))
+}
+
+/// Returns the first policy that forbids something.
+fn policy(claude_dir: &Path, managed: &Path, forbids: fn(&Value) -> bool) -> Option<NoHooks> {
     let more = fs::read_dir(managed.join("managed-settings.d"));
     let more = more.into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = more.map(|entry| entry.path()).collect();
@@ -62,21 +102,40 @@ fn forbidding_policy(claude_dir: &Path, managed: &Path) -> Option<NoHooks> {
     files.push(managed.join("managed-settings.json"));
     // The policy that the client received from its server.
     files.push(claude_dir.join("remote-settings.json"));
-    let forbids = |file: &PathBuf| read(file).is_some_and(|policy| forbids_hooks(&policy));
+    let forbids = |file: &PathBuf| read(file).is_some_and(|policy| forbids(&policy));
     files.into_iter().find(forbids).map(NoHooks::Policy)
 }
 
 fn forbids_hooks(policy: &Value) -> bool {
     let is_true = |key: &str| policy.get(key) == Some(&Value::Bool(true));
-    let only_plugins = match policy.get("strictPluginOnlyCustomization") {
-        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "hooks"),
-        _ => is_true("strictPluginOnlyCustomization"),
-    };
-    is_true("disableAllHooks") || is_true("allowManagedHooksOnly") || only_plugins
+    is_true("disableAllHooks")
+        || is_true("allowManagedHooksOnly")
+        || is_plugin_only(policy, "hooks")
+}
+
+/// A plugin in the directory of skills comes from no marketplace.
+fn forbids_plugins(policy: &Value) -> bool {
+    policy.get("strictKnownMarketplaces").is_some() || is_plugin_only(policy, "skills")
+}
+
+fn is_plugin_only(policy: &Value, kind: &str) -> bool {
+    match policy.get("strictPluginOnlyCustomization") {
+        Some(Value::Array(kinds)) => kinds.iter().any(|one| one == kind),
+        only => only == Some(&Value::Bool(true)),
+    }
 }
 
 fn read(file: &Path) -> Option<Value> {
-    serde_json::from_slice(&fs::read(file).ok()?).ok()
+    parse(&fs::read(file).ok()?).ok()
+}
+
+fn parse(bytes: &[u8]) -> serde_json::Result<Value> {
+    let mark = "\u{feff}".as_bytes();
+    let json = bytes.strip_prefix(mark).unwrap_or(bytes);
+    match json.trim_ascii() {
+        [] => Ok(Value::Null),
+        json => serde_json::from_slice(json),
+    }
 }
 
 /// The directory of an organization's settings.
@@ -97,6 +156,18 @@ impl std::fmt::Display for NoHooks {
             Self::Option(option) => write!(f, "you pass `{option}`"),
             Self::Variable(variable) => write!(f, "{variable} is set"),
             Self::Settings(file) => write!(f, "`disableAllHooks` is set in {}", file.display()),
+            Self::Plugin(file) => {
+                write!(
+                    f,
+                    "`enabledPlugins` turns the plugin off in {}",
+                    file.display()
+                )
+            }
+            Self::Unreadable(file, reason) => write!(
+                f,
+                "Claude Code ignores {}, which is not JSON: {reason}",
+                file.display()
+            ),
             Self::Policy(file) => write!(f, "{} forbids hooks", file.display()),
         }
     }
@@ -144,10 +215,10 @@ mod tests {
             fs::create_dir_all(dir.path().join("managed-settings.d")).unwrap();
             let policy = dir.path().join(file);
             write_atomic(&policy, br#"{"model":"opus"}"#).unwrap();
-            assert_eq!(forbidding_policy(dir.path(), dir.path()), None);
+            let found = || super::policy(dir.path(), dir.path(), forbids_hooks);
+            assert_eq!(found(), None);
             write_atomic(&policy, text.as_bytes()).unwrap();
-            let found = forbidding_policy(dir.path(), dir.path());
-            assert_eq!(found, Some(NoHooks::Policy(policy)));
+            assert_eq!(found(), Some(NoHooks::Policy(policy)));
         }
     }
 }

@@ -6,8 +6,9 @@
 //!
 //! * [`files`]: the files of a session and their paths; [`discover`]: all sessions of this machine
 //! * [`clean_up`]: when the client deletes a session
-//! * [`auto`]: turning the hooks in the client's settings on and off
-//! * [`client_settings`]: this program in the client's settings
+//! * [`auto`]: turning the client's hooks on and off
+//! * [`client_settings`]: this program in the client's settings; `plugin`: as a plugin
+//! * [`hooks`]: whether the client runs hooks
 //! * [`continued`]: where a conversation goes on under another id
 //! * [`live`]: sessions of running clients; [`launch`]: how the client is started
 //! * [`facts`]: project, titles and times, read from records; `fields`: finding them in lines
@@ -16,11 +17,12 @@
 //! * [`journal`]: writing session files so that it can be undone
 //! * [`extras`]: memory, the user's `CLAUDE.md`, settings; [`instructions`]: files that it imports
 //! * [`moved`]: directories that the client's settings move
-//! * [`repair`]: repairing a damaged transcript
+//! * [`rename`]: another title; [`repair`]: repairing a damaged transcript
 //! * [`turns`]: a transcript as a conversation; [`messages`]: all texts of a record
 
 mod error;
 mod local;
+mod plugin;
 mod scan;
 
 pub mod auto;
@@ -41,6 +43,7 @@ pub mod mentions;
 pub mod messages;
 pub mod moved;
 pub mod projects;
+pub mod rename;
 pub mod repair;
 pub mod teams;
 pub mod time;

@@ -5,12 +5,15 @@
 //! the file. Bytes that are no record are passed to the caller, never discarded. The client's
 //! handling of each kind of damage is in `docs/dev/claude-code.md`.
 
+mod objects;
+
 use std::collections::{HashMap, HashSet};
 
 use memchr::{memchr, memchr_iter, memmem};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use self::objects::{CompleteObjects, ends_well};
 use super::fields::with_value;
 
 /// A finding on one line of the damaged text.
@@ -392,10 +395,12 @@ fn split_records<'a>(piece: &'a [u8], begins_line: bool, parts: &mut Parts<'a>) 
             }
             None => {
                 trusted = false;
-                let inside = memmem::find_iter(&rest[1..], b"{\"").map(|at| at + 1);
-                let next = inside
-                    .into_iter()
-                    .find(|at| record_at(&rest[*at..], false).is_some());
+                let mut objects = CompleteObjects::new(rest);
+                let next = memmem::find_iter(&rest[1..], b"{\"")
+                    .map(|at| at + 1)
+                    .find(|at| {
+                        objects.has_complete(*at) && record_at(&rest[*at..], false).is_some()
+                    });
                 let (fragment, after) = rest.split_at(next.unwrap_or(rest.len()));
                 parts.fragments.push(fragment);
                 rest = after;
@@ -412,8 +417,7 @@ fn record_at(text: &[u8], trusted: bool) -> Option<usize> {
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
     values.next()?.ok()?;
     let end = values.byte_offset();
-    // After a part of a record comes the rest of that record.
-    let ends_well = matches!(text[end..].trim_ascii_start().first(), None | Some(b'{'));
+    let ends_well = ends_well(&text[end..]);
     let is_record = || Shape::parse(&text[..end]).is_some_and(|shape| shape.is_record());
     let found = if trusted {
         ends_well || is_record()

@@ -28,6 +28,12 @@ pub(super) const FORGOTTEN_SUFFIX: &str = ".forgotten.json";
 /// Directory of the shards of sessions.
 pub(super) const SESSIONS: &str = "sessions";
 
+/// Name of a session's manifest.
+pub(super) const MANIFEST: &str = "manifest.json";
+
+/// Name of the directory of the segments of a session's transcript.
+pub(super) const TRANSCRIPT: &str = "transcript";
+
 /// Directory of the notes for other machines.
 pub(super) const NOTES: &str = "notes";
 
@@ -113,7 +119,7 @@ pub(super) fn session(id: &SessionId) -> String {
 
 /// Returns the path of a session's manifest.
 pub(super) fn manifest(id: &SessionId) -> String {
-    format!("{}/manifest.json", session(id))
+    format!("{}/{MANIFEST}", session(id))
 }
 
 /// Returns the directory of the segments of a session's file.
@@ -121,7 +127,7 @@ pub(super) fn manifest(id: &SessionId) -> String {
 /// No file of the session can have the name of such a directory, or be in one.
 fn segments(id: &SessionId, file: &SessionFile) -> String {
     match file {
-        SessionFile::Transcript => format!("{}/transcript", session(id)),
+        SessionFile::Transcript => format!("{}/{TRANSCRIPT}", session(id)),
         SessionFile::Named(name) => format!("{}/files/{name}{SEGMENTS_SUFFIX}", session(id)),
     }
 }

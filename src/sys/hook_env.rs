@@ -9,15 +9,19 @@ pub struct HookEnv {
     pub headless: bool,
     /// It runs in a machine of the cloud that is thrown away (`CLAUDE_CODE_REMOTE`).
     pub in_cloud: bool,
+    /// The client's process (`CLAUDE_PID`).
+    pub client_pid: Option<u32>,
 }
 
 impl HookEnv {
     pub(super) fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Self {
         let entrypoint = get("CLAUDE_CODE_ENTRYPOINT").unwrap_or_default();
         let remote = get("CLAUDE_CODE_REMOTE");
+        let pid = get("CLAUDE_PID").unwrap_or_default();
         Self {
             headless: entrypoint.to_string_lossy().starts_with("sdk"),
             in_cloud: remote.is_some_and(|value| value != "false" && value != "0"),
+            client_pid: pid.to_string_lossy().parse().ok(),
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::io::{Error, ErrorKind};
 
-use dialoguer::console::Term;
-use dialoguer::{Confirm, Input, Select};
+use dialoguer::console::{Key, Term, measure_text_width};
+use dialoguer::{Confirm, Select};
 
 /// Asks for a line of text and trims it. Returns an empty string for Enter alone, and
 /// `None` if the user cancels.
@@ -12,11 +12,7 @@ use dialoguer::{Confirm, Input, Select};
 /// # Errors
 /// If the terminal fails.
 pub(crate) fn line(question: &str) -> Result<Option<String>, Error> {
-    let asked = Input::<String>::new()
-        .with_prompt(question)
-        .allow_empty(true)
-        .interact_text_on(&Term::stderr());
-    answer(asked.map(|answer| Some(answer.trim().to_owned())))
+    read_line(&format!("{question}: "))
 }
 
 /// Asks for a line of text and trims it. Shows `default` and returns it for Enter alone.
@@ -25,14 +21,52 @@ pub(crate) fn line(question: &str) -> Result<Option<String>, Error> {
 /// # Errors
 /// If the terminal fails.
 pub(crate) fn line_or(question: &str, default: &str) -> Result<Option<String>, Error> {
-    let input = Input::<String>::new()
-        .with_prompt(question)
-        .default(default.to_owned());
-    answer(
-        input
-            .interact_text_on(&Term::stderr())
-            .map(|answer| Some(answer.trim().to_owned())),
-    )
+    let answer = read_line(&format!("{question} [{default}]: "))?;
+    Ok(answer.map(|text| match text.as_str() {
+        "" => default.to_owned(),
+        _ => text,
+    }))
+}
+
+/// Reads a line after `prompt`. `dialoguer` ignores Esc here.
+fn read_line(prompt: &str) -> Result<Option<String>, Error> {
+    let term = Term::stderr();
+    if !term.is_term() {
+        return Err(ErrorKind::NotConnected.into());
+    }
+
+    let mut shown = prompt.to_owned();
+    term.write_str(prompt)?;
+    let is_given = loop {
+        match term.read_key() {
+            Ok(Key::Enter) => break true,
+            Ok(Key::Escape) => break false,
+            Ok(Key::Backspace) if shown.len() > prompt.len() => {
+                go_to_start(&term, &shown)?;
+                shown.pop();
+                term.write_str(&shown)?;
+            }
+            Ok(Key::Char(c)) if !c.is_control() => {
+                shown.push(c);
+                term.write_str(c.encode_utf8(&mut [0; 4]))?;
+            }
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::Interrupted => break false,
+            Err(e) => return Err(e),
+        }
+    };
+
+    go_to_start(&term, &shown)?;
+    term.write_line(&shown)?;
+    Ok(is_given.then(|| shown[prompt.len()..].trim().to_owned()))
+}
+
+/// Removes text from the screen, which may have taken several rows.
+fn go_to_start(term: &Term, shown: &str) -> Result<(), Error> {
+    let columns = usize::from(term.size().1).max(1);
+    let wrapped = measure_text_width(shown).saturating_sub(1) / columns;
+    term.move_cursor_up(wrapped)?;
+    term.clear_to_end_of_screen()
 }
 
 /// Asks for a decision. Enter alone means no. Returns `None` if the user cancels.

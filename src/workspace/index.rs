@@ -397,6 +397,12 @@ impl<'a> LastSync<'a> {
         self.is_current.then_some(self.entry)
     }
 
+    /// Returns the state at which the whole transcript was in sync, if the session has changed in
+    /// the store since.
+    pub(crate) fn former_state(self) -> Option<&'a SessionState> {
+        (!self.is_current && self.entry.whole).then_some(&self.entry.state)
+    }
+
     /// Returns the stamp that a file had.
     pub(crate) fn stamp(self, file: &SessionFile) -> Option<&'a FileStamp> {
         self.entry.stamp(file)

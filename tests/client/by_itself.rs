@@ -5,6 +5,8 @@ use std::fs;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::api::Answer;
+use crate::client::{Client, shown};
 use crate::client_or_skip;
 use crate::history::has_turn;
 use crate::machine::{Machine, Pair, entries, exit};
@@ -89,9 +91,7 @@ fn by_itself_plain_client_moves_between_machines_and_is_guarded() {
     wait_for("the daemon knows of the other machine", || {
         fs::read_to_string(&status).is_ok_and(|text| text.contains("holds_lock"))
     });
-    let prompt = stage
-        .api
-        .script("fork", &[crate::api::Answer::say("answer to fork")]);
+    let prompt = stage.api.script("fork", &[Answer::say("answer to fork")]);
     back.enter(&prompt);
     back.terminal.wait_for("this session is open on b");
     assert!(
@@ -141,5 +141,88 @@ fn by_itself_looks_change_nothing() {
     for machine in [&pair.a, &pair.b] {
         machine.ccsync(exit::DONE, &["sync"]);
         assert_eq!(machine.ids(), [ID]);
+    }
+}
+
+#[test]
+fn by_itself_plugin_is_valid_and_runs() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(None);
+    let there = pair.a.project("demo");
+    pair.a.ccsync(exit::DONE, &["auto", "on", "--plugin"]);
+    let _stop = Auto(&pair.a);
+    let plugin = pair.a.home.join(".claude/skills/ccsync");
+    let validated = std::process::Command::new(stage.client.program())
+        .args(["plugin", "validate", "--strict"])
+        .arg(&plugin)
+        .env_clear()
+        .envs(Client::env(&pair.a, &stage.api))
+        .output()
+        .expect("start the client");
+    assert!(validated.status.success(), "{}", shown(&validated));
+
+    let seat = Seat::take_client(&stage, &pair.a, &there, &["--session-id", ID]);
+    seat.turn("first");
+    wait_for("the session is locked", || pair.locks() == [ID]);
+    let ask = |command: &str, mark: &str| {
+        let answer = format!("answer to {mark}");
+        let prompt = stage.api.script(mark, &[Answer::say(&answer)]);
+        seat.enter(&format!("/ccsync:{command} {prompt}"));
+        seat.terminal.wait_for(&answer);
+        stage
+            .api
+            .turns(mark)
+            .pop()
+            .expect("it was asked")
+            .to_string()
+    };
+    let status = ask("status", "state");
+    assert!(status.contains("on this machine"), "{status}");
+    let note = ask("note", "it's $(not) run");
+    assert!(note.contains("note: left for the other machines"), "{note}");
+    let pulled = pair.b.ccsync(exit::DONE, &["pull"]);
+    assert!(pulled.contains("it's $(not) run"), "{pulled}");
+    pair.a.ccsync(exit::DONE, &["auto", "off"]);
+    assert!(!plugin.exists() && pair.locks().is_empty());
+    // The client has its hooks still.
+    seat.turn("later");
+    seat.leave();
+    assert!(!pair.a.home.join(".local/state/ccsync/daemon").exists());
+}
+
+#[test]
+fn by_itself_settings_are_read_as_by_client() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(None);
+    let (a, project) = (&pair.a, pair.a.project("demo"));
+    let _stop = Auto(a);
+    let ran = a.home.join("ran");
+    let command = format!("touch {}", ran.display());
+    let hooks = format!(
+        "\"hooks\": {{\"Stop\": [{{\"hooks\": [{{\"type\": \"command\", \"command\": \"{command}\"}}]}}]}}"
+    );
+    let settings = a.home.join(".claude/settings.json");
+    fs::create_dir_all(a.home.join(".claude")).expect("make the client's directory");
+    for text in [
+        format!("{{{hooks}}}"),
+        format!("\u{feff}{{{hooks}}}"),
+        format!("{{// mine\n{hooks}}}"),
+        format!("{{{hooks},}}"),
+        format!("{{\"disableAllHooks\": false, {hooks}, \"disableAllHooks\": true}}"),
+        format!("{{\"disableAllHooks\": true, {hooks}, \"disableAllHooks\": false}}"),
+    ] {
+        fs::write(&settings, &text).expect("write settings");
+        a.ccsync(exit::DONE, &["auto", "on"]);
+        let prompt = stage.api.script("go", &[Answer::say("done")]);
+        stage.client.print(a, &stage.api, &project, &[&prompt]);
+        let status = a.ccsync(exit::DONE, &["auto", "status", "--json"]);
+        let status: Value = serde_json::from_str(&status).expect("JSON");
+        assert_eq!(
+            fs::remove_file(&ran).is_err(),
+            status["hooks_are_off"] == true,
+            "{text}"
+        );
+        a.ccsync(exit::DONE, &["auto", "off"]);
+        assert_eq!(fs::read_to_string(&settings).expect("settings"), text);
     }
 }

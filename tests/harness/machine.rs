@@ -116,6 +116,12 @@ impl Machine {
         self.ccsync(args).success()
     }
 
+    /// Gives a directory, which may be missing, a placeholder.
+    pub(crate) fn add_placeholder(&self, placeholder: &str) -> Run {
+        self.ccsync(["config", "add-placeholder", placeholder, "--yes"])
+            .success()
+    }
+
     /// Begins the description of a session.
     pub(crate) fn session(&self, id: &str) -> SessionBuilder<'_> {
         SessionBuilder::new(self, id)
@@ -281,26 +287,27 @@ impl Machine {
         tree(&self.home.join(".claude"))
     }
 
-    /// Marks the session as open in process `pid`, as a running client does. `start` is
-    /// field 22 of its `stat`.
+    /// Marks the session as open in process `pid`, as a running client does.
     #[cfg(target_os = "linux")]
     pub(crate) fn mark_running(&self, id: &str, pid: u32) {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let start = stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .split_whitespace()
-            .nth(19)
-            .unwrap();
-        let record = serde_json::json!({
-            "pid": pid, "sessionId": id, "cwd": self.home, "procStart": start, "version": "2.1.329", "kind": "interactive",
-            "entrypoint": "cli", "status": "busy",
-        });
-        let dir = self.home.join(".claude/sessions");
-        fs::create_dir_all(&dir).unwrap();
-        fs::write(dir.join(format!("{pid}.json")), record.to_string()).unwrap();
+        mark_running(&self.home, &self.home, id, pid);
     }
+}
+
+/// Marks the session as open in process `pid`, as a running client does that works in `directory`.
+#[cfg(target_os = "linux")]
+pub(crate) fn mark_running(home: &Path, directory: &Path, id: &str, pid: u32) {
+    // Field 22 is the time of its start.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit(')').next().unwrap();
+    let start = fields.split_whitespace().nth(19).unwrap();
+    let record = serde_json::json!({
+        "pid": pid, "sessionId": id, "cwd": directory, "procStart": start, "version": "2.1.329",
+        "kind": "interactive", "entrypoint": "cli", "status": "busy",
+    });
+    let sessions = home.join(".claude/sessions");
+    fs::create_dir_all(&sessions).unwrap();
+    fs::write(sessions.join(format!("{pid}.json")), record.to_string()).unwrap();
 }
 
 /// Returns every file below a directory.

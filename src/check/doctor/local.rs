@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::error::error_chain;
 use crate::report::count::count;
-use crate::session::{auto::auto_state, discover::discover, files::projects_dir};
+use crate::session::{auto::AutoFault, auto::auto_state, discover::discover, files::projects_dir};
 use crate::sys::{
     fs::access, fs::free_space, fs::has_free_inodes, fs::is_writable, process::Program,
 };
@@ -272,29 +272,27 @@ fn shown(path: &Path) -> String {
         format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
-/// Checks the hooks in the client's settings, if there are any.
+
+/// Checks the hooks of the client, if there are any.
 fn auto(context: &DoctorContext<'_>) -> Option<Check> {
-    const FIX: &str = "ccsync auto on";
     let state = match auto_state(context.env) {
         Ok(state) => state,
-        Err(e) => return Some(Check::warning(AUTO, error_chain(&e), FIX)),
+        Err(e) => return Some(Check::warning(AUTO, error_chain(&e), "ccsync auto on")),
     };
-    let settings = state.settings.display();
-    if state.hooks.is_empty() {
-        return None;
-    }
-    if state.hooks_are_off {
-        let message = format!("`disableAllHooks` in `{settings}` turns the hooks off");
-        return Some(Check::warning(AUTO, message, "remove it from the settings"));
-    }
-    let missing = state.program.as_ref().filter(|program| !program.is_file());
-    if let Some(program) = missing {
-        let message = format!("the hooks run `{}`, which is missing", program.display());
-        return Some(Check::error(AUTO, message, FIX));
-    }
-    if !state.is_on() {
-        let message = format!("some hooks are missing in `{settings}`");
-        return Some(Check::warning(AUTO, message, FIX));
-    }
-    Some(Check::ok(AUTO, format!("hooks in {settings}")))
+    let hooks = state.installed.first()?;
+    let check = match state.fault() {
+        None => Check::ok(AUTO, format!("hooks in {}", hooks.file.display())),
+        Some(fault) => {
+            let fix = match fault {
+                AutoFault::Off(_) => "change that file or option",
+                _ => hooks.command(),
+            };
+            let message = fault.to_string();
+            match fault {
+                AutoFault::NoProgram(_) => Check::error(AUTO, message, fix),
+                _ => Check::warning(AUTO, message, fix),
+            }
+        }
+    };
+    Some(check)
 }

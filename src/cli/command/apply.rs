@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cli::{app::App, args::JsonFlag, ask, error::CliError, exit::Exit};
 use crate::extras::approval::{AppliedChanges, ProposedChange, apply, proposals};
+use crate::sys::fs::is_dir_in_time;
 use crate::ui::{ATTENTION, HEADING, difference, format::count, sanitize::one_line, style::paint};
 
 /// Review and apply settings from other machines
@@ -181,7 +182,7 @@ fn change_lines(proposal: &ProposedChange) -> Vec<String> {
         lines.push(paint(ATTENTION, warning));
     }
     let directory = proposal.proposed.as_deref().unwrap_or_default().trim_end();
-    if proposal.name.starts_with("{{") && !Path::new(directory).is_dir() {
+    if proposal.name.starts_with("{{") && !is_dir_in_time(Path::new(directory)) {
         let warning = "  this directory does not exist on this machine";
         lines.push(paint(ATTENTION, warning));
     }

@@ -8,6 +8,7 @@ use crate::cli::{app::App, error::CliError, exit::Exit};
 use crate::daemon::hook::{HookAnswer, RefusedPrompt, answer};
 use crate::daemon::status::DaemonFailure;
 use crate::domain::HookEvent;
+use crate::session::auto::are_hooks_set_up;
 use crate::ui::{format::moment, sanitize};
 
 /// Maximum size of an event: a prompt may hold a pasted file.
@@ -17,8 +18,8 @@ const MAX_INPUT: u64 = 64 << 20;
 ///
 /// `ccsync auto on` lets Claude Code run this at its events, with the event as JSON on
 /// standard input. It leaves the event for `ccsync daemon`, starts that if it is not running,
-/// and ends. It fails in one case only: if another machine continues the session, the first
-/// prompt goes back to you.
+/// and ends. After `ccsync auto off`, it does nothing. It fails in one case only: if another
+/// machine continues the session, the first prompt goes back to you.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HookArgs {
     /// The event: session-start, user-prompt-submit, stop, pre-compact or session-end
@@ -34,6 +35,10 @@ pub(in crate::cli) fn run(args: &HookArgs, app: &mut App) -> Result<Exit, CliErr
     let stdin = std::io::stdin().lock();
     // An event that cannot be read is logged as one that cannot be parsed.
     let _ = stdin.take(MAX_INPUT).read_to_end(&mut json);
+    // A client that was open at `auto off` keeps its hooks until it ends.
+    if !are_hooks_set_up(&app.env) {
+        return Ok(Exit::Done);
+    }
     let context = app.context();
     if let (Err(e), true) = (&context, event == HookEvent::SessionStart) {
         let message = e.message();

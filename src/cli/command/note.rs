@@ -1,8 +1,15 @@
 //! `ccsync note`: leaves a note for the other machines.
 
-use crate::cli::{app::App, args::JsonFlag, complete, error::CliError, exit::Exit};
+use std::io::Read;
+
+use crate::cli::{
+    app::App, args::JsonFlag, complete, error::CliError, error::CommandError, exit::Exit,
+};
 use crate::machine::notes::LeftNote;
 use crate::ui::{report::machine, report::remote};
+
+/// Maximum size of what is read from standard input, in bytes.
+const MAX_INPUT: u64 = 1 << 16;
 
 /// Leave a note for your other machines
 ///
@@ -10,7 +17,7 @@ use crate::ui::{report::machine, report::remote};
 /// it. At most 4096 bytes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NoteArgs {
-    /// Text of the note
+    /// Text of the note; `-` reads it from standard input
     text: String,
     /// Only for this machine
     #[arg(long = "for", value_name = "MACHINE", add = complete::machine())]
@@ -21,11 +28,12 @@ pub(crate) struct NoteArgs {
 
 pub(in crate::cli) fn run(args: &NoteArgs, app: &mut App) -> Result<Exit, CliError> {
     super::init::ensure(app)?;
-    let left = crate::machine::notes::leave_note(
-        &app.context()?,
-        &args.text,
-        args.for_machine.as_deref(),
-    )?;
+    let text = match args.text.as_str() {
+        "-" => text_on_stdin().map_err(CommandError::Terminal)?,
+        text => text.to_owned(),
+    };
+    let for_machine = args.for_machine.as_deref();
+    let left = crate::machine::notes::leave_note(&app.context()?, &text, for_machine)?;
     if args.json.json {
         // JSON document: the fields of `LeftNote`.
         app.print_json("note", &left)?;
@@ -34,6 +42,14 @@ pub(in crate::cli) fn run(args: &NoteArgs, app: &mut App) -> Result<Exit, CliErr
         app.explain_queued(&left.remote);
     }
     Ok(Exit::from_remote(&left.remote))
+}
+
+/// Reads enough to see that a text is too long.
+fn text_on_stdin() -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    let stdin = std::io::stdin().lock();
+    stdin.take(MAX_INPUT).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn line(left: &LeftNote) -> String {

@@ -182,6 +182,7 @@ fn error_command_messages_and_hints() {
         CommandError::NotUnicode("/x".to_owned()),
         CommandError::Unset(SettingKey::Remote),
         CommandError::NoSuchPattern("/x".parse().unwrap()),
+        CommandError::NoPlaceholderDirectory("/my work".into()),
         CommandError::NothingToImport,
         CommandError::Story("the fork is missing".to_owned()),
     ];

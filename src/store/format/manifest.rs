@@ -30,6 +30,9 @@ pub struct Manifest {
     /// Titles of the session, by source.
     #[serde(default)]
     pub titles: Titles,
+    /// Tag and other properties, for lists.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// Time of the newest record: RFC 3339 in UTC, as the client wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_activity: Option<String>,
@@ -87,6 +90,26 @@ pub struct Titles {
     /// The first prompt, cut to 200 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_prompt: Option<String>,
+}
+
+/// Properties for lists, besides the titles (client 2.1.332). Earlier programs wrote none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Labels {
+    /// The user's tag: `tag` of the last `tag` record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The session was continued last without a terminal (`claude -p`, SDK).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub headless: bool,
+    /// `archived` of `archived.json`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub archived: bool,
+}
+
+impl Labels {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Origin of a fork.
@@ -227,6 +250,26 @@ impl Manifest {
         self.all_files().map(|(_, file)| file.local_bytes()).sum()
     }
 
+    /// Returns true if the first lines of the transcript belong to the runs of `earlier`, with the
+    /// same placeholders, and no line of either is unfinished.
+    pub fn continues_runs(&self, earlier: &Self) -> bool {
+        let (now, then) = (&self.transcript, &earlier.transcript);
+        let is_unfinished = now.unterminated || then.unterminated;
+        let is_unfinished = is_unfinished || now.runs.iter().any(|run| run.torn);
+        let is_read_alike = |run: &Run| {
+            let key = &run.placeholders;
+            self.placeholders.get(key) == earlier.placeholders.get(key)
+        };
+        let Some((last, before)) = then.runs.split_last() else {
+            return !is_unfinished;
+        };
+        let next = now.runs.get(before.len());
+        !is_unfinished
+            && now.runs.starts_with(before)
+            && next.is_some_and(|run| run.continues(last))
+            && then.runs.iter().all(is_read_alike)
+    }
+
     /// Adds placeholders and returns the key by which runs refer to them.
     pub fn intern_placeholders(&mut self, placeholders: &Placeholders) -> PlaceholdersKey {
         let key = PlaceholdersKey::new(placeholders);
@@ -306,6 +349,18 @@ impl<'a> From<&'a Placeholders> for HashedPlaceholders<'a> {
             system: placeholders.system,
             roots: placeholders.placeholders.iter().map(hashed).collect(),
         }
+    }
+}
+
+impl Run {
+    /// Returns true if it is `earlier`, perhaps with more lines.
+    fn continues(&self, earlier: &Self) -> bool {
+        let lines = self.lines.min(earlier.lines);
+        let shortened = Self {
+            lines,
+            ..self.clone()
+        };
+        shortened == *earlier
     }
 }
 

@@ -6,7 +6,7 @@ use git2::{ObjectType, Oid};
 
 use super::open::Snapshot;
 use crate::domain::{SessionFile, SessionId};
-use crate::store::objects::tree::{changed_files, find_entry};
+use crate::store::objects::tree::{changed_files, find_entry, read_tree};
 use crate::store::{
     error::StoreError, format::json::MAX_MANIFEST_BYTES, format::manifest::Manifest,
     format::manifest::StoredFile, format::segment::MAX_FILE_BYTES, layout,
@@ -86,6 +86,57 @@ impl Snapshot<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Returns how many lines the transcript of `now`, a session of this commit, had at an earlier
+    /// state, if it has only gained lines since. `None` if it has changed in another way, or if the
+    /// store has that state no more.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn lines_before(
+        &self,
+        now: &Manifest,
+        earlier: &SessionState,
+    ) -> Result<Option<u64>, StoreError> {
+        // It was written down by an earlier command, and may be gone.
+        let earlier = Oid::from_str(earlier).ok();
+        let Some(earlier) = earlier.filter(|tree| self.objects.size(*tree).is_ok()) else {
+            return Ok(None);
+        };
+        let Some(manifest) = find_entry(self.objects, Some(earlier), layout::MANIFEST)? else {
+            return Ok(None);
+        };
+        let json = self.objects.read(ObjectType::Blob, manifest.oid)?;
+        let Ok(then) = Manifest::parse(&now.session, &json) else {
+            return Ok(None);
+        };
+        let is_continued =
+            now.continues_runs(&then) && self.continues_segments(&now.session, earlier)?;
+        Ok(is_continued.then(|| then.transcript.lines()))
+    }
+
+    /// Returns true if the transcript has the segments that it has in `earlier`: the last one
+    /// perhaps with more text, the others unchanged.
+    fn continues_segments(&self, id: &SessionId, earlier: Oid) -> Result<bool, StoreError> {
+        let segments = |session| {
+            let directory = find_entry(self.objects, session, layout::TRANSCRIPT)?;
+            read_tree(self.objects, directory.map(|entry| entry.oid))
+        };
+        let then = segments(Some(earlier))?;
+        let now = segments(self.session_tree(id)?)?;
+        let mut changed = then
+            .iter()
+            .filter(|(name, old)| now.get(*name) != Some(old));
+        let Some((name, old)) = changed.next() else {
+            return Ok(true);
+        };
+        let is_last = then.last_key_value().is_some_and(|(last, _)| last == name);
+        let Some(new) = now.get(name).filter(|_| is_last) else {
+            return Ok(false);
+        };
+        let [old, new] = [old, new].map(|entry| self.objects.read(ObjectType::Blob, entry.oid));
+        Ok(new?.starts_with(&old?))
     }
 
     /// Returns the manifest of a session, if the store has the session.

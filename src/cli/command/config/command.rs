@@ -8,13 +8,13 @@ use serde::Serialize;
 use super::all_excluded;
 use super::patterns::{self, List, PatternArgs};
 use crate::cli::{
-    app::App, app::current_dir, args::JsonFlag, args::PlaceholderArg, args::typed_path, ask,
+    app::App, app::current_dir, args::JsonFlag, args::PlaceholderArg, args::typed_path,
     command::init::explain_stored, command::init::refuse_open, complete, error::CliError,
-    error::CommandError, exit::Exit,
+    error::CommandError, exit::Exit, placeholder_directory,
 };
 use crate::config::{Config, SettingKey};
 use crate::domain::{PlaceholderName, ProjectPattern, size::ByteSize, url::RemoteUrl, url::redact};
-use crate::machine::set_path::PathChange;
+use crate::machine::set_path::{PathChange, may_be_here};
 use crate::report::Report;
 use crate::ui::{Cell, Table, sanitize::one_line};
 
@@ -53,6 +53,8 @@ enum ConfigAction {
         /// The placeholder and its directory
         #[arg(value_name = "NAME=PATH")]
         placeholder: PlaceholderArg,
+        #[command(flatten)]
+        confirmed: MissingConfirmed,
     },
     /// Remove a placeholder from this machine
     ///
@@ -72,7 +74,17 @@ enum ConfigAction {
         machine: String,
         /// The directory on that machine
         path: String,
+        #[command(flatten)]
+        confirmed: MissingConfirmed,
     },
+}
+
+/// Confirmation of a directory that does not exist.
+#[derive(Debug, clap::Args)]
+struct MissingConfirmed {
+    /// Accept a directory that does not exist on this machine
+    #[arg(long, short)]
+    yes: bool,
 }
 
 fn key_help() -> String {
@@ -114,13 +126,22 @@ pub(in crate::cli) fn run(args: &ConfigArgs, app: &mut App) -> Result<Exit, CliE
         ConfigAction::Set { key, value } => set(*key, value, app),
         ConfigAction::Include(args) => patterns::change(List::Include, args, app),
         ConfigAction::Exclude(args) => patterns::change(List::Exclude, args, app),
-        ConfigAction::AddPlaceholder { placeholder } => add_placeholder(placeholder, app),
+        ConfigAction::AddPlaceholder {
+            placeholder,
+            confirmed,
+        } => add_placeholder(placeholder, confirmed.yes, app),
         ConfigAction::RemovePlaceholder { name } => remove_placeholder(name, app),
         ConfigAction::SetPath {
             name,
             machine,
             path,
-        } => set_path(name, machine, path, app),
+            confirmed,
+        } => {
+            if may_be_here(&app.context()?, machine)? {
+                check_directory(name, path, confirmed.yes, app)?;
+            }
+            set_path(name, machine, path, app)
+        }
     }
 }
 
@@ -243,32 +264,21 @@ fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, CliError> {
+fn add_placeholder(
+    placeholder: &PlaceholderArg,
+    yes: bool,
+    app: &mut App,
+) -> Result<Exit, CliError> {
     let mut config = app.config()?;
     let dir = placeholder.directory(&app.env.home, &current_dir()?);
-    confirm_if_missing(&dir, app)?;
-    let dir = dir
+    let path = dir
         .to_str()
         .ok_or_else(|| CommandError::NotUnicode(dir.to_string_lossy().into_owned()))?;
-    config.set_placeholder(placeholder.name.clone(), dir, &app.env)?;
+    config.set_placeholder(placeholder.name.clone(), path, &app.env)?;
+    placeholder_directory::confirm(&dir, yes, app)?;
     config.save(&app.config_path())?;
     explain_stored(std::slice::from_ref(&placeholder.name), false, app);
     Ok(Exit::Done)
-}
-
-/// Asks whether a placeholder is to have a directory that does not exist. Without a terminal, only
-/// says that it is missing.
-fn confirm_if_missing(directory: &Path, app: &mut App) -> Result<(), CliError> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let path = directory.to_string_lossy();
-    let missing = format!("no directory {} on this machine", one_line(&path));
-    app.out.attention(&missing);
-    if !app.is_interactive() || ask::confirm("Use it as the directory of the placeholder?")? {
-        return Ok(());
-    }
-    Err(CommandError::Declined("the placeholder was not changed".to_owned()).into())
 }
 
 fn remove_placeholder(name: &PlaceholderName, app: &mut App) -> Result<Exit, CliError> {
@@ -280,17 +290,25 @@ fn remove_placeholder(name: &PlaceholderName, app: &mut App) -> Result<Exit, Cli
     Ok(Exit::Done)
 }
 
+/// Checks a directory on this machine before it is set.
+fn check_directory(
+    name: &PlaceholderName,
+    path: &str,
+    yes: bool,
+    app: &mut App,
+) -> Result<(), CliError> {
+    app.config()?
+        .set_placeholder(name.clone(), path, &app.env)?;
+    let directory = typed_path(Path::new(path), &app.env.home, &current_dir()?);
+    placeholder_directory::confirm(&directory, yes, app)
+}
+
 fn set_path(
     name: &PlaceholderName,
     machine: &str,
     path: &str,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    let me = app.config()?.machine;
-    if ["this", &me.name, me.id.as_str()].contains(&machine) {
-        let directory = typed_path(Path::new(path), &app.env.home, &current_dir()?);
-        confirm_if_missing(&directory, app)?;
-    }
     let PathChange { is_here, remote } =
         crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
     if is_here {

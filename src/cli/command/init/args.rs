@@ -47,7 +47,8 @@ pub(crate) struct InitArgs {
     /// Do not ask whether to sync by itself
     #[arg(long)]
     pub(super) no_auto: bool,
-    /// Ask nothing; use the placeholders of other machines whose directories exist here
+    /// Ask nothing; use the placeholders of other machines whose directories exist here, and
+    /// accept missing directories of --add-placeholder
     #[arg(long, short)]
     pub(super) yes: bool,
     #[command(flatten)]

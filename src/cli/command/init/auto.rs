@@ -3,16 +3,17 @@
 use super::args::InitArgs;
 use crate::cli::command::auto;
 use crate::cli::{app::App, error::CliError, error::CommandError};
-use crate::session::auto::auto_state;
+use crate::session::auto::{HookPlace, auto_state};
 use crate::ui::prompt;
 
 /// Turns syncing by itself on, if the user wants it. Asks when this machine is set up for the
 /// first time.
 pub(super) fn offer(args: &InitArgs, first_time: bool, app: &mut App) -> Result<(), CliError> {
-    let is_on = auto_state(&app.env)?.is_on();
-    let may_ask = first_time && args.may_ask(app) && !args.no_auto && !is_on;
+    let state = auto_state(&app.env)?;
+    let may_ask = first_time && args.may_ask(app) && !args.no_auto && !state.is_on();
     if args.auto || may_ask && wants_auto()? {
-        auto::on(false, app)?;
+        let present = state.installed.last().map(|hooks| hooks.place);
+        auto::on(present.unwrap_or(HookPlace::Settings), false, app)?;
     }
     Ok(())
 }

@@ -4,12 +4,18 @@ use std::path::PathBuf;
 
 use super::args::InitArgs;
 use super::{answers, auto, placeholders, remote, show};
-use crate::cli::{app::App, app::current_dir, args::PlaceholderArg, error::CliError, exit::Exit};
+use crate::cli::{
+    app::App, app::current_dir, args::PlaceholderArg, error::CliError, exit::Exit,
+    placeholder_directory,
+};
 use crate::domain::PlaceholderName;
 use crate::machine::{set_up::SetUp, set_up::set_up};
 use crate::report::RemoteState;
 
 pub(in crate::cli) fn run(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
+    for (_, directory) in placeholders_given(&args.add_placeholder, app)? {
+        placeholder_directory::confirm(&directory, args.yes, app)?;
+    }
     let args = args.with_kept_answers(app);
     set_up_here(&args, app).map_err(|error| answers::explain(error, &args, app))
 }

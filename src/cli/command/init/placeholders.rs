@@ -4,6 +4,7 @@
 use crate::cli::app::{App, current_dir};
 use crate::cli::args::PlaceholderArg;
 use crate::cli::error::{CliError, CommandError};
+use crate::cli::placeholder_directory;
 use crate::domain::PlaceholderName;
 use crate::machine::{set_up::SetUpReport, suggested_placeholders::ForeignPlaceholder};
 use crate::report::RemoteState;
@@ -16,7 +17,7 @@ const NONE: &str = "-";
 ///
 /// # Errors
 /// If an answer cannot be the directory of a placeholder, or the terminal fails.
-pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
+pub(super) fn ask(report: &mut SetUpReport, app: &mut App) -> Result<(), CliError> {
     let cwd = current_dir()?;
     let mut paths = Vec::new();
     for placeholder in &mut report.missing_placeholders {
@@ -31,6 +32,9 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
         let directory = given
             .map_err(CliError::internal)?
             .directory(&app.env.home, &cwd);
+        if !placeholder_directory::is_confirmed(&directory, app)? {
+            continue;
+        }
         placeholder.here = Some(directory.clone());
         paths.push((placeholder.name.clone(), directory));
     }

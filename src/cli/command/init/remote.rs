@@ -7,7 +7,7 @@ use super::args::InitArgs;
 use super::directory;
 use super::error::InitError;
 use crate::cli::{app::App, app::current_dir, ask, error::CliError, error::CommandError};
-use crate::domain::url::RemoteUrl;
+use crate::domain::{UserError as _, url::RemoteUrl};
 use crate::machine::set_up::lost_configuration;
 use crate::transport::{
     RemoteError, github::Account, github::DEFAULT_NAME, github::GitHub, github::GitHubError,
@@ -354,6 +354,9 @@ impl RemoteChoice<'_> {
 
 fn ask_name() -> Result<RepositoryName, CliError> {
     let answer = ask::line("Name of the repository")?;
+    if answer.is_empty() {
+        return Err(CommandError::Declined("nothing was set up".to_owned()).into());
+    }
     Ok(answer.parse().map_err(InitError::Name)?)
 }
 
@@ -379,7 +382,8 @@ fn this_disk(app: &App) -> Result<Chosen, CliError> {
         one_line(&lost_text)
     );
     if !app.is_set_up()? && !ask::confirm(&question)? {
-        return Err(SyncError::from(lost).into());
+        let stays = format!("nothing was set up; {}", lost.hints().join("; "));
+        return Err(CommandError::Declined(stays).into());
     }
     Ok(Chosen {
         leaves_former_remote: true,

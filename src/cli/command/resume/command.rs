@@ -15,13 +15,16 @@ use crate::handoff::path_notice;
 use crate::lock::record::RENEWAL;
 use crate::project::difference;
 use crate::report::{Outcome, Report};
-use crate::session::discover::find_transcript;
 use crate::session::{
     launch::Conversation, launch::Launch, launch::leaving_option, launch::session_option,
 };
 use crate::sys::{Clock, fail_point::fail_point, fs::write_atomic};
 use crate::ui::sanitize;
 use crate::workspace::{Context, Selection};
+
+/// Notice about a session that was pulled without the remote.
+const FROM_STORE: &str = "the session is from the store of this machine, as of the last fetch; \
+     the remote was not contacted";
 
 pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliError> {
     begin(&args.run, app)?;
@@ -81,9 +84,6 @@ fn prepare(
     offline: bool,
     app: &mut App,
 ) -> Result<PreparedSession, CliError> {
-    if offline && find_transcript(&app.env.claude_dir, session).is_none() {
-        return Err(ResumeError::NotHere(session.clone()).into());
-    }
     // Push new sessions first: the store knows where a session belongs, and the other
     // machines need to know it. A remote that has just not answered is not asked again.
     let ctx = Context {
@@ -93,13 +93,11 @@ fn prepare(
     push(&ctx, &Selection::default(), false)?;
     let begin = app.clock.now();
     let Place { directory, git } = place::directory(session, args, app)?;
-    if !offline {
-        if app.clock.now() - begin >= RENEWAL {
-            // An open question or a clone has delayed the renewal of the lock.
-            lease::acquire_lock(session, false, app)?;
-        }
-        pull_session(session, &directory, app)?;
+    if !offline && app.clock.now() - begin >= RENEWAL {
+        // An open question or a clone has delayed the renewal of the lock.
+        lease::acquire_lock(session, false, app)?;
     }
+    pull_session(session, &directory, offline, app)?;
 
     let difference = git.and_then(|git| difference(&directory, &git));
     if let Some(text) = difference.and_then(|tree| tree.describe()) {
@@ -111,17 +109,36 @@ fn prepare(
     })
 }
 
-/// Pulls one session, for a run in `directory`. A pinned session stays in its earlier state.
-fn pull_session(session: &SessionId, directory: &Path, app: &mut App) -> Result<(), CliError> {
+/// Pulls one session, for a run in `directory`; offline, from the store of this machine. A pinned
+/// session stays in its earlier state.
+fn pull_session(
+    session: &SessionId,
+    directory: &Path,
+    offline: bool,
+    app: &mut App,
+) -> Result<(), CliError> {
     let request = PullRequest {
         sessions: vec![session.clone()],
         keep_pinned: true,
         directory: Some(directory.to_owned()),
         ..PullRequest::default()
     };
-    let report = pull(&app.context()?, &request)?;
+    let ctx = Context {
+        offline,
+        ..app.context()?
+    };
+    let report = pull(&ctx, &request)?;
+    if offline && is_written(&report) {
+        app.out.note(FROM_STORE);
+    }
     app.show_notes(&report);
     refuse_unless_here(&report)
+}
+
+/// Returns true if the pull wrote the session, or a part of it.
+fn is_written(report: &Report) -> bool {
+    let mut outcomes = report.sessions.iter().map(|session| &session.outcome);
+    outcomes.any(|outcome| matches!(outcome, Outcome::Added { .. } | Outcome::Extended { .. }))
 }
 
 /// Refuses a session that could not be pulled: its newest turns would become a fork.

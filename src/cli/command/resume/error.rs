@@ -37,8 +37,6 @@ pub(in crate::cli) enum ResumeError {
     HeldBy { session: SessionId, by: String },
     #[error("cannot pull session {session}: {reason}")]
     NotPulled { session: SessionId, reason: String },
-    #[error("session {0} is not on this machine, and the remote was not reached")]
-    NotHere(SessionId),
     #[error("session {session} is excluded by the settings: {why}")]
     Excluded {
         session: SessionId,
@@ -69,7 +67,7 @@ impl UserError for ResumeError {
             | Self::LeavesTerminal(_)
             | Self::NoTerminal
             | Self::NoDirectory(_) => ErrorKind::Usage,
-            Self::Offline(_) | Self::NotHere(_) => ErrorKind::Remote,
+            Self::Offline(_) => ErrorKind::Remote,
             Self::HeldHere { .. } | Self::OpenHere { .. } | Self::HeldBy { .. } => {
                 ErrorKind::Locked
             }
@@ -110,9 +108,6 @@ impl UserError for ResumeError {
                     format!("exit it there, or run `ccsync resume {session} --take-over`"),
                     "list the locks with `ccsync lock show`".to_owned(),
                 ];
-            }
-            Self::NotHere(session) => {
-                format!("when the remote is back: `ccsync resume {session}`")
             }
             Self::NotPulled { session, .. } => format!("check it with `ccsync verify {session}`"),
             Self::Excluded { session, .. } => format!(
