@@ -22,7 +22,7 @@ mod imports;
 const BASE: &str = "domain sys rewrite config secrets session store transport lock project";
 
 /// From bottom to top: a folder of `src`, and the folders that it may use besides itself.
-const ALLOWED: [(&str, &[&str]); 27] = [
+const ALLOWED: [(&str, &[&str]); 28] = [
     ("domain", &[]),
     ("sys", &["domain"]),
     ("rewrite", &["domain"]),
