@@ -84,7 +84,6 @@ fn secret_forms_invented_secrets_are_found() {
             }
         }
     }
-    println!("{} forms: {found} of {all} found", forms().len());
     assert!(found * 1000 >= all * 995, "{found} of {all}\n{missed:#?}");
 }
 
@@ -133,7 +132,6 @@ fn secret_forms_named_values_are_found() {
             }
         }
     }
-    println!("named values: {found} of {all} found");
     assert!(
         found * 100 >= all * 90,
         "{found} of {all}\n{}",
@@ -226,7 +224,7 @@ const LOOK_ALIKES: [(&str, &str); 26] = [
 fn secret_forms_look_alikes_are_not_taken() {
     let scanner = Scanner::new();
     let mut runner = TestRunner::deterministic();
-    let (mut lines, mut bytes) = (0, 0);
+    let mut lines = 0;
     let mut wrong = Vec::new();
     for (kind, pattern) in LOOK_ALIKES {
         for _ in 0..SAMPLES * 25 {
@@ -234,7 +232,6 @@ fn secret_forms_look_alikes_are_not_taken() {
             let json = serde_json::json!({ "content": plain, "thinking": plain }).to_string();
             for (text, kind_of_text) in [(plain, TextKind::Plain), (json, TextKind::Json)] {
                 lines += 1;
-                bytes += text.len();
                 for found in scanner.scan(text.as_bytes(), kind_of_text) {
                     let FindingKind::Value(form) = found.kind else {
                         continue;
@@ -244,11 +241,6 @@ fn secret_forms_look_alikes_are_not_taken() {
             }
         }
     }
-    println!(
-        "{} false alarms in {lines} lines, {} kB",
-        wrong.len(),
-        bytes / 1000
-    );
     let shown = wrong.iter().take(20).cloned().collect::<Vec<_>>();
     assert!(
         wrong.len() * 10_000 <= lines,

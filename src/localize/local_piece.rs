@@ -76,8 +76,8 @@ impl<'t> LocalPiece<'t> {
     }
 
     /// Returns a part, which no secret crosses.
-    pub(super) fn part(&self, range: Range<usize>) -> LocalPiece<'t> {
-        LocalPiece {
+    pub(super) fn part(&self, range: Range<usize>) -> Self {
+        Self {
             text: &self.text[range.clone()],
             first_line: self.first_line + count_lines(&self.text[..range.start]),
             secrets: spans_within(&self.secrets, range),

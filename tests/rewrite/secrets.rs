@@ -83,7 +83,7 @@ impl SecretValues for TestSecrets {
 }
 
 /// Puts secrets and what looks like them between the bytes of a text.
-fn planted(text: Vec<u8>, places: Vec<(usize, usize)>) -> Vec<u8> {
+fn planted(text: &[u8], places: Vec<(usize, usize)>) -> Vec<u8> {
     const PLANTS: [&str; 14] = [
         "KK12",
         "KK345",
@@ -125,7 +125,7 @@ fn text_with_secrets() -> impl Strategy<Value = (Placeholders, Vec<u8>)> {
         machine().prop_flat_map(|m| (Just(m.clone()), bytes(&m))),
         places(),
     )
-        .prop_map(|((machine, text), places)| (machine, planted(text, places)))
+        .prop_map(|((machine, text), places)| (machine, planted(&text, places)))
 }
 
 /// A line of JSON whose strings hold secrets, some of them in JSON in strings.
@@ -133,7 +133,7 @@ fn line_with_secrets() -> impl Strategy<Value = (Placeholders, String)> {
     let line = machine().prop_flat_map(|m| (Just(m.clone()), line(&m)));
     (line, prop::collection::vec(0..14_usize, 1..5)).prop_map(|((machine, line), plants)| {
         let mut value = Value::String(String::from_utf8(planted(
-            b"a \" \\ \n b".to_vec(),
+ b"a \" \\ \n b",
             plants.iter().map(|n| (n * 31, *n)).collect(),
         )).unwrap());
         for (n, _) in plants.iter().enumerate() {
