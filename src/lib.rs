@@ -34,10 +34,10 @@
 //! **by itself**, `daemon/`
 //! 1. a hook of Claude Code leaves an event and starts the daemon (`daemon/hook.rs`,
 //!    `daemon/start.rs`); the guard may return a prompt (`daemon/guard.rs`)
-//! 2. the daemon (`daemon/run.rs`) has a keeper, which follows the open sessions
-//!    (`keeper/open_sessions.rs`), decides when to act (`keeper/pace.rs`), and locks, pushes and
-//!    releases with the functions above (`keeper/keep.rs`)
-//! 3. it pulls from time to time
+//! 2. the daemon (`daemon/run.rs`) is woken by changes of files (`daemon/watch.rs`)
+//! 3. it has a keeper, which follows the open sessions (`keeper/open_sessions.rs`), decides when
+//!    to act (`keeper/pace.rs`), and locks, pushes and releases (`keeper/keep.rs`)
+//! 4. it pulls from time to time
 //!
 //! # Words
 //!

@@ -40,6 +40,8 @@ mod full_disk;
 mod hanging_remote;
 mod help;
 mod history;
+#[cfg(target_os = "linux")]
+mod hook_faults;
 mod import;
 mod import_extras;
 mod init;

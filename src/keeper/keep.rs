@@ -20,6 +20,9 @@ use crate::workspace::{
     Context, SyncError, exclusion::directory_exclude_reason, paths::leases_path,
 };
 
+/// Time between two looks after which a client without hooks may have come and gone.
+const MAX_BLIND: Duration = Duration::from_secs(2);
+
 /// Makes the context of one step from the configuration as it is now; the error in one line.
 pub type ContextSource<'a> = &'a dyn Fn() -> Result<Context<'a>, String>;
 
@@ -34,6 +37,8 @@ pub struct Keeper<'a> {
     pub pace: Pace,
     /// When the locks were renewed or asked for.
     renewed: Moment,
+    /// When the sessions were observed.
+    observed: Duration,
 }
 
 /// Why a step of a keeper failed. It is tried again after a pause.
@@ -61,6 +66,7 @@ impl<'a> Keeper<'a> {
             sessions,
             pace: Pace::new(interval),
             renewed: Moment::now(clock),
+            observed: clock.monotonic(),
         }
     }
 
@@ -74,7 +80,21 @@ impl<'a> Keeper<'a> {
         if seen.begun {
             self.pace.pull_soon();
         }
-        if seen.changed {
+        let now = self.clock.monotonic();
+        if seen.changed || now.saturating_sub(self.observed) >= MAX_BLIND {
+            self.pace.changed(now);
+        }
+        self.observed = now;
+    }
+
+    /// Takes in changed transcripts; `None` if it is unknown which changed. A session that is not
+    /// known to be open belongs to a client that tells nothing: it is backed up without a lock.
+    pub fn record_changed(&mut self, sessions: Option<BTreeSet<SessionId>>) {
+        let (now, leases) = (self.clock.now(), leases_path(self.env));
+        let is_known = |session: &SessionId| {
+            self.sessions.contains(session) || is_held_by_other_process(&leases, session, now)
+        };
+        if sessions.is_none_or(|sessions| !sessions.iter().all(is_known)) {
             self.pace.changed(self.clock.monotonic());
         }
     }
@@ -186,6 +206,8 @@ impl<'a> Keeper<'a> {
         let pushed = self.step(push)?;
         match StepFailure::of_push(&pushed.report) {
             Some(_) => self.pace.failed(self.clock.monotonic()),
+            // Nothing was to be sent: the remote may still be out of reach.
+            None if pushed.report.remote == RemoteState::NotContacted => {}
             None => self.pace.succeeded(),
         }
         Ok(pushed)
