@@ -27,15 +27,17 @@
 //! 1. list candidates (`handoff/resume.rs`), let the user choose (`ui/picker/`), fetch meanwhile
 //! 2. acquire the lock (`leasing/acquire.rs`), push, pull the session, find its project's directory
 //!    (`handoff/project_here.rs`)
-//! 3. run Claude Code (`session/launch.rs`); push and renew the lock while it runs
-//! 4. push the last turns and release the lock (`handoff/resume.rs`)
+//! 3. run Claude Code (`session/launch.rs`); meanwhile a keeper (`keeper/keep.rs`) pushes new turns
+//!    and renews the lock
+//! 4. push the last turns and release the lock (`keeper/send.rs`)
 //!
 //! **by itself**, `daemon/`
 //! 1. a hook of Claude Code leaves an event and starts the daemon (`daemon/hook.rs`,
 //!    `daemon/start.rs`); the guard may return a prompt (`daemon/guard.rs`)
-//! 2. the daemon follows the open sessions (`daemon/clients.rs`) and decides when to act
-//!    (`daemon/pace.rs`)
-//! 3. it locks, pushes, pulls and releases with the functions above (`daemon/run.rs`)
+//! 2. the daemon (`daemon/run.rs`) has a keeper, which follows the open sessions
+//!    (`keeper/open_sessions.rs`), decides when to act (`keeper/pace.rs`), and locks, pushes and
+//!    releases with the functions above (`keeper/keep.rs`)
+//! 3. it pulls from time to time
 //!
 //! # Words
 //!
@@ -85,7 +87,8 @@
 //! | [`check`] | verify, repair, doctor |
 //! | [`import`] | sessions of other tools: a copied `~/.claude`, a store of `claude-session-sync` |
 //! | [`machine`] | this machine and the others: set-up, names, placeholders, notes between them |
-//! | [`handoff`] | `resume` and `start`: candidates, project directory, backups, path notice |
+//! | [`handoff`] | `resume` and `start`: candidates, project directory, path notice |
+//! | [`keeper`] | keeps open sessions for `resume`, `start`, the daemon: locks, backups |
 //! | [`daemon`] | syncs by itself: hooks of the client, the process behind them, the guard |
 //! | `ui` | tables, picker, progress, colours, JSON |
 //! | [`cli`] | arguments in, exit code out; one file or folder per command |
@@ -102,6 +105,7 @@ pub mod flows;
 pub mod handoff;
 pub mod history;
 pub mod import;
+pub mod keeper;
 pub mod leasing;
 pub mod localize;
 pub mod lock;

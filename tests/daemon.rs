@@ -210,6 +210,66 @@ fn daemon_releases_session_for_resume_at_once() {
     assert!(run.stderr.contains("Continue anywhere"), "{run}");
 }
 
+/// Returns the process that holds the lock of the session.
+fn holder(machine: &Machine) -> Option<u64> {
+    let lease = machine
+        .home
+        .join(format!(".local/state/ccsync/locks/{ONE}.json"));
+    let lease: serde_json::Value = serde_json::from_slice(&fs::read(lease).ok()?).ok()?;
+    lease["holder"]["pid"].as_u64()
+}
+
+#[test]
+fn daemon_leaves_session_of_resume_alone() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let stand_in = crate::harness::client::Client::install(&a);
+    let mut daemon = a.command(["daemon"]).spawn().unwrap();
+    let status = a.home.join(".local/state/ccsync/daemon/status.json");
+    wait_until("the daemon has nothing to do", || {
+        fs::read_to_string(&status).is_ok_and(|text| text.contains("\"synced\": \""))
+    });
+    let child = stand_in.start(&["resume", ONE], "first");
+    wait_for_questions(&b, &["hello", "first"]);
+    assert_eq!(holder(&a), Some(u64::from(child.id())));
+    a.append(ONE, "second");
+    wait_for_questions(&b, &["hello", "first", "second"]);
+    stand_in.finish();
+    let run = a.ended(child).success();
+    assert!(run.stderr.contains("2 turns saved"), "{run}");
+    assert!(run.stderr.contains("lock released"), "{run}");
+    assert!(!is_locked(&env.remote_of_pair()));
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
+    let log = fs::read_to_string(a.home.join(".local/state/ccsync/daemon/log")).unwrap();
+    assert!(
+        !log.contains("pushed"),
+        "one of two pushed the turns: {log}"
+    );
+}
+
+#[test]
+fn daemon_takes_over_session_of_killed_resume() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let stand_in = crate::harness::client::Client::install(&a);
+    let mut daemon = a.command(["daemon"]).spawn().unwrap();
+    let mut child = stand_in.start_late(&["resume", ONE], "last");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    a.append(ONE, "first");
+    wait_until("the daemon has the lock", || {
+        holder(&a) == Some(u64::from(daemon.id()))
+    });
+    wait_for_questions(&b, &["hello", "first"]);
+    stand_in.finish();
+    let remote = env.remote_of_pair();
+    wait_until("the lock is released", || !is_locked(&remote));
+    wait_for_questions(&b, &["hello", "first", "last"]);
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
+}
+
 #[test]
 fn daemon_ends_by_signal_although_an_event_waits() {
     use rustix::process::{Pid, Signal, kill_process};

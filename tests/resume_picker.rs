@@ -155,7 +155,7 @@ fn picker_locked_session_needs_confirmation() {
     let env = TestEnv::new();
     let (a, b) = two_sessions(&env);
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
-    let child = at_a.start(&["resume", TWO], "from a");
+    let child = at_a.start_late(&["resume", TWO], "from a");
     let held = lock(&env.remote_of_pair(), TWO);
     assert!(held.is_some());
     for (no, code) in [("n", 0), (ESCAPE, 130), (CTRL_C, 130)] {
@@ -405,4 +405,180 @@ fn picker_unpulled_session_without_remote_is_refused() {
         ended.text()
     );
     assert!(!ran(&b), "no client ran");
+}
+
+const CTRL_A: &str = "\x01";
+const CTRL_G: &str = "\x07";
+const CTRL_R: &str = "\x12";
+const CTRL_U: &str = "\x15";
+
+/// Renames the selected session in an open picker.
+fn rename(terminal: &Terminal, title: &str) {
+    terminal.type_in(CTRL_R);
+    terminal.wait_for("new title: ");
+    terminal.type_in(CTRL_U);
+    terminal.type_in(title);
+    terminal.type_in(ENTER);
+}
+
+#[test]
+fn picker_new_title_is_the_clients_and_travels() {
+    let env = TestEnv::new();
+    let (a, b) = two_sessions(&env);
+    let before = b.text(TWO);
+    let terminal = opened(&Client::install(&b), "never said");
+    rename(&terminal, "the \"fence\" 目");
+    terminal.wait_for("> just now");
+    terminal.wait_until("the row has the title", |screen| {
+        screen
+            .lines()
+            .any(|line| line.starts_with("> ") && line.contains("the \"fence\" 目"))
+    });
+    terminal.type_in(ESCAPE);
+    terminal.end().assert_restored().code(130);
+    let record = format!(
+        "{{\"type\":\"custom-title\",\"customTitle\":\"the \\\"fence\\\" 目\",\"sessionId\":\"{TWO}\"}}\n"
+    );
+    assert_eq!(b.text(TWO), before + &record);
+    let file = |machine: &Machine| {
+        let directory = machine.transcript_path(TWO).with_extension("");
+        fs::read_to_string(directory.join("custom-title.json")).unwrap()
+    };
+    let title = file(&b);
+    assert!(
+        title.starts_with("{\"customTitle\":\"the \\\"fence\\\" 目\",\"by\":\"user\",\"at\":\"")
+            && title.ends_with("Z\"}"),
+        "{title}"
+    );
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert!(a.text(TWO).ends_with(&record));
+    assert_eq!(file(&a), title);
+    assert!(
+        a.ccsync(["list"])
+            .success()
+            .stdout
+            .contains("the \"fence\" 目")
+    );
+}
+
+#[test]
+fn picker_open_session_keeps_its_title() {
+    let env = TestEnv::new();
+    let (a, b) = two_sessions(&env);
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    let child = at_a.start(&["resume", TWO], "from a");
+    let before = b.text(TWO);
+    let terminal = opened(&at_b, "never said");
+    terminal.wait_for("a, just now");
+    rename(&terminal, "x");
+    terminal.wait_for("not renamed: the session is open on a");
+    terminal.type_in(CTRL_C);
+    terminal.end().assert_restored().code(130);
+    assert_eq!(b.text(TWO), before);
+    let terminal = opened(&at_a, "never said");
+    rename(&terminal, "x");
+    terminal.wait_for("not renamed: ");
+    terminal.wait_for("is running on this machine");
+    terminal.type_in(CTRL_C);
+    terminal.end().assert_restored().code(130);
+    at_a.finish();
+    a.ended(child).success();
+    assert!(!a.text(TWO).contains("custom-title"));
+}
+
+#[test]
+fn picker_shows_tag_archived_and_older_sessions() {
+    let env = TestEnv::new();
+    let (a, b) = two_sessions(&env);
+    let tag = format!("{{\"type\":\"tag\",\"tag\":\"later\",\"sessionId\":\"{ONE}\"}}\n");
+    a.append_raw(ONE, tag.as_bytes());
+    let directory = a.transcript_path(ONE).with_extension("");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(
+        directory.join("archived.json"),
+        r#"{"archived":true,"at":"2026-11-25T10:00:00.000Z","by":"sdk"}"#,
+    )
+    .unwrap();
+    a.session(THREE).days_old(90).turn("mow the lawn").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert!(
+        !b.sessions().contains(&THREE.to_owned()),
+        "too old to be pulled"
+    );
+    for machine in [&a, &b] {
+        let terminal = opened(&Client::install(machine), "never said");
+        let screen = terminal.wait_for("mow the lawn");
+        let line = |text: &str| screen.lines().find(|line| line.contains(text)).unwrap();
+        assert!(
+            line("repair the roof").contains("archived #later"),
+            "{screen}"
+        );
+        let is_here = machine.home == a.home;
+        assert_eq!(
+            !line("mow the lawn").contains("not here"),
+            is_here,
+            "{screen}"
+        );
+        terminal.type_in("lawn");
+        terminal.wait_for("1 of 3 sessions");
+        terminal.type_in(TAB);
+        terminal.wait_for("Answer to: mow the lawn");
+        terminal.type_in(CTRL_C);
+        terminal.end().assert_restored().code(130);
+    }
+}
+
+#[test]
+fn picker_begins_with_the_project_and_hides_headless() {
+    let env = TestEnv::new();
+    let (a, b) = two_sessions(&env);
+    let headless =
+        format!("{{\"type\":\"mode\",\"entrypoint\":\"sdk-cli\",\"sessionId\":\"{ONE}\"}}\n");
+    a.append_raw(ONE, headless.as_bytes());
+    a.session(THREE)
+        .project("work/other")
+        .turn("mow the lawn")
+        .write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let at_b = Client::install(&b);
+    fs::create_dir_all(b.home.join("work/app")).unwrap();
+    let mut command = at_b.command(&["resume"], "never said");
+    command.current_dir(b.home.join("work/app"));
+    let terminal = Terminal::start(command, 110, 16);
+    let screen = terminal.wait_for("1 of 2 sessions (this project)");
+    assert!(screen.contains("paint the fence"), "{screen}");
+    terminal.wait_for_raw();
+    terminal.type_in(CTRL_A);
+    terminal.wait_for("mow the lawn");
+    terminal.wait_for("2 sessions");
+    terminal.type_in(CTRL_G);
+    terminal.wait_for("3 sessions (with headless)");
+    terminal.wait_for("repair the roof");
+    terminal.type_in(ESCAPE);
+    terminal.end().assert_restored().code(130);
+}
+
+#[test]
+fn picker_number_list_turns_pages() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    a.ccsync(["init", "--yes"]).success();
+    for n in 1..=23 {
+        let id = format!("{n:08}-0000-4000-8000-000000000000");
+        a.session(&id).days_old(n).turn(&format!("job {n}")).write();
+    }
+    let at_a = Client::install(&a);
+    let mut command = at_a.command(&["resume"], "from a");
+    command.env("TERM", "dumb");
+    let terminal = Terminal::start(command, 100, 40);
+    terminal.wait_for("1-20 of 23 of 23 sessions");
+    terminal.type_in("+\r");
+    terminal.wait_for("21-23 of 23 of 23 sessions");
+    terminal.type_in("22\r");
+    terminal.end().assert_restored().code(0);
+    let chosen = "00000022-0000-4000-8000-000000000000";
+    assert_eq!(at_a.arguments(), [format!("--resume {chosen}")]);
 }

@@ -8,14 +8,14 @@ use chrono::{DateTime, Utc};
 use crate::browse::successor::successor;
 use crate::checkouts::locate::identity;
 use crate::domain::{
-    MachineId, Placeholders, SessionFile, SessionId, SessionName, Successors,
+    MachineId, Placeholders, RelativeName, SessionFile, SessionId, SessionName, Successors,
     composed::contains_spelling,
 };
-use crate::flows::{FetchMode, RemoteSync};
+use crate::flows::{FetchMode, RemoteSync, parallel::on_all_cores};
 use crate::localize::LocalText;
 use crate::rewrite::collapse_path;
-use crate::session::{Facts, LocalSession, time::parse_time};
-use crate::store::{manifest::Manifest, segment::count_lines};
+use crate::session::{Facts, LocalSession, facts::is_archived_file, time::parse_time};
+use crate::store::{SessionState, manifest::Manifest, segment::count_lines};
 use crate::workspace::{
     Context, ExcludeReason, SyncError, Workspace, lookup::find_machine, read_only::ReadOnlyStore,
     read_only::machine_names,
@@ -60,6 +60,14 @@ pub struct SessionRow {
     pub here: bool,
     /// True if the store has it.
     pub in_store: bool,
+    /// The branch that was checked out in its project, not sanitized.
+    pub branch: Option<String>,
+    /// The user's tag, not sanitized.
+    pub tag: Option<String>,
+    /// It was continued last without a terminal (`claude -p`, SDK).
+    pub headless: bool,
+    /// The user has archived it in Claude Code.
+    pub archived: bool,
     /// The session it was forked from, if any.
     pub fork_of: Option<SessionId>,
     /// Reason why the settings exclude it, if they do.
@@ -107,29 +115,28 @@ pub(crate) fn rows(
     let states = snapshot.sessions()?;
     let ids = found.sessions.keys().chain(states.keys());
     let ids: BTreeSet<&SessionId> = ids.filter(|id| !id.is_sub_agent()).collect();
+    let manifests = manifests(workspace, &states)?;
     let mut rows = Vec::new();
     let (mut pairs, mut listed) = (Vec::new(), BTreeSet::new());
     for id in ids {
         let local = found.sessions.get(id);
-        let manifest = states
-            .get(id)
-            .and_then(|_| snapshot.manifest(id).ok().flatten());
+        let manifest = manifests.get(id);
         let row = row(
             workspace,
             id,
             local,
-            manifest.as_ref(),
+            manifest,
             states.contains_key(id),
             &names,
         );
         // A session that was never pushed is this machine's.
-        let writer = manifest.as_ref().map_or(Some(me), Manifest::last_writer);
+        let writer = manifest.map_or(Some(me), Manifest::last_writer);
         let is_from = from.as_ref().is_none_or(|from| writer == Some(from));
         if filter.here && !row.here {
             continue;
         }
         listed.insert(id.clone());
-        let successor = successor(local, manifest.as_ref());
+        let successor = successor(local, manifest);
         pairs.extend(successor.map(|successor| (id.clone(), successor)));
         if is_from && filter.accepts_project(&row) {
             rows.push(row);
@@ -139,6 +146,19 @@ pub(crate) fn rows(
     rows.retain(|row| successors.latest(&row.session).is_none());
     rows.sort_by(|a, b| (b.last_activity, &a.session).cmp(&(a.last_activity, &b.session)));
     Ok(SessionRows { rows, successors })
+}
+
+/// Reads the manifests of the sessions in the store, without those that are unreadable.
+fn manifests(
+    workspace: &Workspace<'_>,
+    states: &BTreeMap<SessionId, SessionState>,
+) -> Result<BTreeMap<SessionId, Manifest>, SyncError> {
+    let ids: Vec<&SessionId> = states.keys().filter(|id| !id.is_sub_agent()).collect();
+    let read = on_all_cores(&workspace.store, &ids, &|snapshot, id| {
+        let manifest = snapshot.manifest(id).ok().flatten();
+        Ok(manifest.map(|manifest| ((*id).clone(), manifest)))
+    })?;
+    Ok(read.into_iter().flatten().collect())
 }
 
 /// Counts the sessions in the store, as last fetched.
@@ -184,6 +204,10 @@ fn row(
         bytes: local.map_or(0, LocalSession::bytes),
         here: local.is_some(),
         in_store,
+        branch: None,
+        tag: None,
+        headless: false,
+        archived: local.is_some_and(is_archived_here),
         fork_of: None,
         exclude_reason: local.and_then(|local| workspace.filter().push_exclude_reason(local)),
     };
@@ -200,6 +224,14 @@ fn row(
         row.lines = manifest.transcript.lines();
         row.bytes = row.bytes.max(manifest.local_bytes());
         row.fork_of = manifest.fork_of.as_ref().map(|fork| fork.session.clone());
+        let branch = manifest.git.as_ref().and_then(|git| git.branch.as_ref());
+        row.branch = branch.map(ToString::to_string);
+        row.tag = workspace.localizer.tag(manifest);
+        row.headless = manifest.labels.headless;
+        row.archived = match local {
+            Some(_) => row.archived,
+            None => manifest.labels.archived,
+        };
     } else if let Some(local) = local {
         let read = read_local_details(
             local,
@@ -213,6 +245,9 @@ fn row(
         row = SessionRow {
             lines: read.lines,
             first_prompt: read.first_prompt,
+            branch: read.branch,
+            tag: read.tag.filter(|tag| !tag.is_empty()),
+            headless: read.headless,
             identity,
             ..row
         };
@@ -229,7 +264,18 @@ pub(crate) struct LocalDetails {
     /// The working directory that it belongs to.
     directory: Option<String>,
     first_prompt: Option<String>,
+    branch: Option<String>,
+    tag: Option<String>,
+    headless: bool,
     lines: u64,
+}
+
+/// Returns true if the user has archived the session on this machine.
+fn is_archived_here(local: &LocalSession) -> bool {
+    let name = RelativeName::new("archived.json").map(SessionFile::Named);
+    let file = name.ok().filter(|file| local.files.contains_key(file));
+    file.and_then(|file| std::fs::read(local.path(&file)).ok())
+        .is_some_and(|json| is_archived_file(&json))
 }
 
 /// Reads the details of a session from its transcript on this machine, named `machine`.
@@ -269,6 +315,9 @@ pub(crate) fn read_local_details(
         name,
         directory,
         first_prompt: facts.first_prompt,
+        branch: facts.branch,
+        tag: facts.tag,
+        headless: facts.headless.unwrap_or(false),
         lines,
     }
 }

@@ -19,9 +19,7 @@ pub mod service;
 pub mod start;
 pub mod status;
 
-mod clients;
 mod log;
-mod pace;
 mod spool;
 
 use std::path::PathBuf;

@@ -442,6 +442,7 @@ fn adopt_description(merged: &mut Manifest, ours: &Manifest) {
         merged.last_activity.clone_from(&ours.last_activity);
         let first_prompt = merged.titles.first_prompt.take();
         merged.titles = ours.titles.clone();
+        merged.labels = ours.labels.clone();
         merged.titles.first_prompt = first_prompt.or(merged.titles.first_prompt.take());
     }
     merged.bound |= ours.bound;

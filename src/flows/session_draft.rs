@@ -21,7 +21,9 @@ use crate::localize::{
     run_projects::RunProjects,
 };
 use crate::rewrite::collapse_path;
-use crate::session::{facts::Facts, facts::custom_title_file, facts::working_directories};
+use crate::session::{
+    facts::Facts, facts::custom_title_file, facts::is_archived_file, facts::working_directories,
+};
 use crate::store::{
     Snapshot, Transaction, manifest::Manifest, manifest::PlaceholdersKey, manifest::StoredFile,
 };
@@ -147,6 +149,9 @@ impl<'a> SessionDraft<'a> {
             let title = title.map(|title| collapse_title(self.localizer, &title));
             self.manifest.titles.custom = title;
         }
+        if file.key() == "archived.json" {
+            self.manifest.labels.archived = is_archived_file(&fs::read(&self.local.path(file))?);
+        }
         match file {
             SessionFile::Transcript => self.manifest.transcript = stored,
             SessionFile::Named(name) => {
@@ -176,6 +181,9 @@ impl<'a> SessionDraft<'a> {
             last.record_replaced(earlier.file, text_hash(&earlier.portable()?));
             let hashes = last.previous_hashes;
             self.manifest.removed.insert(name.clone(), hashes);
+        }
+        if name.as_str() == "archived.json" {
+            self.manifest.labels.archived = false;
         }
         self.manifest.files.remove(name);
         Ok(())

@@ -14,7 +14,7 @@ use crate::localize::{
 };
 use crate::report::{Outcome, SessionReport, count::count};
 use crate::session::{LocalSession, turns::count_user_turns};
-use crate::store::manifest::{Manifest, StoredFile, Titles};
+use crate::store::manifest::{Labels, Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::{FORMAT, Snapshot, Transaction};
 use crate::workspace::{SyncError, Workspace};
@@ -172,6 +172,7 @@ impl<'a> SessionWriter<'a> {
             project: None,
             directory: collapse_title(localizer, self.local.session.directory_name()),
             titles: Titles::default(),
+            labels: Labels::default(),
             last_activity: None,
             turns: Some(0),
             bound: false,

@@ -2,4 +2,5 @@
 
 pub mod path_notice;
 pub mod project_here;
+pub mod rename;
 pub mod resume;

@@ -364,6 +364,11 @@ pub(crate) fn describe(manifest: &mut Manifest, localizer: &Localizer, facts: Fa
     titles.ai = collapse(facts.ai_title).or(titles.ai.take());
     titles.last_prompt = collapse(facts.last_prompt).or(titles.last_prompt.take());
     titles.first_prompt = titles.first_prompt.take().or(collapse(facts.first_prompt));
+    let labels = &mut manifest.labels;
+    if let Some(tag) = collapse(facts.tag) {
+        labels.tag = (!tag.is_empty()).then_some(tag);
+    }
+    labels.headless = facts.headless.unwrap_or(labels.headless);
     manifest.last_activity = manifest.last_activity.take().max(facts.last_activity);
     manifest.bound |= facts.bound;
     match facts.continued {

@@ -280,6 +280,11 @@ impl Localizer {
         self.localize_title(manifest, manifest.titles.shown()?)
     }
 
+    /// Returns the tag of a session.
+    pub(crate) fn tag(&self, manifest: &Manifest) -> Option<String> {
+        self.localize_title(manifest, manifest.labels.tag.as_deref()?)
+    }
+
     /// Returns the first prompt, localized. Untrusted text.
     pub(crate) fn first_prompt(&self, manifest: &Manifest) -> Option<String> {
         self.localize_title(manifest, manifest.titles.first_prompt.as_deref()?)

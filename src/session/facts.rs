@@ -41,6 +41,12 @@ pub struct Facts {
     pub turns: u64,
     /// Tells under which id the conversation goes on.
     pub continued: Continued,
+    /// From the last `tag` record; empty if the tag was removed.
+    pub tag: Option<String>,
+    /// True if the last record with an `entrypoint` was written without a terminal.
+    pub headless: Option<bool>,
+    /// Branch of the last record that names one.
+    pub branch: Option<String>,
 }
 
 impl Facts {
@@ -61,6 +67,11 @@ impl Facts {
         if self.first_prompt.is_none() {
             self.first_prompt = first_prompt(lines);
         }
+        let entrypoint = last_text(lines, "entrypoint");
+        self.headless = entrypoint
+            .map(|entrypoint| entrypoint.starts_with("sdk"))
+            .or(self.headless);
+        self.branch = last_text(lines, "gitBranch").or(self.branch.take());
     }
 
     /// Returns the working directory that the client named its directory `name` after; else the
@@ -75,6 +86,7 @@ impl Facts {
             ("custom-title", "customTitle", &mut self.custom_title),
             ("ai-title", "aiTitle", &mut self.ai_title),
             ("last-prompt", "lastPrompt", &mut self.last_prompt),
+            ("tag", "tag", &mut self.tag),
         ] {
             let text = |at| {
                 let record = parse(line_at(lines, at)).filter(|record| record["type"] == kind)?;
@@ -146,6 +158,19 @@ pub fn last_worktree_record(lines: &[u8]) -> Option<WorktreeRecord> {
 /// Returns the title in a session's `custom-title.json`.
 pub fn custom_title_file(json: &[u8]) -> Option<String> {
     parse(json)?["customTitle"].as_str().map(cut)
+}
+
+/// Returns true if a session's `archived.json` says that it is archived.
+pub fn is_archived_file(json: &[u8]) -> bool {
+    parse(json).is_some_and(|file| file["archived"] == true)
+}
+
+/// Returns the text of the last field `key` that is not empty.
+fn last_text(lines: &[u8], key: &str) -> Option<String> {
+    last_value(lines, key, |at| {
+        let text: String = serde_json::from_slice(string_at(lines, at)?).ok()?;
+        (!text.is_empty()).then(|| cut(&text))
+    })
 }
 
 fn is_bound(lines: &[u8]) -> bool {
@@ -249,6 +274,31 @@ mod tests {
         );
         assert_eq!(facts.ai_title.as_deref(), Some("Second"));
         assert!(facts.bound);
+    }
+
+    #[test]
+    fn facts_last_tag_branch_and_entrypoint_count() {
+        let mut facts = Facts::default();
+        facts.absorb(
+            br#"{"type":"user","entrypoint":"sdk-cli","gitBranch":"main","message":{"content":"a"}}
+{"type":"tag","tag":"old","sessionId":"s"}
+{"type":"tag","tag":"new","sessionId":"s"}
+"#,
+        );
+        assert_eq!(
+            (facts.tag.as_deref(), facts.headless),
+            (Some("new"), Some(true))
+        );
+        facts.absorb(
+            br#"{"type":"user","entrypoint":"cli","gitBranch":"side","message":{"content":"b"}}
+{"type":"tag","tag":"","sessionId":"s"}
+"#,
+        );
+        assert_eq!(
+            (facts.tag.as_deref(), facts.headless),
+            (Some(""), Some(false))
+        );
+        assert_eq!(facts.branch.as_deref(), Some("side"));
     }
 
     #[test]

@@ -17,7 +17,7 @@
 //! * [`journal`]: writing session files so that it can be undone
 //! * [`extras`]: memory, the user's `CLAUDE.md`, settings; [`instructions`]: files that it imports
 //! * [`moved`]: directories that the client's settings move
-//! * [`repair`]: repairing a damaged transcript
+//! * [`rename`]: another title; [`repair`]: repairing a damaged transcript
 //! * [`turns`]: a transcript as a conversation; [`messages`]: all texts of a record
 
 mod error;
@@ -43,6 +43,7 @@ pub mod mentions;
 pub mod messages;
 pub mod moved;
 pub mod projects;
+pub mod rename;
 pub mod repair;
 pub mod teams;
 pub mod time;

@@ -259,7 +259,7 @@ fn documents() -> Vec<(&'static str, Value)> {
         a.ccsync(["milestone", "--list", "--json"]),
     );
 
-    let child = at_a.start(&["resume", ONE], "under a lock");
+    let child = at_a.start_late(&["resume", ONE], "under a lock");
     add("lock-show", b.ccsync(["lock", "show", "--json"]));
     add("lock-release", b.ccsync(["lock", "release", ONE, "--json"]));
     add("lock-cleanup", b.ccsync(["lock", "cleanup", "--json"]));

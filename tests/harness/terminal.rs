@@ -270,6 +270,12 @@ impl Ended {
             "what is pasted would still be wrapped\n{}",
             self.text()
         );
+        assert_eq!(
+            self.screen.mouse_protocol_mode(),
+            vt100::MouseProtocolMode::None,
+            "the mouse is still reported\n{}",
+            self.text()
+        );
         self
     }
 

@@ -200,6 +200,10 @@ mod tests {
             bytes: 34_000,
             here: true,
             in_store: true,
+            branch: None,
+            tag: None,
+            headless: false,
+            archived: false,
             fork_of: None,
             exclude_reason: None,
         };

@@ -30,6 +30,9 @@ pub struct Manifest {
     /// Titles of the session, by source.
     #[serde(default)]
     pub titles: Titles,
+    /// Tag and other properties, for lists.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// Time of the newest record: RFC 3339 in UTC, as the client wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_activity: Option<String>,
@@ -87,6 +90,26 @@ pub struct Titles {
     /// The first prompt, cut to 200 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_prompt: Option<String>,
+}
+
+/// Properties for lists, besides the titles (client 2.1.332). Earlier programs wrote none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Labels {
+    /// The user's tag: `tag` of the last `tag` record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The session was continued last without a terminal (`claude -p`, SDK).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub headless: bool,
+    /// `archived` of `archived.json`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub archived: bool,
+}
+
+impl Labels {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Origin of a fork.

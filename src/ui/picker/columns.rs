@@ -16,6 +16,10 @@ const MIN_TITLE: usize = 24;
 /// A project's path gets at most this fraction of a line; its end is shown.
 const PROJECT_PART: usize = 4;
 /// Maximum width of the column, in cells.
+const MAX_BRANCH: usize = 20;
+/// Maximum width of the column, in cells.
+const MAX_MARKS: usize = 28;
+/// Maximum width of the column, in cells.
 const MAX_MACHINE: usize = 16;
 /// Maximum width of the column, in cells.
 const MAX_LOCK: usize = 24;
@@ -25,6 +29,7 @@ const MAX_LOCK: usize = 24;
 pub(super) enum Column {
     Age,
     Project,
+    Branch,
     Title,
     Machine,
     Size,
@@ -32,20 +37,20 @@ pub(super) enum Column {
     Marks,
 }
 
-use Column::{Age, Lock, Machine, Marks, Project, Size, Title};
+use Column::{Age, Branch, Lock, Machine, Marks, Project, Size, Title};
 
 /// Order of the columns on a line.
-const ON_LINE: [Column; 7] = [Age, Project, Title, Machine, Size, Lock, Marks];
+const ON_LINE: [Column; 8] = [Age, Project, Branch, Title, Machine, Size, Lock, Marks];
 /// The optional columns, the most useful one first.
-const BY_USE: [Column; 5] = [Project, Lock, Machine, Marks, Size];
+const BY_USE: [Column; 6] = [Project, Lock, Machine, Marks, Branch, Size];
 
 /// Preferred width of each column: that of its widest text. Constant for a list, so that
 /// typing does not move the columns.
-pub(super) struct PreferredWidths([usize; 7]);
+pub(super) struct PreferredWidths([usize; 8]);
 
 impl PreferredWidths {
     pub(super) fn from_rows(rows: &[PickerRow]) -> Self {
-        let mut widths = [0; 7];
+        let mut widths = [0; 8];
         for row in rows {
             for column in ON_LINE {
                 let width = &mut widths[column as usize];
@@ -65,7 +70,9 @@ impl PreferredWidths {
     fn of_column(&self, column: Column, width: usize) -> usize {
         let widest = match column {
             Project => (width / PROJECT_PART).max(column.heading().len()),
+            Branch => MAX_BRANCH,
             Machine => MAX_MACHINE,
+            Marks => MAX_MARKS,
             Lock => MAX_LOCK,
             _ => usize::MAX,
         };
@@ -110,6 +117,7 @@ impl Column {
         match self {
             Age => &row.age,
             Project => &row.project,
+            Branch => &row.branch,
             Title => &row.title,
             Machine => &row.machine,
             Size => &row.size,
@@ -122,12 +130,18 @@ impl Column {
         match self {
             Age => "active",
             Project => "project",
+            Branch => "branch",
             Title => "title",
             Machine => "machine",
             Size => "size",
             Lock => "open on",
             Marks => "",
         }
+    }
+
+    /// Returns true if the filter searches the column.
+    pub(super) fn is_searched(self) -> bool {
+        !matches!(self, Age | Size)
     }
 
     /// Returns true for a column of numbers.

@@ -14,6 +14,8 @@ pub(crate) struct Item {
     pub(crate) is_of_this_project: bool,
     pub(crate) last_activity: Option<DateTime<Utc>>,
     pub(crate) project: String,
+    /// The branch that was checked out.
+    pub(crate) branch: String,
     pub(crate) title: String,
     pub(crate) first_words: String,
     /// Name of the machine that wrote it last.
@@ -21,12 +23,17 @@ pub(crate) struct Item {
     pub(crate) bytes: u64,
     /// Machine that holds its lock, and for how long: `desk, 3 min`.
     pub(crate) lock: Option<String>,
+    /// The user's tag.
+    pub(crate) tag: String,
     pub(crate) is_fork: bool,
     /// True if its files are on this machine.
     pub(crate) is_here: bool,
+    /// True if no user sat at it: `claude -p`, or the SDK.
+    pub(crate) is_headless: bool,
+    pub(crate) is_archived: bool,
 }
 
-/// Settings of the picker that depend on the terminal.
+/// Settings of the picker that depend on the terminal and on the command line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PickerOptions {
     pub(crate) colors: bool,
@@ -34,17 +41,27 @@ pub(crate) struct PickerOptions {
     pub(crate) only_lines: bool,
     /// Width of a line, in cells, for the numbered list.
     pub(crate) columns: usize,
+    /// True if the list begins with all projects, not only that of the current directory.
+    pub(crate) all_projects: bool,
 }
 
 /// Result of the fetch that runs while the list is shown: all sessions, or the reason why it
 /// failed.
 pub(crate) type Fetched = Result<Vec<Item>, String>;
 
-/// Source of a session's preview.
-pub(crate) trait Preview {
-    /// Returns the last turns of a session, the oldest first, or a short reason why it
-    /// cannot.
-    fn turns(&mut self, session: &SessionId) -> Result<Vec<Turn>, String>;
+/// The sessions behind the list. Errors are short reasons.
+pub(crate) trait SessionSource: Sync {
+    /// Returns the last turns of a session, the oldest first.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn turns(&self, session: &SessionId) -> Result<Vec<Turn>, String>;
+
+    /// Gives a session another title. Returns the title as it is now.
+    ///
+    /// # Errors
+    /// If that is not safe now, or failed.
+    fn rename(&self, session: &SessionId, title: &str) -> Result<String, String>;
 }
 
 /// Result of the picker.

@@ -1,12 +1,15 @@
-//! The keys that the picker knows.
+//! Input of the picker: keys and the mouse, as the terminal reports them.
 
-/// A key, by its meaning in the picker.
+/// A key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PickerKey {
     Char(char),
+    Ctrl(char),
+    Alt(char),
     Backspace,
-    /// Ctrl-U.
-    Clear,
+    Delete,
+    /// Alt-Backspace.
+    WordBackspace,
     Up,
     Down,
     PageUp,
@@ -15,9 +18,27 @@ pub(super) enum PickerKey {
     End,
     Left,
     Right,
+    /// Ctrl-Left or Alt-Left.
+    WordLeft,
+    /// Ctrl-Right or Alt-Right.
+    WordRight,
     Tab,
     Enter,
     Escape,
-    /// Ctrl-C.
-    Cancel,
+    F1,
+}
+
+/// An event of the mouse at a cell of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MouseEvent {
+    pub(super) column: u16,
+    pub(super) row: u16,
+    pub(super) action: MouseAction,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MouseAction {
+    Click,
+    WheelUp,
+    WheelDown,
 }

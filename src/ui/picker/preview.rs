@@ -1,19 +1,21 @@
-//! The preview of a session: its last turns, wrapped to the width of the screen, and the
-//! scroll position. Pure.
+//! The preview of a session: what is known about it, its last turns, wrapped to the width of the
+//! screen, and the scroll position. Pure.
 
 use chrono::{DateTime, Utc};
 use textwrap::{Options, WordSplitter, wrap};
 
-use super::key::PickerKey;
-use crate::domain::{Turn, TurnSpeaker};
+use super::row::PickerRow;
+use crate::domain::{SessionId, Turn, TurnSpeaker};
 use crate::ui::{format::age, format::count, sanitize};
 
 /// Maximum length of one turn, in characters.
 const MAX_TEXT: usize = 10_000;
+/// Maximum number of previews that are kept for the next look.
+const MAX_PANES: usize = 16;
 /// Maximum number of listed tools of one turn; more are only counted.
 const MAX_TOOLS: usize = 12;
 
-/// LineKind of a line, which selects its style.
+/// Kind of a line, which selects its style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineKind {
     Heading,
@@ -31,9 +33,11 @@ pub(super) struct PreviewLine {
 
 /// The turns of one session on the screen.
 pub(super) struct PreviewPane {
-    turns: Result<Vec<Turn>, String>,
+    session: SessionId,
+    /// `None` while they are being read.
+    turns: Option<Turns>,
     lines: Vec<PreviewLine>,
-    /// Width that `lines` were wrapped to.
+    /// Width that `lines` were wrapped to; zero before that.
     width: usize,
     height: usize,
     /// Number of lines below the screen. Zero at first: users recognise a session by its
@@ -41,10 +45,65 @@ pub(super) struct PreviewPane {
     below: usize,
 }
 
+/// The turns of a session, or the reason why they cannot be read.
+pub(super) type Turns = Result<Vec<Turn>, String>;
+
+/// A move over the lines of a preview.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scroll {
+    Up(usize),
+    Down(usize),
+    PageUp,
+    PageDown,
+}
+
+/// The previews that were shown last.
+#[derive(Default)]
+pub(super) struct Previews {
+    /// The one shown last is at the end.
+    panes: Vec<PreviewPane>,
+}
+
+impl Previews {
+    /// Shows a session. Returns it if its turns are to be read.
+    pub(super) fn show(&mut self, session: &SessionId) -> Option<SessionId> {
+        let known = self.panes.iter().position(|pane| pane.session == *session);
+        if let Some(known) = known {
+            let pane = self.panes.remove(known);
+            self.panes.push(pane);
+            return None;
+        }
+        self.panes.push(PreviewPane::new(session.clone()));
+        if self.panes.len() > MAX_PANES {
+            self.panes.remove(0);
+        }
+        Some(session.clone())
+    }
+
+    /// Returns the preview of a session that was shown.
+    pub(super) fn pane(&mut self, session: &SessionId) -> Option<&mut PreviewPane> {
+        let mut panes = self.panes.iter_mut();
+        panes.find(|pane| pane.session == *session)
+    }
+
+    pub(super) fn set_turns(&mut self, session: &SessionId, turns: Turns) {
+        if let Some(pane) = self.pane(session) {
+            pane.turns = Some(turns);
+            pane.width = 0;
+        }
+    }
+
+    /// Forgets everything: there may be newer turns.
+    pub(super) fn refresh(&mut self) {
+        self.panes.clear();
+    }
+}
+
 impl PreviewPane {
-    pub(super) fn new(turns: Result<Vec<Turn>, String>) -> Self {
+    fn new(session: SessionId) -> Self {
         Self {
-            turns,
+            session,
+            turns: None,
             lines: Vec::new(),
             width: 0,
             height: 1,
@@ -57,7 +116,10 @@ impl PreviewPane {
         self.height = height.max(1);
         if self.width != width.max(1) {
             self.width = width.max(1);
-            self.lines = lines(&self.turns, self.width, now);
+            self.lines = match &self.turns {
+                Some(turns) => lines(turns, self.width, now),
+                None => Vec::new(),
+            };
         }
         self.below = self.below.min(self.max_below());
     }
@@ -70,17 +132,13 @@ impl PreviewPane {
         (&self.lines[start..end], start, self.lines.len())
     }
 
-    /// Handles a key: scrolls.
-    pub(super) fn press(&mut self, key: PickerKey) {
+    pub(super) fn scroll(&mut self, scroll: Scroll) {
         let (below, max) = (self.below, self.max_below());
-        self.below = match key {
-            PickerKey::Up => below + 1,
-            PickerKey::PageUp => below + self.height,
-            PickerKey::Home => max,
-            PickerKey::Down => below.saturating_sub(1),
-            PickerKey::PageDown | PickerKey::Char(' ') => below.saturating_sub(self.height),
-            PickerKey::End => 0,
-            _ => below,
+        self.below = match scroll {
+            Scroll::Up(lines) => below.saturating_add(lines),
+            Scroll::PageUp => below + self.height,
+            Scroll::Down(lines) => below.saturating_sub(lines),
+            Scroll::PageDown => below.saturating_sub(self.height),
         }
         .min(max);
     }
@@ -90,12 +148,24 @@ impl PreviewPane {
     }
 }
 
+/// Returns what is known about a session, a name and a value each.
+pub(super) fn facts(row: &PickerRow) -> Vec<(&'static str, &str)> {
+    let facts = [
+        ("project", row.project.as_str()),
+        ("branch", &row.branch),
+        ("machine", &row.machine),
+        ("open on", &row.lock),
+        ("active", &row.age),
+        ("size", &row.size),
+        ("marks", &row.marks),
+        ("id", row.session.as_str()),
+    ];
+    let known = facts.into_iter().filter(|(_, value)| !value.is_empty());
+    known.collect()
+}
+
 /// Returns the turns in lines of at most `width` cells.
-pub(super) fn lines(
-    turns: &Result<Vec<Turn>, String>,
-    width: usize,
-    now: DateTime<Utc>,
-) -> Vec<PreviewLine> {
+pub(super) fn lines(turns: &Turns, width: usize, now: DateTime<Utc>) -> Vec<PreviewLine> {
     let mut lines = Vec::new();
     match turns {
         Err(reason) => push_wrapped(&mut lines, LineKind::Note, reason, "", width),

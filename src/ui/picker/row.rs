@@ -1,10 +1,9 @@
 //! One session in the list: sanitized texts, formatted columns, and the text that the
 //! filter searches.
 
-use std::ops::Range;
-
 use chrono::{DateTime, Utc};
 
+use super::fuzzy::{SearchedRow, SearchedText};
 use super::item::Item;
 use crate::domain::SessionId;
 use crate::ui::{format, report, sanitize::one_line};
@@ -13,17 +12,22 @@ use crate::ui::{format, report, sanitize::one_line};
 #[derive(Debug)]
 pub(super) struct PickerRow {
     pub(super) session: SessionId,
+    pub(super) is_of_this_project: bool,
+    pub(super) last_activity: Option<DateTime<Utc>>,
     pub(super) age: String,
     pub(super) project: String,
+    pub(super) branch: String,
     pub(super) title: String,
     pub(super) machine: String,
     pub(super) size: String,
     pub(super) lock: String,
-    /// `here`, `fork`, both or nothing.
+    /// Other properties, in words: `not here`, `fork`, `#tag`.
     pub(super) marks: String,
-    /// All searchable fields in lower case, separated by line feeds, which no word
-    /// contains.
-    searched: String,
+    pub(super) is_fork: bool,
+    pub(super) is_headless: bool,
+    pub(super) is_archived: bool,
+    pub(super) searched: SearchedRow,
+    first_words: String,
 }
 
 /// Returns the rows in display order: the current project first, then the newest.
@@ -42,90 +46,77 @@ pub(super) fn rows(mut items: Vec<Item>, now: DateTime<Utc>) -> Vec<PickerRow> {
 
 impl PickerRow {
     fn new(item: Item, now: DateTime<Utc>) -> Self {
-        let project = format::project(&item.project);
-        let first_words = one_line(item.first_words.trim()).into_owned();
+        let clean = |text: &str| one_line(text.trim()).into_owned();
+        let marks = marks(&item);
+        let first_words = clean(&item.first_words);
         let title = match item.title.trim() {
             "" if !first_words.is_empty() => first_words.clone(),
             title => report::title(Some(title)),
         };
-        let machine = one_line(&item.machine).into_owned();
-        let searched = [
-            title.as_str(),
-            &project,
-            &machine,
-            &first_words,
-            item.session.as_str(),
-        ]
-        .join("\n");
-        let marks = [(item.is_here, "here"), (item.is_fork, "fork")];
-        Self {
+        let mut row = Self {
             age: item
                 .last_activity
                 .map(|then| format::age(then, now))
                 .unwrap_or_default(),
-            size: format::bytes(item.bytes),
-            lock: item
-                .lock
-                .map(|lock| one_line(&lock).into_owned())
-                .unwrap_or_default(),
-            marks: marks
-                .into_iter()
-                .filter(|(is, _)| *is)
-                .map(|(_, mark)| mark)
-                .collect::<Vec<_>>()
-                .join(" "),
-            searched: searched.to_lowercase(),
-            session: item.session,
-            project,
+            project: format::project(&item.project),
+            branch: clean(&item.branch),
             title,
-            machine,
-        }
+            machine: clean(&item.machine),
+            size: format::bytes(item.bytes),
+            lock: clean(item.lock.as_deref().unwrap_or_default()),
+            marks,
+            is_of_this_project: item.is_of_this_project,
+            last_activity: item.last_activity,
+            is_fork: item.is_fork,
+            is_headless: item.is_headless,
+            is_archived: item.is_archived,
+            searched: SearchedRow {
+                columns: Vec::new(),
+                hidden: Vec::new(),
+                id: SearchedText::new(item.session.as_str()),
+            },
+            session: item.session,
+            first_words,
+        };
+        row.prepare_search();
+        row
     }
 
-    /// Returns true if the row contains each of the lower-case words.
-    pub(super) fn has_all(&self, words: &[String]) -> bool {
-        words
-            .iter()
-            .all(|word| memchr::memmem::find(self.searched.as_bytes(), word.as_bytes()).is_some())
+    /// Replaces the title.
+    pub(super) fn rename(&mut self, title: &str) {
+        self.title = report::title(Some(title));
+        self.prepare_search();
+    }
+
+    fn prepare_search(&mut self) {
+        let columns = [
+            &self.title,
+            &self.project,
+            &self.branch,
+            &self.machine,
+            &self.lock,
+            &self.marks,
+        ];
+        let filled = columns.into_iter().filter(|text| !text.is_empty());
+        self.searched.columns = filled.map(|text| SearchedText::new(text)).collect();
+        let is_hidden = !self.first_words.is_empty() && self.first_words != self.title;
+        self.searched.hidden = is_hidden
+            .then(|| SearchedText::new(&self.first_words))
+            .into_iter()
+            .collect();
     }
 }
 
-/// Splits a filter into words, in lower case.
-pub(super) fn words(filter: &str) -> Vec<String> {
-    filter.split_whitespace().map(str::to_lowercase).collect()
-}
-
-/// Returns the ranges of bytes where the words occur in `text`, sorted and without
-/// overlaps.
-pub(super) fn occurrences(text: &str, words: &[String]) -> Vec<Range<usize>> {
-    let (lower, origins) = lower_with_origins(text);
-    let found = words
-        .iter()
-        .flat_map(|word| lower.match_indices(word.as_str()));
-    let mut found: Vec<_> = found
-        .map(|(at, word)| origins[at].start..origins[at + word.len() - 1].end)
-        .collect();
-    found.sort_by_key(|range| range.start);
-    found.dedup_by(|next, before| {
-        let overlap = next.start <= before.end;
-        if overlap {
-            before.end = before.end.max(next.end);
-        }
-        overlap
-    });
-    found
-}
-
-/// Returns `text` in lower case, and for each byte of it the range of its original
-/// character. Lower case may be longer.
-fn lower_with_origins(text: &str) -> (String, Vec<Range<usize>>) {
-    let (mut lower, mut origins) = (
-        String::with_capacity(text.len()),
-        Vec::with_capacity(text.len()),
-    );
-    for (at, c) in text.char_indices() {
-        lower.extend(c.to_lowercase());
-        origins.resize(lower.len(), at..at + c.len_utf8());
-    }
-    (lower, origins)
+fn marks(item: &Item) -> String {
+    let tag = one_line(item.tag.trim());
+    let tag = (!tag.is_empty()).then(|| format!("#{tag}"));
+    let flags = [
+        (!item.is_here, "not here"),
+        (item.is_fork, "fork"),
+        (item.is_headless, "headless"),
+        (item.is_archived, "archived"),
+    ];
+    let words = flags.into_iter().filter(|(is_set, _)| *is_set);
+    let words = words.map(|(_, word)| word.to_owned());
+    words.chain(tag).collect::<Vec<_>>().join(" ")
 }

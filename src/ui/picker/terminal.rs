@@ -12,7 +12,7 @@ mod tests;
 mod watch;
 
 use std::io::{self, BufWriter, IsTerminal, Stderr};
-use std::sync::{Arc, mpsc::Receiver};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ratatui_core::backend::Backend;
@@ -20,14 +20,15 @@ use ratatui_core::layout::Rect;
 use ratatui_core::terminal::{Frame, Terminal, TerminalOptions, Viewport};
 use ratatui_crossterm::CrosstermBackend;
 use ratatui_crossterm::crossterm::event::{
-    self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
+    self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
 };
 use ratatui_crossterm::crossterm::style;
 
 use self::modes::{Modes, RestoringHook};
 use self::watch::Watch;
-use super::item::{Fetched, PickError};
-use super::key::PickerKey;
+use super::item::PickError;
+use super::key::{MouseAction, MouseEvent, PickerKey};
+use super::updates::{Update, Updates};
 use crate::sys::signal::{self, Shield};
 
 /// Maximum delay until a signal is noticed.
@@ -40,7 +41,8 @@ const POLL_TIMEOUT: Duration = Duration::from_micros(200);
 pub(super) enum Input {
     Key(PickerKey),
     Paste(String),
-    Fetched(Fetched),
+    Mouse(MouseEvent),
+    Update(Update),
     /// An event that does not change the state, such as another window size.
     Other,
     /// The process has to end.
@@ -92,27 +94,32 @@ impl RawTerminal {
             .map_err(PickError::Terminal)
     }
 
-    /// Waits for the next event, or for the result of `fetch`.
-    pub(super) fn next(&mut self, fetch: Option<&Receiver<Fetched>>) -> Result<Input, PickError> {
+    /// Restores the terminal for the shell. A signal ends the process from now on.
+    pub(super) fn restore(&self) {
+        self.modes.restore();
+    }
+
+    /// Waits for the next event, or for news.
+    pub(super) fn next(&mut self, updates: &mut Updates) -> Result<Input, PickError> {
         loop {
-            if let Some(Ok(fetched)) = fetch.map(Receiver::try_recv) {
-                return Ok(Input::Fetched(fetched));
+            if let Some(update) = updates.next() {
+                return Ok(Input::Update(update));
             }
             if signal::count() > self.signals
-                || wait(Duration::ZERO).map_err(PickError::Terminal)? == Waited::HungUp
+                || wait(Duration::ZERO, None).map_err(PickError::Terminal)? == Waited::HungUp
             {
                 return Ok(Input::Interrupted);
             }
             if event::poll(POLL_TIMEOUT).map_err(PickError::Terminal)? {
                 return event::read().map(to_input).map_err(PickError::Terminal);
             }
-            wait(SIGNAL_INTERVAL).map_err(PickError::Terminal)?;
+            wait(SIGNAL_INTERVAL, Some(updates)).map_err(PickError::Terminal)?;
         }
     }
 
     /// Returns true if more input is pending. The caller then reads it before it draws.
     pub(super) fn has_more(&self) -> bool {
-        wait(Duration::ZERO).is_ok_and(|waited| waited == Waited::Other)
+        wait(Duration::ZERO, None).is_ok_and(|waited| waited == Waited::Other)
             && event::poll(POLL_TIMEOUT).unwrap_or(false)
     }
 }
@@ -141,21 +148,25 @@ enum Waited {
     Other,
 }
 
-/// Waits for input, at most `timeout`. The library's own wait does not return when the
+/// Waits for input or news, at most `timeout`. The library's own wait does not return when the
 /// terminal hangs up.
 #[cfg(unix)]
-fn wait(timeout: Duration) -> io::Result<Waited> {
+fn wait(timeout: Duration, updates: Option<&Updates>) -> io::Result<Waited> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::io::Errno;
     let stdin = io::stdin();
-    let mut keyboard = [PollFd::new(&stdin, PollFlags::IN)];
+    let news = updates.map(|updates| PollFd::new(&updates.wake, PollFlags::IN));
+    let mut awaited: Vec<PollFd<'_>> = [PollFd::new(&stdin, PollFlags::IN)]
+        .into_iter()
+        .chain(news)
+        .collect();
     let limit = Timespec::try_from(timeout).expect("a fraction of a second");
-    match poll(&mut keyboard, Some(&limit)) {
+    match poll(&mut awaited, Some(&limit)) {
         // A signal interrupts the wait when the window changes its size.
         Ok(_) | Err(Errno::INTR) => {}
         Err(e) => return Err(e.into()),
     }
-    let found = keyboard[0].revents();
+    let found = awaited[0].revents();
     if found.contains(PollFlags::NVAL) {
         // This system cannot poll a terminal like that.
         event::poll(timeout)?;
@@ -168,7 +179,7 @@ fn wait(timeout: Duration) -> io::Result<Waited> {
 }
 
 #[cfg(not(unix))]
-fn wait(timeout: Duration) -> io::Result<Waited> {
+fn wait(timeout: Duration, _updates: Option<&Updates>) -> io::Result<Waited> {
     event::poll(timeout)?;
     Ok(Waited::Other)
 }
@@ -179,37 +190,55 @@ fn to_input(event: Event) -> Input {
             to_key(event).map_or(Input::Other, Input::Key)
         }
         Event::Paste(text) => Input::Paste(text),
+        Event::Mouse(event) => to_mouse(event).map_or(Input::Other, Input::Mouse),
         _ => Input::Other,
     }
 }
 
-/// Translates a key; `None` for keys without a meaning.
+fn to_mouse(event: event::MouseEvent) -> Option<MouseEvent> {
+    let action = match event.kind {
+        MouseEventKind::Down(MouseButton::Left) => MouseAction::Click,
+        MouseEventKind::ScrollUp => MouseAction::WheelUp,
+        MouseEventKind::ScrollDown => MouseAction::WheelDown,
+        _ => return None,
+    };
+    Some(MouseEvent {
+        column: event.column,
+        row: event.row,
+        action,
+    })
+}
+
+/// Translates a key; `None` for one that the picker does not know.
 fn to_key(event: KeyEvent) -> Option<PickerKey> {
     let control = event.modifiers.contains(KeyModifiers::CONTROL);
     let alt = event.modifiers.contains(KeyModifiers::ALT);
     Some(match event.code {
+        // Some terminals send these for backspace, Enter and Tab.
+        KeyCode::Char('h') if control && !alt => PickerKey::Backspace,
+        KeyCode::Char('j' | 'm') if control && !alt => PickerKey::Enter,
+        KeyCode::Char('i') if control && !alt => PickerKey::Tab,
         // AltGr arrives as Ctrl and Alt.
         KeyCode::Char(c) if control == alt => PickerKey::Char(c),
-        KeyCode::Char('c') if control => PickerKey::Cancel,
-        KeyCode::Char('u') if control => PickerKey::Clear,
-        KeyCode::Char('p') if control => PickerKey::Up,
-        KeyCode::Char('n') if control => PickerKey::Down,
-        // Some terminals send these for backspace, Enter and Tab.
-        KeyCode::Char('h') if control => PickerKey::Backspace,
-        KeyCode::Char('j' | 'm') if control => PickerKey::Enter,
-        KeyCode::Char('i') if control => PickerKey::Tab,
+        KeyCode::Char(c) if control => PickerKey::Ctrl(c.to_ascii_lowercase()),
+        KeyCode::Char(c) => PickerKey::Alt(c.to_ascii_lowercase()),
+        KeyCode::Backspace if alt => PickerKey::WordBackspace,
         KeyCode::Backspace => PickerKey::Backspace,
+        KeyCode::Delete => PickerKey::Delete,
         KeyCode::Up => PickerKey::Up,
         KeyCode::Down => PickerKey::Down,
         KeyCode::PageUp => PickerKey::PageUp,
         KeyCode::PageDown => PickerKey::PageDown,
         KeyCode::Home => PickerKey::Home,
         KeyCode::End => PickerKey::End,
+        KeyCode::Left if control || alt => PickerKey::WordLeft,
+        KeyCode::Right if control || alt => PickerKey::WordRight,
         KeyCode::Left => PickerKey::Left,
         KeyCode::Right => PickerKey::Right,
         KeyCode::Tab => PickerKey::Tab,
         KeyCode::Enter => PickerKey::Enter,
         KeyCode::Esc => PickerKey::Escape,
+        KeyCode::F(1) => PickerKey::F1,
         _ => return None,
     })
 }

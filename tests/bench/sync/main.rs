@@ -28,6 +28,8 @@ mod machine;
 mod measure;
 mod memory;
 mod os;
+#[cfg(unix)]
+mod picking;
 mod place;
 mod plain;
 mod searching;
@@ -42,6 +44,8 @@ mod year;
 
 use archive::Shape;
 use growing::Growing;
+#[cfg(unix)]
+use picking::Picking;
 use place::Place;
 use searching::Searching;
 use table::{Results, megabytes};
@@ -88,6 +92,10 @@ struct Options {
     /// Only searches, beside `rg`
     #[arg(long)]
     search: bool,
+    /// Only the session list of `ccsync resume`: first frame and keys
+    #[cfg(unix)]
+    #[arg(long)]
+    picker: bool,
     /// Working days of `--year`
     #[arg(long, default_value_t = 44)]
     days: usize,
@@ -138,12 +146,25 @@ fn transports(options: &Options) -> Vec<Kind> {
     if options.smoke {
         return vec![Kind::Ssh, Kind::Http, Kind::Disk];
     }
+    #[cfg(unix)]
+    if options.picker {
+        return options.remote[..1].to_vec();
+    }
     let is_one = options.growth || options.year || options.search;
     let count = if is_one { 1 } else { options.remote.len() };
     options.remote[..count].to_vec()
 }
 
 fn measure(place: &Place, transport: &Rc<Transport>, options: &Options, results: &mut Results) {
+    #[cfg(unix)]
+    if options.picker {
+        let picking = Picking {
+            first_frame: 1_000,
+            typing: 20_000,
+            repeat: options.repeat,
+        };
+        return picking.measure(place, transport, results);
+    }
     if options.smoke {
         smoke(place, transport, results);
     } else if options.growth {
@@ -260,6 +281,13 @@ fn smoke(place: &Place, transport: &Rc<Transport>, results: &mut Results) {
     }
     .measure(place, transport, results);
     one_transcript(place, transport, 100_000, 1, results);
+    #[cfg(unix)]
+    Picking {
+        first_frame: 20,
+        typing: 30,
+        repeat: 1,
+    }
+    .measure(place, transport, results);
     Year {
         machines: 2,
         days: 1,

@@ -25,6 +25,14 @@ pub(crate) fn kill_group(pid: u32) {
 #[cfg(not(unix))]
 pub(crate) fn kill_group(_: u32) {}
 
+/// Returns true if a file has something to read now.
+#[cfg(unix)]
+pub(crate) fn can_read(file: &std::fs::File) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut waiting = [PollFd::new(file, PollFlags::IN)];
+    poll(&mut waiting, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
 /// Finds a program on the PATH.
 pub(crate) fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -236,6 +236,12 @@ pub(crate) fn seconds(seconds: f64) -> String {
     }
 }
 
+/// Returns a time in milliseconds, with one digit.
+#[cfg(unix)]
+pub(crate) fn milliseconds(seconds: f64) -> String {
+    format!("{:.1}", seconds * 1e3)
+}
+
 /// Returns the resident memory, and in brackets the part without mapped files.
 fn memory(memory: Memory) -> String {
     if memory.resident == 0 {

@@ -1,29 +1,20 @@
 //! Chooses the session: by its id, the most recent one, or from the list.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
-
-use chrono::{DateTime, Utc};
 
 use super::args::ResumeArgs;
 use super::error::{ResumeError, WITHOUT_LOCK};
 use super::lease;
-use crate::browse::list::{ListFilter, SessionRow};
+use super::listed::{DiskSessions, items, surroundings};
+use crate::browse::list::ListFilter;
 use crate::cli::{app::App, error::CliError, error::CommandError};
-use crate::domain::{
-    PlaceholderName, Placeholders, PortablePath, ProjectIdentity, SessionId, Turn, composed,
-    progress::Silent,
-};
+use crate::domain::{SessionId, progress::Silent};
 use crate::handoff::resume::{ResumeCandidate, ResumeCandidates, candidates, candidates_on_disk};
-use crate::leasing::LockView;
-use crate::lock::LockStatus;
-use crate::rewrite::{collapse_path, expand_path};
 use crate::sys::signal;
-use crate::ui::format::{age, successor_note};
-use crate::ui::picker::{Fetched, Item, Picked, PickerOptions, Preview, pick};
-use crate::workspace::{Context, ExcludeReason, exclusion::identity_at};
+use crate::ui::format::successor_note;
+use crate::ui::picker::{Fetched, PickError, Picked, PickerOptions, Updates, pick};
+use crate::workspace::{Context, ExcludeReason};
 
 /// Interval between two checks of whether the fetch has ended.
 const POLL: Duration = Duration::from_millis(10);
@@ -93,15 +84,13 @@ fn choose_during_fetch(
         ..app.context()?
     };
     let mut out = app.secondary_output();
-    let (sender, fetched) = mpsc::channel();
+    let mut updates = updates(&ctx)?;
     let picked = std::thread::scope(|scope| {
         let fetch = (!args.run.offline).then(|| {
-            scope.spawn(move || {
-                // The list may be closed.
-                let _ = sender.send(fetch_items(&quiet, filter));
-            })
+            let sender = updates.begin_fetch();
+            scope.spawn(move || sender.end_fetch(fetch_items(&quiet, filter)))
         });
-        let picked = ask(offered, fetch.as_ref().map(|_| &fetched), &ctx, app);
+        let picked = ask(offered, updates, args, &ctx, app);
         let Some(fetch) = fetch else {
             return picked;
         };
@@ -150,7 +139,7 @@ fn session_of(
         None => Err(ResumeError::Nothing.into()),
         Some(newest) if args.latest => Ok(newest.row.session.clone()),
         Some(_) if !app.is_interactive() => Err(ResumeError::NoTerminal.into()),
-        Some(_) => ask(&offered, None, &ctx, app),
+        Some(_) => ask(&offered, updates(&ctx)?, args, &ctx, app),
     }
 }
 
@@ -185,130 +174,27 @@ fn exclude_reason(candidate: &ResumeCandidate) -> Option<&ExcludeReason> {
 
 fn ask(
     candidates: &[ResumeCandidate],
-    fetch: Option<&Receiver<Fetched>>,
+    updates: Updates,
+    args: &ResumeArgs,
     ctx: &Context<'_>,
     app: &App,
 ) -> Result<SessionId, CliError> {
-    let items = items(candidates, ctx);
     let options = PickerOptions {
         colors: app.stderr_colors,
         only_lines: app.env.only_lines,
         columns: app.out.width(),
+        // A search for certain sessions is one in all projects.
+        all_projects: args.project.is_some() || args.from.is_some(),
     };
-    let mut preview = LastTurns { ctx };
-    let picked = pick(items, fetch, ctx.clock.now(), options, &mut preview);
+    let (items, here) = (items(candidates, ctx), surroundings(ctx));
+    let picked = pick(items, updates, here, options, &DiskSessions::new(ctx));
     match picked.map_err(ResumeError::Picker)? {
         Picked::Chosen(session) => Ok(session),
         Picked::Cancelled => Err(CommandError::Cancelled.into()),
     }
 }
 
-fn items(candidates: &[ResumeCandidate], ctx: &Context<'_>) -> Vec<Item> {
-    let now = ctx.clock.now();
-    let current = CurrentProject::new(ctx);
-    let placeholders = &ctx.settings.placeholders;
-    let items = candidates
-        .iter()
-        .map(|candidate| item(candidate, &current, placeholders, now));
-    items.collect()
-}
-
-/// The project of the current directory.
-struct CurrentProject {
-    /// The current directory, portable.
-    directory: Option<PortablePath>,
-    /// The identity of the clone that contains it.
-    identity: Option<ProjectIdentity>,
-}
-
-impl CurrentProject {
-    fn new(ctx: &Context<'_>) -> Self {
-        let directory = ctx.env.directory.as_deref();
-        Self {
-            identity: directory.and_then(|directory| identity_at(ctx, directory)),
-            directory: directory
-                .map(|cwd| collapse_path(&ctx.settings.placeholders, &cwd.to_string_lossy())),
-        }
-    }
-
-    /// Returns true if the session belongs to this project, in any clone of it.
-    fn contains(&self, row: &SessionRow) -> bool {
-        let is_below = |here: &PortablePath| {
-            row.project
-                .as_deref()
-                .is_some_and(|p| is_same_or_below(here.as_str(), p))
-        };
-        self.directory.as_ref().is_some_and(is_below)
-            || self.identity.is_some() && self.identity == identity(row)
-    }
-}
-
-fn identity(row: &SessionRow) -> Option<ProjectIdentity> {
-    row.identity.as_deref()?.parse().ok()
-}
-
-fn item(
-    candidate: &ResumeCandidate,
-    current: &CurrentProject,
-    placeholders: &Placeholders,
-    now: DateTime<Utc>,
-) -> Item {
-    let row = &candidate.row;
-    Item {
-        session: row.session.clone(),
-        is_of_this_project: current.contains(row),
-        last_activity: row.last_activity,
-        project: row
-            .project
-            .as_deref()
-            .map(|project| project_path(project, placeholders))
-            .unwrap_or_default(),
-        title: row.title.clone().unwrap_or_default(),
-        first_words: row.first_prompt.clone().unwrap_or_default(),
-        machine: row.machine.clone().unwrap_or_default(),
-        bytes: row.bytes,
-        lock: candidate.lock.as_ref().map(|lock| holder(lock, now)),
-        is_fork: row.fork_of.is_some(),
-        is_here: row.here,
-    }
-}
-
-/// Returns the path of a project on this machine, with `~` for the home directory. A
-/// project without a directory here keeps its portable path.
-fn project_path(portable: &str, placeholders: &Placeholders) -> String {
-    let home = placeholders.get(PlaceholderName::home().as_str()).cloned();
-    let native = expand_path(&PortablePath::new(portable), placeholders);
-    native.map_or_else(
-        || portable.to_owned(),
-        |native| collapse_path(&Placeholders::new(placeholders.system, home), &native).to_string(),
-    )
-}
-
-/// Returns true if a portable path is `directory` or below it.
-fn is_same_or_below(path: &str, directory: &str) -> bool {
-    let (path, directory) = (composed(path), composed(directory));
-    Path::new(&*path).starts_with(Path::new(&*directory))
-}
-
-/// Describes the holder of a session's lock in a few words.
-fn holder(lock: &LockView, now: DateTime<Utc>) -> String {
-    match (lock.record(), lock.status()) {
-        (Some(_), Some(LockStatus::Expired { .. })) => "expired".to_owned(),
-        (Some(_), _) if lock.is_own() => "this machine".to_owned(),
-        (Some(record), _) => format!("{}, {}", record.host, age(record.renewed, now)),
-        (None, _) => "unreadable".to_owned(),
-    }
-}
-
-/// Shows the last turns of a session in the picker.
-struct LastTurns<'a> {
-    ctx: &'a Context<'a>,
-}
-
-impl Preview for LastTurns<'_> {
-    fn turns(&mut self, session: &SessionId) -> Result<Vec<Turn>, String> {
-        const MAX_TURNS: usize = 20;
-        crate::browse::preview::last_turns(self.ctx, session, MAX_TURNS)
-            .map_err(|e| CliError::from(e).message())
-    }
+fn updates(ctx: &Context<'_>) -> Result<Updates, CliError> {
+    let updates = Updates::new(ctx.clock.now());
+    Ok(updates.map_err(|e| ResumeError::Picker(PickError::Terminal(e)))?)
 }

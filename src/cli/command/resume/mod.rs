@@ -6,6 +6,7 @@ mod choose;
 mod command;
 mod error;
 mod lease;
+mod listed;
 mod place;
 mod run;
 mod summary;

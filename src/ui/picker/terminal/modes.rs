@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use ratatui_crossterm::crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use ratatui_crossterm::crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
 use ratatui_crossterm::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
@@ -29,7 +31,12 @@ impl Modes {
     pub(super) fn change(&self) -> io::Result<()> {
         self.0.store(true, Ordering::SeqCst);
         enable_raw_mode()?;
-        execute!(io::stderr(), EnterAlternateScreen, EnableBracketedPaste)
+        execute!(
+            io::stderr(),
+            EnterAlternateScreen,
+            EnableBracketedPaste,
+            EnableMouseCapture
+        )
     }
 
     /// Restores the terminal. Ignores failures: the terminal may be closed.
@@ -37,6 +44,7 @@ impl Modes {
         if self.0.swap(false, Ordering::SeqCst) {
             let _ = execute!(
                 io::stderr(),
+                DisableMouseCapture,
                 DisableBracketedPaste,
                 LeaveAlternateScreen,
                 cursor::Show

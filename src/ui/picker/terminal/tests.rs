@@ -12,7 +12,7 @@ use std::io::Write;
 use rustix::process::Signal;
 
 use super::super::tests::{many, now, turns};
-use super::super::{PickerOptions, Preview, pick};
+use super::super::{PickerOptions, SessionSource, Surroundings, pick};
 use super::*;
 use crate::domain::{SessionId, Turn};
 
@@ -28,8 +28,8 @@ const PROGRAM: &str = "ui::picker::terminal::tests::picker_program_under_test";
 
 struct Turns(OsString);
 
-impl Preview for Turns {
-    fn turns(&mut self, _: &SessionId) -> Result<Vec<Turn>, String> {
+impl SessionSource for Turns {
+    fn turns(&self, _: &SessionId) -> Result<Vec<Turn>, String> {
         assert_ne!(self.0, "panic", "on purpose");
         if self.0 == "slow" {
             let _ = write!(io::stderr(), "a disk that never answers");
@@ -38,6 +38,10 @@ impl Preview for Turns {
             }
         }
         Ok(turns())
+    }
+
+    fn rename(&self, _: &SessionId, _: &str) -> Result<String, String> {
+        Err("it is open elsewhere".to_owned())
     }
 }
 
@@ -51,8 +55,10 @@ fn picker_program_under_test() {
         colors: true,
         only_lines: behaviour == "lines",
         columns: 80,
+        all_projects: true,
     };
-    let picked = pick(many(1000), None, now(), options, &mut Turns(behaviour));
+    let (updates, here) = (Updates::new(now()).unwrap(), Surroundings::default());
+    let picked = pick(many(1000), updates, here, options, &Turns(behaviour));
     // The terminal may be closed.
     let _ = writeln!(io::stdout(), "\npicked: {picked:?}");
     std::process::exit(0);
@@ -115,16 +121,33 @@ fn picker_follows_window_size() {
             .is_some_and(|heading| heading.split_whitespace().eq(["active", "title"]))
     });
     person.resize(120, 30);
-    person.wait_until("all columns are there", |screen| {
+    person.wait_until("list and preview are there", |screen| {
         screen
             .lines()
             .nth(1)
-            .is_some_and(|heading| heading.contains("machine") && heading.contains("size"))
+            .is_some_and(|heading| heading.contains("project"))
     });
+    person.wait_for("thank you");
     person.type_in(&DOWN.repeat(28));
     person.wait_for("> 3 h ago");
     person.type_in(CTRL_C);
     person.end().assert_restored().code(0);
+}
+
+#[test]
+fn picker_mouse_and_rename_reach_the_picker() {
+    let person = started();
+    person.type_in("\x1b[<0;10;6M\x1b[<0;10;6m");
+    person.wait_for("> 28 min ago");
+    person.type_in("\x12x\r");
+    person.wait_for("not renamed: it is open elsewhere");
+    person.type_in("\x1b[<0;10;8M\x1b[<0;10;8m\x1b[<0;10;8M");
+    let ended = person.end().assert_restored().code(0);
+    let text = ended.text();
+    assert!(
+        text.contains("picked: Ok(Chosen(SessionId(\"00000006-"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(300);
 
 /// When to push and pull next. Times are those of one clock that never goes back.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     /// Longest time between two pushes, and between two pulls.
     interval: Duration,
     first_change: Option<Duration>,
@@ -34,7 +34,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration) -> Self {
         Self {
             interval,
             first_change: None,
@@ -47,28 +47,28 @@ impl Pace {
     }
 
     /// Records that there is something to push.
-    pub(super) fn changed(&mut self, now: Duration) {
+    pub(crate) fn changed(&mut self, now: Duration) {
         self.first_change.get_or_insert(now);
         self.last_change = now;
     }
 
     /// Lets the next pull happen at once.
-    pub(super) fn pull_soon(&mut self) {
+    pub(crate) fn pull_soon(&mut self) {
         self.last_pull = None;
     }
 
     /// Returns true if something waits to be pushed.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.first_change.is_some()
     }
 
     /// Returns true if no pause after a failure is left.
-    pub(super) fn may_try(&self, now: Duration) -> bool {
+    pub(crate) fn may_try(&self, now: Duration) -> bool {
         now >= self.retry
     }
 
     /// Returns true if it is time to push.
-    pub(super) fn push_is_due(&self, now: Duration) -> bool {
+    pub(crate) fn push_is_due(&self, now: Duration) -> bool {
         let Some(first) = self.first_change else {
             // A client without hooks may have come and gone during a long step.
             return self.is_timer_due(self.last_push, now);
@@ -82,7 +82,7 @@ impl Pace {
     }
 
     /// Returns true if it is time to pull.
-    pub(super) fn pull_is_due(&self, now: Duration) -> bool {
+    pub(crate) fn pull_is_due(&self, now: Duration) -> bool {
         self.is_timer_due(self.last_pull, now)
     }
 
@@ -92,24 +92,24 @@ impl Pace {
     }
 
     /// Records the begin of a push: what changes from now on is for the next one.
-    pub(super) fn push_begins(&mut self, now: Duration) {
+    pub(crate) fn push_begins(&mut self, now: Duration) {
         self.first_change = None;
         self.last_push = Some(now);
     }
 
     /// Records a pull.
-    pub(super) fn pulled(&mut self, now: Duration) {
+    pub(crate) fn pulled(&mut self, now: Duration) {
         self.last_pull = Some(now);
     }
 
     /// Records a success: the next attempt needs no pause.
-    pub(super) fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         self.failures = 0;
         self.retry = Duration::ZERO;
     }
 
     /// Records a failure. Attempts become rarer.
-    pub(super) fn failed(&mut self, now: Duration) {
+    pub(crate) fn failed(&mut self, now: Duration) {
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         let pause = FIRST_PAUSE.saturating_mul(factor).min(MAX_PAUSE);
         self.failures = self.failures.saturating_add(1);
