@@ -343,8 +343,9 @@ fn daemon_look_waits_for_next_turn() {
     assert_eq!(head(&remote), named, "the same title again is a look");
     opened(&|| a.append(ONE, "a turn"));
     b.ccsync(["pull"]).success();
-    assert_eq!(questions(&b.text(ONE)), ["hello", "a turn"]);
-    assert_eq!(b.text(ONE).matches("<command-name>").count(), 3);
+    let arrived = b.text(ONE);
+    assert!(arrived.contains("a turn"), "{arrived}");
+    assert_eq!(arrived.matches("<command-name>").count(), 3);
 
     opened(&|| look(&a));
     let sent = head(&remote);
