@@ -523,42 +523,77 @@ fn daemon_session_that_becomes_excluded_loses_lock() {
 }
 
 #[test]
-fn service_install_writes_unit_that_systemd_accepts() {
+fn daemon_beside_hooks_and_typed_pushes_doubles_no_turn() {
     let env = TestEnv::new();
-    let a = env.machine("a");
-    a.init(&env.bare_remote());
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let mut client = Client::start(&a);
+    client.hook("session-start", "resume").success();
+    let mut expected = vec!["hello".to_owned()];
+    for round in 0..3 {
+        a.append(ONE, &format!("turn {round}"));
+        expected.push(format!("turn {round}"));
+        std::thread::scope(|scope| {
+            for number in 0..10 {
+                let event = ["user-prompt-submit", "stop"][number % 2];
+                let client = &client;
+                scope.spawn(move || client.hook(event, "").success());
+            }
+            for _ in 0..3 {
+                scope.spawn(|| a.ccsync(["push"]).success());
+            }
+        });
+        a.ccsync(["daemon"]).code(75);
+    }
+    client.kill();
+    wait_until("the lock is released", || !is_locked(&remote));
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), expected);
+    assert_eq!(b.sessions(), [ONE]);
+}
+
+#[test]
+fn daemon_that_pushes_makes_typed_push_wait() {
+    use crate::harness::library::with_context_at;
+    use ccsync::domain::{ErrorKind, UserError};
+    use ccsync::sys::clock::ManualClock;
+    use ccsync::workspace::Selection;
+
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let script = "#!/bin/sh\ncase \" $* \" in *\" push \"*)\n\
+                  while [ -e \"$HOME/hangs\" ]; do touch \"$HOME/waits\"; sleep 0.1; done;; esac\n\
+                  PATH=$(echo \"$PATH\" | sed \"s|$HOME/.bin:||\") exec git \"$@\"\n";
     let bin = a.home.join(".bin");
     fs::create_dir_all(&bin).unwrap();
-    let systemctl = bin.join("systemctl");
-    fs::write(&systemctl, "#!/bin/sh\necho \"$*\" >>\"$HOME/systemctl\"\n").unwrap();
-    fs::set_permissions(
-        &systemctl,
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
+    fs::write(bin.join("git"), script).unwrap();
+    let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(bin.join("git"), rights).unwrap();
+    fs::write(a.home.join("hangs"), "").unwrap();
+    a.append(ONE, "more");
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let service = |action: &str| {
-        a.run(a.command(["service", action]).env("PATH", &path))
-            .success()
-    };
+    let mut daemon = a.command(["daemon"]).env("PATH", path).spawn().unwrap();
+    wait_until("the daemon pushes", || a.home.join("waits").exists());
 
-    service("install");
-    let unit = a.home.join(".config/systemd/user/ccsync.service");
-    let verified = Command::new("systemd-analyze")
-        .args(["verify", "--user"])
-        .arg(&unit)
-        .output();
-    if let Ok(verified) = verified {
-        let message = String::from_utf8_lossy(&verified.stderr).into_owned();
-        assert!(!message.contains("ccsync.service:"), "{message}");
-    }
-    assert!(service("status").stdout.contains("service: installed"));
-    service("remove");
-    assert!(!unit.exists());
-    assert!(service("status").stdout.contains("not installed"));
-    let asked = fs::read_to_string(a.home.join("systemctl")).unwrap();
-    assert_eq!(
-        asked,
-        "--user daemon-reload\n--user enable --now ccsync.service\n--user disable --now ccsync.service\n"
-    );
+    let mut push = a.command(["push"]).spawn().unwrap();
+    let lock = a.home.join(".local/state/ccsync/lock");
+    let descriptors = format!("/proc/{}/fd", push.id());
+    wait_until("the typed push waits", || {
+        let open = fs::read_dir(&descriptors).into_iter().flatten().flatten();
+        let mut targets = open.filter_map(|file| fs::read_link(file.path()).ok());
+        targets.any(|target| target == lock)
+    });
+    // One that has waited for two minutes gives up.
+    let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
+    let busy = with_context_at(&a, &clock, |ctx| {
+        ccsync::flows::push::push(ctx, &Selection::default(), false).unwrap_err()
+    });
+    assert_eq!(busy.kind(), ErrorKind::Busy);
+    assert!(push.try_wait().unwrap().is_none());
+    fs::remove_file(a.home.join("hangs")).unwrap();
+    assert!(push.wait().unwrap().success());
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "more"]);
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
 }

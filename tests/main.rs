@@ -40,6 +40,8 @@ mod full_disk;
 mod hanging_remote;
 mod help;
 mod history;
+#[cfg(target_os = "linux")]
+mod hook_faults;
 mod import;
 mod import_extras;
 mod init;
@@ -108,6 +110,8 @@ mod second_machine;
 mod secrets;
 #[cfg(unix)]
 mod servers;
+#[cfg(target_os = "linux")]
+mod service;
 #[cfg(target_os = "linux")]
 mod shared_home;
 mod source;

@@ -10,7 +10,7 @@ use super::{log, spool};
 use crate::flows::{PullRequest, pull::pull, push::Pushed, turns_elsewhere::turns_elsewhere};
 use crate::keeper::keep::{ContextSource, Keeper, StepFailure};
 use crate::keeper::open_sessions::OpenSessions;
-use crate::report::Outcome;
+use crate::report::{Outcome, RemoteState};
 use crate::session::live::live_sessions;
 use crate::sys::signal::{answer_interruption, interrupted};
 use crate::sys::{Clock, Env};
@@ -196,13 +196,20 @@ impl<'a> Daemon<'a> {
             return self.record_failure(failure);
         }
         let before = self.status.failure.take();
-        self.status.failure = report.refusals.first().map(|refusal| DaemonFailure {
-            since: before
-                .filter(|before| before.message == refusal.message)
-                .map_or_else(|| self.clock.now(), |before| before.since),
-            message: refusal.message.clone(),
-            is_refusal: true,
-        });
+        self.status.failure = match report.refusals.first() {
+            Some(refusal) => Some(DaemonFailure {
+                since: before
+                    .filter(|before| before.message == refusal.message)
+                    .map_or_else(|| self.clock.now(), |before| before.since),
+                message: refusal.message.clone(),
+                is_refusal: true,
+            }),
+            // Nothing was to be sent: the remote may still be out of reach.
+            None if report.remote == RemoteState::NotContacted => {
+                before.filter(|failure| !failure.is_refusal)
+            }
+            None => None,
+        };
         self.status.synced = Some(self.clock.now());
         let stored = report.sessions.iter().filter(|s| s.outcome.is_stored());
         let stored = stored.count();

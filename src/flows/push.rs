@@ -70,6 +70,7 @@ pub(crate) fn push_for(
     reason: PushReason<'_>,
     selection: &Selection,
 ) -> Result<Pushed, SyncError> {
+    let began = ctx.clock.monotonic();
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     RemoteSync::new(&mut workspace).fetch_before_push()?;
     if selection.again {
@@ -124,6 +125,7 @@ pub(crate) fn push_for(
     report.warnings.extend(lock_warnings);
     report.is_selection = *selection != Selection::default();
     workspace.save()?;
+    report.sum_up(ctx.clock.monotonic().saturating_sub(began));
     Ok(Pushed {
         report,
         lost: workspace.leases.lost_without_holder(ctx.clock.now()),

@@ -20,6 +20,9 @@ use crate::workspace::{
     Context, SyncError, exclusion::directory_exclude_reason, paths::leases_path,
 };
 
+/// Time between two looks after which a client without hooks may have come and gone.
+const MAX_BLIND: Duration = Duration::from_secs(2);
+
 /// Makes the context of one step from the configuration as it is now; the error in one line.
 pub type ContextSource<'a> = &'a dyn Fn() -> Result<Context<'a>, String>;
 
@@ -34,6 +37,8 @@ pub struct Keeper<'a> {
     pub pace: Pace,
     /// When the locks were renewed or asked for.
     renewed: Moment,
+    /// When the sessions were observed.
+    observed: Duration,
 }
 
 /// Why a step of a keeper failed. It is tried again after a pause.
@@ -61,6 +66,7 @@ impl<'a> Keeper<'a> {
             sessions,
             pace: Pace::new(interval),
             renewed: Moment::now(clock),
+            observed: clock.monotonic(),
         }
     }
 
@@ -74,9 +80,11 @@ impl<'a> Keeper<'a> {
         if seen.begun {
             self.pace.pull_soon();
         }
-        if seen.changed {
-            self.pace.changed(self.clock.monotonic());
+        let now = self.clock.monotonic();
+        if seen.changed || now.saturating_sub(self.observed) >= MAX_BLIND {
+            self.pace.changed(now);
         }
+        self.observed = now;
     }
 
     /// One round: takes locks, and pushes or renews if it is time. Returns the pushes and failures.
@@ -186,6 +194,8 @@ impl<'a> Keeper<'a> {
         let pushed = self.step(push)?;
         match StepFailure::of_push(&pushed.report) {
             Some(_) => self.pace.failed(self.clock.monotonic()),
+            // Nothing was to be sent: the remote may still be out of reach.
+            None if pushed.report.remote == RemoteState::NotContacted => {}
             None => self.pace.succeeded(),
         }
         Ok(pushed)

@@ -183,10 +183,12 @@ fn by_itself_plugin_is_valid_and_runs() {
     assert!(note.contains("note: left for the other machines"), "{note}");
     let pulled = pair.b.ccsync(exit::DONE, &["pull"]);
     assert!(pulled.contains("it's $(not) run"), "{pulled}");
-    seat.leave();
-    wait_for("the lock is released", || pair.locks().is_empty());
     pair.a.ccsync(exit::DONE, &["auto", "off"]);
-    assert!(!plugin.exists());
+    assert!(!plugin.exists() && pair.locks().is_empty());
+    // The client has its hooks still.
+    seat.turn("later");
+    seat.leave();
+    assert!(!pair.a.home.join(".local/state/ccsync/daemon").exists());
 }
 
 #[test]
