@@ -27,15 +27,17 @@
 //! 1. list candidates (`handoff/resume.rs`), let the user choose (`ui/picker/`), fetch meanwhile
 //! 2. acquire the lock (`leasing/acquire.rs`), push, pull the session, find its project's directory
 //!    (`handoff/project_here.rs`)
-//! 3. run Claude Code (`session/launch.rs`); push and renew the lock while it runs
-//! 4. push the last turns and release the lock (`handoff/resume.rs`)
+//! 3. run Claude Code (`session/launch.rs`); meanwhile a keeper (`keeper/keep.rs`) pushes new turns
+//!    and renews the lock
+//! 4. push the last turns and release the lock (`keeper/send.rs`)
 //!
 //! **by itself**, `daemon/`
 //! 1. a hook of Claude Code leaves an event and starts the daemon (`daemon/hook.rs`,
 //!    `daemon/start.rs`); the guard may return a prompt (`daemon/guard.rs`)
-//! 2. the daemon follows the open sessions (`daemon/clients.rs`) and decides when to act
-//!    (`daemon/pace.rs`)
-//! 3. it locks, pushes, pulls and releases with the functions above (`daemon/run.rs`)
+//! 2. the daemon (`daemon/run.rs`) is woken by changes of files (`daemon/watch.rs`)
+//! 3. it has a keeper, which follows the open sessions (`keeper/open_sessions.rs`), decides when
+//!    to act (`keeper/pace.rs`), and locks, pushes and releases (`keeper/keep.rs`)
+//! 4. it pulls from time to time
 //!
 //! # Words
 //!
@@ -68,6 +70,7 @@
 //! | [`sys`] | clock, environment, files, locks between processes, signals, worker pool |
 //! | [`rewrite`] | collapse and expand the bytes of one line. Pure |
 //! | [`config`] | configuration file and environment, resolved into settings |
+//! | [`secrets`] | finds credentials in text; the vault that keeps their values here |
 //! | [`session`] | Claude Code's files: discover, read, write with an undo journal, repair |
 //! | [`store`] | the store: segments, manifests, commits; a pack reader faster than `libgit2` |
 //! | [`transport`] | fetch, push and clone with the user's `git`; GitHub with `gh` |
@@ -85,7 +88,8 @@
 //! | [`check`] | verify, repair, doctor |
 //! | [`import`] | sessions of other tools: a copied `~/.claude`, a store of `claude-session-sync` |
 //! | [`machine`] | this machine and the others: set-up, names, placeholders, notes between them |
-//! | [`handoff`] | `resume` and `start`: candidates, project directory, backups, path notice |
+//! | [`handoff`] | `resume` and `start`: candidates, project directory, path notice |
+//! | [`keeper`] | keeps open sessions for `resume`, `start`, the daemon: locks, backups |
 //! | [`daemon`] | syncs by itself: hooks of the client, the process behind them, the guard |
 //! | `ui` | tables, picker, progress, colours, JSON |
 //! | [`cli`] | arguments in, exit code out; one file or folder per command |
@@ -102,6 +106,7 @@ pub mod flows;
 pub mod handoff;
 pub mod history;
 pub mod import;
+pub mod keeper;
 pub mod leasing;
 pub mod localize;
 pub mod lock;
@@ -109,6 +114,7 @@ pub mod machine;
 pub mod project;
 pub mod report;
 pub mod rewrite;
+pub mod secrets;
 pub mod session;
 pub mod store;
 pub mod sys;

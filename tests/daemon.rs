@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Machine, ONE, Run, TestEnv, questions};
+use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
 
 /// Longest wait for something that the daemon does by itself.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -125,6 +125,61 @@ fn daemon_without_hooks_follows_running_client() {
     drop(client);
 }
 
+/// Starts a daemon, and waits until it has nothing to do.
+fn start_idle(command: &mut Command, machine: &Machine) -> Child {
+    let daemon = command.spawn().unwrap();
+    let status = machine.home.join(".local/state/ccsync/daemon/status.json");
+    wait_until("the daemon has nothing to do", || {
+        fs::read_to_string(&status).is_ok_and(|text| text.contains("\"synced\": \""))
+    });
+    daemon
+}
+
+/// A client that runs no hooks and writes no file about itself, as some programs use its SDK.
+#[test]
+fn daemon_backs_up_transcript_that_only_grows() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let mut daemon = start_idle(&mut a.command(["daemon"]), &a);
+    a.append(ONE, "first");
+    wait_for_questions(&b, &["hello", "first"]);
+    a.session(TWO).project("work/new").turn("elsewhere").write();
+    wait_until("the new project arrives", || {
+        b.ccsync(["pull"]);
+        b.sessions() == [ONE, TWO]
+    });
+    assert!(!is_locked(&env.remote_of_pair()));
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
+}
+
+/// The system lets the user watch nothing: `sysctl user.max_inotify_instances`.
+#[cfg(target_os = "linux")]
+#[test]
+fn daemon_without_watches_looks_from_time_to_time() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let with_limit = |then: &str| {
+        let mut command = a.program("unshare");
+        let limit = "echo 0 >/proc/sys/user/max_inotify_instances";
+        command.args(["--user", "--map-root-user", "sh", "-c"]);
+        command.arg(format!("{limit} && exec {then}"));
+        command
+    };
+    if a.run(&mut with_limit("true")).code != Some(0) {
+        return;
+    }
+    let daemon = concat!(env!("CARGO_BIN_EXE_ccsync"), " daemon");
+    let mut daemon = start_idle(&mut with_limit(daemon), &a);
+    let client = Client::start(&a);
+    wait_until("the lock is taken", || is_locked(&env.remote_of_pair()));
+    a.append(ONE, "first");
+    wait_for_questions(&b, &["hello", "first"]);
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
+    drop(client);
+}
+
 #[test]
 fn daemon_spare_process_of_client_leaves_no_lock() {
     let env = TestEnv::new();
@@ -210,6 +265,62 @@ fn daemon_releases_session_for_resume_at_once() {
     assert!(run.stderr.contains("Continue anywhere"), "{run}");
 }
 
+/// Returns the process that holds the lock of the session.
+fn holder(machine: &Machine) -> Option<u64> {
+    let lease = machine
+        .home
+        .join(format!(".local/state/ccsync/locks/{ONE}.json"));
+    let lease: serde_json::Value = serde_json::from_slice(&fs::read(lease).ok()?).ok()?;
+    lease["holder"]["pid"].as_u64()
+}
+
+#[test]
+fn daemon_leaves_session_of_resume_alone() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let stand_in = crate::harness::client::Client::install(&a);
+    let mut daemon = start_idle(&mut a.command(["daemon"]), &a);
+    let child = stand_in.start(&["resume", ONE], "first");
+    wait_for_questions(&b, &["hello", "first"]);
+    assert_eq!(holder(&a), Some(u64::from(child.id())));
+    a.append(ONE, "second");
+    wait_for_questions(&b, &["hello", "first", "second"]);
+    stand_in.finish();
+    let run = a.ended(child).success();
+    assert!(run.stderr.contains("2 turns saved"), "{run}");
+    assert!(run.stderr.contains("lock released"), "{run}");
+    assert!(!is_locked(&env.remote_of_pair()));
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
+    let log = fs::read_to_string(a.home.join(".local/state/ccsync/daemon/log")).unwrap();
+    assert!(
+        !log.contains("pushed"),
+        "one of two pushed the turns: {log}"
+    );
+}
+
+#[test]
+fn daemon_takes_over_session_of_killed_resume() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let stand_in = crate::harness::client::Client::install(&a);
+    let mut daemon = a.command(["daemon"]).spawn().unwrap();
+    let mut child = stand_in.start_late(&["resume", ONE], "last");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    a.append(ONE, "first");
+    wait_until("the daemon has the lock", || {
+        holder(&a) == Some(u64::from(daemon.id()))
+    });
+    wait_for_questions(&b, &["hello", "first"]);
+    stand_in.finish();
+    let remote = env.remote_of_pair();
+    wait_until("the lock is released", || !is_locked(&remote));
+    wait_for_questions(&b, &["hello", "first", "last"]);
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
+}
+
 #[test]
 fn daemon_ends_by_signal_although_an_event_waits() {
     use rustix::process::{Pid, Signal, kill_process};
@@ -227,6 +338,70 @@ fn daemon_ends_by_signal_although_an_event_waits() {
     )
     .unwrap();
     assert!(daemon.wait().unwrap().success());
+}
+
+/// Returns the commit of the sessions on a remote.
+fn head(remote: &PathBuf) -> Vec<u8> {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(remote).args(["rev-parse", "main"]);
+    git.output().unwrap().stdout
+}
+
+/// Records that Claude Code adds when a session is opened and left.
+fn look(machine: &Machine) {
+    let exit = serde_json::json!({
+        "type": "user",
+        "uuid": uuid::Uuid::new_v4().to_string(),
+        "cwd": machine.home.join("work/app"),
+        "message": {"content": "<command-name>/exit</command-name>"},
+    });
+    for record in [
+        r#"{"type":"last-prompt","lastPrompt":"hello"}"#,
+        r#"{"type":"mode","mode":"normal"}"#,
+        &exit.to_string(),
+    ] {
+        machine.append_raw(ONE, format!("{record}\n").as_bytes());
+    }
+}
+
+#[test]
+fn daemon_look_waits_for_next_turn() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let before = head(&remote);
+    let opened = |change: &dyn Fn()| {
+        let mut client = Client::start(&a);
+        client.hook("session-start", "resume").success();
+        wait_until("the lock is taken", || is_locked(&remote));
+        change();
+        client.kill();
+        wait_until("the lock is released", || !is_locked(&remote));
+    };
+    opened(&|| look(&a));
+    opened(&|| look(&a));
+    assert_eq!(head(&remote), before);
+
+    let title = r#"{"type":"custom-title","customTitle":"a new name"}"#;
+    let rename = || a.append_raw(ONE, format!("{title}\n").as_bytes());
+    opened(&rename);
+    assert_ne!(head(&remote), before, "a new title is sent");
+    let named = head(&remote);
+    opened(&|| {
+        look(&a);
+        rename();
+    });
+    assert_eq!(head(&remote), named, "the same title again is a look");
+    opened(&|| a.append(ONE, "a turn"));
+    b.ccsync(["pull"]).success();
+    let arrived = b.text(ONE);
+    assert!(arrived.contains("a turn"), "{arrived}");
+    assert_eq!(arrived.matches("<command-name>").count(), 3);
+
+    opened(&|| look(&a));
+    let sent = head(&remote);
+    a.ccsync(["push"]).success();
+    assert_ne!(head(&remote), sent, "on request, all is sent");
 }
 
 #[test]
@@ -399,42 +574,77 @@ fn daemon_session_that_becomes_excluded_loses_lock() {
 }
 
 #[test]
-fn service_install_writes_unit_that_systemd_accepts() {
+fn daemon_beside_hooks_and_typed_pushes_doubles_no_turn() {
     let env = TestEnv::new();
-    let a = env.machine("a");
-    a.init(&env.bare_remote());
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let mut client = Client::start(&a);
+    client.hook("session-start", "resume").success();
+    let mut expected = vec!["hello".to_owned()];
+    for round in 0..3 {
+        a.append(ONE, &format!("turn {round}"));
+        expected.push(format!("turn {round}"));
+        std::thread::scope(|scope| {
+            for number in 0..10 {
+                let event = ["user-prompt-submit", "stop"][number % 2];
+                let client = &client;
+                scope.spawn(move || client.hook(event, "").success());
+            }
+            for _ in 0..3 {
+                scope.spawn(|| a.ccsync(["push"]).success());
+            }
+        });
+        a.ccsync(["daemon"]).code(75);
+    }
+    client.kill();
+    wait_until("the lock is released", || !is_locked(&remote));
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), expected);
+    assert_eq!(b.sessions(), [ONE]);
+}
+
+#[test]
+fn daemon_that_pushes_makes_typed_push_wait() {
+    use crate::harness::library::with_context_at;
+    use ccsync::domain::{ErrorKind, UserError};
+    use ccsync::sys::clock::ManualClock;
+    use ccsync::workspace::Selection;
+
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let script = "#!/bin/sh\ncase \" $* \" in *\" push \"*)\n\
+                  while [ -e \"$HOME/hangs\" ]; do touch \"$HOME/waits\"; sleep 0.1; done;; esac\n\
+                  PATH=$(echo \"$PATH\" | sed \"s|$HOME/.bin:||\") exec git \"$@\"\n";
     let bin = a.home.join(".bin");
     fs::create_dir_all(&bin).unwrap();
-    let systemctl = bin.join("systemctl");
-    fs::write(&systemctl, "#!/bin/sh\necho \"$*\" >>\"$HOME/systemctl\"\n").unwrap();
-    fs::set_permissions(
-        &systemctl,
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
+    fs::write(bin.join("git"), script).unwrap();
+    let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(bin.join("git"), rights).unwrap();
+    fs::write(a.home.join("hangs"), "").unwrap();
+    a.append(ONE, "more");
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let service = |action: &str| {
-        a.run(a.command(["service", action]).env("PATH", &path))
-            .success()
-    };
+    let mut daemon = a.command(["daemon"]).env("PATH", path).spawn().unwrap();
+    wait_until("the daemon pushes", || a.home.join("waits").exists());
 
-    service("install");
-    let unit = a.home.join(".config/systemd/user/ccsync.service");
-    let verified = Command::new("systemd-analyze")
-        .args(["verify", "--user"])
-        .arg(&unit)
-        .output();
-    if let Ok(verified) = verified {
-        let message = String::from_utf8_lossy(&verified.stderr).into_owned();
-        assert!(!message.contains("ccsync.service:"), "{message}");
-    }
-    assert!(service("status").stdout.contains("service: installed"));
-    service("remove");
-    assert!(!unit.exists());
-    assert!(service("status").stdout.contains("not installed"));
-    let asked = fs::read_to_string(a.home.join("systemctl")).unwrap();
-    assert_eq!(
-        asked,
-        "--user daemon-reload\n--user enable --now ccsync.service\n--user disable --now ccsync.service\n"
-    );
+    let mut push = a.command(["push"]).spawn().unwrap();
+    let lock = a.home.join(".local/state/ccsync/lock");
+    let descriptors = format!("/proc/{}/fd", push.id());
+    wait_until("the typed push waits", || {
+        let open = fs::read_dir(&descriptors).into_iter().flatten().flatten();
+        let mut targets = open.filter_map(|file| fs::read_link(file.path()).ok());
+        targets.any(|target| target == lock)
+    });
+    // One that has waited for two minutes gives up.
+    let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
+    let busy = with_context_at(&a, &clock, |ctx| {
+        ccsync::flows::push::push(ctx, &Selection::default(), false).unwrap_err()
+    });
+    assert_eq!(busy.kind(), ErrorKind::Busy);
+    assert!(push.try_wait().unwrap().is_none());
+    fs::remove_file(a.home.join("hangs")).unwrap();
+    assert!(push.wait().unwrap().success());
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "more"]);
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
 }

@@ -450,7 +450,7 @@ fn exclude_running_session_releases_lock_with_note() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
-    let child = at_a.start(&["resume", ONE], "between us");
+    let child = at_a.start_late(&["resume", ONE], "between us");
     a.ccsync(["config", "exclude", "~/work"]).success();
     at_a.finish();
     let run = a.ended(child).success();
@@ -476,12 +476,16 @@ fn crash_excluded_session_releases_lock_with_note() {
     for pushed in [false, true] {
         let env = TestEnv::new();
         let (a, _) = env.pair_with_session();
-        let child = Client::install(&a).start(&["resume", ONE], "between us");
+        let child = Client::install(&a).start_late(&["resume", ONE], "never said");
         if pushed {
+            a.append(ONE, "between us");
             a.ccsync(["push"]).success();
         }
         kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
         a.ended(child);
+        if !pushed {
+            a.append(ONE, "between us");
+        }
         a.ccsync(["config", "exclude", "~/work"]).success();
         let run = a.ccsync(["push"]).success();
         assert_eq!(
@@ -502,7 +506,7 @@ fn push_unreleased_lock_omits_release_note() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let (remote, at_a) = (env.remote_of_pair(), Client::install(&a));
-    let child = at_a.start(&["resume", ONE], "between us");
+    let child = at_a.start_late(&["resume", ONE], "between us");
     a.ccsync(["config", "exclude", "~/work"]).success();
     let away = remote.with_extension("away");
     fs::rename(&remote, &away).unwrap();

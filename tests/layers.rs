@@ -19,14 +19,15 @@ use imports::ImportGraph;
 mod imports;
 
 /// The folders that know nothing of a whole sync.
-const BASE: &str = "domain sys rewrite config session store transport lock project";
+const BASE: &str = "domain sys rewrite config secrets session store transport lock project";
 
 /// From bottom to top: a folder of `src`, and the folders that it may use besides itself.
-const ALLOWED: [(&str, &[&str]); 26] = [
+const ALLOWED: [(&str, &[&str]); 28] = [
     ("domain", &[]),
     ("sys", &["domain"]),
     ("rewrite", &["domain"]),
     ("config", &["domain sys"]),
+    ("secrets", &["domain sys rewrite config"]),
     ("session", &["domain sys"]),
     ("store", &["domain sys"]),
     ("transport", &["domain sys"]),
@@ -75,7 +76,11 @@ const ALLOWED: [(&str, &[&str]); 26] = [
             "report checkouts localize workspace flows leasing browse",
         ],
     ),
-    ("daemon", &[BASE, "report workspace flows leasing handoff"]),
+    ("keeper", &[BASE, "report workspace flows leasing"]),
+    (
+        "daemon",
+        &[BASE, "report workspace flows leasing handoff keeper"],
+    ),
     ("ui", &["domain sys report"]),
     // Its commands and its list of errors name those of every folder.
     (
@@ -90,7 +95,7 @@ const ALLOWED: [(&str, &[&str]); 26] = [
     ("lib", &[BASE, "cli"]),
 ];
 
-const ABOVE_FLOWS: &str = "leasing history browse check import machine handoff daemon";
+const ABOVE_FLOWS: &str = "leasing history browse check import machine handoff keeper daemon";
 
 /// The largest folder holds at most one line of `src` in this many.
 const MIN_PARTS: usize = 5;

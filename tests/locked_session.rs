@@ -27,7 +27,7 @@ fn locked_session_turns_without_lock_become_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let at_b = Client::install(&b);
-    let child = at_b.start(&["resume", ONE], "from the holder");
+    let child = at_b.start_late(&["resume", ONE], "from the holder");
     a.append(ONE, "by a");
     let run = a.ccsync(["push"]).code(5);
     assert!(run.stdout.contains("b holds its lock"), "{run}");

@@ -282,7 +282,7 @@ fn machine_forget_with_live_lock_needs_force() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let client = Client::install(&b);
-    let running = client.start(&["start"], "at work");
+    let running = client.start_late(&["start"], "at work");
     let list = a.ccsync(["machine", "list", "--json"]).success().json();
     let of_b = list["machines"]
         .as_array()

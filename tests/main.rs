@@ -40,6 +40,8 @@ mod full_disk;
 mod hanging_remote;
 mod help;
 mod history;
+#[cfg(target_os = "linux")]
+mod hook_faults;
 mod import;
 mod import_extras;
 mod init;
@@ -58,6 +60,7 @@ mod lock;
 mod locked_session;
 mod lookup;
 mod machine;
+mod masked_secrets;
 mod missing_directory;
 mod model;
 mod moved_session;
@@ -105,9 +108,12 @@ mod safety;
 mod search;
 #[cfg(target_os = "linux")]
 mod second_machine;
+mod secret_forms;
 mod secrets;
 #[cfg(unix)]
 mod servers;
+#[cfg(target_os = "linux")]
+mod service;
 #[cfg(target_os = "linux")]
 mod shared_home;
 mod source;

@@ -25,8 +25,8 @@ use ccsync::domain::url::RemoteUrl;
 use ccsync::flows::pull::pull;
 use ccsync::flows::pull_options::PullRequest;
 use ccsync::flows::push::push;
-use ccsync::handoff::resume::finish;
 use ccsync::history::undo::undo;
+use ccsync::keeper::send::finish;
 use ccsync::leasing::acquire::acquire;
 use ccsync::lock::TakeOver;
 use ccsync::machine::set_up::{SetUp, set_up};
@@ -639,6 +639,7 @@ fn context_of<'a>(env: &'a Env, clock: &'a dyn Clock) -> Context<'a> {
         progress: Arc::new(Silent),
         interactive: false,
         offline: false,
+        by_itself: false,
     }
 }
 

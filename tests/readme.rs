@@ -138,7 +138,7 @@ mod two_machines {
                     machine.ended(open.remove(&step.machine).unwrap())
                 }
                 "ccsync" if step.stays_open => {
-                    let child = client.start(&args, &step.says);
+                    let child = client.start_late(&args, &step.says);
                     open.insert(step.machine.clone(), child);
                     continue;
                 }

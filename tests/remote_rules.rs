@@ -141,7 +141,7 @@ fn rules_against_atomic_pushes_cost_no_data() {
         locked_sessions(&env.remote_of_pair(), &a),
         Vec::<String>::new()
     );
-    let child = at_a.start(&["resume", ONE], "held by a");
+    let child = at_a.start_late(&["resume", ONE], "held by a");
     at_b.run(&["resume", ONE, "--take-over"], "taken by b")
         .success();
     at_a.finish();

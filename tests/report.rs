@@ -96,12 +96,10 @@ fn report_fits_screen_and_json_is_complete() {
                 && shown.contains("--json"),
             "{shown}"
         );
+        let ends: Vec<&str> = shown.lines().rev().take(2).collect();
         assert!(
-            shown
-                .lines()
-                .last()
-                .unwrap()
-                .starts_with(&format!("{command}: 60 sessions: 60 added")),
+            ends[0].starts_with("(60 turns, ")
+                && ends[1].starts_with(&format!("{command}: 60 sessions: 60 added")),
             "{shown}"
         );
         assert_eq!(shown.contains("skipped file: "), exit == 3, "{shown}");
@@ -152,4 +150,32 @@ fn report_without_terminal_fits_24_lines() {
             && both.contains("push: "),
         "{both}"
     );
+}
+
+#[test]
+fn report_ends_with_totals_and_time() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("hello").turn("more").write();
+    let totals = |text: &str| {
+        let line = text.lines().last().unwrap();
+        let (_, totals) = line
+            .split_once(" (2 turns, ")
+            .unwrap_or_else(|| panic!("{line}"));
+        assert!(
+            totals.contains("B in ") && totals.ends_with(" s)"),
+            "{line}"
+        );
+    };
+    totals(&a.ccsync(["push"]).success().stdout);
+    totals(&b.ccsync(["pull"]).success().stdout);
+    for command in ["push", "pull"] {
+        let text = b.ccsync([command]).success().stdout;
+        assert!(!text.contains(" in "), "nothing was done: {text}");
+    }
+    a.append(ONE, "again");
+    let json = a.ccsync(["push", "--json"]).success().json();
+    assert_eq!(json["totals"]["turns"], 1, "{json}");
+    assert_eq!(json["totals"]["bytes"], json["sessions"][0]["bytes"]);
+    assert!(json["totals"]["duration_ms"].is_u64(), "{json}");
 }

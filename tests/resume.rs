@@ -63,6 +63,26 @@ fn resume_on_other_machine_and_back() {
 }
 
 #[test]
+fn resume_backs_up_turn_within_seconds() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let at_a = Client::install(&a);
+    let child = at_a.start(&["resume", ONE], "first");
+    for turns in [&["hello", "first"][..], &["hello", "first", "second"]] {
+        wait_for("the turn arrives", || {
+            b.ccsync(["pull"]);
+            questions(&b.text(ONE)) == turns
+        });
+        if turns.len() == 2 {
+            a.append(ONE, "second");
+        }
+    }
+    at_a.finish();
+    let run = ended(&a, child).success();
+    assert!(run.stderr.contains("2 turns saved"), "{run}");
+}
+
+#[test]
 fn resume_session_locked_by_other_machine_is_refused() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
@@ -81,7 +101,7 @@ fn resume_after_take_over_keeps_turns_as_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
-    let child = at_a.start(&["resume", ONE], "from a");
+    let child = at_a.start_late(&["resume", ONE], "from a");
     at_b.run(&["resume", ONE, "--take-over"], "from b")
         .success();
     at_a.finish();
@@ -106,8 +126,8 @@ fn resume_lost_lock_forks_before_other_machine_writes() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
-    let child = at_a.start(&["resume", ONE], "from a");
-    let other = at_b.start(&["resume", ONE, "--take-over"], "from b");
+    let child = at_a.start_late(&["resume", ONE], "from a");
+    let other = at_b.start_late(&["resume", ONE, "--take-over"], "from b");
     at_a.finish();
     let run = ended(&a, child).success();
     assert!(run.stderr.contains("taken over by b"), "{run}");
@@ -132,10 +152,11 @@ fn resume_reports_loss_noticed_by_other_command() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
-    let child = at_a.start(&["resume", ONE], "from a");
+    let child = at_a.start_late(&["resume", ONE], "");
     at_b.run(&["resume", ONE, "--take-over"], "from b")
         .success();
-    a.ccsync(["push"]).code(5);
+    a.append(ONE, "from a");
+    a.ccsync(["push"]);
     at_a.finish();
     let run = ended(&a, child).success();
     assert!(run.stderr.contains("a fork"), "{run}");
@@ -414,9 +435,10 @@ fn resume_crash_then_take_over_becomes_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
-    let child = at_a.start(&["resume", ONE], "before the crash");
+    let child = at_a.start_late(&["resume", ONE], "never said");
     kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
     ended(&a, child);
+    a.append(ONE, "before the crash");
     at_b.run(&["resume", ONE, "--take-over"], "from b")
         .success();
     a.ccsync(["recover"]).code(5);
@@ -434,7 +456,7 @@ fn resume_lock_released_by_force_is_lost() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let at_a = Client::install(&a);
-    let child = at_a.start(&["resume", ONE], "from a");
+    let child = at_a.start_late(&["resume", ONE], "from a");
     b.ccsync(["lock", "release", ONE]).code(4);
     b.ccsync(["lock", "release", ONE, "--force", "--yes"])
         .success();

@@ -155,7 +155,7 @@ fn picker_locked_session_needs_confirmation() {
     let env = TestEnv::new();
     let (a, b) = two_sessions(&env);
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
-    let child = at_a.start(&["resume", TWO], "from a");
+    let child = at_a.start_late(&["resume", TWO], "from a");
     let held = lock(&env.remote_of_pair(), TWO);
     assert!(held.is_some());
     for (no, code) in [("n", 0), (ESCAPE, 130), (CTRL_C, 130)] {

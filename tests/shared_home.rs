@@ -92,7 +92,7 @@ fn shared_home_lock_of_other_container_is_kept_until_it_expires() {
     let env = TestEnv::new();
     let (_, b) = env.pair_with_session();
     let at_b = Client::install(&b);
-    let child = at_b.start(&["resume", ONE], "from b");
+    let child = at_b.start_late(&["resume", ONE], "from b");
     let lease = b.home.join(format!(".local/state/ccsync/locks/{ONE}.json"));
     let text = fs::read_to_string(&lease).unwrap();
     rustix::process::kill_process(

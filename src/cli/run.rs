@@ -41,6 +41,8 @@ fn run() -> Exit {
     };
     let env = match Env::read() {
         Ok(env) => env,
+        // Claude Code would show it after every turn.
+        Err(_) if matches!(cli.command, Command::Hook(_)) => return Exit::Done,
         Err(e) => return report_error(&mut bare_output(), &e.into()),
     };
 

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-use super::status::{DaemonStatus, Elsewhere};
+use super::status::DaemonStatus;
 use crate::domain::SessionId;
+use crate::keeper::session_status::Elsewhere;
 use crate::sys::Env;
 use crate::sys::fs::{remove_file_if_exists, write_cache};
 

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
-use super::spool::{SpoolEntry, leave};
-use super::status::{DaemonFailure, DaemonStatus, Elsewhere};
+use super::spool::leave;
+use super::status::{DaemonFailure, DaemonStatus};
 use super::{directory, guard, log, start};
 use crate::domain::{HookEvent, SessionId};
 use crate::handoff::path_notice::{self, path_notice_without_waiting};
+use crate::keeper::{client_event::ClientEvent, session_status::Elsewhere};
 use crate::lock::lease::Holder;
 use crate::sys::fs::{remove_file_if_exists, write_cache};
 use crate::sys::{Clock, Env};
@@ -103,7 +104,7 @@ fn tell_daemon(
     event: HookEvent,
     input: &HookInput,
 ) -> Result<(), start::DaemonError> {
-    let entry = SpoolEntry {
+    let entry = ClientEvent {
         time: clock.now(),
         event,
         session: input.session_id.clone(),

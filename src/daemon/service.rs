@@ -1,7 +1,7 @@
-//! The daemon as a service of the system: its description, and the commands that start it.
+//! Work that the system starts: the daemon as a service, or a sync from time to time.
 //!
-//! systemd user unit (systemd.service(5)), launchd agent (launchd.plist(5)), Windows task
-//! (`schtasks /Create`).
+//! systemd user units (systemd.service(5), systemd.timer(5)), launchd agent (launchd.plist(5)),
+//! Windows task (`schtasks /Create`).
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,12 @@ use crate::sys::fs::{PathError, remove_file_if_exists, write_atomic};
 use crate::sys::process::{ProcessError, Program};
 
 const UNIT: &str = "ccsync.service";
+const TIMER: &str = "ccsync.timer";
+const PLIST: &str = "ccsync.plist";
 const LABEL: &str = "ccsync";
+
+/// Time between two syncs of a timer, in minutes.
+const MINUTES: u64 = 5;
 
 /// The program of the system that runs services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +30,21 @@ pub enum ServiceManager {
     TaskScheduler,
 }
 
+/// The process that the system starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// `ccsync daemon`, all the time.
+    Daemon,
+    /// `ccsync sync`, every few minutes.
+    Timer,
+}
+
 /// A service of this user.
 #[derive(Debug)]
 pub struct Service {
     manager: ServiceManager,
-    /// File with its description; Windows keeps it elsewhere.
-    pub file: Option<PathBuf>,
+    /// Directory of its description; Windows keeps it elsewhere.
+    directory: Option<PathBuf>,
     program: String,
     variables: Vec<(&'static str, String)>,
 }
@@ -73,21 +87,22 @@ impl Service {
         let program = env.program.as_deref().and_then(Path::to_str);
         Ok(Self {
             manager,
-            file: file(manager, env),
+            directory: directory(manager, env),
             program: program.ok_or(ServiceError::NoProgram)?.to_owned(),
             variables: variables(env),
         })
     }
 
-    /// Writes the description and starts the service.
+    /// Writes the description and starts the service, in place of one that is installed.
     ///
     /// # Errors
-    /// [`ServiceError`]. If the service manager does not run here, the file stays.
-    pub fn install(&self) -> Result<(), ServiceError> {
-        if let Some(file) = &self.file {
-            write_atomic(file, self.description().as_bytes())?;
+    /// [`ServiceError`]. If the service manager does not run here, the files stay.
+    pub fn install(&self, kind: ServiceKind) -> Result<(), ServiceError> {
+        self.remove()?;
+        for (file, text) in self.descriptions(kind) {
+            write_atomic(&file, text.as_bytes())?;
         }
-        self.start_commands()
+        self.start_commands(kind)
             .iter()
             .try_for_each(|command| run(command))
     }
@@ -97,38 +112,60 @@ impl Service {
     /// # Errors
     /// [`ServiceError`]
     pub fn remove(&self) -> Result<bool, ServiceError> {
-        if self.file.as_ref().is_some_and(|file| !file.exists()) {
+        if !self.is_installed() {
             return Ok(false);
         }
-        let ended = self
-            .end_commands()
-            .iter()
-            .try_for_each(|command| run(command));
-        match &self.file {
-            // A service without its file does not start again, even if it could not be ended.
-            Some(file) => drop(remove_file_if_exists(file)?),
-            None => ended?,
+        let ended = run(&self.end_command());
+        // A service without its files does not start again, even if it cannot be ended.
+        if self.directory.is_none() {
+            ended?;
+        }
+        for file in self.files() {
+            remove_file_if_exists(&file)?;
         }
         Ok(true)
     }
 
     /// Returns true if it is installed.
     pub fn is_installed(&self) -> bool {
-        match &self.file {
-            Some(file) => file.exists(),
+        match self.directory {
+            Some(_) => self.file().is_some(),
             None => run(&words(&["schtasks", "/Query", "/TN", LABEL])).is_ok(),
         }
     }
 
-    /// Returns the text of its file.
-    fn description(&self) -> String {
-        match self.manager {
-            ServiceManager::Systemd => self.unit(),
-            ServiceManager::Launchd | ServiceManager::TaskScheduler => self.plist(),
-        }
+    /// Returns the file that starts it, if that is there.
+    pub fn file(&self) -> Option<PathBuf> {
+        self.files().into_iter().find(|file| file.exists())
     }
 
-    fn unit(&self) -> String {
+    /// Lists the files that it may have; one that starts it comes first.
+    fn files(&self) -> Vec<PathBuf> {
+        let names: &[&str] = match self.manager {
+            ServiceManager::Systemd => &[TIMER, UNIT],
+            ServiceManager::Launchd => &[PLIST],
+            ServiceManager::TaskScheduler => &[],
+        };
+        let directory = self.directory.iter();
+        directory
+            .flat_map(|directory| names.iter().map(|name| directory.join(name)))
+            .collect()
+    }
+
+    /// Returns its files with their text.
+    fn descriptions(&self, kind: ServiceKind) -> Vec<(PathBuf, String)> {
+        let texts = self.files().into_iter().map(|file| {
+            let text = match file.file_name().and_then(|name| name.to_str()) {
+                Some(TIMER) => (kind == ServiceKind::Timer).then(timer),
+                Some(UNIT) => Some(self.unit(kind)),
+                _ => Some(self.plist(kind)),
+            };
+            Some((file, text?))
+        });
+        texts.flatten().collect()
+    }
+
+    fn unit(&self, kind: ServiceKind) -> String {
         let quoted = |text: &str| {
             text.replace('%', "%%")
                 .replace('\\', r"\\")
@@ -139,23 +176,32 @@ impl Service {
             variables.map(|(name, value)| format!("Environment=\"{name}={}\"\n", quoted(value)));
         let variables: String = variables.collect();
         let program = quoted(&self.program).replace('$', "$$");
+        let start = match kind {
+            ServiceKind::Daemon => {
+                format!("ExecStart=\"{program}\" daemon\nRestart=on-failure\nRestartSec=30\n")
+            }
+            // A fork is no failure, and another ccsync that runs syncs, too.
+            ServiceKind::Timer => format!(
+                "Type=oneshot\nExecStart=\"{program}\" sync --quiet\nSuccessExitStatus=5 75\n"
+            ),
+        };
+        let install = match kind {
+            ServiceKind::Daemon => "\n[Install]\nWantedBy=default.target\n",
+            ServiceKind::Timer => "",
+        };
         format!(
             "[Unit]\n\
              Description=Keep Claude Code sessions in sync (ccsync)\n\
              \n\
              [Service]\n\
-             ExecStart=\"{program}\" daemon\n\
+             {start}\
              {variables}\
-             Restart=on-failure\n\
-             RestartSec=30\n\
              TimeoutStopSec=90\n\
-             \n\
-             [Install]\n\
-             WantedBy=default.target\n"
+             {install}"
         )
     }
 
-    fn plist(&self) -> String {
+    fn plist(&self, kind: ServiceKind) -> String {
         let escaped = |text: &str| {
             let text = text.replace('&', "&amp;");
             text.replace('<', "&lt;").replace('>', "&gt;")
@@ -165,6 +211,19 @@ impl Service {
         });
         let variables: String = variables.collect();
         let program = escaped(&self.program);
+        let (args, when) = match kind {
+            ServiceKind::Daemon => (
+                "<string>daemon</string>",
+                "<key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>".to_owned(),
+            ),
+            ServiceKind::Timer => (
+                "<string>sync</string><string>--quiet</string>",
+                format!(
+                    "<key>StartInterval</key><integer>{}</integer>",
+                    MINUTES * 60
+                ),
+            ),
+        };
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
              <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \
@@ -173,56 +232,81 @@ impl Service {
              <dict>\n  \
              <key>Label</key><string>{LABEL}</string>\n  \
              <key>ProgramArguments</key>\n  \
-             <array><string>{program}</string><string>daemon</string></array>\n  \
+             <array><string>{program}</string>{args}</array>\n  \
              <key>EnvironmentVariables</key>\n  \
              <dict>\n{variables}  </dict>\n  \
              <key>RunAtLoad</key><true/>\n  \
-             <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>\n\
+             {when}\n\
              </dict>\n\
              </plist>\n"
         )
     }
 
-    fn start_commands(&self) -> Vec<Vec<String>> {
+    fn start_commands(&self, kind: ServiceKind) -> Vec<Vec<String>> {
         match self.manager {
-            ServiceManager::Systemd => vec![
-                words(&["systemctl", "--user", "daemon-reload"]),
-                words(&["systemctl", "--user", "enable", "--now", UNIT]),
-            ],
-            ServiceManager::Launchd => vec![words(&["launchctl", "load", "-w", self.file_text()])],
+            ServiceManager::Systemd => {
+                let unit = match kind {
+                    ServiceKind::Daemon => UNIT,
+                    ServiceKind::Timer => TIMER,
+                };
+                vec![
+                    words(&["systemctl", "--user", "daemon-reload"]),
+                    words(&["systemctl", "--user", "enable", "--now", unit]),
+                ]
+            }
+            ServiceManager::Launchd => {
+                let file = self.file().unwrap_or_default();
+                vec![words(&["launchctl", "load", "-w", &file.to_string_lossy()])]
+            }
             ServiceManager::TaskScheduler => {
-                let daemon = format!("\"{}\" daemon", self.program);
-                let task = [
-                    "schtasks", "/Create", "/F", "/SC", "ONLOGON", "/TN", LABEL, "/TR", &daemon,
-                ];
+                let minutes = MINUTES.to_string();
+                let (args, when) = match kind {
+                    ServiceKind::Daemon => ("daemon", vec!["/SC", "ONLOGON"]),
+                    ServiceKind::Timer => (
+                        "sync --quiet",
+                        vec!["/SC", "MINUTE", "/MO", minutes.as_str()],
+                    ),
+                };
+                let run = format!("\"{}\" {args}", self.program);
+                let mut task = vec!["schtasks", "/Create", "/F", "/TN", LABEL, "/TR", &run];
+                task.extend(when);
                 vec![words(&task), words(&["schtasks", "/Run", "/TN", LABEL])]
             }
         }
     }
 
-    fn end_commands(&self) -> Vec<Vec<String>> {
+    /// Returns the command that ends the service that is installed.
+    fn end_command(&self) -> Vec<String> {
+        let file = self.file().unwrap_or_default();
         match self.manager {
             ServiceManager::Systemd => {
-                vec![words(&["systemctl", "--user", "disable", "--now", UNIT])]
+                let unit = file.file_name().unwrap_or_default().to_string_lossy();
+                words(&["systemctl", "--user", "disable", "--now", &unit])
             }
             ServiceManager::Launchd => {
-                vec![words(&["launchctl", "unload", "-w", self.file_text()])]
+                words(&["launchctl", "unload", "-w", &file.to_string_lossy()])
             }
-            ServiceManager::TaskScheduler => {
-                vec![words(&["schtasks", "/Delete", "/F", "/TN", LABEL])]
-            }
+            ServiceManager::TaskScheduler => words(&["schtasks", "/Delete", "/F", "/TN", LABEL]),
         }
-    }
-
-    fn file_text(&self) -> &str {
-        self.file
-            .as_deref()
-            .and_then(Path::to_str)
-            .unwrap_or_default()
     }
 }
 
-fn file(manager: ServiceManager, env: &Env) -> Option<PathBuf> {
+fn timer() -> String {
+    format!(
+        "[Unit]\n\
+         Description=Sync Claude Code sessions every {MINUTES} minutes (ccsync)\n\
+         \n\
+         [Timer]\n\
+         OnActiveSec=1s\n\
+         AccuracySec=2s\n\
+         OnUnitInactiveSec={MINUTES}min\n\
+         \n\
+         [Install]\n\
+         WantedBy=timers.target\n"
+    )
+}
+
+fn directory(manager: ServiceManager, env: &Env) -> Option<PathBuf> {
     match manager {
         ServiceManager::Systemd => {
             let own_base = env
@@ -231,12 +315,9 @@ fn file(manager: ServiceManager, env: &Env) -> Option<PathBuf> {
                 .parent()
                 .filter(|_| base(&env.dirs).is_none());
             let config = own_base.map_or_else(|| env.home.join(".config"), Path::to_owned);
-            Some(config.join("systemd/user").join(UNIT))
+            Some(config.join("systemd/user"))
         }
-        ServiceManager::Launchd => {
-            let agents = env.home.join("Library/LaunchAgents");
-            Some(agents.join(format!("{LABEL}.plist")))
-        }
+        ServiceManager::Launchd => Some(env.home.join("Library/LaunchAgents")),
         ServiceManager::TaskScheduler => None,
     }
 }
@@ -304,18 +385,20 @@ impl UserError for ServiceError {
 mod tests {
     use super::*;
 
-    fn service(manager: ServiceManager) -> Service {
-        Service {
+    fn description(manager: ServiceManager, kind: ServiceKind) -> String {
+        let service = Service {
             manager,
-            file: None,
+            directory: Some(PathBuf::from("/d")),
             program: "/opt/a b/50% & <new>/ccsync".to_owned(),
             variables: vec![("CCSYNC_HOME", "/data/\"x\" & y".to_owned())],
-        }
+        };
+        let mut descriptions = service.descriptions(kind);
+        descriptions.pop().unwrap().1
     }
 
     #[test]
     fn service_unit_quotes_what_systemd_would_expand() {
-        let unit = service(ServiceManager::Systemd).description();
+        let unit = description(ServiceManager::Systemd, ServiceKind::Daemon);
         assert!(
             unit.contains("ExecStart=\"/opt/a b/50%% & <new>/ccsync\" daemon\n"),
             "{unit}"
@@ -327,11 +410,27 @@ mod tests {
     }
 
     #[test]
-    fn service_plist_is_escaped() {
-        let plist = service(ServiceManager::Launchd).description();
-        assert!(
-            plist.contains("<string>/opt/a b/50% &amp; &lt;new&gt;/ccsync</string>"),
-            "{plist}"
-        );
+    fn service_plist_is_read_by_another_program() {
+        for (kind, expected) in [
+            (ServiceKind::Daemon, "daemon None"),
+            (ServiceKind::Timer, "sync,--quiet 300"),
+        ] {
+            let plist = description(ServiceManager::Launchd, kind);
+            assert!(
+                plist.contains("<string>/opt/a b/50% &amp; &lt;new&gt;/ccsync</string>"),
+                "{plist}"
+            );
+            const READ: &str = "import plistlib, sys; p = plistlib.loads(sys.argv[1].encode()); \
+                                a = p['ProgramArguments']; assert a[0] == sys.argv[2]; \
+                                assert p['EnvironmentVariables']['CCSYNC_HOME'] == sys.argv[3]; \
+                                print(','.join(a[1:]), p.get('StartInterval'))";
+            let program = "/opt/a b/50% & <new>/ccsync";
+            let python = Program::new("python3");
+            let args = ["-c", READ, &plist, program, "/data/\"x\" & y"];
+            if let Ok(read) = python.args(args).run() {
+                let printed = String::from_utf8(read.stdout).unwrap();
+                assert_eq!(printed.trim(), expected, "{}", read.stderr);
+            }
+        }
     }
 }

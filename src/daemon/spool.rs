@@ -4,36 +4,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-
-use crate::domain::{HookEvent, SessionId};
-use crate::lock::lease::Holder;
+use crate::keeper::client_event::ClientEvent;
 use crate::sys::Env;
 use crate::sys::fs::{PathError, write_cache};
 
-/// An event of the client. Has no text of the conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct SpoolEntry {
-    /// When it happened.
-    pub(super) time: DateTime<Utc>,
-    pub(super) event: HookEvent,
-    pub(super) session: SessionId,
-    /// The transcript, which may not exist yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) transcript: Option<PathBuf>,
-    /// The working directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) directory: Option<PathBuf>,
-    /// No person is at the client: `claude -p`, or a program that uses its SDK.
-    #[serde(default)]
-    pub(super) headless: bool,
-    /// The client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) client: Option<Holder>,
-}
-
-fn directory(env: &Env) -> PathBuf {
+pub(super) fn directory(env: &Env) -> PathBuf {
     super::directory(env).join("spool")
 }
 
@@ -41,15 +16,15 @@ fn directory(env: &Env) -> PathBuf {
 ///
 /// # Errors
 /// [`PathError`]
-pub(super) fn leave(env: &Env, entry: &SpoolEntry) -> Result<(), PathError> {
+pub(super) fn leave(env: &Env, entry: &ClientEvent) -> Result<(), PathError> {
     let name = format!("{}.{}.json", entry.session, entry.event);
     let json = serde_json::to_vec(entry).expect("an event is JSON");
     write_cache(&directory(env).join(name), &json)
 }
 
 /// Takes all events, in the order of their times. Files that are no events are removed.
-pub(super) fn take(env: &Env) -> Vec<SpoolEntry> {
-    let mut entries: Vec<SpoolEntry> = files(env)
+pub(super) fn take(env: &Env) -> Vec<ClientEvent> {
+    let mut entries: Vec<ClientEvent> = files(env)
         .filter_map(|path| {
             let bytes = fs::read(&path).ok()?;
             // One that stays is read again: events may come twice.

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::SessionId;
+use crate::keeper::session_status::{Elsewhere, SessionStatus};
 use crate::sys::Env;
 use crate::sys::fs::{PathError, write_cache};
 
@@ -44,30 +45,6 @@ pub struct DaemonFailure {
     /// The remote refuses something: waiting does not help.
     #[serde(default)]
     pub is_refusal: bool,
-}
-
-/// The status of an open session.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionStatus {
-    /// Since when this machine has held the lock.
-    pub locked_since: Option<DateTime<Utc>>,
-    /// Number of turns that the remote does not have.
-    pub queued_turns: u64,
-    /// Another machine that continues the session.
-    pub elsewhere: Option<Elsewhere>,
-}
-
-/// Another machine that holds a session's lock or has turns that are not here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Elsewhere {
-    /// Its name. Untrusted text.
-    pub machine: String,
-    /// When it took the lock, or wrote the last turn.
-    pub since: Option<DateTime<Utc>>,
-    /// Number of turns that are not on this machine.
-    pub turns: u64,
-    /// True if it holds the lock.
-    pub holds_lock: bool,
 }
 
 impl DaemonStatus {

@@ -27,6 +27,7 @@ use crate::workspace::{
 /// concerns one session; but if only one is named, and neither the store nor this machine has it,
 /// [`LookupError`](crate::workspace::lookup::LookupError).
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
+    let began = ctx.clock.monotonic();
     let mut workspace = Workspace::open(ctx)?;
     let (merged, found) = workspace.scan_during(|workspace| match workspace.ctx.offline {
         true => Ok(Merged::default()),
@@ -35,7 +36,9 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
     if request.dry_run {
         return preview(&mut workspace, &found, request);
     }
-    write(&mut workspace, &found, merged, request)
+    let mut report = write(&mut workspace, &found, merged, request)?;
+    report.sum_up(ctx.clock.monotonic().saturating_sub(began));
+    Ok(report)
 }
 
 /// Returns the report of a pull that changes nothing, without a fetch.

@@ -35,11 +35,13 @@ pub(crate) enum PushReason<'a> {
 }
 
 /// A push, and what is left to do after it.
-pub(crate) struct Pushed {
-    pub(crate) report: Report,
+#[derive(Debug)]
+pub struct Pushed {
+    /// Its report. A session with a lost lock is reported as forked.
+    pub report: Report,
     /// Sessions whose lock was lost and whose holder has ended, or is this process. A pull makes
-    /// forks of this machine's turns.
-    pub(crate) lost: Vec<SessionId>,
+    /// forks of this machine's turns. They are missing in the report if another command here did.
+    pub lost: BTreeSet<SessionId>,
 }
 
 /// Pushes the selected sessions of this machine to the remote.
@@ -68,6 +70,7 @@ pub(crate) fn push_for(
     reason: PushReason<'_>,
     selection: &Selection,
 ) -> Result<Pushed, SyncError> {
+    let began = ctx.clock.monotonic();
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     RemoteSync::new(&mut workspace).fetch_before_push()?;
     if selection.again {
@@ -122,6 +125,7 @@ pub(crate) fn push_for(
     report.warnings.extend(lock_warnings);
     report.is_selection = *selection != Selection::default();
     workspace.save()?;
+    report.sum_up(ctx.clock.monotonic().saturating_sub(began));
     Ok(Pushed {
         report,
         lost: workspace.leases.lost_without_holder(ctx.clock.now()),

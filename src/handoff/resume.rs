@@ -1,22 +1,14 @@
-//! Continues a session under its lock: lists candidates, backs up while Claude Code runs,
-//! releases.
+//! The sessions that can be continued here.
 //!
-//! `leasing` acquires the lock, `flows::pull` pulls the session. Must not start Claude
-//! Code.
+//! `leasing` acquires the lock, `flows::pull` pulls the session, `keeper` keeps it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::browse::{list::ListFilter, list::SessionRow, list::SessionRows, list::rows};
 use crate::domain::{SessionId, Successors};
-use crate::flows::{
-    FetchMode, PullRequest, RemoteSync, pull::pull, push::PushReason, push::push_for,
-    remote_sync::FetchResult,
-};
+use crate::flows::{FetchMode, RemoteSync, remote_sync::FetchResult};
 use crate::leasing::{LockView, lock_table::fetched_lock_table};
-use crate::report::{Outcome, Report};
-use crate::workspace::{
-    Context, LookupScope, Selection, SyncError, Workspace, lookup::find_session,
-};
+use crate::workspace::{Context, LookupScope, SyncError, Workspace, lookup::find_session};
 
 /// Sessions that can be continued here.
 #[derive(Debug)]
@@ -37,16 +29,6 @@ pub struct ResumeCandidate {
     pub row: SessionRow,
     /// Its lock.
     pub lock: Option<LockView>,
-}
-
-/// Result of finishing sessions after Claude Code has ended.
-#[derive(Debug)]
-pub struct Finished {
-    /// Report of the last push. A session with a lost lock is reported as forked.
-    pub report: Report,
-    /// Sessions with a lost lock. Their forks are missing in the report if another
-    /// command here made them.
-    pub lost: BTreeSet<SessionId>,
 }
 
 impl ResumeCandidates {
@@ -111,58 +93,4 @@ fn rows_with_locks(
         row,
     });
     Ok((sessions.collect(), successors))
-}
-
-/// Renews all locks of this machine and pushes its sessions, while Claude Code runs.
-///
-/// # Errors
-/// Errors of the whole command. An unreachable remote or a lost lock is in the report.
-pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
-    push_for(ctx, PushReason::BackUp, &Selection::default()).map(|pushed| pushed.report)
-}
-
-/// Pushes after Claude Code has ended, and releases the locks of `sessions` in the same
-/// push. Also releases locks that a crashed process left. If a lock was lost, the turns
-/// of this machine become a fork, which is written here, too.
-///
-/// # Errors
-/// Errors of the whole command.
-pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finished, SyncError> {
-    let pushed = push_for(ctx, PushReason::Finish(sessions), &Selection::default())?;
-    let (mut report, lost) = (pushed.report, pushed.lost);
-    if !lost.is_empty() {
-        match pull(
-            ctx,
-            &PullRequest {
-                sessions: lost.clone(),
-                ..PullRequest::default()
-            },
-        ) {
-            Ok(pulled) => add_forks(&mut report, pulled),
-            // The next pull writes the fork.
-            Err(SyncError::Remote(_)) => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(Finished {
-        report,
-        lost: lost.into_iter().collect(),
-    })
-}
-
-/// Adds the forks that the push has not reported.
-fn add_forks(report: &mut Report, pulled: Report) {
-    let forked = pulled
-        .sessions
-        .into_iter()
-        .filter(|session| matches!(session.outcome, Outcome::Forked { .. }));
-    for session in forked {
-        if !report
-            .sessions
-            .iter()
-            .any(|known| known.session == session.session)
-        {
-            report.sessions.push(session);
-        }
-    }
 }

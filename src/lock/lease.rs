@@ -201,6 +201,15 @@ pub fn load_leases(directory: &Path) -> Result<(Vec<Lease>, Vec<LeaseFileError>)
     Ok((leases, damaged))
 }
 
+/// Returns true if another running process of this machine holds the lock of a session. Needs no
+/// process lock.
+pub fn is_held_by_other_process(directory: &Path, session: &SessionId, now: DateTime<Utc>) -> bool {
+    let lease = Lease::load(directory, session).ok().flatten();
+    lease.is_some_and(|lease| {
+        !lease.lost && !lease.holder.is_this_process() && lease.holder_is_alive(now)
+    })
+}
+
 fn file(directory: &Path, session: &SessionId) -> PathBuf {
     directory.join(format!("{session}.json"))
 }

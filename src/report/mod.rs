@@ -2,10 +2,12 @@
 
 pub mod count;
 pub mod import;
+pub mod totals;
 pub mod transfer;
 pub mod verification;
 
 pub use import::{ImportReport, Layout};
+pub use totals::Totals;
 pub use transfer::{
     BundleReport, ExtraOutcome, ExtraReport, MachineName, Outcome, Refusal, RemoteState, Report,
     SessionReport, SkippedFile,

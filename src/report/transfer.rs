@@ -1,10 +1,13 @@
 //! The report of a push or a pull, by session and by file. `ui` prints it, scripts read it
 //! as JSON, and the exit code follows from it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::domain::{CommitId, MachineId, SessionId};
+use crate::report::totals::Totals;
 
 /// The outcome of a whole command. Every checked session is either in `sessions` or counted
 /// in `unchanged`.
@@ -38,6 +41,9 @@ pub struct Report {
     pub is_selection: bool,
     /// True if this is a plan (`--dry-run`): nothing was done.
     pub dry_run: bool,
+    /// Sums; missing in a plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Totals>,
     /// State of the remote afterwards.
     pub remote: RemoteState,
 }
@@ -327,6 +333,20 @@ pub enum RemoteState {
 }
 
 impl Report {
+    /// Sums up after all was done in this time.
+    pub(crate) fn sum_up(&mut self, duration: Duration) {
+        let stored = self.sessions.iter().filter(|s| s.outcome.is_stored());
+        let bytes = stored.clone().map(|session| match session.outcome {
+            Outcome::Added { bytes, .. } | Outcome::Extended { bytes, .. } => bytes,
+            _ => 0,
+        });
+        self.totals = Some(Totals {
+            turns: stored.clone().filter_map(|session| session.turns).sum(),
+            bytes: bytes.sum(),
+            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+
     /// Adds what the remote refused: these sessions are not stored.
     pub(crate) fn add_refusals(&mut self, refusals: Vec<Refusal>) {
         for session in refusals.iter().flat_map(|refusal| &refusal.sessions) {

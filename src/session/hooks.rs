@@ -221,4 +221,41 @@ mod tests {
             assert_eq!(found(), Some(NoHooks::Policy(policy)));
         }
     }
+
+    #[test]
+    fn hooks_of_plugin_have_rules_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("settings.json");
+        let off = |text: &str| {
+            write_atomic(&file, text.as_bytes()).unwrap();
+            plugin_off(dir.path(), dir.path())
+        };
+        assert_eq!(off(r#"{"enabledPlugins":{"other@x":false}}"#), None);
+        let disabled = r#"{"enabledPlugins":{"ccsync@skills-dir":false}}"#;
+        assert_eq!(off(disabled), Some(NoHooks::Plugin(file.clone())));
+        for policy in [
+            r#"{"strictKnownMarketplaces":[]}"#,
+            r#"{"strictPluginOnlyCustomization":["skills"]}"#,
+            r#"{"strictPluginOnlyCustomization":true}"#,
+        ] {
+            let policy = parse(policy.as_bytes()).unwrap();
+            assert!(forbids_plugins(&policy), "{policy}");
+        }
+        assert!(!forbids_plugins(&Value::Null));
+    }
+
+    #[test]
+    fn hooks_settings_with_comments_are_ignored() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("settings.json");
+        for (text, is_read) in [
+            ("\u{feff}{}", true),
+            ("", true),
+            ("{} // mine", false),
+            ("{\"a\":1,}", false),
+        ] {
+            write_atomic(&file, text.as_bytes()).unwrap();
+            assert_eq!(unreadable_settings(dir.path()).is_none(), is_read, "{text}");
+        }
+    }
 }

@@ -61,6 +61,17 @@ pub struct ClientProcess {
     pub is_background: bool,
 }
 
+impl ClientProcess {
+    /// Returns a client that has this process's terminal.
+    pub fn in_this_terminal(pid: u32) -> Self {
+        Self {
+            pid,
+            is_foreign: false,
+            is_background: false,
+        }
+    }
+}
+
 impl fmt::Display for ClientProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pid = self.pid;

@@ -19,20 +19,14 @@ pub(super) const MANIFEST: &str = ".claude-plugin/plugin.json";
 
 /// The files below the plugin's directory. The hooks are last: with them, it begins to work.
 const FILES: [(&str, &str); 5] = [
-    (
-        MANIFEST,
-        include_str!("../../plugin/.claude-plugin/plugin.json"),
-    ),
-    ("README.md", include_str!("../../plugin/README.md")),
-    (
-        "commands/note.md",
-        include_str!("../../plugin/commands/note.md"),
-    ),
+    (MANIFEST, include_str!("plugin/.claude-plugin/plugin.json")),
+    ("README.md", include_str!("plugin/README.md")),
+    ("commands/note.md", include_str!("plugin/commands/note.md")),
     (
         "commands/status.md",
-        include_str!("../../plugin/commands/status.md"),
+        include_str!("plugin/commands/status.md"),
     ),
-    (HOOKS_FILE, include_str!("../../plugin/hooks/hooks.json")),
+    (HOOKS_FILE, include_str!("plugin/hooks/hooks.json")),
 ];
 
 /// A file of the plugin.

@@ -4,6 +4,8 @@
 //! Owns every call to the operating system that a test would want to control; `.clippy.toml` bans
 //! those calls elsewhere. Must not know about git, sessions or the store, and must not print.
 
+#[cfg(target_os = "linux")]
+mod allocator;
 pub mod clock;
 pub mod env;
 pub mod fail_point;

@@ -1,6 +1,8 @@
 //! Formats numbers, sizes, times and paths for the user. Pure: the present time is an
 //! argument.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{SessionId, System};
@@ -25,6 +27,15 @@ pub(crate) fn bytes(n: u64) -> String {
         }
     }
     format!("{} TB", rounded(n, 1_000_000_000_000))
+}
+
+/// Formats a time that something took: `0.4 s`, `12 s`, `3 min`.
+pub(crate) fn duration(time: Duration) -> String {
+    match time.as_secs() {
+        ..10 => format!("{:.1} s", time.as_secs_f64()),
+        seconds @ 10..120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
+    }
 }
 
 fn rounded(n: u64, unit: u64) -> u64 {
@@ -125,5 +136,15 @@ mod tests {
         assert_eq!(project("{{HOME}}"), "~");
         assert_eq!(project("{{HOMER}}/x"), "{{HOMER}}/x");
         assert_eq!(project("{{PROJECTS}}/a\u{1b}b"), "{{PROJECTS}}/a\\u{1b}b");
+    }
+
+    #[test]
+    fn format_duration_is_short() {
+        let shown = [0, 440, 9_900, 59_000, 119_000, 7_260_000];
+        let shown = shown.map(|ms| duration(Duration::from_millis(ms)));
+        assert_eq!(
+            shown,
+            ["0.0 s", "0.4 s", "9.9 s", "59 s", "119 s", "121 min"]
+        );
     }
 }

@@ -392,7 +392,7 @@ impl Leases {
     }
 
     /// Returns the sessions with lost leases whose holder has ended or is this process.
-    pub(crate) fn lost_without_holder(&self, now: DateTime<Utc>) -> Vec<SessionId> {
+    pub(crate) fn lost_without_holder(&self, now: DateTime<Utc>) -> BTreeSet<SessionId> {
         let done = |lease: &&Lease| {
             lease.lost && (!lease.holder_is_alive(now) || lease.holder.is_this_process())
         };

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use super::{Machine, Run};
 
 /// Writes one turn, marks itself as running, and ends when it may. `CLIENT_SAYS` is the
-/// turn (empty: the user only reads), `CLIENT_UUID` its id, `CLIENT_EXIT` its exit code.
+/// turn (empty: the user only reads), `CLIENT_UUID` its id, `CLIENT_EXIT` its exit code. With
+/// `CLIENT_LATE` it writes the turn when it ends.
 /// After the turn it copies the transcript to the directory `CLIENT_KEEPS`. With `CLIENT_MOVES` it
 /// leaves, and the session goes on under that id in the background.
 const CLIENT: &str = r#"#!/bin/sh
@@ -34,7 +35,7 @@ while [ $# -gt 0 ]; do
 done
 start=$(sed 's/.*) //' /proc/$$/stat | cut -d ' ' -f 20)
 live="$HOME/.claude/sessions/$$.json"
-printf '{"pid":%s,"sessionId":"%s","procStart":"%s"}' $$ "$id" "$start" >"$live"
+printf '{"pid":%s,"sessionId":"%s","cwd":"%s","procStart":"%s"}' $$ "$id" "$(pwd -P)" "$start" >"$live"
 project="$HOME/.claude/projects/$(pwd -P | sed 's/[^A-Za-z0-9]/-/g')"
 mkdir -p "$project"
 # It finds the session in any project.
@@ -43,6 +44,12 @@ for found in "$HOME/.claude/projects"/*/"$id.jsonl" "$project/$id.jsonl"; do
 done
 # Who looked for running clients before this one said that it runs has finished then: a real one takes longer to start.
 [ -z "$CLIENT_KEEPS" ] || flock "$HOME/.local/state/ccsync/lock" true
+hold() {
+    trap 'rm -f "$live" "$state/runs"; exit 143' TERM HUP
+    echo $$ >"$state/runs"
+    while [ -e "$state/hold" ]; do sleep 0.02; done
+}
+[ -z "$CLIENT_LATE" ] || hold
 uuid=${CLIENT_UUID:-$(cat /proc/sys/kernel/random/uuid)}
 if [ -n "${CLIENT_SAYS-hello}" ]; then
     printf '{"type":"user","uuid":"%s","sessionId":"%s","cwd":"%s","timestamp":"%s","message":{"role":"user","content":"%s"}}
@@ -60,15 +67,13 @@ if [ -n "$CLIENT_MOVES" ]; then
     rm -f "$live"
     sh -c 'start=$(sed "s/.*) //" /proc/$$/stat | cut -d " " -f 20)
         live="$HOME/.claude/sessions/$$.json"
-        printf "{\"pid\":%s,\"sessionId\":\"%s\",\"procStart\":\"%s\",\"kind\":\"bg\"}" $$ "$CLIENT_MOVES" "$start" >"$live"
+        printf "{\"pid\":%s,\"sessionId\":\"%s\",\"cwd\":\"%s\",\"procStart\":\"%s\",\"kind\":\"bg\"}" $$ "$CLIENT_MOVES" "$(pwd -P)" "$start" >"$live"
         echo $$ >"$1/runs"
         while [ -e "$1/hold" ]; do sleep 0.02; done
         rm -f "$live" "$1/runs"' sh "$state" </dev/null >/dev/null 2>&1 &
     exit 0
 fi
-trap 'rm -f "$live" "$state/runs"; exit 143' TERM HUP
-echo $$ >"$state/runs"
-while [ -e "$state/hold" ]; do sleep 0.02; done
+hold
 rm -f "$live" "$state/runs"
 exit "${CLIENT_EXIT:-0}"
 "#;
@@ -111,6 +116,12 @@ impl<'a> Client<'a> {
     /// Starts `ccsync` with a client that writes `says` and runs until [`Self::finish`].
     pub(crate) fn start(&self, args: &[&str], says: &str) -> Child {
         self.start_command(&mut self.command(args, says))
+    }
+
+    /// Starts like [`Self::start`] a client that writes `says` when it ends: nothing is backed up
+    /// before.
+    pub(crate) fn start_late(&self, args: &[&str], says: &str) -> Child {
+        self.start_command(self.command(args, says).env("CLIENT_LATE", "1"))
     }
 
     /// Starts a command of [`Self::command`].

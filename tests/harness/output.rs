@@ -81,9 +81,9 @@ impl fmt::Display for Run {
     }
 }
 
-/// Returns `text` with `$ROOT`, `$COMMIT`, `$MACHINE`, `$AGE` and `$FORK1`, `$FORK2`… in
-/// place of the parts that differ between runs. Ids that tests choose begin with eight
-/// equal digits and stay.
+/// Returns `text` without the totals of a report, and with `$ROOT`, `$COMMIT`, `$MACHINE`,
+/// `$AGE` and `$FORK1`, `$FORK2`… in place of the parts that differ between runs. Ids that
+/// tests choose begin with eight equal digits and stay.
 pub(super) fn normalised(text: &str, root: &Path) -> String {
     let text = text.replace(root.to_str().unwrap(), "$ROOT");
     let text = Regex::new(r"\b[0-9a-f]{40}\b")
@@ -100,6 +100,10 @@ pub(super) fn normalised(text: &str, root: &Path) -> String {
     .unwrap()
     .replace_all(&text, "$1 $2$$COMMIT")
     .into_owned();
+    let text = Regex::new(r" \(\d+ turns?, [\d.]+ k?B in [\d.]+ (s|min)\)")
+        .unwrap()
+        .replace_all(&text, "")
+        .into_owned();
     let text = Regex::new(r"just now|\d+ (min|h|days?) ago")
         .unwrap()
         .replace_all(&text, "$$AGE")

@@ -51,9 +51,9 @@ fn lock_of_dead_machine_expires_and_its_turns_are_kept() {
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
     let child = a.hold("backed up");
     a.heartbeat(RENEWAL);
-    a.machine.append(ONE, "not backed up");
     signal_all(&child, Signal::KILL);
     a.machine.ended(child);
+    a.machine.append(ONE, "not backed up");
     assert!(b.resume("refused").code(4).stderr.contains("ccsync resume"));
     b.clock_ahead(LIFETIME - 30);
     b.resume("refused").code(4);
@@ -99,8 +99,9 @@ fn resume_after_sleep_finds_lost_lock_before_writing() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
-    let child = a.hold("from a");
+    let child = a.hold_late("");
     signal_all(&child, Signal::STOP);
+    a.machine.append(ONE, "from a");
     a.machine.append(ONE, "unsent, too");
     b.clock_ahead(EXPIRY);
     b.resume("from b").success();
@@ -141,7 +142,7 @@ fn resume_after_sleep_with_own_lock_continues() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
-    let child = a.hold("from a");
+    let child = a.hold_late("from a");
     signal_all(&child, Signal::STOP);
     b.clock_ahead(HOURS);
     signal_all(&child, Signal::CONT);
@@ -178,13 +179,13 @@ fn lock_with_clock_off_by_hours_costs_a_fork_at_most() {
     let (a, b) = env.pair_with_session();
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
     b.clock_ahead(HOURS);
-    let child = a.hold("from a");
+    let child = a.hold_late("from a");
     b.resume("from b").success();
     let run = a.end(child).success();
     assert!(run.stderr.contains("is now a fork"), "{run}");
     assert_agreement(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
     // The other way round.
-    let child = b.hold("later");
+    let child = b.hold_late("later");
     a.resume("refused").code(4);
     a.clock_ahead(LIFETIME - 30);
     a.resume("refused").code(4);
@@ -205,8 +206,9 @@ fn lock_with_clock_off_by_hours_costs_a_fork_at_most() {
 /// Continues the session with a client that stays, and lets a heartbeat fail because the
 /// remote is unreachable.
 fn hold_without_remote(a: &Station<'_>, away: &Path) -> Child {
-    let child = a.hold("before");
+    let child = a.hold_late("");
     fs::rename(&a.remote, away).unwrap();
+    a.machine.append(ONE, "before");
     a.machine.append(ONE, "meanwhile");
     a.clock_ahead(RENEWAL);
     wait_for("a sign of life is tried", || a.lease().contains("pending"));
@@ -239,10 +241,12 @@ fn offline_take_over_turns_local_tail_into_fork() {
     let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
     let away = env.root().join("away.git");
     let child = hold_without_remote(&a, &away);
+    signal_all(&child, Signal::STOP);
     fs::rename(&away, &a.remote).unwrap();
     b.clock_ahead(EXPIRY);
     b.resume("from b").success();
     let before = reference(&a.remote, "main");
+    signal_all(&child, Signal::CONT);
     a.clock_ahead(2 * RENEWAL);
     wait_for("the loss is noticed", || {
         reference(&a.remote, "main") != before
@@ -298,7 +302,7 @@ fn lock_show_keeps_record_of_lost_lock() {
         }
         let child = b
             .client
-            .start_command(&mut b.command(&["resume", ONE, "--take-over"], "from b"));
+            .start_late(&["resume", ONE, "--take-over"], "from b");
         let run = a.run(look, "refused");
         assert!(matches!(run.code, Some(0 | 4)), "{run}");
         a.run(&["recover"], "").code(5);

@@ -55,6 +55,13 @@ impl<'a> Station<'a> {
             .start_command(&mut self.command(&["resume", ONE], says))
     }
 
+    /// Continues the session like [`Self::hold`], with a client that writes when it ends: nothing
+    /// is backed up before.
+    pub(crate) fn hold_late(&self, says: &str) -> Child {
+        let mut command = self.command(&["resume", ONE], says);
+        self.client.start_command(command.env("CLIENT_LATE", "1"))
+    }
+
     /// Lets the client end, and waits for ccsync.
     pub(crate) fn end(&self, child: Child) -> Run {
         self.client.finish();

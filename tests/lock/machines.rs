@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use ccsync::domain::id::SessionId;
-use ccsync::handoff::resume::{back_up, finish};
+use ccsync::keeper::send::{back_up, finish};
 use ccsync::leasing::acquire::{self, AcquireOutcome};
 use ccsync::leasing::lock_table::{self, LockTable};
 use ccsync::leasing::release::{self, ReleaseOutcome};

@@ -15,6 +15,7 @@ use ccsync::daemon::hook::answer;
 use ccsync::daemon::run::{DaemonOptions, run};
 use ccsync::daemon::start::{catch_up, stop};
 use ccsync::daemon::status::DaemonStatus;
+use ccsync::daemon::watch::FileWatch;
 use ccsync::domain::HookEvent;
 use chrono::TimeDelta;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
@@ -312,6 +313,7 @@ impl Story {
         let Some(client) = self.client(machine, client) else {
             return;
         };
+        self.live_for_a_look(machine, client);
         let transcript = self.new_transcript(machine);
         self.hook(machine, client, HookEvent::SessionEnd, "");
         let home = self.machine(machine).env.home.clone();
@@ -325,14 +327,23 @@ impl Story {
         let Some(number) = self.client(machine, client) else {
             return;
         };
+        self.live_for_a_look(machine, number);
         self.hook(machine, number, HookEvent::SessionEnd, "");
         self.clients[machine].remove(number).end();
+    }
+
+    /// Without hooks, only a client that lives for more than a moment is noticed.
+    fn live_for_a_look(&self, machine: usize, client: usize) {
+        if self.clients[machine][client].how.without_hooks {
+            self.time.pass(Duration::from_millis(300));
+        }
     }
 
     fn kill(&mut self, machine: usize, client: usize) {
         let Some(number) = self.client(machine, client) else {
             return;
         };
+        self.live_for_a_look(machine, number);
         self.clients[machine].remove(number).kill();
     }
 
@@ -349,7 +360,7 @@ impl Story {
         let (env, clock) = (self.machine(machine).env.clone(), self.time.clock(machine));
         self.time.start(machine, move || {
             let context = || Ok(context_of(&env, &clock));
-            run(&env, &clock, &context, options).unwrap();
+            run(&env, &clock, &context, options, FileWatch::off()).unwrap();
         });
         self.time.pass(Duration::ZERO);
     }
@@ -385,8 +396,6 @@ impl Story {
                 self.end(machine, 0);
             }
         }
-        // A service looks at sessions that it has not noticed with its next pull.
-        self.time.pass(INTERVAL);
         self.pass_until_idle();
         for _ in 0..3 {
             self.look_around();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::cli::{app::App, args::JsonFlag, ask, error::CliError, exit::Exit};
-use crate::daemon::{remove_files, start::is_running, start::stop};
+use crate::daemon::{remove_files, service::Service, start::is_running, start::stop};
 use crate::domain::HookEvent;
 use crate::session::auto::{
     AutoChange, AutoFault, AutoState, ClientFileChange, HookPlace, auto_state, plan_off, plan_on,
@@ -112,6 +112,10 @@ fn off(app: &mut App) -> Result<Exit, CliError> {
         false => "auto: off",
     };
     app.print(&[line.to_owned()])?;
+    if Service::of_this_user(&app.env).is_ok_and(|service| service.is_installed()) {
+        app.out
+            .hint("the service still syncs; to remove it: ccsync service remove");
+    }
     Ok(Exit::Done)
 }
 
@@ -125,11 +129,14 @@ fn show(change: &AutoChange, app: &mut App) -> Result<(), CliError> {
 }
 
 fn file_lines(change: &ClientFileChange) -> Vec<String> {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let removed = change.after.is_none().then_some(" (removed)");
-    let path = format!("{}{}", shown(&change.path), removed.unwrap_or_default());
-    let changes = difference::lines(&text(&change.before), &text(&change.after));
-    std::iter::once(path).chain(changes).collect()
+    let path = shown(&change.path);
+    let Some(after) = &change.after else {
+        return vec![format!("{path} (removed)")];
+    };
+    let before = change.before.as_deref().unwrap_or_default();
+    std::iter::once(path)
+        .chain(difference::lines(before, after))
+        .collect()
 }
 
 fn shown(path: &Path) -> String {

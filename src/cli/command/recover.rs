@@ -16,6 +16,6 @@ pub(crate) struct RecoverArgs {
 
 pub(in crate::cli) fn run(args: &RecoverArgs, app: &mut App) -> Result<Exit, CliError> {
     init::ensure(app)?;
-    let finished = crate::handoff::resume::finish(&app.context()?, &Default::default())?;
+    let finished = crate::keeper::send::finish(&app.context()?, &Default::default())?;
     app.print_report("recover", &finished.report, args.json.json)
 }

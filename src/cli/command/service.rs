@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use crate::cli::{app::App, args::JsonFlag, error::CliError, exit::Exit};
-use crate::daemon::service::Service;
+use crate::daemon::service::{Service, ServiceKind};
 use crate::daemon::start::is_running;
 
-/// Let the system run `ccsync daemon` all the time
+/// Let the system run ccsync all the time
 ///
-/// Uses a user unit of systemd, an agent of launchd, or a task of Windows. Without a service,
-/// `ccsync auto on` starts the daemon when Claude Code runs.
+/// Uses units of systemd, an agent of launchd, or a task of Windows. Without a service, `ccsync
+/// auto on` starts the daemon when Claude Code runs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServiceArgs {
     #[command(subcommand)]
@@ -19,11 +19,20 @@ pub(crate) struct ServiceArgs {
 #[derive(Debug, clap::Subcommand)]
 enum ServiceAction {
     /// Install the service and start it
-    Install,
+    ///
+    /// Replaces one that is installed. It keeps the PATH and the directories of this shell.
+    Install(InstallArgs),
     /// End the service and remove it
     Remove,
     /// Show whether it is installed and runs
     Status(StatusArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct InstallArgs {
+    /// No process in the background: sync every 5 minutes
+    #[arg(long)]
+    timer: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -44,9 +53,12 @@ struct Status {
 pub(in crate::cli) fn run(args: &ServiceArgs, app: &mut App) -> Result<Exit, CliError> {
     let service = Service::of_this_user(&app.env)?;
     match &args.action {
-        ServiceAction::Install => {
+        ServiceAction::Install(args) => {
             super::init::ensure(app)?;
-            service.install()?;
+            service.install(match args.timer {
+                true => ServiceKind::Timer,
+                false => ServiceKind::Daemon,
+            })?;
             let file = file(&service);
             app.print(&[format!(
                 "service: installed{}",
@@ -66,7 +78,7 @@ pub(in crate::cli) fn run(args: &ServiceArgs, app: &mut App) -> Result<Exit, Cli
 }
 
 fn file(service: &Service) -> Option<String> {
-    service.file.as_ref().map(|file| file.display().to_string())
+    service.file().map(|file| file.display().to_string())
 }
 
 fn status(args: &StatusArgs, service: &Service, app: &mut App) -> Result<(), CliError> {

@@ -5,8 +5,9 @@ use std::io::{IsTerminal, Read};
 use chrono::{DateTime, Utc};
 
 use crate::cli::{app::App, error::CliError, exit::Exit};
-use crate::daemon::status::{DaemonStatus, SessionStatus};
+use crate::daemon::status::DaemonStatus;
 use crate::domain::SessionId;
+use crate::keeper::session_status::SessionStatus;
 use crate::sys::{Clock, clock::to_local};
 use crate::ui::{format::age, sanitize};
 

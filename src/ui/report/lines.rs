@@ -8,7 +8,7 @@ use crate::ui::{
     extras, extras::is_staying, output::Screen, report::sessions::needs_attention,
     report::summary::deleted, report::summary::fingerprint, report::summary::not_pulled,
     report::summary::queue_reason, report::summary::reasons, report::summary::refusals,
-    report::summary::summary, sanitize, style::ATTENTION, style::paint,
+    report::summary::summary_lines, sanitize, style::ATTENTION, style::paint,
 };
 
 /// Returns the lines of a report of `command`, without the `former` notices. If
@@ -67,7 +67,7 @@ pub(crate) fn lines(
     if quiet && sessions.is_empty() && after.is_empty() && !is_queued {
         return Vec::new();
     }
-    after.push(summary(command, report));
+    after.extend(summary_lines(command, report, screen.width));
     after.extend(queue_reason(&report.remote));
     let room = screen
         .height

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use crate::report::{Outcome, RemoteState, Report, SessionReport};
-use crate::ui::{format::count, sanitize, style::ATTENTION, style::paint};
+use crate::ui::{
+    format::bytes, format::count, format::duration, sanitize, style::ATTENTION, style::paint,
+};
 
 /// Sessions that are not pulled or excluded, by outcome and reason.
 type ByReason<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a SessionReport>>;
@@ -91,7 +94,21 @@ pub(crate) fn deleted(sessions: u64, all: bool) -> Option<String> {
     }
 }
 
-pub(super) fn summary(command: &str, report: &Report) -> String {
+/// Returns the summary, with the sums on a line of their own if they do not fit into `width`.
+pub(super) fn summary_lines(command: &str, report: &Report, width: usize) -> Vec<String> {
+    let mut line = summary(command, report);
+    let Some(totals) = totals(report) else {
+        return vec![line];
+    };
+    if line.chars().count() + 1 + totals.chars().count() > width {
+        return vec![line, totals];
+    }
+    line.push(' ');
+    line.push_str(&totals);
+    vec![line]
+}
+
+fn summary(command: &str, report: &Report) -> String {
     let all = [
         (
             report.count(|o| matches!(o, Outcome::Added { .. })),
@@ -140,6 +157,22 @@ pub(super) fn summary(command: &str, report: &Report) -> String {
         "{command}: {what}{}",
         remote(&report.remote, report.dry_run)
     )
+}
+
+/// Returns the sums of a report in which something was stored.
+fn totals(report: &Report) -> Option<String> {
+    let mut sessions = report.sessions.iter();
+    let totals = report.totals?;
+    sessions
+        .any(|session| session.outcome.is_stored())
+        .then(|| {
+            format!(
+                "({}, {} in {})",
+                count(totals.turns, "turn"),
+                bytes(totals.bytes),
+                duration(Duration::from_millis(totals.duration_ms))
+            )
+        })
 }
 
 /// Returns the state of the remote, as the end of a sentence.

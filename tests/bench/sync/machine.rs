@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 use std::rc::Rc;
 
 use super::measure::{Cost, run};
@@ -155,9 +155,14 @@ impl Machine {
             .into()
     }
 
+    /// Runs a command of this machine, whether it succeeds or not.
+    pub(crate) fn try_run(&self, command: &mut Command) -> (ExitStatus, Cost) {
+        run(command, &self.log())
+    }
+
     /// Runs a command of this machine, which must succeed.
     pub(crate) fn succeed(&self, command: &mut Command) -> Cost {
-        let (status, cost) = run(command, &self.log());
+        let (status, cost) = self.try_run(command);
         if !status.success() {
             let said = fs::read_to_string(self.log()).unwrap_or_default();
             panic!("on {}: {command:?}: {status}\n{said}", self.name);
@@ -171,7 +176,10 @@ impl Machine {
 
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().current_dir(&self.home);
+        command
+            .env_clear()
+            .current_dir(&self.home)
+            .stdin(Stdio::null());
         let path = std::env::var_os("PATH").unwrap_or_default();
         let paths = std::iter::once(self.transport.bin().to_owned());
         let paths = std::env::join_paths(paths.chain(std::env::split_paths(&path)));

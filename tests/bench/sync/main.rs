@@ -19,10 +19,12 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::rc::Rc;
+use std::time::Duration;
 
 use clap::Parser;
 
 mod archive;
+mod by_itself;
 mod growing;
 mod machine;
 mod measure;
@@ -43,6 +45,7 @@ mod two_machines;
 mod year;
 
 use archive::Shape;
+use by_itself::ByItself;
 use growing::Growing;
 #[cfg(unix)]
 use picking::Picking;
@@ -92,6 +95,9 @@ struct Options {
     /// Only searches, beside `rg`
     #[arg(long)]
     search: bool,
+    /// Only hooks, the status line, the way of a turn, and a daemon that waits for ten minutes
+    #[arg(long)]
+    by_itself: bool,
     /// Only the session list of `ccsync resume`: first frame and keys
     #[cfg(unix)]
     #[arg(long)]
@@ -100,7 +106,7 @@ struct Options {
     #[arg(long, default_value_t = 44)]
     days: usize,
     /// Everything with tiny numbers and without bounds, to test the benchmark itself
-    #[arg(long, conflicts_with_all = ["growth", "year", "search"])]
+    #[arg(long, conflicts_with_all = ["growth", "year", "search", "by_itself"])]
     smoke: bool,
     /// Given by `cargo bench`
     #[arg(long, hide = true)]
@@ -150,7 +156,7 @@ fn transports(options: &Options) -> Vec<Kind> {
     if options.picker {
         return options.remote[..1].to_vec();
     }
-    let is_one = options.growth || options.year || options.search;
+    let is_one = options.growth || options.year || options.search || options.by_itself;
     let count = if is_one { 1 } else { options.remote.len() };
     options.remote[..count].to_vec()
 }
@@ -186,6 +192,18 @@ fn measure(place: &Place, transport: &Rc<Transport>, options: &Options, results:
         Searching {
             shape,
             repeat: options.repeat,
+        }
+        .measure(place, transport, results);
+    } else if options.by_itself {
+        ByItself {
+            shape: Shape {
+                sessions: options.sessions,
+                bytes: options.megabytes * 1_000_000,
+                large: 0,
+            },
+            repeat: options.repeat.max(15),
+            idle_sessions: 20_000,
+            idle: Duration::from_secs(600),
         }
         .measure(place, transport, results);
     } else {
@@ -294,6 +312,13 @@ fn smoke(place: &Place, transport: &Rc<Transport>, results: &mut Results) {
         pushes: 2,
     }
     .measure(place, transport);
+    ByItself {
+        shape,
+        repeat: 1,
+        idle_sessions: 20,
+        idle: Duration::from_secs(1),
+    }
+    .measure(place, transport, results);
     if Command::new("rg").arg("--version").output().is_ok() {
         Searching { shape, repeat: 1 }.measure(place, transport, results);
     } else {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ pub(crate) fn run(command: &mut Command, log: &Path) -> (ExitStatus, Cost) {
     let again = output
         .try_clone()
         .expect("an open file can be opened once more");
-    command.stdin(Stdio::null()).stdout(output).stderr(again);
+    command.stdout(output).stderr(again);
     os::in_own_group(command);
     let start = Instant::now();
     let mut child = command

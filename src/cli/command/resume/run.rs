@@ -1,5 +1,4 @@
-//! Runs Claude Code in the terminal; meanwhile renews the locks and backs up, and pushes
-//! at the end.
+//! Runs Claude Code in the terminal, with a keeper beside it, and pushes at the end.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,10 +11,12 @@ use super::background::{RunningSessions, wait_for_running};
 use super::summary::{FinishedRun, pushed_turns};
 use crate::cli::{app::App, error::CliError, exit::Exit};
 use crate::domain::{SessionId, progress::Silent};
-use crate::handoff::{resume::Finished, resume::back_up, resume::finish};
-use crate::lock::{TakeOver, record::RENEWAL};
-use crate::session::{hooks::no_hooks, launch::Launch, live::session_of_client};
-use crate::sys::clock::Moment;
+use crate::flows::push::Pushed;
+use crate::keeper::{
+    keep::Keeper, open_sessions::LockState, open_sessions::OpenSessions, send::finish,
+};
+use crate::session::live::{ClientProcess, session_of_client};
+use crate::session::{hooks::no_hooks, launch::Launch};
 use crate::sys::signal::{self, Interrupted, LentTerminal, answer_interruption, lend_terminal};
 use crate::sys::{
     Clock, fail_point::fail_point, fs::remove_file_if_exists, process::Running, process::shell_code,
@@ -45,9 +46,8 @@ pub(in crate::cli) fn run_client(
     let is_delivered = launch
         .path_notice
         .is_none_or(|notice| is_delivered(notice, launch, app));
-    let sessions = Mutex::new(BTreeSet::from([session.clone()]));
     fail_point("before Claude Code starts");
-    let ended = run_with_backups(launch, &sessions, app);
+    let ended = run_with_keeper(launch, session, locked, app);
     fail_point("Claude Code has ended");
 
     if let Some(notice) = launch.path_notice.filter(|_| is_delivered) {
@@ -57,8 +57,10 @@ pub(in crate::cli) fn run_client(
     if ended.is_err() {
         answer_interruption();
     }
-    let sessions = sessions.into_inner();
-    let sessions = sessions.unwrap_or_else(PoisonError::into_inner);
+    let sessions = match &ended {
+        Ok(ended) => ended.sessions.clone(),
+        Err(_) => BTreeSet::from([session.clone()]),
+    };
     // A running session keeps all locks of this run: it may have several ids.
     let none = BTreeSet::new();
     let finished = match &ended {
@@ -69,7 +71,8 @@ pub(in crate::cli) fn run_client(
     match (push_rest(finished, &ended, app), &ended) {
         (Ok(finished), Ok(ended)) => {
             let embedded = app.config()?.remote.is_none();
-            let turns = ended.backups.turns + pushed_turns(&finished.report, &sessions);
+            let turns = ended.backups.turns
+                + pushed_turns(&finished.report, |session| sessions.contains(session));
             let run = FinishedRun {
                 finished: &finished,
                 session,
@@ -115,7 +118,7 @@ fn push_rest(
     sessions: &BTreeSet<SessionId>,
     ended: &Result<EndedClient, CliError>,
     app: &App,
-) -> Result<Finished, CliError> {
+) -> Result<Pushed, CliError> {
     let ctx = app.context()?;
     let ended = ended.as_ref().ok();
     if ended.is_some_and(|ended| ended.was_interrupted) {
@@ -138,9 +141,10 @@ pub(super) fn release(session: &SessionId, app: &mut App) {
     }
 }
 
-fn run_with_backups(
+fn run_with_keeper(
     launch: &Launch<'_>,
-    sessions: &Mutex<BTreeSet<SessionId>>,
+    session: &SessionId,
+    locked: bool,
     app: &App,
 ) -> Result<EndedClient, CliError> {
     let ctx = Context {
@@ -148,13 +152,21 @@ fn run_with_backups(
         interactive: false,
         ..app.context()?
     };
+    let lock = match locked {
+        true => LockState::Held(ctx.clock.now()),
+        false => LockState::None,
+    };
+    let mut kept = OpenSessions::default();
+    kept.open(&ctx.env.claude_dir, session, launch.directory, lock);
     let lent = lend_terminal();
     // An earlier interruption was meant for this program; later ones go to Claude Code.
     signal::check()?;
     let mut client = launch.program(&app.env.client).start_in_terminal()?;
-    let (pid, over) = (client.pid(), AtomicBool::new(false));
+    let over = AtomicBool::new(false);
+    let own = ClientProcess::in_this_terminal(client.pid());
+    let sessions = Mutex::new(RunningSessions::from([(session.clone(), own)]));
     std::thread::scope(|scope| {
-        let backups = scope.spawn(|| back_up_until(&over, pid, sessions, &ctx));
+        let backups = scope.spawn(|| keep_until(&over, own, &sessions, kept, &ctx));
         let status = wait(&mut client, &lent, &app.clock);
         let was_asked = lent.end_signal().is_some();
         let mut signals_before = signal::count();
@@ -162,7 +174,7 @@ fn run_with_backups(
         drop(lent);
         let running = match was_asked {
             true => RunningSessions::new(),
-            false => wait_for_running(sessions, &ctx, &mut app.secondary_output()),
+            false => wait_for_running(&sessions, &ctx, &mut app.secondary_output()),
         };
         if !running.is_empty() {
             // The user leaves what runs on; the last push is not meant.
@@ -173,7 +185,9 @@ fn run_with_backups(
         backups.thread().unpark();
         // A failed backup does not matter: the last push covers it.
         let backups = backups.join().unwrap_or_default();
+        let sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(EndedClient {
+            sessions: sessions.keys().cloned().collect(),
             status: status?,
             was_asked,
             was_interrupted: signal::count() > signals_before,
@@ -185,6 +199,8 @@ fn run_with_backups(
 
 /// The end of a run of Claude Code.
 struct EndedClient {
+    /// The session that was started or continued, and those that Claude Code began meanwhile.
+    sessions: BTreeSet<SessionId>,
     status: ExitStatus,
     /// This process was asked to end, or its terminal was closed.
     was_asked: bool,
@@ -201,7 +217,7 @@ struct Backups {
     /// Number of turns that were pushed.
     turns: u64,
     /// Warnings that the user has not seen: Claude Code had the terminal.
-    warnings: Vec<String>,
+    warnings: BTreeSet<String>,
 }
 
 /// Waits until Claude Code has ended, and ends it if this process is asked to end.
@@ -227,36 +243,32 @@ fn wait(
     }
 }
 
-/// Renews the locks and pushes new turns at every quarter of a lock's lifetime. A session that
-/// Claude Code begins meanwhile is locked, too.
-fn back_up_until(
+/// Keeps the `sessions` of this run, and those that its client begins meanwhile.
+fn keep_until(
     over: &AtomicBool,
-    pid: u32,
-    sessions: &Mutex<BTreeSet<SessionId>>,
+    own: ClientProcess,
+    sessions: &Mutex<RunningSessions>,
+    kept: OpenSessions,
     ctx: &Context<'_>,
 ) -> Backups {
+    let context = || Ok(ctx.with_settings(ctx.settings.clone()));
+    let mut keeper = Keeper::new(ctx.env, ctx.clock, &context, kept, Duration::MAX);
+    // Everything was pushed before Claude Code started.
+    keeper.pace.push_begins(ctx.clock.monotonic());
     let mut backups = Backups::default();
-    let mut last = Moment::now(ctx.clock);
     while !over.load(Ordering::SeqCst) {
-        if let Some(other) = session_of_client(&ctx.env.claude_dir, pid)
-            && sessions
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(other.clone())
-        {
-            // Without a lock, the session is backed up all the same.
-            let _ = crate::leasing::acquire::acquire(ctx, &other, TakeOver::Expired);
-        }
-        if last.elapsed(ctx.clock) >= RENEWAL {
-            // The next backup and the last push try again.
-            if let Ok(report) = back_up(ctx) {
-                backups.turns += pushed_turns(
-                    &report,
-                    &sessions.lock().unwrap_or_else(PoisonError::into_inner),
-                );
-                backups.warnings.extend(report.warnings);
+        let open = {
+            let mut open = sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(session) = session_of_client(&ctx.env.claude_dir, own.pid) {
+                open.entry(session).or_insert(own);
             }
-            last = Moment::now(ctx.clock);
+            open.clone()
+        };
+        keeper.observe(&open, Vec::new());
+        // After a failure, the next backup and the last push try again.
+        for pushed in keeper.work().into_iter().flatten() {
+            backups.turns += pushed_turns(&pushed.report, |session| open.contains_key(session));
+            backups.warnings.extend(pushed.report.warnings);
         }
         std::thread::park_timeout(POLL * 4);
     }

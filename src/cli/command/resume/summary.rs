@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::background::RunningSessions;
 use crate::domain::SessionId;
-use crate::handoff::resume::Finished;
+use crate::flows::push::Pushed;
 use crate::report::{Outcome, RemoteState, Report, SessionReport};
 use crate::ui::{Output, extras, format::count, format::short_id, sanitize::one_line};
 
 /// A run of Claude Code, after the last push.
 pub(super) struct FinishedRun<'a> {
-    pub(super) finished: &'a Finished,
+    pub(super) finished: &'a Pushed,
     /// The session that was started or continued.
     pub(super) session: &'a SessionId,
     /// That session, and those that Claude Code began meanwhile.
@@ -18,7 +18,7 @@ pub(super) struct FinishedRun<'a> {
     /// Number of turns that were pushed.
     pub(super) turns: u64,
     /// Warnings of the backups.
-    pub(super) warnings: &'a [String],
+    pub(super) warnings: &'a BTreeSet<String>,
     /// This process held the lock of the session.
     pub(super) locked: bool,
     /// The remote is the repository on this disk.
@@ -27,12 +27,9 @@ pub(super) struct FinishedRun<'a> {
     pub(super) running: &'a RunningSessions,
 }
 
-/// Returns the number of turns of `sessions` that were pushed.
-pub(super) fn pushed_turns(report: &Report, sessions: &BTreeSet<SessionId>) -> u64 {
-    let own = report
-        .sessions
-        .iter()
-        .filter(|s| sessions.contains(&s.session));
+/// Returns the number of turns that were pushed, of the sessions that are `own`.
+pub(super) fn pushed_turns(report: &Report, is_own: impl Fn(&SessionId) -> bool) -> u64 {
+    let own = report.sessions.iter().filter(|s| is_own(&s.session));
     own.filter_map(|session| session.turns).sum()
 }
 

@@ -20,8 +20,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(300);
 
 /// When to push and pull next. Times are those of one clock that never goes back.
 #[derive(Debug)]
-pub(super) struct Pace {
-    /// Longest time between two pushes, and between two pulls.
+pub struct Pace {
+    /// Time between two pulls.
     interval: Duration,
     first_change: Option<Duration>,
     last_change: Duration,
@@ -34,7 +34,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration) -> Self {
         Self {
             interval,
             first_change: None,
@@ -47,31 +47,30 @@ impl Pace {
     }
 
     /// Records that there is something to push.
-    pub(super) fn changed(&mut self, now: Duration) {
+    pub(crate) fn changed(&mut self, now: Duration) {
         self.first_change.get_or_insert(now);
         self.last_change = now;
     }
 
     /// Lets the next pull happen at once.
-    pub(super) fn pull_soon(&mut self) {
+    pub(crate) fn pull_soon(&mut self) {
         self.last_pull = None;
     }
 
     /// Returns true if something waits to be pushed.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.first_change.is_some()
     }
 
     /// Returns true if no pause after a failure is left.
-    pub(super) fn may_try(&self, now: Duration) -> bool {
+    pub(crate) fn may_try(&self, now: Duration) -> bool {
         now >= self.retry
     }
 
     /// Returns true if it is time to push.
-    pub(super) fn push_is_due(&self, now: Duration) -> bool {
+    pub(crate) fn push_is_due(&self, now: Duration) -> bool {
         let Some(first) = self.first_change else {
-            // A client without hooks may have come and gone during a long step.
-            return self.is_timer_due(self.last_push, now);
+            return false;
         };
         let is_quiet = now.saturating_sub(self.last_change) >= QUIET;
         let is_late = now.saturating_sub(first) >= MAX_DELAY;
@@ -82,34 +81,46 @@ impl Pace {
     }
 
     /// Returns true if it is time to pull.
-    pub(super) fn pull_is_due(&self, now: Duration) -> bool {
-        self.is_timer_due(self.last_pull, now)
-    }
-
-    fn is_timer_due(&self, last: Option<Duration>, now: Duration) -> bool {
-        let is_old = last.is_none_or(|last| now.saturating_sub(last) >= self.interval);
+    pub(crate) fn pull_is_due(&self, now: Duration) -> bool {
+        let is_old = self
+            .last_pull
+            .is_none_or(|last| now.saturating_sub(last) >= self.interval);
         is_old && self.may_try(now)
     }
 
+    /// Returns the time up to which nothing is due, unless something changes.
+    pub(crate) fn next_due(&self) -> Duration {
+        let timer = |last: Option<Duration>| {
+            last.map_or(Duration::ZERO, |last| last.saturating_add(self.interval))
+        };
+        let push = match self.first_change {
+            Some(first) => (self.last_change + QUIET)
+                .min(first + MAX_DELAY)
+                .max(self.last_push.map_or(Duration::ZERO, |last| last + BETWEEN)),
+            None => timer(self.last_push),
+        };
+        push.min(timer(self.last_pull)).max(self.retry)
+    }
+
     /// Records the begin of a push: what changes from now on is for the next one.
-    pub(super) fn push_begins(&mut self, now: Duration) {
+    pub(crate) fn push_begins(&mut self, now: Duration) {
         self.first_change = None;
         self.last_push = Some(now);
     }
 
     /// Records a pull.
-    pub(super) fn pulled(&mut self, now: Duration) {
+    pub(crate) fn pulled(&mut self, now: Duration) {
         self.last_pull = Some(now);
     }
 
     /// Records a success: the next attempt needs no pause.
-    pub(super) fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         self.failures = 0;
         self.retry = Duration::ZERO;
     }
 
     /// Records a failure. Attempts become rarer.
-    pub(super) fn failed(&mut self, now: Duration) {
+    pub(crate) fn failed(&mut self, now: Duration) {
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         let pause = FIRST_PAUSE.saturating_mul(factor).min(MAX_PAUSE);
         self.failures = self.failures.saturating_add(1);
@@ -128,6 +139,7 @@ mod tests {
     #[test]
     fn pace_burst_of_changes_is_one_push() {
         let mut pace = Pace::new(seconds(300.0));
+        assert!(!pace.push_is_due(seconds(9.0)));
         for time in [10.0, 10.2, 10.4] {
             pace.changed(seconds(time));
             assert!(!pace.push_is_due(seconds(time)));
@@ -140,14 +152,6 @@ mod tests {
             "two seconds between pushes"
         );
         assert!(pace.push_is_due(seconds(13.3)));
-    }
-
-    #[test]
-    fn pace_push_is_due_after_interval_without_change() {
-        let mut pace = Pace::new(seconds(300.0));
-        pace.push_begins(seconds(1.0));
-        assert!(!pace.push_is_due(seconds(300.0)));
-        assert!(pace.push_is_due(seconds(301.0)));
     }
 
     #[test]

@@ -1,19 +1,19 @@
-//! The sessions that are open here, as hooks and the client's own files tell.
+//! The sessions that a keeper keeps, as hooks and the client's own files tell.
 //!
 //! Hooks tell at once, but may be off; the files of running clients say the same a moment later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::spool::SpoolEntry;
-use super::status::{Elsewhere, SessionStatus};
+use super::client_event::ClientEvent;
+use super::session_status::{Elsewhere, SessionStatus};
 use crate::domain::{HookEvent, SessionId};
 use crate::flows::turns_elsewhere::TurnsElsewhere;
 use crate::lock::lease::Holder;
 use crate::session::discover::find_transcript;
-use crate::session::live::{directory_of_client, live_sessions};
+use crate::session::live::{ClientProcess, directory_of_client};
 use crate::sys::fs::FileStamp;
 
 /// Time after the last event at which a session counts as ended, if its client is of a version that
@@ -25,28 +25,32 @@ const SEARCH_PAUSE: TimeDelta = TimeDelta::seconds(2);
 
 /// The lock of an open session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum LockState {
+pub enum LockState {
     /// To be taken.
     #[default]
     Wanted,
-    /// Held by the daemon since this time.
+    /// Held by this process since this time.
     Held(DateTime<Utc>),
-    /// Another machine or process holds it. Asked again from time to time.
+    /// Another machine holds it. Asked again from time to time.
     Foreign,
+    /// Another process of this machine holds it, and keeps the session.
+    OtherProcess,
     /// No lock: the session stays here, or the remote allows no locks.
     None,
 }
 
 /// A session that is open here.
 #[derive(Debug, Default)]
-pub(super) struct OpenSession {
-    pub(super) directory: Option<PathBuf>,
-    pub(super) lock: LockState,
-    pub(super) elsewhere: Option<Elsewhere>,
+pub struct OpenSession {
+    directory: Option<PathBuf>,
+    pub(crate) lock: LockState,
+    pub(crate) elsewhere: Option<Elsewhere>,
     /// Turns since the last push.
-    pub(super) queued_turns: u64,
+    queued_turns: u64,
     transcript: Option<PathBuf>,
     stamp: Option<FileStamp>,
+    /// There may be something to push.
+    is_changed: bool,
     /// When all directories were searched for the transcript.
     searched: Option<DateTime<Utc>>,
     headless: bool,
@@ -61,31 +65,42 @@ pub(super) struct OpenSession {
     is_finished: bool,
 }
 
-/// The sessions that are open here.
+/// The sessions of a keeper.
 #[derive(Debug, Default)]
-pub(super) struct Clients {
+pub struct OpenSessions {
     open: BTreeMap<SessionId, OpenSession>,
 }
 
 /// Changes since the last look.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// A client was started, or opened another session.
-    pub(super) begun: bool,
+    pub(crate) begun: bool,
     /// There may be something to push.
-    pub(super) changed: bool,
+    pub(crate) changed: bool,
 }
 
-impl Clients {
-    /// Takes in the events of hooks and the present state of the client's files.
-    pub(super) fn observe(
+impl OpenSessions {
+    /// Adds a session of a client in `directory`, with its lock. All of it is sent already.
+    pub fn open(&mut self, claude_dir: &Path, id: &SessionId, directory: &Path, lock: LockState) {
+        let session = self.open.entry(id.clone()).or_default();
+        session.directory = Some(directory.to_owned());
+        session.lock = lock;
+        session.transcript = find_transcript(claude_dir, id);
+        session.stamp = session.present_stamp();
+    }
+
+    /// Takes in the events of hooks, the sessions of running clients, and the present state of
+    /// their files. `is_kept`: another process of this machine keeps the session.
+    pub(crate) fn observe(
         &mut self,
         claude_dir: &Path,
-        events: Vec<SpoolEntry>,
+        live: &BTreeMap<SessionId, ClientProcess>,
+        events: Vec<ClientEvent>,
         now: DateTime<Utc>,
+        is_kept: impl Fn(&SessionId) -> bool,
     ) -> Seen {
         let mut seen = Seen::default();
-        let live = live_sessions(claude_dir);
         for event in events {
             let is_live = live.contains_key(&event.session);
             self.add_event(event, is_live, &mut seen);
@@ -101,21 +116,21 @@ impl Clients {
         self.open
             .retain(|id, session| !session.is_finished || live.contains_key(id));
         for (id, session) in &mut self.open {
-            let is_gone = !live.contains_key(id) && session.has_no_client(now);
-            if is_gone && !session.has_ended {
-                session.has_ended = true;
-                seen.changed |= session.exists() || session.has_lock();
-            }
-            // A spare process of the client has no transcript, and nothing to send.
-            session.is_finished |= session.has_ended && !session.exists() && !session.has_lock();
             session.find_transcript(claude_dir, id, now);
-            seen.changed |= session.has_changed();
+            session.record_change();
+            session.record_end(live.contains_key(id), now);
+            session.leave_to_other_process(|| is_kept(id));
+            if session.lock != LockState::OtherProcess {
+                seen.changed |= std::mem::take(&mut session.is_changed);
+                // A spare process of the client has no transcript, and nothing to send.
+                session.is_finished |= session.has_ended && !session.has_anything();
+            }
         }
         seen
     }
 
     /// Takes in one event. `is_live`: a running client says that it has the session open.
-    fn add_event(&mut self, entry: SpoolEntry, is_live: bool, seen: &mut Seen) {
+    fn add_event(&mut self, entry: ClientEvent, is_live: bool, seen: &mut Seen) {
         let session = self.open.entry(entry.session).or_default();
         // Several clients may have it open: one with a user counts.
         let is_first = session.last_event.is_none() && !session.was_live;
@@ -136,12 +151,12 @@ impl Clients {
             HookEvent::SessionEnd => session.has_ended = !is_live,
         }
         let is_begin = entry.event == HookEvent::SessionStart;
-        seen.changed |= !is_begin && (session.exists() || session.has_lock());
+        session.is_changed |= !is_begin && session.has_anything();
     }
 
     /// Returns the sessions whose lock is to be taken, with their directories: one of an unknown
     /// directory may be excluded.
-    pub(super) fn without_lock(&self) -> Vec<(SessionId, PathBuf)> {
+    pub(crate) fn without_lock(&self) -> Vec<(SessionId, PathBuf)> {
         let wanted = self.open.iter().filter(|(_, session)| {
             session.lock == LockState::Wanted
                 && !session.has_ended
@@ -154,52 +169,57 @@ impl Clients {
     }
 
     /// Returns the sessions that have ended and are not finished yet.
-    pub(super) fn ended(&self) -> Vec<SessionId> {
+    pub(crate) fn ended(&self) -> BTreeSet<SessionId> {
         self.ids(|session| session.has_ended && !session.is_finished)
     }
 
     /// Returns the sessions that are open and can be behind another machine.
-    pub(super) fn running(&self) -> Vec<SessionId> {
+    pub(crate) fn running(&self) -> BTreeSet<SessionId> {
         self.ids(|session| !session.has_ended)
     }
 
     /// Returns true if a session is open that no running client names: it must not be written.
-    pub(super) fn are_unknown_to_clients(&self) -> bool {
+    pub(crate) fn are_unknown_to_clients(&self) -> bool {
         let mut sessions = self.open.values();
         sessions.any(|session| !session.has_ended && !session.was_live)
     }
 
     /// Returns all of them.
-    pub(super) fn all(&self) -> Vec<SessionId> {
+    pub(crate) fn all(&self) -> BTreeSet<SessionId> {
         self.ids(|_| true)
     }
 
-    fn ids(&self, is_wanted: impl Fn(&OpenSession) -> bool) -> Vec<SessionId> {
+    fn ids(&self, is_wanted: impl Fn(&OpenSession) -> bool) -> BTreeSet<SessionId> {
         let wanted = self.open.iter().filter(|(_, session)| is_wanted(session));
         wanted.map(|(id, _)| id.clone()).collect()
     }
 
-    /// Returns true if the daemon holds a lock.
-    pub(super) fn has_locks(&self) -> bool {
+    /// Returns true if this process holds a lock.
+    pub(crate) fn has_locks(&self) -> bool {
         self.open.values().any(OpenSession::has_lock)
     }
 
-    /// Returns true if the daemon holds the lock of a session.
-    pub(super) fn holds_lock(&self, session: &SessionId) -> bool {
+    /// Returns true if this process holds the lock of a session.
+    pub(crate) fn holds_lock(&self, session: &SessionId) -> bool {
         self.open.get(session).is_some_and(OpenSession::has_lock)
     }
 
     /// Returns true if no client runs and nothing is left to do for one that has ended.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.open.values().all(|session| session.is_finished)
     }
 
-    pub(super) fn get_mut(&mut self, id: &SessionId) -> Option<&mut OpenSession> {
+    /// Returns true if the session is known to be open.
+    pub(crate) fn contains(&self, id: &SessionId) -> bool {
+        self.open.contains_key(id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: &SessionId) -> Option<&mut OpenSession> {
         self.open.get_mut(id)
     }
 
     /// Asks again for locks that others held.
-    pub(super) fn want_foreign_locks(&mut self) {
+    pub(crate) fn want_foreign_locks(&mut self) {
         for session in self.open.values_mut() {
             if session.lock == LockState::Foreign {
                 session.lock = LockState::Wanted;
@@ -208,23 +228,43 @@ impl Clients {
     }
 
     /// Asks again for the locks of sessions that were taken over.
-    pub(super) fn want_locks_of(&mut self, sessions: &[SessionId]) {
+    pub(crate) fn want_locks_of(&mut self, sessions: &BTreeSet<SessionId>) {
+        self.set_locks(sessions, LockState::Wanted);
+    }
+
+    /// Records that these sessions are open without a lock.
+    pub(crate) fn go_without_lock(&mut self, sessions: &BTreeSet<SessionId>) {
+        self.set_locks(sessions, LockState::None);
+    }
+
+    fn set_locks(&mut self, sessions: &BTreeSet<SessionId>, lock: LockState) {
         for id in sessions {
             if let Some(session) = self.open.get_mut(id) {
-                session.lock = LockState::Wanted;
+                session.lock = lock;
             }
         }
     }
 
+    /// Records the turns of other machines that are not here, as a pull has left them.
+    pub(crate) fn record_turns_elsewhere(&mut self, turns: &BTreeMap<SessionId, TurnsElsewhere>) {
+        for (id, session) in self
+            .open
+            .iter_mut()
+            .filter(|(_, session)| !session.has_ended)
+        {
+            session.record_turns_elsewhere(turns.get(id));
+        }
+    }
+
     /// Records that the remote has all turns.
-    pub(super) fn record_pushed(&mut self) {
+    pub(crate) fn record_pushed(&mut self) {
         for session in self.open.values_mut() {
             session.queued_turns = 0;
         }
     }
 
     /// Records that sessions are finished. Returns true if another machine continues one of them.
-    pub(super) fn record_finished(&mut self, ids: &[SessionId]) -> bool {
+    pub(crate) fn record_finished(&mut self, ids: &BTreeSet<SessionId>) -> bool {
         let mut is_elsewhere = false;
         for id in ids {
             if let Some(session) = self.open.get_mut(id) {
@@ -237,7 +277,7 @@ impl Clients {
     }
 
     /// Returns what the status file says of them.
-    pub(super) fn status(&self) -> BTreeMap<SessionId, SessionStatus> {
+    pub(crate) fn status(&self) -> BTreeMap<SessionId, SessionStatus> {
         let running = self.open.iter().filter(|(_, session)| !session.has_ended);
         running
             .map(|(id, session)| (id.clone(), session.status()))
@@ -249,6 +289,11 @@ impl OpenSession {
     /// Returns true if there is a transcript: a spare process of the client never gets one.
     fn exists(&self) -> bool {
         self.stamp.is_some() || self.transcript.as_ref().is_some_and(|path| path.is_file())
+    }
+
+    /// Returns true if there is something to send or to release.
+    fn has_anything(&self) -> bool {
+        self.exists() || self.has_lock()
     }
 
     /// Returns true if no client has it open, although none says that it has.
@@ -265,8 +310,8 @@ impl OpenSession {
         matches!(self.lock, LockState::Held(_))
     }
 
-    /// Records the turns of another machine that are not here, as a pull has left them.
-    pub(super) fn record_turns_elsewhere(&mut self, turns: Option<&TurnsElsewhere>) {
+    /// Records the turns of another machine that are not here.
+    fn record_turns_elsewhere(&mut self, turns: Option<&TurnsElsewhere>) {
         match (turns, &mut self.elsewhere) {
             (Some(turns), Some(elsewhere)) => elsewhere.turns = turns.turns,
             (Some(turns), none) => {
@@ -294,20 +339,38 @@ impl OpenSession {
         }
     }
 
-    /// Returns true if the transcript has changed since the last look.
-    fn has_changed(&mut self) -> bool {
-        let path = self.transcript.as_deref();
-        let stamp = path.and_then(|path| FileStamp::read_if_exists(path).ok().flatten());
-        let has_changed = stamp.is_some() && stamp != self.stamp;
+    fn present_stamp(&self) -> Option<FileStamp> {
+        FileStamp::read_if_exists(self.transcript.as_deref()?).ok()?
+    }
+
+    fn record_change(&mut self) {
+        let stamp = self.present_stamp();
+        self.is_changed |= stamp.is_some() && stamp != self.stamp;
         self.stamp = stamp.or(self.stamp);
-        has_changed
+    }
+
+    fn record_end(&mut self, is_live: bool, now: DateTime<Utc>) {
+        if !is_live && self.has_no_client(now) && !self.has_ended {
+            self.has_ended = true;
+            self.is_changed |= self.has_anything();
+        }
+    }
+
+    /// Records if another process keeps the session. What changes meanwhile is for that process,
+    /// and for this one if it dies.
+    fn leave_to_other_process(&mut self, is_kept: impl FnOnce() -> bool) {
+        if !self.has_lock() && is_kept() {
+            self.lock = LockState::OtherProcess;
+        } else if self.lock == LockState::OtherProcess {
+            self.lock = LockState::Wanted;
+        }
     }
 
     fn status(&self) -> SessionStatus {
         SessionStatus {
             locked_since: match self.lock {
                 LockState::Held(since) => Some(since),
-                LockState::Wanted | LockState::Foreign | LockState::None => None,
+                _ => None,
             },
             queued_turns: self.queued_turns,
             elsewhere: self.elsewhere.clone(),
