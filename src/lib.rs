@@ -34,10 +34,10 @@
 //! **by itself**, `daemon/`
 //! 1. a hook of Claude Code leaves an event and starts the daemon (`daemon/hook.rs`,
 //!    `daemon/start.rs`); the guard may return a prompt (`daemon/guard.rs`)
-//! 2. the daemon (`daemon/run.rs`) has a keeper, which follows the open sessions
-//!    (`keeper/open_sessions.rs`), decides when to act (`keeper/pace.rs`), and locks, pushes and
-//!    releases with the functions above (`keeper/keep.rs`)
-//! 3. it pulls from time to time
+//! 2. the daemon (`daemon/run.rs`) is woken by changes of files (`daemon/watch.rs`)
+//! 3. it has a keeper, which follows the open sessions (`keeper/open_sessions.rs`), decides when
+//!    to act (`keeper/pace.rs`), and locks, pushes and releases (`keeper/keep.rs`)
+//! 4. it pulls from time to time
 //!
 //! # Words
 //!
@@ -70,6 +70,7 @@
 //! | [`sys`] | clock, environment, files, locks between processes, signals, worker pool |
 //! | [`rewrite`] | collapse and expand the bytes of one line. Pure |
 //! | [`config`] | configuration file and environment, resolved into settings |
+//! | [`secrets`] | finds credentials in text; the vault that keeps their values here |
 //! | [`session`] | Claude Code's files: discover, read, write with an undo journal, repair |
 //! | [`store`] | the store: segments, manifests, commits; a pack reader faster than `libgit2` |
 //! | [`transport`] | fetch, push and clone with the user's `git`; GitHub with `gh` |
@@ -113,6 +114,7 @@ pub mod machine;
 pub mod project;
 pub mod report;
 pub mod rewrite;
+pub mod secrets;
 pub mod session;
 pub mod store;
 pub mod sys;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Machine, ONE, Run, TestEnv, questions};
+use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
 
 /// Longest wait for something that the daemon does by itself.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -125,6 +125,61 @@ fn daemon_without_hooks_follows_running_client() {
     drop(client);
 }
 
+/// Starts a daemon, and waits until it has nothing to do.
+fn start_idle(command: &mut Command, machine: &Machine) -> Child {
+    let daemon = command.spawn().unwrap();
+    let status = machine.home.join(".local/state/ccsync/daemon/status.json");
+    wait_until("the daemon has nothing to do", || {
+        fs::read_to_string(&status).is_ok_and(|text| text.contains("\"synced\": \""))
+    });
+    daemon
+}
+
+/// A client that runs no hooks and writes no file about itself, as some programs use its SDK.
+#[test]
+fn daemon_backs_up_transcript_that_only_grows() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let mut daemon = start_idle(&mut a.command(["daemon"]), &a);
+    a.append(ONE, "first");
+    wait_for_questions(&b, &["hello", "first"]);
+    a.session(TWO).project("work/new").turn("elsewhere").write();
+    wait_until("the new project arrives", || {
+        b.ccsync(["pull"]);
+        b.sessions() == [ONE, TWO]
+    });
+    assert!(!is_locked(&env.remote_of_pair()));
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
+}
+
+/// The system lets the user watch nothing: `sysctl user.max_inotify_instances`.
+#[cfg(target_os = "linux")]
+#[test]
+fn daemon_without_watches_looks_from_time_to_time() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let with_limit = |then: &str| {
+        let mut command = a.program("unshare");
+        let limit = "echo 0 >/proc/sys/user/max_inotify_instances";
+        command.args(["--user", "--map-root-user", "sh", "-c"]);
+        command.arg(format!("{limit} && exec {then}"));
+        command
+    };
+    if a.run(&mut with_limit("true")).code != Some(0) {
+        return;
+    }
+    let daemon = concat!(env!("CARGO_BIN_EXE_ccsync"), " daemon");
+    let mut daemon = start_idle(&mut with_limit(daemon), &a);
+    let client = Client::start(&a);
+    wait_until("the lock is taken", || is_locked(&env.remote_of_pair()));
+    a.append(ONE, "first");
+    wait_for_questions(&b, &["hello", "first"]);
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
+    drop(client);
+}
+
 #[test]
 fn daemon_spare_process_of_client_leaves_no_lock() {
     let env = TestEnv::new();
@@ -224,11 +279,7 @@ fn daemon_leaves_session_of_resume_alone() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let stand_in = crate::harness::client::Client::install(&a);
-    let mut daemon = a.command(["daemon"]).spawn().unwrap();
-    let status = a.home.join(".local/state/ccsync/daemon/status.json");
-    wait_until("the daemon has nothing to do", || {
-        fs::read_to_string(&status).is_ok_and(|text| text.contains("\"synced\": \""))
-    });
+    let mut daemon = start_idle(&mut a.command(["daemon"]), &a);
     let child = stand_in.start(&["resume", ONE], "first");
     wait_for_questions(&b, &["hello", "first"]);
     assert_eq!(holder(&a), Some(u64::from(child.id())));
@@ -287,6 +338,70 @@ fn daemon_ends_by_signal_although_an_event_waits() {
     )
     .unwrap();
     assert!(daemon.wait().unwrap().success());
+}
+
+/// Returns the commit of the sessions on a remote.
+fn head(remote: &PathBuf) -> Vec<u8> {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(remote).args(["rev-parse", "main"]);
+    git.output().unwrap().stdout
+}
+
+/// Records that Claude Code adds when a session is opened and left.
+fn look(machine: &Machine) {
+    let exit = serde_json::json!({
+        "type": "user",
+        "uuid": uuid::Uuid::new_v4().to_string(),
+        "cwd": machine.home.join("work/app"),
+        "message": {"content": "<command-name>/exit</command-name>"},
+    });
+    for record in [
+        r#"{"type":"last-prompt","lastPrompt":"hello"}"#,
+        r#"{"type":"mode","mode":"normal"}"#,
+        &exit.to_string(),
+    ] {
+        machine.append_raw(ONE, format!("{record}\n").as_bytes());
+    }
+}
+
+#[test]
+fn daemon_look_waits_for_next_turn() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let before = head(&remote);
+    let opened = |change: &dyn Fn()| {
+        let mut client = Client::start(&a);
+        client.hook("session-start", "resume").success();
+        wait_until("the lock is taken", || is_locked(&remote));
+        change();
+        client.kill();
+        wait_until("the lock is released", || !is_locked(&remote));
+    };
+    opened(&|| look(&a));
+    opened(&|| look(&a));
+    assert_eq!(head(&remote), before);
+
+    let title = r#"{"type":"custom-title","customTitle":"a new name"}"#;
+    let rename = || a.append_raw(ONE, format!("{title}\n").as_bytes());
+    opened(&rename);
+    assert_ne!(head(&remote), before, "a new title is sent");
+    let named = head(&remote);
+    opened(&|| {
+        look(&a);
+        rename();
+    });
+    assert_eq!(head(&remote), named, "the same title again is a look");
+    opened(&|| a.append(ONE, "a turn"));
+    b.ccsync(["pull"]).success();
+    let arrived = b.text(ONE);
+    assert!(arrived.contains("a turn"), "{arrived}");
+    assert_eq!(arrived.matches("<command-name>").count(), 3);
+
+    opened(&|| look(&a));
+    let sent = head(&remote);
+    a.ccsync(["push"]).success();
+    assert_ne!(head(&remote), sent, "on request, all is sent");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! hook of the client     hook.rs    writes one file (spool.rs), starts the daemon (start.rs)
-//! daemon                 run.rs     each round: clients.rs, pace.rs, then push, pull, locks
+//! daemon                 run.rs     its keeper pushes and has the locks; it pulls
+//! changes of files       watch.rs   wake the daemon
 //! status file            status.rs  knowledge of the daemon, for hooks, status line and user
 //! service                service.rs the same process, run by the system all the time
 //! prompt of the user     guard.rs   refused once if another machine continues the session
@@ -18,6 +19,7 @@ pub mod run;
 pub mod service;
 pub mod start;
 pub mod status;
+pub mod watch;
 
 mod log;
 mod spool;

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 
 use super::start::{DaemonError, answer_pull, become_daemon, is_asked_to_end, is_asked_to_pull};
 use super::status::{DaemonFailure, DaemonStatus};
+use super::watch::FileWatch;
 use super::{log, spool};
 use crate::flows::{PullRequest, pull::pull, push::Pushed, turns_elsewhere::turns_elsewhere};
 use crate::keeper::keep::{ContextSource, Keeper, StepFailure};
@@ -15,8 +16,15 @@ use crate::session::live::live_sessions;
 use crate::sys::signal::{answer_interruption, interrupted};
 use crate::sys::{Clock, Env};
 
-/// Time between two looks at the spool and the clients.
-const ROUND: Duration = Duration::from_millis(200);
+/// Time between two looks if a watched file has changed.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Longest time between two rounds if not all files are watched, and if a client runs: no file
+/// tells that it has died.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Longest time between two rounds if no client runs.
+const IDLE_POLL: Duration = Duration::from_secs(10);
 
 /// Time without a client after which a daemon that was started on demand ends.
 const MAX_IDLE: Duration = Duration::from_secs(5);
@@ -49,6 +57,7 @@ struct Daemon<'a> {
     clock: &'a dyn Clock,
     options: DaemonOptions,
     keeper: Keeper<'a>,
+    watch: FileWatch,
     /// When there last was something to do.
     busy: Duration,
     status: DaemonStatus,
@@ -66,10 +75,13 @@ pub fn run<'a>(
     clock: &'a dyn Clock,
     context: ContextSource<'a>,
     options: DaemonOptions,
+    mut watch: FileWatch,
 ) -> Result<DaemonEnd, DaemonError> {
     let mut end = DaemonEnd::OtherRuns;
     while let Some(lock) = become_daemon(env, clock)? {
-        let is_idle = Daemon::new(env, clock, context, options).run();
+        let mut daemon = Daemon::new(env, clock, context, options, watch);
+        let is_idle = daemon.run();
+        watch = daemon.watch;
         drop(lock);
         end = DaemonEnd::Done;
         // An event that came before the lock was free has started no other daemon.
@@ -91,6 +103,7 @@ impl<'a> Daemon<'a> {
         clock: &'a dyn Clock,
         context: ContextSource<'a>,
         options: DaemonOptions,
+        watch: FileWatch,
     ) -> Self {
         let machine = context().map(|ctx| ctx.settings.machine.name);
         let now = clock.monotonic();
@@ -108,6 +121,7 @@ impl<'a> Daemon<'a> {
             clock,
             options,
             keeper,
+            watch,
             busy: now,
             status: DaemonStatus {
                 // It may last since before this process.
@@ -125,11 +139,29 @@ impl<'a> Daemon<'a> {
         self.write_status();
         while !self.is_asked_to_end() && !self.is_idle() {
             self.work();
-            self.clock.sleep(ROUND);
+            self.rest();
         }
         let is_asked = self.is_asked_to_end();
         self.end();
         !is_asked
+    }
+
+    /// Waits until something has changed or is due.
+    fn rest(&self) {
+        let is_calm = self.watch.is_complete && self.keeper.sessions.is_empty();
+        let poll = match is_calm && !self.options.on_demand {
+            true => IDLE_POLL,
+            false => POLL,
+        };
+        let begin = self.clock.monotonic();
+        let end = self.keeper.pace.next_due().min(begin + poll);
+        loop {
+            self.clock.sleep(TICK);
+            let is_over = self.clock.monotonic() >= end;
+            if is_over || self.watch.has_changes() || interrupted() {
+                break;
+            }
+        }
     }
 
     fn is_asked_to_end(&self) -> bool {
@@ -150,8 +182,10 @@ impl<'a> Daemon<'a> {
         if is_asked {
             self.keeper.pace.pull_soon();
         }
+        let changed = self.watch.take_changed(self.env, self.clock.monotonic());
         let live = live_sessions(&self.env.claude_dir);
         self.keeper.observe(&live, spool::take(self.env));
+        self.keeper.record_changed(changed);
 
         for done in self.keeper.work() {
             self.record(done);

@@ -8,7 +8,7 @@ use crate::keeper::client_event::ClientEvent;
 use crate::sys::Env;
 use crate::sys::fs::{PathError, write_cache};
 
-fn directory(env: &Env) -> PathBuf {
+pub(super) fn directory(env: &Env) -> PathBuf {
     super::directory(env).join("spool")
 }
 

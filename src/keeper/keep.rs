@@ -87,6 +87,18 @@ impl<'a> Keeper<'a> {
         self.observed = now;
     }
 
+    /// Takes in changed transcripts; `None` if it is unknown which changed. A session that is not
+    /// known to be open belongs to a client that tells nothing: it is backed up without a lock.
+    pub fn record_changed(&mut self, sessions: Option<BTreeSet<SessionId>>) {
+        let (now, leases) = (self.clock.now(), leases_path(self.env));
+        let is_known = |session: &SessionId| {
+            self.sessions.contains(session) || is_held_by_other_process(&leases, session, now)
+        };
+        if sessions.is_none_or(|sessions| !sessions.iter().all(is_known)) {
+            self.pace.changed(self.clock.monotonic());
+        }
+    }
+
     /// One round: takes locks, and pushes or renews if it is time. Returns the pushes and failures.
     pub fn work(&mut self) -> Vec<Result<Pushed, StepFailure>> {
         let mut done = Vec::new();

@@ -209,6 +209,11 @@ impl OpenSessions {
         self.open.values().all(|session| session.is_finished)
     }
 
+    /// Returns true if the session is known to be open.
+    pub(crate) fn contains(&self, id: &SessionId) -> bool {
+        self.open.contains_key(id)
+    }
+
     pub(crate) fn get_mut(&mut self, id: &SessionId) -> Option<&mut OpenSession> {
         self.open.get_mut(id)
     }

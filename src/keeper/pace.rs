@@ -88,6 +88,20 @@ impl Pace {
         is_old && self.may_try(now)
     }
 
+    /// Returns the time up to which nothing is due, unless something changes.
+    pub(crate) fn next_due(&self) -> Duration {
+        let timer = |last: Option<Duration>| {
+            last.map_or(Duration::ZERO, |last| last.saturating_add(self.interval))
+        };
+        let push = match self.first_change {
+            Some(first) => (self.last_change + QUIET)
+                .min(first + MAX_DELAY)
+                .max(self.last_push.map_or(Duration::ZERO, |last| last + BETWEEN)),
+            None => timer(self.last_push),
+        };
+        push.min(timer(self.last_pull)).max(self.retry)
+    }
+
     /// Records the begin of a push: what changes from now on is for the next one.
     pub(crate) fn push_begins(&mut self, now: Duration) {
         self.first_change = None;

@@ -15,6 +15,7 @@ use ccsync::daemon::hook::answer;
 use ccsync::daemon::run::{DaemonOptions, run};
 use ccsync::daemon::start::{catch_up, stop};
 use ccsync::daemon::status::DaemonStatus;
+use ccsync::daemon::watch::FileWatch;
 use ccsync::domain::HookEvent;
 use chrono::TimeDelta;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
@@ -359,7 +360,7 @@ impl Story {
         let (env, clock) = (self.machine(machine).env.clone(), self.time.clock(machine));
         self.time.start(machine, move || {
             let context = || Ok(context_of(&env, &clock));
-            run(&env, &clock, &context, options).unwrap();
+            run(&env, &clock, &context, options, FileWatch::off()).unwrap();
         });
         self.time.pass(Duration::ZERO);
     }

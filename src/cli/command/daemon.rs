@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::{app::App, error::CliError, exit::Exit};
 use crate::daemon::run::{DaemonEnd, DaemonOptions, run as work};
-use crate::daemon::start::stop;
+use crate::daemon::{start::stop, watch::FileWatch};
 use crate::domain::progress::Silent;
 use crate::sys::process::leave_terminal;
 use crate::workspace::Context;
@@ -60,10 +60,11 @@ pub(in crate::cli) fn run(args: &DaemonArgs, app: &mut App) -> Result<Exit, CliE
         Ok(Context {
             progress: Arc::new(Silent),
             interactive: false,
+            by_itself: true,
             ..ctx
         })
     };
-    let end = work(&app.env, &app.clock, &context, options)?;
+    let end = work(&app.env, &app.clock, &context, options, FileWatch::start())?;
     if end == DaemonEnd::OtherRuns && !args.on_demand {
         app.out
             .note("another daemon is running; `ccsync daemon --stop` ends it");

@@ -16,6 +16,7 @@ mod served_disks;
 mod spelling;
 mod stamp;
 mod umask;
+mod watch;
 
 pub(super) use access::make_private;
 pub use access::{
@@ -38,3 +39,4 @@ pub use spelling::existing_spelling;
 pub use stamp::FileStamp;
 pub use umask::restrict_umask;
 pub(super) use umask::users_umask;
+pub use watch::{Changes, DirectoryWatcher};

@@ -1,0 +1,123 @@
+//! Wakes the daemon when something changes that it looks at: events of hooks, files of clients,
+//! transcripts.
+//!
+//! Watches few directories: those of the newest projects, and never those of their sessions. The
+//! daemon also looks from time to time, for what no system tells: dead processes, changes by other
+//! machines on a shared disk, directories beyond the limit.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{directory, spool};
+use crate::domain::SessionId;
+use crate::session::files::projects_dir;
+use crate::sys::Env;
+use crate::sys::fs::{Changes, DirectoryWatcher};
+
+/// Number of project directories that are watched, the last changed first: systems limit watches.
+const MAX_PROJECTS: usize = 500;
+
+/// Time between two lists of the project directories.
+const LIST_AGE: Duration = Duration::from_secs(60);
+
+/// Wakes the daemon.
+#[derive(Debug)]
+pub struct FileWatch {
+    watcher: Option<DirectoryWatcher>,
+    /// Everything is watched. Otherwise the daemon looks more often.
+    pub(super) is_complete: bool,
+    /// When the project directories were listed.
+    listed: Option<Duration>,
+}
+
+impl FileWatch {
+    /// Watches, if the system allows it.
+    pub fn start() -> Self {
+        Self {
+            watcher: DirectoryWatcher::new(is_relevant),
+            ..Self::off()
+        }
+    }
+
+    /// Watches nothing: the daemon looks from time to time.
+    pub fn off() -> Self {
+        Self {
+            watcher: None,
+            is_complete: false,
+            listed: None,
+        }
+    }
+
+    /// Returns true if something has changed since the last look.
+    pub(super) fn has_changes(&self) -> bool {
+        self.watcher
+            .as_ref()
+            .is_some_and(DirectoryWatcher::has_changes)
+    }
+
+    /// Returns the sessions whose transcripts have changed since the last call; `None` if it is
+    /// unknown which. Watches directories that are new.
+    pub(super) fn take_changed(&mut self, env: &Env, now: Duration) -> Option<BTreeSet<SessionId>> {
+        let Some(watcher) = &mut self.watcher else {
+            return Some(BTreeSet::new());
+        };
+        let Changes { paths, others } = watcher.take();
+        let sessions: BTreeSet<_> = paths.iter().filter_map(|path| session_of(path)).collect();
+        let has_new_project = paths.iter().any(|path| is_project(path));
+        let is_old = self
+            .listed
+            .is_none_or(|time| now.saturating_sub(time) >= LIST_AGE);
+        if is_old || others || has_new_project {
+            self.listed = Some(now);
+            self.is_complete = watcher.watch(&directories(env));
+        }
+        // Files of a new project may be older than its watch.
+        (!others && !has_new_project).then_some(sessions)
+    }
+}
+
+/// Returns the directories that are watched.
+fn directories(env: &Env) -> BTreeSet<PathBuf> {
+    let projects = projects_dir(&env.claude_dir);
+    let modified = |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok();
+    let mut newest: Vec<PathBuf> = std::fs::read_dir(&projects)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    if newest.len() > MAX_PROJECTS {
+        newest.sort_by_cached_key(|path| std::cmp::Reverse(modified(path)));
+        newest.truncate(MAX_PROJECTS);
+    }
+    let sessions = env.claude_dir.join("sessions");
+    let others = [directory(env), spool::directory(env), sessions, projects];
+    newest.into_iter().chain(others).collect()
+}
+
+/// Returns true for what the daemon looks at, not for what it writes itself.
+fn is_relevant(path: &Path, is_removal: bool) -> bool {
+    let is_in = |name: &str| path.parent().and_then(Path::file_name) == Some(OsStr::new(name));
+    match path.extension().and_then(OsStr::to_str) {
+        Some("jsonl") => !is_removal,
+        Some("json") => is_in("sessions") || is_in("spool") && !is_removal,
+        _ => is_project(path) || is_in("daemon") && !is_removal && is_request(path),
+    }
+}
+
+fn is_project(path: &Path) -> bool {
+    path.parent().and_then(Path::file_name) == Some(OsStr::new("projects"))
+}
+
+fn is_request(path: &Path) -> bool {
+    ["stop", "pull"].iter().any(|name| path.ends_with(name))
+}
+
+fn session_of(path: &Path) -> Option<SessionId> {
+    let stem = path
+        .file_stem()
+        .filter(|_| path.extension() == Some(OsStr::new("jsonl")));
+    stem?.to_str()?.parse().ok()
+}

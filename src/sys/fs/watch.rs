@@ -1,0 +1,141 @@
+//! Watches directories for changes. Must not know what the files in them mean.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
+
+use super::mounts::remote_mounts;
+
+/// Number of changed paths that are kept; of more, only that something changed.
+const MAX_PATHS: usize = 1000;
+
+/// Changes since the last look.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Changed files and directories.
+    pub paths: BTreeSet<PathBuf>,
+    /// The paths are not all: the system lost some, or there were too many.
+    pub others: bool,
+}
+
+/// Watches directories, without those below them.
+#[derive(Debug)]
+pub struct DirectoryWatcher {
+    watcher: RecommendedWatcher,
+    watched: BTreeSet<PathBuf>,
+    changes: Arc<Mutex<Changes>>,
+}
+
+/// Tells if a path matters. The second argument is true if it was removed.
+type IsRelevant = fn(&Path, bool) -> bool;
+
+impl DirectoryWatcher {
+    /// Creates a watcher of nothing, which collects the changes of relevant paths. `None` if the
+    /// system allows no more watchers.
+    pub fn new(is_relevant: IsRelevant) -> Option<Self> {
+        let changes = Arc::new(Mutex::new(Changes::default()));
+        let seen = Arc::clone(&changes);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            match event {
+                Ok(event) => seen.add(event, is_relevant),
+                Err(_) => seen.others = true,
+            }
+        });
+        Some(Self {
+            watcher: watcher.ok()?,
+            watched: BTreeSet::new(),
+            changes,
+        })
+    }
+
+    /// Watches exactly these directories, also those that were removed and made again. Returns
+    /// false if one that exists cannot be watched: the limit of the system is reached, or other
+    /// machines may change its files without a sign.
+    pub fn watch(&mut self, directories: &BTreeSet<PathBuf>) -> bool {
+        for former in self.watched.difference(directories) {
+            // A directory that is gone is not watched any more.
+            let _ = self.watcher.unwatch(former);
+        }
+        self.watched.clone_from(directories);
+
+        let existing = directories.iter().filter(|directory| directory.is_dir());
+        let failed = existing.filter(|directory| {
+            let result = self.watcher.watch(directory, RecursiveMode::NonRecursive);
+            result.is_err()
+        });
+        failed.count() == 0 && !are_remote(directories)
+    }
+
+    /// Returns true if something has changed.
+    pub fn has_changes(&self) -> bool {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.others || !changes.paths.is_empty()
+    }
+
+    /// Takes the changes since the last call.
+    pub fn take(&self) -> Changes {
+        std::mem::take(&mut self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Changes {
+    fn add(&mut self, event: Event, is_relevant: IsRelevant) {
+        self.others |= event.need_rescan();
+        let is_removal = match event.kind {
+            EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_)) => return,
+            EventKind::Remove(_) => true,
+            _ => false,
+        };
+        for path in event.paths {
+            if is_relevant(&path, is_removal) {
+                self.others |= self.paths.len() >= MAX_PATHS;
+                self.paths.insert(path);
+            }
+        }
+        if self.others {
+            self.paths.clear();
+        }
+    }
+}
+
+fn are_remote(directories: &BTreeSet<PathBuf>) -> bool {
+    let mounts = remote_mounts();
+    let is_remote = |directory: &PathBuf| {
+        let real = directory
+            .canonicalize()
+            .unwrap_or_else(|_| directory.clone());
+        mounts.iter().any(|mount| real.starts_with(mount))
+    };
+    !mounts.is_empty() && directories.iter().any(is_remote)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fs::write_atomic;
+    use crate::sys::{Clock as _, SystemClock};
+    use std::time::Duration;
+
+    #[test]
+    fn watch_tells_relevant_changes_of_existing_directories() {
+        let dir = tempfile::tempdir().unwrap();
+        let (there, gone) = (dir.path().join("a"), dir.path().join("b"));
+        write_atomic(&there.join("old.json"), b"").unwrap();
+        let is_json = |path: &Path, _| path.extension().is_some_and(|kind| kind == "json");
+        let mut watcher = DirectoryWatcher::new(is_json).unwrap();
+        assert!(watcher.watch(&BTreeSet::from([there.clone(), gone])));
+        write_atomic(&there.join("other.txt"), b"").unwrap();
+        write_atomic(&there.join("new.json"), b"").unwrap();
+        let clock = SystemClock::default();
+        while !watcher.has_changes() && clock.monotonic() < Duration::from_secs(30) {
+            clock.sleep(Duration::from_millis(10));
+        }
+        let changes = watcher.take();
+        let names: Vec<_> = changes.paths.iter().filter_map(|p| p.file_name()).collect();
+        assert_eq!((names, changes.others), (vec!["new.json".as_ref()], false));
+        assert!(!watcher.has_changes());
+    }
+}
