@@ -102,7 +102,7 @@ impl FileWatch {
     }
 }
 
-/// Returns the directories that are watched, and true if no project is left out.
+/// Returns the directories that are watched, and true if no project is missing.
 fn directories(env: &Env) -> (BTreeSet<PathBuf>, bool) {
     let projects = projects_dir(&env.claude_dir);
     let modified = |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok();
