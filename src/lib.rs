@@ -70,6 +70,7 @@
 //! | [`sys`] | clock, environment, files, locks between processes, signals, worker pool |
 //! | [`rewrite`] | collapse and expand the bytes of one line. Pure |
 //! | [`config`] | configuration file and environment, resolved into settings |
+//! | [`secrets`] | finds credentials in text; the vault that keeps their values here |
 //! | [`session`] | Claude Code's files: discover, read, write with an undo journal, repair |
 //! | [`store`] | the store: segments, manifests, commits; a pack reader faster than `libgit2` |
 //! | [`transport`] | fetch, push and clone with the user's `git`; GitHub with `gh` |
@@ -113,6 +114,7 @@ pub mod machine;
 pub mod project;
 pub mod report;
 pub mod rewrite;
+pub mod secrets;
 pub mod session;
 pub mod store;
 pub mod sys;

@@ -16,6 +16,7 @@ const COMMANDS: &[&str] = &[
     "show",
     "search",
     "notes",
+    "secrets",
     "lock",
     "lock show",
     "lock release",

@@ -60,6 +60,7 @@ mod lock;
 mod locked_session;
 mod lookup;
 mod machine;
+mod masked_secrets;
 mod missing_directory;
 mod model;
 mod moved_session;
@@ -107,6 +108,7 @@ mod safety;
 mod search;
 #[cfg(target_os = "linux")]
 mod second_machine;
+mod secret_forms;
 mod secrets;
 #[cfg(unix)]
 mod servers;

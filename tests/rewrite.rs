@@ -5,6 +5,7 @@ mod corpus;
 mod documentation;
 mod properties;
 mod reference;
+mod secrets;
 
 use ccsync::domain::placeholder::{Placeholder, Placeholders, System};
 use ccsync::rewrite::{Collapser, Expander, TextKind, View};

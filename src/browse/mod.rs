@@ -4,6 +4,7 @@ pub(crate) mod completion;
 pub mod list;
 pub mod preview;
 pub mod search;
+pub mod secrets;
 pub mod show;
 pub mod status;
 mod successor;

@@ -34,6 +34,7 @@ use super::command::repair::RepairArgs;
 use super::command::restore::RestoreArgs;
 use super::command::resume::ResumeArgs;
 use super::command::search::SearchArgs;
+use super::command::secrets::SecretsArgs;
 use super::command::service::ServiceArgs;
 use super::command::shell_init::{CatchUpArgs, ShellInitArgs};
 use super::command::show::ShowArgs;
@@ -47,7 +48,8 @@ use super::command::verify::VerifyArgs;
 use super::command::{
     apply, auto, completions, config, daemon, demo, doctor, hook, import, init, install_docs, list,
     lock, log, machine, man, milestone, note, notes, pull, push, recover, repair, restore, resume,
-    search, service, shell_init, show, start, stats, status, statusline, sync, undo, verify,
+    search, secrets, service, shell_init, show, start, stats, status, statusline, sync, undo,
+    verify,
 };
 use super::error::CliError;
 use super::examples::help_section;
@@ -82,6 +84,7 @@ pub(super) enum Command {
     Show(ShowArgs),
     Search(SearchArgs),
     Notes(NotesArgs),
+    Secrets(SecretsArgs),
     Lock(LockArgs),
 
     Log(LogArgs),
@@ -220,6 +223,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Show(args) => show::run(args, app),
         Command::Search(args) => search::run(args, app),
         Command::Notes(args) => notes::run(args, app),
+        Command::Secrets(args) => secrets::run(args, app),
         Command::Lock(args) => lock::run(args, app),
         Command::Log(args) => log::run(args, app),
         Command::Stats(args) => stats::run(args, app),

@@ -161,6 +161,7 @@ fn setting_help(key: &str) -> &'static str {
         "push_max_age" => "oldest session that a push sends, in days",
         "max_size" => "largest session that is synced",
         "extras" => "extras that are synced",
+        "secrets" => "what is done with credentials",
         _ => "",
     }
 }

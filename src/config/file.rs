@@ -14,8 +14,8 @@ use super::keys::SettingKey;
 use super::names::FORMAT;
 use super::placeholders::{check_not_private, home_placeholder, placeholder};
 use super::values::{
-    LocalizeMode, MachineIdentity, NONE, SyncRules, checked_name, checked_remote, extras_text,
-    invalid, parse_age, parse_extras,
+    LocalizeMode, MachineIdentity, NONE, SecretsMode, SyncRules, checked_name, checked_remote,
+    extras_text, invalid, parse_age, parse_extras,
 };
 use crate::domain::{CommitAuthor, ExtraKind, PlaceholderName, Placeholders};
 use crate::sys::{Env, fs::write_atomic};
@@ -43,6 +43,9 @@ pub struct Config {
     pub localize: LocalizeMode,
     /// Kinds of extras that are synced.
     pub extras: BTreeSet<ExtraKind>,
+    /// Treatment of credentials.
+    #[serde(skip_serializing_if = "SecretsMode::is_default")]
+    pub secrets: SecretsMode,
     /// This machine.
     pub machine: MachineIdentity,
     /// Which sessions are synced.
@@ -67,6 +70,7 @@ impl Config {
             client_dir: None,
             localize: LocalizeMode::default(),
             extras: BTreeSet::from(ExtraKind::DEFAULT),
+            secrets: SecretsMode::default(),
             machine,
             sync: SyncRules::default(),
             placeholders: BTreeMap::new(),
@@ -95,6 +99,7 @@ impl Config {
             SettingKey::ClientDir => self.client_dir.clone(),
             SettingKey::Localize => Some(self.localize.to_string()),
             SettingKey::Extras => Some(extras_text(&self.extras)),
+            SettingKey::Secrets => Some(self.secrets.to_string()),
             SettingKey::MaxSize => self.sync.max_size.map(|size| size.to_string()),
             SettingKey::PullMaxAge => Some(self.sync.pull_max_age.to_string()),
             SettingKey::PushMaxAge => self.sync.push_max_age.map(|days| days.to_string()),
@@ -123,6 +128,7 @@ impl Config {
             }
             SettingKey::Localize => self.localize = value.parse()?,
             SettingKey::Extras => self.extras = parse_extras(value)?,
+            SettingKey::Secrets => self.secrets = value.parse()?,
             SettingKey::MaxSize => {
                 let size = limit.map(str::parse).transpose();
                 self.sync.max_size = size.map_err(|_| invalid(key, value))?;
@@ -202,6 +208,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("localize", &self.localize)
             .field("extras", &self.extras)
+            .field("secrets", &self.secrets)
             .field("machine", &self.machine)
             .field("sync", &self.sync)
             .field("placeholders", &self.placeholders)

@@ -20,6 +20,8 @@ pub enum SettingKey {
     Localize,
     /// Kinds of extras that are synced.
     Extras,
+    /// Treatment of credentials.
+    Secrets,
     /// Maximum size of a session that is synced.
     MaxSize,
     /// Maximum age of a session that is pulled.
@@ -30,7 +32,7 @@ pub enum SettingKey {
 
 impl SettingKey {
     /// The names of all settings, as the user writes them.
-    pub const NAMES: [&str; 9] = KEY_NAMES;
+    pub const NAMES: [&str; 10] = KEY_NAMES;
 
     /// Returns the name, as the user writes it.
     pub fn name(self) -> &'static str {
@@ -47,6 +49,7 @@ impl SettingKey {
             ("", "author") => Some(Self::Author),
             ("", "localize" | "paths") => Some(Self::Localize),
             ("", "extras" | "beside") => Some(Self::Extras),
+            ("", "secrets") => Some(Self::Secrets),
             ("sync", "max_size") => Some(Self::MaxSize),
             ("sync", "pull_max_age") | ("", "days") => Some(Self::PullMaxAge),
             ("sync", "push_max_age" | "max_age") => Some(Self::PushMaxAge),

@@ -20,4 +20,4 @@ pub use keys::SettingKey;
 pub use names::FILE_NAME;
 pub use placeholders::is_private;
 pub use settings::Settings;
-pub use values::{LocalizeMode, MachineIdentity, SyncRules};
+pub use values::{LocalizeMode, MachineIdentity, SecretsMode, SyncRules};

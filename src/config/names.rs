@@ -10,13 +10,14 @@ pub(super) const FORMAT: i64 = 2;
 pub(super) const TABLE_NAMES: [&str; 3] = ["machine", "sync", "placeholders"];
 
 /// The names of all settings, in the order of [`super::SettingKey`].
-pub(super) const KEY_NAMES: [&str; 9] = [
+pub(super) const KEY_NAMES: [&str; 10] = [
     "remote",
     "name",
     "author",
     "client_dir",
     "localize",
     "extras",
+    "secrets",
     "max_size",
     "pull_max_age",
     "push_max_age",

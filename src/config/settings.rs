@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::error::ConfigError;
 use super::file::Config;
-use super::values::{LocalizeMode, MachineIdentity, SyncRules};
+use super::values::{LocalizeMode, MachineIdentity, SecretsMode, SyncRules};
 use crate::domain::{CommitAuthor, ExtraKind, Placeholders};
 use crate::sys::Env;
 
@@ -22,6 +22,8 @@ pub struct Settings {
     pub localize: LocalizeMode,
     /// Kinds of extras that are synced.
     pub extras: BTreeSet<ExtraKind>,
+    /// Treatment of credentials.
+    pub secrets: SecretsMode,
     /// Which sessions are synced.
     pub sync: SyncRules,
     /// All placeholders of this machine.
@@ -41,6 +43,7 @@ impl Settings {
             author: config.author.clone().or_else(|| env.committer.clone()),
             localize: config.localize,
             extras: config.extras.clone(),
+            secrets: config.secrets,
             sync: config.sync.clone(),
             placeholders: config.placeholder_set(env)?,
         })

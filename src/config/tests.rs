@@ -89,7 +89,7 @@ fn config_unknown_key_error_names_line_and_known_keys() {
     let shown = |rest: &str| error_chain(&parse(rest).unwrap_err());
     insta::assert_snapshot!(
         shown("day = 3\n"),
-        @"invalid configuration `/c/config.toml`, line 2: unknown setting `day` (one of: remote, name, author, client_dir, localize, extras, max_size, pull_max_age, push_max_age)"
+        @"invalid configuration `/c/config.toml`, line 2: unknown setting `day` (one of: remote, name, author, client_dir, localize, extras, secrets, max_size, pull_max_age, push_max_age)"
     );
     insta::assert_snapshot!(
         shown("\nlocalize = \"nowhere\"\n"),
@@ -101,7 +101,7 @@ fn config_unknown_key_error_names_line_and_known_keys() {
     );
     insta::assert_snapshot!(
         "colour".parse::<SettingKey>().unwrap_err(),
-        @"unknown setting `colour` (one of: remote, name, author, client_dir, localize, extras, max_size, pull_max_age, push_max_age)"
+        @"unknown setting `colour` (one of: remote, name, author, client_dir, localize, extras, secrets, max_size, pull_max_age, push_max_age)"
     );
 }
 

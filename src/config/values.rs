@@ -102,6 +102,52 @@ impl fmt::Display for LocalizeMode {
     }
 }
 
+/// Treatment of credentials in text that is to be stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretsMode {
+    /// They become placeholders, whose values stay on this machine.
+    #[default]
+    Mask,
+    /// Their session is not stored until a decision about them.
+    Hold,
+    /// They are stored, and reported.
+    Warn,
+    /// Nothing is searched for them.
+    Off,
+}
+
+impl SecretsMode {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl FromStr for SecretsMode {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text {
+            "mask" => Ok(Self::Mask),
+            "hold" => Ok(Self::Hold),
+            "warn" => Ok(Self::Warn),
+            "off" => Ok(Self::Off),
+            _ => Err(invalid(SettingKey::Secrets, text)),
+        }
+    }
+}
+
+impl fmt::Display for SecretsMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mask => "mask",
+            Self::Hold => "hold",
+            Self::Warn => "warn",
+            Self::Off => "off",
+        })
+    }
+}
+
 /// Returns the error for a value that does not fit its setting.
 pub(super) fn invalid(key: SettingKey, value: &str) -> ConfigError {
     // A remote may contain a password, so only its beginning is shown.
@@ -130,6 +176,7 @@ fn rule(key: SettingKey) -> &'static str {
             "give none, or some of memory, claude-md, plans, settings, commands, agents, skills, \
              separated by commas"
         }
+        SettingKey::Secrets => "give mask, hold, warn or off",
         SettingKey::MaxSize => "give a size such as 200MB, or none",
         SettingKey::PullMaxAge => "give a number of days from 1 to 36500",
         SettingKey::PushMaxAge => "give a number of days from 1 to 36500, or none",

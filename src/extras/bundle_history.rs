@@ -153,7 +153,8 @@ fn record_unpushed(
         return Ok(());
     }
     let mut state = load_state(workspace, workspace.store.head()?.as_ref());
-    let rewriter = PathRewriter::new(workspace.localizer.placeholders(), None);
+    let localizer = &workspace.localizer;
+    let rewriter = PathRewriter::new(localizer.placeholders(), None, localizer.secrets());
     for file in unpushed {
         let base = file.base.clone().filter(|_| id.is_user()).and_then(|base| {
             Some(FileVersion {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
@@ -18,6 +19,7 @@ use crate::extras::{
 };
 use crate::report::{BundleReport, ExtraOutcome, ExtraReport, Report};
 use crate::rewrite::expand_path;
+use crate::secrets::Secrets;
 use crate::session::{MAX_EXTRA_BYTES, extras::TOO_LARGE};
 use crate::store::{Snapshot, Transaction, bundle::ExtrasBundle, machine::Machine};
 use crate::workspace::{SyncError, Workspace};
@@ -79,6 +81,7 @@ pub(crate) fn import_texts(
         let project = owner.key().map(|key| key.as_str().to_owned());
         report.add_extras(vec![BundleReport::single(project, file)]);
     }
+    workspace.localizer.save_secrets()?;
     let TextImporter { open, writers, .. } = importer;
     for mut bundle in open.into_values().filter(OpenBundle::is_changed) {
         report_older_plans(report, &bundle.drop_older_plans());
@@ -165,7 +168,8 @@ impl TextImporter<'_, '_> {
         }
 
         let writer = text.writers.first().expect("every text has a writer");
-        let (portable, verbatim) = to_portable(text, owner);
+        let secrets = self.workspace.localizer.secrets();
+        let (portable, verbatim) = to_portable(text, owner, secrets);
         let (file, outcome) = match bundle.file(&text.name).map_err(|e| skipped(&e))? {
             StoredVersion::Absent | StoredVersion::Removed => (portable, ExtraOutcome::Pushed),
             StoredVersion::Present { file, .. } if portable.adds_nothing_to(&file) => {
@@ -237,13 +241,17 @@ fn imported_label(name: &str) -> String {
 ///
 /// Each line has the form in which its most likely writer would have stored it, or the first
 /// writer that knows a path in it.
-fn to_portable(text: &ForeignText, owner: &TextOwner) -> (TextFile, u64) {
+fn to_portable(
+    text: &ForeignText,
+    owner: &TextOwner,
+    secrets: Option<&Arc<Secrets>>,
+) -> (TextFile, u64) {
     let mut portable: Option<(TextFile, u64)> = None;
     for writer in &text.writers {
         let project = text.project.as_ref();
         let checkout = project.and_then(|p| expand_path(&p.path, &writer.placeholders));
         let checkout = checkout.as_ref().map(Path::new);
-        let rewriter = PathRewriter::new(&writer.placeholders, checkout.zip(owner.key()));
+        let rewriter = PathRewriter::new(&writer.placeholders, checkout.zip(owner.key()), secrets);
         let file = rewriter.collapse(&text.text);
         let Some((first, _)) = &mut portable else {
             let verbatim = rewriter.count_verbatim(&file);

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::domain::{BundleId, ExtraKind, Placeholders, RelativeName, hidden_name::is_litter};
+use crate::domain::{BundleId, ExtraKind, RelativeName, hidden_name::is_litter};
 use crate::extras::path_rewriter::PathRewriter;
 use crate::extras::state::{DirectoryName, ExtrasState, KnownProject};
+use crate::localize::Localizer;
 use crate::session::{extras::ExtrasListing, extras::extra_path, extras::first_extra_link};
 use crate::store::bundle::ExtrasBundle;
 use crate::sys::fs::knows_executables;
@@ -32,11 +33,12 @@ pub(crate) struct OwnerFile<'o> {
 }
 
 impl ExtrasOwner {
-    pub(crate) fn path_rewriter(&self, placeholders: &Placeholders) -> PathRewriter {
+    pub(crate) fn path_rewriter(&self, localizer: &Localizer) -> PathRewriter {
         let project = self.project.as_ref();
         PathRewriter::new(
-            placeholders,
+            localizer.placeholders(),
             project.map(|project| (project.checkout.as_path(), &project.key)),
+            localizer.secrets(),
         )
     }
 

@@ -6,13 +6,18 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::domain::{Placeholder, Placeholders, ProjectKey};
 use crate::extras::line_matching::match_lines;
 use crate::extras::text_file::{
     InvalidText, TextFile, TextLine, is_unterminated, join_lines, lines_of,
 };
-use crate::rewrite::{Collapser, Expander, TextKind, View};
+use crate::rewrite::{
+    Collapser, Expander, SecretSpan, SecretView, TextKind, View, redaction, replace_spans,
+    spans_within,
+};
+use crate::secrets::Secrets;
 use crate::store::{bundle::MAX_TEXT_BYTES, manifest::PlaceholdersKey};
 
 /// Name of the placeholder for a project's main checkout, which may differ between machines.
@@ -25,13 +30,20 @@ pub(crate) struct PathRewriter {
     collapser: Collapser,
     exact: Expander,
     expanders: RefCell<HashMap<PlaceholdersKey, Rc<Expander>>>,
+    secrets: Option<Arc<Secrets>>,
+    /// Replaces secrets only.
+    secret_collapser: Collapser,
 }
 
 impl PathRewriter {
     /// For the memory of the project in `checkout`; for the user's own files without one.
     ///
     /// A checkout of a project with a git remote has a placeholder of its own.
-    pub(crate) fn new(placeholders: &Placeholders, checkout: Option<(&Path, &ProjectKey)>) -> Self {
+    pub(crate) fn new(
+        placeholders: &Placeholders,
+        checkout: Option<(&Path, &ProjectKey)>,
+        secrets: Option<&Arc<Secrets>>,
+    ) -> Self {
         let checkout = checkout.and_then(|(path, key)| Some((path.to_str()?, key)));
         let repo = checkout
             .filter(|(_, key)| matches!(key, ProjectKey::Identity(_)))
@@ -44,9 +56,16 @@ impl PathRewriter {
             .map(|(path, _)| path.to_owned())
             .into_iter()
             .collect();
+        let with_secrets = |collapser: Collapser| match secrets {
+            Some(secrets) => collapser.with_secrets(Arc::clone(secrets) as _),
+            None => collapser,
+        };
+        let none = Placeholders::new(here.system, []);
         Self {
             key: PlaceholdersKey::new(&here),
-            collapser: Collapser::new(&here, &directories),
+            collapser: with_secrets(Collapser::new(&here, &directories)),
+            secret_collapser: with_secrets(Collapser::new(&none, &[])),
+            secrets: secrets.cloned(),
             exact: Expander::exact(&here),
             expanders: RefCell::default(),
             here,
@@ -55,8 +74,11 @@ impl PathRewriter {
 
     /// Returns the portable form of a text of this machine.
     pub(crate) fn collapse(&self, local: &str) -> TextFile {
-        let lines = lines_of(local).into_iter();
-        let lines = lines.map(|line| self.collapse_line(line)).collect();
+        let secrets = self.secrets_of_lines(local);
+        let lines = lines_of(local).into_iter().zip(&secrets);
+        let lines = lines
+            .map(|(line, secrets)| self.collapse_line(line, secrets))
+            .collect();
         let sets = BTreeMap::from([(self.key.clone(), self.here.clone())]);
         TextFile::new(lines, is_unterminated(local), sets)
     }
@@ -69,11 +91,12 @@ impl PathRewriter {
         if before.len() != base.lines.len() {
             return self.collapse(local);
         }
+        let secrets = self.secrets_of_lines(local);
         let mut lines = Vec::with_capacity(now.len());
         for pair in match_lines(&before, &now) {
             match pair {
                 (Some(old), Some(_)) => lines.push(base.lines[old].clone()),
-                (None, Some(new)) => lines.push(self.collapse_line(now[new])),
+                (None, Some(new)) => lines.push(self.collapse_line(now[new], &secrets[new])),
                 (_, None) => {}
             }
         }
@@ -87,31 +110,70 @@ impl PathRewriter {
     pub(crate) fn count_verbatim(&self, file: &TextFile) -> u64 {
         let plain = file.lines.iter().filter(|line| line.placeholders.is_none());
         plain
-            .filter(|line| !self.try_collapse(&line.text).1)
+            .filter(|line| {
+                self.try_collapse(&self.collapser, &line.text, &[])
+                    .is_none()
+            })
             .count() as u64
     }
 
-    /// Returns the portable form of a line, and true if it comes back exactly.
-    fn try_collapse(&self, line: &str) -> (Vec<u8>, bool) {
-        let mut portable = Vec::with_capacity(line.len());
-        self.collapser
-            .collapse(line.as_bytes(), TextKind::Plain, &mut portable);
-        let mut again = Vec::with_capacity(line.len());
-        let done = self
-            .exact
-            .expand_bounded(&portable, TextKind::Plain, &mut again);
-        let is_exact = done.is_ok() && again == line.as_bytes() && !portable.contains(&b'\n');
-        (portable, is_exact)
+    /// Returns the secrets of each line. They are searched for in the whole text: a private key
+    /// has many lines.
+    fn secrets_of_lines(&self, local: &str) -> Vec<Vec<SecretSpan>> {
+        let spans = self.collapser.secrets_in(local.as_bytes(), TextKind::Plain);
+        let mut at = 0;
+        let lines = lines_of(local).into_iter();
+        lines
+            .map(|line| {
+                let start = at;
+                at += line.len() + 1;
+                spans_within(&spans, start..start + line.len())
+            })
+            .collect()
     }
 
-    fn collapse_line(&self, line: &str) -> TextLine {
-        let (portable, is_exact) = self.try_collapse(line);
-        match String::from_utf8(portable) {
-            Ok(text) if is_exact && text != line => TextLine {
+    /// Returns the portable form of a line, if it comes back exactly.
+    fn try_collapse(
+        &self,
+        collapser: &Collapser,
+        line: &str,
+        secrets: &[SecretSpan],
+    ) -> Option<String> {
+        let mut portable = Vec::with_capacity(line.len());
+        collapser.collapse_with(line.as_bytes(), TextKind::Plain, secrets, &mut portable);
+        let mut again = Vec::with_capacity(line.len());
+        let done =
+            self.exact
+                .expand_bounded(&portable, TextKind::Plain, self.secret_view(), &mut again);
+        let is_exact = done.is_ok() && again == line.as_bytes() && !portable.contains(&b'\n');
+        String::from_utf8(portable).ok().filter(|_| is_exact)
+    }
+
+    fn collapse_line(&self, line: &str, secrets: &[SecretSpan]) -> TextLine {
+        let portable = self
+            .try_collapse(&self.collapser, line, secrets)
+            .or_else(|| {
+                // Without paths, a line with secrets is exact, too.
+                let portable = self.try_collapse(&self.secret_collapser, line, secrets);
+                portable.filter(|_| !secrets.is_empty())
+            });
+        match portable {
+            Some(text) if text != line => TextLine {
                 text,
                 placeholders: Some(self.key.clone()),
             },
+            None if !secrets.is_empty() => {
+                let redacted = replace_spans(line.as_bytes(), secrets, redaction);
+                TextLine::plain(&*String::from_utf8_lossy(&redacted))
+            }
             _ => TextLine::plain(line),
+        }
+    }
+
+    fn secret_view(&self) -> SecretView<'_> {
+        match &self.secrets {
+            Some(secrets) => SecretView::Value(secrets.as_ref()),
+            None => SecretView::Redaction,
         }
     }
 
@@ -144,7 +206,12 @@ impl PathRewriter {
     ) -> Result<String, InvalidText> {
         let mut local = Vec::with_capacity(text.len());
         self.expander(key, file)?
-            .expand_bounded(text.as_bytes(), TextKind::Plain, &mut local)
+            .expand_bounded(
+                text.as_bytes(),
+                TextKind::Plain,
+                self.secret_view(),
+                &mut local,
+            )
             .map_err(|_| InvalidText::Oversized)?;
         let local = String::from_utf8(local).map_err(|_| InvalidText::NoText)?;
         if local.contains('\n') {
@@ -203,10 +270,12 @@ mod tests {
         let a = PathRewriter::new(
             &placeholders(&[("HOME", "/home/al"), ("WORK", "/srv/work")]),
             Some((Path::new("/home/al/app"), &key)),
+            None,
         );
         let b = PathRewriter::new(
             &placeholders(&[("HOME", "/Users/bo")]),
             Some((Path::new("/Users/bo/code/app"), &key)),
+            None,
         );
         let local =
             "see /home/al/app/src/x.rs\nand ~/x, {{HOME}}\n/srv/work/y and /home/al/z\n\nno path";
@@ -236,7 +305,7 @@ mod tests {
 
     #[test]
     fn extras_text_line_ends_round_trip() {
-        let rewriter = PathRewriter::new(&placeholders(&[("HOME", "/home/al")]), None);
+        let rewriter = PathRewriter::new(&placeholders(&[("HOME", "/home/al")]), None, None);
         for text in ["", "\n", "a", "a\n", "a\n\n", "\n\n", "a\r\nb"] {
             let file = rewriter.collapse(text);
             assert_eq!(rewriter.expand(&file).unwrap(), text, "{text:?}");

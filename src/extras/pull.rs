@@ -48,12 +48,14 @@ pub(crate) fn pull(
         let bundle = bundle_state(&bundles, &owner.bundle);
         let report = puller.pull_owner(owner, &bundle, &mut state);
         if journal.is_some() {
+            workspace.localizer.save_secrets()?;
             // The files written so far are recorded even if the rest fails.
             state.save()?;
         }
         reports.extend(report?);
     }
     if journal.is_some() {
+        workspace.localizer.save_secrets()?;
         state.save()?;
     }
     reports.extend(path_proposals(workspace, &snapshot)?);
@@ -137,7 +139,7 @@ impl Puller<'_> {
             return Ok(report.finish());
         }
         let workspace = self.merging.workspace;
-        let rewriter = owner.path_rewriter(workspace.localizer.placeholders());
+        let rewriter = owner.path_rewriter(&workspace.localizer);
         let synced = &workspace.ctx.settings.extras;
         for name in all_names(owner, self.merging.bundle(owner), state) {
             if let Some(file) = owner.file(&name, &rewriter, synced)

@@ -74,6 +74,7 @@ pub(crate) fn push_selected(
         pushed,
         settled,
     } = pusher;
+    workspace.localizer.save_secrets()?;
     let mut changed: Vec<OpenBundle<'_>> = merging.open.into_values().collect();
     changed.retain(OpenBundle::is_changed);
     if !changed.is_empty() {
@@ -183,7 +184,7 @@ impl Pusher<'_> {
             return Ok(report.finish());
         }
         let workspace = self.merging.workspace;
-        let rewriter = owner.path_rewriter(workspace.localizer.placeholders());
+        let rewriter = owner.path_rewriter(&workspace.localizer);
         let synced = &workspace.ctx.settings.extras;
         let recorded = state.files(&owner.name).map(|(name, _)| name);
         let names: BTreeSet<RelativeName> = owner

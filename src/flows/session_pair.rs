@@ -348,11 +348,16 @@ pub(crate) fn portable_hash(
     file: &SessionFile,
 ) -> String {
     let mut portable = Vec::new();
-    if is_verbatim(file) {
+    let kind = text_kind(file);
+    let collapser = match is_verbatim(file) {
+        true => localizer.secret_collapser(),
+        false => localizer.collapser(placeholders, &[]),
+    };
+    let secrets = collapser.secrets_in(local, kind);
+    if is_verbatim(file) && secrets.is_empty() {
         portable.extend_from_slice(local);
     } else {
-        let collapser = localizer.collapser(placeholders, &[]);
-        collapser.collapse(local, text_kind(file), &mut portable);
+        collapser.collapse_with(local, kind, &secrets, &mut portable);
     }
     text_hash(&portable)
 }

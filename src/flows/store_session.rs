@@ -334,6 +334,19 @@ impl<'a> SessionWriter<'a> {
                 count(verbatim, "line")
             ));
         }
+        let (masked, stored) = (draft.collected.masked, draft.collected.reported);
+        if masked > 0 {
+            report.warnings.push(format!(
+                "{} masked, whose values stay on this machine: ccsync secrets list",
+                count(masked, "secret")
+            ));
+        }
+        if stored > 0 {
+            report.warnings.push(format!(
+                "{} stored unmasked: ccsync secrets list",
+                count(stored, "secret")
+            ));
+        }
         let damaged = draft.collected.damaged;
         if damaged > 0 {
             let id = &self.local.session.id;

@@ -2,7 +2,7 @@
 
 use crate::checkouts::locate::is_in_repo;
 use crate::domain::SessionId;
-use crate::localize::{Localizer, StoredDataError, StoredText, localizer::PlaceholderChoice};
+use crate::localize::{Localizer, StoredDataError, StoredText, localizer::Reading};
 use crate::rewrite::expand_path;
 use crate::store::{manifest::Run, segment::offset_after_lines};
 
@@ -82,7 +82,7 @@ impl LineHasher<'_> {
             .reader(text.manifest, self.session, text.kind());
         let mut hashes = Vec::new();
         text.walk(from, &mut |piece| {
-            let as_written = reader.read(piece.run, PlaceholderChoice::AsWritten, piece.text)?;
+            let as_written = reader.read(piece.run, Reading::WRITTEN, piece.text)?;
             let written = hashes_of_lines(&as_written);
             let portable = hashes_of_lines(&reader.portable(piece.run, piece.text));
             let plain = if self.in_repo {

@@ -1,20 +1,21 @@
 //! Writes one session where Claude Code looks for it: expand, journal, stamp.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{SessionFile, SessionId};
+use crate::domain::{SecretName, SessionFile, SessionId};
 use crate::flows::{
     compare::SessionComparer, describe::describe_session, differences::FilePull,
     move_session::move_session,
 };
 use crate::localize::{
-    LocalCopy, LocalText, Localizer, StoredDataError, StoredText, compare::completing_choice,
+    LocalCopy, LocalText, Localizer, StoredDataError, StoredText, compare::completing_reading,
     stored_text::text_kind,
 };
-use crate::report::{MachineName, Outcome, SessionReport};
+use crate::report::{MachineName, Outcome, SessionReport, count::count};
+use crate::rewrite::{SecretValues as _, secrets_in};
 use crate::session::{
     LocalSession, SessionError, clean_up::CleanUp, discover::files_without_transcript,
     files::file_path, files::first_link, files::is_known, files::team_of, journal::Journal,
@@ -173,6 +174,7 @@ impl SessionUpdate {
             let (stamp, count) = write.write(*pull, expected.as_ref())?;
             now.files.insert(file.clone(), stamp);
             all.bytes += count.bytes;
+            all.redacted.extend(count.redacted);
             if file.is_transcript() {
                 (all.lines, all.turns) = (count.lines, count.turns);
             }
@@ -185,6 +187,15 @@ impl SessionUpdate {
             report.machines = writers(&manifest.transcript, *pull, writer.names);
         }
         report.warnings.extend(self.note.clone());
+        if !all.redacted.is_empty() {
+            let secrets = count(all.redacted.len() as u64, "secret");
+            let cost = match manifest.bound {
+                true => "; the model's earlier thinking is signed and may be dropped here",
+                false => "",
+            };
+            let note = format!("{secrets} redacted: the value stays on another machine{cost}");
+            report.warnings.push(note);
+        }
         if self.ahead || !self.choices.is_empty() {
             let note = "this machine has more of it: ccsync push";
             report.warnings.push(note.to_owned());
@@ -292,6 +303,8 @@ struct Count {
     bytes: u64,
     /// The user's turns.
     turns: u64,
+    /// Secrets whose values this machine does not know.
+    redacted: BTreeSet<SecretName>,
 }
 
 /// One file that is being written.
@@ -374,7 +387,12 @@ impl<'a> FileWrite<'a> {
         let id = &manifest.session;
         let reader = self.writer.localizer.reader(manifest, id, text_kind(file));
         let lines_only = file.is_append_only();
+        let secrets = self.writer.localizer.secrets();
+        let is_unknown =
+            |name: &SecretName| secrets.is_none_or(|secrets| secrets.value(name).is_none());
         self.stored.walk(lines, &mut |piece| {
+            let names = secrets_in(piece.text).map(|(_, name)| name);
+            out.count.redacted.extend(names.filter(is_unknown));
             if part.is_empty() && piece.run.torn && lines_only {
                 // No Claude Code can use it, and old ones append their next record to it.
                 return Ok(true);
@@ -383,11 +401,11 @@ impl<'a> FileWrite<'a> {
             if !part.is_empty() {
                 let line = &text[..offset_after_lines(text, 1)];
                 // Otherwise Claude Code has written to the file since the update was planned.
-                let choice = completing_choice(&reader, piece.run, line, part)?;
-                let choice = choice.ok_or_else(|| StoredDataError::Inconsistent {
+                let reading = completing_reading(&reader, piece.run, line, part)?;
+                let reading = reading.ok_or_else(|| StoredDataError::Inconsistent {
                     session: id.clone(),
                 })?;
-                let read = reader.read(piece.run, choice, line)?;
+                let read = reader.read(piece.run, reading, line)?;
                 out.count.turns += count_user_turns(&read);
                 out.write(&read[part.len()..])?;
                 text = &text[line.len()..];

@@ -258,7 +258,7 @@ fn find_reading(
     next: &SourceLine,
     machines: &[SourceMachine],
 ) -> Result<Option<Vec<u8>>, StoredDataError> {
-    for reading in reader.choices(run) {
+    for reading in reader.readings(run, line) {
         let text = reader.read(run, reading, line)?;
         let text = text.strip_suffix(b"\n").unwrap_or(&text);
         if run.torn || !is_json(text) || next.is_same(text, machines) {

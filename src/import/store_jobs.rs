@@ -3,6 +3,8 @@
 //! A commit changes a session from one side only. So a session that several machines wrote is
 //! stored in stretches, and each commit has what one machine wrote of all sessions.
 
+use std::sync::Arc;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
@@ -165,13 +167,17 @@ fn localizer_of(
         .into_iter()
         .filter(|other| other.id != machine.machine.id)
         .map(|other| other.placeholders);
-    Ok(Localizer::new(
+    let localizer = Localizer::new(
         machine.machine.id.clone(),
         machine.machine.placeholders.clone(),
         std::iter::once(mine.clone()).chain(others).collect(),
         ctx.settings.localize,
         Clones::new(ctx.env, mine, ctx.clock),
-    ))
+    );
+    Ok(match workspace.localizer.secrets() {
+        Some(secrets) => localizer.with_secrets(Arc::clone(secrets)),
+        None => localizer,
+    })
 }
 
 /// Joins the outcomes of two parts of one session.

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use crate::domain::{SessionFile, SessionId};
 use crate::localize::error::StoredDataError;
 use crate::localize::line_reader::StoredLineReader;
-use crate::localize::localizer::Localizer;
+use crate::localize::local_piece::{LocalPiece, PieceSource};
+use crate::localize::localizer::{Localizer, SecretChoice};
 use crate::localize::run_projects::{RunProject, RunProjects};
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
-use crate::rewrite::{Collapser, Expander, TextKind};
+use crate::rewrite::{Collapser, Expander, SecretView, TextKind};
 use crate::session::{Facts, continued::Continued, files::is_verbatim, repair::damaged_lines};
 use crate::store::Transaction;
 use crate::store::manifest::{Manifest, PlaceholdersKey, Run, StoredFile};
@@ -30,6 +31,8 @@ pub(crate) struct Collector<'a> {
 /// Collapses lines that were written in one project.
 struct LineCollapser {
     collapser: Arc<Collapser>,
+    /// Replaces secrets only.
+    secret_collapser: Arc<Collapser>,
     exact_expander: Arc<Expander>,
     /// The run of these lines.
     run: Run,
@@ -77,6 +80,10 @@ pub(crate) struct CollectStats {
     pub(crate) verbatim: u64,
     /// Complete lines among them that are not records.
     pub(crate) damaged: u64,
+    /// Secrets among them that became placeholders.
+    pub(crate) masked: u64,
+    /// Secrets among them that are stored.
+    pub(crate) reported: u64,
 }
 
 impl std::ops::AddAssign for CollectStats {
@@ -85,6 +92,8 @@ impl std::ops::AddAssign for CollectStats {
         self.bytes += more.bytes;
         self.verbatim += more.verbatim;
         self.damaged += more.damaged;
+        self.masked += more.masked;
+        self.reported += more.reported;
     }
 }
 
@@ -126,6 +135,11 @@ impl<'a> Collector<'a> {
             Some((stored, from)) => resume(self.localizer, stored, from, &mut emit)?,
         };
         let mut collected = CollectStats::default();
+        let mut text_lines = target.earlier.map_or(0, |(_, from)| from.lines);
+        let source = PieceSource {
+            session,
+            file: name,
+        };
         let mut unterminated = None;
         let lines_only = name.is_append_only();
         loop {
@@ -136,17 +150,30 @@ impl<'a> Collector<'a> {
             if lines_only {
                 collected.damaged += damaged_lines(&piece);
             }
-            for (lines, collapser) in self.divide(name, &piece) {
-                collected += if is_verbatim(name) {
+            let piece = LocalPiece::search(self.localizer, &piece, source, text_lines)?;
+            text_lines += count_lines(piece.text);
+            collected.masked += piece.masked;
+            collected.reported += piece.reported;
+            let secrets = self.localizer.secret_view(SecretChoice::Local);
+            let mut at = 0;
+            for (lines, collapser) in self.divide(name, piece.text) {
+                let part = piece.part(at..at + lines.len());
+                at += lines.len();
+                collected += if is_verbatim(name) && part.secrets.is_empty() {
                     collapser.append_as_it_is(&mut builder, lines, &mut emit)
                 } else {
-                    collapser.append(&mut builder, text_kind(name), lines, &mut emit)
+                    let appended = collapser.append(&mut builder, name, &part, secrets, &mut emit);
+                    appended.map_err(|line| StoredDataError::UnmaskedSecret {
+                        file: name.key().to_owned(),
+                        line,
+                    })?
                 };
             }
             if let Some(facts) = facts.as_deref_mut() {
-                facts.absorb(&piece);
+                facts.absorb(&piece.redacted());
             }
-            unterminated = (piece.last() != Some(&b'\n')).then(|| last_line(&piece).to_vec());
+            let piece = piece.text;
+            unterminated = (piece.last() != Some(&b'\n')).then(|| last_line(piece).to_vec());
         }
         if !target.after.is_empty() && unterminated.is_some() {
             builder.close_line();
@@ -163,6 +190,7 @@ impl<'a> Collector<'a> {
         }
         let file = builder.finish(&mut emit);
         drop(emit);
+        self.localizer.save_secrets()?;
         if file.lines() != file.runs.iter().map(|run| run.lines).sum::<u64>() {
             // A line would begin before another one ends. Nothing of this is committed.
             return Err(StoredDataError::Inconsistent {
@@ -200,6 +228,7 @@ impl LineCollapser {
         let placeholders = &project.placeholders;
         Self {
             collapser: localizer.collapser(placeholders, &project.directories),
+            secret_collapser: localizer.secret_collapser(),
             exact_expander: localizer.exact_expander(placeholders),
             run: Run {
                 machine: localizer.machine().clone(),
@@ -213,42 +242,73 @@ impl LineCollapser {
     }
 
     /// Collapses `piece`, checks it, and appends it.
+    ///
+    /// # Errors
+    /// The number of a line with a secret that cannot be replaced exactly.
     fn append(
         &self,
         builder: &mut FileBuilder,
-        kind: TextKind,
-        piece: &[u8],
+        file: &SessionFile,
+        piece: &LocalPiece<'_>,
+        secrets: SecretView<'_>,
         emit: &mut dyn FnMut(usize, Vec<u8>),
-    ) -> CollectStats {
-        let mut portable = Vec::with_capacity(piece.len());
-        self.collapser.collapse(piece, kind, &mut portable);
+    ) -> Result<CollectStats, u64> {
         let mut collected = CollectStats {
-            lines: count_lines(piece),
-            bytes: piece.len() as u64,
+            lines: count_lines(piece.text),
+            bytes: piece.text.len() as u64,
             ..CollectStats::default()
         };
-        if self.is_exact(&portable, piece, kind) {
-            builder.append(&self.run(false), &portable, piece, emit);
-            return collected;
+        let kind = text_kind(file);
+        let whole = [self.collapser_for(file)];
+        if let Some(portable) = self.exact_form(&whole, piece, kind, secrets) {
+            builder.append(&self.run(false), &portable, &piece.written(), emit);
+            return Ok(collected);
         }
-        // Some line does not expand exactly: keep that one unchanged, and collapse the
-        // others.
-        let mut rest = piece;
-        while !rest.is_empty() {
-            let (line, after) = rest.split_at(offset_after_lines(rest, 1));
-            portable.clear();
-            self.collapser.collapse(line, kind, &mut portable);
-            let exact = self.is_exact(&portable, line, kind);
-            collected.verbatim += u64::from(!exact);
-            builder.append(
-                &self.run(!exact),
-                if exact { &portable } else { line },
-                line,
-                emit,
-            );
-            rest = after;
+        // Some line does not expand exactly: keep that one unchanged but for its secrets, and
+        // collapse the others.
+        let collapsers = [self.collapser_for(file), &self.secret_collapser];
+        let mut at = 0;
+        while at < piece.text.len() {
+            let end = at + offset_after_lines(&piece.text[at..], 1);
+            let line = piece.part(at..end);
+            let collapsers = &collapsers[..1 + usize::from(!line.secrets.is_empty())];
+            let portable = self.exact_form(collapsers, &line, kind, secrets);
+            if portable.is_none() && !line.secrets.is_empty() {
+                return Err(line.first_line);
+            }
+            collected.verbatim += u64::from(portable.is_none());
+            let run = self.run(portable.is_none());
+            let portable = portable.as_deref().unwrap_or(line.text);
+            builder.append(&run, portable, &line.written(), emit);
+            at = end;
         }
-        collected
+        Ok(collected)
+    }
+
+    /// Returns the collapser for a file: of copies of a user's files, only secrets are replaced.
+    fn collapser_for(&self, file: &SessionFile) -> &Collapser {
+        if is_verbatim(file) {
+            &self.secret_collapser
+        } else {
+            &self.collapser
+        }
+    }
+
+    /// Returns the portable form of a piece, by the first of the collapsers whose form expands
+    /// exactly.
+    fn exact_form(
+        &self,
+        collapsers: &[&Collapser],
+        piece: &LocalPiece<'_>,
+        kind: TextKind,
+        secrets: SecretView<'_>,
+    ) -> Option<Vec<u8>> {
+        collapsers.iter().find_map(|collapser| {
+            let mut portable = Vec::with_capacity(piece.text.len());
+            collapser.collapse_with(piece.text, kind, &piece.secrets, &mut portable);
+            self.is_exact(&portable, piece.text, kind, secrets)
+                .then_some(portable)
+        })
     }
 
     /// Appends `piece` unchanged: the file is the same on every machine.
@@ -266,12 +326,18 @@ impl LineCollapser {
         }
     }
 
-    fn is_exact(&self, portable: &[u8], local: &[u8], kind: TextKind) -> bool {
+    fn is_exact(
+        &self,
+        portable: &[u8],
+        local: &[u8],
+        kind: TextKind,
+        secrets: SecretView<'_>,
+    ) -> bool {
         let mut again = Vec::with_capacity(local.len());
         // Readers use the same expansion limit, so it is checked within that.
         let done = self
             .exact_expander
-            .expand_bounded(portable, kind, &mut again);
+            .expand_bounded(portable, kind, secrets, &mut again);
         done.is_ok() && again == local && count_lines(portable) == count_lines(local)
     }
 

@@ -6,7 +6,7 @@
 
 use crate::localize::error::StoredDataError;
 use crate::localize::line_reader::StoredLineReader;
-use crate::localize::localizer::PlaceholderChoice;
+use crate::localize::localizer::Reading;
 use crate::localize::stored_text::{LocalText, Piece, StoredText};
 use crate::store::{manifest::Run, segment::offset_after_lines};
 
@@ -79,11 +79,11 @@ impl Walk<'_, '_> {
         Ok(true)
     }
 
-    /// Handles the common case: all lines of the piece are there under one choice.
+    /// Handles the common case: all lines of the piece are there in one reading.
     fn matches_whole(&mut self, piece: &Piece<'_>) -> Result<bool, StoredDataError> {
-        for choice in self.reader.choices(piece.run) {
-            if self.consume_if_next(&self.reader.read(piece.run, choice, piece.text)?)? {
-                self.reader.record_choice(piece.run, choice);
+        for reading in self.reader.readings(piece.run, piece.text) {
+            if self.consume_if_next(&self.reader.read(piece.run, reading, piece.text)?)? {
+                self.reader.record_reading(piece.run, reading);
                 self.lines += piece.lines;
                 return Ok(true);
             }
@@ -93,9 +93,9 @@ impl Walk<'_, '_> {
 
     /// Compares one line that ends with a line end.
     fn line(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
-        for choice in self.reader.choices(run) {
-            if self.consume_if_next(&self.reader.read(run, choice, line)?)? {
-                self.reader.record_choice(run, choice);
+        for reading in self.reader.readings(run, line) {
+            if self.consume_if_next(&self.reader.read(run, reading, line)?)? {
+                self.reader.record_reading(run, reading);
                 self.lines += 1;
                 return Ok(true);
             }
@@ -111,8 +111,8 @@ impl Walk<'_, '_> {
 
     /// Compares the last line of the stored file, which has no line end.
     fn last_line(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
-        for choice in self.reader.choices(run) {
-            let text = self.reader.read(run, choice, line)?;
+        for reading in self.reader.readings(run, line) {
+            let text = self.reader.read(run, reading, line)?;
             if !self.starts_with(&text)? {
                 continue;
             }
@@ -150,8 +150,8 @@ impl Walk<'_, '_> {
 
     /// Returns true if the local file ends inside `line`, with at least a byte of it.
     fn ends_inside(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
-        for choice in self.reader.choices(run) {
-            let text = self.reader.read(run, choice, line)?;
+        for reading in self.reader.readings(run, line) {
+            let text = self.reader.read(run, reading, line)?;
             let left = self.local.peek(text.len())?;
             if !left.is_empty() && left.len() < text.len() && text.starts_with(left) {
                 return Ok(true);
@@ -164,8 +164,8 @@ impl Walk<'_, '_> {
     /// or differs.
     fn end_here(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
         let offset = self.local.offset();
-        for choice in self.reader.choices(run) {
-            let text = self.reader.read(run, choice, line)?;
+        for reading in self.reader.readings(run, line) {
+            let text = self.reader.read(run, reading, line)?;
             let left = self.local.peek(text.len() + 1)?;
             if left.len() < text.len() && text.starts_with(left) {
                 self.found = Some(Relation::Behind {
@@ -213,17 +213,17 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Returns the choice under which `line` begins with `part`, the last bytes of a local
+/// Returns the reading in which `line` begins with `part`, the last bytes of a local
 /// file.
-pub(crate) fn completing_choice(
+pub(crate) fn completing_reading(
     reader: &StoredLineReader<'_>,
     run: &Run,
     line: &[u8],
     part: &[u8],
-) -> Result<Option<PlaceholderChoice>, StoredDataError> {
-    for choice in reader.choices(run) {
-        if reader.read(run, choice, line)?.starts_with(part) {
-            return Ok(Some(choice));
+) -> Result<Option<Reading>, StoredDataError> {
+    for reading in reader.readings(run, line) {
+        if reader.read(run, reading, line)?.starts_with(part) {
+            return Ok(Some(reading));
         }
     }
     Ok(None)

@@ -1,6 +1,6 @@
 //! Errors of converting between stored lines and local text.
 
-use crate::domain::{ErrorKind, SessionId, UserError};
+use crate::domain::{ErrorKind, SecretName, SessionId, UserError};
 use crate::rewrite::Oversized;
 use crate::session::SessionError;
 use crate::store::StoreError;
@@ -27,6 +27,20 @@ pub enum StoredDataError {
         /// The session.
         session: SessionId,
     },
+    /// The settings keep secrets from being stored without a decision.
+    #[error("held because of {}", list_secrets(names))]
+    HeldSecrets {
+        /// The secrets.
+        names: Vec<SecretName>,
+    },
+    /// A secret cannot be replaced so that the line comes back exactly.
+    #[error("a secret in line {line} of {file} cannot be masked exactly")]
+    UnmaskedSecret {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+    },
     /// Expansion would make very much text from a few bytes.
     #[error("cannot use session {session} from the store")]
     Oversized {
@@ -37,6 +51,18 @@ pub enum StoredDataError {
     },
 }
 
+/// Names secrets, with the commands that decide about them.
+fn list_secrets(names: &[SecretName]) -> String {
+    let shown = names
+        .iter()
+        .map(|name| format!("{} {}", name.form(), name.id()));
+    let first = names.first().map_or("ID", SecretName::id);
+    format!(
+        "{}; decide with: ccsync secrets mask|allow|ignore {first}",
+        shown.collect::<Vec<_>>().join(", ")
+    )
+}
+
 impl UserError for StoredDataError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -44,7 +70,10 @@ impl UserError for StoredDataError {
             Self::Session(e) => e.kind(),
             Self::Path(e) => e.kind(),
             Self::Interrupted(e) => e.kind(),
-            Self::Inconsistent { .. } | Self::Oversized { .. } => ErrorKind::Failed,
+            Self::Inconsistent { .. }
+            | Self::Oversized { .. }
+            | Self::UnmaskedSecret { .. }
+            | Self::HeldSecrets { .. } => ErrorKind::Failed,
         }
     }
 
@@ -54,6 +83,7 @@ impl UserError for StoredDataError {
             Self::Session(e) => e.hints(),
             Self::Path(e) => e.hints(),
             Self::Interrupted(e) => e.hints(),
+            Self::UnmaskedSecret { .. } | Self::HeldSecrets { .. } => Vec::new(),
             Self::Inconsistent { .. } | Self::Oversized { .. } => {
                 vec!["run `ccsync push` on a machine that has the session".to_owned()]
             }
@@ -66,7 +96,10 @@ impl UserError for StoredDataError {
             Self::Session(e) => e.is_about_one_session(),
             Self::Path(e) => e.is_about_one_session(),
             Self::Interrupted(_) => false,
-            Self::Inconsistent { .. } | Self::Oversized { .. } => true,
+            Self::Inconsistent { .. }
+            | Self::Oversized { .. }
+            | Self::UnmaskedSecret { .. }
+            | Self::HeldSecrets { .. } => true,
         }
     }
 }

@@ -10,8 +10,9 @@ use memchr::memmem;
 
 use crate::checkouts::{former::former_project, locate::is_in_repo};
 use crate::domain::id::SessionId;
-use crate::localize::{error::StoredDataError, localizer::Localizer, localizer::PlaceholderChoice};
-use crate::rewrite::{TextKind, View};
+use crate::localize::error::StoredDataError;
+use crate::localize::localizer::{Localizer, PlaceholderChoice, Reading, SecretChoice};
+use crate::rewrite::{TextKind, View, secrets_in};
 use crate::session::fields::with_value;
 use crate::store::{manifest::Manifest, manifest::Run};
 
@@ -77,9 +78,11 @@ impl Localizer {
         } else {
             self.current_index(manifest)
         };
-        reader
-            .read(run, PlaceholderChoice::With(View::Local, present), portable)
-            .map(Cow::Owned)
+        let reading = Reading {
+            placeholders: PlaceholderChoice::With(View::Local, present),
+            secrets: SecretChoice::Redaction,
+        };
+        reader.read(run, reading, portable).map(Cow::Owned)
     }
 }
 
@@ -105,7 +108,14 @@ impl<'a> StoredLineReader<'a> {
 
     /// Returns how the run is written to this machine's disk now. Runs of this machine
     /// stay as they are, wherever the repository is now.
-    pub(crate) fn preferred_choice(&self, run: &Run) -> PlaceholderChoice {
+    pub(crate) fn preferred_reading(&self, run: &Run) -> Reading {
+        Reading {
+            placeholders: self.preferred_choice(run),
+            secrets: SecretChoice::Local,
+        }
+    }
+
+    fn preferred_choice(&self, run: &Run) -> PlaceholderChoice {
         let origin = self.manifest.placeholders.get(&run.placeholders);
         let as_written = self.is_mine(run)
             && origin.is_some_and(|origin| origin.without_repo() == *self.localizer.placeholders());
@@ -154,8 +164,8 @@ impl<'a> StoredLineReader<'a> {
 
     /// Records that the local file has `run` in this choice: later lines are written with
     /// the same repository.
-    pub(crate) fn record_choice(&self, run: &Run, choice: PlaceholderChoice) {
-        if let PlaceholderChoice::With(_, n) = choice
+    pub(crate) fn record_reading(&self, run: &Run, reading: Reading) {
+        if let PlaceholderChoice::With(_, n) = reading.placeholders
             && former_project(self.manifest, &run.placeholders).is_none()
             && n != self.current_index()
             && self
@@ -171,11 +181,25 @@ impl<'a> StoredLineReader<'a> {
         }
     }
 
-    /// Returns every way in which the run may be on this machine's disk, the likeliest
-    /// first.
+    /// Returns every way in which the text of the run may be on this machine's disk, the
+    /// likeliest first.
     ///
-    /// Computes the others only on demand.
-    pub(crate) fn choices(&self, run: &Run) -> impl Iterator<Item = PlaceholderChoice> {
+    /// Computes the others only on demand. A machine may have read a secret before it knew the
+    /// value, or with a version that knew no secrets.
+    pub(crate) fn readings(&self, run: &Run, portable: &[u8]) -> impl Iterator<Item = Reading> {
+        let has_secrets = secrets_in(portable).next().is_some();
+        let others = [SecretChoice::Redaction, SecretChoice::Placeholder];
+        let secrets = std::iter::once(SecretChoice::Local)
+            .chain(others.into_iter().filter(move |_| has_secrets));
+        secrets.flat_map(|secrets| {
+            self.choices(run).map(move |placeholders| Reading {
+                placeholders,
+                secrets,
+            })
+        })
+    }
+
+    fn choices(&self, run: &Run) -> impl Iterator<Item = PlaceholderChoice> {
         let preferred = self.preferred_choice(run);
         let others = move || {
             let numbers = self
@@ -218,25 +242,26 @@ impl<'a> StoredLineReader<'a> {
         std::iter::once(preferred).chain(std::iter::once_with(others).flatten())
     }
 
-    /// Returns the text of `run` under one choice.
+    /// Returns the text of `run` in one reading.
     ///
     /// # Errors
     /// [`StoredDataError::Oversized`]
     pub(crate) fn read(
         &self,
         run: &Run,
-        choice: PlaceholderChoice,
+        reading: Reading,
         portable: &[u8],
     ) -> Result<Vec<u8>, StoredDataError> {
         let mut text = Vec::with_capacity(portable.len() + portable.len() / 8);
         match self
             .localizer
-            .expander(self.manifest, run, choice)
+            .expander(self.manifest, run, reading.placeholders)
             .filter(|_| !run.verbatim)
         {
             Some(expander) => {
                 let session = || self.manifest.session.clone();
-                let done = expander.expand_bounded(portable, self.kind, &mut text);
+                let secrets = self.localizer.secret_view(reading.secrets);
+                let done = expander.expand_bounded(portable, self.kind, secrets, &mut text);
                 done.map_err(|source| StoredDataError::Oversized {
                     session: session(),
                     source,
@@ -247,7 +272,8 @@ impl<'a> StoredLineReader<'a> {
         Ok(self.rename(run, text))
     }
 
-    /// Returns the text of `run` as its machine wrote it, including the session id.
+    /// Returns the text of `run` as its machine wrote it, including the session id, with the
+    /// placeholders of secrets.
     pub(crate) fn as_written(
         localizer: &'a Localizer,
         manifest: &'a Manifest,
@@ -258,7 +284,7 @@ impl<'a> StoredLineReader<'a> {
         let session = run.written_as.as_ref().unwrap_or(&manifest.session);
         localizer
             .reader(manifest, session, kind)
-            .read(run, PlaceholderChoice::AsWritten, portable)
+            .read(run, Reading::WRITTEN, portable)
     }
 
     /// Returns the text as it is written to this machine's disk now.
@@ -267,7 +293,7 @@ impl<'a> StoredLineReader<'a> {
         run: &Run,
         portable: &[u8],
     ) -> Result<Vec<u8>, StoredDataError> {
-        self.read(run, self.preferred_choice(run), portable)
+        self.read(run, self.preferred_reading(run), portable)
     }
 
     /// Returns the portable text of `run`, with the session id that it is read under.

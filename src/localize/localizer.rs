@@ -15,9 +15,12 @@ use crate::checkouts::{
 };
 use crate::config::LocalizeMode;
 use crate::domain::{MachineId, Placeholders, PortablePath, SessionId};
-use crate::rewrite::{Collapser, Expander, TextKind, View, collapse_path};
+use crate::rewrite::{
+    Collapser, Expander, SecretView, TextKind, View, collapse_path, redaction, replace_spans,
+};
+use crate::secrets::Secrets;
 use crate::store::{manifest::Manifest, manifest::PlaceholdersKey, manifest::Run};
-use crate::sys::fs::is_dir_in_time;
+use crate::sys::fs::{PathError, is_dir_in_time};
 
 /// One way to expand a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +29,32 @@ pub(crate) enum PlaceholderChoice {
     AsWritten,
     /// With the placeholders of this index. 0 is the current set of this machine.
     With(View, usize),
+}
+
+/// The text in the place of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecretChoice {
+    /// Its value, or its redaction if the value is unknown here.
+    Local,
+    /// Its redaction.
+    Redaction,
+    /// Its placeholder: the same text on every machine.
+    Placeholder,
+}
+
+/// One way to read a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(crate) placeholders: PlaceholderChoice,
+    pub(crate) secrets: SecretChoice,
+}
+
+impl Reading {
+    /// As its machine wrote it, but for secrets: what is hashed and compared in the store.
+    pub(crate) const WRITTEN: Self = Self {
+        placeholders: PlaceholderChoice::AsWritten,
+        secrets: SecretChoice::Placeholder,
+    };
 }
 
 /// Maximum number of collapsers kept. Each takes some 10 kB, and sessions are not stored
@@ -49,6 +78,8 @@ pub(crate) struct Localizer {
     current: CurrentPlaceholders,
     expanders: Mutex<HashMap<(PlaceholdersKey, PlaceholderChoice), Arc<Expander>>>,
     collapsers: Mutex<Collapsers>,
+    /// The secrets of this machine; none: nothing is searched for them.
+    secrets: Option<Arc<Secrets>>,
     /// Index of the set for each session, for commands that only read: its repository
     /// stays the same.
     repo_indexes: Mutex<HashMap<SessionId, usize>>,
@@ -81,7 +112,49 @@ impl Localizer {
             current,
             expanders,
             collapsers,
+            secrets: None,
             repo_indexes,
+        }
+    }
+
+    /// Returns the localizer with the secrets of this machine.
+    pub(crate) fn with_secrets(self, secrets: Arc<Secrets>) -> Self {
+        Self {
+            secrets: Some(secrets),
+            ..self
+        }
+    }
+
+    /// Returns the secrets of this machine.
+    pub(crate) fn secrets(&self) -> Option<&Arc<Secrets>> {
+        self.secrets.as_ref()
+    }
+
+    /// Makes the values durable that placeholders stand for. Text may be committed after that.
+    pub(crate) fn save_secrets(&self) -> Result<(), PathError> {
+        self.secrets
+            .as_ref()
+            .map_or(Ok(()), |secrets| secrets.vault().save())
+    }
+
+    /// Returns a text for other machines without its secrets.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let Some(secrets) = &self.secrets else {
+            return text.to_owned();
+        };
+        let found = secrets.search(text.as_bytes(), TextKind::Plain);
+        let mut spans = [found.masked, found.held].concat();
+        spans.sort_by_key(|span| span.range.start);
+        let redacted = replace_spans(text.as_bytes(), &spans, redaction);
+        String::from_utf8_lossy(&redacted).into_owned()
+    }
+
+    /// Returns how the secrets of stored text are expanded.
+    pub(crate) fn secret_view(&self, choice: SecretChoice) -> SecretView<'_> {
+        match (choice, &self.secrets) {
+            (SecretChoice::Placeholder, _) => SecretView::Placeholder,
+            (SecretChoice::Local, Some(secrets)) => SecretView::Value(secrets.as_ref()),
+            (SecretChoice::Local | SecretChoice::Redaction, _) => SecretView::Redaction,
         }
     }
 
@@ -215,11 +288,20 @@ impl Localizer {
         if collapsers.len() >= MAX_COLLAPSERS && !collapsers.contains_key(&key) {
             collapsers.clear();
         }
-        Arc::clone(
-            collapsers
-                .entry(key)
-                .or_insert_with(|| Arc::new(Collapser::new(placeholders, directories))),
-        )
+        let new = || {
+            let collapser = Collapser::new(placeholders, directories);
+            Arc::new(match &self.secrets {
+                Some(secrets) => collapser.with_secrets(Arc::clone(secrets) as _),
+                None => collapser,
+            })
+        };
+        Arc::clone(collapsers.entry(key).or_insert_with(new))
+    }
+
+    /// Returns the collapser that replaces secrets only.
+    pub(crate) fn secret_collapser(&self) -> Arc<Collapser> {
+        let none = Placeholders::new(self.placeholders().system, []);
+        self.collapser(&none, &[])
     }
 
     /// Returns the expander that checks that collapsed text expands to the original.
@@ -308,7 +390,11 @@ impl Localizer {
                 continue;
             };
             let mut shown = Vec::new();
-            expander.expand(title.as_bytes(), TextKind::Plain, &mut shown);
+            let view = SecretView::Redaction;
+            let done = expander.expand_bounded(title.as_bytes(), TextKind::Plain, view, &mut shown);
+            if done.is_err() {
+                continue;
+            }
             let shown = String::from_utf8_lossy(&shown).into_owned();
             if !shown.contains("{{") {
                 return Some(shown);

@@ -6,6 +6,7 @@ pub mod compare;
 pub mod error;
 pub mod line_reader;
 pub mod local_copy;
+mod local_piece;
 pub mod localizer;
 pub mod location;
 pub(crate) mod run_projects;

@@ -77,6 +77,8 @@ pub fn leave_note(
             name: names.get(&id).cloned(),
             id,
         });
+    let text = workspace.localizer.redact(text);
+    workspace.localizer.save_secrets()?;
     let now = ctx.clock.now();
     let id = NoteId::from_time(now, fastrand::u32(..));
     let note = Note::new(
@@ -84,7 +86,7 @@ pub fn leave_note(
         now,
         &workspace.machine,
         addressee.as_ref().map(|machine| machine.id.clone()),
-        text.to_owned(),
+        text,
     );
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;

@@ -3,6 +3,9 @@
 //! Owns the replacement of path forms by placeholders and the escape of text that looks
 //! like one. Everything else is copied as it is. Must not parse and rewrite JSON.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use memchr::memmem;
 
 use super::encoding::tag_encoded;
@@ -11,6 +14,7 @@ use super::path::{dir_name_below, under_placeholder};
 use super::path_form::{Lead, Separator, Style, Tag, path_forms, placeholder};
 use super::patterns::{PathPattern, Patterns};
 use super::placeholder::{Braces, braces_at};
+use super::secret::{SecretFinder, SecretSpan, is_escaped, replaceable, secret_placeholder};
 use super::strings::Strings;
 use crate::domain::{Placeholder, Placeholders, client_dir::client_dir_name};
 
@@ -23,11 +27,15 @@ const NAME: Tag = Tag {
 /// Number of bytes searched for braces at a time.
 const BRACES_AHEAD: usize = 16 << 10;
 
+/// Number of bytes after a path that decide if it ends there, at most.
+const MAX_AFTER_PATH: usize = 256;
+
 /// Replaces the paths of one machine by placeholders.
 pub struct Collapser {
     json: Patterns,
     plain: Patterns,
     braces: memmem::Finder<'static>,
+    secrets: Option<Arc<dyn SecretFinder>>,
 }
 
 impl Collapser {
@@ -49,6 +57,16 @@ impl Collapser {
             json: of_kind(TextKind::Json),
             plain: of_kind(TextKind::Plain),
             braces,
+            secrets: None,
+        }
+    }
+
+    /// Returns the collapser that also replaces the secrets that `finder` finds.
+    #[must_use]
+    pub fn with_secrets(self, finder: Arc<dyn SecretFinder>) -> Self {
+        Self {
+            secrets: Some(finder),
+            ..self
         }
     }
 
@@ -57,32 +75,48 @@ impl Collapser {
     ///
     /// Lines are independent, so a text may be collapsed in pieces that end at line ends.
     pub fn collapse(&self, text: &[u8], kind: TextKind, out: &mut Vec<u8>) {
+        self.collapse_with(text, kind, &self.secrets_in(text, kind), out);
+    }
+
+    /// Returns the places of the secrets in `text` that become placeholders.
+    pub fn secrets_in(&self, text: &[u8], kind: TextKind) -> Vec<SecretSpan> {
+        let found = self.secrets.as_ref().map(|finder| finder.find(text, kind));
+        match found {
+            Some(found) if !found.is_empty() => replaceable(found, text, kind),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Like [`Self::collapse`], with the places of secrets that [`Self::secrets_in`] has found.
+    pub fn collapse_with(
+        &self,
+        text: &[u8],
+        kind: TextKind,
+        secrets: &[SecretSpan],
+        out: &mut Vec<u8>,
+    ) {
         out.reserve(text.len() + text.len() / 64);
         let patterns = match kind {
             TextKind::Json => &self.json,
             TextKind::Plain => &self.plain,
         };
-        let strings = Strings::new(text, kind);
         let mut run = Run {
             text,
             copied: 0,
-            strings,
+            strings: Strings::new(text, kind),
             finder: &self.braces,
             next_braces: 0,
             out,
         };
         let mut from = 0;
-        while let Some((at, pattern)) = patterns.find(text, from) {
-            // Braces right before a match are checked only if the match is not replaced:
-            // `{{C` is no look-alike once `C:\x` has become a placeholder itself.
-            run.escape_look_alikes(at.saturating_sub(2));
-            from = if run.strings.is_protected(at) {
-                at + 1
-            } else {
-                run.replace(at, pattern)
-            };
+        for span in secrets {
+            from = run.replace_paths(patterns, from, span.range.start);
+            run.escape_look_alikes(span.range.start, span.range.start);
+            run.replace(&span.range, secret_placeholder(&span.name).as_bytes());
+            from = from.max(span.range.end);
         }
-        run.escape_look_alikes(text.len());
+        run.replace_paths(patterns, from, text.len());
+        run.escape_look_alikes(text.len(), text.len());
         run.copy_until(text.len());
     }
 }
@@ -105,16 +139,38 @@ impl Run<'_> {
         self.copied = end;
     }
 
-    fn replace(&mut self, at: usize, pattern: &PathPattern) -> usize {
-        self.copy_until(at);
-        self.out.extend_from_slice(&pattern.placeholder);
-        self.copied = at + pattern.bytes.len();
-        self.next_braces = self.next_braces.max(self.copied);
-        self.copied
+    /// Replaces the paths between `from` and `end`; returns the offset after the last one.
+    fn replace_paths(&mut self, patterns: &Patterns, mut from: usize, end: usize) -> usize {
+        // Enough text for the decision where a path ends.
+        let text = &self.text[..self.text.len().min(end + MAX_AFTER_PATH)];
+        while let Some((at, pattern)) = patterns.find(text, from) {
+            let stop = at + pattern.bytes.len();
+            if stop > end {
+                break;
+            }
+            // Braces right before a match are checked only if the match is not replaced:
+            // `{{C` is no look-alike once `C:\x` has become a placeholder itself.
+            self.escape_look_alikes(at.saturating_sub(2), end);
+            from = if self.strings.is_protected(at) {
+                at + 1
+            } else {
+                self.replace(&(at..stop), &pattern.placeholder);
+                stop
+            };
+        }
+        from
     }
 
-    /// Escapes text that looks like a placeholder and begins before `end`.
-    fn escape_look_alikes(&mut self, end: usize) {
+    fn replace(&mut self, range: &Range<usize>, placeholder: &[u8]) {
+        self.copy_until(range.start);
+        self.out.extend_from_slice(placeholder);
+        self.copied = range.end;
+        self.next_braces = self.next_braces.max(self.copied);
+    }
+
+    /// Escapes text that looks like a placeholder and begins before `end`. Text from `stop` on
+    /// is replaced by a placeholder, and so looks like none.
+    fn escape_look_alikes(&mut self, end: usize, stop: usize) {
         while self.next_braces < end {
             // Bounded, so that the search for patterns reads the same bytes from the cache.
             let searched = self
@@ -133,16 +189,16 @@ impl Run<'_> {
                 self.next_braces = at;
                 return;
             }
-            self.next_braces = self.escape(at);
+            self.next_braces = self.escape(at, stop);
         }
     }
 
     /// Escapes the look-alike at `at`, if it is one; returns where the next may begin.
-    fn escape(&mut self, at: usize) -> usize {
-        let Braces::LookAlike { letter } = braces_at(self.text, at) else {
+    fn escape(&mut self, at: usize, stop: usize) -> usize {
+        let Braces::LookAlike { letter } = braces_at(&self.text[..stop.max(at + 2)], at) else {
             return at + 1;
         };
-        if !self.strings.is_protected(at) {
+        if is_escaped(&mut self.strings, self.text, at, letter, stop) {
             self.copy_until(at + 2);
             self.out.push(b'~');
         }

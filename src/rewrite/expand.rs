@@ -11,9 +11,10 @@ use memchr::memmem;
 use super::kinds::{TextKind, View};
 use super::meaning::OriginPlaceholder;
 use super::placeholder::{Braces, PlaceholderToken, braces_at, placeholder_at};
-use super::strings::Strings;
+use super::secret::{SecretView, is_escaped, secret_of};
+use super::strings::{Protection, Strings};
 use super::translate::PlaceholderContext;
-use crate::domain::Placeholders;
+use crate::domain::{Placeholders, SecretName};
 
 /// Replaces placeholders by paths.
 pub struct Expander {
@@ -81,10 +82,10 @@ impl Expander {
     /// Appends the local form of `portable` to `out`: whole lines, and perhaps a torn last one.
     ///
     /// A placeholder that the origin does not have, or in a form that no collapser writes,
-    /// is copied.
+    /// is copied, and so are those of secrets.
     pub fn expand(&self, portable: &[u8], kind: TextKind, out: &mut Vec<u8>) {
         // The bound is larger than any text can be.
-        let _ = self.expand_within(usize::MAX, portable, kind, out);
+        let _ = self.expand_within(usize::MAX, portable, kind, SecretView::Placeholder, out);
     }
 
     /// Like [`Self::expand`], but bounded, for text from an untrusted store: a placeholder
@@ -96,14 +97,11 @@ impl Expander {
         &self,
         portable: &[u8],
         kind: TextKind,
+        secrets: SecretView<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Oversized> {
-        self.expand_within(
-            out.len() + max_expansion(portable.len()),
-            portable,
-            kind,
-            out,
-        )
+        let limit = out.len() + max_expansion(portable.len());
+        self.expand_within(limit, portable, kind, secrets, out)
     }
 
     fn expand_within(
@@ -111,6 +109,7 @@ impl Expander {
         limit: usize,
         portable: &[u8],
         kind: TextKind,
+        secrets: SecretView<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Oversized> {
         out.reserve(portable.len() + portable.len() / 16);
@@ -118,6 +117,7 @@ impl Expander {
             expander: self,
             text: portable,
             kind,
+            secrets,
             copied: 0,
             strings: Strings::new(portable, kind),
             surroundings: PlaceholderContext::new(portable, kind),
@@ -145,6 +145,7 @@ struct Run<'a> {
     expander: &'a Expander,
     text: &'a [u8],
     kind: TextKind,
+    secrets: SecretView<'a>,
     /// Length of the text that is already in `out`.
     copied: usize,
     strings: Strings<'a>,
@@ -166,12 +167,15 @@ impl<'a> Run<'a> {
             return at + 1;
         };
         if letter > at + 2 {
-            self.remove_escape(at);
+            self.remove_escape(at, letter);
             return letter + 1;
         }
         let Some(placeholder) = placeholder_at(self.text, at) else {
             return letter + 1;
         };
+        if let Some(secret) = secret_of(&placeholder) {
+            return self.expand_secret(at, placeholder.end, &secret);
+        }
         let expanded = match placeholder.tail {
             None => self.expand_placeholder(at, &placeholder),
             Some(tail) => self.expand_name(at, &placeholder, tail),
@@ -183,11 +187,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn remove_escape(&mut self, at: usize) {
-        if !self.strings.is_protected(at) {
+    fn remove_escape(&mut self, at: usize, letter: usize) {
+        if is_escaped(&mut self.strings, self.text, at, letter, self.text.len()) {
             self.copy_until(at + 2);
             self.copied += 1;
         }
+    }
+
+    fn expand_secret(&mut self, at: usize, end: usize, secret: &SecretName) -> usize {
+        if self.strings.protection(at) != Protection::Bytes {
+            self.copy_until(at);
+            self.secrets.write(secret, &self.text[at..end], self.out);
+            self.copied = end;
+        }
+        end
     }
 
     fn expand_placeholder(&mut self, at: usize, placeholder: &PlaceholderToken<'_>) -> Option<()> {
@@ -262,18 +275,28 @@ mod tests {
         let expander = Expander::exact(&root(System::Linux, &path));
         let mut out = Vec::new();
         assert_eq!(
-            expander.expand_bounded(b"at {{HOME}}.", TextKind::Plain, &mut out),
+            expander.expand_bounded(
+                b"at {{HOME}}.",
+                TextKind::Plain,
+                SecretView::Placeholder,
+                &mut out
+            ),
             Ok(())
         );
         let bomb = b"{{HOME}} ".repeat(100_000);
         assert_eq!(
-            expander.expand_bounded(&bomb, TextKind::Plain, &mut out),
+            expander.expand_bounded(&bomb, TextKind::Plain, SecretView::Placeholder, &mut out),
             Err(Oversized)
         );
         assert!(out.len() < 64 << 20);
         let ordinary = Expander::exact(&root(System::Linux, &path[..500]));
         assert_eq!(
-            ordinary.expand_bounded(&bomb[..256 << 10], TextKind::Plain, &mut out),
+            ordinary.expand_bounded(
+                &bomb[..256 << 10],
+                TextKind::Plain,
+                SecretView::Placeholder,
+                &mut out
+            ),
             Ok(())
         );
     }

@@ -21,6 +21,7 @@ mod path;
 mod path_form;
 mod patterns;
 mod placeholder;
+mod secret;
 mod strings;
 mod translate;
 
@@ -29,3 +30,8 @@ pub use expand::{Expander, Oversized};
 pub use kinds::{TextKind, View};
 pub use path::{collapse_path, expand_path};
 pub use path_form::every_path_form;
+pub use secret::{
+    MAX_SECRET_BYTES, REDACTION_START, SecretFinder, SecretSpan, SecretValues, SecretView,
+    redaction, redaction_at, replace_spans, replaceable, secret_placeholder, secrets_in,
+    spans_within,
+};

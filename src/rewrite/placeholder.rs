@@ -42,7 +42,11 @@ pub(super) struct PlaceholderToken<'t> {
 
 /// Reads the placeholder whose `{{` is at `at`.
 pub(super) fn placeholder_at(text: &[u8], at: usize) -> Option<PlaceholderToken<'_>> {
-    let start = at + 2;
+    token_at(text, at + 2)
+}
+
+/// Reads the placeholder whose name begins at `start`.
+pub(super) fn token_at(text: &[u8], start: usize) -> Option<PlaceholderToken<'_>> {
     let name_end = start
         + text[start..]
             .iter()

@@ -17,9 +17,12 @@ use memchr::{memchr, memmem, memrchr, memrchr2};
 use super::kinds::TextKind;
 use super::outline::{CLIENT_RECORD_SIGNS, LineOutline, is_of_record, outline};
 
-/// Strings that are never rewritten: the model's thinking and its signature are checked
-/// by the API as they are, and base64 holds no paths.
-const PROTECTED_KEYS: [&[u8]; 3] = [b"\"thinking\"", b"\"signature\"", b"\"base64\""];
+/// The model's thinking, which the API checks as it is.
+const THINKING_KEY: &[u8] = b"\"thinking\"";
+
+/// Strings that are never rewritten: signatures, which are checked, and base64, which holds no
+/// paths.
+const BYTES_KEYS: [&[u8]; 2] = [b"\"signature\"", b"\"base64\""];
 
 /// A string under this key is protected if its object is of `type` `base64` or `redacted_thinking`.
 const DATA_KEY: &[u8] = b"\"data\"";
@@ -31,12 +34,23 @@ const CWD_KEY: &[u8] = b"\"cwd\"";
 /// (client 2.1.332).
 const REAL_DIRECTORY_KEY: &[u8] = b"\"realParentDir\"";
 
+/// Which parts of a string are never rewritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protection {
+    /// Nothing is protected.
+    None,
+    /// Everything but secrets.
+    Thinking,
+    /// Everything.
+    Bytes,
+}
+
 /// Answers questions about places in one text, which must be asked in ascending order.
 pub(super) struct Strings<'t> {
     text: &'t [u8],
     kind: TextKind,
     opening: LookBack<'t>,
-    last: Option<(usize, bool)>,
+    last: Option<(usize, Protection)>,
     /// The line that was asked about last.
     line: Range<usize>,
     outlined: Range<usize>,
@@ -60,21 +74,26 @@ impl<'t> Strings<'t> {
         }
     }
 
-    /// Returns true if the text at `at` must stay as it is. No unescaped quote may lie
-    /// between `at` and a later place that was asked for before.
+    /// Returns true if paths in the text at `at` stay as they are.
     pub(super) fn is_protected(&mut self, at: usize) -> bool {
+        self.protection(at) != Protection::None
+    }
+
+    /// Returns the protection of the text at `at`. No unescaped quote may lie between `at` and
+    /// a later place that was asked for before.
+    pub(super) fn protection(&mut self, at: usize) -> Protection {
         if self.kind == TextKind::Plain {
-            return false;
+            return Protection::None;
         }
         let Some(quote) = self.opening.find(at, is_unescaped) else {
-            return false;
+            return Protection::None;
         };
-        if let Some((_, protected)) = self.last.filter(|(last, _)| *last == quote) {
-            return protected;
+        if let Some((_, protection)) = self.last.filter(|(last, _)| *last == quote) {
+            return protection;
         }
-        let protected = self.is_protected_string(quote);
-        self.last = Some((quote, protected));
-        protected
+        let protection = self.protection_of_string(quote);
+        self.last = Some((quote, protection));
+        protection
     }
 
     /// Returns true if the text at `at` is read by the client only: a record's `cwd`, or
@@ -141,19 +160,25 @@ impl<'t> Strings<'t> {
         self.line.clone()
     }
 
-    fn is_protected_string(&mut self, quote: usize) -> bool {
+    fn protection_of_string(&mut self, quote: usize) -> Protection {
         let Some(key) = text_before_colon(&self.text[..quote]) else {
-            return false;
+            return Protection::None;
         };
-        if PROTECTED_KEYS
-            .iter()
-            .any(|protected| key.strip_suffix(*protected).is_some_and(is_unescaped))
-        {
-            return true;
+        let is_key = |name: &[u8]| key.strip_suffix(name).is_some_and(is_unescaped);
+        if is_key(THINKING_KEY) {
+            return Protection::Thinking;
         }
-        key.ends_with(DATA_KEY) && {
+        if BYTES_KEYS.iter().any(|name| is_key(name)) {
+            return Protection::Bytes;
+        }
+        let is_data = key.ends_with(DATA_KEY) && {
             let line = self.outline_at(quote);
             self.outline.data.binary_search(&(quote - line)).is_ok()
+        };
+        if is_data {
+            Protection::Bytes
+        } else {
+            Protection::None
         }
     }
 

@@ -20,6 +20,7 @@ pub mod recorded_filter;
 pub mod records;
 pub mod recovery;
 pub mod remote_rules;
+pub mod secret_decision;
 pub mod session_map;
 pub mod session_project;
 pub mod setup_error;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::checkouts::{Clones, current_placeholders::CurrentPlaceholders};
 use crate::domain::{Phase, url::RemoteUrl};
 use crate::localize::Localizer;
+use crate::secrets::Secrets;
 use crate::session::{
     Discovery, SessionError, discover::discover, discover::discover_on_one_thread,
 };
@@ -310,6 +311,8 @@ fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Loca
         ctx.settings.localize,
         Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );
+    let secrets = Secrets::open(&ctx.env.dirs.state, ctx.settings.secrets)?;
+    let localizer = localizer.with_secrets(Arc::new(secrets));
     Ok(localizer.with_current_placeholders(current))
 }
 

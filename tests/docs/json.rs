@@ -236,6 +236,17 @@ fn documents() -> Vec<(&'static str, Value)> {
     add("notes", a.ccsync(["notes", "--json"]));
     add("pull", b.ccsync(["pull", "--json"]));
 
+    let secret = TestEnv::new();
+    let (c, _) = secret.pair();
+    let token = format!("ghp{}", "_0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R");
+    c.session(ONE).turn(&token).write();
+    c.ccsync(["push"]).success();
+    let list = c.ccsync(["secrets", "list", "--json"]);
+    let id = list.json()["secrets"][0]["id"].clone();
+    add("secrets-list", list);
+    let id = id.as_str().unwrap();
+    add("secrets", c.ccsync(["secrets", "ignore", id, "--json"]));
+
     a.append(ONE, "on a");
     add("status", a.ccsync(["status", "--json"]));
     a.ccsync(["push"]);

@@ -29,6 +29,7 @@ pub(super) mod repair;
 pub(super) mod restore;
 pub(super) mod resume;
 pub(super) mod search;
+pub(super) mod secrets;
 pub(super) mod service;
 pub(super) mod shell_init;
 pub(super) mod show;

@@ -105,6 +105,7 @@ struct ConfigDocument<'a> {
     localize: String,
     /// Kinds of extras that are synced.
     extras: Vec<&'static str>,
+    secrets: String,
     /// Patterns; empty: every project.
     include: &'a [ProjectPattern],
     /// Patterns.
@@ -166,6 +167,7 @@ fn document(config: &Config, file: String) -> ConfigDocument<'_> {
         client_dir: config.client_dir.as_deref(),
         localize: config.localize.to_string(),
         extras: config.extras.iter().map(|kind| kind.name()).collect(),
+        secrets: config.secrets.to_string(),
         include: &config.sync.include,
         exclude: &config.sync.exclude,
         max_size: config.sync.max_size.map(ByteSize::bytes),
@@ -197,6 +199,7 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
         "extras",
         config.get(SettingKey::Extras).as_deref().unwrap_or("none"),
     );
+    fact("secrets", &document.secrets);
     fact(
         "include",
         &patterns::pattern_list(document.include, "every project"),
