@@ -337,6 +337,70 @@ fn daemon_ends_by_signal_although_an_event_waits() {
     assert!(daemon.wait().unwrap().success());
 }
 
+/// Returns the commit of the sessions on a remote.
+fn head(remote: &PathBuf) -> Vec<u8> {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(remote).args(["rev-parse", "main"]);
+    git.output().unwrap().stdout
+}
+
+/// Records that Claude Code adds when a session is opened and left.
+fn look(machine: &Machine) {
+    let exit = serde_json::json!({
+        "type": "user",
+        "uuid": uuid::Uuid::new_v4().to_string(),
+        "cwd": machine.home.join("work/app"),
+        "message": {"content": "<command-name>/exit</command-name>"},
+    });
+    for record in [
+        r#"{"type":"last-prompt","lastPrompt":"hello"}"#,
+        r#"{"type":"mode","mode":"normal"}"#,
+        &exit.to_string(),
+    ] {
+        machine.append_raw(ONE, format!("{record}\n").as_bytes());
+    }
+}
+
+#[test]
+fn daemon_look_waits_for_next_turn() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let before = head(&remote);
+    let opened = |change: &dyn Fn()| {
+        let mut client = Client::start(&a);
+        client.hook("session-start", "resume").success();
+        wait_until("the lock is taken", || is_locked(&remote));
+        change();
+        client.kill();
+        wait_until("the lock is released", || !is_locked(&remote));
+    };
+    opened(&|| look(&a));
+    opened(&|| look(&a));
+    assert_eq!(head(&remote), before);
+
+    let title = r#"{"type":"custom-title","customTitle":"a new name"}"#;
+    let rename = || a.append_raw(ONE, format!("{title}\n").as_bytes());
+    opened(&rename);
+    assert_ne!(head(&remote), before, "a new title is sent");
+    let named = head(&remote);
+    opened(&|| {
+        look(&a);
+        rename();
+    });
+    assert_eq!(head(&remote), named, "the same title again is a look");
+    opened(&|| a.append(ONE, "a turn"));
+    b.ccsync(["pull"]).success();
+    let arrived = b.text(ONE);
+    assert!(arrived.contains("a turn"), "{arrived}");
+    assert_eq!(arrived.matches("<command-name>").count(), 3);
+
+    opened(&|| look(&a));
+    let sent = head(&remote);
+    a.ccsync(["push"]).success();
+    assert_ne!(head(&remote), sent, "on request, all is sent");
+}
+
 #[test]
 fn daemon_guard_returns_first_prompt_once() {
     let env = TestEnv::new();

@@ -639,6 +639,7 @@ fn context_of<'a>(env: &'a Env, clock: &'a dyn Clock) -> Context<'a> {
         progress: Arc::new(Silent),
         interactive: false,
         offline: false,
+        by_itself: false,
     }
 }
 

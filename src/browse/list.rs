@@ -21,6 +21,9 @@ use crate::workspace::{
     read_only::machine_names,
 };
 
+/// Manifests that one thread reads before it hands them over.
+const MANIFESTS_PER_STEP: usize = 32;
+
 /// Which sessions to list.
 #[derive(Debug, Clone, Default)]
 pub struct ListFilter {
@@ -154,9 +157,15 @@ fn manifests(
     states: &BTreeMap<SessionId, SessionState>,
 ) -> Result<BTreeMap<SessionId, Manifest>, SyncError> {
     let ids: Vec<&SessionId> = states.keys().filter(|id| !id.is_sub_agent()).collect();
-    let read = on_all_cores(&workspace.store, &ids, &|snapshot, id| {
-        let manifest = snapshot.manifest(id).ok().flatten();
-        Ok(manifest.map(|manifest| ((*id).clone(), manifest)))
+    // A thread that hands over one manifest at a time wakes this one as often.
+    let parts: Vec<_> = ids.chunks(MANIFESTS_PER_STEP).collect();
+    let read = on_all_cores(&workspace.store, &parts, &|snapshot, ids| {
+        let ids = ids.iter().map(|id| (*id).clone());
+        let read = ids.filter_map(|id| {
+            let manifest = snapshot.manifest(&id).ok().flatten()?;
+            Some((id, manifest))
+        });
+        Ok(read.collect::<Vec<_>>())
     })?;
     Ok(read.into_iter().flatten().collect())
 }

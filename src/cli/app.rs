@@ -104,6 +104,7 @@ impl App {
             progress: self.progress(),
             interactive: self.is_interactive(),
             offline: self.offline,
+            by_itself: false,
         })
     }
 

@@ -22,6 +22,12 @@ const MAX_PROJECTS: usize = 500;
 /// Time between two lists of the project directories.
 const LIST_AGE: Duration = Duration::from_secs(60);
 
+/// Time between two looks after which a client that is not watched may have come and gone.
+const MAX_BLIND: Duration = Duration::from_secs(2);
+
+/// Time between two pushes of everything, if not everything is watched.
+const FULL_LOOK: Duration = Duration::from_secs(300);
+
 /// Wakes the daemon.
 #[derive(Debug)]
 pub struct FileWatch {
@@ -30,6 +36,9 @@ pub struct FileWatch {
     pub(super) is_complete: bool,
     /// When the project directories were listed.
     listed: Option<Duration>,
+    looked: Duration,
+    /// When everything was to be pushed.
+    checked_all: Duration,
 }
 
 impl FileWatch {
@@ -47,6 +56,8 @@ impl FileWatch {
             watcher: None,
             is_complete: false,
             listed: None,
+            looked: Duration::ZERO,
+            checked_all: Duration::ZERO,
         }
     }
 
@@ -60,8 +71,9 @@ impl FileWatch {
     /// Returns the sessions whose transcripts have changed since the last call; `None` if it is
     /// unknown which. Watches directories that are new.
     pub(super) fn take_changed(&mut self, env: &Env, now: Duration) -> Option<BTreeSet<SessionId>> {
+        let is_blind = self.is_blind(now);
         let Some(watcher) = &mut self.watcher else {
-            return Some(BTreeSet::new());
+            return (!is_blind).then(BTreeSet::new);
         };
         let Changes { paths, others } = watcher.take();
         let sessions: BTreeSet<_> = paths.iter().filter_map(|path| session_of(path)).collect();
@@ -71,15 +83,27 @@ impl FileWatch {
             .is_none_or(|time| now.saturating_sub(time) >= LIST_AGE);
         if is_old || others || has_new_project {
             self.listed = Some(now);
-            self.is_complete = watcher.watch(&directories(env));
+            let (directories, are_all) = directories(env);
+            self.is_complete = watcher.watch(&directories) && are_all;
         }
         // Files of a new project may be older than its watch.
-        (!others && !has_new_project).then_some(sessions)
+        (!others && !has_new_project && !is_blind).then_some(sessions)
+    }
+
+    /// Returns true if something may have changed that is not watched.
+    fn is_blind(&mut self, now: Duration) -> bool {
+        let is_blind = now.saturating_sub(self.looked) >= MAX_BLIND
+            || now.saturating_sub(self.checked_all) >= FULL_LOOK;
+        self.looked = now;
+        if is_blind {
+            self.checked_all = now;
+        }
+        is_blind && !self.is_complete
     }
 }
 
-/// Returns the directories that are watched.
-fn directories(env: &Env) -> BTreeSet<PathBuf> {
+/// Returns the directories that are watched, and true if no project is missing.
+fn directories(env: &Env) -> (BTreeSet<PathBuf>, bool) {
     let projects = projects_dir(&env.claude_dir);
     let modified = |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok();
     let mut newest: Vec<PathBuf> = std::fs::read_dir(&projects)
@@ -88,13 +112,14 @@ fn directories(env: &Env) -> BTreeSet<PathBuf> {
         .flatten()
         .map(|entry| entry.path())
         .collect();
-    if newest.len() > MAX_PROJECTS {
+    let are_all = newest.len() <= MAX_PROJECTS;
+    if !are_all {
         newest.sort_by_cached_key(|path| std::cmp::Reverse(modified(path)));
         newest.truncate(MAX_PROJECTS);
     }
     let sessions = env.claude_dir.join("sessions");
     let others = [directory(env), spool::directory(env), sessions, projects];
-    newest.into_iter().chain(others).collect()
+    (newest.into_iter().chain(others).collect(), are_all)
 }
 
 /// Returns true for what the daemon looks at, not for what it writes itself.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::session_file::SessionFile;
-use crate::flows::diverged_tail::local_tail;
+use crate::flows::diverged_tail::{local_lines_before, local_tail};
 use crate::localize::{StoredLine, collect::Continuation, local_copy::LocalCopy};
 use crate::session::LocalSession;
 use crate::workspace::error::SyncError;
@@ -88,6 +88,23 @@ impl Differences {
             && self.to_pull.is_empty()
             && self.divergence.is_none()
             && !self.waits
+    }
+
+    /// Returns true if the session was only opened and left: it has nothing to push but an end of
+    /// the transcript without turns and without a new choice of the user.
+    pub(super) fn are_of_a_look(&self, local: &LocalCopy<'_>) -> Result<bool, SyncError> {
+        let transcript = SessionFile::Transcript;
+        let is_other = self.to_push.len() > 1 || !self.are_resolved_by_push();
+        let Some(FilePush::Continue(from)) = self.to_push.get(&transcript).filter(|_| !is_other)
+        else {
+            return Ok(false);
+        };
+        let tail = local_tail(local, &transcript, from.offset)?;
+        if tail.has_turns() {
+            return Ok(false);
+        }
+        let before = local_lines_before(local, &transcript, from.offset)?;
+        Ok(!tail.has_new_choices(&before))
     }
 
     /// Returns true if the session is in sync once `to_push` is stored.

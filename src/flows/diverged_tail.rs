@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use crate::domain::session_file::SessionFile;
 use crate::localize::{
     StoredLine, StoredLineReader, error::StoredDataError, local_copy::LocalCopy,
-    localizer::Localizer, stored_text::StoredText,
+    localizer::Localizer, stored_text::LocalText, stored_text::StoredText,
 };
 use crate::session::{turns::Tail, turns::choice_kind};
 use crate::store::manifest::Run;
+
+/// Bytes before an end in which the user's choices are looked for.
+const REPEATED_BYTES: u64 = 64 << 10;
 
 /// The end of a stored transcript.
 #[derive(Default)]
@@ -35,6 +38,21 @@ pub(crate) fn local_tail(
 ) -> Result<Tail, StoredDataError> {
     let mut tail = Tail::default();
     local.open(file, offset)?.each_piece(|piece| {
+        tail.add(piece);
+        Ok(())
+    })?;
+    Ok(tail)
+}
+
+/// Reads the part of a local file before `offset`, where Claude Code repeats what the user chose.
+pub(crate) fn local_lines_before(
+    local: &LocalCopy<'_>,
+    file: &SessionFile,
+    offset: u64,
+) -> Result<Tail, StoredDataError> {
+    let begin = offset.saturating_sub(REPEATED_BYTES);
+    let mut tail = Tail::default();
+    LocalText::open(&local.path(file), begin, offset)?.each_piece(|piece| {
         tail.add(piece);
         Ok(())
     })?;

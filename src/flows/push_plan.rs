@@ -17,8 +17,9 @@ use crate::workspace::{Selection, SyncError, Workspace};
 pub(crate) struct PushPlan<'a> {
     pub(super) steps: Vec<PushStep<'a>>,
     pub(super) up_to_date: Vec<LocalCopy<'a>>,
-    /// Number of sessions that are pinned: there is nothing to push of them.
-    pub(super) pinned: u64,
+    /// Number of sessions of which nothing is pushed now: pinned ones, and those that were only
+    /// opened and left.
+    pub(super) resting: u64,
     /// Sessions that cannot be compared.
     pub(super) skipped: Vec<SessionReport>,
     /// Sessions that the settings exclude.
@@ -97,14 +98,21 @@ impl<'a> PushPlan<'a> {
         let pinned = &workspace.records.pinned;
         for local in sessions {
             if pinned.has(local.session, &snapshot)? {
-                self.pinned += 1;
+                self.resting += 1;
                 continue;
             }
-            match Attempt::new(comparer.compare(&local))? {
-                Attempt::Done(differences) if differences.is_empty() => {
+            let compared = comparer.compare(&local).and_then(|differences| {
+                let rests = workspace.ctx.by_itself && differences.are_of_a_look(&local)?;
+                Ok((!rests).then_some(differences))
+            });
+            match Attempt::new(compared)? {
+                Attempt::Done(None) => self.resting += 1,
+                Attempt::Done(Some(differences)) if differences.is_empty() => {
                     self.up_to_date.push(local);
                 }
-                Attempt::Done(differences) => self.steps.push(PushStep { local, differences }),
+                Attempt::Done(Some(differences)) => {
+                    self.steps.push(PushStep { local, differences });
+                }
                 Attempt::Skipped(reason) => {
                     let id = local.session.id.clone();
                     self.skipped.push(SessionReport::skipped(id, reason));
@@ -138,7 +146,7 @@ impl<'a> PushPlan<'a> {
         let sessions = self.skipped.into_iter().chain(self.excluded);
         Report {
             sessions: sessions.collect(),
-            unchanged: self.up_to_date.len() as u64 + self.pinned,
+            unchanged: self.up_to_date.len() as u64 + self.resting,
             skipped_files: self.skipped_files,
             ..Report::default()
         }

@@ -20,9 +20,6 @@ use crate::workspace::{
     Context, SyncError, exclusion::directory_exclude_reason, paths::leases_path,
 };
 
-/// Time between two looks after which a client without hooks may have come and gone.
-const MAX_BLIND: Duration = Duration::from_secs(2);
-
 /// Makes the context of one step from the configuration as it is now; the error in one line.
 pub type ContextSource<'a> = &'a dyn Fn() -> Result<Context<'a>, String>;
 
@@ -37,8 +34,6 @@ pub struct Keeper<'a> {
     pub pace: Pace,
     /// When the locks were renewed or asked for.
     renewed: Moment,
-    /// When the sessions were observed.
-    observed: Duration,
 }
 
 /// Why a step of a keeper failed. It is tried again after a pause.
@@ -66,7 +61,6 @@ impl<'a> Keeper<'a> {
             sessions,
             pace: Pace::new(interval),
             renewed: Moment::now(clock),
-            observed: clock.monotonic(),
         }
     }
 
@@ -80,11 +74,9 @@ impl<'a> Keeper<'a> {
         if seen.begun {
             self.pace.pull_soon();
         }
-        let now = self.clock.monotonic();
-        if seen.changed || now.saturating_sub(self.observed) >= MAX_BLIND {
-            self.pace.changed(now);
+        if seen.changed {
+            self.pace.changed(self.clock.monotonic());
         }
-        self.observed = now;
     }
 
     /// Takes in changed transcripts; `None` if it is unknown which changed. A session that is not

@@ -90,16 +90,17 @@ impl Pace {
 
     /// Returns the time up to which nothing is due, unless something changes.
     pub(crate) fn next_due(&self) -> Duration {
-        let timer = |last: Option<Duration>| {
-            last.map_or(Duration::ZERO, |last| last.saturating_add(self.interval))
+        let after = |last: Option<Duration>, time| {
+            last.map_or(Duration::ZERO, |last| last.saturating_add(time))
         };
-        let push = match self.first_change {
-            Some(first) => (self.last_change + QUIET)
+        let pull = after(self.last_pull, self.interval);
+        let push = self.first_change.map(|first| {
+            let is_quiet = self.last_change + QUIET;
+            is_quiet
                 .min(first + MAX_DELAY)
-                .max(self.last_push.map_or(Duration::ZERO, |last| last + BETWEEN)),
-            None => timer(self.last_push),
-        };
-        push.min(timer(self.last_pull)).max(self.retry)
+                .max(after(self.last_push, BETWEEN))
+        });
+        push.map_or(pull, |push| push.min(pull)).max(self.retry)
     }
 
     /// Records the begin of a push: what changes from now on is for the next one.

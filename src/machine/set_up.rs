@@ -103,6 +103,7 @@ pub fn set_up(
         progress,
         interactive,
         offline: false,
+        by_itself: false,
     };
     let joined = join(&ctx, &mut config, former.as_ref(), &how)?;
     let mut report = enter(&ctx, config, joined.tell_apart)?;

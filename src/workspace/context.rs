@@ -24,6 +24,8 @@ pub struct Context<'a> {
     pub interactive: bool,
     /// True if no remote may be contacted.
     pub offline: bool,
+    /// True if the daemon works: what the user did not ask for waits until it matters.
+    pub by_itself: bool,
 }
 
 impl Context<'_> {
@@ -37,6 +39,7 @@ impl Context<'_> {
             progress,
             interactive: self.interactive,
             offline: self.offline,
+            by_itself: self.by_itself,
         }
     }
 }

@@ -59,9 +59,22 @@ fn edited(stage: &Stage, machine: &Machine, project: &Path) -> String {
 #[test]
 fn file_history_rewind_on_other_machine_restores_files() {
     let stage = Stage::new(client_or_skip!());
-    let pair = Pair::new(None);
+    assert_rewound(&stage, &Pair::new(None));
+}
+
+/// The client restores a file only if the directory in its record is the real one.
+#[test]
+fn file_history_rewind_where_home_is_link_restores_files() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::with_linked_home();
+    assert_ne!(pair.b.home, pair.b.home.canonicalize().expect("a home"));
+    assert_rewound(&stage, &pair);
+}
+
+/// Continues a session of A at B, and rewinds a file there to the state before its change.
+fn assert_rewound(stage: &Stage, pair: &Pair) {
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
-    let id = edited(&stage, &pair.a, &there);
+    let id = edited(stage, &pair.a, &there);
     let kept = external_files(&pair.a, "file-history", &id);
     assert!(
         kept.iter().any(|(_, content)| content == b"one of two\n"),
@@ -71,7 +84,7 @@ fn file_history_rewind_on_other_machine_restores_files() {
     // The code itself is not synced by ccsync.
     fs::write(here.join("note.txt"), "two of two\n").expect("the same code");
     let seat = Seat::take(
-        &stage,
+        stage,
         &pair.b,
         &here,
         &["resume", "--latest", "--", NO_QUESTIONS],

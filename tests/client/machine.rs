@@ -247,16 +247,33 @@ pub struct Pair {
 impl Pair {
     /// Sets up both machines. `mode` is the setting `localize` of B, `None` its default.
     pub fn new(mode: Option<&str>) -> Self {
+        let pair = Self::prepare(|_| {});
+        if let Some(mode) = mode {
+            pair.b.paths(mode);
+        }
+        pair
+    }
+
+    /// Sets up both machines. The home of B is a link.
+    pub fn with_linked_home() -> Self {
+        Self::prepare(|home| {
+            let disk = home.with_file_name("disk");
+            fs::create_dir_all(&disk).expect("make a disk");
+            std::os::unix::fs::symlink(disk, home).expect("link the home");
+        })
+    }
+
+    /// Sets up both machines, after the home of B.
+    fn prepare(make_home: impl FnOnce(&Path)) -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
         let base = root.path().canonicalize().expect("just made");
         let remote = bare_repository(&base.join("remote.git"));
         let a = Machine::new("a", &base.join("laptop/home/alice"), "projects");
-        let b = Machine::new("b", &base.join("desk/Users/bob.b"), "src/my work");
+        let home = base.join("desk/Users/bob.b");
+        make_home(&home);
+        let b = Machine::new("b", &home, "src/my work");
         for machine in [&a, &b] {
             machine.init(&remote, &[]);
-        }
-        if let Some(mode) = mode {
-            b.paths(mode);
         }
         Self {
             a,
@@ -264,6 +281,14 @@ impl Pair {
             remote,
             _root: root,
         }
+    }
+
+    /// Returns the number of commits of the sessions on the remote.
+    pub fn commits(&self) -> usize {
+        let remote = git2::Repository::open_bare(&self.remote).expect("the remote");
+        let mut walk = remote.revwalk().expect("a walk");
+        walk.push_ref("refs/heads/main").expect("the branch");
+        walk.count()
     }
 
     /// Returns the sessions that are locked on the remote, sorted.

@@ -220,9 +220,12 @@ fn trust(machine: &Machine, directory: &Path) {
     state["bypassPermissionsModeAccepted"] = true.into();
     state["theme"] = "dark".into();
     state["customApiKeyResponses"] = json!({"approved": [KEY], "rejected": []});
-    let project = &mut state["projects"][text(directory)];
-    project["hasTrustDialogAccepted"] = true.into();
-    project["hasCompletedProjectOnboarding"] = true.into();
+    let real = directory.canonicalize().expect("a directory");
+    for directory in [directory, &real] {
+        let project = &mut state["projects"][text(directory)];
+        project["hasTrustDialogAccepted"] = true.into();
+        project["hasCompletedProjectOnboarding"] = true.into();
+    }
     fs::write(&path, state.to_string()).expect("write the client's state");
     let settings = machine.home.join(".claude/settings.json");
     if !settings.exists() {

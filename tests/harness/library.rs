@@ -79,5 +79,6 @@ pub(crate) fn with_context_at<T>(
         progress: Arc::new(Silent),
         interactive: false,
         offline: false,
+        by_itself: false,
     })
 }

@@ -60,6 +60,7 @@ pub(in crate::cli) fn run(args: &DaemonArgs, app: &mut App) -> Result<Exit, CliE
         Ok(Context {
             progress: Arc::new(Silent),
             interactive: false,
+            by_itself: true,
             ..ctx
         })
     };

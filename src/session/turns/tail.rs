@@ -20,6 +20,9 @@ const CHOICES: [&str; 7] = [
     "pr-link",
 ];
 
+/// Choices that the client also records whenever it opens a session.
+const MODES: [&str; 2] = ["mode", "permission-mode"];
+
 /// Beginnings of the texts that a command of the client leaves, which no model answers.
 const COMMAND_TEXTS: [&str; 3] = ["<command-", "<local-command-", "<system-reminder>"];
 
@@ -70,6 +73,12 @@ impl Tail {
     /// Returns true if the user or the model may have said something in it.
     pub fn has_turns(&self) -> bool {
         self.has_turns
+    }
+
+    /// Returns true if the user chose something in it that the lines before it do not have.
+    pub fn has_new_choices(&self, before: &Self) -> bool {
+        let mut new = self.choices_beyond(before, true).into_keys();
+        new.any(|kind| !MODES.contains(&kind))
     }
 
     /// Returns true if it is another text of records that `other` has, too: the file was changed

@@ -41,6 +41,8 @@ use Column::{Age, Branch, Lock, Machine, Marks, Project, Size, Title};
 
 /// Order of the columns on a line.
 const ON_LINE: [Column; 8] = [Age, Project, Branch, Title, Machine, Size, Lock, Marks];
+/// The columns that are as wide as their widest text. A title gets what is left.
+const MEASURED: [Column; 7] = [Age, Project, Branch, Machine, Size, Lock, Marks];
 /// The optional columns, the most useful one first.
 const BY_USE: [Column; 6] = [Project, Lock, Machine, Marks, Branch, Size];
 
@@ -52,13 +54,13 @@ impl PreferredWidths {
     pub(super) fn from_rows(rows: &[PickerRow]) -> Self {
         let mut widths = [0; 8];
         for row in rows {
-            for column in ON_LINE {
+            for column in MEASURED {
                 let width = &mut widths[column as usize];
-                *width = (*width).max(measure_text_width(column.text(row)));
+                *width = (*width).max(cells(column.text(row)));
             }
         }
         // An empty column is omitted with its heading.
-        for column in ON_LINE.into_iter().filter(|column| *column != Title) {
+        for column in MEASURED {
             let width = &mut widths[column as usize];
             if *width > 0 {
                 *width = (*width).max(column.heading().len());
@@ -109,6 +111,14 @@ impl PreferredWidths {
             }
         }
         placed
+    }
+}
+
+/// Returns the width of a text without control characters.
+fn cells(text: &str) -> usize {
+    match text.is_ascii() {
+        true => text.len(),
+        false => measure_text_width(text),
     }
 }
 

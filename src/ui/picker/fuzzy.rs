@@ -1,10 +1,12 @@
 //! The filter: finds its words in the columns of a row, and says which letters matched. Pure.
 //!
-//! A word matches a column if its letters occur there in order and near each other. The first
-//! words of a session and its id are not shown: there, a word must occur as it is. So a match that
-//! the user cannot see is never a guess.
+//! A word matches a column if its letters occur there in order and near each other. The first words
+//! of a session, the end of a long title and the id are not shown: there, a word must occur as it
+//! is. So a match that the user cannot see is never a guess.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
 use nucleo_matcher::{Config, Matcher, Utf32Str, Utf32String};
@@ -16,25 +18,40 @@ const MIN_SCORE_PER_LETTER: usize = 18;
 /// The first letter may be inside a word, where it has less.
 const FIRST_LETTER: usize = 2;
 
+/// Length of the part of a title that the list may show, in characters.
+const MAX_TITLE_CHARS: usize = 80;
 /// Added to the score of a word that occurs as it is: better than any scattered letters.
 const AS_IT_IS: u32 = 1000;
 
 /// Text of one column, prepared for matching.
 #[derive(Debug)]
-pub(super) struct SearchedText {
+struct SearchedText {
     text: Utf32String,
     letters: Letters,
 }
 
+/// A text that many rows have, such as a project. It is matched once.
+#[derive(Debug)]
+struct SharedText {
+    /// Distinct among the texts of a list.
+    number: usize,
+    text: SearchedText,
+}
+
+/// The shared texts of a list.
+#[derive(Default)]
+pub(super) struct SharedTexts(HashMap<String, Arc<SharedText>>);
+
 /// A row, prepared for matching.
 #[derive(Debug)]
 pub(super) struct SearchedRow {
-    /// The texts that the user sees.
-    pub(super) columns: Vec<SearchedText>,
+    title: SearchedText,
+    /// The other columns.
+    shared: Vec<Arc<SharedText>>,
     /// The texts that the user does not see.
-    pub(super) hidden: Vec<SearchedText>,
+    hidden: Vec<SearchedText>,
     /// Matched at its beginning only: three letters occur in many an id.
-    pub(super) id: SearchedText,
+    id: SearchedText,
 }
 
 /// The words of a filter.
@@ -43,11 +60,20 @@ pub(super) struct Filter(Vec<Word>);
 
 #[derive(Debug)]
 struct Word {
+    text: String,
     fuzzy: Atom,
     exact: Atom,
     start: Atom,
     letters: Letters,
     min_score: usize,
+}
+
+/// Scores rows on one thread.
+pub(super) struct Scorer<'a> {
+    filter: &'a Filter,
+    matcher: Matcher,
+    /// By word, then by number of a shared text: its score, if it was asked for.
+    known: Vec<Vec<Option<Option<u32>>>>,
 }
 
 /// The set of letters of a text, with the few that share a bit. Rejects most texts at once.
@@ -60,7 +86,7 @@ pub(super) fn matcher() -> Matcher {
 }
 
 impl SearchedText {
-    pub(super) fn new(text: &str) -> Self {
+    fn new(text: &str) -> Self {
         Self {
             text: text.into(),
             letters: Letters::of(text),
@@ -81,14 +107,23 @@ impl Filter {
         Self(text.split_whitespace().map(Word::new).collect())
     }
 
+    /// Returns true if both have the same words.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let words = self.0.iter().map(|word| &word.text);
+        words.eq(other.0.iter().map(|word| &word.text))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns how well a row matches all words, or `None`.
-    pub(super) fn score(&self, row: &SearchedRow, matcher: &mut Matcher) -> Option<u32> {
-        let scores = self.0.iter().map(|word| word.score(row, matcher));
-        scores.sum()
+    /// Returns what scores rows.
+    pub(super) fn scorer(&self) -> Scorer<'_> {
+        Scorer {
+            filter: self,
+            matcher: matcher(),
+            known: vec![Vec::new(); self.0.len()],
+        }
     }
 
     /// Returns the ranges of bytes of `text` that match, in order.
@@ -122,6 +157,7 @@ impl Word {
         };
         let fuzzy = atom(AtomKind::Fuzzy);
         Self {
+            text: word.to_owned(),
             min_score: (fuzzy.needle_text().len() * MIN_SCORE_PER_LETTER)
                 .saturating_sub(FIRST_LETTER),
             fuzzy,
@@ -131,29 +167,95 @@ impl Word {
         }
     }
 
-    fn score(&self, row: &SearchedRow, matcher: &mut Matcher) -> Option<u32> {
-        let columns = row.columns.iter();
-        let best = columns
-            .filter_map(|text| self.column_score(text, matcher))
-            .max();
-        best.or_else(|| {
-            let mut hidden = row.hidden.iter();
-            let found = hidden.find_map(|text| text.score(&self.exact, self, matcher));
-            let found = found.or_else(|| row.id.score(&self.start, self, matcher));
-            // A match that is not shown comes last.
-            found.map(|_| 0)
-        })
+    /// Returns how well the text of a column matches.
+    fn score(&self, text: &SearchedText, matcher: &mut Matcher) -> Option<u32> {
+        let score = text.score(&self.fuzzy, self, matcher)?;
+        let score = self.is_near(score).then_some(u32::from(score))?;
+        let is_as_it_is = text.score(&self.exact, self, matcher).is_some();
+        Some(score + if is_as_it_is { AS_IT_IS } else { 0 })
     }
 
-    fn column_score(&self, text: &SearchedText, matcher: &mut Matcher) -> Option<u32> {
-        let score = text.score(&self.fuzzy, self, matcher)?;
-        let is_as_it_is = text.score(&self.exact, self, matcher).is_some();
-        let score = self.is_near(score).then_some(u32::from(score))?;
-        Some(score + if is_as_it_is { AS_IT_IS } else { 0 })
+    fn is_in_hidden(&self, row: &SearchedRow, matcher: &mut Matcher) -> bool {
+        let mut hidden = row.hidden.iter();
+        hidden.any(|text| text.score(&self.exact, self, matcher).is_some())
+            || row.id.score(&self.start, self, matcher).is_some()
     }
 
     fn is_near(&self, score: u16) -> bool {
         usize::from(score) >= self.min_score
+    }
+}
+
+impl SharedTexts {
+    fn get(&mut self, text: &str) -> Arc<SharedText> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        let shared = Arc::new(SharedText {
+            number: self.0.len(),
+            text: SearchedText::new(text),
+        });
+        self.0.insert(text.to_owned(), Arc::clone(&shared));
+        shared
+    }
+}
+
+impl SearchedRow {
+    /// `columns`: the texts of the other columns; `first_words` and `id` are not shown.
+    pub(super) fn new(
+        title: &str,
+        columns: &[&str],
+        first_words: &str,
+        id: &str,
+        texts: &mut SharedTexts,
+    ) -> Self {
+        let columns = columns.iter().filter(|text| !text.is_empty());
+        let mut row = Self {
+            title: SearchedText::new(""),
+            shared: columns.map(|text| texts.get(text)).collect(),
+            hidden: Vec::new(),
+            id: SearchedText::new(id),
+        };
+        row.set_title(title, first_words);
+        row
+    }
+
+    pub(super) fn set_title(&mut self, title: &str, first_words: &str) {
+        let end = title.char_indices().nth(MAX_TITLE_CHARS);
+        let end = end.map_or(title.len(), |(at, _)| at);
+        self.title = SearchedText::new(&title[..end]);
+        let cut = (end < title.len()).then_some(title);
+        let words = Some(first_words).filter(|words| !words.is_empty() && *words != title);
+        let hidden = cut.into_iter().chain(words);
+        self.hidden = hidden.map(SearchedText::new).collect();
+    }
+}
+
+impl Scorer<'_> {
+    /// Returns how well a row matches all words, or `None`.
+    pub(super) fn score(&mut self, row: &SearchedRow) -> Option<u32> {
+        (0..self.filter.0.len())
+            .map(|word| self.score_word(word, row))
+            .sum()
+    }
+
+    fn score_word(&mut self, number: usize, row: &SearchedRow) -> Option<u32> {
+        let word = &self.filter.0[number];
+        let mut best = word.score(&row.title, &mut self.matcher);
+        for text in &row.shared {
+            best = best.max(self.score_shared(number, text));
+        }
+        // A match that is not shown comes last.
+        best.or_else(|| word.is_in_hidden(row, &mut self.matcher).then_some(0))
+    }
+
+    fn score_shared(&mut self, number: usize, shared: &SharedText) -> Option<u32> {
+        let known = &mut self.known[number];
+        if known.len() <= shared.number {
+            known.resize(shared.number + 1, None);
+        }
+        let word = &self.filter.0[number];
+        *known[shared.number].get_or_insert_with(|| word.score(&shared.text, &mut self.matcher))
     }
 }
 
@@ -222,12 +324,14 @@ mod tests {
 
     #[test]
     fn filter_hidden_text_needs_the_whole_word() {
-        let row = SearchedRow {
-            columns: vec![SearchedText::new("paint the fence")],
-            hidden: vec![SearchedText::new("please look at the parser")],
-            id: SearchedText::new("0fade000-cafe"),
-        };
-        let score = |filter| Filter::new(filter).score(&row, &mut matcher());
+        let row = SearchedRow::new(
+            "paint the fence",
+            &["~/work"],
+            "please look at the parser",
+            "0fade000-cafe",
+            &mut SharedTexts::default(),
+        );
+        let score = |filter| Filter::new(filter).scorer().score(&row);
         assert!(score("parser").is_some() && score("FENCE arse").is_some());
         assert!(score("prsr").is_none() && score("pnt").is_some());
         assert!(score("0fade").is_some() && score("cafe").is_none());

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use chrono::{DateTime, Utc};
 
 use super::bindings::Movement;
-use super::fuzzy::{Filter, matcher};
+use super::fuzzy::Filter;
 use super::row::PickerRow;
 use super::view::{ListView, Surroundings, Toggle};
 use crate::domain::SessionId;
@@ -113,9 +113,12 @@ impl RowList {
 
     /// Applies another filter, and selects the best match.
     pub(super) fn set_filter(&mut self, filter: &str) {
-        self.filter = Filter::new(filter);
-        self.shown = self.matching_rows();
-        (self.selected, self.top) = (0, 0);
+        let filter = Filter::new(filter);
+        if !filter.is_same(&self.filter) {
+            self.filter = filter;
+            self.shown = self.matching_rows();
+            (self.selected, self.top) = (0, 0);
+        }
     }
 
     /// Changes one choice of the view. The same session stays selected.
@@ -194,12 +197,10 @@ impl RowList {
             &parts,
             useful_threads(parts.len(), 1),
             |queue| {
-                let mut matcher = matcher();
+                let mut scorer = self.filter.scorer();
                 queue.each(|part| {
                     let scored = part.iter().filter_map(|number| {
-                        let score = self
-                            .filter
-                            .score(&self.rows[*number].searched, &mut matcher)?;
+                        let score = scorer.score(&self.rows[*number].searched)?;
                         Some((score, *number))
                     });
                     scored.collect::<Vec<_>>()

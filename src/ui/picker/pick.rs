@@ -80,8 +80,11 @@ fn run(
             Input::Mouse(event) => state.click(event),
             Input::Update(Update::Ended) => return Ok(Picked::Cancelled),
             Input::Update(update) => {
+                let has_other_rows = matches!(update, Update::Fetched(Ok(_)));
                 state.absorb(update);
-                preferred = PreferredWidths::from_rows(state.list.all());
+                if has_other_rows {
+                    preferred = PreferredWidths::from_rows(state.list.all());
+                }
                 PickerStep::Draw
             }
             Input::Other => PickerStep::Draw,

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::fuzzy::{SearchedRow, SearchedText};
+use super::fuzzy::{SearchedRow, SharedTexts};
 use super::item::Item;
 use crate::domain::SessionId;
 use crate::ui::{format, report, sanitize::one_line};
@@ -38,14 +38,14 @@ pub(super) fn rows(mut items: Vec<Item>, now: DateTime<Utc>) -> Vec<PickerRow> {
             .cmp(&order(a))
             .then_with(|| a.session.cmp(&b.session))
     });
-    items
-        .into_iter()
-        .map(|item| PickerRow::new(item, now))
-        .collect()
+    let mut texts = SharedTexts::default();
+    let items = items.into_iter();
+    let rows = items.map(|item| PickerRow::new(item, now, &mut texts));
+    rows.collect()
 }
 
 impl PickerRow {
-    fn new(item: Item, now: DateTime<Utc>) -> Self {
+    fn new(item: Item, now: DateTime<Utc>, texts: &mut SharedTexts) -> Self {
         let clean = |text: &str| one_line(text.trim()).into_owned();
         let marks = marks(&item);
         let first_words = clean(&item.first_words);
@@ -53,57 +53,40 @@ impl PickerRow {
             "" if !first_words.is_empty() => first_words.clone(),
             title => report::title(Some(title)),
         };
-        let mut row = Self {
+        let project = format::project(&item.project);
+        let branch = clean(&item.branch);
+        let machine = clean(&item.machine);
+        let lock = clean(item.lock.as_deref().unwrap_or_default());
+        let columns = [&project, &branch, &machine, &lock, &marks].map(String::as_str);
+        let id = item.session.as_str();
+        let searched = SearchedRow::new(&title, &columns, &first_words, id, texts);
+        Self {
             age: item
                 .last_activity
                 .map(|then| format::age(then, now))
                 .unwrap_or_default(),
-            project: format::project(&item.project),
-            branch: clean(&item.branch),
+            project,
+            branch,
             title,
-            machine: clean(&item.machine),
+            machine,
             size: format::bytes(item.bytes),
-            lock: clean(item.lock.as_deref().unwrap_or_default()),
+            lock,
             marks,
             is_of_this_project: item.is_of_this_project,
             last_activity: item.last_activity,
             is_fork: item.is_fork,
             is_headless: item.is_headless,
             is_archived: item.is_archived,
-            searched: SearchedRow {
-                columns: Vec::new(),
-                hidden: Vec::new(),
-                id: SearchedText::new(item.session.as_str()),
-            },
+            searched,
             session: item.session,
             first_words,
-        };
-        row.prepare_search();
-        row
+        }
     }
 
     /// Replaces the title.
     pub(super) fn rename(&mut self, title: &str) {
         self.title = report::title(Some(title));
-        self.prepare_search();
-    }
-
-    fn prepare_search(&mut self) {
-        let columns = [
-            &self.title,
-            &self.project,
-            &self.branch,
-            &self.machine,
-            &self.lock,
-            &self.marks,
-        ];
-        let filled = columns.into_iter().filter(|text| !text.is_empty());
-        self.searched.columns = filled.map(|text| SearchedText::new(text)).collect();
-        let is_hidden = !self.first_words.is_empty() && self.first_words != self.title;
-        self.searched.hidden = is_hidden
-            .then(|| SearchedText::new(&self.first_words))
-            .into_iter()
-            .collect();
+        self.searched.set_title(&self.title, &self.first_words);
     }
 }
 

@@ -227,6 +227,7 @@ struct Client<'a> {
 
 impl<'a> Client<'a> {
     fn start(machine: &'a Machine, transcript: &Path) -> Self {
+        machine.ccsync(["auto", "on"]);
         let process = Command::new("sleep").arg("3600").spawn();
         let process = process.expect("sleep can be started");
         let record = serde_json::json!({
