@@ -296,7 +296,10 @@ fn hook_of_client_that_was_open_at_auto_off_does_nothing() {
     let env = TestEnv::new();
     let a = machine_with_remote(&env);
     let json = format!("{{\"session_id\":\"{ONE}\",\"source\":\"clear\"}}");
-    let mut client = std::process::Command::new("sleep").arg("300").spawn().unwrap();
+    let mut client = std::process::Command::new("sleep")
+        .arg("300")
+        .spawn()
+        .unwrap();
     a.mark_running(ONE, client.id());
     let pid = client.id().to_string();
     for on in [vec!["auto", "on"], vec!["auto", "on", "--plugin"]] {

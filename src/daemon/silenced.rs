@@ -19,7 +19,9 @@ fn path(env: &Env) -> PathBuf {
 pub fn silence_open_clients(env: &Env) -> Result<(), PathError> {
     let clients = live_sessions(&env.claude_dir).into_values();
     let of_this_system = clients.filter(|client| !client.is_foreign);
-    let clients: Vec<Holder> = of_this_system.map(|client| Holder::process(client.pid)).collect();
+    let clients: Vec<Holder> = of_this_system
+        .map(|client| Holder::process(client.pid))
+        .collect();
     if clients.is_empty() {
         return Ok(());
     }

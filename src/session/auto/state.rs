@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::client_settings::{
-    has_status_line, installed_hooks, program_of_hooks,
-};
+use super::super::client_settings::{has_status_line, installed_hooks, program_of_hooks};
 use super::super::files::join_parts;
 use super::super::hooks::{NoHooks, no_installed_hooks};
 use super::super::plugin::{HOOKS_FILE, plugin_dir};
