@@ -141,6 +141,7 @@ fn config_get_and_set_settings() {
     client_dir    ~/.claude
     localize      never
     extras        memory,claude-md,plans
+    secrets       mask
     include       every project
     exclude       none
     max_size      none

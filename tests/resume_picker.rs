@@ -381,7 +381,7 @@ fn picker_choice_during_the_fetch_is_resumed() {
 }
 
 #[test]
-fn picker_unpulled_session_without_remote_is_refused() {
+fn picker_unpulled_session_without_remote_comes_from_store() {
     let env = TestEnv::new();
     let (a, b) = two_sessions(&env);
     a.session(THREE).turn("paint the gate").write();
@@ -398,13 +398,13 @@ fn picker_unpulled_session_without_remote_is_refused() {
     terminal.type_in(ENTER);
     asked(&terminal, "Continue without a lock?");
     terminal.type_in("y");
-    let ended = terminal.end().assert_restored().code(1);
+    let ended = terminal.end().assert_restored().code(0);
     assert!(
-        ended.text().contains("is not on this machine"),
+        ended.text().contains("from the store of this machine"),
         "{}",
         ended.text()
     );
-    assert!(!ran(&b), "no client ran");
+    assert!(ran(&b), "the client ran");
 }
 
 const CTRL_A: &str = "\x01";

@@ -249,7 +249,8 @@ impl SessionMerge<'_> {
         }
         let here = stored_tail(self.localizer, mine, lines)?;
         let there = stored_tail(self.localizer, other, lines)?;
-        let is_later = mine.manifest.last_activity > other.manifest.last_activity;
+        // Titles have no time of their own: of two without a turn, the one pushed last counts.
+        let is_later = mine.manifest.last_activity >= other.manifest.last_activity;
         Ok(if !here.tail.has_turns() {
             let choices = here.choices_beyond(&there.tail, is_later);
             Some(FileMerge::TheirsWith(choices))

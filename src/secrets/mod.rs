@@ -10,7 +10,7 @@
 mod assignment;
 mod excerpt;
 mod forms;
-mod keeper;
+mod masking;
 mod private_key;
 mod scan;
 mod vault;
@@ -18,6 +18,6 @@ mod words;
 
 pub use excerpt::excerpt;
 pub use forms::{Form, form_name, forms};
-pub use keeper::{FoundSecrets, Secrets};
+pub use masking::{FoundSecrets, Secrets};
 pub use scan::{FindingKind, Scanner, SecretFinding};
 pub use vault::{KnownSecret, SecretDecision, SecretPlace, Vault};

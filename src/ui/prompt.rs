@@ -5,6 +5,7 @@ use std::io::{Error, ErrorKind};
 
 use dialoguer::console::{Key, Term, measure_text_width};
 use dialoguer::{Confirm, Select};
+use ratatui_crossterm::crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 
 /// Asks for a line of text and trims it. Returns an empty string for Enter alone, and
 /// `None` if the user cancels.
@@ -35,6 +36,7 @@ fn read_line(prompt: &str) -> Result<Option<String>, Error> {
         return Err(ErrorKind::NotConnected.into());
     }
 
+    let raw = RawMode::enter()?;
     let mut shown = prompt.to_owned();
     term.write_str(prompt)?;
     let is_given = loop {
@@ -57,8 +59,27 @@ fn read_line(prompt: &str) -> Result<Option<String>, Error> {
     };
 
     go_to_start(&term, &shown)?;
+    drop(raw);
     term.write_line(&shown)?;
     Ok(is_given.then(|| shown[prompt.len()..].trim().to_owned()))
+}
+
+/// The terminal in raw mode, also between two keys: otherwise the system would show and edit what
+/// is typed before the next key is read.
+struct RawMode;
+
+impl RawMode {
+    fn enter() -> Result<Self, Error> {
+        enable_raw_mode()?;
+        Ok(Self)
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        // The terminal may be closed.
+        let _ = disable_raw_mode();
+    }
 }
 
 /// Removes text from the screen, which may have taken several rows.
