@@ -188,7 +188,8 @@ fn by_itself_plugin_is_valid_and_runs() {
     // The client has its hooks still.
     seat.turn("later");
     seat.leave();
-    assert!(!pair.a.home.join(".local/state/ccsync/daemon").exists());
+    let daemon = pair.a.home.join(".local/state/ccsync/daemon");
+    assert!(!daemon.join("spool").exists() && !daemon.join("log").exists());
 }
 
 #[test]

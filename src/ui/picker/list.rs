@@ -33,11 +33,10 @@ pub(super) struct RowList {
 
 impl RowList {
     pub(super) fn new(rows: Vec<PickerRow>, all_projects: bool, now: DateTime<Utc>) -> Self {
-        let has_project = rows.iter().any(|row| row.is_of_this_project);
         let mut list = Self {
+            view: ListView::first(&rows, all_projects),
             rows,
             filter: Filter::default(),
-            view: ListView::of_project(has_project && !all_projects),
             shown: Vec::new(),
             selected: 0,
             top: 0,

@@ -91,6 +91,19 @@ fn picker_space_and_question_mark_are_letters_in_a_filter() {
 }
 
 #[test]
+fn picker_lists_headless_sessions_at_first_if_there_are_no_others() {
+    let mut items = a_few();
+    items.iter_mut().for_each(|item| item.is_headless = true);
+    assert_eq!(
+        shown(&picker_of(items.clone(), false)),
+        ["of the current project"]
+    );
+    items[0].is_headless = false;
+    let title = items[0].title.clone();
+    assert_eq!(shown(&picker_of(items, false)), [title.as_str()]);
+}
+
+#[test]
 fn picker_toggles_select_what_is_listed() {
     let mut items = a_few();
     items[0].branch = "main".to_owned();

@@ -43,9 +43,15 @@ pub(super) struct ListView {
 }
 
 impl ListView {
-    pub(super) fn of_project(only_project: bool) -> Self {
+    /// Returns the first view of `rows`: those of this project, if there are any, and headless ones
+    /// only if there are no others.
+    pub(super) fn first(rows: &[PickerRow], all_projects: bool) -> Self {
+        let with_headless = !rows.is_empty() && rows.iter().all(|row| row.is_headless);
+        let is_here =
+            |row: &PickerRow| row.is_of_this_project && (with_headless || !row.is_headless);
         Self {
-            only_project,
+            only_project: !all_projects && rows.iter().any(is_here),
+            with_headless,
             ..Self::default()
         }
     }
