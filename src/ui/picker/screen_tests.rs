@@ -91,7 +91,7 @@ fn picker_space_and_question_mark_are_letters_in_a_filter() {
 }
 
 #[test]
-fn picker_lists_headless_sessions_at_first_if_there_are_no_others() {
+fn picker_headless_sessions_alone_are_listed_at_first() {
     let mut items = a_few();
     items.iter_mut().for_each(|item| item.is_headless = true);
     assert_eq!(
