@@ -1,7 +1,7 @@
 //! `ccsync daemon`: a client that was started without ccsync is locked, backed up and released.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ fn wait_until(what: &str, mut is_done: impl FnMut() -> bool) {
 }
 
 /// Returns the names of the branches of a remote.
-fn branches(remote: &PathBuf) -> String {
+fn branches(remote: &Path) -> String {
     let mut git = Command::new("git");
     git.arg("-C")
         .arg(remote)
@@ -71,7 +71,7 @@ fn branches(remote: &PathBuf) -> String {
     String::from_utf8(git.output().unwrap().stdout).unwrap()
 }
 
-fn is_locked(remote: &PathBuf) -> bool {
+fn is_locked(remote: &Path) -> bool {
     branches(remote).contains(ONE)
 }
 
@@ -401,16 +401,27 @@ fn daemon_look_waits_for_next_turn() {
     assert_ne!(head(&remote), sent, "on request, all is sent");
 }
 
+/// Opens the session on a machine, which takes the lock, and then on another one.
+fn open_one_after_the_other<'a>(
+    first: &'a Machine,
+    second: &'a Machine,
+    remote: &Path,
+) -> (Client<'a>, Client<'a>) {
+    let opened = [first, second].map(|machine| {
+        let client = Client::start(machine);
+        client.hook("session-start", "resume").success();
+        wait_until("the lock is taken", || is_locked(remote));
+        client
+    });
+    opened.into()
+}
+
 #[test]
 fn daemon_guard_returns_first_prompt_once() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let remote = env.remote_of_pair();
-    let mut at_b = Client::start(&b);
-    at_b.hook("session-start", "resume").success();
-    wait_until("the lock is taken", || is_locked(&remote));
-    let mut at_a = Client::start(&a);
-    at_a.hook("session-start", "resume").success();
+    let (mut at_b, mut at_a) = open_one_after_the_other(&b, &a, &remote);
     let status = a.home.join(".local/state/ccsync/daemon/status.json");
     wait_until("the daemon knows", || {
         fs::read_to_string(&status).is_ok_and(|text| text.contains("holds_lock"))
@@ -445,11 +456,7 @@ fn daemon_fork_grows_after_lock_of_session_is_free() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let remote = env.remote_of_pair();
-    let mut at_b = Client::start(&b);
-    at_b.hook("session-start", "resume").success();
-    wait_until("the lock is taken", || is_locked(&remote));
-    let mut at_a = Client::start(&a);
-    at_a.hook("session-start", "resume").success();
+    let (mut at_b, mut at_a) = open_one_after_the_other(&b, &a, &remote);
     let pushed = |turn: &str| {
         a.append(ONE, turn);
         at_a.hook("stop", "").success();

@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use ccsync::browse::list::{ListFilter, list};
 use ccsync::check::verify::{VerifyRequest, verify};
-use ccsync::config::{Config, Settings};
 use ccsync::domain::id::SessionId;
 use ccsync::domain::progress::Silent;
 use ccsync::domain::url::RemoteUrl;
@@ -38,11 +37,10 @@ use ccsync::sys::env::{Dirs, Env};
 use ccsync::workspace::context::Context;
 use ccsync::workspace::error::SyncError;
 use ccsync::workspace::filter::Selection;
-use ccsync::workspace::paths::config_path;
 use proptest::prelude::*;
 
 use self::surroundings::{Rule, all_objects, refuses, session_id};
-use crate::harness::library::environment;
+use crate::harness::library::{context_of, environment};
 use crate::harness::{Conversations, Ledger, Tree, conversations, tree as tree_of};
 
 #[derive(Debug, Clone)]
@@ -626,20 +624,6 @@ impl Machine {
 
     fn conversations(&self) -> Conversations {
         conversations(&self.projects())
-    }
-}
-
-fn context_of<'a>(env: &'a Env, clock: &'a dyn Clock) -> Context<'a> {
-    let config = Config::load(&config_path(env)).unwrap().unwrap();
-    let settings = Settings::resolve(&config, env).unwrap();
-    Context {
-        env,
-        settings,
-        clock,
-        progress: Arc::new(Silent),
-        interactive: false,
-        offline: false,
-        by_itself: false,
     }
 }
 

@@ -121,21 +121,13 @@ impl Scanner {
         }
         without_overlaps(found)
     }
-}
 
-impl Scanner {
     /// Returns the redactions of secrets of other machines.
     pub fn redactions(&self, text: &[u8]) -> Vec<SecretFinding<'static>> {
         let starts = memchr::memmem::find_iter(text, REDACTION_START);
-        let found = starts.filter_map(|at| {
-            let (name, length) = redaction_at(&text[at..])?;
-            let kind = FindingKind::Redaction(name);
-            Some(SecretFinding {
-                range: at..at + length,
-                kind,
-            })
-        });
-        found.collect()
+        starts
+            .filter_map(|at| redaction_finding(text, at))
+            .collect()
     }
 }
 
@@ -212,17 +204,17 @@ impl Candidate {
                     add(range, private_key::FORM);
                 }
             }
-            CandidateKind::Redaction => {
-                if let Some((name, length)) = redaction_at(&text[at..]) {
-                    let kind = FindingKind::Redaction(name);
-                    found.push(SecretFinding {
-                        range: at..at + length,
-                        kind,
-                    });
-                }
-            }
+            CandidateKind::Redaction => found.extend(redaction_finding(text, at)),
         }
     }
+}
+
+fn redaction_finding(text: &[u8], at: usize) -> Option<SecretFinding<'static>> {
+    let (name, length) = redaction_at(&text[at..])?;
+    Some(SecretFinding {
+        range: at..at + length,
+        kind: FindingKind::Redaction(name),
+    })
 }
 
 fn candidates() -> impl Iterator<Item = Candidate> {

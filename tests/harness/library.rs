@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ccsync::config::{Config, FILE_NAME, Settings};
+use ccsync::config::{Config, Settings};
 use ccsync::domain::placeholder::System;
 use ccsync::domain::progress::Silent;
 use ccsync::sys::clock::{Clock, SystemClock};
 use ccsync::sys::env::{Dirs, Env, GitEnv};
-use ccsync::workspace::context::Context;
+use ccsync::workspace::{context::Context, paths::config_path};
 
 use super::Machine;
 
@@ -67,18 +67,20 @@ pub(crate) fn with_context_at<T>(
     clock: &dyn Clock,
     then: impl FnOnce(&Context<'_>) -> T,
 ) -> T {
-    let env = environment_of(machine);
-    let config = Config::load(&env.dirs.config.join(FILE_NAME))
-        .unwrap()
-        .unwrap();
-    let settings = Settings::resolve(&config, &env).unwrap();
-    then(&Context {
-        env: &env,
+    then(&context_of(&environment_of(machine), clock))
+}
+
+/// Returns the context of a command in this environment.
+pub(crate) fn context_of<'a>(env: &'a Env, clock: &'a dyn Clock) -> Context<'a> {
+    let config = Config::load(&config_path(env)).unwrap().unwrap();
+    let settings = Settings::resolve(&config, env).unwrap();
+    Context {
+        env,
         settings,
         clock,
         progress: Arc::new(Silent),
         interactive: false,
         offline: false,
         by_itself: false,
-    })
+    }
 }

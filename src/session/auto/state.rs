@@ -11,7 +11,7 @@ use super::super::plugin::{HOOKS_FILE, plugin_dir};
 use super::AutoError;
 use crate::domain::HookEvent;
 use crate::sys::Env;
-use crate::sys::fs::{PathError, read_to_string_if_exists, resolve_links};
+use crate::sys::fs::{read_to_string_if_exists, resolve_links};
 
 /// The place of hooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -119,9 +119,12 @@ impl std::fmt::Display for AutoFault {
 pub fn auto_state(env: &Env) -> Result<AutoState, AutoError> {
     let settings = settings_path(env);
     let text = read_to_string_if_exists(&settings)?.unwrap_or_default();
-    let in_settings = read_hooks(HookPlace::Settings, settings.clone())?;
-    let in_plugin = read_hooks(HookPlace::Plugin, plugin_path(env, HOOKS_FILE))?;
-    let mut installed = vec![in_settings, in_plugin];
+    let hooks_file = plugin_path(env, HOOKS_FILE);
+    let hooks_text = read_to_string_if_exists(&hooks_file)?.unwrap_or_default();
+    let mut installed = vec![
+        hooks_in(HookPlace::Settings, settings.clone(), &text),
+        hooks_in(HookPlace::Plugin, hooks_file, &hooks_text),
+    ];
     installed.retain(|hooks| !hooks.events.is_empty());
     let directory = env.directory.as_deref().unwrap_or(&env.home);
     let place = installed.last().map(|hooks| hooks.place);
@@ -133,23 +136,18 @@ pub fn auto_state(env: &Env) -> Result<AutoState, AutoError> {
     })
 }
 
-fn read_hooks(place: HookPlace, file: PathBuf) -> Result<InstalledHooks, PathError> {
-    let text = read_to_string_if_exists(&file)?.unwrap_or_default();
-    Ok(InstalledHooks {
+fn hooks_in(place: HookPlace, file: PathBuf, text: &str) -> InstalledHooks {
+    InstalledHooks {
         place,
-        events: installed_hooks(&text),
-        program: program_of_hooks(&text).map(PathBuf::from),
+        events: installed_hooks(text),
+        program: program_of_hooks(text).map(PathBuf::from),
         file,
-    })
+    }
 }
 
 /// Settings are often a link to a file that the user keeps in a repository.
 pub(super) fn settings_path(env: &Env) -> PathBuf {
-    resolve_links(&settings_file(env))
-}
-
-fn settings_file(env: &Env) -> PathBuf {
-    env.claude_dir.join("settings.json")
+    resolve_links(&env.claude_dir.join("settings.json"))
 }
 
 /// Returns the path of a file of the plugin.

@@ -155,17 +155,7 @@ impl ByItself {
 
     /// Watches a daemon that has nothing to do but to look and to pull from time to time.
     fn wait(&self, place: &Place, transport: &Rc<Transport>, results: &mut Results) {
-        let scene = place.scene("waiting", transport);
-        let shape = Shape {
-            sessions: self.idle_sessions,
-            bytes: self.idle_sessions as u64 * 20_000,
-            large: 0,
-        };
-        place.populate(&scene, "desk", shape);
-        let desk = scene.machine("desk", Gc::Off);
-        desk.init(&scene.remote(&desk, "remote.git"));
-        desk.ccsync(["push"]);
-        os::settle();
+        let (_scene, desk) = place.pushed_scene("waiting", transport, self.idle_sessions);
         let daemon = Service::start(&desk);
         sleep(START.min(self.idle));
         let (before, began) = (daemon.cpu_seconds(), Instant::now());

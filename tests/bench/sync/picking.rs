@@ -9,10 +9,9 @@ use std::process::Child;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::archive::Shape;
-use super::machine::{Gc, Machine};
+use super::machine::Machine;
 use super::os;
-use super::place::{Place, Scene};
+use super::place::Place;
 use super::table::{Results, milliseconds};
 use super::transport::Transport;
 
@@ -44,12 +43,14 @@ pub(crate) struct Picking {
 impl Picking {
     pub(crate) fn measure(&self, place: &Place, transport: &Rc<Transport>, results: &mut Results) {
         println!("\n| session list | sessions | bound ms | ms |\n|---|---|---|---|");
-        let (_scene, desk) = archive(place, transport, self.first_frame);
+        let scene =
+            |sessions| place.pushed_scene(&format!("picker-{sessions}"), transport, sessions);
+        let (_scene, desk) = scene(self.first_frame);
         let frames = (0..=self.repeat).map(|_| Picker::open(&desk, self.first_frame).first_frame);
         let found = median(frames.skip(1).collect());
         report("first frame", self.first_frame, FIRST_FRAME, found, results);
 
-        let (_scene, desk) = archive(place, transport, self.typing);
+        let (_scene, desk) = scene(self.typing);
         let mut picker = Picker::open(&desk, self.typing);
         let keys = picker.type_in(TYPED);
         let slowest = keys.iter().copied().fold(0.0, f64::max);
@@ -80,22 +81,6 @@ fn report(what: &str, sessions: usize, bound: f64, found: f64, results: &mut Res
         milliseconds(found),
         found <= bound,
     );
-}
-
-/// A machine with so many small sessions, all pushed.
-fn archive(place: &Place, transport: &Rc<Transport>, sessions: usize) -> (Scene, Machine) {
-    let scene = place.scene(&format!("picker-{sessions}"), transport);
-    let shape = Shape {
-        sessions,
-        bytes: sessions as u64 * 20_000,
-        large: 0,
-    };
-    place.populate(&scene, "desk", shape);
-    let desk = scene.machine("desk", Gc::Off);
-    desk.init(&scene.remote(&desk, "remote.git"));
-    desk.ccsync(["push"]);
-    os::settle();
-    (scene, desk)
 }
 
 /// An open list at a terminal. Killed when dropped.

@@ -64,6 +64,27 @@ impl Place {
         }
     }
 
+    /// Returns a scene whose machine has so many small sessions, all pushed.
+    pub(crate) fn pushed_scene(
+        &self,
+        name: &str,
+        transport: &Rc<Transport>,
+        sessions: usize,
+    ) -> (Scene, Machine) {
+        let scene = self.scene(name, transport);
+        let shape = Shape {
+            sessions,
+            bytes: sessions as u64 * 20_000,
+            large: 0,
+        };
+        self.populate(&scene, "desk", shape);
+        let desk = scene.machine("desk", Gc::Off);
+        desk.init(&scene.remote(&desk, "remote.git"));
+        desk.ccsync(["push"]);
+        os::settle();
+        (scene, desk)
+    }
+
     /// Generates sessions for the machine `name` of a scene.
     pub(crate) fn populate(&self, scene: &Scene, name: &str, shape: Shape) -> Extent {
         let home = home(&scene.root.join(name));
