@@ -71,6 +71,7 @@
 //! | [`rewrite`] | collapse and expand the bytes of one line. Pure |
 //! | [`config`] | configuration file and environment, resolved into settings |
 //! | [`secrets`] | finds credentials in text; the vault that keeps their values here |
+//! | [`encryption`] | keys and sealed frames of an encrypted store. Pure |
 //! | [`session`] | Claude Code's files: discover, read, write with an undo journal, repair |
 //! | [`store`] | the store: segments, manifests, commits; a pack reader faster than `libgit2` |
 //! | [`transport`] | fetch, push and clone with the user's `git`; GitHub with `gh` |
@@ -101,6 +102,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod domain;
+pub mod encryption;
 pub mod extras;
 pub mod flows;
 pub mod handoff;

@@ -19,15 +19,17 @@ use imports::ImportGraph;
 mod imports;
 
 /// The folders that know nothing of a whole sync.
-const BASE: &str = "domain sys rewrite config secrets session store transport lock project";
+const BASE: &str =
+    "domain sys rewrite config secrets encryption session store transport lock project";
 
 /// From bottom to top: a folder of `src`, and the folders that it may use besides itself.
-const ALLOWED: [(&str, &[&str]); 28] = [
+const ALLOWED: [(&str, &[&str]); 29] = [
     ("domain", &[]),
     ("sys", &["domain"]),
     ("rewrite", &["domain"]),
     ("config", &["domain sys"]),
     ("secrets", &["domain sys rewrite config"]),
+    ("encryption", &["domain"]),
     ("session", &["domain sys"]),
     ("store", &["domain sys"]),
     ("transport", &["domain sys"]),
