@@ -31,7 +31,7 @@ const ALLOWED: [(&str, &[&str]); 29] = [
     ("secrets", &["domain sys rewrite config"]),
     ("encryption", &["domain"]),
     ("session", &["domain sys"]),
-    ("store", &["domain sys"]),
+    ("store", &["domain sys encryption"]),
     ("transport", &["domain sys"]),
     ("lock", &["domain sys store transport"]),
     ("project", &["domain sys transport"]),

@@ -40,7 +40,7 @@ pub fn lock_ref(session: &SessionId) -> String {
 }
 
 /// Returns the ref here that has the state of a session's lock on the remote.
-fn tracking_ref(session: &str) -> String {
+pub(super) fn tracking_ref(session: &str) -> String {
     format!("refs/remotes/origin/{LOCK_BRANCHES}{session}")
 }
 
