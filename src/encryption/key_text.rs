@@ -182,6 +182,9 @@ mod tests {
         assert_eq!(error(&digits.replacen('a', "g", 1)), KeyTextError::Digit(1));
         assert_eq!(error(" \n"), KeyTextError::Empty);
         assert!(!error(&digits[1..]).to_string().contains("abab"));
-        assert_eq!(format!("{:?}", StoreKey::from_bytes([0xab; 32])), "StoreKey");
+        assert_eq!(
+            format!("{:?}", StoreKey::from_bytes([0xab; 32])),
+            "StoreKey"
+        );
     }
 }

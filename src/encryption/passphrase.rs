@@ -15,7 +15,7 @@ use super::hex::{from_hex, to_hex};
 use super::key::StoreKey;
 
 /// Fewest characters of a passphrase. The host of the remote can guess it without limit.
-pub const MIN_PASSPHRASE_CHARS: usize = 12;
+const MIN_PASSPHRASE_CHARS: usize = 12;
 
 /// Length of a salt, in bytes.
 const SALT_LEN: usize = 16;
@@ -98,14 +98,14 @@ impl fmt::Display for PassphraseCosts {
 }
 
 impl WrappedKey {
-    /// Wraps the key of a store.
+    /// Wraps the key of the store with this id.
     ///
     /// # Errors
     /// [`PassphraseError::Short`], [`PassphraseError::Memory`]
     ///
     /// # Panics
     /// If the system has no random numbers.
-    pub fn new(passphrase: &str, key: &StoreKey, store: &str) -> Result<Self, PassphraseError> {
+    pub fn new(passphrase: &str, key: &StoreKey, store: &[u8]) -> Result<Self, PassphraseError> {
         if normalized(passphrase).chars().count() < MIN_PASSPHRASE_CHARS {
             return Err(PassphraseError::Short);
         }
@@ -118,7 +118,7 @@ impl WrappedKey {
     ///
     /// # Errors
     /// [`PassphraseError`]
-    pub fn open(&self, passphrase: &str, store: &str) -> Result<StoreKey, PassphraseError> {
+    pub fn open(&self, passphrase: &str, store: &[u8]) -> Result<StoreKey, PassphraseError> {
         let salt = from_hex(&self.salt).filter(|salt| salt.len() == SALT_LEN);
         let salt = salt.ok_or(PassphraseError::Damaged)?;
         let sealed = from_hex(&self.key).ok_or(PassphraseError::Damaged)?;
@@ -140,7 +140,7 @@ impl WrappedKey {
     fn with(
         passphrase: &str,
         key: &StoreKey,
-        store: &str,
+        store: &[u8],
         salt: &[u8],
         costs: PassphraseCosts,
     ) -> Result<Self, PassphraseError> {
@@ -193,8 +193,8 @@ fn normalized(passphrase: &str) -> Zeroizing<String> {
     text
 }
 
-fn associated_data(store: &str) -> Vec<u8> {
-    [CONTEXT.as_bytes(), &[0], store.as_bytes()].concat()
+fn associated_data(store: &[u8]) -> Vec<u8> {
+    [CONTEXT.as_bytes(), &[0], store].concat()
 }
 
 #[cfg(test)]
@@ -205,7 +205,7 @@ mod tests {
 
     fn wrapped(costs: PassphraseCosts) -> Result<WrappedKey, PassphraseError> {
         let key = StoreKey::from_bytes([7; StoreKey::LEN]);
-        WrappedKey::with(PASSPHRASE, &key, "store", &[1; SALT_LEN], costs)
+        WrappedKey::with(PASSPHRASE, &key, b"store", &[1; SALT_LEN], costs)
     }
 
     fn cheap() -> PassphraseCosts {
@@ -219,9 +219,9 @@ mod tests {
     #[test]
     fn passphrase_gives_the_key_back_in_any_spelling() {
         let key = StoreKey::generate();
-        let wrapped = WrappedKey::new("Fünf Wörter sind gut", &key, "store").unwrap();
+        let wrapped = WrappedKey::new("Fünf Wörter sind gut", &key, b"store").unwrap();
         let decomposed = " Fu\u{308}nf Wo\u{308}rter sind gut\n";
-        assert!(wrapped.open(decomposed, "store").unwrap() == key);
+        assert!(wrapped.open(decomposed, b"store").unwrap() == key);
         let json = serde_json::to_string(&wrapped).unwrap();
         assert!(!json.contains(&**key.to_digits()));
         let read: WrappedKey = serde_json::from_str(&json).unwrap();
@@ -231,22 +231,29 @@ mod tests {
     #[test]
     fn passphrase_wrong_or_of_another_store_opens_nothing() {
         let wrapped = wrapped(cheap()).unwrap();
-        assert!(wrapped.open(PASSPHRASE, "store").is_ok());
+        assert!(wrapped.open(PASSPHRASE, b"store").is_ok());
         let wrong = PassphraseError::Wrong;
-        assert_eq!(wrapped.open("four words are enoug", "store"), Err(wrong.clone()));
-        assert_eq!(wrapped.open(PASSPHRASE, "stor"), Err(wrong.clone()));
+        assert_eq!(
+            wrapped.open("four words are enoug", b"store"),
+            Err(wrong.clone())
+        );
+        assert_eq!(wrapped.open(PASSPHRASE, b"stor"), Err(wrong.clone()));
         for at in 0..wrapped.key.len() {
             let mut changed = wrapped.clone();
-            let other = if changed.key[at..].starts_with('0') { "1" } else { "0" };
+            let other = if changed.key[at..].starts_with('0') {
+                "1"
+            } else {
+                "0"
+            };
             changed.key.replace_range(at..=at, other);
-            assert_eq!(changed.open(PASSPHRASE, "store"), Err(wrong.clone()));
+            assert_eq!(changed.open(PASSPHRASE, b"store"), Err(wrong.clone()));
         }
     }
 
     #[test]
     fn passphrase_short_one_is_refused() {
         let key = StoreKey::generate();
-        let short = WrappedKey::new("elevenchars ", &key, "store");
+        let short = WrappedKey::new("elevenchars ", &key, b"store");
         assert_eq!(short, Err(PassphraseError::Short));
     }
 
@@ -270,13 +277,16 @@ mod tests {
                 costs,
                 ..good.clone()
             };
-            let refused = hostile.open(PASSPHRASE, "store");
+            let refused = hostile.open(PASSPHRASE, b"store");
             assert_eq!(refused, Err(PassphraseError::Costs(costs)));
         }
         for damaged in ["", "zz", "00112233445566778899aabbccddee", "é"] {
             let salt = damaged.to_owned();
-            let damaged = WrappedKey { salt, ..good.clone() };
-            let refused = damaged.open(PASSPHRASE, "store");
+            let damaged = WrappedKey {
+                salt,
+                ..good.clone()
+            };
+            let refused = damaged.open(PASSPHRASE, b"store");
             assert_eq!(refused, Err(PassphraseError::Damaged));
         }
     }

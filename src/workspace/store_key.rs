@@ -21,7 +21,8 @@ use crate::sys::{
 const COMMAND_LIMIT: Duration = Duration::from_secs(120);
 
 /// First line of the file.
-const FILE_HEADER: &str = "# The key of the encrypted store of ccsync: keep it secret, and a copy elsewhere";
+const FILE_HEADER: &str =
+    "# The key of the encrypted store of ccsync: keep it secret, and a copy elsewhere";
 
 /// The last output of the command: a daemon asks for it again and again.
 static LAST_OUTPUT: Mutex<Option<(String, StoreKey)>> = Mutex::new(None);
@@ -179,14 +180,27 @@ pub fn next_key_path(env: &Env) -> PathBuf {
     env.dirs.config.join("key.next")
 }
 
-/// Writes the file with the key, readable by its owner only.
+/// Writes a file with a key, readable by its owner only. What it replaces is kept beside it: it
+/// may be the only copy of the key of another store.
 ///
 /// # Errors
 /// [`PathError`]
 pub fn save_key(path: &Path, key: &StoreKey) -> Result<(), PathError> {
+    if let Some(former) = read_to_string_if_exists(path)?.map(Zeroizing::new)
+        && !former.contains(&**key.to_digits())
+        && let Some(free) = former_key_paths(path).find(|path| !path.exists())
+    {
+        write_atomic(&free, former.as_bytes())?;
+    }
     let digits = key.to_digits();
     let text = Zeroizing::new([FILE_HEADER, "\n", &digits, "\n"].concat());
     write_atomic(path, text.as_bytes())
+}
+
+/// Returns the names under which former keys are kept.
+fn former_key_paths(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let numbers = std::iter::once(String::new()).chain((2..100).map(|n| format!("-{n}")));
+    numbers.map(|number| path.with_file_name(format!("key.former{number}")))
 }
 
 /// Makes a new key of a store the key of this machine, after the remote has it.
@@ -288,4 +302,46 @@ fn key_of_command(command: &str, env: &Env) -> Result<FoundKey, KeyError> {
         key,
         source: KeySource::Command,
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn key(byte: u8) -> StoreKey {
+        StoreKey::from_bytes([byte; StoreKey::LEN])
+    }
+
+    #[test]
+    fn key_file_is_private_and_keeps_what_it_replaces() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config").join("key");
+        assert!(read_key(&path).unwrap().is_none());
+        for byte in [1, 1, 2, 3] {
+            save_key(&path, &key(byte)).unwrap();
+            assert!(read_key(&path).unwrap() == Some(key(byte)));
+        }
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let former = |name: &str| read_key(&path.with_file_name(name)).unwrap();
+        assert!(former("key.former") == Some(key(1)) && former("key.former-2") == Some(key(2)));
+        assert!(former("key.former-3").is_none());
+    }
+
+    #[test]
+    fn key_file_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        save_key(&path, &key(1)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let refused = key_in_file(path.clone()).unwrap_err();
+        let hint = refused.hints().join("\n");
+        assert_eq!(
+            hint,
+            format!("close it with `chmod 600 {}`", path.display())
+        );
+        assert!(!format!("{refused:?}").contains("0101"));
+    }
 }
