@@ -3,6 +3,12 @@
 //! Pure: must not do I/O, and must not know git or sessions. `docs/dev/encryption.md` is the
 //! specification.
 
+mod frames;
+mod header;
 mod key;
+mod token;
 
+pub use frames::{Sealer, UnsealError, Unsealed};
+pub use header::{HeaderError, InvalidStoreId, MAX_HEADER_BYTES, StoreHeader, StoreId};
 pub use key::{Purpose, StoreKey, Subkey};
+pub use token::Token;
