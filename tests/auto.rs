@@ -278,7 +278,10 @@ fn auto_hooks_of_another_version_are_named_and_renewed() {
         let json = a.ccsync(["auto", "status", "--json"]).success().json();
         assert_eq!(json["hooks_are_outdated"], true);
         let doctor = a.ccsync(["doctor"]);
-        assert!(doctor.stdout.contains("another version of ccsync"), "{doctor}");
+        assert!(
+            doctor.stdout.contains("another version of ccsync"),
+            "{doctor}"
+        );
         a.ccsync(&on).success();
         assert_eq!(fs::read_to_string(&file).unwrap(), written);
         let status = a.ccsync(["auto", "status"]).success();

@@ -263,7 +263,9 @@ fn assert_rest_is_sent(env: &TestEnv, machine: &Machine) {
     let remote = env.remote_of_pair();
     let locks = || {
         let mut git = Command::new("git");
-        git.arg("-C").arg(&remote).args(["for-each-ref", "refs/heads/ccsync/lock"]);
+        git.arg("-C")
+            .arg(&remote)
+            .args(["for-each-ref", "refs/heads/ccsync/lock"]);
         String::from_utf8(git.output().unwrap().stdout).unwrap()
     };
     assert!(locks().contains(ONE), "the lock could not be released");
@@ -297,7 +299,11 @@ fn daemon_that_is_terminated_gives_up_silent_remote() {
     let a = init_over_ssh(&env);
     let mut client = Command::new("sleep").arg("300").spawn().unwrap();
     let mut daemon = hanging_daemon(&a, client.id());
-    kill_process(Pid::from_raw(daemon.id().cast_signed()).unwrap(), Signal::TERM).unwrap();
+    kill_process(
+        Pid::from_raw(daemon.id().cast_signed()).unwrap(),
+        Signal::TERM,
+    )
+    .unwrap();
     assert!(daemon.wait().unwrap().success());
     client.kill().unwrap();
     client.wait().unwrap();
