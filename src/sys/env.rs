@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::hook_env::HookEnv;
@@ -83,12 +84,14 @@ pub struct Dirs {
 }
 
 /// The part of the environment that concerns `git`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GitEnv {
     /// The user has set an ssh command (`GIT_SSH_COMMAND` or `GIT_SSH`), which is kept.
     pub own_ssh_command: bool,
     /// Time after which a silent remote is given up, if the user has set one.
     pub silence_limit: Option<Duration>,
+    /// While this file exists, a silent remote is given up within seconds.
+    pub hurry_file: Option<Arc<Path>>,
 }
 
 /// The reason why the environment is unusable.
@@ -187,6 +190,7 @@ impl GitEnv {
         Self {
             own_ssh_command: get("GIT_SSH_COMMAND").or_else(|| get("GIT_SSH")).is_some(),
             silence_limit: limit.filter(|s| *s > 0).map(Duration::from_secs),
+            hurry_file: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ProcessError;
@@ -26,6 +27,7 @@ pub struct Program {
     bare: bool,
     dir: Option<PathBuf>,
     silence: Option<Duration>,
+    hurry: Option<Arc<Path>>,
     may_ask: bool,
     has_store_key: bool,
 }
@@ -51,6 +53,7 @@ impl Program {
             bare: false,
             dir: None,
             silence: None,
+            hurry: None,
             may_ask: false,
             has_store_key: false,
         }
@@ -116,6 +119,13 @@ impl Program {
         self
     }
 
+    /// Stops it after a few seconds of silence while this file exists.
+    #[must_use]
+    pub fn hurry_file(mut self, file: Option<Arc<Path>>) -> Self {
+        self.hurry = file;
+        self
+    }
+
     /// Does not count the time in which it waits for an answer of the user.
     #[must_use]
     pub fn may_ask_user(mut self) -> Self {
@@ -157,6 +167,7 @@ impl Program {
         let limit = self.silence.map(|limit| SilenceLimit {
             limit,
             may_ask: self.may_ask,
+            hurry_file: self.hurry.as_deref(),
         });
         let end = listener.listen(&mut child, limit, signals_before, on_line);
         let (stdout, stderr) = (listener.stdout, listener.stderr);
