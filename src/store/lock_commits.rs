@@ -153,6 +153,27 @@ impl Store {
         Ok(found)
     }
 
+    /// Records all lock branches of the remote, by the end of their names, after a fetch.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn set_locks(&self, locks: &BTreeMap<String, CommitId>) -> Result<(), StoreError> {
+        let RemoteLocks {
+            locks: known,
+            unknown_refs,
+        } = self.locks()?;
+        let known = known.keys().map(ToString::to_string);
+        for name in known.chain(unknown_refs) {
+            if !locks.contains_key(&name) {
+                self.set_ref(&tracking_ref(&name), None, "fetch")?;
+            }
+        }
+        for (name, commit) in locks {
+            self.set_ref(&tracking_ref(name), Some(commit), "fetch")?;
+        }
+        Ok(())
+    }
+
     /// Records the remote's lock of a session after a push of this machine; `None` if it has none.
     ///
     /// # Errors

@@ -127,7 +127,10 @@ mod tests {
 
         let whole = std::fs::read(&path).unwrap();
         let map = CommitMap::load(path.clone()).unwrap();
-        assert_eq!((map.sealed(oid(1)), map.plain(oid(4))), (Some(oid(2)), Some(oid(3))));
+        assert_eq!(
+            (map.sealed(oid(1)), map.plain(oid(4))),
+            (Some(oid(2)), Some(oid(3)))
+        );
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;

@@ -3,6 +3,7 @@
 use crate::domain::{CommitId, ErrorKind, UPDATE_CCSYNC, UserError};
 use crate::encryption::{HeaderError, Token, UnsealError};
 use crate::store::error::StoreError;
+use crate::sys::Interrupted;
 
 /// The remote's data was refused, or could not be sealed.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,9 @@ pub enum MirrorError {
     /// The store on this machine, or the mirror.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The user interrupted.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The remote has a plain store.
     #[error("the store on the remote is not encrypted, but the one of this machine is")]
     NotEncrypted,
@@ -97,6 +101,7 @@ impl UserError for MirrorError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Store(e) => e.kind(),
+            Self::Interrupted(e) => e.kind(),
             _ => ErrorKind::Remote,
         }
     }
@@ -105,6 +110,7 @@ impl UserError for MirrorError {
         let new_remote = "use another remote with `ccsync init --remote URL`";
         match self {
             Self::Store(e) => e.hints(),
+            Self::Interrupted(e) => e.hints(),
             Self::NotEncrypted | Self::OtherStore => vec![
                 "see what this machine uses with `ccsync config get remote`".to_owned(),
                 new_remote.to_owned(),

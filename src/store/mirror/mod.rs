@@ -7,6 +7,7 @@
 mod commit_map;
 mod error;
 mod parallel;
+mod record;
 mod seal;
 mod sealed_tree;
 mod unseal;
@@ -28,6 +29,7 @@ use crate::encryption::{Sealer, StoreHeader, StoreKey, Token};
 use commit_map::CommitMap;
 
 pub use error::{MirrorError, Refusal};
+pub use record::{record_header, recorded_header};
 
 /// File with the pairs of commits.
 const MAP_FILE: &str = "ccsync-commits";
@@ -46,6 +48,7 @@ pub struct Mirror {
     /// A repository without a working tree.
     repository: Store,
     header: StoreHeader,
+    key: StoreKey,
     sealer: Sealer,
     /// Author of the sealed commits, if the remote demands one.
     author: Option<CommitAuthor>,
@@ -72,6 +75,7 @@ impl Mirror {
         let mut mirror = Self {
             repository,
             sealer: Sealer::new(&header, key),
+            key: key.clone(),
             header,
             author,
             commits: loaded.unwrap_or_else(|| CommitMap::new(map_path)),
@@ -168,7 +172,11 @@ impl Mirror {
         }
         for (name, commit) in self.lock_branches()? {
             let token = Token::parse(&name);
-            heads.extend(token.zip(oid(&commit).ok()).map(|(token, head)| (head, token)));
+            heads.extend(
+                token
+                    .zip(oid(&commit).ok())
+                    .map(|(token, head)| (head, token)),
+            );
         }
         for (head, place) in heads {
             let mut walk = self.repository.repo.revwalk()?;

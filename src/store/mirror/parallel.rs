@@ -6,7 +6,6 @@ use git2::Repository;
 
 use super::error::MirrorError;
 use crate::encryption::Sealer;
-use crate::store::error::StoreError;
 use crate::store::objects::reader::Objects;
 use crate::store::repository::Store;
 use crate::sys::{parallel::cores, parallel::in_order, signal};
@@ -18,8 +17,7 @@ const MIN_FILES: usize = 16;
 const FILES_AT_ONCE: usize = 96;
 
 /// Reads and converts one file.
-type Convert<'a, T, R> =
-    dyn Fn(Objects<'_>, &mut Sealer, &T) -> Result<R, MirrorError> + Sync + 'a;
+type Convert<'a, T, R> = dyn Fn(Objects<'_>, &mut Sealer, &T) -> Result<R, MirrorError> + Sync + 'a;
 
 /// Converts files that are read from `repository`, and hands them over in their order.
 pub(super) fn convert_files<T: Sync, R: Send>(
@@ -31,9 +29,7 @@ pub(super) fn convert_files<T: Sync, R: Send>(
 ) -> Result<(), MirrorError> {
     let mut sealer = sealer.clone();
     for some in files.chunks(FILES_AT_ONCE) {
-        if let Some(interrupted) = signal::interrupted() {
-            return Err(StoreError::from(interrupted).into());
-        }
+        signal::check()?;
         if some.len() < MIN_FILES {
             for file in some {
                 receive(file, convert(repository.objects(), &mut sealer, file)?)?;
@@ -67,7 +63,7 @@ fn convert_in_parallel<T: Sync, R: Send>(
                 Err(e) => Err(git2::Error::from_str(e.message()).into()),
             });
         },
-        &mut |converted| {
+        &mut |converted: Result<R, MirrorError>| {
             let file = received.next().expect("each file has one result");
             result = converted.and_then(|converted| receive(file, converted));
             match result {

@@ -138,10 +138,7 @@ impl Mirror {
         seal_files(store, sealer, &files, &mut new.writer, &mut changes)?;
         let description = store.objects().read(ObjectType::Commit, plain)?;
         let description = sealer.seal(place, branch.as_bytes(), &description);
-        for (path, bytes) in [
-            (HEADER, self.header.to_json()),
-            (DESCRIPTION, description),
-        ] {
+        for (path, bytes) in [(HEADER, self.header.to_json()), (DESCRIPTION, description)] {
             let blob = new.writer.write(ObjectType::Blob, bytes)?;
             changes.insert(path.to_owned(), Some(TreeEntry::new_file(blob)));
         }
@@ -263,7 +260,11 @@ pub(super) fn parents_first(
                 begun.insert(id, false);
                 waiting.push(id);
                 let commit = repository.repo.find_commit(id).map_err(StoreError::from)?;
-                waiting.extend(commit.parent_ids().filter(|parent| !begun.contains_key(parent)));
+                waiting.extend(
+                    commit
+                        .parent_ids()
+                        .filter(|parent| !begun.contains_key(parent)),
+                );
             }
         }
     }

@@ -3,8 +3,8 @@
 
 use git2::{ObjectType, Oid};
 
-use super::error::{MirrorError, Refusal};
 use super::Mirror;
+use super::error::{MirrorError, Refusal};
 use crate::encryption::Token;
 use crate::store::layout::FORMAT_FILE;
 use crate::store::objects::name::object_name;

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 
 use git2::{ObjectType, Oid};
 
+use super::Mirror;
 use super::error::{MirrorError, Refusal};
 use super::seal::{MAX_TREE_BYTES, parents_first};
 use super::sealed_tree::{DESCRIPTION, HEADER, token_at};
-use super::Mirror;
 use crate::domain::CommitId;
 use crate::encryption::{MAX_HEADER_BYTES, Sealer, StoreHeader, Token, UnsealError, Unsealed};
 use crate::store::format::segment::MAX_FILE_BYTES;
@@ -58,7 +58,7 @@ impl Mirror {
     ///
     /// # Errors
     /// [`MirrorError`] if it is not a commit of this store with this key.
-    pub fn check_header(&mut self, head: &CommitId, has_key: bool) -> Result<bool, MirrorError> {
+    pub fn check_header(&mut self, head: &CommitId) -> Result<bool, MirrorError> {
         let header = read_header(&self.repository, oid(head)?)?;
         let header = header.ok_or(MirrorError::NotEncrypted)?;
         if header.store != self.header.store {
@@ -67,7 +67,7 @@ impl Mirror {
         if header.epoch < self.header.epoch {
             return Err(MirrorError::FormerKey);
         }
-        if header.epoch > self.header.epoch || !has_key {
+        if header.epoch > self.header.epoch || !header.has_key(&self.key) {
             return Err(MirrorError::OtherKey);
         }
         let is_changed = header != self.header;
