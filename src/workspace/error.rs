@@ -36,6 +36,9 @@ pub enum SyncError {
     /// The lock between processes.
     #[error(transparent)]
     Lock(LockError),
+    /// The key of an encrypted store.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A session's data in the store.
     #[error(transparent)]
     StoredData(StoredDataError),
@@ -60,6 +63,7 @@ impl SyncError {
             Self::Config(e) => e,
             Self::Path(e) => e,
             Self::Lock(e) => e,
+            Self::Key(e) => e,
             Self::StoredData(e) => e,
             Self::Lookup(e) => e,
             Self::Interrupted(e) => e,

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::domain::{UserError, shell::shell_word};
-use crate::encryption::{KeyTextError, StoreKey};
+use crate::domain::{ErrorKind, UserError, shell::shell_word};
+use crate::encryption::{KeyTextError, StoreHeader, StoreKey};
 use crate::sys::{
     Env, env::KEY_VARIABLE, fs::PathError, fs::access, fs::read_to_string_if_exists,
     fs::remove_file_if_exists, fs::write_atomic, process::ProcessError, process::Program,
@@ -52,10 +52,15 @@ pub struct FoundKey {
 pub enum KeyError {
     /// There is no key.
     #[error("the store is encrypted, and this machine has no key for it")]
-    Missing,
+    Missing(Box<StoreHeader>),
     /// There is another one.
-    #[error("the key from {0} is not the key of this store")]
-    Wrong(KeySource),
+    #[error("the key from {place} is not the key of this store")]
+    Wrong {
+        /// Its place.
+        place: KeySource,
+        /// The header of the store.
+        header: Box<StoreHeader>,
+    },
     /// The text is not a key.
     #[error("no key in {place}")]
     Text {
@@ -76,7 +81,7 @@ pub enum KeyError {
     },
     /// The command could not be run.
     #[error("cannot run `key_command`")]
-    Process(#[from] ProcessError),
+    Process(#[source] ProcessError),
     /// Others can read the file.
     #[error("other users can read the key in `{}`", .0.display())]
     OpenFile(PathBuf),
@@ -101,21 +106,37 @@ impl fmt::Display for KeySource {
 }
 
 impl UserError for KeyError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Process(ProcessError::Interrupted(e)) => e.kind(),
+            _ => ErrorKind::Failed,
+        }
+    }
+
     fn hints(&self) -> Vec<String> {
         let enter = "enter it with `ccsync init`".to_owned();
         match self {
-            Self::Missing => vec![
+            Self::Missing(_) => vec![
                 enter,
                 "a machine that has it shows it with `ccsync key words`".to_owned(),
             ],
-            Self::Wrong(KeySource::Variable) => {
+            Self::Wrong {
+                place: KeySource::Variable,
+                ..
+            } => {
                 vec![format!("set {KEY_VARIABLE} to the key of this store, or unset it")]
             }
-            Self::Wrong(KeySource::Command) => vec![
+            Self::Wrong {
+                place: KeySource::Command,
+                ..
+            } => vec![
                 "let the command print the key of this store: `ccsync config set key_command COMMAND`"
                     .to_owned(),
             ],
-            Self::Wrong(KeySource::File(_)) => vec![
+            Self::Wrong {
+                place: KeySource::File(_),
+                ..
+            } => vec![
                 enter,
                 "if it was changed on another machine, that one shows it with `ccsync key words`"
                     .to_owned(),
@@ -132,24 +153,24 @@ impl UserError for KeyError {
     }
 }
 
-/// Returns the first key of this machine that `opens` the store: of the variable, of the command,
-/// of the file.
+/// Returns the first key of this machine that opens the store: of the variable, of the command, of
+/// the file.
 ///
 /// # Errors
-/// [`KeyError`]; [`KeyError::Wrong`] for the first key if none opens the store.
+/// [`KeyError`]; [`KeyError::Wrong`] for the first key if no key opens the store.
 pub fn find_key(
     env: &Env,
     command: Option<&str>,
-    opens: impl Fn(&StoreKey) -> bool,
+    header: &StoreHeader,
 ) -> Result<FoundKey, KeyError> {
     let mut wrong = None;
-    let mut check = |found: Option<FoundKey>| match found {
-        Some(found) if opens(&found.key) => Some(found),
-        Some(found) => {
-            wrong.get_or_insert(found.source);
-            None
+    let mut check = |found: Option<FoundKey>| {
+        let found = found?;
+        if header.has_key(&found.key) {
+            return Some(found);
         }
-        None => None,
+        wrong.get_or_insert(found.source);
+        None
     };
     if let Some(found) = check(key_in_variable(env)?) {
         return Ok(found);
@@ -167,7 +188,11 @@ pub fn find_key(
             return Ok(found);
         }
     }
-    Err(wrong.map_or(KeyError::Missing, KeyError::Wrong))
+    let header = Box::new(header.clone());
+    Err(match wrong {
+        None => KeyError::Missing(header),
+        Some(place) => KeyError::Wrong { place, header },
+    })
 }
 
 /// Returns the path of the file with the key.
@@ -282,7 +307,8 @@ fn key_of_command(command: &str, env: &Env) -> Result<FoundKey, KeyError> {
     let output = shell
         .current_dir(&env.home)
         .silence_limit(COMMAND_LIMIT)
-        .run()?;
+        .run()
+        .map_err(KeyError::Process)?;
     let text = Zeroizing::new(output.stdout);
     if !output.status.success() {
         return Err(KeyError::CommandFailed {
