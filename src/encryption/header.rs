@@ -67,14 +67,14 @@ struct Versioned {
 impl StoreId {
     const LEN: usize = 16;
 
-    /// Returns a new id.
+    /// Makes a new id from random numbers of the system.
     ///
-    /// # Errors
-    /// If the system has no random numbers.
-    pub fn random() -> Result<Self, getrandom::Error> {
+    /// # Panics
+    /// If the system has none.
+    pub fn random() -> Self {
         let mut bytes = [0; Self::LEN];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes))
+        getrandom::fill(&mut bytes).expect("the system has random numbers");
+        Self(bytes)
     }
 
     /// Returns the bytes of the id.
@@ -110,11 +110,6 @@ impl StoreHeader {
             Some(VERSION) => Ok(Some(from_json(json)?)),
             Some(version) => Err(HeaderError::Newer(version)),
         }
-    }
-
-    /// Returns true if the file is that of an encrypted store, of whatever version.
-    pub fn is_encrypted(json: &[u8]) -> bool {
-        from_json::<Versioned>(json).is_ok_and(|header| header.encrypted.is_some())
     }
 
     /// Returns the content of the file.
@@ -213,7 +208,7 @@ mod tests {
 
     #[test]
     fn header_knows_its_key_and_no_other() {
-        let store = StoreId::random().unwrap();
+        let store = StoreId::random();
         let header = StoreHeader::new(store, 1, &key(1));
         assert!(header.has_key(&key(1)) && !header.has_key(&key(2)));
         let parsed = StoreHeader::parse(&header.to_json()).unwrap().unwrap();
@@ -224,7 +219,7 @@ mod tests {
 
     #[test]
     fn header_passphrase_gives_the_key_and_can_be_removed() {
-        let mut header = StoreHeader::new(StoreId::random().unwrap(), 1, &key(1));
+        let mut header = StoreHeader::new(StoreId::random(), 1, &key(1));
         assert_eq!(header.open_passphrase("four words are enough"), Ok(None));
         let set = header.set_passphrase(Some("four words are enough"), &key(1));
         assert_eq!(set, Ok(()));
