@@ -29,6 +29,10 @@ mod diverge;
 mod docs;
 #[cfg(unix)]
 mod doctor;
+#[cfg(target_os = "linux")]
+mod encrypted_store;
+#[cfg(target_os = "linux")]
+mod encrypted_attacks;
 mod errors;
 mod exclude;
 mod exclude_unknown;

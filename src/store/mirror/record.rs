@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::MirrorError;
 use crate::encryption::StoreHeader;
+use crate::store::create::create_mirror;
 use crate::store::error::StoreError;
 use crate::sys::fs::{read_to_string_if_exists, write_atomic};
 
@@ -34,6 +35,7 @@ pub fn recorded_header(store: &Path, mirror: &Path) -> Result<Option<StoreHeader
 /// # Errors
 /// [`MirrorError::Store`]
 pub fn record_header(store: &Path, mirror: &Path, header: &StoreHeader) -> Result<(), MirrorError> {
+    create_mirror(mirror)?;
     for path in paths(store, mirror) {
         write_atomic(&path, &header.to_json()).map_err(StoreError::from)?;
     }
