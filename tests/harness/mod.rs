@@ -38,7 +38,7 @@ pub(crate) use clone::Clone;
 pub(crate) use github::GitHub;
 pub(crate) use ledger::{Conversations, Ledger, append, conversations, markers};
 #[cfg(target_os = "linux")]
-pub(crate) use machine::mark_running;
+pub(crate) use machine::{mark_running, say_headless};
 pub(crate) use machine::{Machine, Tree, tree};
 pub(crate) use output::Run;
 #[cfg(unix)]
