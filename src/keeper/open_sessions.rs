@@ -306,8 +306,8 @@ impl OpenSession {
         }
     }
 
-    /// Records whether a person is at a client that has it open. Several may have it: one with a
-    /// person counts.
+    /// Records whether a user is at a client that has it open. Several clients may have it open:
+    /// one with a user counts.
     fn record_user(&mut self, is_headless: bool) {
         let is_first = self.last_event.is_none() && !self.was_live;
         self.headless = is_headless && (is_first || self.headless);
