@@ -93,7 +93,8 @@ pub fn ensure_running(env: &Env, clock: &dyn Clock) -> Result<bool, DaemonError>
     let program = env.program.as_ref().ok_or(DaemonError::NoProgram)?;
     // The directory of the session may be removed while the daemon runs.
     let daemon = Program::new(program).args(["daemon", "--on-demand"]);
-    daemon.current_dir(&env.home).start_in_background()?;
+    let daemon = daemon.current_dir(&env.home).with_store_key();
+    daemon.start_in_background()?;
     Ok(false)
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::key::{Purpose, StoreKey};
+use super::passphrase::{PassphraseError, WrappedKey};
 use crate::domain::{InvalidData, parse::from_json};
 
 /// The format that a ccsync that knows nothing of encryption refuses.
@@ -38,6 +39,9 @@ pub struct StoreHeader {
     pub epoch: u32,
     /// Keyed hash of id and epoch, in hexadecimal digits.
     check: String,
+    /// The key, if a passphrase opens it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passphrase: Option<WrappedKey>,
 }
 
 /// Why the header of a store is refused.
@@ -89,6 +93,7 @@ impl StoreHeader {
             store,
             epoch,
             check,
+            passphrase: None,
         }
     }
 
@@ -119,6 +124,37 @@ impl StoreHeader {
         let value = check_value(self.store, self.epoch, key);
         // Compares in constant time.
         blake3::Hash::from_hex(&self.check).is_ok_and(|check| check == value)
+    }
+}
+
+impl StoreHeader {
+    /// Returns true if a passphrase gives the key.
+    pub fn has_passphrase(&self) -> bool {
+        self.passphrase.is_some()
+    }
+
+    /// Sets the passphrase that gives `key`, or removes it.
+    ///
+    /// # Errors
+    /// [`PassphraseError`]; the header is then unchanged.
+    pub fn set_passphrase(
+        &mut self,
+        passphrase: Option<&str>,
+        key: &StoreKey,
+    ) -> Result<(), PassphraseError> {
+        let store = self.store.as_bytes();
+        let wrap = |passphrase: &str| WrappedKey::new(passphrase, key, store);
+        self.passphrase = passphrase.map(wrap).transpose()?;
+        Ok(())
+    }
+
+    /// Returns the key that a passphrase gives; `None` if the store has no passphrase.
+    ///
+    /// # Errors
+    /// [`PassphraseError`]
+    pub fn open_passphrase(&self, passphrase: &str) -> Result<Option<StoreKey>, PassphraseError> {
+        let open = |wrapped: &WrappedKey| wrapped.open(passphrase, self.store.as_bytes());
+        self.passphrase.as_ref().map(open).transpose()
     }
 }
 
@@ -179,6 +215,19 @@ mod tests {
         assert_eq!(parsed, header);
         let later = StoreHeader { epoch: 2, ..parsed };
         assert!(!later.has_key(&key(1)), "the value is of another epoch");
+    }
+
+    #[test]
+    fn header_passphrase_gives_the_key_and_can_be_removed() {
+        let mut header = StoreHeader::new(StoreId::random().unwrap(), 1, &key(1));
+        assert_eq!(header.open_passphrase("four words are enough"), Ok(None));
+        let set = header.set_passphrase(Some("four words are enough"), &key(1));
+        assert_eq!(set, Ok(()));
+        let read = StoreHeader::parse(&header.to_json()).unwrap().unwrap();
+        let opened = read.open_passphrase("four words are enough");
+        assert_eq!(opened, Ok(Some(key(1))));
+        header.set_passphrase(None, &key(1)).unwrap();
+        assert!(!header.has_passphrase() && read.has_passphrase());
     }
 
     #[test]

@@ -10,7 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hook_env::HookEnv;
-use crate::domain::{CommitAuthor, System, UserError};
+use crate::domain::{CommitAuthor, System, UserError, secret_text::SecretText};
+
+/// The variable with the key of the store.
+pub const KEY_VARIABLE: &str = "CCSYNC_KEY";
 
 /// Everything that the process was started with.
 #[derive(Debug, Clone)]
@@ -58,6 +61,9 @@ pub struct Env {
     pub columns: Option<usize>,
     /// Height of the terminal, if there is one.
     pub rows: Option<usize>,
+    /// The key of the store, if one is given (`CCSYNC_KEY`). No program that is started gets the
+    /// variable, except the daemon.
+    pub store_key: Option<SecretText>,
     /// Settings for running `git`.
     pub git: GitEnv,
     /// The committer that git's variables name, if they do.
@@ -166,6 +172,9 @@ impl Env {
             only_lines,
             columns: size("COLUMNS"),
             rows: size("LINES"),
+            store_key: get(KEY_VARIABLE)
+                .and_then(|key| key.into_string().ok())
+                .map(SecretText::new),
             git: GitEnv::from_variables(get),
             committer: committer(get),
             hook: HookEnv::from_variables(get),

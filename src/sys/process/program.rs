@@ -11,6 +11,7 @@ use super::error::ProcessError;
 use super::listen::{self, End, Listener, SilenceLimit};
 use super::running::Running;
 use super::status::was_interrupted;
+use crate::sys::env::KEY_VARIABLE;
 use crate::sys::fs;
 use crate::sys::signal::{self, Interrupted};
 
@@ -28,6 +29,7 @@ pub struct Program {
     silence: Option<Duration>,
     hurry: Option<Arc<Path>>,
     may_ask: bool,
+    has_store_key: bool,
 }
 
 /// The result of a finished program.
@@ -53,6 +55,7 @@ impl Program {
             silence: None,
             hurry: None,
             may_ask: false,
+            has_store_key: false,
         }
     }
 
@@ -91,6 +94,13 @@ impl Program {
     #[must_use]
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
         self.env.push((name.as_ref().to_owned(), None));
+        self
+    }
+
+    /// Lets it have the variable with the key of the store, if this process has it.
+    #[must_use]
+    pub fn with_store_key(mut self) -> Self {
+        self.has_store_key = true;
         self
     }
 
@@ -217,6 +227,9 @@ impl Program {
                     .iter()
                     .filter_map(|name| Some((name, std::env::var_os(name)?))),
             );
+        }
+        if !self.has_store_key {
+            command.env_remove(KEY_VARIABLE);
         }
         for (name, value) in &self.env {
             match value {
