@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::harness::client::{Client, wait_for};
-use crate::harness::{Clone, Machine, ONE, Run, TWO, TestEnv, questions};
+use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
 
 /// Texts of all machines that the remote must never see.
 const KNOWN: [&str; 20] = [
@@ -51,10 +51,6 @@ impl Trio {
             init(machine, name, &remote, &[]).success();
         }
         Self { env, a, b, c }
-    }
-
-    pub(crate) fn remote(&self) -> Clone {
-        Clone::at(&self.env.remote_of_pair())
     }
 }
 
@@ -151,8 +147,12 @@ fn encrypted_remote_has_tokens_and_one_author() {
         assert_eq!(line.trim_end(), format!("{author} {author} ccsync"));
     }
     for path in git(&["ls-tree", "-r", "--name-only", "main"]).lines() {
-        let is_token = path.len() == 33 && path.replace('/', "").bytes().all(|b| b.is_ascii_hexdigit());
-        assert!(is_token || ["ccsync.json", "commit"].contains(&path), "{path}");
+        let is_token =
+            path.len() == 33 && path.replace('/', "").bytes().all(|b| b.is_ascii_hexdigit());
+        assert!(
+            is_token || ["ccsync.json", "commit"].contains(&path),
+            "{path}"
+        );
     }
     git(&["fsck", "--strict"]);
 }
@@ -207,11 +207,17 @@ fn encrypted_commands_work_as_with_plain_store() {
     assert_eq!(questions(&b.text(ONE)).len(), 2);
     let found = b.ccsync(["search", "needle", "--json"]).success().json();
     assert_eq!(found["sessions"].as_array().unwrap().len(), 1, "{found}");
-    b.ccsync(["restore", "--milestone", "early", "--yes"]).success();
+    b.ccsync(["restore", "--milestone", "early", "--yes"])
+        .success();
     assert_eq!(questions(&b.text(ONE)).len(), 1);
     b.ccsync(["undo", "--yes"]).success();
     assert_eq!(questions(&b.text(ONE)).len(), 2);
-    assert!(b.ccsync(["log", ONE]).success().stdout.contains("alphamachine"));
+    assert!(
+        b.ccsync(["log", ONE])
+            .success()
+            .stdout
+            .contains("alphamachine")
+    );
     let status = b.ccsync(["status", "--json"]).success().json();
     assert_eq!(status["encrypted"], true);
     let doctor = b.ccsync(["doctor"]);
@@ -225,7 +231,10 @@ fn encrypted_store_without_key_is_not_joined() {
     a.ccsync(["push"]).success();
     let other = env.machine("d");
     let run = init(&other, "d", &env.remote_of_pair(), &[]).code(1);
-    assert!(run.stderr.contains("this machine has no key for it"), "{run}");
+    assert!(
+        run.stderr.contains("this machine has no key for it"),
+        "{run}"
+    );
     let wrong = "0".repeat(64);
     fs::write(key_file(&other), &wrong).unwrap();
     assert_private(&key_file(&other));
@@ -296,14 +305,20 @@ fn encrypted_store_is_never_sent_plain_to_new_remote() {
     init(&a, "alphamachine", &new, &[]).success();
     for (name, bytes) in everything(&new, &a) {
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        assert!(!text.contains("walrus") && !text.contains("manifest"), "{name}");
+        assert!(
+            !text.contains("walrus") && !text.contains("manifest"),
+            "{name}"
+        );
     }
     // The record is lost in the store: the mirror has it, too.
     fs::remove_file(a.store().join(".git/ccsync-encrypted.json")).unwrap();
     a.append(ONE, "the walrus goes on");
     a.ccsync(["push"]).success();
     for (name, bytes) in everything(&new, &a) {
-        assert!(!String::from_utf8_lossy(&bytes).contains("walrus"), "{name}");
+        assert!(
+            !String::from_utf8_lossy(&bytes).contains("walrus"),
+            "{name}"
+        );
     }
 }
 
@@ -328,7 +343,10 @@ fn encrypted_mirror_is_rebuilt_after_loss() {
         b.ccsync(["pull"]).success();
         assert!(questions(&b.text(ONE)).contains(&lose.to_owned()), "{lose}");
         let commits = a.git(&["rev-list", "origin/main"]);
-        assert!(commits.contains(head.trim()), "{lose}: the history is the same");
+        assert!(
+            commits.contains(head.trim()),
+            "{lose}: the history is the same"
+        );
     }
 }
 

@@ -42,6 +42,21 @@ pub fn record_header(store: &Path, mirror: &Path, header: &StoreHeader) -> Resul
     Ok(())
 }
 
+/// Writes the record where one of the repositories has lost it.
+///
+/// # Errors
+/// [`MirrorError::Store`]
+pub fn complete_record(
+    store: &Path,
+    mirror: &Path,
+    header: &StoreHeader,
+) -> Result<(), MirrorError> {
+    match paths(store, mirror).iter().all(|path| path.exists()) {
+        true => Ok(()),
+        false => record_header(store, mirror, header),
+    }
+}
+
 fn paths(store: &Path, mirror: &Path) -> [PathBuf; 2] {
     [store.join(".git").join(FILE), mirror.join(FILE)]
 }
