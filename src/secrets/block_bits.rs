@@ -91,7 +91,7 @@ impl Classifier {
     pub(super) fn new<'t>(texts: impl Iterator<Item = &'t [u8]>) -> Self {
         let mut tables = [HalfTables::default(); ANCHOR];
         // Similar endings come together.
-        let anchors: BTreeSet<_> = texts.map(|text| reversed_anchor(text)).collect();
+        let anchors: BTreeSet<_> = texts.map(reversed_anchor).collect();
         for mut anchor in anchors {
             anchor.reverse();
             let bit = best_group(&tables, anchor);
