@@ -39,7 +39,7 @@ pub use layout::BRANCH;
 pub use lock_commits::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use milestones::Milestones;
 pub use mirror::{
-    CommitPlace, Mirror, MirrorError, Refusal, complete_record, record_header, recorded_header,
+    CommitPlace, Mirror, MirrorError, SealedFault, complete_record, record_header, recorded_header,
     share_packs,
 };
 pub use object_check::{DamagedObject, ObjectCheck};

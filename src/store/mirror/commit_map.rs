@@ -86,7 +86,7 @@ impl CommitMap {
         Ok(())
     }
 
-    /// Writes the file anew.
+    /// Replaces the file.
     pub(super) fn replace(&mut self) -> Result<(), StoreError> {
         let lines = self.sealed.iter();
         let text: String = lines.map(|(plain, sealed)| line(*plain, *sealed)).collect();

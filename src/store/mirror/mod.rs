@@ -29,7 +29,7 @@ use crate::domain::{CommitAuthor, CommitId};
 use crate::encryption::{Sealer, StoreHeader, StoreKey, Token};
 use commit_map::CommitMap;
 
-pub use error::{MirrorError, Refusal};
+pub use error::{MirrorError, SealedFault};
 pub use record::{complete_record, record_header, recorded_header};
 pub use share::share_packs;
 
@@ -185,7 +185,7 @@ impl Mirror {
             walk.push(head)?;
             let commits: Vec<Oid> = walk.filter_map(Result::ok).collect();
             for sealed in commits {
-                // What cannot be read now is refused when it is unsealed.
+                // An unreadable one is refused when it is unsealed.
                 if let Ok(description) = self.description(sealed, place) {
                     self.commits.insert(description.id(), sealed);
                 }
