@@ -1,5 +1,5 @@
-//! `ccsync purge`: what was deleted leaves the history, on the remote and on every machine, and does
-//! not return from those that still have it.
+//! `ccsync purge`: what was deleted leaves the history, on the remote and on every machine, and
+//! does not return from those that still have it.
 
 use std::fs;
 use std::path::Path;
@@ -126,9 +126,9 @@ fn purge_is_followed_by_machine_with_unsent_commits() {
             delete_and_purge(&a, "4444");
         }
         let run = b.ccsync(["sync"]).success();
-        // It is said once.
-        let is_said = run.stdout.contains("deleted from the store by a");
-        assert_eq!(is_said, !knows_deletion, "{run}");
+        // Each machine names it once.
+        let is_named = run.stdout.contains("deleted from the store by a");
+        assert_eq!(is_named, !knows_deletion, "{run}");
         for machine in [&a, &b, &a] {
             machine.ccsync(["sync"]).success();
         }

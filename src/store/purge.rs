@@ -307,16 +307,15 @@ impl<'s> Rewriter<'s> {
     fn tree(&mut self, tree: Oid) -> Result<Oid, StoreError> {
         let mut entries = read_tree(self.store.objects(), Some(tree))?;
         let mut is_changed = false;
-        let steps: [(&str, fn(&mut Self, Oid) -> Result<Option<Oid>, StoreError>); 2] =
-            [(SESSIONS, Self::sessions), (MILESTONES, Self::milestones)];
-        for (name, step) in steps {
+        for name in [SESSIONS, MILESTONES] {
             let Some(former) = directory(&entries, name) else {
                 continue;
             };
             let key = (name.to_owned(), former);
             let new = match self.directories.get(&key) {
                 Some(new) => *new,
-                None => step(self, former)?,
+                None if name == SESSIONS => self.sessions(former)?,
+                None => self.milestones(former)?,
             };
             self.directories.insert(key, new);
             is_changed |= new != Some(former);

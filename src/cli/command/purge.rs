@@ -6,7 +6,7 @@ use crate::ui::{
     Cell, Table, format::bytes, format::count, format::short_id, report::at_most, report::remote,
 };
 
-/// Said after a purge: it is the reason why most people purge.
+/// The advice after a purge.
 const REVOKE: &str = "a host may keep the former history: in backups, reflogs, forks and pull requests, \
      and for everybody who has fetched it. Revoke every secret that was in it";
 
