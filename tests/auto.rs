@@ -251,6 +251,47 @@ fn auto_on_says_that_client_ignores_settings_with_comments() {
 }
 
 #[test]
+fn auto_hooks_of_another_version_are_named_and_renewed() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    let plugin = a.home.join(".claude/skills/ccsync/commands/note.md");
+    for (on, file, part) in [
+        (vec!["auto", "on"], settings(&a), "\"timeout\": 10"),
+        (vec!["auto", "on", "--plugin"], plugin, "note - 2>&1"),
+    ] {
+        a.ccsync(&on).success();
+        let written = fs::read_to_string(&file).unwrap();
+        let former = written.replace(part, &part.replace('1', "7"));
+        assert_ne!(former, written);
+        fs::write(&file, &former).unwrap();
+        // As the other version has recorded it.
+        let record = a.home.join(".local/state/ccsync/client-settings.json");
+        let json = |text: &str| serde_json::Value::from(text).to_string();
+        let known = fs::read_to_string(&record).unwrap();
+        fs::write(&record, known.replace(&json(&written), &json(&former))).unwrap();
+
+        let status = a.ccsync(["auto", "status"]).success();
+        let faulty = "auto:   faulty: another version of ccsync wrote the hooks in ";
+        assert!(status.stdout.starts_with(faulty), "{status}");
+        let command = format!("`ccsync {}`", on.join(" "));
+        assert!(status.stdout.contains(&command), "{status}");
+        let json = a.ccsync(["auto", "status", "--json"]).success().json();
+        assert_eq!(json["hooks_are_outdated"], true);
+        let doctor = a.ccsync(["doctor"]);
+        assert!(
+            doctor.stdout.contains("another version of ccsync"),
+            "{doctor}"
+        );
+        a.ccsync(&on).success();
+        assert_eq!(fs::read_to_string(&file).unwrap(), written);
+        let status = a.ccsync(["auto", "status"]).success();
+        assert!(status.stdout.starts_with("auto:   on: "), "{status}");
+    }
+    a.ccsync(["auto", "off"]).success();
+    assert!(!settings(&a).exists() && !a.home.join(".claude/skills").exists());
+}
+
+#[test]
 fn auto_hooks_stay_on_their_machine() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
@@ -347,15 +388,13 @@ fn hook_survives_faults_of_this_machine() {
     assert_silent(&hook(&a, "Stop", &json, &[]).success());
 }
 
-#[test]
-fn shell_init_function_runs_client_after_pull() {
-    let env = TestEnv::new();
-    let a = machine_with_remote(&env);
-    let script = a.ccsync(["shell-init", "bash"]).success().stdout;
-    let bin = a.home.join(".bin");
+/// Puts stand-ins of both programs on the PATH, which is returned.
+#[cfg(unix)]
+fn install_stand_ins(machine: &Machine) -> String {
+    let bin = machine.home.join(".bin");
     fs::create_dir_all(&bin).unwrap();
     for (name, text) in [
-        ("claude", "echo client \"$@\""),
+        ("claude", "echo client \"$@\"; exit 7"),
         (
             "ccsync",
             "echo pull >&2; echo \"$@\" >>\"$HOME/ran\"; exit 3",
@@ -363,28 +402,64 @@ fn shell_init_function_runs_client_after_pull() {
     ] {
         let program = bin.join(name);
         fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
-        #[cfg(unix)]
-        fs::set_permissions(
-            &program,
-            std::os::unix::fs::PermissionsExt::from_mode(0o755),
-        )
-        .unwrap();
+        let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&program, rights).unwrap();
     }
-    let mut shell = a.program("bash");
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let lines = format!("alias claude='claude --model opus'\n{script}\nclaude --resume 'a b'\n");
-    shell
-        .env("PATH", path)
-        .arg("-c")
-        .arg("shopt -s expand_aliases\neval \"$1\"")
-        .args(["bash", &lines]);
-    let run = a.run(&mut shell).success();
+    format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
+}
+
+/// Checks the function of a shell. Its aliases must be known when a line is read.
+#[cfg(unix)]
+#[allow(clippy::print_stderr)]
+fn check_shell_function(shell: &str, options: &[&str]) {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    let script = a.ccsync(["shell-init", shell]).success().stdout;
+    let path = install_stand_ins(&a);
+    let lines =
+        format!("alias claude='claude --model opus'\n{script}\nclaude --resume 'a b' '' '*'\n");
+    let file = a.home.join("lines");
+    fs::write(&file, lines).unwrap();
+    if let Err(e) = a.program(shell).arg("--version").output() {
+        eprintln!("skipped: {shell}: {e}");
+        return;
+    }
+    let mut command = a.program(shell);
+    command.env("PATH", path).args(options).arg(&file);
+    let run = a.run(&mut command).code(7);
     assert_eq!(
         (run.stdout.as_str(), run.stderr.as_str()),
-        ("client --resume a b\n", "")
+        ("client --resume a b  *\n", "")
     );
     assert_eq!(
         fs::read_to_string(a.home.join("ran")).unwrap(),
         "catch-up\n"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn shell_init_function_of_bash_runs_client_after_pull() {
+    check_shell_function("bash", &["--norc", "-O", "expand_aliases"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn shell_init_function_of_zsh_runs_client_after_pull() {
+    check_shell_function("zsh", &["--no-rcs", "-o", "aliases"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn shell_init_function_of_fish_runs_client_after_pull() {
+    check_shell_function("fish", &["--no-config"]);
+}
+
+/// PowerShell is on no test machine.
+#[test]
+fn shell_init_function_of_powershell_is_as_checked_by_hand() {
+    let env = TestEnv::new();
+    let a = machine_with_remote(&env);
+    let script = a.ccsync(["shell-init", "powershell"]).success().stdout;
+    insta::assert_snapshot!(script);
 }

@@ -237,3 +237,75 @@ fn offline_commands_ask_no_remote() {
     b.ccsync(["pull"]).success();
     assert!(b.all_questions().contains(&vec!["new".to_owned()]));
 }
+
+/// Starts a daemon that has the lock of an open session, and hangs in a push of its next turn.
+fn hanging_daemon(machine: &Machine, client: u32) -> std::process::Child {
+    machine.session(ONE).turn("hello").write();
+    machine.mark_running(ONE, client);
+    let mut daemon = machine.command(["daemon"]);
+    with_ssh(machine, &mut daemon).env("CCSYNC_REMOTE_TIMEOUT", "600");
+    let daemon = daemon.spawn().unwrap();
+    let status = machine.home.join(".local/state/ccsync/daemon/status.json");
+    let status = || fs::read_to_string(&status).unwrap_or_default();
+    wait_for("the session is locked and pushed", || {
+        status().contains("locked_since\": \"") && status().contains("synced\": \"")
+    });
+    switch(machine, "hangs", true);
+    machine.append(ONE, "more");
+    wait_for("ssh hangs", || machine.home.join("ssh-pids").exists());
+    daemon
+}
+
+/// Checks that what was not sent is sent later, and the lock is released.
+fn assert_rest_is_sent(env: &TestEnv, machine: &Machine) {
+    assert_no_ssh_left(machine);
+    switch(machine, "hangs", false);
+    let remote = env.remote_of_pair();
+    let locks = || {
+        let mut git = Command::new("git");
+        git.arg("-C")
+            .arg(&remote)
+            .args(["for-each-ref", "refs/heads/ccsync/lock"]);
+        String::from_utf8(git.output().unwrap().stdout).unwrap()
+    };
+    assert!(locks().contains(ONE), "the lock could not be released");
+    let mut daemon = machine.command(["daemon", "--on-demand"]);
+    machine.run(with_ssh(machine, &mut daemon)).success();
+    assert_eq!(locks(), "");
+    let b = env.machine("b");
+    b.init(&remote);
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "more"]);
+}
+
+/// `daemon --stop` waits for a minute at most.
+#[test]
+fn daemon_asked_to_end_gives_up_silent_remote() {
+    let env = TestEnv::new();
+    let a = init_over_ssh(&env);
+    let mut client = Command::new("sleep").arg("300").spawn().unwrap();
+    let mut daemon = hanging_daemon(&a, client.id());
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
+    client.kill().unwrap();
+    client.wait().unwrap();
+    assert_rest_is_sent(&env, &a);
+}
+
+#[test]
+fn daemon_that_is_terminated_gives_up_silent_remote() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let env = TestEnv::new();
+    let a = init_over_ssh(&env);
+    let mut client = Command::new("sleep").arg("300").spawn().unwrap();
+    let mut daemon = hanging_daemon(&a, client.id());
+    kill_process(
+        Pid::from_raw(daemon.id().cast_signed()).unwrap(),
+        Signal::TERM,
+    )
+    .unwrap();
+    assert!(daemon.wait().unwrap().success());
+    client.kill().unwrap();
+    client.wait().unwrap();
+    assert_rest_is_sent(&env, &a);
+}

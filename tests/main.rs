@@ -51,6 +51,8 @@ mod init_failed;
 mod init_github;
 #[cfg(unix)]
 mod init_terminal;
+#[cfg(target_os = "linux")]
+mod install;
 #[cfg(unix)]
 mod kill_moments;
 mod layers;

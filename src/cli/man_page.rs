@@ -16,8 +16,9 @@ pub(crate) struct ManPage {
 }
 
 /// Files that every command reads or writes.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("~/.config/ccsync/config.toml", "Settings of this machine."),
+    ("~/.config/ccsync/key", "The key of an encrypted store."),
     (
         "~/.local/share/ccsync/store/",
         "The store: this machine's clone of the remote.",
@@ -37,7 +38,7 @@ const FILES: [(&str, &str); 5] = [
 ];
 
 /// Variables that every command reads.
-const ENVIRONMENT: [(&str, &str); 11] = [
+const ENVIRONMENT: [(&str, &str); 12] = [
     (
         "CCSYNC_HOME",
         "Directory of configuration, data and state. Must be absolute.",
@@ -57,6 +58,7 @@ const ENVIRONMENT: [(&str, &str); 11] = [
     ("HOME", "Your home directory (on Windows USERPROFILE)."),
     ("PATH", "Where git, claude and gh are found."),
     ("NO_COLOR", "Disables colors."),
+    ("CCSYNC_KEY", "The key of an encrypted store."),
     (
         "COLUMNS, LINES",
         "Size of the output, in place of the terminal's.",

@@ -46,6 +46,9 @@ pub struct Config {
     /// Treatment of credentials.
     #[serde(skip_serializing_if = "SecretsMode::is_default")]
     pub secrets: SecretsMode,
+    /// Command that prints the key of an encrypted store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_command: Option<String>,
     /// This machine.
     pub machine: MachineIdentity,
     /// Which sessions are synced.
@@ -71,6 +74,7 @@ impl Config {
             localize: LocalizeMode::default(),
             extras: BTreeSet::from(ExtraKind::DEFAULT),
             secrets: SecretsMode::default(),
+            key_command: None,
             machine,
             sync: SyncRules::default(),
             placeholders: BTreeMap::new(),
@@ -100,6 +104,7 @@ impl Config {
             SettingKey::Localize => Some(self.localize.to_string()),
             SettingKey::Extras => Some(extras_text(&self.extras)),
             SettingKey::Secrets => Some(self.secrets.to_string()),
+            SettingKey::KeyCommand => self.key_command.clone(),
             SettingKey::MaxSize => self.sync.max_size.map(|size| size.to_string()),
             SettingKey::PullMaxAge => Some(self.sync.pull_max_age.to_string()),
             SettingKey::PushMaxAge => self.sync.push_max_age.map(|days| days.to_string()),
@@ -129,6 +134,15 @@ impl Config {
             SettingKey::Localize => self.localize = value.parse()?,
             SettingKey::Extras => self.extras = parse_extras(value)?,
             SettingKey::Secrets => self.secrets = value.parse()?,
+            SettingKey::KeyCommand => {
+                let is_bad = |command: &str| {
+                    command.trim().is_empty() || command.chars().any(char::is_control)
+                };
+                if limit.is_some_and(is_bad) {
+                    return Err(invalid(key, value));
+                }
+                self.key_command = limit.map(str::to_owned);
+            }
             SettingKey::MaxSize => {
                 let size = limit.map(str::parse).transpose();
                 self.sync.max_size = size.map_err(|_| invalid(key, value))?;

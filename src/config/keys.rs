@@ -22,6 +22,8 @@ pub enum SettingKey {
     Extras,
     /// Treatment of credentials.
     Secrets,
+    /// Command that prints the key of an encrypted store.
+    KeyCommand,
     /// Maximum size of a session that is synced.
     MaxSize,
     /// Maximum age of a session that is pulled.
@@ -32,7 +34,7 @@ pub enum SettingKey {
 
 impl SettingKey {
     /// The names of all settings, as the user writes them.
-    pub const NAMES: [&str; 10] = KEY_NAMES;
+    pub const NAMES: [&str; 11] = KEY_NAMES;
 
     /// Returns the name, as the user writes it.
     pub fn name(self) -> &'static str {
@@ -50,6 +52,7 @@ impl SettingKey {
             ("", "localize" | "paths") => Some(Self::Localize),
             ("", "extras" | "beside") => Some(Self::Extras),
             ("", "secrets") => Some(Self::Secrets),
+            ("", "key_command") => Some(Self::KeyCommand),
             ("sync", "max_size") => Some(Self::MaxSize),
             ("sync", "pull_max_age") | ("", "days") => Some(Self::PullMaxAge),
             ("sync", "push_max_age" | "max_age") => Some(Self::PushMaxAge),

@@ -10,7 +10,7 @@ pub(super) const FORMAT: i64 = 2;
 pub(super) const TABLE_NAMES: [&str; 3] = ["machine", "sync", "placeholders"];
 
 /// The names of all settings, in the order of [`super::SettingKey`].
-pub(super) const KEY_NAMES: [&str; 10] = [
+pub(super) const KEY_NAMES: [&str; 11] = [
     "remote",
     "name",
     "author",
@@ -18,6 +18,7 @@ pub(super) const KEY_NAMES: [&str; 10] = [
     "localize",
     "extras",
     "secrets",
+    "key_command",
     "max_size",
     "pull_max_age",
     "push_max_age",

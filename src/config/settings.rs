@@ -24,6 +24,8 @@ pub struct Settings {
     pub extras: BTreeSet<ExtraKind>,
     /// Treatment of credentials.
     pub secrets: SecretsMode,
+    /// Command that prints the key of an encrypted store.
+    pub key_command: Option<String>,
     /// Which sessions are synced.
     pub sync: SyncRules,
     /// All placeholders of this machine.
@@ -44,6 +46,7 @@ impl Settings {
             localize: config.localize,
             extras: config.extras.clone(),
             secrets: config.secrets,
+            key_command: config.key_command.clone(),
             sync: config.sync.clone(),
             placeholders: config.placeholder_set(env)?,
         })

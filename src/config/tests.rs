@@ -28,6 +28,7 @@ fn env(home: &Path) -> Env {
         stderr_is_terminal: false,
         no_color: true,
         no_client_hooks: None,
+        store_key: None,
         only_lines: true,
         columns: None,
         rows: None,
@@ -53,6 +54,7 @@ fn config_saved_file_loads_equal() {
         ("localize", "always"),
         ("extras", "memory,skills"),
         ("pull_max_age", "7"),
+        ("key_command", "pass show ccsync | head -1"),
         ("max_size", "200MB"),
         ("push_max_age", "90"),
     ] {
@@ -89,7 +91,7 @@ fn config_unknown_key_error_names_line_and_known_keys() {
     let shown = |rest: &str| error_chain(&parse(rest).unwrap_err());
     insta::assert_snapshot!(
         shown("day = 3\n"),
-        @"invalid configuration `/c/config.toml`, line 2: unknown setting `day` (one of: remote, name, author, client_dir, localize, extras, secrets, max_size, pull_max_age, push_max_age)"
+        @"invalid configuration `/c/config.toml`, line 2: unknown setting `day` (one of: remote, name, author, client_dir, localize, extras, secrets, key_command, max_size, pull_max_age, push_max_age)"
     );
     insta::assert_snapshot!(
         shown("\nlocalize = \"nowhere\"\n"),
@@ -101,7 +103,7 @@ fn config_unknown_key_error_names_line_and_known_keys() {
     );
     insta::assert_snapshot!(
         "colour".parse::<SettingKey>().unwrap_err(),
-        @"unknown setting `colour` (one of: remote, name, author, client_dir, localize, extras, secrets, max_size, pull_max_age, push_max_age)"
+        @"unknown setting `colour` (one of: remote, name, author, client_dir, localize, extras, secrets, key_command, max_size, pull_max_age, push_max_age)"
     );
 }
 

@@ -177,6 +177,7 @@ fn rule(key: SettingKey) -> &'static str {
              separated by commas"
         }
         SettingKey::Secrets => "give mask, hold, warn or off",
+        SettingKey::KeyCommand => "give a command in one line, or none",
         SettingKey::MaxSize => "give a size such as 200MB, or none",
         SettingKey::PullMaxAge => "give a number of days from 1 to 36500",
         SettingKey::PushMaxAge => "give a number of days from 1 to 36500, or none",

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::start::{DaemonError, answer_pull, become_daemon, is_asked_to_end, is_asked_to_pull};
+use super::start::{
+    DaemonError, answer_pull, ask_to_end, become_daemon, is_asked_to_end, is_asked_to_pull,
+};
 use super::status::{DaemonFailure, DaemonStatus};
 use super::watch::FileWatch;
 use super::{log, spool};
@@ -60,6 +62,8 @@ struct Daemon<'a> {
     watch: FileWatch,
     /// When there last was something to do.
     busy: Duration,
+    /// A step has failed since this process was asked to end: another one would fail, too.
+    has_given_up: bool,
     status: DaemonStatus,
     /// The status as it is in its file.
     written: Option<DaemonStatus>,
@@ -123,6 +127,7 @@ impl<'a> Daemon<'a> {
             keeper,
             watch,
             busy: now,
+            has_given_up: false,
             status: DaemonStatus {
                 // It may last since before this process.
                 failure: DaemonStatus::read(env).and_then(|status| status.failure),
@@ -262,6 +267,7 @@ impl<'a> Daemon<'a> {
     }
 
     fn record_failure(&mut self, failure: StepFailure) {
+        self.has_given_up |= is_asked_to_end(self.env);
         let message = failure.message;
         log::add(self.env, self.clock, &format!("failed: {message}"));
         let since = self.status.failure.as_ref().map(|failure| failure.since);
@@ -284,9 +290,17 @@ impl<'a> Daemon<'a> {
         }
     }
 
+    /// Sends the rest and releases the locks, if the remote answers soon. What is left is sent by
+    /// the next daemon, and locks expire.
     fn end(&mut self) {
-        answer_interruption();
-        if let Some(done) = self.keeper.end() {
+        if interrupted() {
+            // If it cannot be written, a silent remote takes longer.
+            let _ = ask_to_end(self.env);
+            answer_interruption();
+        }
+        if !self.has_given_up
+            && let Some(done) = self.keeper.end()
+        {
             self.record(done);
         }
         self.write_status();

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use crate::keeper::client_event::ClientEvent;
 use crate::sys::Env;
-use crate::sys::fs::{PathError, write_cache};
+use crate::sys::fs::{PathError, read_plain_file, write_cache};
+
+/// Longest event that is read.
+const MAX_BYTES: u64 = 1 << 20;
 
 pub(super) fn directory(env: &Env) -> PathBuf {
     super::directory(env).join("spool")
@@ -26,10 +29,10 @@ pub(super) fn leave(env: &Env, entry: &ClientEvent) -> Result<(), PathError> {
 pub(super) fn take(env: &Env) -> Vec<ClientEvent> {
     let mut entries: Vec<ClientEvent> = files(env)
         .filter_map(|path| {
-            let bytes = fs::read(&path).ok()?;
+            let bytes = read_plain_file(&path, MAX_BYTES);
             // One that stays is read again: events may come twice.
             let _ = fs::remove_file(&path);
-            serde_json::from_slice(&bytes).ok()
+            serde_json::from_slice(&bytes?).ok()
         })
         .collect();
     entries.sort_by_key(|entry| entry.time);
@@ -43,7 +46,9 @@ pub(super) fn is_empty(env: &Env) -> bool {
 
 /// Returns the files of whole events; one of another name is still being written.
 fn files(env: &Env) -> impl Iterator<Item = PathBuf> {
-    let files = fs::read_dir(directory(env)).into_iter().flatten().flatten();
+    let entries = fs::read_dir(directory(env)).into_iter().flatten().flatten();
+    // A directory could not be removed.
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()));
     let is_json = |path: &PathBuf| {
         path.extension()
             .is_some_and(|extension| extension == "json")

@@ -45,7 +45,8 @@ fn pull_path(env: &Env) -> PathBuf {
     super::directory(env).join("pull")
 }
 
-fn stop_path(env: &Env) -> PathBuf {
+/// Returns the file that asks the daemon to end.
+pub fn stop_path(env: &Env) -> PathBuf {
     super::directory(env).join("stop")
 }
 
@@ -92,7 +93,8 @@ pub fn ensure_running(env: &Env, clock: &dyn Clock) -> Result<bool, DaemonError>
     let program = env.program.as_ref().ok_or(DaemonError::NoProgram)?;
     // The directory of the session may be removed while the daemon runs.
     let daemon = Program::new(program).args(["daemon", "--on-demand"]);
-    daemon.current_dir(&env.home).start_in_background()?;
+    let daemon = daemon.current_dir(&env.home).with_store_key();
+    daemon.start_in_background()?;
     Ok(false)
 }
 
@@ -104,13 +106,18 @@ pub fn stop(env: &Env, clock: &dyn Clock) -> Result<bool, DaemonError> {
     if !is_running(env, clock)? {
         return Ok(false);
     }
-    write_cache(&stop_path(env), b"")?;
+    ask_to_end(env)?;
     // If it takes longer, the request stays: the daemon ends when its step has ended.
     let mut lock = ProcessLock::acquire(&lock_path(env), STOP_WAIT, clock, &mut |_| ())?;
     // A request without a daemon would end the next one.
     remove_file_if_exists(&stop_path(env))?;
     lock.mark_clean();
     Ok(true)
+}
+
+/// Asks the daemon, which is this process, to end soon: the remote gets little time.
+pub(super) fn ask_to_end(env: &Env) -> Result<(), PathError> {
+    write_cache(&stop_path(env), b"")
 }
 
 /// Returns true if the daemon is asked to end.

@@ -23,6 +23,7 @@ pub mod placeholder;
 pub mod progress;
 pub mod project;
 pub mod secret;
+pub mod secret_text;
 pub mod session_file;
 pub mod shell;
 pub mod size;

@@ -12,7 +12,7 @@ pub struct StoreKey([u8; StoreKey::LEN]);
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Subkey([u8; StoreKey::LEN]);
 
-/// What a [`Subkey`] is for. No key has two purposes.
+/// The use of a [`Subkey`]. No key has two purposes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Seals frames.
@@ -28,6 +28,16 @@ pub enum Purpose {
 impl StoreKey {
     /// Length in bytes.
     pub const LEN: usize = 32;
+
+    /// Makes a new key from random numbers of the system.
+    ///
+    /// # Panics
+    /// If the system has none.
+    pub fn generate() -> Self {
+        let mut key = Self([0; Self::LEN]);
+        getrandom::fill(&mut key.0).expect("the system has random numbers");
+        key
+    }
 
     /// Wraps key material.
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {

@@ -127,7 +127,7 @@ pub fn project_here(
 /// # Errors
 /// [`CloneError`](crate::transport::clone::CloneError); nothing is left behind.
 pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), SyncError> {
-    let how = (ctx.env.git, ctx.interactive);
+    let how = (ctx.env.git.clone(), ctx.interactive);
     Ok(clone(
         &proposed.remote,
         &proposed.into,

@@ -85,7 +85,7 @@ impl ImportSource {
             Self::Directory(path) => path.clone(),
             Self::Remote(url) => {
                 let clone_dir = staging_dir.path().join("clone");
-                let git = (ctx.env.git, ctx.interactive);
+                let git = (ctx.env.git.clone(), ctx.interactive);
                 clone(url, &clone_dir, git, Arc::clone(&ctx.progress))?;
                 clone_dir
             }

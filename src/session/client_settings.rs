@@ -38,14 +38,13 @@ pub enum SettingsError {
     Twice(&'static str),
 }
 
-/// Adds the hooks that are missing. `program` is the absolute path of this program. An empty text
-/// becomes an object.
+/// Adds the hooks, in place of those that another version has written. `program` is the absolute
+/// path of this program. An empty text becomes an object.
 ///
 /// # Errors
 /// [`SettingsError`]
 pub fn add_hooks(text: &str, program: &str) -> Result<String, SettingsError> {
-    if installed_hooks(text) == HookEvent::ALL && program_of_hooks(text).as_deref() == Some(program)
-    {
+    if has_exactly_these_hooks(text, program) {
         return Ok(text.to_owned());
     }
     edited(&remove_hooks(text)?, |settings| {
@@ -59,7 +58,7 @@ pub fn add_hooks(text: &str, program: &str) -> Result<String, SettingsError> {
                 .array_value_or_create(event.client_name())
                 .ok_or(SettingsError::Type("a value of `hooks`", "an array"))?;
             groups.ensure_multiline();
-            groups.append(hook(&hook_command(program, event)));
+            groups.append(hook(program, event));
         }
         Ok(true)
     })
@@ -142,6 +141,23 @@ pub fn installed_hooks(text: &str) -> Vec<HookEvent> {
     events.filter(|e| is_installed(e).is_some()).collect()
 }
 
+/// Returns true if each event has the hook of this program, as this version writes it, and no other
+/// one of this program.
+fn has_exactly_these_hooks(text: &str, program: &str) -> bool {
+    let hooks = read(text).and_then(|settings| last(&settings, HOOKS)?.object_value());
+    let own_groups = |event: HookEvent| {
+        let groups = last(hooks.as_ref()?, event.client_name())?.array_value()?;
+        let is_own = |group: &CstNode| commands(group).iter().any(|c| is_own_command(c));
+        let own = groups.elements().into_iter().filter(is_own);
+        Some(own.map(|group| group.to_serde_value()).collect::<Vec<_>>())
+    };
+    let mut events = HookEvent::ALL.into_iter();
+    events.all(|event| {
+        let written = own_groups(event);
+        written.is_some_and(|own| own == [value(hook(program, event))])
+    })
+}
+
 /// Returns settings without the hooks and the status line of this program.
 ///
 /// # Errors
@@ -199,11 +215,24 @@ pub(super) fn quoted(program: &str) -> String {
     format!("'{}'", program.replace('\'', r"'\''"))
 }
 
-/// The client runs it with `sh -c`: clients before 2.1.332 know no list of arguments.
-fn hook(command: &str) -> CstInputValue {
-    json!({
-        "hooks": [{"type": "command", "command": command, "timeout": TIMEOUT}]
-    })
+/// The client runs it with `sh -c`: clients before 2.1.332 know no list of arguments. It waits for
+/// no asynchronous hook, and does not end it when it ends itself.
+fn hook(program: &str, event: HookEvent) -> CstInputValue {
+    let command = hook_command(program, event);
+    let hook = match event {
+        HookEvent::SessionEnd => {
+            json!({"type": "command", "command": command, "timeout": TIMEOUT, "async": true})
+        }
+        _ => json!({"type": "command", "command": command, "timeout": TIMEOUT}),
+    };
+    json!({"hooks": [hook]})
+}
+
+/// Returns a value as it is read from settings.
+fn value(input: CstInputValue) -> Option<serde_json::Value> {
+    let root = CstRootNode::parse("[]", &ParseOptions::default()).ok()?;
+    root.array_value()?.append(input);
+    root.to_serde_value()?.get(0).cloned()
 }
 
 /// Removes the hooks of this program from all events. Returns true if there were any.
@@ -357,6 +386,20 @@ mod tests {
         let text = add_hooks("{}", "/old/ccsync").unwrap();
         let text = add_hooks(&text, PROGRAM).unwrap();
         assert!(!text.contains("/old/"), "{text}");
+    }
+
+    #[test]
+    fn client_hooks_of_another_version_are_renewed() {
+        let written = add_hooks("{}", PROGRAM).unwrap();
+        for (present, former) in [
+            ("\"timeout\": 10", "\"timeout\": 60"),
+            (" hook stop\"", " hook stop --quiet\""),
+            (",\n            \"async\": true", ""),
+        ] {
+            let text = written.replace(present, former);
+            assert_ne!(text, written, "{present}");
+            assert_eq!(add_hooks(&text, PROGRAM).unwrap(), written);
+        }
     }
 
     #[test]

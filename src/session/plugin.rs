@@ -68,16 +68,15 @@ pub(super) fn is_own_manifest(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client_settings::{installed_hooks, program_of_hooks};
+    use super::super::client_settings::{add_hooks, program_of_hooks};
     use super::*;
-    use crate::domain::HookEvent;
 
     #[test]
     fn plugin_has_every_hook_of_settings() {
         let program = "/home/o'hara \"x\"/{{VERSION}}/ccsync";
         let files = plugin_files(program);
         let hooks = &files.last().unwrap().text;
-        assert_eq!(installed_hooks(hooks), HookEvent::ALL);
+        assert_eq!(add_hooks(hooks, program).unwrap(), *hooks);
         assert_eq!(program_of_hooks(hooks).as_deref(), Some(program));
         for file in files.iter().filter(|file| file.name.ends_with(".json")) {
             serde_json::from_str::<serde_json::Value>(&file.text).unwrap();

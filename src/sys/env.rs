@@ -6,10 +6,14 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::hook_env::HookEnv;
-use crate::domain::{CommitAuthor, System, UserError};
+use crate::domain::{CommitAuthor, System, UserError, secret_text::SecretText};
+
+/// The variable with the key of the store.
+pub const KEY_VARIABLE: &str = "CCSYNC_KEY";
 
 /// Everything that the process was started with.
 #[derive(Debug, Clone)]
@@ -57,6 +61,9 @@ pub struct Env {
     pub columns: Option<usize>,
     /// Height of the terminal, if there is one.
     pub rows: Option<usize>,
+    /// The key of the store, if one is given (`CCSYNC_KEY`). No program that is started gets the
+    /// variable, except the daemon.
+    pub store_key: Option<SecretText>,
     /// Settings for running `git`.
     pub git: GitEnv,
     /// The committer that git's variables name, if they do.
@@ -77,12 +84,14 @@ pub struct Dirs {
 }
 
 /// The part of the environment that concerns `git`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GitEnv {
     /// The user has set an ssh command (`GIT_SSH_COMMAND` or `GIT_SSH`), which is kept.
     pub own_ssh_command: bool,
     /// Time after which a silent remote is given up, if the user has set one.
     pub silence_limit: Option<Duration>,
+    /// While this file exists, a silent remote is given up within seconds.
+    pub hurry_file: Option<Arc<Path>>,
 }
 
 /// The reason why the environment is unusable.
@@ -163,6 +172,9 @@ impl Env {
             only_lines,
             columns: size("COLUMNS"),
             rows: size("LINES"),
+            store_key: get(KEY_VARIABLE)
+                .and_then(|key| key.into_string().ok())
+                .map(SecretText::new),
             git: GitEnv::from_variables(get),
             committer: committer(get),
             hook: HookEnv::from_variables(get),
@@ -178,6 +190,7 @@ impl GitEnv {
         Self {
             own_ssh_command: get("GIT_SSH_COMMAND").or_else(|| get("GIT_SSH")).is_some(),
             silence_limit: limit.filter(|s| *s > 0).map(Duration::from_secs),
+            hurry_file: None,
         }
     }
 }

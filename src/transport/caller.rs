@@ -177,12 +177,12 @@ impl Caller {
     }
 
     fn completed(&self, program: Program, command: &GitCommand) -> Program {
-        let mut program = program
+        let program = program
             .arg(command.name)
             .args(&command.args)
             .arg("--")
-            .args(&command.operands)
-            .silence_limit(self.silence);
+            .args(&command.operands);
+        let mut program = self.limited(program);
         if self.interactive {
             return program.may_ask_user();
         }
@@ -197,7 +197,12 @@ impl Caller {
 
     /// Asks for git's version.
     pub(super) fn version(&self) -> Program {
-        self.git().arg("version").silence_limit(self.silence)
+        self.limited(self.git().arg("version"))
+    }
+
+    fn limited(&self, program: Program) -> Program {
+        let hurry_file = self.env.hurry_file.clone();
+        program.silence_limit(self.silence).hurry_file(hurry_file)
     }
 
     fn git_in_store(&self) -> Program {
@@ -219,7 +224,7 @@ impl Caller {
                 let program = self
                     .git_in_store()
                     .args(["config", "--get", "core.sshCommand"]);
-                let program = program.silence_limit(self.silence);
+                let program = self.limited(program);
                 program.run().is_ok_and(|out| out.status.success())
             })
     }

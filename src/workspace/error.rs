@@ -10,7 +10,7 @@ use crate::session::SessionError;
 use crate::store::StoreError;
 use crate::sys::{Interrupted, fs::PathError, process_lock::LockError};
 use crate::transport::{RemoteError, clone::CloneError};
-use crate::workspace::lookup::LookupError;
+use crate::workspace::{lookup::LookupError, store_key::KeyError};
 
 /// Error: a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,9 @@ pub enum SyncError {
     /// The lock between processes.
     #[error(transparent)]
     Lock(LockError),
+    /// The key of an encrypted store.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A session's data in the store.
     #[error(transparent)]
     StoredData(StoredDataError),
@@ -60,6 +63,7 @@ impl SyncError {
             Self::Config(e) => e,
             Self::Path(e) => e,
             Self::Lock(e) => e,
+            Self::Key(e) => e,
             Self::StoredData(e) => e,
             Self::Lookup(e) => e,
             Self::Interrupted(e) => e,

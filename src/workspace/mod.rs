@@ -26,6 +26,7 @@ pub mod session_map;
 pub mod session_project;
 pub mod setup_error;
 pub(crate) mod shown_notices;
+pub mod store_key;
 pub mod stored_copies;
 
 pub use context::Context;

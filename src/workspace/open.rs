@@ -217,7 +217,7 @@ impl<'a> Workspace<'a> {
     }
 
     fn git_for(&self, url: RemoteUrl) -> GitCli {
-        let git = self.ctx.env.git;
+        let git = self.ctx.env.git.clone();
         let remote = GitCli::new(self.store.git_dir(), url, git, self.ctx.interactive);
         remote.with_progress(Arc::clone(&self.ctx.progress))
     }

@@ -35,6 +35,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         no_color: true,
         only_lines: false,
         no_client_hooks: None,
+        store_key: None,
         columns: None,
         rows: None,
         git: GitEnv::default(),

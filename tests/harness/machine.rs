@@ -310,6 +310,13 @@ pub(crate) fn mark_running(home: &Path, directory: &Path, id: &str, pid: u32) {
     fs::write(sessions.join(format!("{pid}.json")), record.to_string()).unwrap();
 }
 
+/// Lets a running client say that no person is at it.
+pub(crate) fn say_headless(home: &Path, pid: u32) {
+    let file = home.join(format!(".claude/sessions/{pid}.json"));
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(file, text.replace("\"cli\"", "\"sdk-cli\"")).unwrap();
+}
+
 /// Returns every file below a directory.
 pub(crate) fn tree(dir: &Path) -> Tree {
     let mut tree = Tree::new();

@@ -31,7 +31,7 @@ fn git(context: &DoctorContext<'_>) -> Check {
             INSTALL_GIT,
         );
     };
-    let git = GitCli::new(&context.env.home, no_remote, context.env.git, false)
+    let git = GitCli::new(&context.env.home, no_remote, context.env.git.clone(), false)
         .with_silence_limit(TIMEOUT);
     match git.version() {
         Ok(version) if version >= OLDEST_GIT => Check::ok(GIT, format!("version {version}")),

@@ -57,7 +57,7 @@ pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
         Ok(store) => store,
         Err(e) => return vec![Check::error(REMOTE, error_chain(&e), "df -h")],
     };
-    let git = GitCli::new(store.git_dir(), url.clone(), context.env.git, false)
+    let git = GitCli::new(store.git_dir(), url.clone(), context.env.git.clone(), false)
         .with_silence_limit(TIMEOUT);
     let mut checks = match git.refs() {
         Ok(refs) => vec![reached(context, &url, &refs)]

@@ -156,6 +156,8 @@ struct Status {
     places: Vec<HookPlace>,
     hooks: BTreeSet<HookEvent>,
     hooks_are_off: bool,
+    /// Another version of ccsync has written them.
+    hooks_are_outdated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     hooks_off_reason: Option<String>,
     has_status_line: bool,
@@ -174,6 +176,7 @@ impl Status {
             places: installed.iter().map(|hooks| hooks.place).collect(),
             hooks: events.copied().collect(),
             hooks_are_off: state.no_hooks.is_some(),
+            hooks_are_outdated: installed.iter().any(|hooks| hooks.are_outdated),
             hooks_off_reason: state.no_hooks.as_ref().map(ToString::to_string),
             has_status_line: state.has_status_line,
             program: installed.iter().find_map(|hooks| hooks.program.clone()),

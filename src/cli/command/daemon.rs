@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::{app::App, error::CliError, exit::Exit};
 use crate::daemon::run::{DaemonEnd, DaemonOptions, run as work};
-use crate::daemon::{start::stop, watch::FileWatch};
+use crate::daemon::{start::stop, start::stop_path, watch::FileWatch};
 use crate::domain::progress::Silent;
 use crate::sys::process::leave_terminal;
 use crate::workspace::Context;
@@ -45,6 +45,7 @@ pub(in crate::cli) fn run(args: &DaemonArgs, app: &mut App) -> Result<Exit, CliE
     }
     let limit = &mut app.env.git.silence_limit;
     limit.get_or_insert(MAX_SILENCE);
+    app.env.git.hurry_file = Some(stop_path(&app.env).into());
     // An error of the configuration ends it before it begins.
     app.context()?;
     if args.on_demand {

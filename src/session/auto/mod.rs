@@ -6,6 +6,7 @@
 
 mod error;
 mod kept;
+mod paths;
 mod plan;
 mod plugin_plan;
 mod state;

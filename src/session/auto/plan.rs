@@ -6,8 +6,8 @@ use super::super::client_settings::{
     SettingsError, add_hooks, add_status_line, has_own_status_line, remove_hooks,
 };
 use super::kept::{AutoChange, ClientFileChange, KeptFiles};
+use super::paths::settings_path;
 use super::plugin_plan::{plan_plugin_off, plan_plugin_on};
-use super::state::settings_path;
 use super::{AutoError, HookPlace};
 use crate::sys::Env;
 use crate::sys::fs::read_to_string_if_exists;

@@ -8,7 +8,7 @@ use super::super::plugin::{
 };
 use super::AutoError;
 use super::kept::{AutoChange, ClientFileChange, KeptFiles};
-use super::state::plugin_path;
+use super::paths::plugin_path;
 use crate::sys::Env;
 use crate::sys::fs::{PathError, read_to_string_if_exists};
 

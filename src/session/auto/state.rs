@@ -4,14 +4,18 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::client_settings::{has_status_line, installed_hooks, program_of_hooks};
-use super::super::files::join_parts;
+use super::super::client_settings::{
+    add_hooks, has_status_line, installed_hooks, program_of_hooks,
+};
 use super::super::hooks::{NoHooks, no_installed_hooks};
-use super::super::plugin::{HOOKS_FILE, plugin_dir};
+use super::super::plugin::HOOKS_FILE;
 use super::AutoError;
+use super::kept::KeptFiles;
+use super::paths::{plugin_path, settings_path};
+use super::plugin_plan::plan_plugin_on;
 use crate::domain::HookEvent;
 use crate::sys::Env;
-use crate::sys::fs::{read_to_string_if_exists, resolve_links};
+use crate::sys::fs::read_to_string_if_exists;
 
 /// The place of hooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -34,6 +38,8 @@ pub struct InstalledHooks {
     pub events: Vec<HookEvent>,
     /// The program that they run.
     pub program: Option<PathBuf>,
+    /// Another version of this program has written them.
+    pub are_outdated: bool,
 }
 
 /// The present state of the client's hooks.
@@ -56,6 +62,8 @@ pub enum AutoFault {
     Off(NoHooks),
     /// Hooks for some events are missing in this file.
     Incomplete(PathBuf),
+    /// Another version of this program has written those in this file, or files beside it.
+    Outdated(PathBuf),
     /// There are hooks in both files.
     Twice(PathBuf, PathBuf),
     /// The program that they run is missing.
@@ -92,7 +100,10 @@ impl AutoState {
         if let Some(second) = self.installed.get(1) {
             return Some(AutoFault::Twice(hooks.file.clone(), second.file.clone()));
         }
-        (!self.is_on()).then(|| AutoFault::Incomplete(hooks.file.clone()))
+        if !self.is_on() {
+            return Some(AutoFault::Incomplete(hooks.file.clone()));
+        }
+        (hooks.are_outdated).then(|| AutoFault::Outdated(hooks.file.clone()))
     }
 }
 
@@ -101,6 +112,11 @@ impl std::fmt::Display for AutoFault {
         match self {
             Self::Off(reason) => write!(f, "Claude Code runs no hooks: {reason}"),
             Self::Incomplete(file) => write!(f, "some hooks are missing in {}", file.display()),
+            Self::Outdated(file) => write!(
+                f,
+                "another version of ccsync wrote the hooks in {}",
+                file.display()
+            ),
             Self::Twice(file, second) => {
                 let (file, second) = (file.display(), second.display());
                 write!(f, "hooks are in {file} and in {second}")
@@ -122,8 +138,8 @@ pub fn auto_state(env: &Env) -> Result<AutoState, AutoError> {
     let hooks_file = plugin_path(env, HOOKS_FILE);
     let hooks_text = read_to_string_if_exists(&hooks_file)?.unwrap_or_default();
     let mut installed = vec![
-        hooks_in(HookPlace::Settings, settings.clone(), &text),
-        hooks_in(HookPlace::Plugin, hooks_file, &hooks_text),
+        hooks_in(env, HookPlace::Settings, settings.clone(), &text),
+        hooks_in(env, HookPlace::Plugin, hooks_file, &hooks_text),
     ];
     installed.retain(|hooks| !hooks.events.is_empty());
     let directory = env.directory.as_deref().unwrap_or(&env.home);
@@ -136,21 +152,26 @@ pub fn auto_state(env: &Env) -> Result<AutoState, AutoError> {
     })
 }
 
-fn hooks_in(place: HookPlace, file: PathBuf, text: &str) -> InstalledHooks {
+fn hooks_in(env: &Env, place: HookPlace, file: PathBuf, text: &str) -> InstalledHooks {
     InstalledHooks {
         place,
         events: installed_hooks(text),
         program: program_of_hooks(text).map(PathBuf::from),
+        are_outdated: are_outdated(env, place, text),
         file,
     }
 }
 
-/// Settings are often a link to a file that the user keeps in a repository.
-pub(super) fn settings_path(env: &Env) -> PathBuf {
-    resolve_links(&env.claude_dir.join("settings.json"))
-}
-
-/// Returns the path of a file of the plugin.
-pub(super) fn plugin_path(env: &Env, name: &str) -> PathBuf {
-    join_parts(plugin_dir(&env.claude_dir), name)
+/// Returns true if this version writes them differently, for the program that they run. `text` is
+/// that of their file.
+fn are_outdated(env: &Env, place: HookPlace, text: &str) -> bool {
+    let Some(program) = program_of_hooks(text) else {
+        return false;
+    };
+    // Nothing is outdated that cannot be written.
+    match place {
+        HookPlace::Settings => add_hooks(text, &program).is_ok_and(|new| new != text),
+        HookPlace::Plugin => plan_plugin_on(env, &program, &KeptFiles::read(env))
+            .is_ok_and(|change| !change.is_empty()),
+    }
 }

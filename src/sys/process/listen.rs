@@ -6,6 +6,7 @@
 //! silent.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -23,6 +24,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// A grandchild (a shared ssh connection that stays open) can hold the pipes for hours; the
 /// output of the child itself is in them already.
 const LINGER: Duration = Duration::from_millis(300);
+/// Limit of a child's silence in a hurry.
+const HURRIED: Duration = Duration::from_secs(5);
 /// Looks at a silent child until it is stopped.
 const LOOKS: u32 = 4;
 /// Multiple of the limit that a child may be silent that may ask the user, on a system that does
@@ -50,16 +53,30 @@ pub(super) enum End {
 
 /// The time that a child may be silent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SilenceLimit {
+pub(super) struct SilenceLimit<'a> {
     pub(super) limit: Duration,
     /// It may wait for an answer of the user.
     pub(super) may_ask: bool,
+    /// While this file exists, the time is short.
+    pub(super) hurry_file: Option<&'a Path>,
+}
+
+impl SilenceLimit<'_> {
+    /// Returns the limit as it is after so much silence.
+    fn after(self, quiet_for: Duration) -> Duration {
+        let is_hurried = || self.hurry_file.is_some_and(Path::exists);
+        match quiet_for >= HURRIED && is_hurried() {
+            true => self.limit.min(HURRIED),
+            false => self.limit,
+        }
+    }
 }
 
 /// A silence of a child that is being measured.
 struct Silence {
     since: Duration,
-    next_look: Duration,
+    /// How long it had lasted at the last look.
+    looked: Duration,
     seen: Option<Traffic>,
 }
 
@@ -67,28 +84,26 @@ impl Silence {
     fn begin(now: Duration) -> Self {
         Self {
             since: now,
-            next_look: Duration::ZERO,
+            looked: Duration::ZERO,
             seen: None,
         }
     }
 
     /// Returns true if the child has been silent for too long. Looks at it a few times meanwhile.
-    fn is_over(&mut self, limit: SilenceLimit, pid: u32, now: Duration) -> bool {
+    fn is_over(&mut self, silence: SilenceLimit<'_>, pid: u32, now: Duration) -> bool {
         let quiet_for = now.saturating_sub(self.since);
-        if self.next_look.is_zero() {
-            self.next_look = limit.limit / LOOKS;
-        }
-        if quiet_for < self.next_look {
+        let limit = silence.after(quiet_for);
+        if quiet_for < self.looked + limit / LOOKS {
             return false;
         }
-        self.next_look += limit.limit / LOOKS;
+        self.looked = quiet_for;
         let traffic = match Descendants::of(pid).activity() {
-            Activity::Asks if limit.may_ask => {
+            Activity::Asks if silence.may_ask => {
                 *self = Self::begin(now);
                 return false;
             }
-            Activity::Unknown if limit.may_ask => return quiet_for >= limit.limit * UNSEEN,
-            Activity::Asks | Activity::Unknown => return quiet_for >= limit.limit,
+            Activity::Unknown if silence.may_ask => return quiet_for >= limit * UNSEEN,
+            Activity::Asks | Activity::Unknown => return quiet_for >= limit,
             Activity::Works(traffic) => traffic,
         };
         let earlier = self.seen.replace(traffic);
@@ -102,7 +117,7 @@ impl Silence {
             };
             return false;
         }
-        quiet_for >= limit.limit
+        quiet_for >= limit
     }
 }
 
@@ -137,7 +152,7 @@ impl Listener {
     pub(super) fn listen(
         &mut self,
         child: &mut Child,
-        limit: Option<SilenceLimit>,
+        limit: Option<SilenceLimit<'_>>,
         signals_before: usize,
         on_line: &mut dyn FnMut(&str),
     ) -> io::Result<End> {

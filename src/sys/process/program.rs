@@ -4,12 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ProcessError;
 use super::listen::{self, End, Listener, SilenceLimit};
 use super::running::Running;
 use super::status::was_interrupted;
+use crate::sys::env::KEY_VARIABLE;
 use crate::sys::fs;
 use crate::sys::signal::{self, Interrupted};
 
@@ -25,7 +27,9 @@ pub struct Program {
     bare: bool,
     dir: Option<PathBuf>,
     silence: Option<Duration>,
+    hurry: Option<Arc<Path>>,
     may_ask: bool,
+    has_store_key: bool,
 }
 
 /// The result of a finished program.
@@ -49,7 +53,9 @@ impl Program {
             bare: false,
             dir: None,
             silence: None,
+            hurry: None,
             may_ask: false,
+            has_store_key: false,
         }
     }
 
@@ -91,6 +97,13 @@ impl Program {
         self
     }
 
+    /// Lets it have the variable with the key of the store, if this process has it.
+    #[must_use]
+    pub fn with_store_key(mut self) -> Self {
+        self.has_store_key = true;
+        self
+    }
+
     /// Sets the directory it starts in.
     #[must_use]
     pub fn current_dir(mut self, dir: &Path) -> Self {
@@ -103,6 +116,13 @@ impl Program {
     #[must_use]
     pub fn silence_limit(mut self, limit: Duration) -> Self {
         self.silence = Some(limit);
+        self
+    }
+
+    /// Stops it after a few seconds of silence while this file exists.
+    #[must_use]
+    pub fn hurry_file(mut self, file: Option<Arc<Path>>) -> Self {
+        self.hurry = file;
         self
     }
 
@@ -147,6 +167,7 @@ impl Program {
         let limit = self.silence.map(|limit| SilenceLimit {
             limit,
             may_ask: self.may_ask,
+            hurry_file: self.hurry.as_deref(),
         });
         let end = listener.listen(&mut child, limit, signals_before, on_line);
         let (stdout, stderr) = (listener.stdout, listener.stderr);
@@ -206,6 +227,9 @@ impl Program {
                     .iter()
                     .filter_map(|name| Some((name, std::env::var_os(name)?))),
             );
+        }
+        if !self.has_store_key {
+            command.env_remove(KEY_VARIABLE);
         }
         for (name, value) in &self.env {
             match value {

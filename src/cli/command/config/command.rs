@@ -106,6 +106,7 @@ struct ConfigDocument<'a> {
     /// Kinds of extras that are synced.
     extras: Vec<&'static str>,
     secrets: String,
+    key_command: Option<&'a str>,
     /// Patterns; empty: every project.
     include: &'a [ProjectPattern],
     /// Patterns.
@@ -168,6 +169,7 @@ fn document(config: &Config, file: String) -> ConfigDocument<'_> {
         localize: config.localize.to_string(),
         extras: config.extras.iter().map(|kind| kind.name()).collect(),
         secrets: config.secrets.to_string(),
+        key_command: config.key_command.as_deref(),
         include: &config.sync.include,
         exclude: &config.sync.exclude,
         max_size: config.sync.max_size.map(ByteSize::bytes),
@@ -200,6 +202,7 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
         config.get(SettingKey::Extras).as_deref().unwrap_or("none"),
     );
     fact("secrets", &document.secrets);
+    fact("key_command", document.key_command.unwrap_or("none"));
     fact(
         "include",
         &patterns::pattern_list(document.include, "every project"),
