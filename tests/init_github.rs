@@ -4,7 +4,6 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::encrypted_store::give_key;
 use crate::harness::{
     CTRL_C, DOWN, ENTER, GitHub, Machine, ONE, Run, Terminal, TestEnv, questions,
 };
@@ -101,7 +100,7 @@ fn github_plain_init_needs_only_enter() {
     ] {
         github.sign_in(machine, "ssh");
         if machine.name == "b" {
-            give_key(&a, machine);
+            a.give_key(machine);
         }
         let terminal = Terminal::start(github.command(machine, &["init", "--no-auto"]), 120, 20);
         terminal.wait_for("Where your sessions go:");

@@ -255,13 +255,19 @@ impl<'a> Workspace<'a> {
     /// Saves space and time. If it fails, a later command tries again.
     fn repack_if_needed(&self) {
         let mirror = mirror_path(self.ctx.env);
+        let has_purged = self.store.may_have_purged_objects();
+        let mut are_dropped = true;
         for git_dir in [self.store.git_dir(), &mirror] {
-            if needs_repack(git_dir)
-                && let Ok(url) = self.remote_url()
-            {
-                let git = self.git_for(git_dir, url);
+            let Ok(url) = self.remote_url() else { return };
+            let git = self.git_for(git_dir, url);
+            if has_purged && git_dir.exists() {
+                are_dropped &= git.drop_unreferenced().is_ok();
+            } else if needs_repack(git_dir) {
                 let _ = git.repack_if_needed(MAX_PACKS, MAX_LOOSE_OBJECTS);
             }
+        }
+        if has_purged && are_dropped {
+            let _ = self.store.set_purged_objects(false);
         }
     }
 }
