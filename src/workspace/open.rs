@@ -229,6 +229,7 @@ impl<'a> Workspace<'a> {
         }
         let projects = std::mem::take(&mut *self.rules.new_projects());
         self.records.save(self.ctx.env, &self.store, projects)?;
+        self.localizer.save_secrets()?;
         // Clones that are not recorded are found again.
         let _ = self.localizer.clones().save();
         fail_point("ccsync's index is saved");
@@ -311,7 +312,7 @@ fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Loca
         ctx.settings.localize,
         Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );
-    let secrets = Secrets::open(&ctx.env.dirs.state, ctx.settings.secrets)?;
+    let secrets = Secrets::open(ctx.env, ctx.settings.secrets)?;
     let localizer = localizer.with_secrets(Arc::new(secrets));
     Ok(localizer.with_current_placeholders(current))
 }
