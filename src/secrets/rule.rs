@@ -193,19 +193,19 @@ impl RulePattern {
         let parse = |is_unicode| {
             let mut parser = ParserBuilder::new();
             let parser = parser.utf8(false).nest_limit(MAX_NESTING);
-            parser.unicode(is_unicode).build().parse(text)
+            let parsed = parser.unicode(is_unicode).build().parse(text);
+            parsed.map_err(|error| match error {
+                regex_syntax::Error::Parse(error) => error.kind().to_string(),
+                regex_syntax::Error::Translate(error) => error.kind().to_string(),
+                other => other.to_string(),
+            })
         };
         // As in Go, `\w` means ASCII, unless the pattern is about other characters.
         let (parsed, is_unicode) = match parse(false) {
             Ok(parsed) => (Ok(parsed), false),
             Err(_) => (parse(true), true),
         };
-        let parsed = parsed.map_err(|error| match error {
-            regex_syntax::Error::Parse(error) => error.kind().to_string(),
-            regex_syntax::Error::Translate(error) => error.kind().to_string(),
-            other => other.to_string(),
-        })?;
-        if size(&parsed) > MAX_SIZE {
+        if size(&parsed?) > MAX_SIZE {
             return Err("its repetitions are too large".to_owned());
         }
         Ok(Self {
