@@ -116,7 +116,9 @@ mod safety;
 mod search;
 #[cfg(target_os = "linux")]
 mod second_machine;
+mod secret_corpus;
 mod secret_forms;
+mod secret_rules;
 mod secrets;
 #[cfg(unix)]
 mod servers;

@@ -22,6 +22,7 @@ pub mod records;
 pub mod recovery;
 pub mod remote_rules;
 pub mod secret_decision;
+pub mod secrets_filter;
 pub mod session_map;
 pub mod session_project;
 pub mod setup_error;

@@ -29,7 +29,6 @@ use crate::workspace::{
     filter::SessionFilter, index::IndexKey, leases::Leases, paths::leases_path, paths::mirror_path,
     paths::remote_rules_path, paths::remote_url, paths::store_path, records::SessionRecords,
     recovery::recover, remote_rules::RemoteRules, store_remote::open_remote,
-    store_remote::secrets_mode,
 };
 
 /// Age from which a scan is repeated before anything is decided by it.
@@ -245,6 +244,7 @@ impl<'a> Workspace<'a> {
         }
         let projects = std::mem::take(&mut *self.rules.new_projects());
         self.records.save(self.ctx.env, &self.store, projects)?;
+        self.localizer.save_secrets()?;
         // Clones that are not recorded are found again.
         let _ = self.localizer.clones().save();
         fail_point("ccsync's index is saved");
@@ -337,8 +337,7 @@ fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Loca
         ctx.settings.localize,
         Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );
-    let mode = secrets_mode(ctx.env, &ctx.settings)?;
-    let secrets = Secrets::open(&ctx.env.dirs.state, mode)?;
+    let secrets = Secrets::open(ctx.env, ctx.settings.secrets)?;
     let localizer = localizer.with_secrets(Arc::new(secrets));
     Ok(localizer.with_current_placeholders(current))
 }

@@ -15,6 +15,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use sha1::{Digest, Sha1};
 
 use super::pack_index::{PackedObject, encode_pack_index};
+use crate::domain::hex::to_hex;
 use crate::store::error::StoreError;
 use crate::sys::{fail_point::fail_point, fs::sync_dir, temp_file::TempFile};
 
@@ -135,8 +136,7 @@ impl PackWriter {
         flush_both(file.as_file(), index.as_file())?;
         fail_point("a pack and its index are on the disk");
 
-        let hex: String = checksum.iter().map(|b| format!("{b:02x}")).collect();
-        let path = self.dir.join(format!("pack-{hex}"));
+        let path = self.dir.join(format!("pack-{}", to_hex(&checksum)));
         file.persist(&path.with_extension("pack"))?;
         fail_point("a pack has its name");
         // The index comes last, because it makes the pack visible.
