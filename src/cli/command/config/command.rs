@@ -221,7 +221,8 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
         "extras",
         config.get(SettingKey::Extras).as_deref().unwrap_or("none"),
     );
-    fact("secrets", &document.secrets);
+    let default = "mask, or off if the store is encrypted";
+    fact("secrets", document.secrets.as_deref().unwrap_or(default));
     for (pattern, mode) in &document.project_secrets {
         fact(&format!("secrets in {pattern}"), mode);
     }
