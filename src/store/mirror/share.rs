@@ -42,7 +42,11 @@ pub fn share_packs(packs: &[PathBuf], head: &CommitId, mirror: &Path) -> Result<
         }
     }
     let repository = Store::new(Repository::open_bare(mirror)?);
-    Ok(repository.set_ref(REMOTE_REF, Some(head), "fetch")?)
+    // After a crash, its pack was there before: the mirror fetches it again.
+    if repository.has_commit(head) {
+        repository.set_ref(REMOTE_REF, Some(head), "fetch")?;
+    }
+    Ok(())
 }
 
 fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
