@@ -25,6 +25,7 @@ mod daemon;
 #[cfg(target_os = "linux")]
 mod daemon_stories;
 mod damage;
+mod delete;
 mod deleted_sessions;
 mod diverge;
 #[cfg(target_os = "linux")]
@@ -52,6 +53,8 @@ mod init_failed;
 mod init_github;
 #[cfg(unix)]
 mod init_terminal;
+#[cfg(target_os = "linux")]
+mod install;
 #[cfg(unix)]
 mod kill_moments;
 mod layers;
@@ -82,6 +85,7 @@ mod project_location;
 mod project_repository;
 mod proposals;
 mod pull_hostile_store;
+mod purge;
 mod push_odd_sessions;
 mod push_pull;
 mod push_pull_edge_cases;
@@ -110,7 +114,9 @@ mod safety;
 mod search;
 #[cfg(target_os = "linux")]
 mod second_machine;
+mod secret_corpus;
 mod secret_forms;
+mod secret_rules;
 mod secrets;
 #[cfg(unix)]
 mod servers;

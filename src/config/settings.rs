@@ -1,12 +1,12 @@
 //! The settings that commands work with: file, environment and defaults together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::error::ConfigError;
 use super::file::Config;
 use super::values::{LocalizeMode, MachineIdentity, SecretsMode, SyncRules};
-use crate::domain::{CommitAuthor, ExtraKind, Placeholders};
+use crate::domain::{CommitAuthor, ExtraKind, Placeholders, ProjectPattern};
 use crate::sys::Env;
 
 /// The settings of this machine.
@@ -24,6 +24,8 @@ pub struct Settings {
     pub extras: BTreeSet<ExtraKind>,
     /// Treatment of credentials.
     pub secrets: SecretsMode,
+    /// Treatment of credentials in some projects.
+    pub project_secrets: BTreeMap<ProjectPattern, SecretsMode>,
     /// Command that prints the key of an encrypted store.
     pub key_command: Option<String>,
     /// Which sessions are synced.
@@ -46,6 +48,7 @@ impl Settings {
             localize: config.localize,
             extras: config.extras.clone(),
             secrets: config.secrets,
+            project_secrets: config.project_secrets.clone(),
             key_command: config.key_command.clone(),
             sync: config.sync.clone(),
             placeholders: config.placeholder_set(env)?,

@@ -229,6 +229,7 @@ impl<'a> Workspace<'a> {
         }
         let projects = std::mem::take(&mut *self.rules.new_projects());
         self.records.save(self.ctx.env, &self.store, projects)?;
+        self.localizer.save_secrets()?;
         // Clones that are not recorded are found again.
         let _ = self.localizer.clones().save();
         fail_point("ccsync's index is saved");
@@ -238,6 +239,14 @@ impl<'a> Workspace<'a> {
 
     /// Saves space and time. If it fails, a later command tries again.
     fn repack_if_needed(&self) {
+        if self.store.may_have_purged_objects() {
+            if let Ok(git) = self.remote()
+                && git.drop_unreferenced().is_ok()
+            {
+                let _ = self.store.set_purged_objects(false);
+            }
+            return;
+        }
         if self.store.needs_repack()
             && let Ok(git) = self.remote()
         {
@@ -311,7 +320,7 @@ fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Loca
         ctx.settings.localize,
         Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );
-    let secrets = Secrets::open(&ctx.env.dirs.state, ctx.settings.secrets)?;
+    let secrets = Secrets::open(ctx.env, ctx.settings.secrets)?;
     let localizer = localizer.with_secrets(Arc::new(secrets));
     Ok(localizer.with_current_placeholders(current))
 }
