@@ -207,8 +207,9 @@ impl Story {
     fn kill_daemon(&mut self, machine: usize) {
         let this = &self.machines[machine];
         let status = fs::read(this.home.join(".local/state/ccsync/daemon/status.json"));
-        let status: Option<serde_json::Value> =
-            status.ok().and_then(|json| serde_json::from_slice(&json).ok());
+        let status: Option<serde_json::Value> = status
+            .ok()
+            .and_then(|json| serde_json::from_slice(&json).ok());
         let Some(pid) = status.and_then(|status| status["pid"].as_i64()) else {
             return;
         };
@@ -256,7 +257,12 @@ impl Story {
         let began = Instant::now();
         while self.machines.iter().any(is_daemon_running) || !self.locks().is_empty() {
             let waited = began.elapsed();
-            assert!(waited < LIMIT, "no rest: {:?}\n{}", self.locks(), self.events);
+            assert!(
+                waited < LIMIT,
+                "no rest: {:?}\n{}",
+                self.locks(),
+                self.events
+            );
             for machine in &self.machines {
                 machine.ccsync(["catch-up"]).success();
             }
@@ -271,7 +277,11 @@ impl Story {
             assert!(matches!(run.code, Some(0 | 5)), "{}\n{run}", self.events);
         }
         let all: Vec<_> = self.machines.iter().map(Machine::conversations).collect();
-        assert!(all[0] == all[1] && all[1] == all[2], "{}\n{all:#?}", self.events);
+        assert!(
+            all[0] == all[1] && all[1] == all[2],
+            "{}\n{all:#?}",
+            self.events
+        );
         self.ledger.check_all(&all[0], &self.events);
         for machine in &self.machines {
             machine.assert_in_order(&self.events);
@@ -284,7 +294,11 @@ impl Story {
     fn locks(&self) -> String {
         let mut git = Command::new("git");
         git.arg("-C").arg(&self.remote);
-        git.args(["for-each-ref", "--format=%(refname)", "refs/heads/ccsync/lock"]);
+        git.args([
+            "for-each-ref",
+            "--format=%(refname)",
+            "refs/heads/ccsync/lock",
+        ]);
         String::from_utf8(git.output().unwrap().stdout).unwrap()
     }
 }
@@ -301,7 +315,10 @@ impl Client {
     fn assert_untouched(&self, events: &str) {
         let now = fs::read(&self.transcript).unwrap_or_default();
         let session = &self.session;
-        assert!(now == self.text, "written while it is open: {session}\n{events}");
+        assert!(
+            now == self.text,
+            "written while it is open: {session}\n{events}"
+        );
     }
 
     /// Ends it as by `kill -9`.

@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::{directory, spool};
 use crate::domain::SessionId;
 use crate::session::files::projects_dir;
-use crate::sys::{Clock, Env};
 use crate::sys::fs::{Changes, DirectoryWatcher};
+use crate::sys::{Clock, Env};
 
 /// Number of project directories that are watched, the last changed first: systems limit watches.
 const MAX_PROJECTS: usize = 500;

@@ -181,7 +181,9 @@ fn by_itself_new_title_is_in_pickers_of_client() {
             pair.a.ccsync(exit::DONE, &["catch-up"]);
             machine.ccsync(exit::DONE, &["catch-up"]);
             let paths = machine.transcripts();
-            let mut texts = paths.iter().filter_map(|path| fs::read_to_string(path).ok());
+            let mut texts = paths
+                .iter()
+                .filter_map(|path| fs::read_to_string(path).ok());
             texts.any(|text| text.contains(TITLE))
         });
         let seat = Seat::take_client(&stage, machine, project, &["--resume"]);

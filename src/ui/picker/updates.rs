@@ -110,7 +110,6 @@ impl Fetch {
 }
 
 impl UpdateSender {
-
     pub(super) fn send(&self, update: Update) {
         // The picker may have ended.
         if self.updates.send(update).is_ok() {
