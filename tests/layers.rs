@@ -23,7 +23,7 @@ const BASE: &str =
     "domain sys rewrite config secrets encryption session store transport lock project";
 
 /// From bottom to top: a folder of `src`, and the folders that it may use besides itself.
-const ALLOWED: [(&str, &[&str]); 29] = [
+const ALLOWED: [(&str, &[&str]); 30] = [
     ("domain", &[]),
     ("sys", &["domain"]),
     ("rewrite", &["domain"]),
@@ -47,6 +47,13 @@ const ALLOWED: [(&str, &[&str]); 29] = [
     (
         "leasing",
         &[BASE, "report checkouts localize workspace flows"],
+    ),
+    (
+        "deletion",
+        &[
+            BASE,
+            "report checkouts localize workspace extras flows leasing",
+        ],
     ),
     (
         "history",
@@ -97,7 +104,8 @@ const ALLOWED: [(&str, &[&str]); 29] = [
     ("lib", &[BASE, "cli"]),
 ];
 
-const ABOVE_FLOWS: &str = "leasing history browse check import machine handoff keeper daemon";
+const ABOVE_FLOWS: &str =
+    "leasing deletion history browse check import machine handoff keeper daemon";
 
 /// The largest folder holds at most one line of `src` in this many.
 const MIN_PARTS: usize = 5;

@@ -23,6 +23,7 @@ mod crash;
 #[cfg(target_os = "linux")]
 mod daemon;
 mod damage;
+mod delete;
 mod deleted_sessions;
 mod diverge;
 #[cfg(target_os = "linux")]
@@ -82,6 +83,7 @@ mod project_location;
 mod project_repository;
 mod proposals;
 mod pull_hostile_store;
+mod purge;
 mod push_odd_sessions;
 mod push_pull;
 mod push_pull_edge_cases;

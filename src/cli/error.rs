@@ -36,6 +36,8 @@ pub(crate) enum CommandError {
     Declined(String),
     #[error("{action} needs confirmation, and there is no terminal to ask on")]
     ConfirmationNeeded { action: String, flag: &'static str },
+    #[error("`{0}` is a commit; a time is needed")]
+    NotATime(String),
     #[error("cannot find the current directory")]
     CurrentDir(#[source] io::Error),
     #[error("cannot write `{0}` to the configuration: it is not Unicode")]
@@ -62,6 +64,7 @@ impl UserError for CommandError {
             Self::Cancelled => ErrorKind::Interrupted,
             Self::Declined(_) => ErrorKind::Declined,
             Self::ConfirmationNeeded { .. }
+            | Self::NotATime(_)
             | Self::NoPlaceholderDirectory(_)
             | Self::NothingToImport => ErrorKind::Usage,
             _ => ErrorKind::Failed,
@@ -76,6 +79,7 @@ impl UserError for CommandError {
             Self::ConfirmationNeeded { flag, .. } => {
                 format!("to confirm, run the command again with `{flag}`")
             }
+            Self::NotATime(_) => "give a time such as `2026-11-20` or `30d`".to_owned(),
             Self::CurrentDir(_) => "change to a directory that exists: `cd`".to_owned(),
             Self::Unset(key) => format!("set it with `ccsync config set {} VALUE`", key.name()),
             Self::NoSuchPattern(_) | Self::NoPlaceholder(_) => {

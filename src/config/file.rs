@@ -18,7 +18,7 @@ use super::values::{
     extras_text, invalid, parse_age, parse_extras,
 };
 use crate::domain::{CommitAuthor, ExtraKind, PlaceholderName, Placeholders};
-use crate::sys::{Env, fs::write_atomic};
+use crate::sys::{Env, fs::real_path, fs::write_atomic};
 
 /// Directory of Claude Code if nothing else is configured.
 const DEFAULT_CLIENT_DIR: &str = "~/.claude";
@@ -90,7 +90,7 @@ impl Config {
         let text = toml::to_string(self).map_err(ConfigError::Serialise)?;
         let text = format!("{HEADER}\nformat = {FORMAT}\n{text}");
         // Users link to a file in a repository of their own.
-        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let target = real_path(path).unwrap_or_else(|_| path.to_owned());
         Ok(write_atomic(&target, text.as_bytes())?)
     }
 
@@ -177,7 +177,7 @@ impl Config {
             Some(below) => env.home.join(below),
             None => PathBuf::from(configured),
         };
-        let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let resolved = |path: &Path| real_path(path).unwrap_or_else(|_| path.to_owned());
         if own == env.claude_dir || resolved(&own) == resolved(&env.claude_dir) {
             return Ok(());
         }

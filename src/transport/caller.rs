@@ -137,6 +137,18 @@ impl Caller {
         }
     }
 
+    /// Returns the caller for another repository.
+    pub(super) fn at(&self, git_dir: &Path) -> Self {
+        Self {
+            git_dir: git_dir.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
     /// Reads a reference of the repository from its own file. A packed one has none.
     pub(super) fn loose_reference(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(self.git_dir.join(name)).ok()
@@ -215,6 +227,16 @@ impl Caller {
                 let program = self.limited(program);
                 program.run().is_ok_and(|out| out.status.success())
             })
+    }
+}
+
+/// Returns the git directory of a repository that may have a working tree.
+pub(super) fn git_dir_of(path: &Path) -> PathBuf {
+    let below = path.join(".git");
+    if below.is_dir() {
+        below
+    } else {
+        path.to_owned()
     }
 }
 

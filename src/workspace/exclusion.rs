@@ -39,6 +39,11 @@ pub enum ExcludeReason {
     LargerThan(ByteSize),
     /// It had no activity for this many days.
     OlderThan(u32),
+    /// It was deleted from the store.
+    Deleted {
+        /// Name of the machine that did, if known. Not sanitized.
+        by: Option<String>,
+    },
 }
 
 impl ExcludeReason {
@@ -74,6 +79,11 @@ impl fmt::Display for ExcludeReason {
             Self::OlderThan(days) => write!(
                 f,
                 "not active for {days} days: ccsync config set push_max_age none, or DAYS"
+            ),
+            Self::Deleted { by } => write!(
+                f,
+                "deleted from the store by {}; to bring it back: ccsync delete --undo SESSION",
+                by.as_deref().unwrap_or("another machine")
             ),
         }
     }
@@ -191,7 +201,9 @@ impl ExcludeRules {
                 .iter()
                 .all(|matcher| !matcher.depends_on_directory()),
             ExcludeReason::UnknownProject | ExcludeReason::UnknownRemote { .. } => false,
-            ExcludeReason::LargerThan(_) | ExcludeReason::OlderThan(_) => true,
+            ExcludeReason::LargerThan(_)
+            | ExcludeReason::OlderThan(_)
+            | ExcludeReason::Deleted { .. } => true,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The opened state of one run: store, index, filter, leases and caches. Must not contact a remote.
 
 pub mod context;
+pub(crate) mod deleted_sessions;
 pub mod error;
 pub mod exclusion;
 pub mod extras_filter;

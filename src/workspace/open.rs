@@ -238,6 +238,14 @@ impl<'a> Workspace<'a> {
 
     /// Saves space and time. If it fails, a later command tries again.
     fn repack_if_needed(&self) {
+        if self.store.may_have_purged_objects() {
+            if let Ok(git) = self.remote()
+                && git.drop_unreferenced().is_ok()
+            {
+                let _ = self.store.set_purged_objects(false);
+            }
+            return;
+        }
         if self.store.needs_repack()
             && let Ok(git) = self.remote()
         {

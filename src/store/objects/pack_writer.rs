@@ -13,11 +13,10 @@ use std::thread::JoinHandle;
 use git2::{ObjectType, Oid};
 use libdeflater::{CompressionLvl, Compressor};
 use sha1::{Digest, Sha1};
-use tempfile::NamedTempFile;
 
 use super::pack_index::{PackedObject, encode_pack_index};
 use crate::store::error::StoreError;
-use crate::sys::{fail_point::fail_point, fs::sync_dir};
+use crate::sys::{fail_point::fail_point, fs::sync_dir, temp_file::TempFile};
 
 /// The default level of git.
 const COMPRESSION_LEVEL: i32 = 6;
@@ -36,7 +35,7 @@ pub(super) struct PackWriter {
 }
 
 struct PackFile {
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<TempFile>,
     length: u64,
     objects: Vec<PackedObject>,
 }
@@ -119,10 +118,10 @@ impl PackWriter {
 
         let hex: String = checksum.iter().map(|b| format!("{b:02x}")).collect();
         let path = self.dir.join(format!("pack-{hex}"));
-        file.persist(path.with_extension("pack"))?;
+        file.persist(&path.with_extension("pack"))?;
         fail_point("a pack has its name");
         // The index comes last, because it makes the pack visible.
-        index.persist(path.with_extension("idx"))?;
+        index.persist(&path.with_extension("idx"))?;
         fail_point("the index of a pack has its name");
         sync_dir(&self.dir)
     }
@@ -254,8 +253,8 @@ fn complete_pack(mut file: &File, objects: usize) -> io::Result<[u8; 20]> {
 }
 
 /// Creates a temporary file. Git recognises its name, so that `git gc` removes it after a crash.
-fn temporary_file(dir: &Path, prefix: &str) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(prefix).tempfile_in(dir)
+fn temporary_file(dir: &Path, prefix: &str) -> io::Result<TempFile> {
+    TempFile::create_in(dir, prefix, "")
 }
 
 /// Flushes two files to the disk at the same time.

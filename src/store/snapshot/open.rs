@@ -8,9 +8,10 @@ use serde::Deserialize;
 use crate::domain::CommitId;
 use crate::store::{
     error::StoreError, format::json::MAX_MANIFEST_BYTES, format::json::ManifestError,
-    format::json::parse_versioned, layout::FORMAT_FILE, layout::SESSIONS, objects::reader::Objects,
-    objects::tree::TreeEntries, objects::tree::TreeEntry, objects::tree::find_entry,
-    objects::tree::read_tree, repository::Store,
+    format::json::TOMBSTONE_FORMAT, format::json::parse_up_to, layout::FORMAT_FILE,
+    layout::SESSIONS, objects::reader::Objects, objects::tree::TreeEntries,
+    objects::tree::TreeEntry, objects::tree::find_entry, objects::tree::read_tree,
+    repository::Store,
 };
 
 /// Maximum number of notes, or of other small files of one kind, that are read.
@@ -116,7 +117,7 @@ impl Snapshot<'_> {
     /// # Errors
     /// [`StoreError::Newer`] if a newer ccsync wrote it, [`StoreError::Git`].
     pub(in crate::store) fn format(&self) -> Result<Option<u32>, StoreError> {
-        let parse = |json: &[u8]| parse_versioned::<StoreFormat>(json);
+        let parse = |json: &[u8]| parse_up_to::<StoreFormat>(json, TOMBSTONE_FORMAT);
         match self.parse_file(FORMAT_FILE, MAX_MANIFEST_BYTES, parse) {
             Err(StoreError::Malformed {
                 source: ManifestError::Newer(found),
