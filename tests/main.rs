@@ -30,6 +30,10 @@ mod diverge;
 mod docs;
 #[cfg(unix)]
 mod doctor;
+#[cfg(target_os = "linux")]
+mod encrypted_attacks;
+#[cfg(target_os = "linux")]
+mod encrypted_store;
 mod errors;
 mod exclude;
 mod exclude_unknown;
@@ -112,7 +116,9 @@ mod safety;
 mod search;
 #[cfg(target_os = "linux")]
 mod second_machine;
+mod secret_corpus;
 mod secret_forms;
+mod secret_rules;
 mod secrets;
 #[cfg(unix)]
 mod servers;
