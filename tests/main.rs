@@ -32,6 +32,10 @@ mod diverge;
 mod docs;
 #[cfg(unix)]
 mod doctor;
+#[cfg(target_os = "linux")]
+mod encrypted_attacks;
+#[cfg(target_os = "linux")]
+mod encrypted_store;
 mod errors;
 mod exclude;
 mod exclude_unknown;

@@ -47,12 +47,21 @@ impl Settings {
             author: config.author.clone().or_else(|| env.committer.clone()),
             localize: config.localize,
             extras: config.extras.clone(),
-            secrets: config.secrets,
+            secrets: config.secrets.unwrap_or_else(|| default_secrets(env)),
             project_secrets: config.project_secrets.clone(),
             key_command: config.key_command.clone(),
             sync: config.sync.clone(),
             placeholders: config.placeholder_set(env)?,
         })
+    }
+}
+
+/// Returns the treatment of credentials that the user has not set. The remote of an encrypted
+/// store does not see them.
+fn default_secrets(env: &Env) -> SecretsMode {
+    match env.dirs.mirror().exists() {
+        true => SecretsMode::Off,
+        false => SecretsMode::Mask,
     }
 }
 

@@ -105,7 +105,7 @@ impl fmt::Display for LocalizeMode {
 /// Treatment of credentials in text that is to be stored.
 ///
 /// The stricter one is greater: it applies if several do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretsMode {
     /// Nothing is searched for them.
@@ -113,16 +113,9 @@ pub enum SecretsMode {
     /// They are stored, and reported.
     Warn,
     /// They become placeholders, whose values stay on this machine.
-    #[default]
     Mask,
     /// Their session is not stored until a decision about them.
     Hold,
-}
-
-impl SecretsMode {
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 impl FromStr for SecretsMode {

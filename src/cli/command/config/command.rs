@@ -108,7 +108,8 @@ struct ConfigDocument<'a> {
     localize: String,
     /// Kinds of extras that are synced.
     extras: Vec<&'static str>,
-    secrets: String,
+    /// Null: mask, or off if the store is encrypted.
+    secrets: Option<String>,
     /// By patterns.
     project_secrets: BTreeMap<&'a str, String>,
     key_command: Option<&'a str>,
@@ -182,7 +183,7 @@ fn document(config: &Config, file: String) -> ConfigDocument<'_> {
         client_dir: config.client_dir.as_deref(),
         localize: config.localize.to_string(),
         extras: config.extras.iter().map(|kind| kind.name()).collect(),
-        secrets: config.secrets.to_string(),
+        secrets: config.get(SettingKey::Secrets),
         project_secrets: config
             .project_secrets
             .iter()
@@ -220,7 +221,8 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
         "extras",
         config.get(SettingKey::Extras).as_deref().unwrap_or("none"),
     );
-    fact("secrets", &document.secrets);
+    let default = "mask, or off if the store is encrypted";
+    fact("secrets", document.secrets.as_deref().unwrap_or(default));
     for (pattern, mode) in &document.project_secrets {
         fact(&format!("secrets in {pattern}"), mode);
     }
