@@ -19,6 +19,7 @@ use super::command::hook::HookArgs;
 use super::command::import::ImportArgs;
 use super::command::init::InitArgs;
 use super::command::install_docs::InstallDocsArgs;
+use super::command::key::KeyArgs;
 use super::command::list::ListArgs;
 use super::command::lock::LockArgs;
 use super::command::log::LogArgs;
@@ -46,7 +47,7 @@ use super::command::sync::SyncArgs;
 use super::command::undo::UndoArgs;
 use super::command::verify::VerifyArgs;
 use super::command::{
-    apply, auto, completions, config, daemon, demo, doctor, hook, import, init, install_docs, list,
+    apply, auto, completions, config, daemon, demo, doctor, hook, import, init, install_docs, key, list,
     lock, log, machine, man, milestone, note, notes, pull, push, recover, repair, restore, resume,
     search, secrets, service, shell_init, show, start, stats, status, statusline, sync, undo,
     verify,
@@ -110,6 +111,7 @@ pub(super) enum Command {
     Init(InitArgs),
     Config(ConfigArgs),
     Machine(MachineArgs),
+    Key(KeyArgs),
     Apply(ApplyArgs),
     Import(ImportArgs),
     Completions(CompletionsArgs),
@@ -244,6 +246,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Init(args) => init::run(args, app),
         Command::Config(args) => config::run(args, app),
         Command::Machine(args) => machine::run(args, app),
+        Command::Key(args) => key::run(args, app),
         Command::Apply(args) => apply::run(args, app),
         Command::Import(args) => import::run(args, app),
         Command::Completions(args) => completions::run(args, app),

@@ -36,6 +36,8 @@ pub(crate) enum CommandError {
     Declined(String),
     #[error("{action} needs confirmation, and there is no terminal to ask on")]
     ConfirmationNeeded { action: String, flag: &'static str },
+    #[error("the passphrases differ")]
+    PassphrasesDiffer,
     #[error("cannot find the current directory")]
     CurrentDir(#[source] io::Error),
     #[error("cannot write `{0}` to the configuration: it is not Unicode")]
@@ -76,6 +78,7 @@ impl UserError for CommandError {
             Self::ConfirmationNeeded { flag, .. } => {
                 format!("to confirm, run the command again with `{flag}`")
             }
+            Self::PassphrasesDiffer => "type it again: `ccsync key passphrase`".to_owned(),
             Self::CurrentDir(_) => "change to a directory that exists: `cd`".to_owned(),
             Self::Unset(key) => format!("set it with `ccsync config set {} VALUE`", key.name()),
             Self::NoSuchPattern(_) | Self::NoPlaceholder(_) => {

@@ -8,5 +8,6 @@ pub mod notes;
 pub mod sessions_stored_before;
 pub mod set_path;
 pub mod set_up;
+pub mod store_key;
 pub mod suggested_placeholders;
 pub mod unfinished_set_up;

@@ -14,6 +14,7 @@ pub(super) mod hook;
 pub(super) mod import;
 pub(super) mod init;
 pub(super) mod install_docs;
+pub(super) mod key;
 pub(super) mod list;
 pub(super) mod lock;
 pub(super) mod log;

@@ -7,6 +7,7 @@ mod command;
 mod directory;
 mod ensure;
 mod error;
+mod key;
 mod placeholders;
 mod remote;
 mod show;

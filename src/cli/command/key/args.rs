@@ -1,0 +1,48 @@
+//! Arguments of `ccsync key`.
+
+use crate::cli::args::JsonFlag;
+
+/// Show, check or change the key of an encrypted store
+///
+/// Whoever has the key can read all sessions of the store. Without it, the remote is of no
+/// use to anybody, you included: keep a copy that is not on a computer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeyArgs {
+    #[command(subcommand)]
+    pub(super) action: KeyAction,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum KeyAction {
+    /// Check that the key of this machine opens the store, here and on the remote
+    Check {
+        /// Do not contact the remote
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// Print the key as 24 words, which can be written down
+    Words(PrintArgs),
+    /// Print the key as 64 hexadecimal digits
+    Show(PrintArgs),
+    /// Set a passphrase with which other machines can join
+    ///
+    /// The key is stored in the remote, wrapped with the passphrase. Whoever can read the
+    /// remote can try passphrases, so take a long one. Asks twice on a terminal, else reads
+    /// one line of standard input.
+    Passphrase {
+        /// Remove the passphrase from the store
+        #[arg(long)]
+        remove: bool,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PrintArgs {
+    /// Do not ask for confirmation
+    #[arg(long, short)]
+    pub(super) yes: bool,
+}
