@@ -112,6 +112,11 @@ impl StoreHeader {
         }
     }
 
+    /// Returns true if the file is that of an encrypted store, of whatever version.
+    pub fn is_encrypted(json: &[u8]) -> bool {
+        from_json::<Versioned>(json).is_ok_and(|header| header.encrypted.is_some())
+    }
+
     /// Returns the content of the file.
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec_pretty(self).expect("plain values always serialise");

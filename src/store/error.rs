@@ -46,6 +46,9 @@ pub enum StoreError {
         /// Its format version.
         found: u32,
     },
+    /// The remote's store is encrypted, and this machine does not know that.
+    #[error("the store on the remote is encrypted")]
+    Encrypted,
     /// A JSON file that belongs to no session is malformed.
     #[error("cannot read `{path}` in the store")]
     Malformed {
@@ -137,6 +140,7 @@ impl UserError for StoreError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Newer { .. } => UPDATE_CCSYNC.to_owned(),
+            Self::Encrypted => "to join it with its key: `ccsync init --remote URL`".to_owned(),
             Self::Io { source, path, .. } => return path_hints(source, path),
             Self::Session { source, .. } | Self::Malformed { source, .. }
                 if matches!(source, ManifestError::Newer(_)) =>

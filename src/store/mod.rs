@@ -14,6 +14,7 @@ mod kept;
 mod layout;
 mod lock_commits;
 mod milestones;
+mod mirror;
 mod object_check;
 mod objects;
 mod open;
@@ -37,8 +38,9 @@ pub use history::{ChangedSession, Commit, CommitChanges, History, SessionStep, S
 pub use layout::BRANCH;
 pub use lock_commits::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use milestones::Milestones;
+pub use mirror::{CommitPlace, Mirror, MirrorError, Refusal, record_header, recorded_header};
 pub use object_check::{DamagedObject, ObjectCheck};
-pub use repository::{MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
+pub use repository::{MAX_LOOSE_OBJECTS, MAX_PACKS, Store, needs_repack};
 pub use restack::CommitForm;
 pub use rewrite::RemoteMove;
 pub use snapshot::{SessionState, Snapshot};

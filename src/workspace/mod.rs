@@ -26,6 +26,7 @@ pub mod session_project;
 pub mod setup_error;
 pub(crate) mod shown_notices;
 pub mod store_key;
+pub mod store_remote;
 pub mod stored_copies;
 
 pub use context::Context;

@@ -20,6 +20,9 @@ pub enum ManifestError {
     /// Written by a newer version of this program.
     #[error("it has format {0}; this ccsync reads up to {FORMAT}")]
     Newer(u32),
+    /// It describes an encrypted store.
+    #[error("it is of an encrypted store")]
+    Encrypted,
     /// Its fields contradict each other, or are out of range.
     #[error("{0}")]
     Inconsistent(&'static str),

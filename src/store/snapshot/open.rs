@@ -6,6 +6,7 @@ use git2::{ObjectType, Oid};
 use serde::Deserialize;
 
 use crate::domain::CommitId;
+use crate::encryption::StoreHeader;
 use crate::store::{
     error::StoreError, format::json::MAX_MANIFEST_BYTES, format::json::ManifestError,
     format::json::parse_versioned, layout::FORMAT_FILE, layout::SESSIONS, objects::reader::Objects,
@@ -34,11 +35,20 @@ struct StoreFormat {
     format: u32,
 }
 
+/// Parses `ccsync.json`.
+fn parse_format(json: &[u8]) -> Result<StoreFormat, ManifestError> {
+    if StoreHeader::is_encrypted(json) {
+        return Err(ManifestError::Encrypted);
+    }
+    parse_versioned(json)
+}
+
 impl Store {
     /// Opens the contents of `commit`. `None` is an empty store.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] if a newer ccsync wrote them, [`StoreError::Git`].
+    /// [`StoreError::Newer`] if a newer ccsync wrote them, [`StoreError::Encrypted`],
+    /// [`StoreError::Git`].
     pub fn snapshot(&self, commit: Option<&CommitId>) -> Result<Snapshot<'_>, StoreError> {
         let snapshot = Snapshot {
             objects: self.objects(),
@@ -116,8 +126,11 @@ impl Snapshot<'_> {
     /// # Errors
     /// [`StoreError::Newer`] if a newer ccsync wrote it, [`StoreError::Git`].
     pub(in crate::store) fn format(&self) -> Result<Option<u32>, StoreError> {
-        let parse = |json: &[u8]| parse_versioned::<StoreFormat>(json);
-        match self.parse_file(FORMAT_FILE, MAX_MANIFEST_BYTES, parse) {
+        match self.parse_file(FORMAT_FILE, MAX_MANIFEST_BYTES, parse_format) {
+            Err(StoreError::Malformed {
+                source: ManifestError::Encrypted,
+                ..
+            }) => Err(StoreError::Encrypted),
             Err(StoreError::Malformed {
                 source: ManifestError::Newer(found),
                 ..
