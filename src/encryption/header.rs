@@ -69,12 +69,12 @@ impl StoreId {
 
     /// Returns a new id.
     ///
-    /// # Errors
+    /// # Panics
     /// If the system has no random numbers.
-    pub fn random() -> Result<Self, getrandom::Error> {
+    pub fn random() -> Self {
         let mut bytes = [0; Self::LEN];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes))
+        getrandom::fill(&mut bytes).expect("the system has random numbers");
+        Self(bytes)
     }
 
     /// Returns the bytes of the id.
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn header_knows_its_key_and_no_other() {
-        let store = StoreId::random().unwrap();
+        let store = StoreId::random();
         let header = StoreHeader::new(store, 1, &key(1));
         assert!(header.has_key(&key(1)) && !header.has_key(&key(2)));
         let parsed = StoreHeader::parse(&header.to_json()).unwrap().unwrap();
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn header_passphrase_gives_the_key_and_can_be_removed() {
-        let mut header = StoreHeader::new(StoreId::random().unwrap(), 1, &key(1));
+        let mut header = StoreHeader::new(StoreId::random(), 1, &key(1));
         assert_eq!(header.open_passphrase("four words are enough"), Ok(None));
         let set = header.set_passphrase(Some("four words are enough"), &key(1));
         assert_eq!(set, Ok(()));

@@ -29,11 +29,12 @@ pub(crate) struct NewHistory {
     pub(crate) key: StoreKey,
 }
 
-/// Replaces the history of the remote, and removes all other branches of ccsync from it.
+/// Replaces the history of the remote, and removes all other branches of ccsync from it. Returns
+/// true if the remote has nothing of the former history any more.
 pub(crate) fn replace_history(
     workspace: &mut Workspace<'_>,
     new: &NewHistory,
-) -> Result<(), SyncError> {
+) -> Result<bool, SyncError> {
     save_key(&next_key_path(workspace.ctx.env), &new.key)?;
     fail_point("a new key is saved");
     for _ in 0..MAX_ATTEMPTS {
@@ -56,8 +57,9 @@ pub(crate) fn replace_history(
         fail_point("before the new history is sent");
         if push(&git, &updates)? == PushOutcome::Done {
             fail_point("the new history is sent");
-            git.prune()?;
-            return adopt(workspace, new, mirror, &updates);
+            adopt(workspace, new, mirror, &updates)?;
+            // The former history stays there if that fails, as with any other remote.
+            return Ok(git.prune().unwrap_or(false));
         }
     }
     Err(SyncError::from(RemoteError::TooManyPushes))
@@ -71,7 +73,7 @@ pub(crate) fn begin_history(
 ) -> Result<PushOutcome, SyncError> {
     save_key(&next_key_path(workspace.ctx.env), &new.key)?;
     let mut mirror = next_mirror(workspace, new)?;
-    let git = workspace.git_from(mirror.git_dir(), remote);
+    let git = workspace.git_for(mirror.git_dir(), remote);
     let updates = updates(workspace, &mut mirror, |_| None)?;
     let outcome = git.push(&updates)?;
     if outcome == PushOutcome::Done {

@@ -20,6 +20,8 @@ pub struct SealedStore {
     pub remote: String,
     /// The former remote, which still has the plain sessions, if another one is used now.
     pub former_remote: Option<String>,
+    /// True if the remote is a directory on this machine, and the former history is removed from it.
+    pub pruned: bool,
     /// Number of the key: 1, and one more with each rotation.
     pub epoch: u32,
     /// True if the store had a passphrase, which gave the former key.
@@ -74,8 +76,8 @@ pub fn encrypt(ctx: &Context<'_>, other: Option<RemoteUrl>) -> Result<SealedStor
     let mut workspace = Workspace::open(ctx)?;
     let former = remote_url(ctx.env, ctx.settings.remote.as_deref())?.to_string();
     let Some(other) = other else {
-        replace_history(&mut workspace, &new)?;
-        return Ok(sealed(former, &new));
+        let pruned = replace_history(&mut workspace, &new)?;
+        return Ok(sealed(former, pruned, &new));
     };
     let remote = other.to_string();
     if begin_history(&mut workspace, &new, other.clone())? != PushOutcome::Done {
@@ -88,7 +90,7 @@ pub fn encrypt(ctx: &Context<'_>, other: Option<RemoteUrl>) -> Result<SealedStor
     }
     Ok(SealedStore {
         former_remote: Some(former),
-        ..sealed(remote, &new)
+        ..sealed(remote, false, &new)
     })
 }
 
@@ -113,19 +115,20 @@ pub fn rotate(ctx: &Context<'_>) -> Result<SealedStore, SyncError> {
     let header = StoreHeader::new(former.store, former.epoch + 1, &key);
     let new = NewHistory { header, key };
     let mut workspace = Workspace::open(ctx)?;
-    replace_history(&mut workspace, &new)?;
+    let pruned = replace_history(&mut workspace, &new)?;
     let remote = remote_url(ctx.env, ctx.settings.remote.as_deref())?.to_string();
     Ok(SealedStore {
         lost_passphrase: former.has_passphrase(),
         source_is_former: !matches!(found.source, KeySource::File(_)),
-        ..sealed(remote, &new)
+        ..sealed(remote, pruned, &new)
     })
 }
 
-fn sealed(remote: String, new: &NewHistory) -> SealedStore {
+fn sealed(remote: String, pruned: bool, new: &NewHistory) -> SealedStore {
     SealedStore {
         remote,
         former_remote: None,
+        pruned,
         epoch: new.header.epoch,
         lost_passphrase: false,
         source_is_former: false,

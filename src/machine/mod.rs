@@ -1,6 +1,7 @@
 //! This machine and the other machines of the store: set-up, names, placeholders, notes.
 
 pub mod directory;
+pub mod encrypt;
 pub mod error;
 pub mod key_answer;
 pub mod names;

@@ -38,7 +38,9 @@ pub use history::{ChangedSession, Commit, CommitChanges, History, SessionStep, S
 pub use layout::BRANCH;
 pub use lock_commits::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use milestones::Milestones;
-pub use mirror::{CommitPlace, Mirror, MirrorError, Refusal, record_header, recorded_header};
+pub use mirror::{CommitPlace, Mirror, MirrorError, Refusal, record_header, record_new_history,
+    recorded_header,
+};
 pub use object_check::{DamagedObject, ObjectCheck};
 pub use repository::{MAX_LOOSE_OBJECTS, MAX_PACKS, Store, needs_repack};
 pub use restack::CommitForm;

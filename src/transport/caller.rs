@@ -11,6 +11,9 @@ use std::time::Duration;
 use crate::domain::Phase;
 use crate::sys::{GitEnv, process::Program};
 
+/// Time after which a silent `git gc` is stopped.
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+
 /// Time limit without output, unless the user sets another. With `--progress`, git and the
 /// server write at least once a second; longer silence means that the peer is gone or that
 /// git waits for an answer that cannot come.
@@ -135,6 +138,13 @@ impl Caller {
             inherited: Vec::new(),
             own_ssh_command: Arc::default(),
         }
+    }
+
+    /// Returns a caller for a repository of the user, whose housekeeping is silent for long.
+    pub(super) fn for_housekeeping(&self, git_dir: &Path) -> Self {
+        let silence = HOUSEKEEPING;
+        let own = Self::new(git_dir, self.env.clone(), false, false);
+        Self { silence, ..own }
     }
 
     /// Reads a reference of the repository from its own file. A packed one has none.

@@ -5,6 +5,7 @@
 //! `docs/dev/transport.md` gives the reason of every flag and variable.
 
 mod fetch;
+mod prune;
 mod push;
 
 use std::collections::BTreeMap;

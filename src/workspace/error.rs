@@ -106,12 +106,6 @@ impl From<MirrorError> for SyncError {
     }
 }
 
-impl From<KeyError> for SyncError {
-    fn from(error: KeyError) -> Self {
-        Self::Operation(Box::new(error))
-    }
-}
-
 impl From<LockError> for SyncError {
     fn from(error: LockError) -> Self {
         match error {

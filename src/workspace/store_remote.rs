@@ -34,7 +34,7 @@ pub(crate) fn open_remote(
         return Ok(Remote::Plain(git(store.git_dir())));
     };
     let command = settings.key_command.as_deref();
-    let found = find_key(env, command, |key| header.has_key(key))?;
+    let found = find_key(env, command, &header)?;
     let mirror = Mirror::open(mirror, header, &found.key, settings.author.clone())?;
     let git = git(mirror.git_dir());
     let store = Store::open_without_repair(store.path())?;

@@ -29,7 +29,7 @@ use crate::encryption::{Sealer, StoreHeader, StoreKey, Token};
 use commit_map::CommitMap;
 
 pub use error::{MirrorError, Refusal};
-pub use record::{record_header, recorded_header};
+pub use record::{record_header, record_new_history, recorded_header};
 
 /// File with the pairs of commits.
 const MAP_FILE: &str = "ccsync-commits";

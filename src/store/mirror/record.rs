@@ -5,10 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::MAP_FILE;
 use super::error::MirrorError;
 use crate::encryption::StoreHeader;
 use crate::store::error::StoreError;
-use crate::sys::fs::{read_to_string_if_exists, write_atomic};
+use crate::sys::fs::{read_to_string_if_exists, remove_file_if_exists, write_atomic};
 
 /// Name of the file in both repositories.
 const FILE: &str = "ccsync-encrypted.json";
@@ -38,6 +39,21 @@ pub fn record_header(store: &Path, mirror: &Path, header: &StoreHeader) -> Resul
         write_atomic(&path, &header.to_json()).map_err(StoreError::from)?;
     }
     Ok(())
+}
+
+/// Records that the remote has a new history, which is sealed with another key.
+///
+/// # Errors
+/// [`MirrorError::Store`]
+pub fn record_new_history(
+    store: &Path,
+    mirror: &Path,
+    header: &StoreHeader,
+) -> Result<(), MirrorError> {
+    // The pairs are of the former history; those of the new one are found in its commits.
+    let pairs = mirror.join(MAP_FILE);
+    remove_file_if_exists(&pairs).map_err(StoreError::from)?;
+    record_header(store, mirror, header)
 }
 
 fn paths(store: &Path, mirror: &Path) -> [PathBuf; 2] {

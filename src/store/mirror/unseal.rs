@@ -68,7 +68,7 @@ impl Mirror {
             return Err(MirrorError::FormerKey);
         }
         if header.epoch > self.header.epoch || !header.has_key(&self.key) {
-            return Err(MirrorError::OtherKey);
+            return Err(MirrorError::OtherKey(Box::new(header)));
         }
         let is_changed = header != self.header;
         self.header = header;

@@ -16,7 +16,10 @@ const MAX_ANSWERS: usize = 3;
 /// Saves the key of the store that this machine has no key for. A wrong one is refused before
 /// anything is written.
 pub(super) fn save(error: KeyError, args: &InitArgs, app: &mut App) -> Result<(), CliError> {
-    let (KeyError::Missing(header) | KeyError::Wrong { header, .. }) = &error else {
+    let (KeyError::Missing(header)
+    | KeyError::Changed(header)
+    | KeyError::Wrong { header, .. }) = &error
+    else {
         return Err(SyncError::from(error).into());
     };
     let key = match &args.key_file {
