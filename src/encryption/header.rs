@@ -67,10 +67,10 @@ struct Versioned {
 impl StoreId {
     const LEN: usize = 16;
 
-    /// Returns a new id.
+    /// Makes a new id from random numbers of the system.
     ///
     /// # Panics
-    /// If the system has no random numbers.
+    /// If the system has none.
     pub fn random() -> Self {
         let mut bytes = [0; Self::LEN];
         getrandom::fill(&mut bytes).expect("the system has random numbers");
@@ -110,11 +110,6 @@ impl StoreHeader {
             Some(VERSION) => Ok(Some(from_json(json)?)),
             Some(version) => Err(HeaderError::Newer(version)),
         }
-    }
-
-    /// Returns true if the file is that of an encrypted store, of whatever version.
-    pub fn is_encrypted(json: &[u8]) -> bool {
-        from_json::<Versioned>(json).is_ok_and(|header| header.encrypted.is_some())
     }
 
     /// Returns the content of the file.

@@ -3,6 +3,7 @@
 pub mod directory;
 pub mod encrypt;
 pub mod error;
+pub mod join_encrypted;
 pub mod key_answer;
 pub mod names;
 pub mod notes;

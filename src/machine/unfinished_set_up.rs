@@ -20,6 +20,8 @@ pub struct UnfinishedSetUp {
     pub github: Option<String>,
     /// GitHub is not asked.
     pub no_github: bool,
+    /// Whether a new store is encrypted.
+    pub encrypt: Option<bool>,
     /// The machine's name.
     pub name: Option<String>,
     /// Placeholders, with absolute directories.

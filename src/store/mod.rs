@@ -31,15 +31,16 @@ pub use create::{
     RepositoryKind, belongs_to_remote, create_bare_repository, create_embedded_remote,
     repository_kind,
 };
-pub use error::StoreError;
+pub use error::{FetchedCommit, StoreError};
 pub use format::json::{FORMAT, ManifestError};
 pub use format::{bundle, machine, manifest, milestone, note, segment};
 pub use history::{ChangedSession, Commit, CommitChanges, History, SessionStep, Steps};
 pub use layout::BRANCH;
 pub use lock_commits::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use milestones::Milestones;
-pub use mirror::{CommitPlace, Mirror, MirrorError, Refusal, record_header, record_new_history,
-    recorded_header,
+pub use mirror::{
+    CommitPlace, Mirror, MirrorError, Refusal, record_header, record_new_history, recorded_header,
+    share_packs,
 };
 pub use object_check::{DamagedObject, ObjectCheck};
 pub use repository::{MAX_LOOSE_OBJECTS, MAX_PACKS, Store, needs_repack};

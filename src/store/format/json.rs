@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{InvalidData, InvalidPlaceholder, parse::from_json};
+use crate::encryption::{HeaderError, StoreHeader};
 
 /// The format version that this program writes. It reads older ones and refuses newer ones.
 pub const FORMAT: u32 = 2;
@@ -22,7 +23,10 @@ pub enum ManifestError {
     Newer(u32),
     /// It describes an encrypted store.
     #[error("it is of an encrypted store")]
-    Encrypted,
+    Encrypted(Box<StoreHeader>),
+    /// It describes an encrypted store that cannot be read.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
     /// Its fields contradict each other, or are out of range.
     #[error("{0}")]
     Inconsistent(&'static str),

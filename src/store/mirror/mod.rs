@@ -10,6 +10,7 @@ mod parallel;
 mod record;
 mod seal;
 mod sealed_tree;
+mod share;
 mod unseal;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ use commit_map::CommitMap;
 
 pub use error::{MirrorError, Refusal};
 pub use record::{record_header, record_new_history, recorded_header};
+pub use share::share_packs;
 
 /// File with the pairs of commits.
 const MAP_FILE: &str = "ccsync-commits";

@@ -37,10 +37,10 @@ struct StoreFormat {
 
 /// Parses `ccsync.json`.
 fn parse_format(json: &[u8]) -> Result<StoreFormat, ManifestError> {
-    if StoreHeader::is_encrypted(json) {
-        return Err(ManifestError::Encrypted);
+    match StoreHeader::parse(json)? {
+        Some(header) => Err(ManifestError::Encrypted(Box::new(header))),
+        None => parse_versioned(json),
     }
-    parse_versioned(json)
 }
 
 impl Store {
@@ -55,7 +55,7 @@ impl Store {
             tree: commit.map(|commit| self.tree_of(commit)).transpose()?,
             trail: RefCell::default(),
         };
-        snapshot.format()?;
+        snapshot.format().map_err(|e| e.of_commit(commit))?;
         Ok(snapshot)
     }
 
@@ -127,10 +127,6 @@ impl Snapshot<'_> {
     /// [`StoreError::Newer`] if a newer ccsync wrote it, [`StoreError::Git`].
     pub(in crate::store) fn format(&self) -> Result<Option<u32>, StoreError> {
         match self.parse_file(FORMAT_FILE, MAX_MANIFEST_BYTES, parse_format) {
-            Err(StoreError::Malformed {
-                source: ManifestError::Encrypted,
-                ..
-            }) => Err(StoreError::Encrypted),
             Err(StoreError::Malformed {
                 source: ManifestError::Newer(found),
                 ..
