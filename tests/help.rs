@@ -60,6 +60,8 @@ const COMMANDS: &[&str] = &[
     "key words",
     "key show",
     "key passphrase",
+    "key rotate",
+    "encrypt",
     "apply",
     "import",
     "completions",

@@ -15,6 +15,7 @@ use super::command::config::ConfigArgs;
 use super::command::daemon::DaemonArgs;
 use super::command::demo::DemoArgs;
 use super::command::doctor::DoctorArgs;
+use super::command::encrypt::EncryptArgs;
 use super::command::hook::HookArgs;
 use super::command::import::ImportArgs;
 use super::command::init::InitArgs;
@@ -47,10 +48,10 @@ use super::command::sync::SyncArgs;
 use super::command::undo::UndoArgs;
 use super::command::verify::VerifyArgs;
 use super::command::{
-    apply, auto, completions, config, daemon, demo, doctor, hook, import, init, install_docs, key, list,
-    lock, log, machine, man, milestone, note, notes, pull, push, recover, repair, restore, resume,
-    search, secrets, service, shell_init, show, start, stats, status, statusline, sync, undo,
-    verify,
+    apply, auto, completions, config, daemon, demo, doctor, encrypt, hook, import, init,
+    install_docs, key, list, lock, log, machine, man, milestone, note, notes, pull, push, recover,
+    repair, restore, resume, search, secrets, service, shell_init, show, start, stats, status,
+    statusline, sync, undo, verify,
 };
 use super::error::CliError;
 use super::examples::help_section;
@@ -112,6 +113,7 @@ pub(super) enum Command {
     Config(ConfigArgs),
     Machine(MachineArgs),
     Key(KeyArgs),
+    Encrypt(EncryptArgs),
     Apply(ApplyArgs),
     Import(ImportArgs),
     Completions(CompletionsArgs),
@@ -247,6 +249,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Config(args) => config::run(args, app),
         Command::Machine(args) => machine::run(args, app),
         Command::Key(args) => key::run(args, app),
+        Command::Encrypt(args) => encrypt::run(args, app),
         Command::Apply(args) => apply::run(args, app),
         Command::Import(args) => import::run(args, app),
         Command::Completions(args) => completions::run(args, app),

@@ -109,7 +109,9 @@ pub fn check_key(ctx: &Context<'_>) -> Result<CheckedKey, SyncError> {
         KeySource::Command => (KeyPlace::Command, None),
         KeySource::File(path) => (KeyPlace::File, Some(path)),
     };
-    let remote_error = fetched.as_ref().and_then(|fetched| fetched.unreached.clone());
+    let remote_error = fetched
+        .as_ref()
+        .and_then(|fetched| fetched.unreached.clone());
     Ok(CheckedKey {
         source,
         file,

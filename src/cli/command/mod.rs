@@ -10,6 +10,7 @@ pub(super) mod config;
 pub(super) mod daemon;
 pub(super) mod demo;
 pub(super) mod doctor;
+pub(super) mod encrypt;
 pub(super) mod hook;
 pub(super) mod import;
 pub(super) mod init;

@@ -16,9 +16,8 @@ const MAX_ANSWERS: usize = 3;
 /// Saves the key of the store that this machine has no key for. A wrong one is refused before
 /// anything is written.
 pub(super) fn save(error: KeyError, args: &InitArgs, app: &mut App) -> Result<(), CliError> {
-    let (KeyError::Missing(header)
-    | KeyError::Changed(header)
-    | KeyError::Wrong { header, .. }) = &error
+    let (KeyError::Missing(header) | KeyError::Changed(header) | KeyError::Wrong { header, .. }) =
+        &error
     else {
         return Err(SyncError::from(error).into());
     };

@@ -38,6 +38,17 @@ pub(super) enum KeyAction {
         #[command(flatten)]
         json: JsonFlag,
     },
+    /// Give the store a new key, and seal all of it anew
+    ///
+    /// Other machines keep their sessions and are told to enter the new key. Whoever has the
+    /// former key and a copy of the remote can still read that copy.
+    Rotate {
+        /// Do not ask for confirmation
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
 }
 
 #[derive(Debug, clap::Args)]

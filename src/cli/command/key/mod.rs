@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod passphrase;
 mod print;
+mod rotate;
 
 use super::super::{app::App, error::CliError, exit::Exit};
 use args::KeyAction;
@@ -17,5 +18,6 @@ pub(in crate::cli) fn run(args: &KeyArgs, app: &mut App) -> Result<Exit, CliErro
         KeyAction::Words(args) => print::run(KeyForm::Words, args, app),
         KeyAction::Show(args) => print::run(KeyForm::Digits, args, app),
         KeyAction::Passphrase { remove, json } => passphrase::run(*remove, json.json, app),
+        KeyAction::Rotate { yes, json } => rotate::run(*yes, json.json, app),
     }
 }
