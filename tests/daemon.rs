@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
+use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions, say_headless};
 
 /// Longest wait for something that the daemon does by itself.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -182,14 +182,46 @@ fn daemon_spare_process_of_client_leaves_no_lock() {
     let env = TestEnv::new();
     let (a, _b) = env.pair();
     let client = Client::start(&a);
+    fs::remove_dir_all(a.home.join(".claude/sessions")).unwrap();
     client.hook("session-start", "startup").success();
     client.hook("session-end", "").success();
     let status = || a.ccsync(["auto", "status", "--json"]).success().json();
-    fs::remove_dir_all(a.home.join(".claude/sessions")).unwrap();
     wait_until("the daemon has ended", || {
         status()["daemon_is_running"] == false
     });
     assert!(!is_locked(&env.remote_of_pair()));
+    drop(client);
+}
+
+#[test]
+fn daemon_new_session_is_locked_before_its_first_prompt() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let remote = env.remote_of_pair();
+    let before = head(&remote);
+    let mut client = Client::start(&a);
+    client.hook("session-start", "startup").success();
+    wait_until("the lock is taken", || is_locked(&remote));
+    client.kill();
+    wait_until("the lock is released", || !is_locked(&remote));
+    assert_eq!(head(&remote), before, "nothing but the lock was sent");
+    b.ccsync(["pull"]).success();
+    assert_eq!([a.sessions(), b.sessions()], [[""; 0]; 2]);
+}
+
+/// As `claude -p` says it, with and without hooks.
+#[test]
+fn daemon_headless_run_is_pushed_without_lock() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let client = Client::start(&a);
+    say_headless(&a.home, client.process.id());
+    let mut daemon = start_idle(&mut a.command(["daemon"]), &a);
+    a.append(ONE, "first");
+    wait_for_questions(&b, &["hello", "first"]);
+    assert!(!is_locked(&env.remote_of_pair()));
+    a.ccsync(["daemon", "--stop"]).success();
+    assert!(daemon.wait().unwrap().success());
     drop(client);
 }
 

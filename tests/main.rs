@@ -29,6 +29,10 @@ mod diverge;
 mod docs;
 #[cfg(unix)]
 mod doctor;
+#[cfg(target_os = "linux")]
+mod encrypted_attacks;
+#[cfg(target_os = "linux")]
+mod encrypted_store;
 mod errors;
 mod exclude;
 mod exclude_unknown;
@@ -50,6 +54,10 @@ mod init_failed;
 mod init_github;
 #[cfg(unix)]
 mod init_terminal;
+#[cfg(target_os = "linux")]
+mod install;
+#[cfg(target_os = "linux")]
+mod key;
 #[cfg(unix)]
 mod kill_moments;
 mod layers;

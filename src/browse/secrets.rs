@@ -10,7 +10,7 @@ use crate::secrets::{
 };
 use crate::session::{discover::find_session_here, turns::count_user_turns};
 use crate::store::segment::offset_after_lines;
-use crate::workspace::{Context, SyncError, Workspace};
+use crate::workspace::{Context, SyncError, Workspace, store_remote::secrets_mode};
 
 /// One place of a secret. It never contains the value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,10 +53,11 @@ pub enum SecretStatus {
 
 /// Lists the secrets that were found in what this machine has stored. Ignored ones are excluded.
 pub fn secrets(ctx: &Context<'_>) -> Result<Vec<SecretRow>, SyncError> {
-    let secrets = Secrets::open(&ctx.env.dirs.state, ctx.settings.secrets)?;
+    let mode = secrets_mode(ctx.env, &ctx.settings)?;
+    let secrets = Secrets::open(&ctx.env.dirs.state, mode)?;
     let mut rows = Vec::new();
     for secret in secrets.vault().secrets() {
-        let Some(status) = status(&secret, ctx.settings.secrets) else {
+        let Some(status) = status(&secret, mode) else {
             continue;
         };
         for place in &secret.places {
@@ -72,7 +73,8 @@ pub fn secrets(ctx: &Context<'_>) -> Result<Vec<SecretRow>, SyncError> {
 /// be masked from now on.
 pub fn stored_secrets(ctx: &Context<'_>) -> Result<Vec<SecretRow>, SyncError> {
     let workspace = Workspace::open(ctx)?;
-    let secrets = Secrets::open(&ctx.env.dirs.state, ctx.settings.secrets)?;
+    let mode = secrets_mode(ctx.env, &ctx.settings)?;
+    let secrets = Secrets::open(&ctx.env.dirs.state, mode)?;
     let snapshot = workspace.store.head_snapshot()?;
     let scanner = Scanner::new();
     let mut rows = Vec::new();

@@ -43,9 +43,9 @@ pub struct Config {
     pub localize: LocalizeMode,
     /// Kinds of extras that are synced.
     pub extras: BTreeSet<ExtraKind>,
-    /// Treatment of credentials.
-    #[serde(skip_serializing_if = "SecretsMode::is_default")]
-    pub secrets: SecretsMode,
+    /// Treatment of credentials; none: by whether the store is encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretsMode>,
     /// Command that prints the key of an encrypted store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_command: Option<String>,
@@ -73,7 +73,7 @@ impl Config {
             client_dir: None,
             localize: LocalizeMode::default(),
             extras: BTreeSet::from(ExtraKind::DEFAULT),
-            secrets: SecretsMode::default(),
+            secrets: None,
             key_command: None,
             machine,
             sync: SyncRules::default(),
@@ -103,7 +103,7 @@ impl Config {
             SettingKey::ClientDir => self.client_dir.clone(),
             SettingKey::Localize => Some(self.localize.to_string()),
             SettingKey::Extras => Some(extras_text(&self.extras)),
-            SettingKey::Secrets => Some(self.secrets.to_string()),
+            SettingKey::Secrets => self.secrets.map(|mode| mode.to_string()),
             SettingKey::KeyCommand => self.key_command.clone(),
             SettingKey::MaxSize => self.sync.max_size.map(|size| size.to_string()),
             SettingKey::PullMaxAge => Some(self.sync.pull_max_age.to_string()),
@@ -133,7 +133,7 @@ impl Config {
             }
             SettingKey::Localize => self.localize = value.parse()?,
             SettingKey::Extras => self.extras = parse_extras(value)?,
-            SettingKey::Secrets => self.secrets = value.parse()?,
+            SettingKey::Secrets => self.secrets = limit.map(str::parse).transpose()?,
             SettingKey::KeyCommand => {
                 let is_bad = |command: &str| {
                     command.trim().is_empty() || command.chars().any(char::is_control)

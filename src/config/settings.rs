@@ -22,8 +22,8 @@ pub struct Settings {
     pub localize: LocalizeMode,
     /// Kinds of extras that are synced.
     pub extras: BTreeSet<ExtraKind>,
-    /// Treatment of credentials.
-    pub secrets: SecretsMode,
+    /// Treatment of credentials, if the user has set it.
+    pub secrets: Option<SecretsMode>,
     /// Command that prints the key of an encrypted store.
     pub key_command: Option<String>,
     /// Which sessions are synced.

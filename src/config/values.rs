@@ -103,11 +103,10 @@ impl fmt::Display for LocalizeMode {
 }
 
 /// Treatment of credentials in text that is to be stored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretsMode {
     /// They become placeholders, whose values stay on this machine.
-    #[default]
     Mask,
     /// Their session is not stored until a decision about them.
     Hold,
@@ -115,12 +114,6 @@ pub enum SecretsMode {
     Warn,
     /// Nothing is searched for them.
     Off,
-}
-
-impl SecretsMode {
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 impl FromStr for SecretsMode {

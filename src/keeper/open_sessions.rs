@@ -108,6 +108,7 @@ impl OpenSessions {
         for (id, client) in live.iter().filter(|(_, client)| !client.is_foreign) {
             seen.begun |= !self.open.contains_key(id);
             let session = self.open.entry(id.clone()).or_default();
+            session.record_user(client.is_headless);
             session.was_live = true;
             if session.directory.is_none() {
                 session.directory = directory_of_client(claude_dir, client.pid);
@@ -132,9 +133,7 @@ impl OpenSessions {
     /// Takes in one event. `is_live`: a running client says that it has the session open.
     fn add_event(&mut self, entry: ClientEvent, is_live: bool, seen: &mut Seen) {
         let session = self.open.entry(entry.session).or_default();
-        // Several clients may have it open: one with a user counts.
-        let is_first = session.last_event.is_none() && !session.was_live;
-        session.headless = entry.headless && (is_first || session.headless);
+        session.record_user(entry.headless);
         session.last_event = Some(entry.time);
         session.client = entry.client.or(session.client.take());
         session.transcript = entry.transcript.or(session.transcript.take());
@@ -155,13 +154,14 @@ impl OpenSessions {
     }
 
     /// Returns the sessions whose lock is to be taken, with their directories: one of an unknown
-    /// directory may be excluded.
+    /// directory may be excluded. A spare process of the client has neither a file about itself nor
+    /// a transcript, and gets no prompt.
     pub(crate) fn without_lock(&self) -> Vec<(SessionId, PathBuf)> {
         let wanted = self.open.iter().filter(|(_, session)| {
             session.lock == LockState::Wanted
                 && !session.has_ended
                 && !session.headless
-                && (session.has_prompt || session.exists())
+                && (session.was_live || session.has_prompt || session.exists())
         });
         wanted
             .filter_map(|(id, session)| Some((id.clone(), session.directory.clone()?)))
@@ -304,6 +304,13 @@ impl OpenSession {
             // A client of a version that writes no file about itself.
             _ => self.last_event.is_none_or(|time| now - time > MAX_QUIET),
         }
+    }
+
+    /// Records whether a user is at a client that has it open. Several clients may have it open:
+    /// one with a user counts.
+    fn record_user(&mut self, is_headless: bool) {
+        let is_first = self.last_event.is_none() && !self.was_live;
+        self.headless = is_headless && (is_first || self.headless);
     }
 
     fn has_lock(&self) -> bool {

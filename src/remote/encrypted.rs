@@ -84,6 +84,10 @@ impl EncryptedRemote {
     }
 
     pub(super) fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
+        if !self.knows_history(updates)? {
+            let reason = "the mirror was lost and is fetched again".to_owned();
+            return Ok(PushOutcome::Refused { reason });
+        }
         let sealed: Vec<RefUpdate> = updates
             .iter()
             .map(|update| self.sealed_update(update))
@@ -97,6 +101,20 @@ impl EncryptedRemote {
             }
         }
         Ok(outcome)
+    }
+
+    /// Returns false if the mirror has lost the commit that the remote had last.
+    fn knows_history(&self, updates: &[RefUpdate]) -> Result<bool, MirrorError> {
+        let mirror = self.mirror.borrow();
+        for update in updates {
+            if branch_of(&update.name).is_ok_and(|branch| branch == BRANCH)
+                && let Some(expected) = &update.expected
+                && mirror.sealed(expected)?.is_none()
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     pub(super) fn knows_atomic(&self, update: &RefUpdate) -> Result<bool, RemoteError> {

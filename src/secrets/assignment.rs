@@ -133,14 +133,13 @@ fn name_end(text: &[u8], end: usize) -> Option<usize> {
     const MAX_REST: usize = 16;
     let is_name = |b: &u8| is_word(*b) || *b == b'-';
     let length = count(&text[end..], MAX_REST, is_name);
-    let rest: Vec<u8> = text[end..end + length]
-        .iter()
+    let rest = text[end..end + length].iter();
+    let rest = rest
         .filter(|b| b.is_ascii_alphabetic())
-        .map(u8::to_ascii_lowercase)
-        .collect();
+        .map(u8::to_ascii_lowercase);
     NAME_RESTS
         .iter()
-        .any(|known| known.as_bytes() == rest)
+        .any(|known| known.bytes().eq(rest.clone()))
         .then_some(end + length)
 }
 

@@ -8,6 +8,7 @@ use std::sync::{LazyLock, OnceLock};
 use regex::bytes::Regex;
 use serde::Deserialize;
 
+use super::block_bits::is_token_char;
 use super::words::{begins_word, is_example, is_word};
 
 /// Longest text that a form may match, in bytes.
@@ -82,6 +83,15 @@ pub fn form_name(id: &str) -> &str {
 }
 
 impl Form {
+    /// Returns true if what begins with `start` is one word with at least
+    /// [`super::start_search::MIN_TOKEN`] token characters.
+    pub(super) fn begins_token(&self, start: &str) -> bool {
+        // Other characters of values, and of text between their parts.
+        let has_others = self.pattern.contains(['+', '/', '=', '%', '@', '$', ' ']);
+        let is_token = start.bytes().all(is_token_char) && is_word(start.as_bytes()[0]);
+        is_token && !has_others && self.checksum.is_none() && self.after.is_none()
+    }
+
     /// Returns the place of the secret in a text that has this form at `start`.
     pub(super) fn secret_at(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
         let window = &text[start..text.len().min(start + MAX_LEN)];
@@ -140,6 +150,7 @@ fn base62(mut number: u32) -> [u8; 6] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::start_search::MIN_TOKEN;
     use super::*;
 
     #[test]
@@ -153,6 +164,25 @@ mod tests {
                 "{}",
                 form.id
             );
+        }
+    }
+
+    /// Tokens are found by their length.
+    #[test]
+    fn forms_that_begin_tokens_have_minimum_length() {
+        use proptest::strategy::{Strategy, ValueTree};
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let mut is_token = |form: &Form| {
+            let strategy = proptest::string::string_regex(&form.pattern).expect(&form.id);
+            (0..100).all(|_| {
+                let value = strategy.new_tree(&mut runner).expect(&form.id).current();
+                value.bytes().take_while(|b| is_token_char(*b)).count() >= MIN_TOKEN
+            })
+        };
+        for form in forms() {
+            if form.starts.iter().any(|start| form.begins_token(start)) {
+                assert!(is_token(form), "{}", form.id);
+            }
         }
     }
 

@@ -8,11 +8,13 @@
 //! ```
 
 mod assignment;
+mod block_bits;
 mod excerpt;
 mod forms;
 mod masking;
 mod private_key;
 mod scan;
+mod start_search;
 mod vault;
 mod words;
 

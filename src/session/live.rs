@@ -40,6 +40,9 @@ struct PidFile {
     /// `interactive` or `bg` (client 2.1.332).
     #[serde(default)]
     kind: Option<String>,
+    /// `cli`, `sdk-cli`, … (client 2.1.332).
+    #[serde(default)]
+    entrypoint: Option<String>,
     #[serde(default)]
     pid_domain: Option<String>,
     /// In milliseconds since 1970.
@@ -59,6 +62,8 @@ pub struct ClientProcess {
     pub is_foreign: bool,
     /// It has no terminal: `claude attach` shows it, `claude stop` ends it.
     pub is_background: bool,
+    /// No person is at it: `claude -p`, or a program that uses its SDK.
+    pub is_headless: bool,
 }
 
 impl ClientProcess {
@@ -68,6 +73,7 @@ impl ClientProcess {
             pid,
             is_foreign: false,
             is_background: false,
+            is_headless: false,
         }
     }
 }
@@ -155,6 +161,9 @@ fn live_session(claude_dir: &Path, path: &Path) -> Option<(SessionId, ClientProc
         pid: file.pid,
         is_foreign,
         is_background: file.kind.as_deref() == Some("bg"),
+        is_headless: file
+            .entrypoint
+            .is_some_and(|entrypoint| entrypoint.starts_with("sdk")),
     };
     is_running.then_some((id, client))
 }

@@ -29,6 +29,7 @@ use crate::workspace::{
     filter::SessionFilter, index::IndexKey, leases::Leases, paths::leases_path, paths::mirror_path,
     paths::remote_rules_path, paths::remote_url, paths::store_path, records::SessionRecords,
     recovery::recover, remote_rules::RemoteRules, store_remote::open_remote,
+    store_remote::secrets_mode,
 };
 
 /// Age from which a scan is repeated before anything is decided by it.
@@ -336,7 +337,8 @@ fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Loca
         ctx.settings.localize,
         Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );
-    let secrets = Secrets::open(&ctx.env.dirs.state, ctx.settings.secrets)?;
+    let mode = secrets_mode(ctx.env, &ctx.settings)?;
+    let secrets = Secrets::open(&ctx.env.dirs.state, mode)?;
     let localizer = localizer.with_secrets(Arc::new(secrets));
     Ok(localizer.with_current_placeholders(current))
 }

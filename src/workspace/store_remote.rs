@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::config::Settings;
+use crate::config::{SecretsMode, Settings};
 use crate::encryption::StoreHeader;
 use crate::remote::{EncryptedRemote, Remote};
-use crate::store::{Mirror, Store, recorded_header};
+use crate::store::{Mirror, Store, complete_record, recorded_header};
 use crate::sys::Env;
 use crate::transport::GitCli;
 use crate::workspace::{
@@ -18,6 +18,18 @@ use crate::workspace::{
 /// If the record cannot be read. The store is encrypted then, too.
 pub fn store_header(env: &Env) -> Result<Option<StoreHeader>, SyncError> {
     Ok(recorded_header(&store_path(env), &mirror_path(env))?)
+}
+
+/// Returns the treatment of credentials. In an encrypted store they are safe as they are.
+///
+/// # Errors
+/// As for [`store_header`].
+pub fn secrets_mode(env: &Env, settings: &Settings) -> Result<SecretsMode, SyncError> {
+    match settings.secrets {
+        Some(mode) => Ok(mode),
+        None if store_header(env)?.is_some() => Ok(SecretsMode::Off),
+        None => Ok(SecretsMode::Mask),
+    }
 }
 
 /// Opens the remote of the store at `store`. `git` makes the one that works in a repository.
@@ -35,6 +47,7 @@ pub(crate) fn open_remote(
     };
     let command = settings.key_command.as_deref();
     let found = find_key(env, command, &header)?;
+    complete_record(store.path(), mirror, &header)?;
     let mirror = Mirror::open(mirror, header, &found.key, settings.author.clone())?;
     let git = git(mirror.git_dir());
     let store = Store::open_without_repair(store.path())?;

@@ -1,4 +1,5 @@
-//! The cost of rewriting, compared with copying the same bytes in memory.
+//! The cost of rewriting, compared with copying the same bytes in memory, and of the search for
+//! secrets, compared with collapse.
 //!
 //! ```text
 //! cargo bench --bench rewrite -- DIRECTORY [HOME]
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use ccsync::domain::placeholder::{Placeholder, Placeholders, System};
 use ccsync::rewrite::{Collapser, Expander, TextKind, View};
+use ccsync::secrets::Scanner;
 
 const ROUNDS: usize = 15;
 
@@ -64,9 +66,15 @@ fn main() {
         bytes / 1_000_000
     );
 
-    measure("collapse", bytes, &files, |kind, text, out| {
+    let collapse = measure("collapse", bytes, &files, |kind, text, out| {
         collapser.collapse(text, kind, out);
     });
+    let scanner = Scanner::new();
+    let search = measure("search for secrets", bytes, &files, |kind, text, _| {
+        black_box(scanner.scan(text, kind));
+    });
+    let ratio = search.as_secs_f64() / collapse.as_secs_f64();
+    println!("{:24} {ratio:8.2} x collapse", "");
     let macos = placeholders(System::Macos, "/Users/bo", "/opt/cache", '/');
     let windows = placeholders(System::Windows, "C:\\Users\\bo", "D:\\cache", '\\');
     for (name, expander) in [
@@ -120,13 +128,13 @@ fn load(directory: &Path) -> Vec<(TextKind, Vec<u8>)> {
 }
 
 /// Reports the least time over all rounds that `run` takes for all texts, and that copying them
-/// takes. The rounds take turns, so that a busy machine slows both.
+/// takes. The rounds take turns, so that a busy machine slows both. Returns the time of `run`.
 fn measure(
     name: &str,
     bytes: usize,
     texts: &[(TextKind, Vec<u8>)],
     run: impl Fn(TextKind, &[u8], &mut Vec<u8>),
-) {
+) -> Duration {
     let largest = texts.iter().map(|(_, text)| text.len()).max().unwrap_or(0);
     // Written once, so that no round pays for fresh pages.
     let mut out = vec![1; 2 * largest + 4096];
@@ -138,6 +146,7 @@ fn measure(
         time = time.min(round(texts, &mut out, &run));
     }
     report(name, bytes, time, copy);
+    time
 }
 
 fn round(

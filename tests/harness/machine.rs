@@ -23,6 +23,11 @@ pub(crate) struct Machine {
     root: PathBuf,
 }
 
+/// Returns the key of every store, if the tests are to run with encrypted ones.
+pub(crate) fn encrypted_runs() -> Option<String> {
+    std::env::var_os("CCSYNC_TEST_ENCRYPTED").map(|_| "5e".repeat(32))
+}
+
 impl Machine {
     pub(super) fn new(name: &str, root: &Path, home: &str) -> Self {
         let machine = Self {
@@ -60,6 +65,9 @@ impl Machine {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
+        }
+        if let Some(key) = encrypted_runs() {
+            command.env("CCSYNC_KEY", key);
         }
         command
             .env("HOME", &self.home)
@@ -113,7 +121,8 @@ impl Machine {
             "--remote",
             remote.to_str().unwrap(),
         ];
-        self.ccsync(args).success()
+        let encrypt = encrypted_runs().map(|_| "--encrypt");
+        self.ccsync(args.into_iter().chain(encrypt)).success()
     }
 
     /// Gives a directory, which may be missing, a placeholder.
@@ -308,6 +317,13 @@ pub(crate) fn mark_running(home: &Path, directory: &Path, id: &str, pid: u32) {
     let sessions = home.join(".claude/sessions");
     fs::create_dir_all(&sessions).unwrap();
     fs::write(sessions.join(format!("{pid}.json")), record.to_string()).unwrap();
+}
+
+/// Lets a running client say that no person is at it.
+pub(crate) fn say_headless(home: &Path, pid: u32) {
+    let file = home.join(format!(".claude/sessions/{pid}.json"));
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(file, text.replace("\"cli\"", "\"sdk-cli\"")).unwrap();
 }
 
 /// Returns every file below a directory.

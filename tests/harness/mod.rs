@@ -37,9 +37,9 @@ pub(crate) use clone::Clone;
 #[cfg(unix)]
 pub(crate) use github::GitHub;
 pub(crate) use ledger::{Conversations, Ledger, append, conversations, markers};
-#[cfg(target_os = "linux")]
-pub(crate) use machine::mark_running;
 pub(crate) use machine::{Machine, Tree, tree};
+#[cfg(target_os = "linux")]
+pub(crate) use machine::{mark_running, say_headless};
 pub(crate) use output::Run;
 #[cfg(unix)]
 pub(crate) use terminal::{CTRL_C, DOWN, ENTER, ESCAPE, Ended, TAB, Terminal, UP};

@@ -1,6 +1,7 @@
 //! `ccsync shell-init`: the shell function that pulls before Claude Code starts; `ccsync catch-up`
 //! is what it runs.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -41,7 +42,7 @@ enum FunctionShell {
 pub(crate) struct CatchUpArgs {}
 
 pub(in crate::cli) fn run(args: &ShellInitArgs, app: &mut App) -> Result<Exit, CliError> {
-    let text = function(args.shell, &client(app));
+    let text = function(args.shell, client_beside_path(app));
     app.print_text(text.as_bytes())?;
     Ok(Exit::Done)
 }
@@ -53,9 +54,18 @@ pub(in crate::cli) fn run_catch_up(_: &CatchUpArgs, app: &mut App) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// Returns the definition of the function, which runs `client`.
-fn function(shell: FunctionShell, client: &str) -> String {
+/// Returns the definition of the function, which runs the client past itself.
+fn function(shell: FunctionShell, beside_path: Option<&Path>) -> String {
     const WHY: &str = "# Pulls the newest turns before Claude Code starts (at most 3 seconds).";
+    const ON_PATH: &str = "(Get-Command claude -CommandType Application | Select-Object -First 1)";
+    let client = match (shell, beside_path) {
+        (FunctionShell::PowerShell, None) => ON_PATH.to_owned(),
+        (FunctionShell::PowerShell, Some(client)) => {
+            format!("'{}'", client.to_string_lossy().replace('\'', "''"))
+        }
+        (_, None) => "command claude".to_owned(),
+        (_, Some(client)) => shell_word(client),
+    };
     match shell {
         // An alias would be expanded in the definition, and come before the function.
         FunctionShell::Bash | FunctionShell::Zsh => format!(
@@ -68,21 +78,12 @@ fn function(shell: FunctionShell, client: &str) -> String {
         ),
         FunctionShell::PowerShell => format!(
             "{WHY}\nfunction claude {{\n    try {{ ccsync catch-up *> $null }} catch {{ }}\n    \
-             & (Get-Command claude -CommandType Application | Select-Object -First 1) @args\n}}"
+             & {client} @args\n}}"
         ),
     }
 }
 
-/// Returns the words that run the client, past the function: the installer may have put it beside
-/// the PATH.
-fn client(app: &App) -> String {
-    let is_on_path = app
-        .env
-        .search_path
-        .iter()
-        .any(|dir| dir.join("claude").exists());
-    match app.env.client.is_absolute() && !is_on_path {
-        true => shell_word(&app.env.client),
-        false => "command claude".to_owned(),
-    }
+/// Returns the client's program if it is not on the PATH.
+fn client_beside_path(app: &App) -> Option<&Path> {
+    Some(app.env.client.as_path()).filter(|client| client.is_absolute())
 }

@@ -207,6 +207,7 @@ fn error_session_messages_and_hints() {
                 pid: 7,
                 is_foreign: false,
                 is_background: false,
+                is_headless: false,
             },
         },
         SessionError::Link { path: path() },

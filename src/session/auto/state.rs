@@ -168,7 +168,7 @@ fn are_outdated(env: &Env, place: HookPlace, text: &str) -> bool {
     let Some(program) = program_of_hooks(text) else {
         return false;
     };
-    // What cannot be written is not outdated.
+    // Nothing is outdated that cannot be written.
     match place {
         HookPlace::Settings => add_hooks(text, &program).is_ok_and(|new| new != text),
         HookPlace::Plugin => plan_plugin_on(env, &program, &KeptFiles::read(env))

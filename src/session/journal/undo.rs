@@ -456,6 +456,7 @@ mod tests {
                     pid: 7,
                     is_foreign: false,
                     is_background: false,
+                    is_headless: false,
                 })
             })
             .unwrap();

@@ -30,7 +30,7 @@ use crate::encryption::{Sealer, StoreHeader, StoreKey, Token};
 use commit_map::CommitMap;
 
 pub use error::{MirrorError, Refusal};
-pub use record::{record_header, record_new_history, recorded_header};
+pub use record::{complete_record, record_header, record_new_history, recorded_header};
 pub use share::share_packs;
 
 /// File with the pairs of commits.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::MAP_FILE;
 use super::error::MirrorError;
 use crate::encryption::StoreHeader;
+use crate::store::create::create_mirror;
 use crate::store::error::StoreError;
 use crate::sys::fs::{read_to_string_if_exists, remove_file_if_exists, write_atomic};
 
@@ -35,6 +36,7 @@ pub fn recorded_header(store: &Path, mirror: &Path) -> Result<Option<StoreHeader
 /// # Errors
 /// [`MirrorError::Store`]
 pub fn record_header(store: &Path, mirror: &Path, header: &StoreHeader) -> Result<(), MirrorError> {
+    create_mirror(mirror)?;
     for path in paths(store, mirror) {
         write_atomic(&path, &header.to_json()).map_err(StoreError::from)?;
     }
@@ -54,6 +56,21 @@ pub fn record_new_history(
     let pairs = mirror.join(MAP_FILE);
     remove_file_if_exists(&pairs).map_err(StoreError::from)?;
     record_header(store, mirror, header)
+}
+
+/// Writes the record where one of the repositories has lost it.
+///
+/// # Errors
+/// [`MirrorError::Store`]
+pub fn complete_record(
+    store: &Path,
+    mirror: &Path,
+    header: &StoreHeader,
+) -> Result<(), MirrorError> {
+    match paths(store, mirror).iter().all(|path| path.exists()) {
+        true => Ok(()),
+        false => record_header(store, mirror, header),
+    }
 }
 
 fn paths(store: &Path, mirror: &Path) -> [PathBuf; 2] {

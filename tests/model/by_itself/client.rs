@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use super::Start;
-use crate::harness::mark_running;
+use crate::harness::{mark_running, say_headless};
 
 #[derive(Debug)]
 pub(super) struct Client {
@@ -51,6 +51,9 @@ impl Client {
     fn show(&mut self, home: &Path) {
         let directory = home.join("work/app");
         mark_running(home, &directory, self.session(), self.process.id());
+        if self.how.headless {
+            say_headless(home, self.process.id());
+        }
         self.remember();
     }
 

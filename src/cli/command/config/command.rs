@@ -105,7 +105,8 @@ struct ConfigDocument<'a> {
     localize: String,
     /// Kinds of extras that are synced.
     extras: Vec<&'static str>,
-    secrets: String,
+    /// Null: mask, or off if the store is encrypted.
+    secrets: Option<String>,
     key_command: Option<&'a str>,
     /// Patterns; empty: every project.
     include: &'a [ProjectPattern],
@@ -168,7 +169,7 @@ fn document(config: &Config, file: String) -> ConfigDocument<'_> {
         client_dir: config.client_dir.as_deref(),
         localize: config.localize.to_string(),
         extras: config.extras.iter().map(|kind| kind.name()).collect(),
-        secrets: config.secrets.to_string(),
+        secrets: config.get(SettingKey::Secrets),
         key_command: config.key_command.as_deref(),
         include: &config.sync.include,
         exclude: &config.sync.exclude,
@@ -201,7 +202,8 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
         "extras",
         config.get(SettingKey::Extras).as_deref().unwrap_or("none"),
     );
-    fact("secrets", &document.secrets);
+    let default = "mask, or off if the store is encrypted";
+    fact("secrets", document.secrets.as_deref().unwrap_or(default));
     fact("key_command", document.key_command.unwrap_or("none"));
     fact(
         "include",

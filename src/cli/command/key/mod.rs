@@ -11,6 +11,7 @@ use args::KeyAction;
 use print::KeyForm;
 
 pub(crate) use args::KeyArgs;
+pub(in crate::cli) use rotate::show as show_rotation;
 
 pub(in crate::cli) fn run(args: &KeyArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.action {
