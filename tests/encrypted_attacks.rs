@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ccsync::domain::CommitId;
 use ccsync::encryption::{StoreHeader, StoreId, StoreKey};
-use ccsync::store::{CommitPlace, Mirror, MirrorError, Refusal, Store};
+use ccsync::store::{CommitPlace, Mirror, MirrorError, SealedFault, Store};
 use git2::{ObjectType, Oid, Repository};
 use proptest::prelude::*;
 
@@ -240,7 +240,7 @@ fn attack_on_files_is_refused_and_named() {
         "swapped",
     );
     let MirrorError::Refused {
-        reason: Refusal::File { token, .. },
+        reason: SealedFault::File { token, .. },
         ..
     } = &error
     else {
@@ -346,7 +346,7 @@ fn attack_on_lock_branch_is_refused() {
 
 #[test]
 fn attack_on_remote_is_named_and_changes_nothing() {
-    let Trio { env, a, b, .. } = Trio::new();
+    let Trio { env, a, b, c: _ } = Trio::new();
     a.session(ONE).turn("hello").write();
     a.session(TWO).turn("other").write();
     a.ccsync(["push"]).success();
@@ -372,7 +372,7 @@ fn attack_on_remote_is_named_and_changes_nothing() {
 
 #[test]
 fn attack_that_turns_remote_back_is_reported() {
-    let Trio { env, a, b, .. } = Trio::new();
+    let Trio { env, a, b, c: _ } = Trio::new();
     a.session(ONE).turn("one").write();
     a.ccsync(["push"]).success();
     let attacker = Attacker::new(&env.remote_of_pair());
@@ -387,7 +387,7 @@ fn attack_that_turns_remote_back_is_reported() {
 }
 
 #[test]
-fn attack_two_keys_in_one_store_are_told_apart() {
+fn attack_second_key_in_one_store_is_refused() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let [a, b] = ["a", "b"].map(|name| env.machine(name));

@@ -50,7 +50,7 @@ fn key_is_printed_only_on_purpose() {
     assert!(StoreKey::parse(&words).unwrap() == StoreKey::parse(&digits).unwrap());
 
     let terminal = Terminal::start(a.command(["key", "show"]), 120, 10);
-    terminal.wait_for("Whoever sees it can read all sessions");
+    terminal.wait_for("With it, all sessions of the store can be read");
     terminal.type_in("n");
     let ended = terminal.end().assert_restored().code(0);
     assert!(!ended.text().contains(digits.trim()), "{}", ended.text());

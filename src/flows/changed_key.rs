@@ -5,15 +5,14 @@ use std::error::Error;
 use crate::encryption::StoreHeader;
 use crate::store::{MirrorError, record_new_history};
 use crate::workspace::{
-    SyncError, Workspace, paths::mirror_path, paths::store_path, store_key::KeyError,
-    store_key::find_key,
+    SyncError, Workspace, paths::mirror_path, paths::store_path, store_key::find_changed_key,
 };
 
 /// Returns true if `error` says that the remote has another key now, and this machine has it, too:
 /// the step that failed can then be repeated.
 ///
 /// # Errors
-/// [`KeyError::Changed`] if this machine does not have it.
+/// If this machine does not have it.
 pub(crate) fn adopt_changed_key(
     workspace: &Workspace<'_>,
     error: &SyncError,
@@ -22,12 +21,7 @@ pub(crate) fn adopt_changed_key(
         return Ok(false);
     };
     let ctx = workspace.ctx;
-    match find_key(ctx.env, ctx.settings.key_command.as_deref(), header) {
-        Err(KeyError::Missing(header) | KeyError::Wrong { header, .. }) => {
-            return Err(KeyError::Changed(header).into());
-        }
-        found => drop(found?),
-    }
+    find_changed_key(ctx.env, ctx.settings.key_command.as_deref(), header)?;
     record_new_history(&store_path(ctx.env), &mirror_path(ctx.env), header)?;
     Ok(true)
 }

@@ -2,8 +2,8 @@
 //! encrypted, or an encrypted one gets a new key.
 //!
 //! The new commits are sealed in a mirror of their own, which takes the place of the former one
-//! when the remote has them. A process that is killed before leaves the store as it was; one that
-//! is killed after it leaves a machine that is told that the key has changed, and has it.
+//! when the remote has them. A process that is killed before leaves the store as it was. One that
+//! is killed after it leaves a machine that has the new key, and follows the remote.
 
 use std::io;
 

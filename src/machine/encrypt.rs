@@ -13,14 +13,14 @@ use crate::workspace::{
     store_key::given_key, store_remote::store_header,
 };
 
-/// A store that was sealed anew.
+/// A store whose remote has a new sealed history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SealedStore {
     /// The remote, without secrets.
     pub remote: String,
     /// The former remote, which still has the plain sessions, if another one is used now.
     pub former_remote: Option<String>,
-    /// True if the remote is a directory on this machine, and the former history is removed from it.
+    /// True if the remote is a directory on this machine, and has no former history any more.
     pub pruned: bool,
     /// Number of the key: 1, and one more with each rotation.
     pub epoch: u32,
@@ -31,7 +31,7 @@ pub struct SealedStore {
     pub source_is_former: bool,
 }
 
-/// Why a store is not sealed anew.
+/// Why a store gets no new history.
 #[derive(Debug, thiserror::Error)]
 pub enum EncryptError {
     /// It is encrypted already.

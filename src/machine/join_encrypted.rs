@@ -1,7 +1,6 @@
 //! The first fetch from a remote: begins an encrypted store, or joins one with its key.
 //!
-//! Whether a store is encrypted is decided once. Nothing is written before the key is known to be
-//! the right one.
+//! A store stays as it began. Nothing is written before the key is known to be the right one.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

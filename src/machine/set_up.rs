@@ -37,7 +37,7 @@ pub struct SetUp {
     pub adopt: bool,
     /// Give a copied configuration a new machine id.
     pub new_id: bool,
-    /// Whether a new store is encrypted.
+    /// The user's wish for a new store.
     pub encryption: EncryptionChoice,
     /// Without a configuration and a remote, keep the sessions of another remote on this disk.
     pub leave_former_remote: bool,

@@ -20,8 +20,8 @@ pub struct UnfinishedSetUp {
     pub github: Option<String>,
     /// GitHub is not asked.
     pub no_github: bool,
-    /// Whether a new store is encrypted.
-    pub encrypt: Option<bool>,
+    /// A new store is encrypted.
+    pub encrypt: bool,
     /// The machine's name.
     pub name: Option<String>,
     /// Placeholders, with absolute directories.

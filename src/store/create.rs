@@ -31,7 +31,7 @@ pub fn create_embedded_remote(path: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// Creates the bare repository of the commits of an encrypted store, if there is none.
+/// Creates the bare repository of the commits of an encrypted store, if it is missing.
 ///
 /// Git compresses nothing there: sealed data cannot be compressed.
 pub(super) fn create_mirror(path: &Path) -> Result<(), StoreError> {

@@ -98,7 +98,7 @@ impl UserError for SetupError {
                     .to_owned(),
                 "or let ccsync create one on GitHub: `ccsync init --github`".to_owned(),
             ],
-            Self::EncryptedStore => vec!["leave out `--no-encrypt`: `ccsync init`".to_owned()],
+            Self::EncryptedStore => vec!["run it without `--no-encrypt`: `ccsync init`".to_owned()],
             Self::PlainStore => vec![
                 "encrypt it with `ccsync encrypt` on a machine that uses it".to_owned(),
                 "or begin a new one in an empty repository: `ccsync init --remote URL --encrypt`"

@@ -208,6 +208,21 @@ pub fn find_key(
     })
 }
 
+/// Returns the key of this machine for a store whose key was changed.
+///
+/// # Errors
+/// [`KeyError::Changed`] if this machine does not have it.
+pub fn find_changed_key(
+    env: &Env,
+    command: Option<&str>,
+    header: &StoreHeader,
+) -> Result<FoundKey, KeyError> {
+    find_key(env, command, header).map_err(|error| match error {
+        KeyError::Missing(header) | KeyError::Wrong { header, .. } => KeyError::Changed(header),
+        error => error,
+    })
+}
+
 /// Returns the path of the file with the key.
 pub fn key_path(env: &Env) -> PathBuf {
     env.dirs.config.join("key")

@@ -13,8 +13,8 @@ use crate::ui::sanitize::one_line;
 /// Encrypt the store, so that the remote cannot read your sessions
 ///
 /// Makes a key, and replaces the history of the remote by a sealed one. Sessions on this
-/// machine stay as they are. Every other machine needs the key once: it is told so by its
-/// next command, and loses nothing.
+/// machine stay as they are. Every other machine needs the key once: its next command says
+/// so, and it loses nothing.
 ///
 /// The host of the remote may still have what it had, in caches and backups. To be sure,
 /// use a new repository with `--remote`, and delete the old one.
@@ -55,7 +55,7 @@ pub(in crate::cli) fn run(args: &EncryptArgs, app: &mut App) -> Result<Exit, Cli
         .hint("write the key down, on paper: `ccsync key words`");
     app.out
         .hint("on each other machine, enter it once: `ccsync init`");
-    app.out.hint(&leftover(&done));
+    app.out.hint(&readable_copies(&done));
     Ok(Exit::Done)
 }
 
@@ -79,7 +79,7 @@ fn confirm(has_new_remote: bool, app: &App) -> Result<(), CliError> {
 }
 
 /// Returns the hint about readable copies that are not here.
-fn leftover(done: &SealedStore) -> String {
+fn readable_copies(done: &SealedStore) -> String {
     match &done.former_remote {
         Some(former) => format!(
             "delete the former remote, which still has readable sessions: {}",

@@ -12,6 +12,9 @@ use git2::Oid;
 use crate::store::error::StoreError;
 use crate::sys::fs::write_cache;
 
+/// File with the pairs of commits.
+pub(super) const MAP_FILE: &str = "ccsync-commits";
+
 /// Pairs of commits that belong together.
 pub(super) struct CommitMap {
     path: PathBuf,
@@ -86,7 +89,7 @@ impl CommitMap {
         Ok(())
     }
 
-    /// Writes the file anew.
+    /// Replaces the file.
     pub(super) fn replace(&mut self) -> Result<(), StoreError> {
         let lines = self.sealed.iter();
         let text: String = lines.map(|(plain, sealed)| line(*plain, *sealed)).collect();

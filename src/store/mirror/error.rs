@@ -36,7 +36,7 @@ pub enum MirrorError {
         commit: CommitId,
         /// The reason.
         #[source]
-        reason: Refusal,
+        reason: SealedFault,
     },
     /// A file of a commit here has a name or kind that cannot be sealed.
     #[error("cannot seal `{}` of commit {}", path.escape_debug(), commit.short())]
@@ -50,7 +50,7 @@ pub enum MirrorError {
 
 /// Reason why a commit of the remote is refused.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum SealedFault {
     /// A file is damaged, moved, exchanged or truncated.
     #[error("file {token}{}", with_path(.path.as_deref()))]
     File {
@@ -85,7 +85,7 @@ fn with_path(path: Option<&str>) -> String {
 }
 
 impl MirrorError {
-    pub(super) fn refused(commit: git2::Oid, reason: Refusal) -> Self {
+    pub(super) fn refused(commit: git2::Oid, reason: SealedFault) -> Self {
         let commit = crate::store::objects::name::commit_id(commit);
         Self::Refused { commit, reason }
     }

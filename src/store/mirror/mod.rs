@@ -27,14 +27,13 @@ use super::repository::Store;
 use super::stale::remove_stale_locks;
 use crate::domain::{CommitAuthor, CommitId};
 use crate::encryption::{Sealer, StoreHeader, StoreKey, Token};
-use commit_map::CommitMap;
+use commit_map::{CommitMap, MAP_FILE};
 
-pub use error::{MirrorError, Refusal};
-pub use record::{complete_record, record_header, record_new_history, recorded_header};
+pub use error::{MirrorError, SealedFault};
+pub use record::{
+    complete_record, record_header, record_new_history, recorded_header, remote_header,
+};
 pub use share::share_packs;
-
-/// File with the pairs of commits.
-const MAP_FILE: &str = "ccsync-commits";
 
 /// The place of a commit in the remote, to which its sealed form is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +184,7 @@ impl Mirror {
             walk.push(head)?;
             let commits: Vec<Oid> = walk.filter_map(Result::ok).collect();
             for sealed in commits {
-                // What cannot be read now is refused when it is unsealed.
+                // An unreadable one is refused when it is unsealed.
                 if let Ok(description) = self.description(sealed, place) {
                     self.commits.insert(description.id(), sealed);
                 }

@@ -5,11 +5,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::MAP_FILE;
+use git2::{ObjectType, Oid, Repository};
+
+use super::commit_map::MAP_FILE;
 use super::error::MirrorError;
-use crate::encryption::StoreHeader;
+use super::sealed_tree::HEADER;
+use crate::domain::CommitId;
+use crate::encryption::{MAX_HEADER_BYTES, StoreHeader};
 use crate::store::create::create_mirror;
 use crate::store::error::StoreError;
+use crate::store::objects::name::oid;
+use crate::store::objects::tree::find_entry;
+use crate::store::repository::Store;
 use crate::sys::fs::{read_to_string_if_exists, remove_file_if_exists, write_atomic};
 
 /// Name of the file in both repositories.
@@ -58,6 +65,16 @@ pub fn record_new_history(
     record_header(store, mirror, header)
 }
 
+/// Returns the header of a commit that was fetched into the mirror; `None` if its store is not
+/// encrypted.
+///
+/// # Errors
+/// [`MirrorError`]
+pub fn remote_header(mirror: &Path, commit: &CommitId) -> Result<Option<StoreHeader>, MirrorError> {
+    let repository = Store::new(Repository::open_bare(mirror)?);
+    read_header(&repository, oid(commit)?)
+}
+
 /// Writes the record where one of the repositories has lost it.
 ///
 /// # Errors
@@ -71,6 +88,24 @@ pub fn complete_record(
         true => Ok(()),
         false => record_header(store, mirror, header),
     }
+}
+
+/// Reads the header of a commit; `None` if its store is not encrypted.
+pub(super) fn read_header(
+    repository: &Store,
+    commit: Oid,
+) -> Result<Option<StoreHeader>, MirrorError> {
+    let objects = repository.objects();
+    let tree = repository.repo.find_commit(commit)?.tree_id();
+    let entry = find_entry(objects, Some(tree), HEADER)?;
+    let Some(entry) = entry.filter(|entry| entry.is_file()) else {
+        return Ok(None);
+    };
+    if objects.size(entry.oid)? > MAX_HEADER_BYTES {
+        return Ok(None);
+    }
+    let json = objects.read(ObjectType::Blob, entry.oid)?;
+    Ok(StoreHeader::parse(&json)?)
 }
 
 fn paths(store: &Path, mirror: &Path) -> [PathBuf; 2] {

@@ -4,7 +4,7 @@
 use git2::{ObjectType, Oid};
 
 use super::Mirror;
-use super::error::{MirrorError, Refusal};
+use super::error::{MirrorError, SealedFault};
 use crate::encryption::Token;
 use crate::store::layout::FORMAT_FILE;
 use crate::store::objects::name::object_name;
@@ -68,7 +68,7 @@ impl Mirror {
     ) -> Result<Description, MirrorError> {
         let tree = self.repository.repo.find_commit(sealed)?.tree_id();
         let entry = find_entry(self.objects(), Some(tree), DESCRIPTION)?;
-        let refused = || MirrorError::refused(sealed, Refusal::Description);
+        let refused = || MirrorError::refused(sealed, SealedFault::Description);
         let entry = entry.filter(|entry| entry.is_file()).ok_or_else(refused)?;
         let bytes = self.objects().read(ObjectType::Blob, entry.oid)?;
         let unsealed = self.sealer.unseal(place, &bytes).map_err(|_| refused())?;

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use git2::{ObjectType, Oid};
 
 use super::Mirror;
-use super::error::{MirrorError, Refusal};
+use super::error::{MirrorError, SealedFault};
+use super::record::read_header;
 use super::seal::{MAX_TREE_BYTES, parents_first};
 use super::sealed_tree::{DESCRIPTION, HEADER, token_at};
 use crate::domain::CommitId;
-use crate::encryption::{MAX_HEADER_BYTES, Sealer, StoreHeader, Token, UnsealError, Unsealed};
+use crate::encryption::{Sealer, Token, UnsealError, Unsealed};
 use crate::store::format::segment::MAX_FILE_BYTES;
 use crate::store::objects::name::{commit_id, oid};
 use crate::store::objects::pack_writer::Compression;
@@ -94,7 +95,7 @@ impl Mirror {
         sealed: &CommitId,
     ) -> Result<(String, CommitId), MirrorError> {
         let sealed = oid(sealed)?;
-        let refused = || MirrorError::refused(sealed, Refusal::Description);
+        let refused = || MirrorError::refused(sealed, SealedFault::Description);
         let token = Token::parse(token).ok_or_else(refused)?;
         let branch = self.description(sealed, token)?.branch;
         if self.sealer.branch(&branch) != token {
@@ -165,9 +166,9 @@ impl Mirror {
         self.require_header(sealed)?;
         let description = self.description(sealed, place)?;
         let links = description.links();
-        let (tree, parents) = links.ok_or_else(|| refused(Refusal::Description))?;
+        let (tree, parents) = links.ok_or_else(|| refused(SealedFault::Description))?;
         if parents != self.plain_parents(sealed, new)? {
-            return Err(refused(Refusal::Parents));
+            return Err(refused(SealedFault::Parents));
         }
         let base = match parents.first() {
             None => None,
@@ -183,7 +184,7 @@ impl Mirror {
             None => new.writer.write(ObjectType::Tree, Vec::new())?,
         };
         if found != tree {
-            return Err(refused(Refusal::Tree));
+            return Err(refused(SealedFault::Tree));
         }
         let plain = new.writer.write(ObjectType::Commit, description.commit)?;
         new.trees.insert(plain, tree);
@@ -199,7 +200,7 @@ impl Mirror {
         });
         match is_same {
             true => Ok(()),
-            false => Err(MirrorError::refused(sealed, Refusal::Header)),
+            false => Err(MirrorError::refused(sealed, SealedFault::Header)),
         }
     }
 
@@ -233,7 +234,7 @@ impl Mirror {
             if [HEADER, DESCRIPTION].contains(&path) {
                 continue;
             }
-            let entry = || refused(Refusal::Entry(path.to_owned()));
+            let entry = || refused(SealedFault::Entry(path.to_owned()));
             let token = token_at(path).ok_or_else(entry)?;
             match file.new {
                 Some(new) if new.is_file() => files.push(SealedFile {
@@ -257,7 +258,7 @@ impl Mirror {
         };
         let mut add = |file: &SealedFile, unsealed: Result<PlainFile, UnsealError>| {
             let plain = unsealed.map_err(|reason| {
-                refused(Refusal::File {
+                refused(SealedFault::File {
                     token: file.token,
                     path: self.path_of(store, base, file.token),
                     reason,
@@ -282,21 +283,6 @@ impl Mirror {
         let path = paths.find(|path| self.sealer.file(path) == token)?;
         Some(path.to_owned())
     }
-}
-
-/// Reads the header of a commit; `None` if its store is not encrypted.
-fn read_header(repository: &Store, commit: Oid) -> Result<Option<StoreHeader>, MirrorError> {
-    let objects = repository.objects();
-    let tree = repository.repo.find_commit(commit)?.tree_id();
-    let entry = find_entry(objects, Some(tree), HEADER)?;
-    let Some(entry) = entry.filter(|entry| entry.is_file()) else {
-        return Ok(None);
-    };
-    if objects.size(entry.oid)? > MAX_HEADER_BYTES {
-        return Ok(None);
-    }
-    let json = objects.read(ObjectType::Blob, entry.oid)?;
-    Ok(StoreHeader::parse(&json)?)
 }
 
 fn unseal_file(

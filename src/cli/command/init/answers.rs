@@ -4,7 +4,7 @@ use super::args::InitArgs;
 use super::remote::parse_remote;
 use crate::cli::{app::App, app::current_dir, args::PlaceholderArg, error::CliError, exit::Exit};
 use crate::domain::url::{RemoteUrl, redact};
-use crate::machine::{join_encrypted::EncryptionChoice, unfinished_set_up::UnfinishedSetUp};
+use crate::machine::unfinished_set_up::UnfinishedSetUp;
 use crate::ui::sanitize::one_line;
 
 impl InitArgs {
@@ -24,10 +24,7 @@ impl InitArgs {
             args.github = github.map(|name| name.parse().ok());
             args.no_github |= kept.no_github;
         }
-        if args.encryption() == EncryptionChoice::AsRemote {
-            args.encrypt = kept.encrypt == Some(true);
-            args.no_encrypt = kept.encrypt == Some(false);
-        }
+        args.encrypt |= kept.encrypt && !args.no_encrypt;
         args.name = args.name.or(kept.name);
         args.new_id |= kept.new_id;
         let kept = kept.placeholders.into_iter();
@@ -73,10 +70,7 @@ impl InitArgs {
             github: github.map(name),
             remote,
             no_github: self.no_github,
-            encrypt: match self.encryption() {
-                EncryptionChoice::AsRemote => None,
-                choice => Some(choice == EncryptionChoice::Encrypted),
-            },
+            encrypt: self.encrypt,
             name: self.name.clone(),
             placeholders: placeholders
                 .map(|given| (given.name.clone(), given.directory(&app.env.home, &cwd)))

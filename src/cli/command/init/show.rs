@@ -205,8 +205,7 @@ pub(super) fn hints(report: &SetUpReport, app: &mut App) {
     }
     if report.encrypted && report.other_machines.is_empty() {
         app.out.hint(
-            "without its key nobody can read the store, nor can you: write it down with \
-             `ccsync key words`",
+            "if you lose its key, the store cannot be read: write it down with `ccsync key words`",
         );
     }
     if report.first_time {

@@ -4,8 +4,8 @@ use crate::cli::args::JsonFlag;
 
 /// Show, check or change the key of an encrypted store
 ///
-/// Whoever has the key can read all sessions of the store. Without it, the remote is of no
-/// use to anybody, you included: keep a copy that is not on a computer.
+/// With the key, all sessions of the store can be read. Without it, the remote is of no use,
+/// not even to you: keep a copy that is not on a computer.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeyArgs {
     #[command(subcommand)]
@@ -28,8 +28,8 @@ pub(super) enum KeyAction {
     Show(PrintArgs),
     /// Set a passphrase with which other machines can join
     ///
-    /// The key is stored in the remote, wrapped with the passphrase. Whoever can read the
-    /// remote can try passphrases, so take a long one. Asks twice on a terminal, else reads
+    /// The key is stored in the remote, wrapped with the passphrase. Its host can try
+    /// passphrases without limit, so take a long one. Asks twice on a terminal, else reads
     /// one line of standard input.
     Passphrase {
         /// Remove the passphrase from the store
@@ -38,10 +38,10 @@ pub(super) enum KeyAction {
         #[command(flatten)]
         json: JsonFlag,
     },
-    /// Give the store a new key, and seal all of it anew
+    /// Give the store a new key, and seal all of it again
     ///
-    /// Other machines keep their sessions and are told to enter the new key. Whoever has the
-    /// former key and a copy of the remote can still read that copy.
+    /// Other machines lose nothing; their next command asks for the new key. With the former
+    /// key, a copy of the remote that was made before can still be read.
     Rotate {
         /// Do not ask for confirmation
         #[arg(long, short)]

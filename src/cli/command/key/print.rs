@@ -33,7 +33,7 @@ fn confirm(app: &App) -> Result<(), CliError> {
         }
         .into());
     }
-    if ask::confirm("Show the key? Whoever sees it can read all sessions of the store")? {
+    if ask::confirm("Show the key? With it, all sessions of the store can be read")? {
         return Ok(());
     }
     Err(CommandError::Declined("the key is not shown".to_owned()).into())

@@ -46,7 +46,8 @@ fn confirm(app: &App) -> Result<(), CliError> {
         }
         .into());
     }
-    let question = "Make a new key and seal all sessions anew? Each machine needs the new key then";
+    let question =
+        "Make a new key and seal all sessions again? Each machine needs the new key then";
     if ask::confirm(question)? {
         return Ok(());
     }
