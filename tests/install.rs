@@ -14,7 +14,8 @@ use std::thread;
 
 use crate::harness::{Machine, Run, TestEnv};
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The version of the release. That of the program under test is older.
+const VERSION: &str = "9.9.9";
 
 /// The platforms with an archive, as `uname` names them, and the targets.
 const PLATFORMS: [(&str, &str, &str); 4] = [
@@ -138,6 +139,11 @@ impl Release {
                 .arg(out)
                 .args(["--address", &address]),
         );
+        let script = self.script(manner);
+        let text = fs::read_to_string(&script).unwrap();
+        let own = format!("version={}\n", env!("CARGO_PKG_VERSION"));
+        assert!(text.contains(&own));
+        fs::write(&script, text.replace(&own, &format!("version={VERSION}\n"))).unwrap();
     }
 
     fn script(&self, manner: Manner) -> PathBuf {
@@ -535,6 +541,93 @@ fn install_unwritable_directory_is_named() {
         directory.display()
     );
     assert!(said.starts_with(&expected), "{said}");
+}
+
+/// Puts the program under test where the install script has been.
+fn installed_before(a: &Bare<'_>, manner: Manner) -> PathBuf {
+    a.install(manner).success();
+    let program = a.directory().join("ccsync");
+    fs::remove_file(&program).unwrap();
+    let own = env!("CARGO_BIN_EXE_ccsync");
+    fs::hard_link(own, &program)
+        .or_else(|_| fs::copy(own, &program).map(drop))
+        .unwrap();
+    program
+}
+
+#[test]
+fn self_update_installed_copy_is_replaced() {
+    let Some(release) = Release::get() else {
+        return;
+    };
+    for downloader in ["curl", "wget"]
+        .into_iter()
+        .filter(|name| found(name).is_some())
+    {
+        let env = TestEnv::new();
+        let a = Bare::new(&env, &release, downloader);
+        let program = installed_before(&a, Manner::Whole);
+        let mut update = a.machine.program(program.to_str().unwrap());
+        update.arg("self-update").env("PATH", &a.bin);
+        let run = a.machine.run(&mut update).success();
+        let old = env!("CARGO_PKG_VERSION");
+        let said = format!(
+            "ccsync {VERSION} installed in place of {old}: {}\n",
+            program.display()
+        );
+        assert!(run.stdout.starts_with(&said), "{run}");
+        assert!(a.installed().contains(VERSION));
+    }
+}
+
+#[test]
+fn self_update_bad_download_changes_nothing() {
+    let Some(release) = Release::get() else {
+        return;
+    };
+    let env = TestEnv::new();
+    let a = Bare::new(&env, &release, "curl");
+    let program = installed_before(&a, Manner::Whole);
+    let marker = a.directory().join(".ccsync-install");
+    let update = || {
+        let mut update = a.machine.program(program.to_str().unwrap());
+        update.arg("self-update").env("PATH", &a.bin);
+        a.machine.run(&mut update).code(1).stderr
+    };
+    let address = fs::read_to_string(&marker).unwrap();
+    fs::write(&marker, address.replace("/whole/", "/altered/")).unwrap();
+    let said = update();
+    assert!(
+        said.contains("is not what was released (SHA-256 "),
+        "{said}"
+    );
+    assert!(
+        said.contains("hint: nothing was changed; try again"),
+        "{said}"
+    );
+
+    fs::write(&marker, address.replace("/whole/", "/nowhere/")).unwrap();
+    assert!(update().contains("cannot update ccsync: "));
+    fs::write(&marker, "http://127.0.0.1/'$(touch x)").unwrap();
+    assert!(update().contains("invalid address in "));
+    assert_eq!(
+        fs::metadata(&program).unwrap().len(),
+        fs::metadata(env!("CARGO_BIN_EXE_ccsync")).unwrap().len()
+    );
+}
+
+#[test]
+fn self_update_other_copy_is_left_alone() {
+    let env = TestEnv::new();
+    let said = env.machine("a").ccsync(["self-update"]).code(1).stderr;
+    assert!(
+        said.contains("/ccsync was not installed by the install script\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("hint: put a newer program in its place"),
+        "{said}"
+    );
 }
 
 #[test]

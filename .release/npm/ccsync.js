@@ -4,15 +4,16 @@
 
 const { spawn } = require("node:child_process");
 
-const platform = `${process.platform}-${process.arch}`;
+const { name } = require("./package.json");
+const platform = `${name}-${process.platform}-${process.arch}`;
 const file = process.platform === "win32" ? "ccsync.exe" : "ccsync";
 
 let program;
 try {
-  program = require.resolve(`ccsync-${platform}/${file}`);
+  program = require.resolve(`${platform}/${file}`);
 } catch {
-  console.error(`ccsync: the package ccsync-${platform} is not installed`);
-  console.error("hint: install ccsync without `--omit=optional`; the other ways to install are in its README");
+  console.error(`ccsync: the package ${platform} is not installed`);
+  console.error(`hint: install ${name} without --omit=optional; its README has other ways to install`);
   process.exit(1);
 }
 

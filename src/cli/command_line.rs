@@ -37,6 +37,7 @@ use super::command::restore::RestoreArgs;
 use super::command::resume::ResumeArgs;
 use super::command::search::SearchArgs;
 use super::command::secrets::SecretsArgs;
+use super::command::self_update::SelfUpdateArgs;
 use super::command::service::ServiceArgs;
 use super::command::shell_init::{CatchUpArgs, ShellInitArgs};
 use super::command::show::ShowArgs;
@@ -50,8 +51,8 @@ use super::command::verify::VerifyArgs;
 use super::command::{
     apply, auto, completions, config, daemon, demo, doctor, encrypt, hook, import, init,
     install_docs, key, list, lock, log, machine, man, milestone, note, notes, pull, push, recover,
-    repair, restore, resume, search, secrets, service, shell_init, show, start, stats, status,
-    statusline, sync, undo, verify,
+    repair, restore, resume, search, secrets, self_update, service, shell_init, show, start, stats,
+    status, statusline, sync, undo, verify,
 };
 use super::error::CliError;
 use super::examples::help_section;
@@ -119,6 +120,7 @@ pub(super) enum Command {
     Completions(CompletionsArgs),
     Man(ManArgs),
     InstallDocs(InstallDocsArgs),
+    SelfUpdate(SelfUpdateArgs),
     Demo(DemoArgs),
     Help(HelpArgs),
 }
@@ -255,6 +257,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Completions(args) => completions::run(args, app),
         Command::Man(args) => man::run(args, command_line(), app),
         Command::InstallDocs(args) => install_docs::run(args, command_line(), app),
+        Command::SelfUpdate(args) => self_update::run(args, app),
         Command::Demo(args) => demo::run(args, app),
         Command::Help(_) => unreachable!("it is replaced by `--help` before anything runs"),
     }

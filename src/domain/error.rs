@@ -52,9 +52,8 @@ impl Error for Box<dyn UserError> {
     }
 }
 
-/// The way to update ccsync. In package registries the name belongs to an unrelated program.
-pub const UPDATE_CCSYNC: &str =
-    "update ccsync the way it was installed; in a checkout: `git pull && cargo install --path .`";
+/// The way to update ccsync. It names no registry: there the name belongs to an unrelated program.
+pub const UPDATE_CCSYNC: &str = "update ccsync: `ccsync self-update` does it, or says how";
 
 /// Returns the hint for a bug in this program.
 pub fn please_report() -> String {

@@ -32,6 +32,7 @@ pub(super) mod restore;
 pub(super) mod resume;
 pub(super) mod search;
 pub(super) mod secrets;
+pub(super) mod self_update;
 pub(super) mod service;
 pub(super) mod shell_init;
 pub(super) mod show;
