@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use ccsync::encryption::StoreKey;
+use ccsync::encryption::{Purpose, StoreHeader, StoreKey};
 
 use crate::encrypted_store::{everything, give_key, init, key_file};
 use crate::harness::{ENTER, Machine, ONE, TWO, Terminal, TestEnv, questions};
@@ -410,4 +410,37 @@ fn machine_forget_in_encrypted_store_names_the_key() {
     let run = a.ccsync(["machine", "forget", "b", "--yes"]).success();
     assert!(run.stderr.contains("`b` has the key of the store"), "{run}");
     assert!(run.stderr.contains("`ccsync key rotate`"), "{run}");
+}
+
+/// `docs/dev/encryption.md` was checked with other implementations of all algorithms.
+#[test]
+fn key_test_vectors_of_specification_hold() {
+    let page = include_str!("../docs/dev/encryption.md");
+    let vectors = &page[page.find("## Test vectors").unwrap()..];
+    let value = |name: &str| {
+        let row = vectors
+            .lines()
+            .find(|line| line.starts_with(&format!("| {name} |")));
+        row.unwrap().split('`').nth(1).unwrap()
+    };
+    let key = StoreKey::parse(value("key")).unwrap();
+    assert_eq!(key.to_words().join(" "), value("words"));
+    for (name, purpose) in [
+        ("subkey frames", Purpose::Frames),
+        ("subkey nonces", Purpose::Nonces),
+        ("subkey names", Purpose::Names),
+        ("subkey check", Purpose::Check),
+    ] {
+        let subkey = key
+            .subkey(purpose)
+            .as_bytes()
+            .map(|byte| format!("{byte:02x}"));
+        assert_eq!(subkey.concat(), value(name), "{name}");
+    }
+    let json = vectors.split("```json\n").nth(1).unwrap();
+    let json = json.split("```").next().unwrap();
+    let header = StoreHeader::parse(json.as_bytes()).unwrap().unwrap();
+    assert!(header.has_key(&key));
+    let opened = header.open_passphrase(value("passphrase")).unwrap();
+    assert!(opened == Some(key));
 }
