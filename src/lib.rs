@@ -85,6 +85,7 @@
 //! | [`extras`] | memory, CLAUDE.md, plans, settings: compare, merge, approve |
 //! | [`flows`] | push, pull, and the merge of two histories |
 //! | [`leasing`] | acquire, take over, release and show locks on the remote |
+//! | [`deletion`] | deleting sessions, bringing them back, purging the history |
 //! | [`history`] | log, restore, milestones, undo |
 //! | [`browse`] | list, show, status, search; read-only |
 //! | [`check`] | verify, repair, doctor |
@@ -102,6 +103,7 @@ pub mod checkouts;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod deletion;
 pub mod domain;
 pub mod encryption;
 pub mod extras;

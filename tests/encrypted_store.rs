@@ -47,7 +47,7 @@ impl Trio {
         let [a, b, c] = ["a", "b", "c"].map(|name| env.machine(name));
         init(&a, "alphamachine", &remote, &["--encrypt"]).success();
         for (machine, name) in [(&b, "betamachine"), (&c, "gammamachine")] {
-            give_key(&a, machine);
+            a.give_key(machine);
             init(machine, name, &remote, &[]).success();
         }
         Self { env, a, b, c }
@@ -58,16 +58,6 @@ pub(crate) fn init(machine: &Machine, name: &str, remote: &Path, more: &[&str]) 
     let remote = remote.to_str().unwrap();
     let args = ["init", "--yes", "--name", name, "--remote", remote];
     machine.ccsync(args.iter().chain(more))
-}
-
-pub(crate) fn key_file(machine: &Machine) -> std::path::PathBuf {
-    machine.home.join(".config/ccsync/key")
-}
-
-pub(crate) fn give_key(from: &Machine, to: &Machine) {
-    let path = key_file(to);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::copy(key_file(from), path).unwrap();
 }
 
 /// Returns every object and ref of a repository as text.
@@ -239,8 +229,8 @@ fn encrypted_store_without_key_is_not_joined() {
         "{run}"
     );
     let wrong = "0".repeat(64);
-    fs::write(key_file(&other), &wrong).unwrap();
-    assert_private(&key_file(&other));
+    fs::write(other.key_file(), &wrong).unwrap();
+    assert_private(&other.key_file());
     let run = init(&other, "d", &env.remote_of_pair(), &[]).code(1);
     assert!(run.stderr.contains("is not the key of this store"), "{run}");
     assert!(!other.home.join(".config/ccsync/config.toml").exists());
@@ -249,17 +239,17 @@ fn encrypted_store_without_key_is_not_joined() {
         .join(".local/share/ccsync/store/.git/objects/pack");
     assert_eq!(fs::read_dir(objects).unwrap().count(), 0);
 
-    give_key(&a, &other);
+    a.give_key(&other);
     init(&other, "d", &env.remote_of_pair(), &[]).success();
     other.ccsync(["pull"]).success();
     assert_eq!(questions(&other.text(ONE)), ["hello"]);
 
     // The key is lost on one of the machines: nothing is sent, nothing is lost.
-    fs::remove_file(key_file(&b)).unwrap();
+    fs::remove_file(b.key_file()).unwrap();
     b.session(TWO).turn("kept").write();
     let run = b.ccsync(["push"]).code(1);
     assert!(run.stderr.contains("no key"), "{run}");
-    give_key(&a, &b);
+    a.give_key(&b);
     b.ccsync(["push"]).success();
 }
 

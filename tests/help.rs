@@ -26,6 +26,8 @@ const COMMANDS: &[&str] = &[
     "undo",
     "restore",
     "milestone",
+    "delete",
+    "purge",
     "auto",
     "auto on",
     "auto off",

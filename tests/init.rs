@@ -141,7 +141,7 @@ fn config_get_and_set_settings() {
     client_dir    ~/.claude
     localize      never
     extras        memory,claude-md,plans
-    secrets       mask
+    secrets       mask, or off if the store is encrypted
     include       every project
     exclude       none
     max_size      none

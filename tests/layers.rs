@@ -50,6 +50,13 @@ const ALLOWED: [(&str, &[&str]); 30] = [
         &[BASE, "report checkouts localize workspace flows"],
     ),
     (
+        "deletion",
+        &[
+            BASE,
+            "report checkouts localize workspace extras flows leasing",
+        ],
+    ),
+    (
         "history",
         &[BASE, "report checkouts localize workspace extras flows"],
     ),
@@ -98,7 +105,8 @@ const ALLOWED: [(&str, &[&str]); 30] = [
     ("lib", &[BASE, "cli"]),
 ];
 
-const ABOVE_FLOWS: &str = "leasing history browse check import machine handoff keeper daemon";
+const ABOVE_FLOWS: &str =
+    "leasing deletion history browse check import machine handoff keeper daemon";
 
 /// The largest folder holds at most one line of `src` in this many.
 const MIN_PARTS: usize = 5;

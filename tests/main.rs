@@ -23,6 +23,7 @@ mod crash;
 #[cfg(target_os = "linux")]
 mod daemon;
 mod damage;
+mod delete;
 mod deleted_sessions;
 mod diverge;
 #[cfg(target_os = "linux")]
@@ -88,6 +89,7 @@ mod project_location;
 mod project_repository;
 mod proposals;
 mod pull_hostile_store;
+mod purge;
 mod push_odd_sessions;
 mod push_pull;
 mod push_pull_edge_cases;
@@ -116,7 +118,9 @@ mod safety;
 mod search;
 #[cfg(target_os = "linux")]
 mod second_machine;
+mod secret_corpus;
 mod secret_forms;
+mod secret_rules;
 mod secrets;
 #[cfg(unix)]
 mod servers;

@@ -95,6 +95,18 @@ fn session_not_visible(reader: &Reader) {
     assert_eq!(b.sessions(), [ONE]);
 }
 
+fn deleted_elsewhere(reader: &Reader) {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    b.ccsync(["delete", "11111111", "--yes"]).success();
+    a.ccsync(["pull"]).success();
+    let run = reader.types(&a, "ccsync push").success();
+    assert_run_and_page_contain(&run, &["deleted from the store by"]);
+    reader.types(&a, "ccsync delete --undo 11111111").success();
+    reader.types(&b, "ccsync pull 11111111").success();
+    assert_eq!(b.sessions(), [ONE]);
+}
+
 fn locked(reader: &Reader) {
     use ccsync::lock::record::{Identity, LockRecord, Stamp};
     let env = TestEnv::new();
@@ -387,6 +399,7 @@ fn docs_every_troubleshooting_command_fixes_its_symptom() {
     let reader = Reader::default();
     for symptom in [
         session_not_visible,
+        deleted_elsewhere,
         locked,
         wrong_directory,
         refused,

@@ -11,18 +11,15 @@ use crate::domain::{
     MachineId, Placeholders, RelativeName, SessionFile, SessionId, SessionName, Successors,
     composed::contains_spelling,
 };
-use crate::flows::{FetchMode, RemoteSync, parallel::on_all_cores};
+use crate::flows::{FetchMode, RemoteSync, parallel::manifests};
 use crate::localize::LocalText;
 use crate::rewrite::collapse_path;
 use crate::session::{Facts, LocalSession, facts::is_archived_file, time::parse_time};
-use crate::store::{SessionState, manifest::Manifest, segment::count_lines};
+use crate::store::{manifest::Manifest, segment::count_lines};
 use crate::workspace::{
-    Context, ExcludeReason, SyncError, Workspace, lookup::find_machine, read_only::ReadOnlyStore,
-    read_only::machine_names,
+    Context, ExcludeReason, SyncError, Workspace, deleted_sessions::deleted_reason,
+    lookup::find_machine, read_only::ReadOnlyStore, read_only::machine_names,
 };
-
-/// Manifests that one thread reads before it hands them over.
-const MANIFESTS_PER_STEP: usize = 32;
 
 /// Which sessions to list.
 #[derive(Debug, Clone, Default)]
@@ -118,13 +115,14 @@ pub(crate) fn rows(
     let states = snapshot.sessions()?;
     let ids = found.sessions.keys().chain(states.keys());
     let ids: BTreeSet<&SessionId> = ids.filter(|id| !id.is_sub_agent()).collect();
-    let manifests = manifests(workspace, &states)?;
+    let sessions = states.keys().filter(|id| !id.is_sub_agent());
+    let manifests = manifests(&workspace.store, sessions)?;
     let mut rows = Vec::new();
     let (mut pairs, mut listed) = (Vec::new(), BTreeSet::new());
     for id in ids {
         let local = found.sessions.get(id);
         let manifest = manifests.get(id);
-        let row = row(
+        let mut row = row(
             workspace,
             id,
             local,
@@ -132,6 +130,9 @@ pub(crate) fn rows(
             states.contains_key(id),
             &names,
         );
+        if let Some(reason) = deleted_reason(workspace.ctx, &snapshot, id)? {
+            row.exclude_reason = Some(reason);
+        }
         // A session that was never pushed is this machine's.
         let writer = manifest.map_or(Some(me), Manifest::last_writer);
         let is_from = from.as_ref().is_none_or(|from| writer == Some(from));
@@ -149,25 +150,6 @@ pub(crate) fn rows(
     rows.retain(|row| successors.latest(&row.session).is_none());
     rows.sort_by(|a, b| (b.last_activity, &a.session).cmp(&(a.last_activity, &b.session)));
     Ok(SessionRows { rows, successors })
-}
-
-/// Reads the manifests of the sessions in the store, without those that are unreadable.
-fn manifests(
-    workspace: &Workspace<'_>,
-    states: &BTreeMap<SessionId, SessionState>,
-) -> Result<BTreeMap<SessionId, Manifest>, SyncError> {
-    let ids: Vec<&SessionId> = states.keys().filter(|id| !id.is_sub_agent()).collect();
-    // A thread that hands over one manifest at a time wakes this one as often.
-    let parts: Vec<_> = ids.chunks(MANIFESTS_PER_STEP).collect();
-    let read = on_all_cores(&workspace.store, &parts, &|snapshot, ids| {
-        let ids = ids.iter().map(|id| (*id).clone());
-        let read = ids.filter_map(|id| {
-            let manifest = snapshot.manifest(&id).ok().flatten()?;
-            Some((id, manifest))
-        });
-        Ok(read.collect::<Vec<_>>())
-    })?;
-    Ok(read.into_iter().flatten().collect())
 }
 
 /// Counts the sessions in the store, as last fetched.

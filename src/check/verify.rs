@@ -22,7 +22,10 @@ use crate::store::{
     segment::offset_after_lines,
 };
 use crate::sys::signal::{self, interrupted};
-use crate::workspace::{Context, LookupScope, SyncError, Workspace, lookup::find_session};
+use crate::workspace::{
+    Context, LookupScope, SyncError, Workspace, deleted_sessions::deleted_reason,
+    lookup::find_session,
+};
 
 /// Input of a verification.
 #[derive(Debug, Clone, Default)]
@@ -198,11 +201,10 @@ impl Verifier<'_> {
             }
         }
         if let Some(session) = self.found.sessions.get(id) {
-            check.excluded = self
-                .workspace
-                .filter()
-                .push_exclude_reason(session)
-                .map(|why| why.to_string());
+            let deleted = deleted_reason(self.workspace.ctx, &self.store, id);
+            let by_settings = || self.workspace.filter().push_exclude_reason(session);
+            let excluded = deleted.ok().flatten().or_else(by_settings);
+            check.excluded = excluded.map(|why| why.to_string());
             let local = LocalCopy {
                 session,
                 live: running,

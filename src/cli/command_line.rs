@@ -13,6 +13,7 @@ use super::command::auto::AutoArgs;
 use super::command::completions::CompletionsArgs;
 use super::command::config::ConfigArgs;
 use super::command::daemon::DaemonArgs;
+use super::command::delete::DeleteArgs;
 use super::command::demo::DemoArgs;
 use super::command::doctor::DoctorArgs;
 use super::command::encrypt::EncryptArgs;
@@ -30,6 +31,7 @@ use super::command::milestone::MilestoneArgs;
 use super::command::note::NoteArgs;
 use super::command::notes::NotesArgs;
 use super::command::pull::PullArgs;
+use super::command::purge::PurgeArgs;
 use super::command::push::PushArgs;
 use super::command::recover::RecoverArgs;
 use super::command::repair::RepairArgs;
@@ -49,10 +51,10 @@ use super::command::sync::SyncArgs;
 use super::command::undo::UndoArgs;
 use super::command::verify::VerifyArgs;
 use super::command::{
-    apply, auto, completions, config, daemon, demo, doctor, encrypt, hook, import, init,
-    install_docs, key, list, lock, log, machine, man, milestone, note, notes, pull, push, recover,
-    repair, restore, resume, search, secrets, self_update, service, shell_init, show, start, stats,
-    status, statusline, sync, undo, verify,
+    apply, auto, completions, config, daemon, delete, demo, doctor, encrypt, hook, import, init,
+    install_docs, key, list, lock, log, machine, man, milestone, note, notes, pull, purge, push,
+    recover, repair, restore, resume, search, secrets, self_update, service, shell_init, show,
+    start, stats, status, statusline, sync, undo, verify,
 };
 use super::error::CliError;
 use super::examples::help_section;
@@ -95,6 +97,8 @@ pub(super) enum Command {
     Undo(UndoArgs),
     Restore(RestoreArgs),
     Milestone(MilestoneArgs),
+    Delete(DeleteArgs),
+    Purge(PurgeArgs),
 
     Auto(AutoArgs),
     Daemon(DaemonArgs),
@@ -236,6 +240,8 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Undo(args) => undo::run(args, app),
         Command::Restore(args) => restore::run(args, app),
         Command::Milestone(args) => milestone::run(args, app),
+        Command::Delete(args) => delete::run(args, app),
+        Command::Purge(args) => purge::run(args, app),
         Command::Auto(args) => auto::run(args, app),
         Command::Daemon(args) => daemon::run(args, app),
         Command::Service(args) => service::run(args, app),

@@ -38,6 +38,8 @@ pub(crate) enum CommandError {
     ConfirmationNeeded { action: String, flag: &'static str },
     #[error("the passphrases differ")]
     PassphrasesDiffer,
+    #[error("`{0}` is a commit; a time is needed")]
+    NotATime(String),
     #[error("cannot find the current directory")]
     CurrentDir(#[source] io::Error),
     #[error("cannot write `{0}` to the configuration: it is not Unicode")]
@@ -46,6 +48,8 @@ pub(crate) enum CommandError {
     Unset(SettingKey),
     #[error("no pattern `{0}` on the list")]
     NoSuchPattern(ProjectPattern),
+    #[error("setting `{}` is the same in all projects", .0.name())]
+    NotPerProject(SettingKey),
     #[error("no placeholder `{0}` on this machine")]
     NoPlaceholder(PlaceholderName),
     #[error("no directory `{}` on this machine for a placeholder", .0.display())]
@@ -64,6 +68,7 @@ impl UserError for CommandError {
             Self::Cancelled => ErrorKind::Interrupted,
             Self::Declined(_) => ErrorKind::Declined,
             Self::ConfirmationNeeded { .. }
+            | Self::NotATime(_)
             | Self::NoPlaceholderDirectory(_)
             | Self::NothingToImport => ErrorKind::Usage,
             _ => ErrorKind::Failed,
@@ -79,7 +84,9 @@ impl UserError for CommandError {
                 format!("to confirm, run the command again with `{flag}`")
             }
             Self::PassphrasesDiffer => "type it again: `ccsync key passphrase`".to_owned(),
+            Self::NotATime(_) => "give a time such as `2026-11-20` or `30d`".to_owned(),
             Self::CurrentDir(_) => "change to a directory that exists: `cd`".to_owned(),
+            Self::NotPerProject(_) => "run the command without `--project`".to_owned(),
             Self::Unset(key) => format!("set it with `ccsync config set {} VALUE`", key.name()),
             Self::NoSuchPattern(_) | Self::NoPlaceholder(_) => {
                 "see the settings with `ccsync config show`".to_owned()

@@ -10,7 +10,7 @@ use super::passphrase::{PassphraseError, WrappedKey};
 use crate::domain::{InvalidData, parse::from_json};
 
 /// The format that a ccsync that knows nothing of encryption refuses.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// The version of the sealed form that this program writes and reads.
 const VERSION: u32 = 1;
@@ -233,9 +233,9 @@ mod tests {
     #[test]
     fn header_of_plain_or_newer_store_is_recognised() {
         assert!(StoreHeader::parse(b"{\"format\": 2}").unwrap().is_none());
-        let newer = StoreHeader::parse(b"{\"format\": 3, \"encrypted\": 9}");
+        let newer = StoreHeader::parse(b"{\"format\": 4, \"encrypted\": 9}");
         assert!(matches!(newer, Err(HeaderError::Newer(9))));
-        assert!(StoreHeader::parse(b"{\"format\": 3, \"encrypted\": 1}").is_err());
+        assert!(StoreHeader::parse(b"{\"format\": 4, \"encrypted\": 1}").is_err());
         assert!(StoreHeader::parse(&vec![b' '; MAX_HEADER_BYTES + 1]).is_err());
     }
 }

@@ -17,7 +17,7 @@ use crate::rewrite::{
     Collapser, Expander, SecretSpan, SecretView, TextKind, View, redaction, replace_spans,
     spans_within,
 };
-use crate::secrets::Secrets;
+use crate::secrets::{FoundSecrets, SecretSource, Secrets};
 use crate::store::{bundle::MAX_TEXT_BYTES, manifest::PlaceholdersKey};
 
 /// Name of the placeholder for a project's main checkout, which may differ between machines.
@@ -115,6 +115,23 @@ impl PathRewriter {
                     .is_none()
             })
             .count() as u64
+    }
+
+    /// Returns the secrets in the text of a file that are not in `before`, and remembers where they
+    /// are.
+    pub(crate) fn find_new_secrets(&self, name: &str, local: &str, before: &str) -> FoundSecrets {
+        let Some(secrets) = &self.secrets else {
+            return FoundSecrets::default();
+        };
+        let (text, before) = (local.as_bytes(), before.as_bytes());
+        let found = secrets.search_new(text, before, TextKind::Plain);
+        let source = SecretSource {
+            session: None,
+            file: name,
+            first_line: 1,
+        };
+        secrets.record_places(text, &found, &source);
+        found
     }
 
     /// Returns the secrets of each line. They are searched for in the whole text: a private key

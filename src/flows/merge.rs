@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::{CommitId, SessionId};
 use crate::extras::{bundle_history::BundleHistory, bundle_history::merge_bundles};
 use crate::flows::merge_session::{ForkedTail, MergeOutcome, SessionMerge};
+use crate::flows::purged_objects::{follow_milestones, forget_purged_objects};
 use crate::flows::skip::Attempt;
 use crate::report::BundleReport;
-use crate::store::{BRANCH, RenamedMilestone, Store, StoreError, Transaction};
+use crate::store::{BRANCH, RenamedMilestone, Snapshot, Store, StoreError, Transaction};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::{SetupError, SyncError, Workspace, paths::remote_url};
 
@@ -31,8 +32,14 @@ pub(crate) struct Merged {
     pub(crate) renamed: Vec<RenamedMilestone>,
     /// Extras that both sides had changed.
     pub(crate) extras: Vec<BundleReport>,
+    /// Sessions that were deleted from the store, and of which this machine had unsent turns.
+    pub(crate) deleted: BTreeSet<SessionId>,
     /// The history of the remote was rewritten: the number of sessions that it has not any more.
     pub(crate) purged: Option<u64>,
+    /// Deleted sessions were purged from the history.
+    pub(crate) was_purged: bool,
+    /// Our commits have something that was purged, and are in no history any more.
+    pub(crate) drops_commits: bool,
     /// The remote has gone back to an earlier commit.
     pub(crate) has_gone_back: bool,
 }
@@ -52,7 +59,10 @@ impl Merged {
         self.skipped.extend(more.skipped);
         self.renamed.extend(more.renamed);
         self.extras.extend(more.extras);
+        self.deleted.extend(more.deleted);
         self.purged = more.purged.or(self.purged);
+        self.was_purged |= more.was_purged;
+        self.drops_commits |= more.drops_commits;
         self.has_gone_back |= more.has_gone_back;
     }
 }
@@ -84,7 +94,15 @@ fn merge(
 ) -> Result<Merged, SyncError> {
     check_remote(workspace, theirs)?;
     let merged = match (newest(workspace, ours.as_ref(), theirs)?, ours) {
-        (None, Some(ours)) => merge_commits(workspace, &ours, theirs, MergePoint::Common)?,
+        (None, Some(ours)) => {
+            let merged = merge_commits(workspace, &ours, theirs, MergePoint::Common)?;
+            if merged.drops_commits {
+                let unsent = workspace.store.commits_beyond(&ours, theirs)?;
+                follow_milestones(workspace, &unsent, theirs)?;
+                forget_purged_objects(workspace)?;
+            }
+            merged
+        }
         (newest, _) => {
             let newest = newest.unwrap_or_else(|| theirs.clone());
             if workspace.store.head()?.as_ref() != Some(&newest) {
@@ -175,7 +193,7 @@ pub(crate) fn merge_commits(
     point: MergePoint,
 ) -> Result<Merged, SyncError> {
     let store = &workspace.store;
-    let (base, parents) = match point {
+    let (base, mut parents) = match point {
         MergePoint::Common => {
             let base = store.merge_base(ours, theirs)?;
             (base, vec![theirs.clone(), ours.clone()])
@@ -199,10 +217,25 @@ pub(crate) fn merge_commits(
     merged.extras = merge_bundles(workspace, &histories, &mut tx)?;
     merge_sessions(workspace, &histories, &mut tx, &mut merged)?;
 
+    if any_purged(&their_side, &merged.deleted)? {
+        // The history does not have it any more: our commits would bring it back.
+        parents.truncate(1);
+        merged.drops_commits = true;
+    }
     fail_point("before a merge is committed");
     let message = format!("merge from {}", workspace.machine.name);
     tx.commit(&workspace.author(), &message, &parents)?;
     Ok(merged)
+}
+
+/// Returns true if the history of the store has one of these deleted sessions no more.
+fn any_purged(snapshot: &Snapshot<'_>, deleted: &BTreeSet<SessionId>) -> Result<bool, StoreError> {
+    for session in deleted {
+        if snapshot.tombstone(session)?.is_some_and(|it| it.purged) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn merge_sessions(
@@ -221,6 +254,13 @@ fn merge_sessions(
     };
     for session in ours.changed_since(histories.base)? {
         if workspace.records.purged.get(&session).is_some() {
+            continue;
+        }
+        if tx.is_deleted(&session)? {
+            tx.remove_session(&session)?;
+            if ours.state(&session)?.is_some() {
+                merged.deleted.insert(session);
+            }
             continue;
         }
         if tx.touches(&session) {

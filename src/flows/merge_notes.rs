@@ -1,8 +1,8 @@
 //! Adds the results of merges to the report of a command.
 
-use crate::flows::{describe::describe_session, merge::Merged};
+use crate::flows::{describe::describe_session, describe::excluded_session, merge::Merged};
 use crate::report::{Outcome, Report, SessionReport, count::count};
-use crate::workspace::{SyncError, Workspace};
+use crate::workspace::{SyncError, Workspace, deleted_sessions::deleted_reason};
 
 /// Adds the results of merges.
 ///
@@ -40,9 +40,19 @@ pub(crate) fn add_merge_notes(
             "the history of the remote was rewritten; {sessions} that it does not have any more stay out of it"
         ));
     }
+    if merged.was_purged {
+        let warning =
+            "deleted sessions were purged from the history of the store, and from the store here";
+        report.warnings.push(warning.to_owned());
+    }
     if merged.has_gone_back {
         let warning = "the remote has gone back to an earlier state; what it lost is pushed again";
         report.warnings.push(warning.to_owned());
+    }
+    for session in merged.deleted {
+        if let Some(reason) = deleted_reason(workspace.ctx, &snapshot, &session)? {
+            report.replace(excluded_session(&workspace.store, &session, None, &reason)?);
+        }
     }
     report.add_extras(merged.extras);
     for (session, reason) in merged.skipped {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::domain::{BundleId, CommitId};
 use crate::extras::context::load_state;
 use crate::flows::merge::{MergePoint, Merged, check_remote, merge_commits, merge_remote};
+use crate::flows::purged_objects::{follow_milestones, forget_purged_objects};
 use crate::store::{Snapshot, StoreError};
 use crate::workspace::{SyncError, Workspace};
 
@@ -30,20 +31,29 @@ fn merge_rewritten(
     former: &CommitId,
     theirs: &CommitId,
 ) -> Result<Merged, SyncError> {
-    let purged = record_purged(workspace, former, theirs)?;
+    let is_purge = workspace.store.replacement(theirs, former)?.is_some();
+    let removed = record_purged(workspace, former, theirs)?;
     let store = &workspace.store;
     let mut merged = match ours {
         Some(ours) if !store.contains(former, &ours)? => {
             let point = MergePoint::Rewritten(former.clone());
-            merge_commits(workspace, &ours, theirs, point)?
+            let unsent = store.commits_beyond(&ours, former)?;
+            let merged = merge_commits(workspace, &ours, theirs, point)?;
+            follow_milestones(workspace, &unsent, theirs)?;
+            merged
         }
         _ => {
             store.fast_forward(theirs)?;
             Merged::default()
         }
     };
-    merged.purged = Some(purged);
-    store.set_former_remote_head(None)?;
+    if is_purge {
+        merged.was_purged = true;
+        forget_purged_objects(workspace)?;
+    } else {
+        merged.purged = Some(removed);
+    }
+    workspace.store.set_former_remote_head(None)?;
     Ok(merged)
 }
 
@@ -58,6 +68,7 @@ fn record_purged(
     let mut purged = Vec::new();
     for session in now.changed_since(&then)? {
         if let Some(state) = then.state(&session)?
+            && !now.is_deleted(&session)?
             && !now.continues(&then, &session)?
         {
             purged.push((session, state));

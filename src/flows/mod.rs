@@ -25,6 +25,7 @@ pub mod pull_plan;
 pub mod pull_planner;
 pub mod pull_step;
 pub mod pull_write;
+pub(crate) mod purged_objects;
 pub mod push;
 pub mod push_commit;
 pub mod push_copies;

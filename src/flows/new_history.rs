@@ -5,6 +5,7 @@
 //! when the remote has them. A process that is killed before leaves the store as it was. One that
 //! is killed after it leaves a machine that has the new key, and follows the remote.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use crate::domain::{CommitId, url::RemoteUrl};
@@ -12,7 +13,7 @@ use crate::encryption::{StoreHeader, StoreKey};
 use crate::flows::{FetchMode, RemoteSync};
 use crate::store::{BRANCH, CommitPlace, LOCK_BRANCHES, Mirror, lock_ref, record_header};
 use crate::sys::{fail_point::fail_point, fs::PathError};
-use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError};
+use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError, remote::ObjectNames};
 use crate::workspace::{
     SyncError, Workspace, paths::mirror_path, paths::next_mirror_path, paths::store_path,
     store_key::adopt_next_key, store_key::next_key_path, store_key::save_key,
@@ -47,6 +48,7 @@ pub(crate) fn replace_history(
             continue;
         }
         let updates = updates(workspace, &mut mirror, |name| former.get(name).cloned())?;
+        let objects = former_objects(&git, &former)?;
         let removed = former.into_iter().filter(|(name, _)| is_lock(name));
         let removed = removed.map(|(name, expected)| RefUpdate {
             name,
@@ -59,10 +61,30 @@ pub(crate) fn replace_history(
             fail_point("the new history is sent");
             adopt(workspace, new, mirror, &updates)?;
             // The former history stays there if that fails, as with any other remote.
-            return Ok(git.prune().unwrap_or(false));
+            return Ok(drop_objects(&git, &objects).unwrap_or(false));
         }
     }
     Err(SyncError::from(RemoteError::TooManyPushes))
+}
+
+/// Lists the objects of ccsync's branches in a remote that is a directory; nothing for any other.
+fn former_objects(
+    git: &GitCli,
+    former: &BTreeMap<String, CommitId>,
+) -> Result<Vec<ObjectNames>, RemoteError> {
+    let own = |name: &str| is_lock(name) || name == branch_ref(BRANCH);
+    let commits = former.iter().filter(|(name, _)| own(name));
+    let objects = commits.map(|(_, commit)| git.objects_of_remote(commit));
+    objects.filter_map(Result::transpose).collect()
+}
+
+/// Removes what no branch of the remote needs any more. Returns false for a remote that is not a
+/// directory.
+fn drop_objects(git: &GitCli, objects: &[ObjectNames]) -> Result<bool, RemoteError> {
+    for objects in objects {
+        git.drop_from_remote(BRANCH, objects)?;
+    }
+    Ok(!objects.is_empty())
 }
 
 /// Sends a sealed history to an empty repository, which becomes the remote of this machine.

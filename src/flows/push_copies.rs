@@ -13,7 +13,7 @@ use crate::localize::{LocalCopy, stored_text::LocalText};
 use crate::report::SessionReport;
 use crate::session::{Discovery, LocalSession, fields::values};
 use crate::store::Snapshot;
-use crate::workspace::{SyncError, Workspace};
+use crate::workspace::{SyncError, Workspace, deleted_sessions::deleted_reason};
 
 /// The plan for one copy.
 enum CopyPlan {
@@ -90,7 +90,8 @@ fn plan_copy(
         // The report names the session already.
         return Ok(CopyPlan::Ignored);
     }
-    if let Some(reason) = filter.copy_reason(copy) {
+    let deleted = deleted_reason(workspace.ctx, snapshot, &copy.id)?;
+    if let Some(reason) = deleted.or_else(|| filter.copy_reason(copy)) {
         let project = None;
         let report = excluded_session(&workspace.store, &copy.id, project, &reason)?;
         return Ok(CopyPlan::Skip(report));

@@ -10,7 +10,7 @@ use crate::flows::{
 use crate::localize::LocalCopy;
 use crate::report::{Outcome, Report, SessionReport, SkippedFile};
 use crate::session::{Discovery, LocalSession, live::live_sessions};
-use crate::workspace::{Selection, SyncError, Workspace};
+use crate::workspace::{Selection, SyncError, Workspace, deleted_sessions::deleted_reason};
 
 /// The sessions of this machine, by what a push does with them.
 #[derive(Default)]
@@ -22,7 +22,7 @@ pub(crate) struct PushPlan<'a> {
     pub(super) resting: u64,
     /// Sessions that cannot be compared.
     pub(super) skipped: Vec<SessionReport>,
-    /// Sessions that the settings exclude.
+    /// Sessions that the settings exclude, or that were deleted from the store.
     excluded: Vec<SessionReport>,
     /// Sessions outside of the selection.
     pub(crate) not_selected: BTreeSet<SessionId>,
@@ -97,6 +97,13 @@ impl<'a> PushPlan<'a> {
         let comparer = SessionComparer::new(workspace, &snapshot);
         let pinned = &workspace.records.pinned;
         for local in sessions {
+            let id = &local.session.id;
+            if let Some(reason) = deleted_reason(workspace.ctx, &snapshot, id)? {
+                let project = workspace.filter().project(local.session);
+                let report = excluded_session(&workspace.store, id, project, &reason)?;
+                self.excluded.push(report);
+                continue;
+            }
             if pinned.has(local.session, &snapshot)? {
                 self.resting += 1;
                 continue;

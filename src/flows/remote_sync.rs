@@ -379,7 +379,10 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         if let (Some(before), Some(now)) = (&before, &fetched)
             && before != now
             && store.former_remote_head()?.is_none()
-            && store.remote_move(before, now)? == RemoteMove::Rewritten
+            && matches!(
+                store.remote_move(before, now)?,
+                RemoteMove::Rewritten | RemoteMove::Purged
+            )
         {
             store.set_former_remote_head(Some(before))?;
         }

@@ -4,7 +4,9 @@
 //! A lock is a courtesy. A remote whose rules forbid a change of a lock, or that cannot change
 //! several branches at once, costs the lock, never the push.
 
-use crate::domain::id::SessionId;
+use std::collections::BTreeMap;
+
+use crate::domain::{CommitId, id::SessionId};
 use crate::remote::Remote;
 use crate::store::{BRANCH, CommitForm, lock_ref};
 use crate::transport::{PushOutcome, remote::RefUpdate, remote::RemoteError};
@@ -152,6 +154,23 @@ pub(crate) fn restack(workspace: &mut Workspace<'_>, linear: bool) -> Result<boo
         return Ok(false);
     }
     let new_commits = store.restack(form)?;
+    follow_new_commits(workspace, &new_commits)?;
+    Ok(true)
+}
+
+/// Makes one commit of all that the remote does not have: it is sent without the states in between.
+pub(crate) fn squash_unsent(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
+    let author = workspace.ctx.settings.author.as_ref();
+    let new_commits = workspace.store.squash_unsent(author)?;
+    follow_new_commits(workspace, &new_commits)
+}
+
+/// Lets milestones name the new commits.
+pub(crate) fn follow_new_commits(
+    workspace: &mut Workspace<'_>,
+    new_commits: &BTreeMap<CommitId, CommitId>,
+) -> Result<(), SyncError> {
+    let store = &workspace.store;
     let mut tx = store.begin(store.head()?.as_ref())?;
     let mut milestones = store.head_snapshot()?.milestones()?;
     milestones.retain(|milestone| new_commits.contains_key(&milestone.commit));
@@ -163,8 +182,7 @@ pub(crate) fn restack(workspace: &mut Workspace<'_>, linear: bool) -> Result<boo
         let head = store.head()?;
         tx.commit(&workspace.author(), "milestones", head.as_slice())?;
     }
-    workspace.records.index.follow(&workspace.store)?;
-    Ok(true)
+    Ok(workspace.records.index.follow(&workspace.store)?)
 }
 
 /// Returns the command that names the author of commits, if the remote refused them because of

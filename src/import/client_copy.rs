@@ -9,7 +9,7 @@ use crate::import::source::OpenedSource;
 use crate::import::store::{commit, commit_message, empty_report, store_or_skip, store_session};
 use crate::report::{ImportReport, SessionReport, SkippedFile};
 use crate::session::{Facts, LocalSession, discover::discover, time::parse_time};
-use crate::workspace::{SyncError, Workspace};
+use crate::workspace::{SyncError, Workspace, deleted_sessions::deleted_reason};
 
 /// Imports every session of the copy; its paths are those of this machine.
 pub(crate) fn import_client_copy(
@@ -35,6 +35,7 @@ pub(crate) fn import_client_copy(
     let mut tx = workspace.store.begin(base.as_ref())?;
     let mut sessions = Vec::new();
     for (id, session) in &found.sessions {
+        let deleted = deleted_reason(workspace.ctx, tx.base(), id)?;
         let is_linked = session.directory.is_symlink() || session.transcript_path().is_symlink();
         let excluded = || {
             workspace
@@ -44,7 +45,7 @@ pub(crate) fn import_client_copy(
         let result = if is_linked {
             let reason = "not a plain file (links are not followed)".to_owned();
             Some(SessionReport::skipped(id.clone(), reason))
-        } else if let Some(reason) = excluded() {
+        } else if let Some(reason) = deleted.or_else(excluded) {
             Some({
                 let project = workspace.filter().project(session);
                 excluded_session(&workspace.store, id, project, &reason)?

@@ -17,7 +17,9 @@ use crate::report::SessionReport;
 use crate::session::{Facts, time::parse_time};
 use crate::store::Snapshot;
 use crate::sys::fs::PathError;
-use crate::workspace::{SyncError, Workspace, filter::ForeignSession};
+use crate::workspace::{
+    SyncError, Workspace, deleted_sessions::deleted_reason, filter::ForeignSession,
+};
 
 /// The import of one copy of a session. Machines are indexes in the list of all machines.
 pub(crate) struct ImportJob {
@@ -325,7 +327,10 @@ fn excluded_outcome(
         bytes: job.bytes(),
         last_activity: facts.last_activity.as_deref().and_then(parse_time),
     };
-    let Some(reason) = workspace.filter().foreign_exclude_reason(&foreign) else {
+    let head = workspace.store.head_snapshot()?;
+    let deleted = deleted_reason(workspace.ctx, &head, &job.session)?;
+    let by_settings = || workspace.filter().foreign_exclude_reason(&foreign);
+    let Some(reason) = deleted.or_else(by_settings) else {
         return Ok(None);
     };
     let project = foreign.project.map(|project| project.to_string());

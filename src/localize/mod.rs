@@ -4,9 +4,11 @@
 pub mod collect;
 pub mod compare;
 pub mod error;
+mod learned_secrets;
 pub mod line_reader;
 pub mod local_copy;
 mod local_piece;
+mod local_secrets;
 pub mod localizer;
 pub mod location;
 pub(crate) mod run_projects;

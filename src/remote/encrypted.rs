@@ -9,7 +9,7 @@ use crate::store::{
     BRANCH, CommitPlace, LOCK_BRANCHES, Mirror, MirrorError, Store, StoreError, lock_ref,
     record_header,
 };
-use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError};
+use crate::transport::{GitCli, ObjectNames, PushOutcome, RefUpdate, RemoteError};
 
 const BRANCHES: &str = "refs/heads/";
 
@@ -174,6 +174,24 @@ impl EncryptedRemote {
     ) -> Result<Option<Result<(), String>>, RemoteError> {
         let sealed = known_sealed(&self.mirror.borrow(), commit)?;
         self.git.check_objects(&sealed)
+    }
+}
+
+impl EncryptedRemote {
+    pub(super) fn objects_of_remote(
+        &self,
+        commit: &CommitId,
+    ) -> Result<Option<ObjectNames>, RemoteError> {
+        let sealed = known_sealed(&self.mirror.borrow(), commit)?;
+        self.git.objects_of_remote(&sealed)
+    }
+
+    pub(super) fn drop_from_remote(
+        &self,
+        branch: &str,
+        objects: &ObjectNames,
+    ) -> Result<(), RemoteError> {
+        self.git.drop_from_remote(branch, objects)
     }
 }
 

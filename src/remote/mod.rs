@@ -10,7 +10,7 @@ pub use encrypted::EncryptedRemote;
 use std::collections::BTreeMap;
 
 use crate::domain::CommitId;
-use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError};
+use crate::transport::{GitCli, ObjectNames, PushOutcome, RefUpdate, RemoteError};
 
 /// The remote of a store.
 pub enum Remote {
@@ -96,6 +96,28 @@ impl Remote {
         match self {
             Self::Plain(git) => git.check_objects(commit),
             Self::Encrypted(remote) => remote.check_objects(commit),
+        }
+    }
+
+    /// Lists the objects of a commit in a remote that is a directory; `None` for any other.
+    ///
+    /// # Errors
+    /// [`RemoteError`] if git could not be run.
+    pub fn objects_of_remote(&self, commit: &CommitId) -> Result<Option<ObjectNames>, RemoteError> {
+        match self {
+            Self::Plain(git) => git.objects_of_remote(commit),
+            Self::Encrypted(remote) => remote.objects_of_remote(commit),
+        }
+    }
+
+    /// Removes those of `objects` that no reference of the remote, a directory, needs any more.
+    ///
+    /// # Errors
+    /// [`RemoteError`]
+    pub fn drop_from_remote(&self, branch: &str, objects: &ObjectNames) -> Result<(), RemoteError> {
+        match self {
+            Self::Plain(git) => git.drop_from_remote(branch, objects),
+            Self::Encrypted(remote) => remote.drop_from_remote(branch, objects),
         }
     }
 }

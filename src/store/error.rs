@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::format::json::{FORMAT, ManifestError};
+use super::format::json::{ManifestError, TOMBSTONE_FORMAT};
 use crate::domain::{CommitId, ErrorKind, SessionId, UPDATE_CCSYNC, UserError};
 use crate::encryption::StoreHeader;
 use crate::sys::{
@@ -51,7 +51,10 @@ pub enum StoreError {
     #[error("the store has too many files (limit {MAX_FILES})")]
     TooMany,
     /// A newer ccsync wrote the store.
-    #[error("the store has format {found}; this ccsync reads up to {}", FORMAT)]
+    #[error(
+        "the store has format {found}; this ccsync reads up to {}",
+        TOMBSTONE_FORMAT
+    )]
     Newer {
         /// Its format version.
         found: u32,

@@ -34,6 +34,9 @@ pub(super) const MANIFEST: &str = "manifest.json";
 /// Name of the directory of the segments of a session's transcript.
 pub(super) const TRANSCRIPT: &str = "transcript";
 
+/// Directory of the shards of tombstones.
+pub(super) const DELETED: &str = "deleted";
+
 /// Directory of the notes for other machines.
 pub(super) const NOTES: &str = "notes";
 
@@ -122,6 +125,11 @@ pub(super) fn manifest(id: &SessionId) -> String {
     format!("{}/{MANIFEST}", session(id))
 }
 
+/// Returns the path of the tombstone of a session.
+pub(super) fn tombstone(id: &SessionId) -> String {
+    format!("{DELETED}/{}/{id}.json", id.shard())
+}
+
 /// Returns the directory of the segments of a session's file.
 ///
 /// No file of the session can have the name of such a directory, or be in one.
@@ -160,11 +168,10 @@ pub(super) fn is_machine_file(path: &str) -> bool {
     path.split_once('/').is_some_and(|(top, _)| top == MACHINES)
 }
 
-/// Returns true if `path` is a note or a milestone: a file that never changes, and that any machine
-/// may remove.
-pub(super) fn is_note_or_milestone(path: &str) -> bool {
+/// Returns true if `path` is a note, a milestone or a tombstone, which any machine may remove.
+pub(super) fn is_removable(path: &str) -> bool {
     path.split_once('/')
-        .is_some_and(|(top, _)| [NOTES, MILESTONES].contains(&top))
+        .is_some_and(|(top, _)| [NOTES, MILESTONES, DELETED].contains(&top))
 }
 
 /// Returns true if `path` may be written to the working tree: relative and not in `.git`.

@@ -18,6 +18,7 @@ mod mirror;
 mod object_check;
 mod objects;
 mod open;
+mod purge;
 mod repository;
 mod restack;
 mod rewrite;
@@ -33,7 +34,7 @@ pub use create::{
 };
 pub use error::{FetchedCommit, StoreError};
 pub use format::json::{FORMAT, ManifestError};
-pub use format::{bundle, machine, manifest, milestone, note, segment};
+pub use format::{bundle, machine, manifest, milestone, note, segment, tombstone};
 pub use history::{ChangedSession, Commit, CommitChanges, History, SessionStep, Steps};
 pub use layout::BRANCH;
 pub use lock_commits::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
@@ -43,6 +44,7 @@ pub use mirror::{
     record_new_history, recorded_header, remote_header, share_packs,
 };
 pub use object_check::{DamagedObject, ObjectCheck};
+pub use purge::PurgedHistory;
 pub use repository::{MAX_LOOSE_OBJECTS, MAX_PACKS, Store, needs_repack};
 pub use restack::CommitForm;
 pub use rewrite::RemoteMove;

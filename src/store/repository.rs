@@ -3,6 +3,7 @@
 //! Opening is `open`'s, contents are `snapshot`'s, new commits are `transaction`'s. Must not read
 //! what a commit holds.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use git2::ErrorCode;
@@ -137,6 +138,21 @@ impl Store {
             walk.hide(oid(other)?)?;
         }
         Ok(walk.count() as u64)
+    }
+
+    /// Lists the commits that `head` contains and `other` does not.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn commits_beyond(
+        &self,
+        head: &CommitId,
+        other: &CommitId,
+    ) -> Result<BTreeSet<CommitId>, StoreError> {
+        let mut walk = self.repo.revwalk()?;
+        walk.push(oid(head)?)?;
+        walk.hide(oid(other)?)?;
+        walk.map(|id| Ok(commit_id(id?))).collect()
     }
 
     /// Returns true if the store has the commit.

@@ -92,6 +92,25 @@ impl Store {
         Ok(new)
     }
 
+    /// Makes one commit of all that the remote does not have, and moves the head. Returns the new
+    /// commit of each former one.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn squash_unsent(
+        &self,
+        author: Option<&CommitAuthor>,
+    ) -> Result<BTreeMap<CommitId, CommitId>, StoreError> {
+        let (Some(head), remote) = (self.head()?, self.remote_head()?) else {
+            return Ok(BTreeMap::new());
+        };
+        let unpushed = self.unpushed()?;
+        let commit = self.squash(&head, remote.as_ref(), &unpushed, author)?;
+        self.set_ref(HEAD_REF, Some(&commit), "push")?;
+        let new = unpushed.iter().map(|id| (commit_id(*id), commit.clone()));
+        Ok(new.collect())
+    }
+
     /// Makes one commit of all, with the author and message of the newest that is no merge.
     fn squash(
         &self,

@@ -17,6 +17,8 @@ pub enum RemoteMove {
     Forward,
     /// It has gone back to an earlier commit.
     Back,
+    /// A purge has rewritten its history.
+    Purged,
     /// It has another history, in which something may have been removed on purpose.
     Rewritten,
     /// The remote was created again.
@@ -34,6 +36,9 @@ impl Store {
         }
         if self.contains(from, to)? {
             return Ok(RemoteMove::Back);
+        }
+        if self.replacement(to, from)?.is_some() {
+            return Ok(RemoteMove::Purged);
         }
         if self.merge_base(from, to)?.is_some() {
             return Ok(RemoteMove::Rewritten);

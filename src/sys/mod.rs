@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 mod allocator;
+mod client_program;
 pub mod clock;
 pub mod env;
 pub mod fail_point;
@@ -19,6 +20,7 @@ pub mod process_lock;
 pub mod set_aside;
 pub mod signal;
 pub mod temp;
+pub mod temp_file;
 
 pub use clock::{Clock, SystemClock};
 pub use env::{Env, GitEnv};

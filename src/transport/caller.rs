@@ -11,9 +11,6 @@ use std::time::Duration;
 use crate::domain::Phase;
 use crate::sys::{GitEnv, process::Program};
 
-/// Time after which a silent `git gc` is stopped.
-const HOUSEKEEPING: Duration = Duration::from_secs(3600);
-
 /// Time limit without output, unless the user sets another. With `--progress`, git and the
 /// server write at least once a second; longer silence means that the peer is gone or that
 /// git waits for an answer that cannot come.
@@ -140,11 +137,16 @@ impl Caller {
         }
     }
 
-    /// Returns a caller for a repository of the user, whose housekeeping is silent for long.
-    pub(super) fn for_housekeeping(&self, git_dir: &Path) -> Self {
-        let silence = HOUSEKEEPING;
-        let own = Self::new(git_dir, self.env.clone(), false, false);
-        Self { silence, ..own }
+    /// Returns the caller for another repository.
+    pub(super) fn at(&self, git_dir: &Path) -> Self {
+        Self {
+            git_dir: git_dir.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn git_dir(&self) -> &Path {
+        &self.git_dir
     }
 
     /// Reads a reference of the repository from its own file. A packed one has none.
@@ -225,6 +227,16 @@ impl Caller {
                 let program = self.limited(program);
                 program.run().is_ok_and(|out| out.status.success())
             })
+    }
+}
+
+/// Returns the git directory of a repository that may have a working tree.
+pub(super) fn git_dir_of(path: &Path) -> PathBuf {
+    let below = path.join(".git");
+    if below.is_dir() {
+        below
+    } else {
+        path.to_owned()
     }
 }
 

@@ -4,8 +4,8 @@
 //! Success is decided by exit status and porcelain output, never by messages.
 //! `docs/dev/transport.md` gives the reason of every flag and variable.
 
+mod drop_objects;
 mod fetch;
-mod prune;
 mod push;
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use crate::sys::{
     signal,
 };
 
-use super::caller::{Caller, GitCommand};
+use super::caller::{Caller, GitCommand, git_dir_of};
 use super::failure::{self, Cause};
 use super::porcelain::{self, GitVersion};
 use super::remote::{GitMessage, Missing, OLDEST_GIT, RemoteError};
@@ -127,11 +127,7 @@ impl GitCli {
         let RemoteKind::Local(path) = self.url.kind() else {
             return Ok(None);
         };
-        let git_dir = if path.join(".git").is_dir() {
-            path.join(".git")
-        } else {
-            path.clone()
-        };
+        let git_dir = git_dir_of(path);
         let options = ["--full", "--no-dangling", "--no-reflogs", "--progress"];
         let command = GitCommand::new("fsck", Some(Phase::Check))
             .args(options)

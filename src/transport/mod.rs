@@ -21,6 +21,6 @@ pub fn local_git() -> crate::sys::process::Program {
 }
 
 pub use git_cli::GitCli;
-pub use remote::{RefUpdate, RemoteError};
+pub use remote::{ObjectNames, RefUpdate, RemoteError};
 
 pub use remote::PushOutcome;

@@ -190,6 +190,9 @@ impl RemoteError {
     }
 }
 
+/// Names of objects of git.
+pub struct ObjectNames(pub(super) std::collections::BTreeSet<String>);
+
 /// The missing part of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {

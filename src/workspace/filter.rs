@@ -209,6 +209,26 @@ impl<'w> SessionFilter<'w> {
         }
     }
 
+    /// Returns the predicate for the stored sessions of these projects; without any, for all.
+    pub(crate) fn stored_in(
+        self,
+        patterns: &[ProjectPattern],
+    ) -> impl Fn(&Manifest) -> bool + use<'w> {
+        let placeholders = self.localizer.placeholders();
+        let compiled = patterns.iter().filter_map(|p| compile(p, placeholders));
+        let (matchers, all): (Vec<Matcher>, bool) = (compiled.collect(), patterns.is_empty());
+        move |manifest| {
+            let portable = self.localizer.project_location(manifest);
+            let directory = portable.as_ref().and_then(|path| self.expand(path));
+            let names = ProjectNames {
+                directory: directory.as_deref(),
+                portable: portable.as_ref().map(PortablePath::as_str),
+                remote: identity(manifest).map(ProjectIdentity::as_str),
+            };
+            all || matchers.iter().any(|matcher| matcher.matches(&names))
+        }
+    }
+
     /// Returns the directory that a session belongs to.
     fn main_project(&self, session: &LocalSession) -> LocalProject {
         let project = self.project_of(session);
@@ -371,7 +391,7 @@ impl<'w> SessionFilter<'w> {
     }
 
     /// Calls `question` with the names of a project.
-    fn with_names<T>(
+    pub(super) fn with_names<T>(
         &self,
         project: &LocalProject,
         question: impl FnOnce(&ProjectNames<'_>) -> T,

@@ -1,6 +1,7 @@
 //! The opened state of one run: store, index, filter, leases and caches. Must not contact a remote.
 
 pub mod context;
+pub(crate) mod deleted_sessions;
 pub mod error;
 pub mod exclusion;
 pub mod extras_filter;
@@ -21,6 +22,7 @@ pub mod records;
 pub mod recovery;
 pub mod remote_rules;
 pub mod secret_decision;
+pub mod secrets_filter;
 pub mod session_map;
 pub mod session_project;
 pub mod setup_error;

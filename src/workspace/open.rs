@@ -29,7 +29,6 @@ use crate::workspace::{
     filter::SessionFilter, index::IndexKey, leases::Leases, paths::leases_path, paths::mirror_path,
     paths::remote_rules_path, paths::remote_url, paths::store_path, records::SessionRecords,
     recovery::recover, remote_rules::RemoteRules, store_remote::open_remote,
-    store_remote::secrets_mode,
 };
 
 /// Age from which a scan is repeated before anything is decided by it.
@@ -251,6 +250,7 @@ impl<'a> Workspace<'a> {
         }
         let projects = std::mem::take(&mut *self.rules.new_projects());
         self.records.save(self.ctx.env, &self.store, projects)?;
+        self.localizer.save_secrets()?;
         // Clones that are not recorded are found again.
         let _ = self.localizer.clones().save();
         fail_point("ccsync's index is saved");
@@ -261,13 +261,19 @@ impl<'a> Workspace<'a> {
     /// Saves space and time. If it fails, a later command tries again.
     fn repack_if_needed(&self) {
         let mirror = mirror_path(self.ctx.env);
+        let has_purged = self.store.may_have_purged_objects();
+        let mut are_dropped = true;
         for git_dir in [self.store.git_dir(), &mirror] {
-            if needs_repack(git_dir)
-                && let Ok(url) = self.remote_url()
-            {
-                let git = self.git_for(git_dir, url);
+            let Ok(url) = self.remote_url() else { return };
+            let git = self.git_for(git_dir, url);
+            if has_purged && git_dir.exists() {
+                are_dropped &= git.drop_unreferenced().is_ok();
+            } else if needs_repack(git_dir) {
                 let _ = git.repack_if_needed(MAX_PACKS, MAX_LOOSE_OBJECTS);
             }
+        }
+        if has_purged && are_dropped {
+            let _ = self.store.set_purged_objects(false);
         }
     }
 }
@@ -337,8 +343,7 @@ fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Loca
         ctx.settings.localize,
         Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );
-    let mode = secrets_mode(ctx.env, &ctx.settings)?;
-    let secrets = Secrets::open(&ctx.env.dirs.state, mode)?;
+    let secrets = Secrets::open(ctx.env, ctx.settings.secrets)?;
     let localizer = localizer.with_secrets(Arc::new(secrets));
     Ok(localizer.with_current_placeholders(current))
 }

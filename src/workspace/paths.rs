@@ -13,7 +13,7 @@ pub fn store_path(env: &Env) -> PathBuf {
 
 /// Returns the path of the mirror of an encrypted store.
 pub fn mirror_path(env: &Env) -> PathBuf {
-    env.dirs.data.join("sealed.git")
+    env.dirs.mirror()
 }
 
 /// Returns the path of a mirror that is to take the place of the present one.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{SecretsMode, Settings};
+use crate::config::Settings;
 use crate::encryption::StoreHeader;
 use crate::remote::{EncryptedRemote, Remote};
 use crate::store::{
@@ -21,18 +21,6 @@ use crate::workspace::{
 /// If the record cannot be read. The store is encrypted then, too.
 pub fn store_header(env: &Env) -> Result<Option<StoreHeader>, SyncError> {
     Ok(recorded_header(&store_path(env), &mirror_path(env))?)
-}
-
-/// Returns the treatment of credentials. In an encrypted store they are safe as they are.
-///
-/// # Errors
-/// As for [`store_header`].
-pub fn secrets_mode(env: &Env, settings: &Settings) -> Result<SecretsMode, SyncError> {
-    match settings.secrets {
-        Some(mode) => Ok(mode),
-        None if store_header(env)?.is_some() => Ok(SecretsMode::Off),
-        None => Ok(SecretsMode::Mask),
-    }
 }
 
 /// Returns the header of the remote if its key was changed since the last fetch.

@@ -296,6 +296,14 @@ fn documents() -> Vec<(&'static str, Value)> {
         "machine-forget",
         a.ccsync(["machine", "forget", "bb", "--yes", "--json"]),
     );
+    add("delete", a.ccsync(["delete", ONE, "--yes", "--json"]));
+    add("delete---list", a.ccsync(["delete", "--list", "--json"]));
+    add(
+        "delete---undo",
+        a.ccsync(["delete", "--undo", ONE, "--json"]),
+    );
+    a.ccsync(["delete", ONE, "--yes"]).success();
+    add("purge", a.ccsync(["purge", "--yes", "--json"]));
     a.ccsync(["auto", "on"]).success();
     add("auto", a.ccsync(["auto", "status", "--json"]));
     a.ccsync(["auto", "off"]).success();

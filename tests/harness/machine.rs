@@ -125,6 +125,17 @@ impl Machine {
         self.ccsync(args.into_iter().chain(encrypt)).success()
     }
 
+    /// Returns the file with the key of an encrypted store.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.home.join(".config/ccsync/key")
+    }
+
+    /// Copies the key of an encrypted store to another machine.
+    pub(crate) fn give_key(&self, other: &Self) {
+        fs::create_dir_all(other.key_file().parent().unwrap()).unwrap();
+        fs::copy(self.key_file(), other.key_file()).unwrap();
+    }
+
     /// Gives a directory, which may be missing, a placeholder.
     pub(crate) fn add_placeholder(&self, placeholder: &str) -> Run {
         self.ccsync(["config", "add-placeholder", placeholder, "--yes"])

@@ -7,7 +7,8 @@ use crate::domain::error::error_chain;
 use crate::report::count::count;
 use crate::session::{auto::AutoFault, auto::auto_state, discover::discover, files::projects_dir};
 use crate::sys::{
-    fs::access, fs::free_space, fs::has_free_inodes, fs::is_writable, process::Program,
+    fs::access, fs::free_space, fs::has_free_inodes, fs::is_writable, fs::real_path,
+    process::Program,
 };
 use crate::workspace::{paths::config_path, paths::embedded_remote_path, paths::store_path};
 
@@ -173,7 +174,7 @@ fn program(context: &DoctorContext<'_>) -> Check {
         .env
         .program
         .as_deref()
-        .and_then(|path| path.canonicalize().ok())
+        .and_then(|path| real_path(path).ok())
     else {
         return Check::ok(PROGRAM, format!("version {version}"));
     };
@@ -219,7 +220,7 @@ fn program(context: &DoctorContext<'_>) -> Check {
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+    matches!((real_path(one), real_path(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn version_of(program: &Path) -> Option<String> {

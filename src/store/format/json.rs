@@ -9,6 +9,10 @@ use crate::encryption::{HeaderError, StoreHeader};
 /// The format version that this program writes. It reads older ones and refuses newer ones.
 pub const FORMAT: u32 = 2;
 
+/// The format of a store with tombstones: programs that do not know them would send deleted
+/// sessions again. Only `ccsync.json` has it.
+pub(crate) const TOMBSTONE_FORMAT: u32 = 3;
+
 /// Largest file that is parsed. The manifest of a transcript of 200 MB has about 100 KB.
 pub(crate) const MAX_MANIFEST_BYTES: usize = 16 << 20;
 
@@ -51,12 +55,20 @@ struct Versioned {
 
 /// Parses `json`. Refuses a newer format before it parses anything else.
 pub(crate) fn parse_versioned<T: DeserializeOwned>(json: &[u8]) -> Result<T, ManifestError> {
+    parse_up_to(json, FORMAT)
+}
+
+/// Parses `json` of at most this format.
+pub(crate) fn parse_up_to<T: DeserializeOwned>(
+    json: &[u8],
+    newest: u32,
+) -> Result<T, ManifestError> {
     let (bytes, limit) = (json.len(), MAX_MANIFEST_BYTES);
     if bytes > limit {
         return Err(ManifestError::TooLarge { bytes, limit });
     }
     let version: Versioned = from_json(json)?;
-    if version.format > FORMAT {
+    if version.format > newest {
         return Err(ManifestError::Newer(version.format));
     }
     Ok(from_json(json)?)

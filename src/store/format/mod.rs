@@ -9,3 +9,4 @@ pub mod manifest;
 pub mod milestone;
 pub mod note;
 pub mod segment;
+pub mod tombstone;

@@ -9,15 +9,18 @@ use git2::{ObjectType, Oid, Repository};
 
 use super::commit_map::MAP_FILE;
 use super::error::MirrorError;
-use super::sealed_tree::HEADER;
 use crate::domain::CommitId;
 use crate::encryption::{MAX_HEADER_BYTES, StoreHeader};
 use crate::store::create::create_mirror;
 use crate::store::error::StoreError;
+use crate::store::layout::FORMAT_FILE;
 use crate::store::objects::name::oid;
 use crate::store::objects::tree::find_entry;
 use crate::store::repository::Store;
 use crate::sys::fs::{read_to_string_if_exists, remove_file_if_exists, write_atomic};
+
+/// File of a sealed commit with the header.
+pub(super) const HEADER: &str = FORMAT_FILE;
 
 /// Name of the file in both repositories.
 const FILE: &str = "ccsync-encrypted.json";

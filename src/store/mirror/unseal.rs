@@ -9,9 +9,9 @@ use git2::{ObjectType, Oid};
 
 use super::Mirror;
 use super::error::{MirrorError, SealedFault};
-use super::record::read_header;
+use super::record::{HEADER, read_header};
 use super::seal::{MAX_TREE_BYTES, parents_first};
-use super::sealed_tree::{DESCRIPTION, HEADER, token_at};
+use super::sealed_tree::{DESCRIPTION, token_at};
 use crate::domain::CommitId;
 use crate::encryption::{Sealer, Token, UnsealError, Unsealed};
 use crate::store::format::segment::MAX_FILE_BYTES;

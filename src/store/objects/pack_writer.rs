@@ -13,11 +13,11 @@ use std::thread::JoinHandle;
 use git2::{ObjectType, Oid};
 use libdeflater::{CompressionLvl, Compressor};
 use sha1::{Digest, Sha1};
-use tempfile::NamedTempFile;
 
 use super::pack_index::{PackedObject, encode_pack_index};
+use crate::domain::hex::to_hex;
 use crate::store::error::StoreError;
-use crate::sys::{fail_point::fail_point, fs::sync_dir};
+use crate::sys::{fail_point::fail_point, fs::sync_dir, temp_file::TempFile};
 
 /// How much the objects of a pack are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(super) struct PackWriter {
 }
 
 struct PackFile {
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<TempFile>,
     length: u64,
     objects: Vec<PackedObject>,
 }
@@ -136,12 +136,11 @@ impl PackWriter {
         flush_both(file.as_file(), index.as_file())?;
         fail_point("a pack and its index are on the disk");
 
-        let hex: String = checksum.iter().map(|b| format!("{b:02x}")).collect();
-        let path = self.dir.join(format!("pack-{hex}"));
-        file.persist(path.with_extension("pack"))?;
+        let path = self.dir.join(format!("pack-{}", to_hex(&checksum)));
+        file.persist(&path.with_extension("pack"))?;
         fail_point("a pack has its name");
         // The index comes last, because it makes the pack visible.
-        index.persist(path.with_extension("idx"))?;
+        index.persist(&path.with_extension("idx"))?;
         fail_point("the index of a pack has its name");
         sync_dir(&self.dir)
     }
@@ -276,8 +275,8 @@ fn complete_pack(mut file: &File, objects: usize) -> io::Result<[u8; 20]> {
 }
 
 /// Creates a temporary file. Git recognises its name, so that `git gc` removes it after a crash.
-fn temporary_file(dir: &Path, prefix: &str) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(prefix).tempfile_in(dir)
+fn temporary_file(dir: &Path, prefix: &str) -> io::Result<TempFile> {
+    TempFile::create_in(dir, prefix, "")
 }
 
 /// Flushes two files to the disk at the same time.

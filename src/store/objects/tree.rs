@@ -179,7 +179,7 @@ fn apply_below(
 }
 
 /// Returns the content of a tree object.
-fn encode(entries: TreeEntries) -> Vec<u8> {
+pub(crate) fn encode(entries: TreeEntries) -> Vec<u8> {
     let mut sorted: Vec<_> = entries.into_iter().collect();
     // Git sorts directories as if their names ended with a slash (`base_name_compare`).
     sorted.sort_by_key(|(name, entry)| {

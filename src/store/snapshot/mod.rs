@@ -7,6 +7,7 @@ mod bundles;
 mod open;
 mod records;
 mod sessions;
+mod tombstones;
 
 pub use open::Snapshot;
 pub use sessions::SessionState;

@@ -9,9 +9,10 @@ use crate::domain::CommitId;
 use crate::encryption::StoreHeader;
 use crate::store::{
     error::StoreError, format::json::MAX_MANIFEST_BYTES, format::json::ManifestError,
-    format::json::parse_versioned, layout::FORMAT_FILE, layout::SESSIONS, objects::reader::Objects,
-    objects::tree::TreeEntries, objects::tree::TreeEntry, objects::tree::find_entry,
-    objects::tree::read_tree, repository::Store,
+    format::json::TOMBSTONE_FORMAT, format::json::parse_up_to, layout::FORMAT_FILE,
+    layout::SESSIONS, objects::reader::Objects, objects::tree::TreeEntries,
+    objects::tree::TreeEntry, objects::tree::find_entry, objects::tree::read_tree,
+    repository::Store,
 };
 
 /// Maximum number of notes, or of other small files of one kind, that are read.
@@ -39,7 +40,7 @@ struct StoreFormat {
 fn parse_format(json: &[u8]) -> Result<StoreFormat, ManifestError> {
     match StoreHeader::parse(json)? {
         Some(header) => Err(ManifestError::Encrypted(Box::new(header))),
-        None => parse_versioned(json),
+        None => parse_up_to(json, TOMBSTONE_FORMAT),
     }
 }
 

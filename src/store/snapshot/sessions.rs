@@ -197,7 +197,7 @@ impl Snapshot<'_> {
     }
 }
 
-fn session_in_shard(name: &str, shard: &str) -> Option<SessionId> {
+pub(super) fn session_in_shard(name: &str, shard: &str) -> Option<SessionId> {
     let id: SessionId = name.parse().ok()?;
     (id.shard() == shard).then_some(id)
 }

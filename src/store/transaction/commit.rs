@@ -4,10 +4,10 @@ use git2::{ObjectType, Oid};
 
 use crate::domain::CommitId;
 use crate::store::{
-    author::Author, error::StoreError, format::json::FORMAT, layout::FORMAT_FILE,
-    objects::name::commit_id, objects::tree::TreeChanges, objects::tree::TreeEntry,
-    objects::tree::apply_changes, objects::writer::ObjectWriter, repository::Store,
-    snapshot::Snapshot, worktree::update::WrittenFiles,
+    author::Author, error::StoreError, format::json::FORMAT, format::json::TOMBSTONE_FORMAT,
+    layout::DELETED, layout::FORMAT_FILE, objects::name::commit_id, objects::tree::TreeChanges,
+    objects::tree::TreeEntry, objects::tree::apply_changes, objects::writer::ObjectWriter,
+    repository::Store, snapshot::Snapshot, worktree::update::WrittenFiles,
 };
 use crate::sys::fail_point::fail_point;
 
@@ -104,8 +104,9 @@ impl<'store> Transaction<'store> {
         message: &str,
         parents: &[CommitId],
     ) -> Result<CommitId, StoreError> {
-        if self.base.format()? != Some(FORMAT) {
-            self.write_store_files()?;
+        let format = self.needed_format();
+        if self.base.format()?.is_none_or(|former| former < format) {
+            self.write_store_files(format)?;
         }
         let (objects, base) = (self.store.objects(), self.base.tree());
         let tree = apply_changes(objects, &mut self.writer, base, &self.changes)?;
@@ -138,9 +139,22 @@ impl<'store> Transaction<'store> {
         Ok(commit)
     }
 
+    /// Returns the format that older programs must know to do no harm to this commit.
+    fn needed_format(&self) -> u32 {
+        let below = format!("{DELETED}/");
+        let mut changed = self.changes.range(below.clone()..);
+        let is_added =
+            |(path, entry): (&String, &Option<_>)| path.starts_with(&below) && entry.is_some();
+        if self.base.has(DELETED) || changed.next().is_some_and(is_added) {
+            TOMBSTONE_FORMAT
+        } else {
+            FORMAT
+        }
+    }
+
     /// Writes the files that every store has. Replaces those of an older format.
-    fn write_store_files(&mut self) -> Result<(), StoreError> {
-        let format = format!("{{\n  \"format\": {FORMAT}\n}}\n");
+    fn write_store_files(&mut self, format: u32) -> Result<(), StoreError> {
+        let format = format!("{{\n  \"format\": {format}\n}}\n");
         self.write_file(FORMAT_FILE.to_owned(), format.into_bytes())?;
         // The remote may have been used for something else. No reader depends on these files.
         for (path, text) in [("README.md", README), (".gitattributes", ATTRIBUTES)] {

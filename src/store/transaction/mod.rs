@@ -8,6 +8,7 @@ mod commit;
 mod records;
 mod sessions;
 mod take;
+mod tombstones;
 
 pub use commit::Transaction;
 pub use take::RenamedMilestone;

@@ -67,9 +67,9 @@ impl Transaction<'_> {
     /// Takes everything from `from` that changed there since `earlier`, except sessions and
     /// bundles.
     ///
-    /// A note or a milestone that was removed there is removed here. Foreign files are only added:
-    /// if the base has one too, the base's is the better one. So is the file with the format,
-    /// which [`Self::commit`] replaces if it is older.
+    /// A note, a milestone or a tombstone that was removed there is removed here. Foreign files
+    /// are only added: if the base has one too, the base's is the better one. So is the file with
+    /// the format, which [`Self::commit`] replaces if it is older.
     ///
     /// # Errors
     /// [`StoreError::Git`].
@@ -84,7 +84,7 @@ impl Transaction<'_> {
                 continue;
             }
             let is_removed = file.new.is_none()
-                && layout::is_note_or_milestone(path)
+                && layout::is_removable(path)
                 && self.base.file(path)? == earlier.file(path)?;
             let is_added = file.new.is_some() && !self.base.has(path);
             if layout::is_machine_file(path) || is_added || is_removed {

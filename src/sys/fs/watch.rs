@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
 
-use super::mounts::remote_mounts;
+use super::{links::real_path, mounts::remote_mounts};
 
 /// Number of changed paths that are kept; of more, only that something changed.
 const MAX_PATHS: usize = 1000;
@@ -104,9 +104,7 @@ impl Changes {
 fn are_remote(directories: &BTreeSet<PathBuf>) -> bool {
     let mounts = remote_mounts();
     let is_remote = |directory: &PathBuf| {
-        let real = directory
-            .canonicalize()
-            .unwrap_or_else(|_| directory.clone());
+        let real = real_path(directory).unwrap_or_else(|_| directory.clone());
         mounts.iter().any(|mount| real.starts_with(mount))
     };
     !mounts.is_empty() && directories.iter().any(is_remote)
