@@ -23,7 +23,7 @@ const BASE: &str =
     "domain sys rewrite config secrets encryption session store transport remote lock project";
 
 /// From bottom to top: a folder of `src`, and the folders that it may use besides itself.
-const ALLOWED: [(&str, &[&str]); 30] = [
+const ALLOWED: [(&str, &[&str]); 31] = [
     ("domain", &[]),
     ("sys", &["domain"]),
     ("rewrite", &["domain"]),

@@ -558,7 +558,7 @@ fn lost_state_of_masked_session_makes_no_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let remote = env.remote_of_pair();
-    let tokens = [github_token(51), github_token(52), github_token(53)];
+    let tokens: Vec<String> = (51..=54).map(github_token).collect();
     let (key, key_line) = private_key("\n");
     let transcript = a
         .session(ONE)
@@ -576,6 +576,9 @@ fn lost_state_of_masked_session_makes_no_fork() {
         result.to_str().unwrap(),
         &format!("token\n{}\n{key}\n", tokens[2]),
     );
+    let memory = a.project_dir("work/app").join("memory/MEMORY.md");
+    let text_of_memory = format!("- one\n- the token is {}\n- two\n", tokens[3]);
+    write(&a, memory.to_str().unwrap(), &text_of_memory);
     a.append(ONE, "more");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
@@ -589,6 +592,7 @@ fn lost_state_of_masked_session_makes_no_fork() {
     assert_eq!(a.sessions(), [ONE]);
     assert_eq!(questions(&b.text(ONE)).last().unwrap(), "and more");
     a.ccsync(["verify"]).success();
+    assert_eq!(fs::read_to_string(&memory).unwrap(), text_of_memory);
     // The values are known again.
     let text = a.text(ONE);
     fs::remove_file(a.transcript_path(ONE)).unwrap();

@@ -9,7 +9,7 @@ use crate::domain::SecretName;
 use crate::localize::error::StoredDataError;
 use crate::localize::line_reader::StoredLineReader;
 use crate::localize::localizer::SecretChoice;
-use crate::rewrite::{MAX_SECRET_BYTES, SecretValues as _, redaction, secrets_in};
+use crate::rewrite::{MAX_SECRET_BYTES, SecretValues as _, redaction, redaction_at, secrets_in};
 use crate::store::manifest::Run;
 
 impl StoredLineReader<'_> {
@@ -48,9 +48,9 @@ impl StoredLineReader<'_> {
     }
 }
 
-/// Returns what stands in `local` in the places of the redactions of `names` in `expected`, if
+/// Returns the text in `local` in the places of the redactions of `names` in `expected`, if
 /// nothing else differs.
-fn values_in<'l>(
+pub(crate) fn values_in<'l>(
     expected: &[u8],
     local: &'l [u8],
     names: &[SecretName],
@@ -72,7 +72,8 @@ fn values_in<'l>(
             None => rest.len().checked_sub(expected.len())?,
         };
         let (value, after) = rest.split_at(end);
-        let is_value = (1..=MAX_SECRET_BYTES).contains(&value.len());
+        let is_value =
+            (1..=MAX_SECRET_BYTES).contains(&value.len()) && redaction_at(value).is_none();
         let other = values.insert(name.clone(), value);
         if !is_value || other.is_some_and(|other| other != value) {
             return None;

@@ -20,4 +20,5 @@ pub(crate) use localizer::Localizer;
 pub(crate) use stored_text::{LocalText, StoredText};
 
 pub(crate) use collect::StoredLine;
+pub(crate) use learned_secrets::values_in;
 pub(crate) use line_reader::StoredLineReader;

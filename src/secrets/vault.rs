@@ -135,7 +135,16 @@ impl Vault {
 
     /// Returns the name that a value has on this machine.
     pub fn name(&self, form: &str, value: &[u8]) -> Option<SecretName> {
-        SecretName::new(form, &self.read().id(form, value))
+        let state = self.read();
+        let name = SecretName::new(form, &state.id(form, value))?;
+        if state.secrets.contains_key(&name) {
+            return Some(name);
+        }
+        // A value that was learned again has the name of the lost vault.
+        let is_same =
+            |(known, entry): &(&SecretName, &Entry)| known.form() == form && *entry.value == *value;
+        let known = state.secrets.iter().find(is_same);
+        Some(known.map_or(name, |(known, _)| known.clone()))
     }
 
     /// Remembers the value of a secret.
