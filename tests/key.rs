@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ccsync::encryption::{Purpose, StoreHeader, StoreKey};
 
-use crate::encrypted_store::{everything, give_key, init, key_file};
+use crate::encrypted_store::{everything, init};
 use crate::harness::{ENTER, Machine, ONE, TWO, Terminal, TestEnv, questions};
 
 const PASSPHRASE: &str = "four words are enough";
@@ -105,7 +105,7 @@ fn key_from_variable_command_or_file_joins() {
     join_with_key_file(&b, &format!("# from a\n{words}")).success();
     b.ccsync(["pull"]).success();
     assert_eq!(questions(&b.text(ONE)), ["hello"]);
-    let mode = fs::metadata(key_file(&b)).unwrap().permissions().mode();
+    let mode = fs::metadata(b.key_file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
     let c = env.machine("c");
@@ -116,7 +116,7 @@ fn key_from_variable_command_or_file_joins() {
     with_key(&["init", "--yes", "--remote", remote.to_str().unwrap()]).success();
     with_key(&["pull"]).success();
     assert_eq!(questions(&c.text(ONE)), ["hello"]);
-    assert!(!key_file(&c).exists());
+    assert!(!c.key_file().exists());
     let run = c.ccsync(["sync"]).code(1);
     assert!(run.stderr.contains("this machine has no key"), "{run}");
 
@@ -132,7 +132,7 @@ fn key_from_variable_command_or_file_joins() {
 fn key_command_that_fails_or_is_wrong_is_named() {
     let env = TestEnv::new();
     let a = encrypted(&env);
-    fs::remove_file(key_file(&a)).unwrap();
+    fs::remove_file(a.key_file()).unwrap();
     let with_command = |command: &str| {
         a.ccsync(["config", "set", "key_command", command])
             .success();
@@ -158,7 +158,7 @@ fn key_command_that_fails_or_is_wrong_is_named() {
 fn key_file_readable_by_others_is_refused() {
     let env = TestEnv::new();
     let a = encrypted(&env);
-    fs::set_permissions(key_file(&a), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(a.key_file(), fs::Permissions::from_mode(0o644)).unwrap();
     let run = a.ccsync(["pull"]).code(1);
     assert!(run.stderr.contains("other users can read the key"), "{run}");
     assert!(run.stderr.contains("`chmod 600 "), "{run}");
@@ -184,7 +184,7 @@ fn key_wrong_one_is_refused_before_anything_is_written() {
         let run = join_with_key_file(&b, text).code(1);
         assert!(run.stderr.contains(reason), "{run}");
         assert!(!run.stderr.contains("xyzzy"), "{run}");
-        assert!(!key_file(&b).exists() && !b.home.join(".config/ccsync/config.toml").exists());
+        assert!(!b.key_file().exists() && !b.home.join(".config/ccsync/config.toml").exists());
     }
 }
 
@@ -233,7 +233,7 @@ fn key_passphrase_is_checked_and_can_be_removed() {
     }
     // Another machine that pushes keeps it.
     let b = env.machine("b");
-    give_key(&a, &b);
+    a.give_key(&b);
     init(&b, "b", &env.remote_of_pair(), &[]).success();
     b.session(TWO).turn("world").write();
     b.ccsync(["push"]).success();
@@ -336,7 +336,7 @@ fn key_rotate_tells_other_machines_and_loses_nothing() {
     let env = TestEnv::new();
     let a = encrypted(&env);
     let b = env.machine("b");
-    give_key(&a, &b);
+    a.give_key(&b);
     init(&b, "b", &env.remote_of_pair(), &[]).success();
     b.ccsync(["pull"]).success();
     set_passphrase(&a);
@@ -382,10 +382,10 @@ fn key_lost_on_one_machine_is_entered_again() {
     let env = TestEnv::new();
     let a = encrypted(&env);
     let b = env.machine("b");
-    give_key(&a, &b);
+    a.give_key(&b);
     init(&b, "b", &env.remote_of_pair(), &[]).success();
     b.ccsync(["pull"]).success();
-    fs::remove_file(key_file(&b)).unwrap();
+    fs::remove_file(b.key_file()).unwrap();
     b.append(ONE, "unsent");
     let run = b.ccsync(["push"]).code(1);
     assert!(
@@ -405,7 +405,7 @@ fn machine_forget_in_encrypted_store_names_the_key() {
     let env = TestEnv::new();
     let a = encrypted(&env);
     let b = env.machine("b");
-    give_key(&a, &b);
+    a.give_key(&b);
     init(&b, "b", &env.remote_of_pair(), &[]).success();
     let run = a.ccsync(["machine", "forget", "b", "--yes"]).success();
     assert!(run.stderr.contains("`b` has the key of the store"), "{run}");

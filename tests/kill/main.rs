@@ -29,7 +29,6 @@ macro_rules! tests {
     };
 }
 
-mod encryption;
 mod expiry;
 mod extras;
 mod locks;
