@@ -22,6 +22,8 @@ mod copies;
 mod crash;
 #[cfg(target_os = "linux")]
 mod daemon;
+#[cfg(target_os = "linux")]
+mod daemon_stories;
 mod damage;
 mod delete;
 mod deleted_sessions;
