@@ -8,10 +8,11 @@ use serde::Serialize;
 use crate::deletion::error::DeletionError;
 use crate::domain::{CommitId, SessionId};
 use crate::flows::{FetchMode, RemoteSync, purged_objects::forget_purged_objects};
+use crate::remote::Remote;
 use crate::report::{RemoteState, count::count};
 use crate::store::{BRANCH, PurgedHistory};
 use crate::sys::fail_point::fail_point;
-use crate::transport::{GitCli, ObjectNames, PushOutcome, RefUpdate, RemoteError};
+use crate::transport::{ObjectNames, PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::{Context, SyncError, Workspace};
 
 /// Maximum number of attempts while other machines push.
@@ -141,7 +142,7 @@ fn write(
 }
 
 /// Lists the objects of a remote that is a directory, before its history is replaced.
-fn objects_there(remote: &GitCli) -> Result<Option<ObjectNames>, SyncError> {
+fn objects_there(remote: &Remote) -> Result<Option<ObjectNames>, SyncError> {
     let refs = remote.refs()?;
     match refs.get(&format!("refs/heads/{BRANCH}")) {
         Some(commit) => Ok(remote.objects_of_remote(commit)?),
@@ -152,7 +153,7 @@ fn objects_there(remote: &GitCli) -> Result<Option<ObjectNames>, SyncError> {
 /// Replaces the history of the remote. Returns false if another machine was first.
 fn send(
     workspace: &Workspace<'_>,
-    remote: &GitCli,
+    remote: &Remote,
     purged: &PurgedHistory,
 ) -> Result<bool, SyncError> {
     let update = RefUpdate {

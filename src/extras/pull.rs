@@ -139,7 +139,7 @@ impl Puller<'_> {
             return Ok(report.finish());
         }
         let workspace = self.merging.workspace;
-        let rewriter = owner.path_rewriter(&workspace.localizer);
+        let rewriter = owner.path_rewriter(workspace);
         let synced = &workspace.ctx.settings.extras;
         for name in all_names(owner, self.merging.bundle(owner), state) {
             if let Some(file) = owner.file(&name, &rewriter, synced)

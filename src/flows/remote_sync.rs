@@ -12,10 +12,11 @@ use crate::flows::merge::{Merged, merge_unpushed, unpushed_sessions};
 use crate::flows::merge_rewritten::merge_fetched;
 use crate::flows::send::{rejection, restack, send};
 use crate::flows::send_parts::{PartsResult, send_parts, whole_text};
+use crate::remote::Remote;
 use crate::report::{Refusal, RemoteState};
 use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove};
 use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
-use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError};
+use crate::transport::{PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::{
     RemoteStep, SetupError, SyncError, Workspace, last_fetch::LastFetch, paths::remote_url,
     paths::store_path,
@@ -216,7 +217,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     /// Pushes once, and in parts what the remote refuses as a whole.
-    fn try_push_or_parts(&mut self, remote: &GitCli) -> Result<PushOutcome, SyncError> {
+    fn try_push_or_parts(&mut self, remote: &Remote) -> Result<PushOutcome, SyncError> {
         let store = &self.workspace.store;
         let has_commits = store.head()? != store.remote_head()?;
         let refused = &self.workspace.records.refused;
@@ -246,7 +247,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     /// Pushes once, and again without merges if the remote refuses them.
-    fn try_push(&mut self, remote: &GitCli) -> Result<PushOutcome, SyncError> {
+    fn try_push(&mut self, remote: &Remote) -> Result<PushOutcome, SyncError> {
         let linear = self.workspace.remote_rules.refuses(RemoteStep::Merge);
         restack(self.workspace, linear)?;
         let outcome = self.push_once(remote);
@@ -271,7 +272,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     /// The data and the locks that guard it move together or not at all, if the remote can.
-    fn push_once(&mut self, remote: &GitCli) -> Result<PushOutcome, SyncError> {
+    fn push_once(&mut self, remote: &Remote) -> Result<PushOutcome, SyncError> {
         let store = &self.workspace.store;
         let (head, there) = (store.head()?, store.remote_head()?);
         let mut updates = Vec::new();
@@ -305,13 +306,13 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         outcome
     }
 
-    fn fetch_and_merge(&mut self, remote: &GitCli) -> Result<Merged, SyncError> {
+    fn fetch_and_merge(&mut self, remote: &Remote) -> Result<Merged, SyncError> {
         self.fetch_and_merge_refs(remote, FetchMode::SessionsAndLocks, true)
     }
 
     fn fetch_and_merge_refs(
         &mut self,
-        remote: &GitCli,
+        remote: &Remote,
         mode: FetchMode,
         before_push: bool,
     ) -> Result<Merged, SyncError> {
@@ -332,7 +333,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     /// Fetches, and settles unanswered changes of this machine's locks.
-    fn fetch_refs(&mut self, remote: &GitCli, mode: FetchMode) -> Result<(), SyncError> {
+    fn fetch_refs(&mut self, remote: &Remote, mode: FetchMode) -> Result<(), SyncError> {
         let leases = &self.workspace.leases;
         // A machine with locks must find out whether it still has them.
         let with_locks = mode == FetchMode::SessionsAndLocks || !leases.is_empty();
@@ -352,6 +353,11 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             self.refuse_other_branches(remote)?;
         }
         let store = &self.workspace.store;
+        if let Err(e) = store.snapshot(fetched.as_ref()) {
+            // Nothing is built on a commit that cannot be read.
+            store.set_remote_head(before.as_ref())?;
+            return Err(e.into());
+        }
         if let (Some(before), Some(now)) = (&before, &fetched)
             && before != now
             && store.former_remote_head()?.is_none()
@@ -384,7 +390,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     /// Refuses a remote without our branch that has others: it is used for something else.
-    fn refuse_other_branches(&self, remote: &GitCli) -> Result<(), SyncError> {
+    fn refuse_other_branches(&self, remote: &Remote) -> Result<(), SyncError> {
         let own = format!("refs/heads/{LOCK_BRANCHES}");
         let refs = remote.refs()?;
         let names = refs

@@ -2,6 +2,7 @@
 
 pub mod directory;
 pub mod error;
+pub mod join_encrypted;
 pub mod key_answer;
 pub mod names;
 pub mod notes;

@@ -84,6 +84,13 @@ pub struct Dirs {
     pub state: PathBuf,
 }
 
+impl Dirs {
+    /// Returns the directory of the mirror, which an encrypted store has.
+    pub fn mirror(&self) -> PathBuf {
+        self.data.join("sealed.git")
+    }
+}
+
 /// The part of the environment that concerns `git`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GitEnv {

@@ -14,6 +14,7 @@ pub mod failure;
 pub mod former_names;
 pub mod fs;
 pub mod hook_env;
+pub mod own_program;
 pub mod parallel;
 pub mod process;
 pub mod process_lock;

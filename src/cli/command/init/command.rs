@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::args::InitArgs;
-use super::{answers, auto, placeholders, remote, show};
+use super::{answers, auto, encryption, placeholders, remote, show};
 use crate::cli::{
     app::App, app::current_dir, args::PlaceholderArg, error::CliError, exit::Exit,
     placeholder_directory,
@@ -25,6 +25,7 @@ fn set_up_here(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
         args.keep_answers(None, app)?;
     }
     let chosen = remote::choose(args, app)?;
+    let args = &encryption::choose(args, chosen.remote.as_ref(), app)?;
     args.keep_answers(chosen.remote.as_ref(), app)?;
     let request = SetUp {
         remote: chosen.remote.clone(),
@@ -32,6 +33,7 @@ fn set_up_here(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
         placeholders: placeholders_given(&args.add_placeholder, app)?,
         adopt: args.yes,
         new_id: args.new_id,
+        encryption: args.encryption(),
         leave_former_remote: chosen.leaves_former_remote,
     };
     let git_may_ask = app.is_interactive() && !chosen.without_questions;

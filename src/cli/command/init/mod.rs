@@ -5,6 +5,7 @@ mod args;
 mod auto;
 mod command;
 mod directory;
+mod encryption;
 mod ensure;
 mod error;
 mod placeholders;
