@@ -61,7 +61,7 @@ pub(crate) fn init(machine: &Machine, name: &str, remote: &Path, more: &[&str]) 
 }
 
 /// Returns every object and ref of a repository as text.
-fn everything(remote: &Path, machine: &Machine) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn everything(remote: &Path, machine: &Machine) -> Vec<(String, Vec<u8>)> {
     let repo = git2::Repository::open_bare(remote).unwrap();
     let odb = repo.odb().unwrap();
     let mut found = Vec::new();

@@ -59,6 +59,8 @@ mod init_github;
 mod init_terminal;
 #[cfg(target_os = "linux")]
 mod install;
+#[cfg(target_os = "linux")]
+mod key;
 #[cfg(unix)]
 mod kill_moments;
 mod layers;

@@ -40,8 +40,8 @@ pub use layout::BRANCH;
 pub use lock_commits::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use milestones::Milestones;
 pub use mirror::{
-    CommitPlace, Mirror, MirrorError, SealedFault, complete_record, record_header, recorded_header,
-    share_packs,
+    CommitPlace, Mirror, MirrorError, SealedFault, complete_record, record_header,
+    record_new_history, recorded_header, remote_header, share_packs,
 };
 pub use object_check::{DamagedObject, ObjectCheck};
 pub use purge::PurgedHistory;
