@@ -142,6 +142,7 @@ fn config_get_and_set_settings() {
     localize      never
     extras        memory,claude-md,plans
     secrets       mask, or off if the store is encrypted
+    key_command   none
     include       every project
     exclude       none
     max_size      none

@@ -36,6 +36,7 @@ mod doctor;
 mod encrypted_attacks;
 #[cfg(target_os = "linux")]
 mod encrypted_store;
+mod encrypted_vectors;
 mod errors;
 mod exclude;
 mod exclude_unknown;
@@ -59,6 +60,8 @@ mod init_github;
 mod init_terminal;
 #[cfg(target_os = "linux")]
 mod install;
+#[cfg(target_os = "linux")]
+mod key;
 #[cfg(unix)]
 mod kill_moments;
 mod layers;

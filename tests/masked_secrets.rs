@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::harness::client::Client;
 use crate::harness::{Machine, ONE, TWO, TestEnv, questions};
 
 /// Returns an invented token, built here so that no scanner finds it in this file.
@@ -340,6 +341,21 @@ fn mask_in_session_with_signed_thinking_is_announced() {
         assert!(!warning(report, TWO).contains("signed"), "{report}");
     }
     assert!(b.text(ONE).contains(&signed.to_string()));
+}
+
+#[test]
+fn resume_of_masked_session_names_redaction() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let at_b = Client::install(&b);
+    fs::create_dir_all(b.home.join("work/app")).unwrap();
+    a.session(ONE)
+        .turn(&format!("use {}", github_token(43)))
+        .write();
+    a.ccsync(["push"]).success();
+    let run = at_b.run(&["resume", ONE], "two").success();
+    let named = "1 secret redacted: the value stays on another machine";
+    assert!(run.stderr.contains(named), "{run}");
 }
 
 /// Memory, `CLAUDE.md` and notes.

@@ -36,6 +36,8 @@ pub(crate) enum CommandError {
     Declined(String),
     #[error("{action} needs confirmation, and there is no terminal to ask on")]
     ConfirmationNeeded { action: String, flag: &'static str },
+    #[error("the passphrases differ")]
+    PassphrasesDiffer,
     #[error("`{0}` is a commit; a time is needed")]
     NotATime(String),
     #[error("cannot find the current directory")]
@@ -81,6 +83,7 @@ impl UserError for CommandError {
             Self::ConfirmationNeeded { flag, .. } => {
                 format!("to confirm, run the command again with `{flag}`")
             }
+            Self::PassphrasesDiffer => "type it again: `ccsync key passphrase`".to_owned(),
             Self::NotATime(_) => "give a time such as `2026-11-20` or `30d`".to_owned(),
             Self::CurrentDir(_) => "change to a directory that exists: `cd`".to_owned(),
             Self::NotPerProject(_) => "run the command without `--project`".to_owned(),

@@ -99,7 +99,7 @@ fn config_unknown_key_error_names_line_and_known_keys() {
     );
     insta::assert_snapshot!(
         shown("[synk]\n"),
-        @"invalid configuration `/c/config.toml`, line 2: unknown table `synk` (one of: machine, sync, placeholders)"
+        @"invalid configuration `/c/config.toml`, line 2: unknown table `synk` (one of: machine, sync, placeholders, project_secrets)"
     );
     insta::assert_snapshot!(
         "colour".parse::<SettingKey>().unwrap_err(),

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::{CommitId, Phase};
+use crate::flows::changed_key::adopt_changed_key;
 use crate::flows::foreign_locks::{record_foreign_locks, sessions_at_risk};
 use crate::flows::merge::{Merged, merge_unpushed, unpushed_sessions};
 use crate::flows::merge_rewritten::merge_fetched;
@@ -14,7 +15,7 @@ use crate::flows::send::{rejection, restack, send};
 use crate::flows::send_parts::{PartsResult, send_parts, whole_text};
 use crate::remote::Remote;
 use crate::report::{Refusal, RemoteState};
-use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove};
+use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove, StoreError};
 use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
 use crate::transport::{PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::{
@@ -82,6 +83,10 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     /// # Errors
     /// [`SyncError::Remote`] if the remote cannot be reached.
     pub(crate) fn fetch(&mut self, mode: FetchMode) -> Result<Merged, SyncError> {
+        self.with_present_key(|sync| sync.fetch_with_known_key(mode))
+    }
+
+    fn fetch_with_known_key(&mut self, mode: FetchMode) -> Result<Merged, SyncError> {
         let remote = self.workspace.remote()?;
         let before = self.workspace.store.head()?;
         let mut merged = self.fetch_and_merge_refs(&remote, mode, false)?;
@@ -123,8 +128,21 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
 
     /// Fetches the locks of all machines, and settles those of this one. Merges nothing.
     pub(crate) fn fetch_locks(&mut self) -> Result<(), SyncError> {
-        let remote = self.workspace.remote()?;
-        self.fetch_refs(&remote, FetchMode::SessionsAndLocks)
+        self.with_present_key(|sync| {
+            let remote = sync.workspace.remote()?;
+            sync.fetch_refs(&remote, FetchMode::SessionsAndLocks)
+        })
+    }
+
+    /// Repeats a step once if the remote has another key now, which this machine has, too.
+    fn with_present_key<T>(
+        &mut self,
+        mut step: impl FnMut(&mut Self) -> Result<T, SyncError>,
+    ) -> Result<T, SyncError> {
+        match step(self) {
+            Err(e) if adopt_changed_key(self.workspace, &e)? => step(self),
+            done => done,
+        }
     }
 
     /// Merges what only a damaged store has that was moved away. One that cannot be read stays
@@ -152,7 +170,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         let mut merged = Merged::default();
         let has_commits = self.workspace.store.count_unpushed()? > 0;
         let state = if has_commits || self.workspace.leases.are_waiting() {
-            match self.push_until_accepted(&mut merged) {
+            match self.with_present_key(|sync| sync.push_until_accepted(&mut merged)) {
                 Err(SyncError::Remote(e)) if e.is_rejection() => self.refused(&e)?,
                 Err(SyncError::Remote(e)) => self.queued(e.in_one_line())?,
                 state => state?,
@@ -353,8 +371,9 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             self.refuse_other_branches(remote)?;
         }
         let store = &self.workspace.store;
-        if let Err(e) = store.snapshot(fetched.as_ref()) {
-            // Nothing is built on a commit that cannot be read.
+        if let Err(e @ StoreError::Encrypted(_)) = store.snapshot(fetched.as_ref()) {
+            // Nothing is built on a sealed commit.
+            let before = before.filter(|before| store.snapshot(Some(before)).is_ok());
             store.set_remote_head(before.as_ref())?;
             return Err(e.into());
         }

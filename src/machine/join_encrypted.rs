@@ -45,7 +45,7 @@ pub(super) fn fetch(
     match RemoteSync::new(workspace).fetch(FetchMode::Sessions) {
         Err(SyncError::Store(StoreError::Encrypted(fetched))) => {
             let joined = require_not(choice, EncryptionChoice::Plain, SetupError::EncryptedStore)
-                .and_then(|()| join(workspace, &fetched, &packs));
+                .and_then(|()| join(workspace, &fetched));
             forget_packs(workspace, &packs);
             joined?;
             RemoteSync::new(workspace)
@@ -94,16 +94,13 @@ fn begin(ctx: &Context<'_>) -> Result<(), SyncError> {
 }
 
 /// Joins the store whose head was fetched, if this machine has its key.
-fn join(
-    workspace: &Workspace<'_>,
-    fetched: &FetchedCommit,
-    packs: &BTreeSet<PathBuf>,
-) -> Result<(), SyncError> {
+fn join(workspace: &Workspace<'_>, fetched: &FetchedCommit) -> Result<(), SyncError> {
     let ctx = workspace.ctx;
     let header = &fetched.header;
     find_key(ctx.env, ctx.settings.key_command.as_deref(), header)?;
-    let new: Vec<PathBuf> = workspace.store.packs().difference(packs).cloned().collect();
-    share_packs(&new, &fetched.commit, &mirror_path(ctx.env))?;
+    // An earlier command may have fetched sealed commits, too.
+    let packs: Vec<PathBuf> = workspace.store.packs().into_iter().collect();
+    share_packs(&packs, &fetched.commit, &mirror_path(ctx.env))?;
     record(ctx, header)
 }
 

@@ -90,21 +90,22 @@ impl pulp::NullaryFnOnce for FindPlaces<'_> {
     #[inline(always)]
     fn call(self) -> u64 {
         let mut last_word = self.last_word;
-        self.places.len = 0;
+        let places = &mut *self.places.places;
+        let mut len = 0;
         for (n, pair) in self.bits.windows(2).enumerate() {
             let (block, next) = (pair[0], pair[1]);
             let follows_word = block.word << 1 | last_word;
             last_word = block.word >> (BLOCK - 1);
             let tokens = long_tokens(block.token, next.token) & !follows_word;
-            self.places
-                .add(self.window + n * BLOCK, tokens | block.anchor);
+            let base = self.window + n * BLOCK;
+            len = write_places(places, len, base, tokens | block.anchor);
         }
 
         // No branch: the processor would guess it wrong too often.
         let mut kept = 0;
-        for n in 0..self.places.len {
-            let at = self.places.places[n];
-            self.places.places[kept] = at;
+        for n in 0..len {
+            let at = places[n];
+            places[kept] = at;
             let is_kept = is_known(self.known, self.text, at) | follows_escape(self.text, at);
             kept += usize::from(is_kept);
         }
@@ -185,6 +186,30 @@ fn long_tokens(block: u64, next: u64) -> u64 {
     first | second << HALF
 }
 
+/// Number of places that are written at a time: a loop whose length varies from block to block is
+/// slower.
+const AT_ONCE: usize = 4;
+
+/// Writes the places of the bits of a block after the first `len` places; returns their number.
+#[inline(always)]
+fn write_places(places: &mut [usize], len: usize, base: usize, mut bits: u64) -> usize {
+    let end = len + bits.count_ones() as usize;
+    let mut at = len;
+    loop {
+        let Some(four) = places[at..].first_chunk_mut::<AT_ONCE>() else {
+            return at;
+        };
+        for place in four {
+            *place = base + bits.trailing_zeros() as usize;
+            bits &= bits.wrapping_sub(1);
+        }
+        at += AT_ONCE;
+        if at >= end {
+            return end;
+        }
+    }
+}
+
 /// Places in a window, in ascending order.
 struct Places {
     /// Those after `len` are invalid.
@@ -193,32 +218,11 @@ struct Places {
 }
 
 impl Places {
-    /// Number of places that are written at a time: a loop whose length varies from block to
-    /// block is slower.
-    const AT_ONCE: usize = 4;
-
     /// Returns space for the places of a window in a text of this length.
     fn new(text_len: usize) -> Self {
         let most = text_len.min(BLOCKS * BLOCK);
-        let places = vec![0; most + Self::AT_ONCE].into();
+        let places = vec![0; most + AT_ONCE].into();
         Self { places, len: 0 }
-    }
-
-    /// Adds the places of the bits of a block.
-    #[inline(always)]
-    fn add(&mut self, base: usize, mut bits: u64) {
-        let end = self.len + bits.count_ones() as usize;
-        loop {
-            for place in &mut self.places[self.len..][..Self::AT_ONCE] {
-                *place = base + bits.trailing_zeros() as usize;
-                bits &= bits.wrapping_sub(1);
-            }
-            self.len += Self::AT_ONCE;
-            if self.len >= end {
-                break;
-            }
-        }
-        self.len = end;
     }
 
     fn iter(&self) -> impl Iterator<Item = usize> {

@@ -170,7 +170,12 @@ impl UserError for StoreError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Newer { .. } => UPDATE_CCSYNC.to_owned(),
-            Self::Encrypted(_) => "to join it with its key: `ccsync init --remote URL`".to_owned(),
+            Self::Encrypted(_) => {
+                return vec![
+                    "enter its key with `ccsync init`; nothing is lost".to_owned(),
+                    "a machine that has it shows it with `ccsync key words`".to_owned(),
+                ];
+            }
             Self::Io { source, path, .. } => return path_hints(source, path),
             Self::Session { source, .. } | Self::Malformed { source, .. }
                 if matches!(source, ManifestError::Newer(_)) =>

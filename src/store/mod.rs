@@ -40,8 +40,8 @@ pub use layout::BRANCH;
 pub use lock_commits::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use milestones::Milestones;
 pub use mirror::{
-    CommitPlace, Mirror, MirrorError, SealedFault, complete_record, record_header, recorded_header,
-    share_packs,
+    CommitPlace, Mirror, MirrorError, SealedFault, complete_record, record_header,
+    record_new_history, recorded_header, remote_header, share_packs,
 };
 pub use object_check::{DamagedObject, ObjectCheck};
 pub use purge::PurgedHistory;
@@ -49,6 +49,9 @@ pub use repository::{MAX_LOOSE_OBJECTS, MAX_PACKS, Store, needs_repack};
 pub use restack::CommitForm;
 pub use rewrite::RemoteMove;
 pub use snapshot::{SessionState, Snapshot};
-pub use stale::{remove_stale_files, remove_stale_locks, remove_stale_locks_of_remote};
+pub use stale::{
+    remove_stale_files, remove_stale_locks, remove_stale_locks_of_remote,
+    remove_unfinished_repositories,
+};
 pub use transaction::{RenamedMilestone, Transaction};
 pub use worktree::checkout::{Checkout, SessionFiles};

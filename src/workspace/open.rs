@@ -227,11 +227,17 @@ impl<'a> Workspace<'a> {
         Ok(self.git_for(self.store.git_dir(), url))
     }
 
+    /// Returns the remote as git reaches it from another repository on this disk.
+    pub(crate) fn git_at(&self, git_dir: &Path) -> Result<GitCli, SyncError> {
+        Ok(self.git_for(git_dir, self.remote_url()?))
+    }
+
     fn remote_url(&self) -> Result<RemoteUrl, SyncError> {
         remote_url(self.ctx.env, self.ctx.settings.remote.as_deref())
     }
 
-    fn git_for(&self, git_dir: &Path, url: RemoteUrl) -> GitCli {
+    /// Returns a remote as git reaches it from a repository on this disk.
+    pub(crate) fn git_for(&self, git_dir: &Path, url: RemoteUrl) -> GitCli {
         let env = self.ctx.env.git.clone();
         let git = GitCli::new(git_dir, url, env, self.ctx.interactive);
         git.with_progress(Arc::clone(&self.ctx.progress))

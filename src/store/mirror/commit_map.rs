@@ -12,6 +12,9 @@ use git2::Oid;
 use crate::store::error::StoreError;
 use crate::sys::fs::write_cache;
 
+/// File with the pairs of commits.
+pub(super) const MAP_FILE: &str = "ccsync-commits";
+
 /// Pairs of commits that belong together.
 pub(super) struct CommitMap {
     path: PathBuf,

@@ -1,7 +1,7 @@
 //! Errors of the sealed mirror, with their hints.
 
 use crate::domain::{CommitId, ErrorKind, UPDATE_CCSYNC, UserError};
-use crate::encryption::{HeaderError, Token, UnsealError};
+use crate::encryption::{HeaderError, StoreHeader, Token, UnsealError};
 use crate::store::error::StoreError;
 use crate::sys::Interrupted;
 
@@ -22,7 +22,7 @@ pub enum MirrorError {
     OtherStore,
     /// The key of this machine is not that of the remote's head.
     #[error("the key of the store was changed on another machine")]
-    OtherKey,
+    OtherKey(Box<StoreHeader>),
     /// The remote has gone back to a former key.
     #[error("the remote went back to a former key of the store")]
     FormerKey,
@@ -115,7 +115,7 @@ impl UserError for MirrorError {
                 "see what this machine uses with `ccsync config get remote`".to_owned(),
                 new_remote.to_owned(),
             ],
-            Self::OtherKey => vec!["enter the new key with `ccsync init`".to_owned()],
+            Self::OtherKey(_) => vec!["enter the new key with `ccsync init`".to_owned()],
             Self::FormerKey | Self::Refused { .. } => vec![
                 "nothing was changed here; find out who can write to the remote".to_owned(),
                 "to send what this machine has to an empty repository: `ccsync init --remote URL`"

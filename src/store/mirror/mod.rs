@@ -27,14 +27,13 @@ use super::repository::Store;
 use super::stale::remove_stale_locks;
 use crate::domain::{CommitAuthor, CommitId};
 use crate::encryption::{Sealer, StoreHeader, StoreKey, Token};
-use commit_map::CommitMap;
+use commit_map::{CommitMap, MAP_FILE};
 
 pub use error::{MirrorError, SealedFault};
-pub use record::{complete_record, record_header, recorded_header};
+pub use record::{
+    complete_record, record_header, record_new_history, recorded_header, remote_header,
+};
 pub use share::share_packs;
-
-/// File with the pairs of commits.
-const MAP_FILE: &str = "ccsync-commits";
 
 /// The place of a commit in the remote, to which its sealed form is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use git2::{ObjectType, Oid};
 
 use super::error::MirrorError;
-use super::sealed_tree::{DESCRIPTION, HEADER, sealed_path};
+use super::record::HEADER;
+use super::sealed_tree::{DESCRIPTION, sealed_path};
 use super::{CommitPlace, Mirror};
 use crate::domain::CommitId;
 use crate::encryption::{Sealer, Token};

@@ -6,12 +6,8 @@ use git2::{ObjectType, Oid};
 use super::Mirror;
 use super::error::{MirrorError, SealedFault};
 use crate::encryption::Token;
-use crate::store::layout::FORMAT_FILE;
 use crate::store::objects::name::object_name;
 use crate::store::objects::tree::find_entry;
-
-/// File with the header.
-pub(super) const HEADER: &str = FORMAT_FILE;
 
 /// File with the description of the plain commit.
 pub(super) const DESCRIPTION: &str = "commit";

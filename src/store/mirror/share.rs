@@ -12,6 +12,7 @@ use crate::domain::CommitId;
 use crate::store::create::create_mirror;
 use crate::store::error::StoreError;
 use crate::store::layout::REMOTE_REF;
+use crate::store::objects::name::oid;
 use crate::store::repository::Store;
 
 impl Store {
@@ -42,7 +43,11 @@ pub fn share_packs(packs: &[PathBuf], head: &CommitId, mirror: &Path) -> Result<
         }
     }
     let repository = Store::new(Repository::open_bare(mirror)?);
-    Ok(repository.set_ref(REMOTE_REF, Some(head), "fetch")?)
+    // Without the commit, the next fetch brings everything.
+    match repository.repo.find_commit(oid(head)?) {
+        Ok(_) => Ok(repository.set_ref(REMOTE_REF, Some(head), "fetch")?),
+        Err(_) => Ok(()),
+    }
 }
 
 fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {

@@ -9,10 +9,11 @@ use git2::{ObjectType, Oid};
 
 use super::Mirror;
 use super::error::{MirrorError, SealedFault};
+use super::record::{HEADER, read_header};
 use super::seal::{MAX_TREE_BYTES, parents_first};
-use super::sealed_tree::{DESCRIPTION, HEADER, token_at};
+use super::sealed_tree::{DESCRIPTION, token_at};
 use crate::domain::CommitId;
-use crate::encryption::{MAX_HEADER_BYTES, Sealer, StoreHeader, Token, UnsealError, Unsealed};
+use crate::encryption::{Sealer, Token, UnsealError, Unsealed};
 use crate::store::format::segment::MAX_FILE_BYTES;
 use crate::store::objects::name::{commit_id, oid};
 use crate::store::objects::pack_writer::Compression;
@@ -68,7 +69,7 @@ impl Mirror {
             return Err(MirrorError::FormerKey);
         }
         if header.epoch > self.header.epoch || !header.has_key(&self.key) {
-            return Err(MirrorError::OtherKey);
+            return Err(MirrorError::OtherKey(Box::new(header)));
         }
         let is_changed = header != self.header;
         self.header = header;
@@ -282,21 +283,6 @@ impl Mirror {
         let path = paths.find(|path| self.sealer.file(path) == token)?;
         Some(path.to_owned())
     }
-}
-
-/// Reads the header of a commit; `None` if its store is not encrypted.
-fn read_header(repository: &Store, commit: Oid) -> Result<Option<StoreHeader>, MirrorError> {
-    let objects = repository.objects();
-    let tree = repository.repo.find_commit(commit)?.tree_id();
-    let entry = find_entry(objects, Some(tree), HEADER)?;
-    let Some(entry) = entry.filter(|entry| entry.is_file()) else {
-        return Ok(None);
-    };
-    if objects.size(entry.oid)? > MAX_HEADER_BYTES {
-        return Ok(None);
-    }
-    let json = objects.read(ObjectType::Blob, entry.oid)?;
-    Ok(StoreHeader::parse(&json)?)
 }
 
 fn unseal_file(

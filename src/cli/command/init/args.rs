@@ -1,5 +1,7 @@
 //! Arguments of `ccsync init`.
 
+use std::path::PathBuf;
+
 use crate::cli::{app::App, args::JsonFlag, args::PlaceholderArg};
 use crate::machine::join_encrypted::EncryptionChoice;
 use crate::transport::github::RepositoryName;
@@ -38,6 +40,9 @@ pub(crate) struct InitArgs {
     /// Do not encrypt a new store, and do not ask
     #[arg(long, conflicts_with = "encrypt")]
     pub(super) no_encrypt: bool,
+    /// File with the key of an encrypted store: 24 words, or 64 hexadecimal digits
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) key_file: Option<PathBuf>,
     /// Name of this machine [default: the host name]
     #[arg(long)]
     pub(super) name: Option<String>,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::args::InitArgs;
-use super::{answers, auto, encryption, placeholders, remote, show};
+use super::{answers, auto, encryption, key, placeholders, remote, show};
 use crate::cli::{
     app::App, app::current_dir, args::PlaceholderArg, error::CliError, exit::Exit,
     placeholder_directory,
@@ -11,6 +11,7 @@ use crate::cli::{
 use crate::domain::PlaceholderName;
 use crate::machine::{set_up::SetUp, set_up::set_up};
 use crate::report::RemoteState;
+use crate::workspace::SyncError;
 
 pub(in crate::cli) fn run(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
     for (_, directory) in placeholders_given(&args.add_placeholder, app)? {
@@ -37,7 +38,17 @@ fn set_up_here(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
         leave_former_remote: chosen.leaves_former_remote,
     };
     let git_may_ask = app.is_interactive() && !chosen.without_questions;
-    let done = set_up(&app.env, app.clock(), app.progress(), git_may_ask, request);
+    let run = |app: &App| {
+        let request = request.clone();
+        set_up(&app.env, app.clock(), app.progress(), git_may_ask, request)
+    };
+    let done = match run(app) {
+        Err(SyncError::Key(error)) => {
+            key::save(error, args, app)?;
+            run(app)
+        }
+        done => done,
+    };
     let mut report = done.map_err(|error| chosen.explain(error))?;
     if (report.first_time || report.moved) && args.may_ask(app) {
         placeholders::ask(&mut report, app)?;

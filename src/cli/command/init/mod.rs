@@ -8,6 +8,7 @@ mod directory;
 mod encryption;
 mod ensure;
 mod error;
+mod key;
 mod placeholders;
 mod remote;
 mod show;
