@@ -369,7 +369,10 @@ fn remote_lost_data(reader: &Reader) {
         &["the remote went back to"],
     );
     a.append(ONE, "and more");
-    reader.types(&a, "ccsync push").success();
+    reader.types(&a, "ccsync push").code(1);
+    reader.types(&a, "ccsync recover --refill").success();
+    git(&["update-ref", "refs/heads/main", before.trim()]);
+    reader.types(&a, "ccsync recover --follow").success();
     reader.types(&a, "ccsync verify").success();
     let address = reader.types(&a, "ccsync config get remote").success();
     assert!(address.stdout.contains("remote-1.git"), "{address}");

@@ -29,7 +29,7 @@ pub(crate) mod shown_notices;
 pub mod store_key;
 pub mod stored_copies;
 
-pub use context::Context;
+pub use context::{Context, HistoryChoice};
 pub use error::SyncError;
 pub use exclusion::ExcludeReason;
 pub use filter::Selection;
