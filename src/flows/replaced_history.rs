@@ -22,7 +22,7 @@ pub struct ReplacedHistory {
 fn text(moved: RemoteMove) -> &'static str {
     match moved {
         RemoteMove::Back => "it has gone back to an earlier state",
-        RemoteMove::Replaced => "it begins anew",
+        RemoteMove::Replaced => "it begins again",
         RemoteMove::Forward | RemoteMove::Purged | RemoteMove::Rewritten => "it was rewritten",
     }
 }

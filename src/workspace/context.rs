@@ -15,7 +15,7 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(120);
 pub enum HistoryChoice {
     /// Its history counts: what is missing in it stays out.
     Follow,
-    /// What is missing in it is sent again.
+    /// It gets again what is missing in it.
     Refill,
 }
 

@@ -43,7 +43,7 @@ const fn story(
         prepare,
         again: &[],
         may_skip: false,
-        thorough: true,
+        thorough: false,
         afterwards,
     }
 }
