@@ -173,7 +173,6 @@ fn push_to_recreated_remote_sends_everything() {
     c.session(THREE).turn("third").write();
     c.ccsync(["push"]).success();
     decide(&a, "sync", "--refill");
-    decide(&b, "sync", "--refill");
     a.ccsync(["sync"]).success();
     b.ccsync(["sync"]).success();
     c.ccsync(["pull"]).success();
@@ -205,7 +204,7 @@ fn sync_with_remote_that_went_back_can_follow_it() {
     a.session(THREE).turn(SECRET).write();
     a.ccsync(["push"]).success();
     git(&a, &remote, &["update-ref", "refs/heads/main", "main~1"]);
-    decide(&a, "push", "--follow");
+    decide(&a, "sync", "--follow");
     for machine in [&b, &a, &b] {
         machine.ccsync(["sync"]).success();
     }
