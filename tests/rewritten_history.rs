@@ -212,5 +212,5 @@ fn sync_with_remote_that_went_back_can_follow_it() {
     assert_eq!(questions(&a.text(THREE)), [SECRET], "it stays here");
     assert_eq!(b.sessions(), [ONE, TWO]);
     let run = a.ccsync(["list", "--json"]).success();
-    assert!(run.stdout.contains("\"in_store\": false"), "{run}");
+    assert!(run.stdout.contains("\"in_store\":false"), "{run}");
 }
