@@ -75,6 +75,7 @@
 //! | [`session`] | Claude Code's files: discover, read, write with an undo journal, repair |
 //! | [`store`] | the store: segments, manifests, commits; a pack reader faster than `libgit2` |
 //! | [`transport`] | fetch, push and clone with the user's `git`; GitHub with `gh` |
+//! | [`remote`] | the remote of a store: as it is, or behind a mirror with sealed commits |
 //! | [`lock`] | what a lock says, when it expires and how it may change. Pure |
 //! | [`project`] | what is checked out in a directory of the user, read with `git2` |
 //! | [`report`] | what a command did, as data: the JSON documents |
@@ -116,6 +117,7 @@ pub mod localize;
 pub mod lock;
 pub mod machine;
 pub mod project;
+pub mod remote;
 pub mod report;
 pub mod rewrite;
 pub mod secrets;

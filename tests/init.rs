@@ -141,7 +141,8 @@ fn config_get_and_set_settings() {
     client_dir    ~/.claude
     localize      never
     extras        memory,claude-md,plans
-    secrets       mask
+    secrets       mask, or off if the store is encrypted
+    key_command   none
     include       every project
     exclude       none
     max_size      none

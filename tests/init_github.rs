@@ -99,11 +99,19 @@ fn github_plain_init_needs_only_enter() {
         ),
     ] {
         github.sign_in(machine, "ssh");
+        if machine.name == "b" {
+            a.give_key(machine);
+        }
         let terminal = Terminal::start(github.command(machine, &["init", "--no-auto"]), 120, 20);
         terminal.wait_for("Where your sessions go:");
         terminal.wait_for(offered);
         terminal.wait_for_raw();
         terminal.type_in(ENTER);
+        if machine.name == "a" {
+            terminal.wait_for("Encrypt your sessions");
+            terminal.wait_for_raw();
+            terminal.type_in(ENTER);
+        }
         terminal.wait_for("init: this machine is set up");
         terminal.end().assert_restored().code(0);
         assert_eq!(
@@ -128,7 +136,8 @@ fn github_init_asks_until_remote_is_set() {
     github.sign_in(&a, "ssh");
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let terminal = Terminal::start(github.command(&a, &["init", "--no-auto"]), 120, 20);
+    let without = ["init", "--no-auto", "--no-encrypt"];
+    let terminal = Terminal::start(github.command(&a, &without), 120, 20);
     terminal.wait_for("> a new private repository on GitHub: al/claude-sessions");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
@@ -332,7 +341,8 @@ fn github_init_repository_with_other_content_is_refused() {
         assert_refused(&a, &github.ccsync(&a, args), &words);
     }
     // In a terminal, init asks for another name.
-    let terminal = Terminal::start(github.command(&a, &["init", "--no-auto"]), 120, 20);
+    let without = ["init", "--no-auto", "--no-encrypt"];
+    let terminal = Terminal::start(github.command(&a, &without), 120, 20);
     terminal.wait_for("> a new private repository on GitHub");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);

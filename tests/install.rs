@@ -543,15 +543,20 @@ fn install_unwritable_directory_is_named() {
     assert!(said.starts_with(&expected), "{said}");
 }
 
+/// Puts the program under test there.
+fn link_own_program(path: &Path) {
+    let own = env!("CARGO_BIN_EXE_ccsync");
+    fs::hard_link(own, path)
+        .or_else(|_| fs::copy(own, path).map(drop))
+        .unwrap();
+}
+
 /// Puts the program under test where the install script has been.
 fn installed_before(a: &Bare<'_>, manner: Manner) -> PathBuf {
     a.install(manner).success();
     let program = a.directory().join("ccsync");
     fs::remove_file(&program).unwrap();
-    let own = env!("CARGO_BIN_EXE_ccsync");
-    fs::hard_link(own, &program)
-        .or_else(|_| fs::copy(own, &program).map(drop))
-        .unwrap();
+    link_own_program(&program);
     program
 }
 
@@ -644,4 +649,31 @@ fn install_script_cut_off_does_nothing() {
         let run = a.machine.run_with_input(a.shell(&["sh"]), &script[..end]);
         assert!(a.machine.tree() == before, "cut after {end} bytes\n{run}");
     }
+}
+
+/// Homebrew and Nix keep each version in its own directory.
+#[test]
+fn install_by_link_gives_hooks_the_link() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    a.init(&env.bare_remote());
+    let bin = a.home.join("bin");
+    let program = a.home.join("cellar/0.1.0/ccsync");
+    for directory in [bin.as_path(), program.parent().unwrap()] {
+        fs::create_dir_all(directory).unwrap();
+    }
+    link_own_program(&program);
+    symlink(&program, bin.join("ccsync")).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let path = std::iter::once(bin.clone()).chain(std::env::split_paths(&path));
+    let mut auto = a.program(bin.join("ccsync").to_str().unwrap());
+    auto.args(["auto", "on"])
+        .env("PATH", std::env::join_paths(path).unwrap());
+    a.run(&mut auto).success();
+    let settings = fs::read_to_string(a.home.join(".claude/settings.json")).unwrap();
+    assert!(
+        settings.contains(bin.join("ccsync").to_str().unwrap()),
+        "{settings}"
+    );
+    assert!(!settings.contains("cellar"), "{settings}");
 }

@@ -20,10 +20,10 @@ mod imports;
 
 /// The folders that know nothing of a whole sync.
 const BASE: &str =
-    "domain sys rewrite config secrets encryption session store transport lock project";
+    "domain sys rewrite config secrets encryption session store transport remote lock project";
 
 /// From bottom to top: a folder of `src`, and the folders that it may use besides itself.
-const ALLOWED: [(&str, &[&str]); 30] = [
+const ALLOWED: [(&str, &[&str]); 31] = [
     ("domain", &[]),
     ("sys", &["domain"]),
     ("rewrite", &["domain"]),
@@ -31,8 +31,9 @@ const ALLOWED: [(&str, &[&str]); 30] = [
     ("secrets", &["domain sys rewrite config"]),
     ("encryption", &["domain"]),
     ("session", &["domain sys"]),
-    ("store", &["domain sys"]),
+    ("store", &["domain sys encryption"]),
     ("transport", &["domain sys"]),
+    ("remote", &["domain sys encryption store transport"]),
     ("lock", &["domain sys store transport"]),
     ("project", &["domain sys transport"]),
     ("report", &["domain store"]),

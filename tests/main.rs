@@ -22,6 +22,8 @@ mod copies;
 mod crash;
 #[cfg(target_os = "linux")]
 mod daemon;
+#[cfg(target_os = "linux")]
+mod daemon_stories;
 mod damage;
 mod delete;
 mod deleted_sessions;
@@ -30,6 +32,11 @@ mod diverge;
 mod docs;
 #[cfg(unix)]
 mod doctor;
+#[cfg(target_os = "linux")]
+mod encrypted_attacks;
+#[cfg(target_os = "linux")]
+mod encrypted_store;
+mod encrypted_vectors;
 mod errors;
 mod exclude;
 mod exclude_unknown;
@@ -53,6 +60,8 @@ mod init_github;
 mod init_terminal;
 #[cfg(target_os = "linux")]
 mod install;
+#[cfg(target_os = "linux")]
+mod key;
 #[cfg(unix)]
 mod kill_moments;
 mod layers;
@@ -112,7 +121,9 @@ mod safety;
 mod search;
 #[cfg(target_os = "linux")]
 mod second_machine;
+mod secret_corpus;
 mod secret_forms;
+mod secret_rules;
 mod secrets;
 #[cfg(unix)]
 mod servers;

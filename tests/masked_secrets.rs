@@ -5,15 +5,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::harness::client::Client;
 use crate::harness::{Machine, ONE, TWO, TestEnv, questions};
 
 /// Returns an invented token, built here so that no scanner finds it in this file.
-fn github_token(seed: u64) -> String {
+pub(crate) fn github_token(seed: u64) -> String {
     format!("{}_{}", "ghp", random_text(seed, 36))
 }
 
 /// Returns invented characters.
-fn random_text(seed: u64, length: usize) -> String {
+pub(crate) fn random_text(seed: u64, length: usize) -> String {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let digit = |_| {
@@ -36,7 +37,7 @@ fn private_key(line_end: &str) -> (String, String) {
 }
 
 /// Returns true if any object of any commit of a repository holds the text.
-fn remote_has(remote: &Path, text: &str) -> bool {
+pub(crate) fn remote_has(remote: &Path, text: &str) -> bool {
     let script = "git rev-list --objects --all | cut -d' ' -f1 | git cat-file --batch";
     let output = Command::new("sh")
         .args(["-c", script])
@@ -312,6 +313,143 @@ fn hold_secret_keeps_session_until_decision() {
 }
 
 #[test]
+fn mask_in_session_with_signed_thinking_is_announced() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let signed = serde_json::json!({"type":"assistant","message":{"role":"assistant","content":[
+        {"type":"thinking","thinking":"x","signature":"c2ln"},{"type":"text","text":"done"},
+    ]}});
+    a.session(ONE)
+        .turn(&format!("use {}", github_token(41)))
+        .raw(format!("{signed}\n").as_bytes())
+        .write();
+    a.session(TWO)
+        .turn(&format!("use {}", github_token(42)))
+        .write();
+    let pushed = a.ccsync(["push", "--json"]).success().json();
+    let pulled = b.ccsync(["pull", "--json"]).success().json();
+    let warning = |report: &serde_json::Value, id: &str| {
+        let sessions = report["sessions"].as_array().unwrap().iter();
+        let mut sessions = sessions.filter(|row| row["session"] == id);
+        sessions.next().unwrap()["warnings"].to_string()
+    };
+    for report in [&pushed, &pulled] {
+        assert!(
+            warning(report, ONE).contains("is signed and may be dropped"),
+            "{report}"
+        );
+        assert!(!warning(report, TWO).contains("signed"), "{report}");
+    }
+    assert!(b.text(ONE).contains(&signed.to_string()));
+}
+
+#[test]
+fn resume_of_masked_session_names_redaction() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let at_b = Client::install(&b);
+    fs::create_dir_all(b.home.join("work/app")).unwrap();
+    a.session(ONE)
+        .turn(&format!("use {}", github_token(43)))
+        .write();
+    a.ccsync(["push"]).success();
+    let run = at_b.run(&["resume", ONE], "two").success();
+    let named = "1 secret redacted: the value stays on another machine";
+    assert!(run.stderr.contains(named), "{run}");
+}
+
+/// Memory, `CLAUDE.md` and notes.
+#[test]
+fn hold_extra_with_secret_stays_until_decided() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let remote = env.remote_of_pair();
+    fs::create_dir_all(b.home.join("work/app")).unwrap();
+    let (first, second) = (github_token(21), github_token(22));
+    a.session(ONE).turn("hello").write();
+    let memory = a.project_dir("work/app").join("memory/MEMORY.md");
+    write(&a, memory.to_str().unwrap(), "- old\n");
+    a.ccsync(["push"]).success();
+    a.ccsync(["config", "set", "secrets", "hold"]).success();
+    write(
+        &a,
+        memory.to_str().unwrap(),
+        &format!("- old\n- the token is {first}\n"),
+    );
+    let instructions = write(&a, ".claude/CLAUDE.md", &format!("use {second}\n"));
+    for _ in 0..2 {
+        let run = a.ccsync(["push"]).code(3);
+        for named in ["MEMORY.md", "CLAUDE.md", "ccsync secrets mask|allow|ignore"] {
+            assert!(run.stdout.contains(named), "{named}: {run}");
+        }
+        assert!(!run.stdout.contains(&first[..10]), "{run}");
+    }
+    b.ccsync(["pull"]).success();
+    let of_b = b.project_dir("work/app").join("memory/MEMORY.md");
+    assert_eq!(fs::read_to_string(&of_b).unwrap(), "- old\n");
+    let list = a.ccsync(["secrets", "list", "--json"]).success().json();
+    let rows = list["secrets"].as_array().unwrap();
+    let row = |file: &str| {
+        let mut rows = rows.iter();
+        rows.find(|row| row["file"].as_str().unwrap().ends_with(file))
+            .unwrap()
+    };
+    assert_eq!(row("MEMORY.md")["status"], "held");
+    assert_eq!(row("MEMORY.md")["line"], 2);
+    let id = |file: &str| row(file)["id"].as_str().unwrap().to_owned();
+
+    a.ccsync(["secrets", "mask", &id("MEMORY.md")]).success();
+    a.ccsync(["secrets", "allow", &id("CLAUDE.md")]).success();
+    a.ccsync(["push"]).success();
+    assert!(!remote_has(&remote, &first));
+    assert!(remote_has(&remote, &second));
+    b.ccsync(["pull"]).success();
+    let of_b = fs::read_to_string(&of_b).unwrap();
+    assert!(
+        of_b.starts_with("- old\n- the token is [secret: github-token "),
+        "{of_b}"
+    );
+    assert_eq!(
+        fs::read_to_string(instructions).unwrap(),
+        format!("use {second}\n")
+    );
+    // The store has it, so it is not held again.
+    write(&a, ".claude/CLAUDE.md", &format!("use {second}\nmore\n"));
+    a.ccsync(["push"]).success();
+}
+
+#[test]
+fn warn_about_secret_in_extra_stores_and_names_it() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    let remote = env.remote_of_pair();
+    let (memory_token, note_token) = (github_token(23), github_token(24));
+    a.ccsync(["config", "set", "secrets", "warn"]).success();
+    a.session(ONE).turn("hello").write();
+    let memory = a.project_dir("work/app").join("memory/MEMORY.md");
+    write(&a, memory.to_str().unwrap(), &format!("- {memory_token}\n"));
+    let run = a.ccsync(["push"]).success();
+    let line = "MEMORY.md: 1 secret stored unmasked";
+    assert!(run.stdout.contains(line), "{run}");
+    assert!(remote_has(&remote, &memory_token));
+    a.ccsync(["note", &format!("try {note_token}")]).success();
+    let list = a.ccsync(["secrets", "list", "--all", "--json"]).success();
+    assert!(!list.stdout.contains(&memory_token[..10]), "{list}");
+    let list = list.json();
+    let rows = list["secrets"].as_array().unwrap().iter();
+    let in_store = rows.filter(|row| row["status"] == "in-store");
+    let files: Vec<&str> = in_store.map(|row| row["file"].as_str().unwrap()).collect();
+    assert!(
+        files.iter().any(|file| file.ends_with(": MEMORY.md")),
+        "{files:?}"
+    );
+    assert!(
+        files.iter().any(|file| file.starts_with("note ")),
+        "{files:?}"
+    );
+}
+
+#[test]
 fn warn_about_secret_stores_and_names_it() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
@@ -321,6 +459,86 @@ fn warn_about_secret_stores_and_names_it() {
     let run = a.ccsync(["push"]).success();
     assert!(run.stdout.contains("1 secret stored unmasked"), "{run}");
     assert!(remote_has(&env.remote_of_pair(), &token));
+}
+
+/// Sub-agents and memory follow the project of their session.
+#[test]
+fn setting_of_project_wins_over_general_one() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    let remote = env.remote_of_pair();
+    let tokens: Vec<String> = (31..=38).map(github_token).collect();
+    let off = [
+        "config",
+        "set",
+        "secrets",
+        "off",
+        "--project",
+        "~/work/open",
+    ];
+    a.ccsync(off).success();
+    let hold = [
+        "config",
+        "set",
+        "secrets",
+        "hold",
+        "--project",
+        "~/work/closed",
+    ];
+    a.ccsync(hold).success();
+    let shown = a.ccsync(["config", "show", "--json"]).success().json();
+    assert_eq!(shown["project_secrets"]["~/work/open"], "off");
+    let three = "33333333-3333-4333-8333-333333333333";
+    for (id, project, n) in [
+        (ONE, "work/open", 0),
+        (TWO, "work/closed", 2),
+        (three, "work/app", 4),
+    ] {
+        fs::create_dir_all(a.home.join(project)).unwrap();
+        let turn = format!("use {}", tokens[n]);
+        let transcript = a.session(id).project(project).turn(&turn).write();
+        let agent = transcript
+            .with_extension("")
+            .join("subagents/agent-1.jsonl");
+        write(&a, agent.to_str().unwrap(), &tool_result(&tokens[n + 1]));
+    }
+    for (project, n) in [("work/open", 6), ("work/app", 7)] {
+        let memory = a.project_dir(project).join("memory/MEMORY.md");
+        write(&a, memory.to_str().unwrap(), &format!("- {}\n", tokens[n]));
+    }
+    a.ccsync(["push"]).code(3);
+    let stored: Vec<bool> = tokens
+        .iter()
+        .map(|token| remote_has(&remote, token))
+        .collect();
+    let expected = [true, true, false, false, false, false, true, false];
+    assert_eq!(stored, expected);
+    let list = a.ccsync(["secrets", "list", "--json"]).success().json();
+    let of = |id: &str| {
+        let rows = list["secrets"].as_array().unwrap().iter();
+        let mut rows = rows.filter(|row| row["session"] == id);
+        rows.next()
+            .map(|row| row["status"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(of(TWO).as_deref(), Some("held"));
+    assert_eq!(of(three).as_deref(), Some("masked"));
+
+    a.ccsync([
+        "config",
+        "set",
+        "secrets",
+        "none",
+        "--project",
+        "~/work/closed",
+    ])
+    .success();
+    a.ccsync(["push"]).success();
+    assert!(!remote_has(&remote, &tokens[2]));
+    a.ccsync(["config", "set", "secrets", "none", "--project", "~/x"])
+        .code(1);
+    a.ccsync(["config", "set", "localize", "never", "--project", "~/x"])
+        .code(1);
+    a.ccsync(["verify"]).success();
 }
 
 /// The host refuses a push with a credential; masked, it has none.
@@ -348,6 +566,59 @@ fn mask_secret_passes_push_protection() {
     b.ccsync(["pull"]).success();
     assert!(b.text(ONE).contains("use [secret: github-token"));
     a.assert_in_order("in the end");
+}
+
+/// The vault and the index are lost: the values are learned again from the files.
+#[test]
+fn lost_state_of_masked_session_makes_no_fork() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let remote = env.remote_of_pair();
+    let tokens: Vec<String> = (51..=54).map(github_token).collect();
+    let (key, key_line) = private_key("\n");
+    let transcript = a
+        .session(ONE)
+        .turn(&format!("use {} and {}, or {0}", tokens[0], tokens[1]))
+        .write();
+    a.append_raw(
+        ONE,
+        tool_result(&format!("x\n{}\n{key}\n", tokens[2])).as_bytes(),
+    );
+    let result = transcript
+        .with_extension("")
+        .join("tool-results/result.txt");
+    write(
+        &a,
+        result.to_str().unwrap(),
+        &format!("token\n{}\n{key}\n", tokens[2]),
+    );
+    let memory = a.project_dir("work/app").join("memory/MEMORY.md");
+    let text_of_memory = format!("- one\n- the token is {}\n- two\n", tokens[3]);
+    write(&a, memory.to_str().unwrap(), &text_of_memory);
+    a.append(ONE, "more");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let before = a.client_tree();
+    fs::remove_dir_all(a.home.join(".local/state/ccsync")).unwrap();
+
+    a.ccsync(["sync"]).success();
+    a.append(ONE, "and more");
+    a.ccsync(["sync"]).success();
+    b.ccsync(["sync"]).success();
+    assert_eq!(a.sessions(), [ONE]);
+    assert_eq!(questions(&b.text(ONE)).last().unwrap(), "and more");
+    a.ccsync(["verify"]).success();
+    assert_eq!(fs::read_to_string(&memory).unwrap(), text_of_memory);
+    // The values are known again.
+    let text = a.text(ONE);
+    fs::remove_file(a.transcript_path(ONE)).unwrap();
+    fs::remove_file(&result).unwrap();
+    a.ccsync(["pull", ONE]).success();
+    assert_eq!(a.text(ONE), text);
+    assert_eq!(a.client_tree().get(&result), before.get(&result));
+    for secret in tokens.iter().chain([&key_line]) {
+        assert!(!remote_has(&remote, secret), "{secret}");
+    }
 }
 
 /// The vault is lost: sessions stay whole, and the other machine's too.

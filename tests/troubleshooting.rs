@@ -383,6 +383,32 @@ fn remote_lost_data(reader: &Reader) {
     reader.types(&a, "ccsync undo");
 }
 
+/// A machine without the key of an encrypted store, and one with a former key.
+fn key_missing(reader: &Reader) {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let key = |machine: &Machine| machine.home.join(".config/ccsync/key");
+    a.ccsync(["encrypt", "--yes"]).success();
+    let give_key = || fs::copy(key(&a), key(&b)).unwrap();
+    assert_run_and_page_contain(
+        &reader.types(&b, "ccsync pull").code(1),
+        &["the store on the remote is encrypted", "ccsync key words"],
+    );
+    give_key();
+    reader.types(&b, "ccsync init").success();
+    reader.types(&b, "ccsync key check").success();
+    a.ccsync(["key", "rotate", "--yes"]).success();
+    assert_run_and_page_contain(
+        &reader.types(&b, "ccsync pull").code(1),
+        &["the key of the store was changed on another machine"],
+    );
+    for question in ["ccsync key words", "ccsync key rotate"] {
+        reader.types(&a, question).code(2);
+    }
+    give_key();
+    reader.types(&b, "ccsync init").success();
+}
+
 fn transcript_damaged(reader: &Reader) {
     let env = TestEnv::new();
     let a = env.machine("a");
@@ -414,6 +440,7 @@ fn docs_every_troubleshooting_command_fixes_its_symptom() {
         damaged,
         remote_lost_data,
         transcript_damaged,
+        key_missing,
     ] {
         symptom(&reader);
     }

@@ -3,13 +3,14 @@
 use serde::Serialize;
 
 use crate::config::SecretsMode;
-use crate::domain::{SecretName, SessionFile, SessionId};
+use crate::domain::{ProjectKey, SecretName, SessionFile, SessionId};
 use crate::localize::{LocalText, StoredText, stored_text::text_kind};
+use crate::rewrite::TextKind;
 use crate::secrets::{
-    FindingKind, KnownSecret, Scanner, SecretDecision, SecretPlace, Secrets, excerpt, form_name,
+    FindingKind, SecretDecision, SecretPlace, SecretSource, Secrets, excerpt, form_name,
 };
 use crate::session::{discover::find_session_here, turns::count_user_turns};
-use crate::store::segment::offset_after_lines;
+use crate::store::{Snapshot, segment::offset_after_lines};
 use crate::workspace::{Context, SyncError, Workspace};
 
 /// One place of a secret. It never contains the value.
@@ -53,13 +54,14 @@ pub enum SecretStatus {
 
 /// Lists the secrets that were found in what this machine has stored. Ignored ones are excluded.
 pub fn secrets(ctx: &Context<'_>) -> Result<Vec<SecretRow>, SyncError> {
-    let secrets = Secrets::open(&ctx.env.dirs.state, ctx.settings.secrets)?;
+    let secrets = Secrets::open(ctx.env, ctx.settings.secrets)?;
     let mut rows = Vec::new();
     for secret in secrets.vault().secrets() {
-        let Some(status) = status(&secret, ctx.settings.secrets) else {
-            continue;
-        };
         for place in &secret.places {
+            let mode = place.mode.unwrap_or(ctx.settings.secrets);
+            let Some(status) = status(secret.decision, mode) else {
+                continue;
+            };
             let turn = turn(ctx, place);
             rows.push(SecretRow::new(&secret.name, status, place.clone(), turn));
         }
@@ -68,55 +70,125 @@ pub fn secrets(ctx: &Context<'_>) -> Result<Vec<SecretRow>, SyncError> {
     Ok(rows)
 }
 
-/// Lists the secrets that the sessions in the store hold unmasked. They get ids, so that they can
-/// be masked from now on.
+/// Lists the secrets that the store holds unmasked. They get ids, so that they can be masked from
+/// now on.
 pub fn stored_secrets(ctx: &Context<'_>) -> Result<Vec<SecretRow>, SyncError> {
     let workspace = Workspace::open(ctx)?;
-    let secrets = Secrets::open(&ctx.env.dirs.state, ctx.settings.secrets)?;
+    let secrets = Secrets::open(ctx.env, ctx.settings.secrets)?;
     let snapshot = workspace.store.head_snapshot()?;
-    let scanner = Scanner::new();
-    let mut rows = Vec::new();
-    for id in snapshot.sessions()?.keys() {
-        // An unreadable session is named by `verify`.
-        let Ok(Some(manifest)) = snapshot.manifest(id) else {
-            continue;
-        };
-        for (file, _) in manifest.all_files() {
-            let Some(stored) = StoredText::new(&snapshot, &manifest, &file) else {
+    let mut rows = StoredRows {
+        secrets: &secrets,
+        rows: Vec::new(),
+    };
+    rows.add_sessions(&snapshot)?;
+    rows.add_extras(&snapshot)?;
+    rows.add_records(&snapshot)?;
+
+    secrets.vault().save()?;
+    Ok(rows.rows)
+}
+
+/// The secrets that were found in the store so far.
+struct StoredRows<'s> {
+    secrets: &'s Secrets,
+    rows: Vec<SecretRow>,
+}
+
+impl StoredRows<'_> {
+    fn add_sessions(&mut self, snapshot: &Snapshot<'_>) -> Result<(), SyncError> {
+        for id in snapshot.sessions()?.keys() {
+            // An unreadable session is named by `verify`.
+            let Ok(Some(manifest)) = snapshot.manifest(id) else {
                 continue;
             };
-            let mut line = 1;
-            let walked = stored.walk(0, &mut |piece| {
-                let found = scanner.scan(piece.text, text_kind(&file));
-                for finding in found {
-                    let FindingKind::Value(form) = finding.kind else {
-                        continue;
+            for (file, _) in manifest.all_files() {
+                let Some(stored) = StoredText::new(snapshot, &manifest, &file) else {
+                    continue;
+                };
+                let mut first_line = 1;
+                let walked = stored.walk(0, &mut |piece| {
+                    let source = SecretSource {
+                        session: Some(id),
+                        file: file.key(),
+                        first_line,
                     };
-                    let value = &piece.text[finding.range.clone()];
-                    let Some(name) = secrets.vault().name(form, value) else {
-                        continue;
+                    self.add_text(piece.text, text_kind(&file), source);
+                    first_line += piece.lines;
+                    Ok(true)
+                });
+                drop(walked);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_extras(&mut self, snapshot: &Snapshot<'_>) -> Result<(), SyncError> {
+        for id in snapshot.bundles()?.keys() {
+            let Ok(Some(bundle)) = snapshot.bundle(id) else {
+                continue;
+            };
+            let owner = bundle.project.as_ref().map(ProjectKey::as_str);
+            for (name, stored) in &bundle.files {
+                if let Ok(text) = snapshot.extra_text(id, name, stored) {
+                    let file = match owner {
+                        Some(project) => format!("memory of {project}: {name}"),
+                        None => name.to_string(),
                     };
-                    if secrets.vault().decision(&name) == Some(SecretDecision::Ignore) {
-                        continue;
-                    }
-                    secrets.vault().insert(&name, value);
-                    let before = &piece.text[..finding.range.start];
-                    let place = SecretPlace {
-                        session: Some(id.clone()),
-                        file: file.key().to_owned(),
-                        line: line + memchr::memchr_iter(b'\n', before).count() as u64,
-                        excerpt: excerpt(piece.text, &finding.range, &[]),
-                    };
-                    rows.push(SecretRow::new(&name, SecretStatus::InStore, place, None));
+                    self.add_file(&file, text.as_bytes());
                 }
-                line += piece.lines;
-                Ok(true)
-            });
-            drop(walked);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds those of notes and names of milestones.
+    fn add_records(&mut self, snapshot: &Snapshot<'_>) -> Result<(), SyncError> {
+        for id in snapshot.note_ids()? {
+            if let Ok(Some(note)) = snapshot.note(&id) {
+                self.add_file(&format!("note {id}"), note.text.as_bytes());
+            }
+        }
+        for name in snapshot.milestone_names()? {
+            self.add_file("milestone", name.as_str().as_bytes());
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, file: &str, text: &[u8]) {
+        let source = SecretSource {
+            session: None,
+            file,
+            first_line: 1,
+        };
+        self.add_text(text, TextKind::Plain, source);
+    }
+
+    fn add_text(&mut self, text: &[u8], kind: TextKind, source: SecretSource<'_>) {
+        for finding in self.secrets.scan(text, kind) {
+            let FindingKind::Value(form) = finding.kind else {
+                continue;
+            };
+            let value = &text[finding.range.clone()];
+            let vault = self.secrets.vault();
+            let Some(name) = vault.name(form, value) else {
+                continue;
+            };
+            if vault.decision(&name) == Some(SecretDecision::Ignore) {
+                continue;
+            }
+            vault.insert(&name, value);
+            let before = &text[..finding.range.start];
+            let place = SecretPlace {
+                session: source.session.cloned(),
+                file: source.file.to_owned(),
+                line: source.first_line + memchr::memchr_iter(b'\n', before).count() as u64,
+                excerpt: excerpt(text, &finding.range, &[]),
+                mode: None,
+            };
+            let row = SecretRow::new(&name, SecretStatus::InStore, place, None);
+            self.rows.push(row);
         }
     }
-    secrets.vault().save()?;
-    Ok(rows)
 }
 
 impl SecretRow {
@@ -135,8 +207,8 @@ impl SecretRow {
     }
 }
 
-fn status(secret: &KnownSecret, mode: SecretsMode) -> Option<SecretStatus> {
-    match (secret.decision, mode) {
+fn status(decision: Option<SecretDecision>, mode: SecretsMode) -> Option<SecretStatus> {
+    match (decision, mode) {
         (Some(SecretDecision::Ignore), _) => None,
         (Some(SecretDecision::Allow), _) => Some(SecretStatus::Allowed),
         (Some(SecretDecision::Mask), _) | (None, SecretsMode::Mask | SecretsMode::Off) => {

@@ -15,7 +15,7 @@ use crate::session::{live::live_sessions, time::parse_time};
 use crate::store::Store;
 use crate::workspace::{
     Context, Selection, SyncError, Workspace, last_fetch::LastFetch, paths::remote_url,
-    received_notes::unseen,
+    received_notes::unseen, store_remote::store_header,
 };
 
 /// Status of this machine.
@@ -27,6 +27,8 @@ pub struct Status {
     pub remote: String,
     /// True if the remote is the bare repository in the data directory.
     pub embedded: bool,
+    /// True if the store is encrypted.
+    pub encrypted: bool,
     /// Time at which the remote was as described here.
     pub fetched: Option<DateTime<Utc>>,
     /// Reason why the remote could not be asked now.
@@ -112,6 +114,7 @@ pub fn status(ctx: &Context<'_>, fetch: bool) -> Result<Status, SyncError> {
     Ok(Status {
         machine: workspace.machine.name.clone(),
         embedded: ctx.settings.remote.is_none(),
+        encrypted: store_header(ctx.env)?.is_some(),
         fetched: LastFetch::load(ctx.env)
             .filter(|last| last.remote == remote)
             .map(|last| last.time),

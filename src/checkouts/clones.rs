@@ -329,7 +329,7 @@ pub(crate) fn forget_old(clones: &mut BTreeMap<String, KnownClone>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::fs::write_atomic;
+    use crate::sys::fs::{real_path, write_atomic};
 
     pub(crate) fn clones(home: &Path) -> Clones {
         let search_paths = CloneSearch::for_home(home);
@@ -368,7 +368,7 @@ mod tests {
     #[test]
     pub(crate) fn clones_main_checkout_found_from_worktree_and_project_list() {
         let dir = tempfile::tempdir().unwrap();
-        let home = dir.path().canonicalize().unwrap();
+        let home = real_path(dir.path()).unwrap();
         let main = home.join(".work/main");
         let repo = repository(&main, "git@github.com:al/app.git");
         repo.worktree("side", &home.join(".work/side"), None)

@@ -6,6 +6,7 @@
 use std::io;
 
 use super::error::{CliError, CommandError};
+use crate::domain::secret_text::SecretText;
 use crate::ui::prompt;
 
 /// Asks for a decision. Enter alone means no.
@@ -38,6 +39,14 @@ pub(in crate::cli) fn confirm_in_words(question: &str) -> Result<bool, CliError>
 /// As for [`confirm`].
 pub(in crate::cli) fn line(question: &str) -> Result<String, CliError> {
     given(prompt::line(question))
+}
+
+/// Asks for a line of text that is not shown.
+///
+/// # Errors
+/// As for [`confirm`].
+pub(in crate::cli) fn secret_line(question: &str) -> Result<SecretText, CliError> {
+    given(prompt::secret_line(question))
 }
 
 /// Asks for one of `choices` and returns its index. The first one is preselected.

@@ -16,10 +16,12 @@ use super::command::daemon::DaemonArgs;
 use super::command::delete::DeleteArgs;
 use super::command::demo::DemoArgs;
 use super::command::doctor::DoctorArgs;
+use super::command::encrypt::EncryptArgs;
 use super::command::hook::HookArgs;
 use super::command::import::ImportArgs;
 use super::command::init::InitArgs;
 use super::command::install_docs::InstallDocsArgs;
+use super::command::key::KeyArgs;
 use super::command::list::ListArgs;
 use super::command::lock::LockArgs;
 use super::command::log::LogArgs;
@@ -49,8 +51,8 @@ use super::command::sync::SyncArgs;
 use super::command::undo::UndoArgs;
 use super::command::verify::VerifyArgs;
 use super::command::{
-    apply, auto, completions, config, daemon, delete, demo, doctor, hook, import, init,
-    install_docs, list, lock, log, machine, man, milestone, note, notes, pull, purge, push,
+    apply, auto, completions, config, daemon, delete, demo, doctor, encrypt, hook, import, init,
+    install_docs, key, list, lock, log, machine, man, milestone, note, notes, pull, purge, push,
     recover, repair, restore, resume, search, secrets, self_update, service, shell_init, show,
     start, stats, status, statusline, sync, undo, verify,
 };
@@ -115,6 +117,8 @@ pub(super) enum Command {
     Init(InitArgs),
     Config(ConfigArgs),
     Machine(MachineArgs),
+    Key(KeyArgs),
+    Encrypt(EncryptArgs),
     Apply(ApplyArgs),
     Import(ImportArgs),
     Completions(CompletionsArgs),
@@ -252,6 +256,8 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Init(args) => init::run(args, app),
         Command::Config(args) => config::run(args, app),
         Command::Machine(args) => machine::run(args, app),
+        Command::Key(args) => key::run(args, app),
+        Command::Encrypt(args) => encrypt::run(args, app),
         Command::Apply(args) => apply::run(args, app),
         Command::Import(args) => import::run(args, app),
         Command::Completions(args) => completions::run(args, app),

@@ -37,6 +37,8 @@ pub(crate) enum CommandError {
     Declined(String),
     #[error("{action} needs confirmation, and there is no terminal to ask on")]
     ConfirmationNeeded { action: String, flag: &'static str },
+    #[error("the passphrases differ")]
+    PassphrasesDiffer,
     #[error("`{0}` is a commit; a time is needed")]
     NotATime(String),
     #[error("cannot find the current directory")]
@@ -47,6 +49,8 @@ pub(crate) enum CommandError {
     Unset(SettingKey),
     #[error("no pattern `{0}` on the list")]
     NoSuchPattern(ProjectPattern),
+    #[error("setting `{}` is the same in all projects", .0.name())]
+    NotPerProject(SettingKey),
     #[error("no placeholder `{0}` on this machine")]
     NoPlaceholder(PlaceholderName),
     #[error("no directory `{}` on this machine for a placeholder", .0.display())]
@@ -80,8 +84,10 @@ impl UserError for CommandError {
             Self::ConfirmationNeeded { flag, .. } => {
                 format!("to confirm, run the command again with `{flag}`")
             }
+            Self::PassphrasesDiffer => "type it again: `ccsync key passphrase`".to_owned(),
             Self::NotATime(_) => "give a time such as `2026-11-20` or `30d`".to_owned(),
             Self::CurrentDir(_) => "change to a directory that exists: `cd`".to_owned(),
+            Self::NotPerProject(_) => "run the command without `--project`".to_owned(),
             Self::Unset(key) => format!("set it with `ccsync config set {} VALUE`", key.name()),
             Self::NoSuchPattern(_) | Self::NoPlaceholder(_) => {
                 "see the settings with `ccsync config show`".to_owned()

@@ -17,8 +17,8 @@ use super::values::{
     LocalizeMode, MachineIdentity, NONE, SecretsMode, SyncRules, checked_name, checked_remote,
     extras_text, invalid, parse_age, parse_extras,
 };
-use crate::domain::{CommitAuthor, ExtraKind, PlaceholderName, Placeholders};
-use crate::sys::{Env, fs::write_atomic};
+use crate::domain::{CommitAuthor, ExtraKind, PlaceholderName, Placeholders, ProjectPattern};
+use crate::sys::{Env, fs::real_path, fs::write_atomic};
 
 /// Directory of Claude Code if nothing else is configured.
 const DEFAULT_CLIENT_DIR: &str = "~/.claude";
@@ -43,12 +43,15 @@ pub struct Config {
     pub localize: LocalizeMode,
     /// Kinds of extras that are synced.
     pub extras: BTreeSet<ExtraKind>,
-    /// Treatment of credentials.
-    #[serde(skip_serializing_if = "SecretsMode::is_default")]
-    pub secrets: SecretsMode,
+    /// Treatment of credentials; none: by whether the store is encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretsMode>,
     /// Command that prints the key of an encrypted store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_command: Option<String>,
+    /// Treatment of credentials in some projects.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub project_secrets: BTreeMap<ProjectPattern, SecretsMode>,
     /// This machine.
     pub machine: MachineIdentity,
     /// Which sessions are synced.
@@ -73,7 +76,8 @@ impl Config {
             client_dir: None,
             localize: LocalizeMode::default(),
             extras: BTreeSet::from(ExtraKind::DEFAULT),
-            secrets: SecretsMode::default(),
+            secrets: None,
+            project_secrets: BTreeMap::new(),
             key_command: None,
             machine,
             sync: SyncRules::default(),
@@ -90,7 +94,7 @@ impl Config {
         let text = toml::to_string(self).map_err(ConfigError::Serialise)?;
         let text = format!("{HEADER}\nformat = {FORMAT}\n{text}");
         // Users link to a file in a repository of their own.
-        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let target = real_path(path).unwrap_or_else(|_| path.to_owned());
         Ok(write_atomic(&target, text.as_bytes())?)
     }
 
@@ -103,7 +107,7 @@ impl Config {
             SettingKey::ClientDir => self.client_dir.clone(),
             SettingKey::Localize => Some(self.localize.to_string()),
             SettingKey::Extras => Some(extras_text(&self.extras)),
-            SettingKey::Secrets => Some(self.secrets.to_string()),
+            SettingKey::Secrets => self.secrets.map(|mode| mode.to_string()),
             SettingKey::KeyCommand => self.key_command.clone(),
             SettingKey::MaxSize => self.sync.max_size.map(|size| size.to_string()),
             SettingKey::PullMaxAge => Some(self.sync.pull_max_age.to_string()),
@@ -133,7 +137,7 @@ impl Config {
             }
             SettingKey::Localize => self.localize = value.parse()?,
             SettingKey::Extras => self.extras = parse_extras(value)?,
-            SettingKey::Secrets => self.secrets = value.parse()?,
+            SettingKey::Secrets => self.secrets = limit.map(str::parse).transpose()?,
             SettingKey::KeyCommand => {
                 let is_bad = |command: &str| {
                     command.trim().is_empty() || command.chars().any(char::is_control)
@@ -177,7 +181,7 @@ impl Config {
             Some(below) => env.home.join(below),
             None => PathBuf::from(configured),
         };
-        let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let resolved = |path: &Path| real_path(path).unwrap_or_else(|_| path.to_owned());
         if own == env.claude_dir || resolved(&own) == resolved(&env.claude_dir) {
             return Ok(());
         }
@@ -223,6 +227,7 @@ impl fmt::Debug for Config {
             .field("localize", &self.localize)
             .field("extras", &self.extras)
             .field("secrets", &self.secrets)
+            .field("project_secrets", &self.project_secrets)
             .field("machine", &self.machine)
             .field("sync", &self.sync)
             .field("placeholders", &self.placeholders)

@@ -163,6 +163,11 @@ impl<'t> Entry<'t> {
             ("machine", "host") => config.machine.host = Some(self.text("host")?.to_owned()),
             ("sync", "include") => config.sync.include = self.patterns("include")?,
             ("sync", "exclude") => config.sync.exclude = self.patterns("exclude")?,
+            ("project_secrets", pattern) => {
+                let mode = self.text("project_secrets")?.parse()?;
+                let pattern = ProjectPattern::new(pattern)?;
+                config.project_secrets.insert(pattern, mode);
+            }
             ("placeholders", name) => {
                 let name: PlaceholderName = name.parse()?;
                 if name.is_reserved() {

@@ -7,7 +7,7 @@ pub const FILE_NAME: &str = "config.toml";
 pub(super) const FORMAT: i64 = 2;
 
 /// The tables of the file.
-pub(super) const TABLE_NAMES: [&str; 3] = ["machine", "sync", "placeholders"];
+pub(super) const TABLE_NAMES: [&str; 4] = ["machine", "sync", "placeholders", "project_secrets"];
 
 /// The names of all settings, in the order of [`super::SettingKey`].
 pub(super) const KEY_NAMES: [&str; 11] = [

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 use crate::domain::placeholder::{InvalidPlaceholder, Placeholder, PlaceholderName};
-use crate::sys::{env::Env, fs::existing_spelling, fs::look_in_time, fs::resolve_links};
+use crate::sys::env::Env;
+use crate::sys::fs::{existing_spelling, look_in_time, real_path, resolve_links};
 
 /// Returns the placeholder of the home directory.
 pub(super) fn home_placeholder(env: &Env) -> Result<Placeholder, ConfigError> {
@@ -97,9 +98,8 @@ fn resolved(
     env: &Env,
 ) -> Result<Placeholder, InvalidPlaceholder> {
     let spelled = existing_spelling(directory.to_owned());
-    let resolved = look_in_time(spelled.as_ref(), |path| path.canonicalize().ok()).flatten();
+    let resolved = look_in_time(spelled.as_ref(), |path| real_path(path).ok()).flatten();
     let resolved = resolved.as_deref().and_then(Path::to_str);
-    let resolved = resolved.map(without_verbatim_prefix);
     match Placeholder::new(env.system, name.clone(), directory, resolved) {
         // The link leads to the root of a file system, which cannot have a placeholder.
         Err(InvalidPlaceholder::Path(_)) if resolved.is_some() => {
@@ -107,9 +107,4 @@ fn resolved(
         }
         result => result,
     }
-}
-
-/// Windows resolves `C:\x` to `\\?\C:\x`; other programs do not use that form.
-fn without_verbatim_prefix(path: &str) -> &str {
-    path.strip_prefix(r"\\?\").unwrap_or(path)
 }

@@ -1,12 +1,12 @@
 //! The settings that commands work with: file, environment and defaults together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::error::ConfigError;
 use super::file::Config;
 use super::values::{LocalizeMode, MachineIdentity, SecretsMode, SyncRules};
-use crate::domain::{CommitAuthor, ExtraKind, Placeholders};
+use crate::domain::{CommitAuthor, ExtraKind, Placeholders, ProjectPattern};
 use crate::sys::Env;
 
 /// The settings of this machine.
@@ -24,6 +24,8 @@ pub struct Settings {
     pub extras: BTreeSet<ExtraKind>,
     /// Treatment of credentials.
     pub secrets: SecretsMode,
+    /// Treatment of credentials in some projects.
+    pub project_secrets: BTreeMap<ProjectPattern, SecretsMode>,
     /// Command that prints the key of an encrypted store.
     pub key_command: Option<String>,
     /// Which sessions are synced.
@@ -45,11 +47,21 @@ impl Settings {
             author: config.author.clone().or_else(|| env.committer.clone()),
             localize: config.localize,
             extras: config.extras.clone(),
-            secrets: config.secrets,
+            secrets: config.secrets.unwrap_or_else(|| default_secrets(env)),
+            project_secrets: config.project_secrets.clone(),
             key_command: config.key_command.clone(),
             sync: config.sync.clone(),
             placeholders: config.placeholder_set(env)?,
         })
+    }
+}
+
+/// Returns the treatment of credentials that the user has not set. The remote of an encrypted
+/// store does not see them.
+fn default_secrets(env: &Env) -> SecretsMode {
+    match env.dirs.mirror().exists() {
+        true => SecretsMode::Off,
+        false => SecretsMode::Mask,
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::domain::{System, error::error_chain};
-use crate::sys::{Env, GitEnv, env::Dirs};
+use crate::sys::{Env, GitEnv, env::Dirs, fs::real_path};
 
 const MACHINE: &str = "machine = { id = \"0123456789abcdef0123456789abcdef\", name = \"desk\" }\n";
 
@@ -99,7 +99,7 @@ fn config_unknown_key_error_names_line_and_known_keys() {
     );
     insta::assert_snapshot!(
         shown("[synk]\n"),
-        @"invalid configuration `/c/config.toml`, line 2: unknown table `synk` (one of: machine, sync, placeholders)"
+        @"invalid configuration `/c/config.toml`, line 2: unknown table `synk` (one of: machine, sync, placeholders, project_secrets)"
     );
     insta::assert_snapshot!(
         "colour".parse::<SettingKey>().unwrap_err(),
@@ -263,7 +263,7 @@ fn config_debug_and_errors_hide_remote_secret() {
 #[test]
 fn config_placeholders_have_resolved_path() {
     let dir = tempfile::tempdir().unwrap();
-    let base = dir.path().canonicalize().unwrap();
+    let base = real_path(dir.path()).unwrap();
     let (real, link) = (base.join("real"), base.join("link"));
     std::fs::create_dir(&real).unwrap();
     std::os::unix::fs::symlink(&real, &link).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::ConfigError;
 use super::keys::SettingKey;
@@ -103,24 +103,19 @@ impl fmt::Display for LocalizeMode {
 }
 
 /// Treatment of credentials in text that is to be stored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+///
+/// The stricter one is greater: it applies if several do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretsMode {
+    /// Nothing is searched for them.
+    Off,
+    /// They are stored, and reported.
+    Warn,
     /// They become placeholders, whose values stay on this machine.
-    #[default]
     Mask,
     /// Their session is not stored until a decision about them.
     Hold,
-    /// They are stored, and reported.
-    Warn,
-    /// Nothing is searched for them.
-    Off,
-}
-
-impl SecretsMode {
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 impl FromStr for SecretsMode {

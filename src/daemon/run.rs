@@ -18,9 +18,6 @@ use crate::session::live::live_sessions;
 use crate::sys::signal::{answer_interruption, interrupted};
 use crate::sys::{Clock, Env};
 
-/// Time between two looks if a watched file has changed.
-const TICK: Duration = Duration::from_millis(200);
-
 /// Longest time between two rounds if not all files are watched, and if a client runs: no file
 /// tells that it has died.
 const POLL: Duration = Duration::from_secs(1);
@@ -158,12 +155,11 @@ impl<'a> Daemon<'a> {
             true => IDLE_POLL,
             false => POLL,
         };
-        let begin = self.clock.monotonic();
-        let end = self.keeper.pace.next_due().min(begin + poll);
+        let now = || self.clock.monotonic();
+        let end = self.keeper.pace.next_due().min(now() + poll);
         loop {
-            self.clock.sleep(TICK);
-            let is_over = self.clock.monotonic() >= end;
-            if is_over || self.watch.has_changes() || interrupted() {
+            let left = end.saturating_sub(now());
+            if self.watch.wait(left, self.clock) || now() >= end || interrupted() {
                 break;
             }
         }

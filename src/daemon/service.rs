@@ -9,6 +9,7 @@ use crate::domain::{ErrorKind, UserError};
 use crate::sys::Env;
 use crate::sys::env::Dirs;
 use crate::sys::fs::{PathError, remove_file_if_exists, write_atomic};
+use crate::sys::own_program::lasting_program;
 use crate::sys::process::{ProcessError, Program};
 
 const UNIT: &str = "ccsync.service";
@@ -84,11 +85,12 @@ impl Service {
         } else {
             ServiceManager::Systemd
         };
-        let program = env.program.as_deref().and_then(Path::to_str);
+        let program =
+            lasting_program(env).and_then(|path| path.into_os_string().into_string().ok());
         Ok(Self {
             manager,
             directory: directory(manager, env),
-            program: program.ok_or(ServiceError::NoProgram)?.to_owned(),
+            program: program.ok_or(ServiceError::NoProgram)?,
             variables: variables(env),
         })
     }

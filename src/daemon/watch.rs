@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::{directory, spool};
 use crate::domain::SessionId;
 use crate::session::files::projects_dir;
-use crate::sys::Env;
 use crate::sys::fs::{Changes, DirectoryWatcher};
+use crate::sys::{Clock, Env};
 
 /// Number of project directories that are watched, the last changed first: systems limit watches.
 const MAX_PROJECTS: usize = 500;
@@ -27,6 +27,15 @@ const MAX_BLIND: Duration = Duration::from_secs(2);
 
 /// Time between two pushes of everything, if not everything is watched.
 const FULL_LOOK: Duration = Duration::from_secs(300);
+
+/// Time after which the daemon looks if it is asked to end.
+const MOMENT: Duration = Duration::from_millis(200);
+
+/// The same if changes wake it.
+const WATCHED_MOMENT: Duration = Duration::from_secs(1);
+
+/// Shortest time between two looks.
+const MIN_WAIT: Duration = Duration::from_millis(100);
 
 /// Wakes the daemon.
 #[derive(Debug)]
@@ -61,11 +70,19 @@ impl FileWatch {
         }
     }
 
-    /// Returns true if something has changed since the last look.
-    pub(super) fn has_changes(&self) -> bool {
-        self.watcher
-            .as_ref()
-            .is_some_and(DirectoryWatcher::has_changes)
+    /// Waits for a moment, or until something has changed, up to `limit`. Returns true if something
+    /// has.
+    pub(super) fn wait(&self, limit: Duration, clock: &dyn Clock) -> bool {
+        let Some(watcher) = &self.watcher else {
+            clock.sleep(MOMENT);
+            return false;
+        };
+        let has_changes = watcher.wait(limit.clamp(MIN_WAIT, WATCHED_MOMENT));
+        if has_changes {
+            // A client writes several files in a row.
+            clock.sleep(MIN_WAIT);
+        }
+        has_changes
     }
 
     /// Returns the sessions whose transcripts have changed since the last call; `None` if it is

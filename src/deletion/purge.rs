@@ -8,10 +8,11 @@ use serde::Serialize;
 use crate::deletion::error::DeletionError;
 use crate::domain::{CommitId, SessionId};
 use crate::flows::{FetchMode, RemoteSync, purged_objects::forget_purged_objects};
+use crate::remote::Remote;
 use crate::report::{RemoteState, count::count};
 use crate::store::{BRANCH, PurgedHistory};
 use crate::sys::fail_point::fail_point;
-use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError};
+use crate::transport::{PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::{Context, SyncError, Workspace};
 
 /// Maximum number of attempts while other machines push.
@@ -159,7 +160,7 @@ fn drop_there(workspace: &Workspace<'_>) -> Result<bool, SyncError> {
 /// Replaces the history of the remote. Returns false if another machine was first.
 fn send(
     workspace: &Workspace<'_>,
-    remote: &GitCli,
+    remote: &Remote,
     purged: &PurgedHistory,
 ) -> Result<bool, SyncError> {
     let update = RefUpdate {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checked::{checked_text, ensure};
 use super::composed::composed;
+use super::hex::to_hex;
 use super::hidden_name::{HiddenName, is_litter};
 use super::path::PortablePath;
 use super::project::ProjectIdentity;
@@ -230,7 +231,7 @@ impl BundleId {
             "ccsync memory of a project, version 1",
             format!("{kind}\n{}", key.as_str()).as_bytes(),
         );
-        let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = to_hex(&hash[..8]);
         let last = key.as_str().rsplit(['/', '\\']).next().unwrap_or_default();
         let plain = |c: char| {
             if c.is_ascii_alphanumeric() || c == '_' {

@@ -11,6 +11,7 @@ pub mod composed;
 pub mod error;
 pub mod extras;
 pub mod glob;
+pub mod hex;
 pub mod hidden_name;
 pub mod history_point;
 pub mod hit;

@@ -2,6 +2,7 @@
 //! path on this machine is a [`std::path::Path`].
 
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,14 @@ impl fmt::Display for PortablePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Returns the way from `directory` to `path`, `/`-separated on every system. `None` if the path is
+/// not below the directory, or not UTF-8.
+pub fn path_below(directory: &Path, path: &Path) -> Option<String> {
+    let below = path.strip_prefix(directory).ok()?;
+    let parts: Option<Vec<&str>> = below.iter().map(|part| part.to_str()).collect();
+    Some(parts?.join("/"))
 }
 
 /// Removes `.` and `..` from an absolute local path, without following links. `None` if something
@@ -123,6 +132,16 @@ checked_text!(RelativeName, UnsafeName, check_relative_name);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn path_below_directory_has_slashes() {
+        let directory = Path::new("a").join("b");
+        let below = |path: &Path| path_below(&directory, path);
+        let file = directory.join("c").join("d.md");
+        assert_eq!(below(&file).as_deref(), Some("c/d.md"));
+        assert_eq!(below(&directory).as_deref(), Some(""));
+        assert_eq!(below(Path::new("a")), None);
+    }
 
     #[test]
     fn path_without_dots_is_lexical() {

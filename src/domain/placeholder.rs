@@ -97,6 +97,11 @@ impl System {
         self == Self::Windows
     }
 
+    /// Returns true if names that differ only in case are one file on most disks.
+    pub fn ignores_case(self) -> bool {
+        matches!(self, Self::Windows | Self::Macos)
+    }
+
     /// Returns the separator of native paths.
     pub fn separator(self) -> char {
         if self.is_windows() { '\\' } else { '/' }

@@ -6,7 +6,7 @@ use std::fmt;
 pub const SECRET_ID_LEN: usize = 16;
 
 /// Maximum length of the name of a form, in characters.
-const MAX_FORM_LEN: usize = 40;
+pub const MAX_FORM_LEN: usize = 40;
 
 /// The characters of an id.
 pub const SECRET_ID_DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";

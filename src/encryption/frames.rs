@@ -94,10 +94,9 @@ impl Sealer {
         Token::new(&self.names, "branch", name)
     }
 
-    /// Returns the name of the commits of a branch, which binds them to it. Commits of the
-    /// sessions belong to no branch.
-    pub fn commit(&self, branch: Option<&str>) -> Token {
-        Token::new(&self.names, "commit", branch.unwrap_or_default())
+    /// Returns the place of the commits of the history, which belong to no branch.
+    pub fn history(&self) -> Token {
+        Token::new(&self.names, "history", "")
     }
 
     /// Seals a text for the place `token`. The same text is sealed as the same bytes.
@@ -141,6 +140,19 @@ impl Sealer {
             0 => Err(UnsealError::Truncated(0)),
             _ => Ok(unsealed),
         }
+    }
+
+    /// Unseals the label alone, which is in the first frame.
+    ///
+    /// # Errors
+    /// [`UnsealError`].
+    pub fn unseal_label(&self, token: Token, sealed: &[u8]) -> Result<Vec<u8>, UnsealError> {
+        let mut frames = SealedFrames { rest: sealed, n: 0 };
+        let (n, frame) = frames.next()?.ok_or(UnsealError::Truncated(0))?;
+        let mut place = Place::new(&self.context, token);
+        let frame = self.unseal_frame(place.frame(n, frames.rest.is_empty()), frame);
+        let label = frame.and_then(without_filling);
+        label.ok_or(UnsealError::Frame(n))
     }
 
     fn seal_frame(&self, place: &[u8], frame: &[u8], sealed: &mut Vec<u8>) {
@@ -359,7 +371,7 @@ mod tests {
             assert_eq!(other.unseal(token, &sealed), Err(UnsealError::Frame(0)));
         }
         let mut same = sealer(1, 1, 1);
-        for token in [same.file("b"), same.branch("a"), same.commit(Some("a"))] {
+        for token in [same.file("b"), same.branch("a"), same.history()] {
             assert_eq!(same.unseal(token, &sealed), Err(UnsealError::Frame(0)));
         }
     }

@@ -10,7 +10,7 @@ use super::passphrase::{PassphraseError, WrappedKey};
 use crate::domain::{InvalidData, parse::from_json};
 
 /// The format that a ccsync that knows nothing of encryption refuses.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// The version of the sealed form that this program writes and reads.
 const VERSION: u32 = 1;
@@ -67,14 +67,14 @@ struct Versioned {
 impl StoreId {
     const LEN: usize = 16;
 
-    /// Returns a new id.
+    /// Makes a new id from random numbers of the system.
     ///
-    /// # Errors
-    /// If the system has no random numbers.
-    pub fn random() -> Result<Self, getrandom::Error> {
+    /// # Panics
+    /// If the system has none.
+    pub fn random() -> Self {
         let mut bytes = [0; Self::LEN];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes))
+        getrandom::fill(&mut bytes).expect("the system has random numbers");
+        Self(bytes)
     }
 
     /// Returns the bytes of the id.
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn header_knows_its_key_and_no_other() {
-        let store = StoreId::random().unwrap();
+        let store = StoreId::random();
         let header = StoreHeader::new(store, 1, &key(1));
         assert!(header.has_key(&key(1)) && !header.has_key(&key(2)));
         let parsed = StoreHeader::parse(&header.to_json()).unwrap().unwrap();
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn header_passphrase_gives_the_key_and_can_be_removed() {
-        let mut header = StoreHeader::new(StoreId::random().unwrap(), 1, &key(1));
+        let mut header = StoreHeader::new(StoreId::random(), 1, &key(1));
         assert_eq!(header.open_passphrase("four words are enough"), Ok(None));
         let set = header.set_passphrase(Some("four words are enough"), &key(1));
         assert_eq!(set, Ok(()));
@@ -233,9 +233,9 @@ mod tests {
     #[test]
     fn header_of_plain_or_newer_store_is_recognised() {
         assert!(StoreHeader::parse(b"{\"format\": 2}").unwrap().is_none());
-        let newer = StoreHeader::parse(b"{\"format\": 3, \"encrypted\": 9}");
+        let newer = StoreHeader::parse(b"{\"format\": 4, \"encrypted\": 9}");
         assert!(matches!(newer, Err(HeaderError::Newer(9))));
-        assert!(StoreHeader::parse(b"{\"format\": 3, \"encrypted\": 1}").is_err());
+        assert!(StoreHeader::parse(b"{\"format\": 4, \"encrypted\": 1}").is_err());
         assert!(StoreHeader::parse(&vec![b' '; MAX_HEADER_BYTES + 1]).is_err());
     }
 }

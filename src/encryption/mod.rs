@@ -5,7 +5,6 @@
 
 mod frames;
 mod header;
-mod hex;
 mod key;
 mod key_text;
 mod passphrase;

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-use super::hex::{from_hex, to_hex};
 use super::key::StoreKey;
+use crate::domain::hex::{from_hex, to_hex};
 
 /// Fewest characters of a passphrase. The host of the remote can guess it without limit.
 const MIN_PASSPHRASE_CHARS: usize = 12;

@@ -205,7 +205,7 @@ impl<'u> UserFiles<'u> {
         Some(Self {
             workspace,
             owner,
-            rewriter: owner.path_rewriter(&workspace.localizer),
+            rewriter: owner.path_rewriter(workspace),
         })
     }
 

@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::domain::{BundleId, ExtraKind, RelativeName, hidden_name::is_litter};
+use crate::domain::{BundleId, ExtraKind, ProjectKey, RelativeName, hidden_name::is_litter};
 use crate::extras::path_rewriter::PathRewriter;
 use crate::extras::state::{DirectoryName, ExtrasState, KnownProject};
-use crate::localize::Localizer;
 use crate::session::{extras::ExtrasListing, extras::extra_path, extras::first_extra_link};
 use crate::store::bundle::ExtrasBundle;
 use crate::sys::fs::knows_executables;
+use crate::workspace::Workspace;
 
 /// A directory of this machine with the files of one owner: a project, or the user.
 pub(crate) struct ExtrasOwner {
@@ -33,12 +34,24 @@ pub(crate) struct OwnerFile<'o> {
 }
 
 impl ExtrasOwner {
-    pub(crate) fn path_rewriter(&self, localizer: &Localizer) -> PathRewriter {
-        let project = self.project.as_ref();
+    pub(crate) fn path_rewriter(&self, workspace: &Workspace<'_>) -> PathRewriter {
+        let (localizer, project) = (&workspace.localizer, self.project.as_ref());
+        let mode = project.and_then(|project| {
+            let remote = match &project.key {
+                ProjectKey::Identity(identity) => Some(identity.as_str()),
+                _ => None,
+            };
+            let filter = workspace.filter();
+            filter.memory_secrets_mode(&project.checkout, remote)
+        });
+        let secrets = localizer.secrets().map(|secrets| match mode {
+            Some(mode) => Arc::new(secrets.with_mode(mode)),
+            None => Arc::clone(secrets),
+        });
         PathRewriter::new(
             localizer.placeholders(),
             project.map(|project| (project.checkout.as_path(), &project.key)),
-            localizer.secrets(),
+            secrets.as_ref(),
         )
     }
 
@@ -48,6 +61,14 @@ impl ExtrasOwner {
             project.map(|project| project.key.clone()),
             project.map(|project| project.path.clone()),
         )
+    }
+
+    /// Returns the name of a file for display: below the directory of the client.
+    pub(crate) fn display_name(&self, name: &RelativeName) -> String {
+        match self.bundle.is_user() {
+            true => name.as_str().to_owned(),
+            false => format!("projects/{}/memory/{name}", self.name),
+        }
     }
 
     pub(crate) fn path(&self, name: &RelativeName) -> PathBuf {

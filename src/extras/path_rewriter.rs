@@ -13,11 +13,12 @@ use crate::extras::line_matching::match_lines;
 use crate::extras::text_file::{
     InvalidText, TextFile, TextLine, is_unterminated, join_lines, lines_of,
 };
+use crate::localize::values_in;
 use crate::rewrite::{
-    Collapser, Expander, SecretSpan, SecretView, TextKind, View, redaction, replace_spans,
-    spans_within,
+    Collapser, Expander, SecretSpan, SecretValues as _, SecretView, TextKind, View, redaction,
+    replace_spans, secrets_in, spans_within,
 };
-use crate::secrets::Secrets;
+use crate::secrets::{FoundSecrets, SecretSource, Secrets};
 use crate::store::{bundle::MAX_TEXT_BYTES, manifest::PlaceholdersKey};
 
 /// Name of the placeholder for a project's main checkout, which may differ between machines.
@@ -115,6 +116,47 @@ impl PathRewriter {
                     .is_none()
             })
             .count() as u64
+    }
+
+    /// Returns the secrets in the text of a file that are not in `before`, and remembers where they
+    /// are.
+    pub(crate) fn find_new_secrets(&self, name: &str, local: &str, before: &str) -> FoundSecrets {
+        let Some(secrets) = &self.secrets else {
+            return FoundSecrets::default();
+        };
+        let (text, before) = (local.as_bytes(), before.as_bytes());
+        let found = secrets.search_new(text, before, TextKind::Plain);
+        let source = SecretSource {
+            session: None,
+            file: name,
+            first_line: 1,
+        };
+        secrets.record_places(text, &found, &source);
+        found
+    }
+
+    /// Learns the values of secrets that this machine has lost, from the same lines here.
+    pub(crate) fn learn_secrets(&self, stored: &TextFile, local: &str) {
+        let Some(secrets) = &self.secrets else {
+            return;
+        };
+        for (line, local) in stored.lines.iter().zip(lines_of(local)) {
+            let names = secrets_in(line.text.as_bytes()).map(|(_, name)| name);
+            let lost: Vec<_> = names.filter(|name| secrets.value(name).is_none()).collect();
+            let key = line.placeholders.as_ref().filter(|_| !lost.is_empty());
+            let expected = key.and_then(|key| self.expand_line(&line.text, key, stored).ok());
+            let values = expected.and_then(|expected| {
+                let values = values_in(expected.as_bytes(), local.as_bytes(), &lost)?;
+                Some(
+                    values
+                        .into_iter()
+                        .map(|(name, value)| (name, value.to_vec())),
+                )
+            });
+            for (name, value) in values.into_iter().flatten() {
+                secrets.vault().insert(&name, &value);
+            }
+        }
     }
 
     /// Returns the secrets of each line. They are searched for in the whole text: a private key

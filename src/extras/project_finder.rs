@@ -19,7 +19,7 @@ use crate::project::main_checkout;
 use crate::rewrite::collapse_path;
 use crate::session::{projects::known_directories, projects::known_directories_stamp};
 use crate::store::{Store, bundle::ExtrasBundle};
-use crate::sys::{Env, fs::FileStamp, fs::is_dir_in_time, fs::look_in_time};
+use crate::sys::{Env, fs::FileStamp, fs::is_dir_in_time, fs::look_in_time, fs::real_path};
 
 /// A project as another program knows it.
 pub(crate) struct ForeignProject {
@@ -207,7 +207,7 @@ impl<'a> ProjectFinder<'a> {
     /// Returns the project if it is at the path that the bundle names.
     fn at_stored_path(&self, bundle: &ExtrasBundle, key: &ProjectKey) -> Option<KnownProject> {
         let path = self.existing_directory(bundle.path.as_ref()?)?;
-        let project = self.project_in(&look_in_time(&path, |path| path.canonicalize())?.ok()?)?;
+        let project = self.project_in(&look_in_time(&path, real_path)?.ok()?)?;
         (project.key == *key).then_some(project)
     }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{error::error_chain, extras::ExtraKind, path::RelativeName};
+use crate::domain::{error::error_chain, extras::ExtraKind, path::RelativeName, path::path_below};
 use crate::extras::{
     approval::approval_prefix, approval::propose, change::FileChange, context::ExtrasContext,
     context::MachineLabels, context::OwnerReport, context::load_state, merge_context::MergeContext,
@@ -98,8 +98,8 @@ pub(crate) fn record_undo<'p>(
     }
     for path in undone {
         for (name, directory) in &directories {
-            if let Ok(below) = path.strip_prefix(directory)
-                && let Ok(file) = RelativeName::new(below.to_string_lossy().replace('\\', "/"))
+            if let Some(below) = path_below(directory, path)
+                && let Ok(file) = RelativeName::new(below)
             {
                 // The user took the content back, so no earlier approval of the file holds.
                 state.revoke_approvals(&approval_prefix(&file));
@@ -139,7 +139,7 @@ impl Puller<'_> {
             return Ok(report.finish());
         }
         let workspace = self.merging.workspace;
-        let rewriter = owner.path_rewriter(&workspace.localizer);
+        let rewriter = owner.path_rewriter(workspace);
         let synced = &workspace.ctx.settings.extras;
         for name in all_names(owner, self.merging.bundle(owner), state) {
             if let Some(file) = owner.file(&name, &rewriter, synced)

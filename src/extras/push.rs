@@ -17,7 +17,12 @@ use crate::extras::{
     state::DirectoryName, state::ExtrasState, staying::report_staying, staying::retain_new,
     versions::Decision, versions::Versions, versions::skipped,
 };
-use crate::report::{transfer::BundleReport, transfer::ExtraOutcome, transfer::SessionReport};
+use crate::localize::error::StoredDataError;
+use crate::report::{
+    secret_counts::SecretCounts, transfer::BundleReport, transfer::ExtraOutcome,
+    transfer::SessionReport,
+};
+use crate::secrets::FoundSecrets;
 use crate::session::discover::discover;
 use crate::store::{Author, Store, machine::Machine};
 use crate::sys::{fail_point::fail_point, fs::FileStamp};
@@ -52,6 +57,7 @@ pub(crate) fn push_selected(
     let mut pusher = Pusher {
         merging: MergeContext::new(workspace, &snapshot),
         pushed: Vec::new(),
+        secrets: SecretCounts::default(),
         settled: Vec::new(),
     };
     for owner in &owners {
@@ -73,6 +79,7 @@ pub(crate) fn push_selected(
         merging,
         pushed,
         settled,
+        ..
     } = pusher;
     workspace.localizer.save_secrets()?;
     let mut changed: Vec<OpenBundle<'_>> = merging.open.into_values().collect();
@@ -165,6 +172,8 @@ fn exclude_reason(workspace: &Workspace<'_>, file: OwnerFile<'_>) -> Option<Stri
 struct Pusher<'s> {
     merging: MergeContext<'s>,
     pushed: Vec<PushedFile>,
+    /// Those in the file that was stored last.
+    secrets: SecretCounts,
     /// Directories and bundles in which nothing is left to push.
     settled: Vec<(DirectoryName, BundleId)>,
 }
@@ -184,7 +193,7 @@ impl Pusher<'_> {
             return Ok(report.finish());
         }
         let workspace = self.merging.workspace;
-        let rewriter = owner.path_rewriter(&workspace.localizer);
+        let rewriter = owner.path_rewriter(workspace);
         let synced = &workspace.ctx.settings.extras;
         let recorded = state.files(&owner.name).map(|(name, _)| name);
         let names: BTreeSet<RelativeName> = owner
@@ -249,6 +258,7 @@ impl Pusher<'_> {
             Decision::Ours | Decision::Both => {}
         }
 
+        self.secrets = SecretCounts::default();
         let outcome = match exclude_reason(self.merging.workspace, file) {
             Some(reason) => ExtraOutcome::Excluded { reason },
             None => self
@@ -266,6 +276,7 @@ impl Pusher<'_> {
             (is_stored, report.files.last_mut(), versions.ours())
         {
             added.verbatim = file.rewriter.count_verbatim(&ours.file);
+            added.secrets = self.secrets;
         }
     }
 
@@ -287,6 +298,15 @@ impl Pusher<'_> {
         };
         if let Some(reason) = find_secret(file.kind, file.name, &ours.local) {
             return Err(ExtraOutcome::Excluded { reason });
+        }
+        let before = versions.base.as_ref().map_or("", |base| &base.local);
+        let name = file.owner.display_name(file.name);
+        let secrets = file.rewriter.find_new_secrets(&name, &ours.local, before);
+        let held = FoundSecrets::names(&secrets.held);
+        if !held.is_empty() {
+            let names = held.into_iter().cloned().collect();
+            let reason = StoredDataError::HeldSecrets { names }.to_string();
+            return Err(ExtraOutcome::Skipped { reason });
         }
 
         let (text, outcome) = match &versions.theirs {
@@ -310,6 +330,10 @@ impl Pusher<'_> {
         let stored = bundle.insert(file.name, &text, me, day);
         stored.map_err(|e| skipped(&e))?;
         self.record(file, versions.stamp, Some(ours));
+        self.secrets = SecretCounts {
+            masked: FoundSecrets::names(&secrets.masked).len() as u64,
+            unmasked: FoundSecrets::names(&secrets.reported).len() as u64,
+        };
         Ok(outcome)
     }
 

@@ -75,7 +75,7 @@ impl Restorer<'_> {
             state.reset_directory(&owner.name);
         }
         let workspace = self.now.workspace;
-        let rewriter = owner.path_rewriter(&workspace.localizer);
+        let rewriter = owner.path_rewriter(workspace);
         let synced = &workspace.ctx.settings.extras;
         let files = &self.then.bundle(owner).bundle.files;
         for name in files.keys() {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{ExtraKind, PortablePath};
+use crate::domain::{ExtraKind, PortablePath, path::path_below};
 use crate::extras::state::ExtrasState;
 use crate::report::{BundleReport, ExtraOutcome, ExtraReport, SessionReport};
 use crate::rewrite::expand_path;
@@ -104,11 +104,8 @@ fn unsynced_imports(workspace: &Workspace<'_>) -> Vec<StayingFile> {
         return Vec::new();
     }
     let is_synced = |path: &PathBuf| {
-        let below = path
-            .strip_prefix(&env.claude_dir)
-            .ok()
-            .and_then(Path::to_str);
-        let kind = below.and_then(|name| ExtraKind::from_user_file(&name.replace('\\', "/")));
+        let below = path_below(&env.claude_dir, path);
+        let kind = below.and_then(|name| ExtraKind::from_user_file(&name));
         kind.is_some_and(|kind| synced.contains(&kind))
     };
     let mut imports = imported_files(&env.claude_dir, &env.home);

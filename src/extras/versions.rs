@@ -68,14 +68,14 @@ impl Versions {
     ) -> Result<Self, ExtraOutcome> {
         let stamp = file.owner.listing.stamp(file.name);
         let base = state.base(&file.owner.name, file.name);
+        let theirs = bundle.file(file.name).map_err(|e| skipped(&e))?;
         let ours = match stamp {
             None => {
                 state.record_scan(&file.owner.name, file.name, ScannedFile::default());
                 LocalVersion::Missing
             }
-            Some(stamp) => LocalVersion::read(file, stamp, base.as_ref(), state)?,
+            Some(stamp) => LocalVersion::read(file, stamp, (base.as_ref(), &theirs), state)?,
         };
-        let theirs = bundle.file(file.name).map_err(|e| skipped(&e))?;
         Ok(Self {
             base,
             ours,
@@ -218,7 +218,7 @@ impl LocalVersion {
     fn read(
         file: OwnerFile<'_>,
         stamp: FileStamp,
-        base: Option<&FileVersion>,
+        (base, theirs): (Option<&FileVersion>, &StoredVersion),
         state: &mut ExtrasState,
     ) -> Result<Self, ExtraOutcome> {
         let directory = &file.owner.name;
@@ -260,6 +260,9 @@ impl LocalVersion {
         let hash = Some(hash(&local));
         state.record_scan(directory, file.name, ScannedFile { hash, ..scanned });
 
+        if let StoredVersion::Present { file: stored, .. } = theirs {
+            file.rewriter.learn_secrets(stored, &local);
+        }
         let text = match base {
             Some(base) if base.local == local && is_executable_as(base) => {
                 return Ok(Self::Unchanged);

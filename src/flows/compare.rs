@@ -10,7 +10,8 @@ use crate::localize::{error::StoredDataError, local_copy::LocalCopy, localizer::
 use crate::session::files::is_known;
 use crate::store::{Snapshot, manifest::Manifest};
 use crate::workspace::{
-    error::SyncError, index::Index, index::LastSync, leases::Leases, open::Workspace,
+    error::SyncError, filter::SessionFilter, index::Index, index::LastSync, leases::Leases,
+    open::Workspace,
 };
 
 /// Compares sessions of this machine with one snapshot of the store.
@@ -20,6 +21,7 @@ pub(crate) struct SessionComparer<'a> {
     pub(crate) snapshot: &'a Snapshot<'a>,
     index: &'a Index,
     leases: &'a Leases,
+    filter: SessionFilter<'a>,
     /// Files are read even if they have not changed since they were in sync.
     reads_all: bool,
 }
@@ -31,6 +33,7 @@ impl<'a> SessionComparer<'a> {
             snapshot,
             index: &workspace.records.index,
             leases: &workspace.leases,
+            filter: workspace.filter(),
             reads_all: false,
         }
     }
@@ -49,6 +52,9 @@ impl<'a> SessionComparer<'a> {
         let id = &local.session.id;
         if !self.reads_all && self.index.is_up_to_date(local.session) {
             return Ok(Differences::default());
+        }
+        if let Some(mode) = self.filter.secrets_mode(local.session) {
+            self.localizer.set_secrets_mode(id, mode);
         }
         let Some(manifest) = self.snapshot.manifest(id)? else {
             return Ok(if is_begun(local)? {

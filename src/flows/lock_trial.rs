@@ -5,15 +5,16 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::{CommitAuthor, id::CommitId, id::SessionId};
 use crate::lock::{Stamp, record::Identity, record::LockRecord};
+use crate::remote::Remote;
 use crate::store::{Author, Store, lock_ref, machine::Machine};
 use crate::sys::clock::Clock;
-use crate::transport::{PushOutcome, git_cli::GitCli, remote::RefUpdate, remote::RemoteError};
+use crate::transport::{PushOutcome, remote::RefUpdate, remote::RemoteError};
 use crate::workspace::{RemoteStep, error::SyncError};
 
 /// Tools of a trial.
 pub(crate) struct LockTrial<'a> {
     pub(crate) store: &'a Store,
-    pub(crate) remote: &'a GitCli,
+    pub(crate) remote: &'a Remote,
     pub(crate) machine: &'a Machine,
     pub(crate) author: Option<&'a CommitAuthor>,
     pub(crate) clock: &'a dyn Clock,

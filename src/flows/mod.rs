@@ -2,6 +2,7 @@
 //!
 //! Must not print, and must not decide which commands exist: commands above call it.
 
+pub(crate) mod changed_key;
 pub mod collapse_context;
 pub mod compare;
 pub mod describe;
@@ -15,6 +16,7 @@ pub mod merge_notes;
 pub mod merge_rewritten;
 pub mod merge_session;
 pub mod move_session;
+pub(crate) mod new_history;
 pub mod parallel;
 pub mod pull;
 pub mod pull_forks;

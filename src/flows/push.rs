@@ -122,6 +122,7 @@ pub(crate) fn push_for(
         report.warnings.extend(author_advice(&workspace, reason));
     }
     report.remote = pushed.state;
+    report.warnings.extend(workspace.localizer.rule_warnings());
     report.warnings.extend(lock_warnings);
     report.is_selection = *selection != Selection::default();
     workspace.save()?;

@@ -7,16 +7,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::{CommitId, Phase};
+use crate::flows::changed_key::adopt_changed_key;
 use crate::flows::foreign_locks::{record_foreign_locks, sessions_at_risk};
 use crate::flows::merge::{Merged, check_remote, merge_unpushed, unpushed_sessions};
 use crate::flows::merge_rewritten::merge_fetched;
 use crate::flows::replaced_history::ReplacedHistory;
 use crate::flows::send::{rejection, restack, send};
 use crate::flows::send_parts::{PartsResult, send_parts, whole_text};
+use crate::remote::Remote;
 use crate::report::{Refusal, RemoteState};
-use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove};
+use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove, StoreError};
 use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
-use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError};
+use crate::transport::{PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::{
     HistoryChoice, RemoteStep, SetupError, SyncError, Workspace, last_fetch::LastFetch,
     paths::remote_url, paths::store_path,
@@ -82,6 +84,10 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     /// # Errors
     /// [`SyncError::Remote`] if the remote cannot be reached.
     pub(crate) fn fetch(&mut self, mode: FetchMode) -> Result<Merged, SyncError> {
+        self.with_present_key(|sync| sync.fetch_with_known_key(mode))
+    }
+
+    fn fetch_with_known_key(&mut self, mode: FetchMode) -> Result<Merged, SyncError> {
         let remote = self.workspace.remote()?;
         let before = self.workspace.store.head()?;
         let mut merged = self.fetch_and_merge_refs(&remote, mode, false)?;
@@ -123,8 +129,21 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
 
     /// Fetches the locks of all machines, and settles those of this one. Merges nothing.
     pub(crate) fn fetch_locks(&mut self) -> Result<(), SyncError> {
-        let remote = self.workspace.remote()?;
-        self.fetch_refs(&remote, FetchMode::SessionsAndLocks)
+        self.with_present_key(|sync| {
+            let remote = sync.workspace.remote()?;
+            sync.fetch_refs(&remote, FetchMode::SessionsAndLocks)
+        })
+    }
+
+    /// Repeats a step once if the remote has another key now, which this machine has, too.
+    fn with_present_key<T>(
+        &mut self,
+        mut step: impl FnMut(&mut Self) -> Result<T, SyncError>,
+    ) -> Result<T, SyncError> {
+        match step(self) {
+            Err(e) if adopt_changed_key(self.workspace, &e)? => step(self),
+            done => done,
+        }
     }
 
     /// Merges what only a damaged store has that was moved away. One that cannot be read stays
@@ -152,7 +171,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         let mut merged = Merged::default();
         let has_commits = self.workspace.store.count_unpushed()? > 0;
         let state = if has_commits || self.workspace.leases.are_waiting() {
-            match self.push_until_accepted(&mut merged) {
+            match self.with_present_key(|sync| sync.push_until_accepted(&mut merged)) {
                 Err(SyncError::Remote(e)) if e.is_rejection() => self.refused(&e)?,
                 Err(SyncError::Remote(e)) => self.queued(e.in_one_line())?,
                 state => state?,
@@ -217,7 +236,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     /// Pushes once, and in parts what the remote refuses as a whole.
-    fn try_push_or_parts(&mut self, remote: &GitCli) -> Result<PushOutcome, SyncError> {
+    fn try_push_or_parts(&mut self, remote: &Remote) -> Result<PushOutcome, SyncError> {
         let store = &self.workspace.store;
         let has_commits = store.head()? != store.remote_head()?;
         let refused = &self.workspace.records.refused;
@@ -247,7 +266,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     /// Pushes once, and again without merges if the remote refuses them.
-    fn try_push(&mut self, remote: &GitCli) -> Result<PushOutcome, SyncError> {
+    fn try_push(&mut self, remote: &Remote) -> Result<PushOutcome, SyncError> {
         let linear = self.workspace.remote_rules.refuses(RemoteStep::Merge);
         restack(self.workspace, linear)?;
         let outcome = self.push_once(remote);
@@ -272,7 +291,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     /// The data and the locks that guard it move together or not at all, if the remote can.
-    fn push_once(&mut self, remote: &GitCli) -> Result<PushOutcome, SyncError> {
+    fn push_once(&mut self, remote: &Remote) -> Result<PushOutcome, SyncError> {
         let store = &self.workspace.store;
         let (head, there) = (store.head()?, store.remote_head()?);
         let mut updates = Vec::new();
@@ -306,13 +325,13 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         outcome
     }
 
-    fn fetch_and_merge(&mut self, remote: &GitCli) -> Result<Merged, SyncError> {
+    fn fetch_and_merge(&mut self, remote: &Remote) -> Result<Merged, SyncError> {
         self.fetch_and_merge_refs(remote, FetchMode::SessionsAndLocks, true)
     }
 
     fn fetch_and_merge_refs(
         &mut self,
-        remote: &GitCli,
+        remote: &Remote,
         mode: FetchMode,
         before_push: bool,
     ) -> Result<Merged, SyncError> {
@@ -334,7 +353,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     /// Fetches, and settles unanswered changes of this machine's locks.
-    fn fetch_refs(&mut self, remote: &GitCli, mode: FetchMode) -> Result<(), SyncError> {
+    fn fetch_refs(&mut self, remote: &Remote, mode: FetchMode) -> Result<(), SyncError> {
         let leases = &self.workspace.leases;
         // A machine with locks must find out whether it still has them.
         let with_locks = mode == FetchMode::SessionsAndLocks || !leases.is_empty();
@@ -352,6 +371,13 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         let fetched = fetched?;
         if fetched.is_none() {
             self.refuse_other_branches(remote)?;
+        }
+        let store = &self.workspace.store;
+        if let Err(e @ StoreError::Encrypted(_)) = store.snapshot(fetched.as_ref()) {
+            // Nothing is built on a sealed commit.
+            let before = before.filter(|before| store.snapshot(Some(before)).is_ok());
+            store.set_remote_head(before.as_ref())?;
+            return Err(e.into());
         }
         if let (Some(before), Some(now)) = (&before, &fetched)
             && before != now
@@ -407,7 +433,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     }
 
     /// Refuses a remote without our branch that has others: it is used for something else.
-    fn refuse_other_branches(&self, remote: &GitCli) -> Result<(), SyncError> {
+    fn refuse_other_branches(&self, remote: &Remote) -> Result<(), SyncError> {
         let own = format!("refs/heads/{LOCK_BRANCHES}");
         let refs = remote.refs()?;
         let names = refs

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{CommitId, id::SessionId};
+use crate::remote::Remote;
 use crate::store::{BRANCH, CommitForm, lock_ref};
-use crate::transport::{PushOutcome, git_cli::GitCli, remote::RefUpdate, remote::RemoteError};
+use crate::transport::{PushOutcome, remote::RefUpdate, remote::RemoteError};
 use crate::workspace::{RemoteStep, error::SyncError, open::Workspace};
 
 /// Words of a server that checks who made a commit.
@@ -17,7 +18,7 @@ const AUTHOR_WORDS: [&str; 4] = ["committer", "author", "e-mail", "email"];
 /// Pushes updates: that of the data, and those of the locks that the leases have prepared.
 pub(crate) fn send(
     workspace: &mut Workspace<'_>,
-    remote: &GitCli,
+    remote: &Remote,
     updates: &[RefUpdate],
 ) -> Result<PushOutcome, SyncError> {
     let has_locks = updates.iter().any(|update| !is_data(update));
@@ -45,7 +46,7 @@ pub(crate) fn send(
 /// given up. Also returns true if everything was accepted.
 fn in_turn(
     workspace: &mut Workspace<'_>,
-    remote: &GitCli,
+    remote: &Remote,
     updates: &[RefUpdate],
 ) -> Result<(PushOutcome, bool), SyncError> {
     let sent = workspace.leases.take_sent();
@@ -99,7 +100,7 @@ enum LockAnswer {
 
 fn change_lock(
     workspace: &mut Workspace<'_>,
-    remote: &GitCli,
+    remote: &Remote,
     session: &SessionId,
     update: &RefUpdate,
 ) -> Result<LockAnswer, SyncError> {

@@ -9,10 +9,11 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::domain::{BundleId, CommitId, Phase, SessionId};
 use crate::extras::{bundle_history::BundleHistory, bundle_history::record_refused};
 use crate::flows::send::send;
+use crate::remote::Remote;
 use crate::report::{Refusal, count::count};
 use crate::store::{Author, BRANCH};
 use crate::sys::fail_point::fail_point;
-use crate::transport::{GitCli, PushOutcome, RefUpdate, RemoteError, remote::GitMessage};
+use crate::transport::{PushOutcome, RefUpdate, RemoteError, remote::GitMessage};
 use crate::workspace::{SyncError, Workspace};
 
 /// Maximum number of pushes of one command; what is left then waits for the next one.
@@ -48,7 +49,7 @@ enum PartOutcome {
 /// tried again only if `retry`.
 pub(crate) fn send_parts(
     workspace: &mut Workspace<'_>,
-    remote: &GitCli,
+    remote: &Remote,
     error: Option<&RemoteError>,
     retry: bool,
 ) -> Result<PartsResult, SyncError> {
@@ -106,7 +107,7 @@ fn unsent_parts(
 /// Pushes one part after the other.
 struct PartSender<'s, 'c> {
     workspace: &'s mut Workspace<'c>,
-    remote: &'s GitCli,
+    remote: &'s Remote,
     /// The unsent commit.
     head: CommitId,
     /// The head of the remote at the beginning, and now.

@@ -203,7 +203,13 @@ impl<'a> SessionDraft<'a> {
     /// Removes the present content from the previous ones: it is current again.
     fn forget_present(&self, stored: &mut StoredFile, file: &SessionFile) -> Result<(), SyncError> {
         let present = fs::read(&self.local.path(file))?;
-        let present = portable_hash(self.localizer, &self.placeholders, &present, file);
+        let present = portable_hash(
+            self.localizer,
+            &self.local.session.id,
+            &self.placeholders,
+            &present,
+            file,
+        );
         stored.previous_hashes.retain(|hash| *hash != present);
         Ok(())
     }

@@ -3,13 +3,14 @@
 
 use std::cmp::Ordering;
 
-use crate::domain::{placeholder::Placeholders, session_file::SessionFile};
+use crate::domain::{id::SessionId, placeholder::Placeholders, session_file::SessionFile};
 use crate::flows::differences::{Differences, Divergence, FilePull, FilePush};
 use crate::flows::diverged_tail::{local_tail, stored_tail};
 use crate::localize::{
     collect::is_complete_json, compare::Relation, compare::relate, local_copy::LocalCopy,
     localizer::Localizer, stored_text::StoredText, stored_text::text_kind,
 };
+use crate::rewrite::{SecretFinder as _, replaceable};
 use crate::session::files::{is_external, is_task, is_task_counter, is_verbatim};
 use crate::session::time::parse_time;
 use crate::store::{Snapshot, manifest::Manifest, manifest::StoredFile, manifest::short_hash};
@@ -206,13 +207,13 @@ impl SessionPair<'_> {
         if hashes.is_empty() {
             return Ok(false);
         }
-        let localizer = self.localizer;
+        let (localizer, id) = (self.localizer, &self.local.session.id);
         let bytes = fs::read(&self.local.path(file))?;
         let here = localizer.placeholders_for(self.manifest);
         let sets = std::iter::once(&here).chain(self.manifest.placeholders.values());
         let known = localizer.known_placeholders();
         let mut sets = sets.chain(known).take(MAX_READINGS);
-        Ok(sets.any(|set| hashes.contains(&portable_hash(localizer, set, &bytes, file))))
+        Ok(sets.any(|set| hashes.contains(&portable_hash(localizer, id, set, &bytes, file))))
     }
 
     /// Adds the difference of an append-only file.
@@ -343,6 +344,7 @@ fn is_torn_rest(local: &LocalCopy<'_>, file: &SessionFile, offset: u64) -> Resul
 /// Returns the hash that identifies one version of a file that is rewritten in place.
 pub(crate) fn portable_hash(
     localizer: &Localizer,
+    session: &SessionId,
     placeholders: &Placeholders,
     local: &[u8],
     file: &SessionFile,
@@ -353,7 +355,9 @@ pub(crate) fn portable_hash(
         true => localizer.secret_collapser(),
         false => localizer.collapser(placeholders, &[]),
     };
-    let secrets = collapser.secrets_in(local, kind);
+    let secrets = localizer.session_secrets(session);
+    let found = secrets.map_or_else(Vec::new, |secrets| secrets.find(local, kind));
+    let secrets = replaceable(found, local, kind);
     if is_verbatim(file) && secrets.is_empty() {
         portable.extend_from_slice(local);
     } else {

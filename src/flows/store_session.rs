@@ -336,8 +336,12 @@ impl<'a> SessionWriter<'a> {
         }
         let (masked, stored) = (draft.collected.masked, draft.collected.reported);
         if masked > 0 {
+            let cost = match draft.manifest.bound {
+                true => "; elsewhere the model's earlier thinking is signed and may be dropped",
+                false => "",
+            };
             report.warnings.push(format!(
-                "{} masked, whose values stay on this machine: ccsync secrets list",
+                "{} masked, whose values stay on this machine{cost}: ccsync secrets list",
                 count(masked, "secret")
             ));
         }

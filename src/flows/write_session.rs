@@ -24,7 +24,7 @@ use crate::session::{
 use crate::store::{
     Snapshot, manifest::Manifest, manifest::StoredFile, segment::offset_after_lines,
 };
-use crate::sys::fs::FileStamp;
+use crate::sys::fs::{FileStamp, real_path};
 use crate::workspace::{LookupScope, MachineNames, SyncError, Workspace};
 
 /// Input of writing besides the store. Threads may share it.
@@ -327,7 +327,7 @@ impl<'a> FileWrite<'a> {
         let (id, file) = (&stored.manifest.session, stored.name);
         let path = file_path(directory, id, file);
         let path = match file {
-            SessionFile::Transcript => std::fs::canonicalize(&path).unwrap_or(path),
+            SessionFile::Transcript => real_path(&path).unwrap_or(path),
             SessionFile::Named(name) => {
                 if !is_known(file) {
                     return Err(SessionError::NoPlace { name: name.clone() });

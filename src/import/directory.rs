@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use walkdir::WalkDir;
 
-use crate::domain::parse::from_json;
+use crate::domain::{parse::from_json, path::path_below};
 use crate::report::SkippedFile;
 
 /// Largest JSON file that is read, in bytes.
@@ -110,8 +110,10 @@ impl SourceDirectory {
     }
 
     fn name_of(&self, path: &Path) -> String {
-        let below = path.strip_prefix(&self.root).unwrap_or(path);
-        below.to_string_lossy().into_owned()
+        path_below(&self.root, path).unwrap_or_else(|| {
+            let below = path.strip_prefix(&self.root).unwrap_or(path);
+            below.to_string_lossy().into_owned()
+        })
     }
 
     /// Returns the type of the entry `name`, a path below the top.

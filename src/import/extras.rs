@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate};
 use serde_json::Value;
 
-use crate::domain::{ExtraKind, RelativeName, client_dir::client_dir_name};
+use crate::domain::{ExtraKind, RelativeName, client_dir::client_dir_name, path::path_below};
 use crate::extras::{foreign::ForeignText, project_finder::ForeignProject};
 use crate::import::directory::{
     EntryKind, NOT_A_DIRECTORY, NOT_PLAIN, SourceDirectory, UNKNOWN_FILE,
@@ -96,7 +96,7 @@ impl SourceExtras {
         let meta = read_meta(source, "plans_meta.json");
         let directory = source.root().join(DIRECTORY);
         for (path, _) in source.plain_files_below(&directory.join("plans")) {
-            let below = path.strip_prefix(&directory).ok().and_then(|p| p.to_str());
+            let below = path_below(&directory, &path);
             let name = below.filter(|name| ExtraKind::from_user_file(name).is_some());
             let Some(name) = name.and_then(|name| RelativeName::new(name).ok()) else {
                 source.leave(&path, "not a plan");

@@ -96,6 +96,9 @@ impl<'a> Keeper<'a> {
         let mut done = Vec::new();
         let is_renewal = self.renewed.elapsed(self.clock) >= RENEWAL;
         if is_renewal {
+            if self.renewed.has_slept_since(self.clock) {
+                self.pace.wake();
+            }
             self.renewed = Moment::now(self.clock);
             self.sessions.want_foreign_locks();
         }

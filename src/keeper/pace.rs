@@ -57,6 +57,12 @@ impl Pace {
         self.last_pull = None;
     }
 
+    /// Forgets pauses: the machine has slept, and other machines have not.
+    pub(crate) fn wake(&mut self) {
+        self.pull_soon();
+        self.succeeded();
+    }
+
     /// Returns true if something waits to be pushed.
     pub(crate) fn is_waiting(&self) -> bool {
         self.first_change.is_some()
@@ -182,6 +188,16 @@ mod tests {
         assert_eq!(pauses, [4, 8, 16, 32, 64, 128, 256, 300, 300]);
         pace.succeeded();
         assert!(pace.push_is_due(now));
+    }
+
+    #[test]
+    fn pace_after_sleep_tries_at_once() {
+        let mut pace = Pace::new(seconds(300.0));
+        pace.pulled(seconds(1.0));
+        (0..9).for_each(|_| pace.failed(seconds(2.0)));
+        assert!(!pace.pull_is_due(seconds(3.0)));
+        pace.wake();
+        assert!(pace.pull_is_due(seconds(3.0)));
     }
 
     #[test]

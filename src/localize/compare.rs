@@ -8,6 +8,7 @@ use crate::localize::error::StoredDataError;
 use crate::localize::line_reader::StoredLineReader;
 use crate::localize::localizer::Reading;
 use crate::localize::stored_text::{LocalText, Piece, StoredText};
+use crate::rewrite::MAX_SECRET_BYTES;
 use crate::store::{manifest::Run, segment::offset_after_lines};
 
 /// How a local file relates to a stored one. Lines are counted in the stored file.
@@ -100,6 +101,10 @@ impl Walk<'_, '_> {
                 return Ok(true);
             }
         }
+        if self.learn_secrets(run, line)? {
+            self.lines += 1;
+            return Ok(true);
+        }
         if run.torn && (!self.reader.is_mine(run) || !self.ends_inside(run, line)?) {
             // Other machines do not have it, not even a part that looks alike, and its own machine
             // may have dropped it when it rewrote the file.
@@ -107,6 +112,22 @@ impl Walk<'_, '_> {
             return Ok(true);
         }
         self.end_here(run, line)
+    }
+
+    /// Compares a line whose secrets this machine has lost; learns their values.
+    fn learn_secrets(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
+        let lost = self.reader.lost_secrets(run, line);
+        if lost.is_empty() {
+            return Ok(false);
+        }
+        let longest = 2 * line.len() + lost.len() * MAX_SECRET_BYTES;
+        let next = self.local.peek(longest)?;
+        let next = next[..offset_after_lines(next, 1)].to_vec();
+        let is_same = self.reader.learn_secrets(run, line, &next, &lost)?;
+        if is_same {
+            self.local.consume(next.len());
+        }
+        Ok(is_same)
     }
 
     /// Compares the last line of the stored file, which has no line end.

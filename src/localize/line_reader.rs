@@ -13,6 +13,7 @@ use crate::domain::id::SessionId;
 use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Localizer, PlaceholderChoice, Reading, SecretChoice};
 use crate::rewrite::{TextKind, View, secrets_in};
+use crate::secrets::Secrets;
 use crate::session::fields::with_value;
 use crate::store::{manifest::Manifest, manifest::Run};
 
@@ -87,6 +88,11 @@ impl Localizer {
 }
 
 impl<'a> StoredLineReader<'a> {
+    /// Returns the secrets of this machine.
+    pub(super) fn secrets(&self) -> Option<&Secrets> {
+        self.localizer.secrets().map(AsRef::as_ref)
+    }
+
     /// Returns true if this machine wrote the run.
     pub(crate) fn is_mine(&self, run: &Run) -> bool {
         run.machine == *self.localizer.machine()

@@ -10,7 +10,7 @@ use crate::rewrite::{
     SecretSpan, SecretValues as _, redaction, replace_spans, replaceable, secret_placeholder,
     spans_within,
 };
-use crate::secrets::{SecretPlace, Secrets, excerpt};
+use crate::secrets::SecretSource;
 use crate::store::segment::count_lines;
 
 /// The file that lines come from.
@@ -51,14 +51,17 @@ impl<'t> LocalPiece<'t> {
             masked: 0,
             reported: 0,
         };
-        let Some(secrets) = localizer.secrets() else {
+        let Some(secrets) = localizer.session_secrets(source.session) else {
             return Ok(piece);
         };
         let kind = text_kind(source.file);
         let found = secrets.search(text, kind);
-        for spans in [&found.masked, &found.held, &found.reported] {
-            record_places(secrets, spans, &piece, source);
-        }
+        let place = SecretSource {
+            session: Some(source.session),
+            file: source.file.key(),
+            first_line: piece.first_line,
+        };
+        secrets.record_places(text, &found, &place);
         if !found.held.is_empty() {
             localizer.save_secrets()?;
             let names: BTreeSet<_> = found.held.into_iter().map(|span| span.name).collect();
@@ -99,26 +102,5 @@ impl<'t> LocalPiece<'t> {
             return Cow::Borrowed(self.text);
         }
         Cow::Owned(replace_spans(self.text, &self.secrets, replacement))
-    }
-}
-
-/// Remembers where secrets are in a piece.
-fn record_places(
-    secrets: &Secrets,
-    spans: &[SecretSpan],
-    piece: &LocalPiece<'_>,
-    source: PieceSource<'_>,
-) {
-    let (mut at, mut line) = (0, piece.first_line);
-    for span in spans {
-        line += memchr::memchr_iter(b'\n', &piece.text[at..span.range.start]).count() as u64;
-        at = span.range.start;
-        let place = SecretPlace {
-            session: Some(source.session.clone()),
-            file: source.file.key().to_owned(),
-            line,
-            excerpt: excerpt(piece.text, &span.range, spans),
-        };
-        secrets.vault().record_place(&span.name, place);
     }
 }

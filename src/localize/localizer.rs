@@ -13,14 +13,12 @@ use crate::checkouts::{
     Clones, current_placeholders::CurrentPlaceholders, locate::CheckoutLocator,
     locate::is_below_repo, locate::is_in_repo, locate::plain_project, locate::project_name,
 };
-use crate::config::LocalizeMode;
+use crate::config::{LocalizeMode, SecretsMode};
 use crate::domain::{MachineId, Placeholders, PortablePath, SessionId};
-use crate::rewrite::{
-    Collapser, Expander, SecretView, TextKind, View, collapse_path, redaction, replace_spans,
-};
+use crate::rewrite::{Collapser, Expander, SecretView, TextKind, View, collapse_path};
 use crate::secrets::Secrets;
 use crate::store::{manifest::Manifest, manifest::PlaceholdersKey, manifest::Run};
-use crate::sys::fs::{PathError, is_dir_in_time};
+use crate::sys::fs::is_dir_in_time;
 
 /// One way to expand a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,10 +77,12 @@ pub(crate) struct Localizer {
     expanders: Mutex<HashMap<(PlaceholdersKey, PlaceholderChoice), Arc<Expander>>>,
     collapsers: Mutex<Collapsers>,
     /// The secrets of this machine; none: nothing is searched for them.
-    secrets: Option<Arc<Secrets>>,
+    pub(super) secrets: Option<Arc<Secrets>>,
     /// Index of the set for each session, for commands that only read: its repository
     /// stays the same.
     repo_indexes: Mutex<HashMap<SessionId, usize>>,
+    /// Sessions whose projects have a treatment of secrets of their own.
+    pub(super) secrets_modes: Mutex<HashMap<SessionId, SecretsMode>>,
 }
 
 /// Collapsers by placeholders and known working directories.
@@ -114,6 +114,7 @@ impl Localizer {
             collapsers,
             secrets: None,
             repo_indexes,
+            secrets_modes: Mutex::default(),
         }
     }
 
@@ -128,25 +129,6 @@ impl Localizer {
     /// Returns the secrets of this machine.
     pub(crate) fn secrets(&self) -> Option<&Arc<Secrets>> {
         self.secrets.as_ref()
-    }
-
-    /// Makes the values durable that placeholders stand for. Text may be committed after that.
-    pub(crate) fn save_secrets(&self) -> Result<(), PathError> {
-        self.secrets
-            .as_ref()
-            .map_or(Ok(()), |secrets| secrets.vault().save())
-    }
-
-    /// Returns a text for other machines without its secrets.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        let Some(secrets) = &self.secrets else {
-            return text.to_owned();
-        };
-        let found = secrets.search(text.as_bytes(), TextKind::Plain);
-        let mut spans = [found.masked, found.held].concat();
-        spans.sort_by_key(|span| span.range.start);
-        let redacted = replace_spans(text.as_bytes(), &spans, redaction);
-        String::from_utf8_lossy(&redacted).into_owned()
     }
 
     /// Returns how the secrets of stored text are expanded.

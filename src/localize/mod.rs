@@ -4,9 +4,11 @@
 pub mod collect;
 pub mod compare;
 pub mod error;
+mod learned_secrets;
 pub mod line_reader;
 pub mod local_copy;
 mod local_piece;
+mod local_secrets;
 pub mod localizer;
 pub mod location;
 pub(crate) mod run_projects;
@@ -18,4 +20,5 @@ pub(crate) use localizer::Localizer;
 pub(crate) use stored_text::{LocalText, StoredText};
 
 pub(crate) use collect::StoredLine;
+pub(crate) use learned_secrets::values_in;
 pub(crate) use line_reader::StoredLineReader;

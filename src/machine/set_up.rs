@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::config::{Config, MachineIdentity, SettingKey, Settings};
 use crate::domain::{MachineId, PlaceholderName, Progress, url::RemoteUrl, url::redact};
-use crate::flows::{FetchMode, RemoteSync};
+use crate::flows::RemoteSync;
+use crate::machine::join_encrypted::{self, EncryptionChoice};
 use crate::machine::names::{free_name, taken_names};
 use crate::machine::suggested_placeholders::{ForeignPlaceholder, foreign_placeholders};
 use crate::machine::unfinished_set_up::UnfinishedSetUp;
@@ -17,7 +18,7 @@ use crate::sys::{Clock, Env, fail_point::fail_point};
 use crate::workspace::{
     Context, SetupError, SyncError, Workspace, last_fetch::LastFetch, paths::config_path,
     paths::embedded_remote_path, paths::remote_url, paths::store_path,
-    recovery::remove_stale_settings,
+    recovery::remove_stale_settings, store_remote::store_header,
 };
 
 /// Attempts to find a free name while other machines register.
@@ -36,6 +37,8 @@ pub struct SetUp {
     pub adopt: bool,
     /// Give a copied configuration a new machine id.
     pub new_id: bool,
+    /// The user's wish for a new store.
+    pub encryption: EncryptionChoice,
     /// Without a configuration and a remote, keep the sessions of another remote on this disk.
     pub leave_former_remote: bool,
 }
@@ -51,6 +54,8 @@ pub struct SetUpReport {
     pub remote_display: String,
     /// True if the remote is the bare repository in the data directory.
     pub embedded: bool,
+    /// True if the store is encrypted.
+    pub encrypted: bool,
     /// True if there was no configuration before.
     pub first_time: bool,
     /// True if it had another remote before.
@@ -93,6 +98,7 @@ pub fn set_up(
         is_named: request.name.is_some(),
         adopt: request.adopt,
         new_id: request.new_id,
+        encryption: request.encryption,
     };
     let mut config = wanted(env, former.as_ref(), request)?;
     let settings = Settings::resolve(&config, env)?;
@@ -127,6 +133,7 @@ struct Joining {
     is_named: bool,
     adopt: bool,
     new_id: bool,
+    encryption: EncryptionChoice,
 }
 
 /// Result of joining a remote.
@@ -156,7 +163,7 @@ fn join(
         workspace.store.set_remote_head(None)?;
     }
     let sessions_before = workspace.store.head_snapshot()?.sessions()?;
-    if let Err(e) = RemoteSync::new(&mut workspace).fetch(FetchMode::Sessions) {
+    if let Err(e) = join_encrypted::fetch(&mut workspace, how.encryption) {
         // The former remote stays.
         workspace.store.set_remote_head(before.as_ref())?;
         return Err(e);
@@ -323,6 +330,7 @@ fn report(workspace: &Workspace<'_>, remote: RemoteState) -> Result<SetUpReport,
         requested_name: None,
         remote_display: remote_url(workspace.ctx.env, settings.remote.as_deref())?.to_string(),
         embedded: settings.remote.is_none(),
+        encrypted: store_header(workspace.ctx.env)?.is_some(),
         first_time: false,
         moved: false,
         other_machines: others.map(|machine| machine.name).collect(),

@@ -20,6 +20,8 @@ pub struct UnfinishedSetUp {
     pub github: Option<String>,
     /// GitHub is not asked.
     pub no_github: bool,
+    /// A new store is encrypted.
+    pub encrypt: bool,
     /// The machine's name.
     pub name: Option<String>,
     /// Placeholders, with absolute directories.

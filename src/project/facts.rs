@@ -1,15 +1,16 @@
 //! Facts of a repository that are read without starting a program.
 
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use git2::{Repository, RepositoryOpenFlags};
 
 use super::other_format::OtherFormat;
 use crate::domain::id::CommitId;
+use crate::domain::path::path_below;
 use crate::domain::project::{BranchName, SubDirectory, WorktreeName};
 use crate::domain::url::{RemoteKind, RemoteUrl};
-use crate::sys::fs::{look_in_time, resolve_links};
+use crate::sys::fs::{look_in_time, real_path, resolve_links};
 
 /// Maximum number of linked working trees listed.
 const MAX_WORKTREES: usize = 64;
@@ -42,11 +43,11 @@ pub fn read(directory: &Path) -> Option<GitFacts> {
 }
 
 fn read_facts(directory: &Path) -> Option<GitFacts> {
-    let directory = directory.canonicalize().ok()?;
+    let directory = real_path(directory).ok()?;
     let Some(repo) = open(&directory) else {
         return read_other_format(&directory);
     };
-    let top = repo.workdir()?.canonicalize().ok()?;
+    let top = real_path(repo.workdir()?).ok()?;
     let directory = below(&top, &directory)?;
     Some(GitFacts {
         worktree: worktree(&repo),
@@ -137,9 +138,7 @@ pub fn main_checkout(directory: &Path) -> PathBuf {
 }
 
 fn read_main_checkout(directory: &Path) -> PathBuf {
-    let directory = directory
-        .canonicalize()
-        .unwrap_or_else(|_| directory.to_owned());
+    let directory = real_path(directory).unwrap_or_else(|_| directory.to_owned());
     let main = match open(&directory) {
         Some(repo) => main_of(&repo),
         None => OtherFormat::find(&directory).and_then(|repo| repo.main()),
@@ -151,21 +150,12 @@ fn main_of(repo: &Repository) -> Option<PathBuf> {
     let shared = repo.commondir();
     shared
         .ends_with(".git")
-        .then(|| shared.parent()?.canonicalize().ok())
+        .then(|| real_path(shared.parent()?).ok())
         .flatten()
 }
 
 fn below(top: &Path, directory: &Path) -> Option<SubDirectory> {
-    let components =
-        directory
-            .strip_prefix(top)
-            .ok()?
-            .components()
-            .map(|component| match component {
-                Component::Normal(name) => name.to_str(),
-                _ => None,
-            });
-    SubDirectory::new(components.collect::<Option<Vec<_>>>()?.join("/")).ok()
+    SubDirectory::new(path_below(top, directory)?).ok()
 }
 
 fn branch(repo: &Repository) -> Option<BranchName> {
@@ -189,7 +179,7 @@ fn resolved(url: &str, top: &Path) -> Option<RemoteUrl> {
     let url = RemoteUrl::parse(url, top).ok()?;
     match url.kind() {
         RemoteKind::Local(path) => {
-            let path = path.canonicalize().ok()?;
+            let path = real_path(path).ok()?;
             RemoteUrl::parse(path.to_str()?, top).ok()
         }
         _ => Some(url),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use git2::Config;
 
 use crate::domain::{project::BranchName, project::WorktreeName};
-use crate::sys::fs::read_plain_file;
+use crate::sys::fs::{read_plain_file, real_path};
 
 /// Settings of a repository that libgit2 does not know.
 const FORMATS: [&str; 2] = ["extensions.refstorage", "extensions.objectformat"];
@@ -34,7 +34,7 @@ impl OtherFormat {
             .find(|ancestor| ancestor.join(".git").symlink_metadata().is_ok())?;
         let git_dir = git_dir(&top.join(".git"))?;
         let common = match read_small(&git_dir.join("commondir")) {
-            Some(path) => git_dir.join(path.trim()).canonicalize().ok()?,
+            Some(path) => real_path(&git_dir.join(path.trim())).ok()?,
             None => git_dir.clone(),
         };
         let mut config = Config::open_default().ok()?;
@@ -140,11 +140,11 @@ impl OtherFormat {
 /// Follows a `.git` file to the repository of a linked working tree.
 fn git_dir(dot_git: &Path) -> Option<PathBuf> {
     if dot_git.is_dir() {
-        return dot_git.canonicalize().ok();
+        return real_path(dot_git).ok();
     }
     let text = read_small(dot_git)?;
     let path = text.trim().strip_prefix("gitdir:")?.trim();
-    dot_git.parent()?.join(path).canonicalize().ok()
+    real_path(&dot_git.parent()?.join(path)).ok()
 }
 
 fn read_small(path: &Path) -> Option<String> {

@@ -8,3 +8,9 @@ pub fn count(n: u64, noun: &str) -> String {
         format!("{n} {noun}s")
     }
 }
+
+/// Returns true for a number that a document does not have.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+pub(super) fn is_zero(number: &u64) -> bool {
+    *number == 0
+}

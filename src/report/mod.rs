@@ -2,6 +2,7 @@
 
 pub mod count;
 pub mod import;
+pub mod secret_counts;
 pub mod totals;
 pub mod transfer;
 pub mod verification;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::domain::{CommitId, MachineId, SessionId};
-use crate::report::totals::Totals;
+use crate::report::{count::is_zero, secret_counts::SecretCounts, totals::Totals};
 
 /// The outcome of a whole command. Every checked session is either in `sessions` or counted
 /// in `unchanged`.
@@ -224,6 +224,9 @@ pub struct ExtraReport {
     /// push: number of lines stored verbatim, because they could not be restored exactly.
     #[serde(skip_serializing_if = "is_zero")]
     pub verbatim: u64,
+    /// push: secrets in what is new.
+    #[serde(flatten)]
+    pub secrets: SecretCounts,
 }
 
 impl BundleReport {
@@ -243,6 +246,7 @@ impl ExtraReport {
             name: name.into(),
             outcome,
             verbatim: 0,
+            secrets: SecretCounts::default(),
         }
     }
 
@@ -256,12 +260,8 @@ impl ExtraReport {
             self.outcome = former.outcome.clone();
         }
         self.verbatim = self.verbatim.max(former.verbatim);
+        self.secrets = self.secrets.max(former.secrets);
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// The kinds of outcome of an extras file.
@@ -439,11 +439,8 @@ mod tests {
     use super::*;
 
     fn bundle(files: &[(&str, ExtraOutcome)]) -> BundleReport {
-        let file = |(name, outcome): &(&str, ExtraOutcome)| ExtraReport {
-            name: (*name).to_owned(),
-            outcome: outcome.clone(),
-            verbatim: 0,
-        };
+        let file =
+            |(name, outcome): &(&str, ExtraOutcome)| ExtraReport::new(*name, outcome.clone());
         BundleReport {
             project: Some("app".to_owned()),
             not_pulled: None,

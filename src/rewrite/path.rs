@@ -9,9 +9,9 @@ use crate::domain::{Placeholder, Placeholders, PortablePath, System, client_dir:
 /// contains it, then `/`-separated components. A path below no placeholder is returned
 /// unchanged.
 ///
-/// A placeholder's resolved path counts as the placeholder, and on Windows so do the
-/// drive letter in the other case and forward slashes: all of them are one directory, and
-/// one directory has one portable path.
+/// A placeholder's resolved path counts as the placeholder, and so do its directory in another case
+/// on Windows and macOS, and forward slashes on Windows: all of them are one directory, and one
+/// directory has one portable path.
 pub fn collapse_path(placeholders: &Placeholders, native: &str) -> PortablePath {
     let Some(found) = under_placeholder(placeholders, native) else {
         return PortablePath::new(native);
@@ -94,12 +94,11 @@ pub(super) fn dir_name_below(system: System, placeholder_path: &str, tail: &str)
 }
 
 fn tail_below(system: System, native: &str, placeholder_path: &str) -> Option<String> {
-    let native = if system.is_windows() {
-        canonical(native, placeholder_path)
-    } else {
-        native.to_owned()
+    let native = match system.is_windows() {
+        true => native.replace('/', "\\"),
+        false => native.to_owned(),
     };
-    let tail = native.strip_prefix(placeholder_path)?;
+    let tail = strip_directory(system, &native, placeholder_path)?;
     if tail.is_empty() {
         return Some(String::new());
     }
@@ -111,16 +110,15 @@ fn tail_below(system: System, native: &str, placeholder_path: &str) -> Option<St
     })
 }
 
-/// A Windows path with backslashes, and with the drive letter in the case that the
-/// placeholder has it.
-fn canonical(native: &str, placeholder_path: &str) -> String {
-    let native = native.replace('/', "\\");
-    match (native.get(..1), placeholder_path.get(..1)) {
-        (Some(drive), Some(other)) if drive.eq_ignore_ascii_case(other) => {
-            format!("{other}{}", &native[1..])
-        }
-        _ => native,
-    }
+/// Removes `directory` from the beginning of `path`. Where case does not matter, the user may have
+/// typed the path in another one than the placeholder has.
+fn strip_directory<'p>(system: System, path: &'p str, directory: &str) -> Option<&'p str> {
+    let (start, rest) = path.split_at_checked(directory.len())?;
+    let is_same = match system.ignores_case() {
+        true => start.eq_ignore_ascii_case(directory),
+        false => start == directory,
+    };
+    is_same.then_some(rest)
 }
 
 fn native_tail(system: System, tail: &str) -> String {
@@ -188,8 +186,23 @@ mod tests {
             "C:\\Users\\al\\a\\b",
             "c:\\Users\\al\\a\\b",
             "C:/Users/al/a/b",
+            "c:/USERS/AL/a/b",
         ] {
             assert_eq!(collapse_path(&windows, native).as_str(), "{{HOME}}/a/b");
+        }
+    }
+
+    #[test]
+    fn path_case_of_placeholder_matters_only_on_linux() {
+        for (system, native, portable) in [
+            (System::Macos, "/users/Al/App", "{{HOME}}/App"),
+            (System::Macos, "/Users/alice", "/Users/alice"),
+            (System::Macos, "/Users/ä", "/Users/ä"),
+            (System::Linux, "/users/al/App", "/users/al/App"),
+            (System::Wsl, "/users/al/App", "/users/al/App"),
+        ] {
+            let set = placeholders(system, &[("HOME", "/Users/al", None)]);
+            assert_eq!(collapse_path(&set, native).as_str(), portable, "{system:?}");
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::words::{begins_word, is_example, is_word};
+use super::words::{begins_word, entropy, is_example, is_example_password, is_word};
 
 /// The form of a value that a name gives away.
 pub(super) const FORM: &str = "named-secret";
@@ -51,13 +51,14 @@ pub(super) const NAME_PARTS: [&str; 30] = [
 pub(super) const URL_STARTS: [&str; 6] = ["s://", "p://", "l://", "b://", "v://", "e://"];
 
 /// Endings that may follow a part in the name of a secret, in lower case without separators.
-const NAME_RESTS: [&str; 9] = [
+const NAME_RESTS: [&str; 10] = [
     "",
     "key",
     "accesskey",
     "token",
     "value",
     "base",
+    "keybase",
     "id",
     "hash",
     "b64",
@@ -125,7 +126,7 @@ pub(super) fn password_at(text: &[u8], start: usize) -> Option<Range<usize>> {
         || bytes.starts_with(b"$")
         || bytes.starts_with(b"%");
     let is_secret = is_followed && is_host && length >= 6 && !is_placeholder;
-    (is_secret && !is_example_word(bytes)).then_some(value)
+    (is_secret && !is_example_password(bytes)).then_some(value)
 }
 
 /// Returns the end of the name, if the part at its end makes it that of a secret.
@@ -219,20 +220,6 @@ fn digit_changes(value: &[u8]) -> usize {
         .count()
 }
 
-/// Bits for each character, by how often the value repeats them.
-fn entropy(value: &[u8]) -> f64 {
-    let mut counts = [0_u32; 256];
-    for byte in value {
-        counts[usize::from(*byte)] += 1;
-    }
-    let total = value.len() as f64;
-    let shares = counts
-        .iter()
-        .filter(|n| **n > 0)
-        .map(|n| f64::from(*n) / total);
-    -shares.map(|share| share * share.log2()).sum::<f64>()
-}
-
 /// Returns true for paths, identifiers of code, versions, times and the like.
 fn looks_like_name(value: &[u8]) -> bool {
     let is_path = value.starts_with(b"/") || value.starts_with(b"./") || value.starts_with(b"~");
@@ -263,13 +250,4 @@ fn is_reference(text: &[u8], value: &Range<usize>) -> bool {
     .iter()
     .any(|start| bytes.starts_with(start));
     is_code || is_template || is_member
-}
-
-fn is_example_word(value: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(value).to_ascii_lowercase();
-    [
-        "example", "xxxx", "changeme", "your", "****", "...", "redacted",
-    ]
-    .iter()
-    .any(|word| text.contains(word))
 }

@@ -8,7 +8,7 @@ use std::sync::{LazyLock, OnceLock};
 use regex::bytes::Regex;
 use serde::Deserialize;
 
-use super::block_bits::is_token_char;
+use super::class_tables::is_token_char;
 use super::words::{begins_word, is_example, is_word};
 
 /// Longest text that a form may match, in bytes.
@@ -84,7 +84,7 @@ pub fn form_name(id: &str) -> &str {
 
 impl Form {
     /// Returns true if what begins with `start` is one word with at least
-    /// [`super::start_search::MIN_TOKEN`] token characters.
+    /// [`super::class_tables::MIN_TOKEN`] token characters.
     pub(super) fn begins_token(&self, start: &str) -> bool {
         // Other characters of values, and of text between their parts.
         let has_others = self.pattern.contains(['+', '/', '=', '%', '@', '$', ' ']);
@@ -150,8 +150,8 @@ fn base62(mut number: u32) -> [u8; 6] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::start_search::MIN_TOKEN;
     use super::*;
+    use crate::secrets::class_tables::MIN_TOKEN;
 
     #[test]
     fn forms_table_is_complete() {

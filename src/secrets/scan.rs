@@ -153,7 +153,7 @@ fn candidates() -> impl Iterator<Item = Start<Candidate>> {
 
 /// Sorts findings and drops those that begin within another one; of two that begin at the same
 /// place, the longer one stays.
-fn without_overlaps(mut found: Vec<SecretFinding<'static>>) -> Vec<SecretFinding<'static>> {
+pub(super) fn without_overlaps<'f>(mut found: Vec<SecretFinding<'f>>) -> Vec<SecretFinding<'f>> {
     found.sort_by_key(|finding| (finding.range.start, std::cmp::Reverse(finding.range.end)));
     let mut end = 0;
     found.retain(|finding| {

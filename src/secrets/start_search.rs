@@ -3,10 +3,8 @@
 //! Most forms are one word of at least 20 token characters, so only places count where a word
 //! begins and so many follow. Other texts are found by their first three bytes.
 
-use super::block_bits::{BLOCK, BlockBits, Classifier};
-
-/// Number of token characters that a form has at least.
-pub(super) const MIN_TOKEN: usize = 20;
+use super::block_bits::Classifier;
+use super::class_tables::{BLOCK, BlockBits, MIN_TOKEN};
 
 /// Number of blocks that are classified at a time, so that the text stays in the cache.
 const BLOCKS: usize = 256;
@@ -45,13 +43,15 @@ impl<T> StartSearch<T> {
     pub(super) fn each_start(&self, text: &[u8], mut found: impl FnMut(usize, &Start<T>)) {
         let mut bits = [BlockBits::default(); BLOCKS + 1];
         let mut last_word = 0;
-        let mut places = Places::new();
+        let mut places = Places::new(text.len());
         for window in (0..text.len()).step_by(BLOCKS * BLOCK) {
-            self.classifier.classify(&text[window..], &mut bits);
+            let blocks = (text.len() - window).div_ceil(BLOCK).min(BLOCKS);
+            let bits = &mut bits[..=blocks];
+            self.classifier.classify(&text[window..], bits);
             last_word = self.arch.dispatch(FindPlaces {
                 text,
                 window,
-                bits: &bits,
+                bits,
                 last_word,
                 known: &self.starts.known,
                 places: &mut places,
@@ -76,7 +76,7 @@ struct FindPlaces<'a> {
     text: &'a [u8],
     window: usize,
     /// Those of the window, and of one block more.
-    bits: &'a [BlockBits; BLOCKS + 1],
+    bits: &'a [BlockBits],
     /// 1 if the byte before the window belongs to a word, or 0.
     last_word: u64,
     known: &'a KnownHashes,
@@ -90,21 +90,22 @@ impl pulp::NullaryFnOnce for FindPlaces<'_> {
     #[inline(always)]
     fn call(self) -> u64 {
         let mut last_word = self.last_word;
-        self.places.len = 0;
-        for n in 0..BLOCKS {
-            let (block, next) = (self.bits[n], self.bits[n + 1]);
+        let places = &mut *self.places.places;
+        let mut len = 0;
+        for (n, pair) in self.bits.windows(2).enumerate() {
+            let (block, next) = (pair[0], pair[1]);
             let follows_word = block.word << 1 | last_word;
             last_word = block.word >> (BLOCK - 1);
             let tokens = long_tokens(block.token, next.token) & !follows_word;
-            self.places
-                .add(self.window + n * BLOCK, tokens | block.anchor);
+            let base = self.window + n * BLOCK;
+            len = write_places(places, len, base, tokens | block.anchor);
         }
 
         // No branch: the processor would guess it wrong too often.
         let mut kept = 0;
-        for n in 0..self.places.len {
-            let at = self.places.places[n];
-            self.places.places[kept] = at;
+        for n in 0..len {
+            let at = places[n];
+            places[kept] = at;
             let is_kept = is_known(self.known, self.text, at) | follows_escape(self.text, at);
             kept += usize::from(is_kept);
         }
@@ -185,6 +186,30 @@ fn long_tokens(block: u64, next: u64) -> u64 {
     first | second << HALF
 }
 
+/// Number of places that are written at a time: a loop whose length varies from block to block is
+/// slower.
+const AT_ONCE: usize = 4;
+
+/// Writes the places of the bits of a block after the first `len` places; returns their number.
+#[inline(always)]
+fn write_places(places: &mut [usize], len: usize, base: usize, mut bits: u64) -> usize {
+    let end = len + bits.count_ones() as usize;
+    let mut at = len;
+    loop {
+        let Some(four) = places[at..].first_chunk_mut::<AT_ONCE>() else {
+            return at;
+        };
+        for place in four {
+            *place = base + bits.trailing_zeros() as usize;
+            bits &= bits.wrapping_sub(1);
+        }
+        at += AT_ONCE;
+        if at >= end {
+            return end;
+        }
+    }
+}
+
 /// Places in a window, in ascending order.
 struct Places {
     /// Those after `len` are invalid.
@@ -193,30 +218,11 @@ struct Places {
 }
 
 impl Places {
-    /// Number of places that are written at a time: a loop whose length varies from block to
-    /// block is slower.
-    const AT_ONCE: usize = 4;
-
-    fn new() -> Self {
-        let places = vec![0; BLOCKS * BLOCK + Self::AT_ONCE].into();
+    /// Returns space for the places of a window in a text of this length.
+    fn new(text_len: usize) -> Self {
+        let most = text_len.min(BLOCKS * BLOCK);
+        let places = vec![0; most + AT_ONCE].into();
         Self { places, len: 0 }
-    }
-
-    /// Adds the places of the bits of a block.
-    #[inline(always)]
-    fn add(&mut self, base: usize, mut bits: u64) {
-        let end = self.len + bits.count_ones() as usize;
-        loop {
-            for place in &mut self.places[self.len..][..Self::AT_ONCE] {
-                *place = base + bits.trailing_zeros() as usize;
-                bits &= bits.wrapping_sub(1);
-            }
-            self.len += Self::AT_ONCE;
-            if self.len >= end {
-                break;
-            }
-        }
-        self.len = end;
     }
 
     fn iter(&self) -> impl Iterator<Item = usize> {

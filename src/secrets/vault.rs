@@ -10,8 +10,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::SecretsMode;
 use crate::domain::{
-    SecretName, SessionId, parse::from_json, secret::SECRET_ID_DIGITS, secret::SECRET_ID_LEN,
+    SecretName, SessionId, hex::from_hex, hex::to_hex, parse::from_json, secret::SECRET_ID_DIGITS,
+    secret::SECRET_ID_LEN,
 };
 use crate::rewrite::SecretValues;
 use crate::sys::fs::{PathError, read_to_string_if_exists, write_atomic};
@@ -68,6 +70,20 @@ pub struct SecretPlace {
     pub line: u64,
     /// The text around it, without secrets.
     pub excerpt: String,
+    /// Its treatment there, unless something was decided about the secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<SecretsMode>,
+}
+
+/// The file that text comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct SecretSource<'a> {
+    /// The session; `None`: the file is no part of one.
+    pub session: Option<&'a SessionId>,
+    /// The file.
+    pub file: &'a str,
+    /// Number of the first line of the text, from 1.
+    pub first_line: u64,
 }
 
 /// A secret of this machine, without its value.
@@ -119,7 +135,16 @@ impl Vault {
 
     /// Returns the name that a value has on this machine.
     pub fn name(&self, form: &str, value: &[u8]) -> Option<SecretName> {
-        SecretName::new(form, &self.read().id(form, value))
+        let state = self.read();
+        let name = SecretName::new(form, &state.id(form, value))?;
+        if state.secrets.contains_key(&name) {
+            return Some(name);
+        }
+        // A value that was learned again has the name of the lost vault.
+        let is_same =
+            |(known, entry): &(&SecretName, &Entry)| known.form() == form && *entry.value == *value;
+        let known = state.secrets.iter().find(is_same);
+        Some(known.map_or(name, |(known, _)| known.clone()))
     }
 
     /// Remembers the value of a secret.
@@ -136,18 +161,39 @@ impl Vault {
         }
     }
 
-    /// Remembers where a known secret was found, if it is the first place in that file.
-    pub fn record_place(&self, name: &SecretName, place: SecretPlace) {
+    /// Remembers where a known secret was found, if it is the first place in that file, and its
+    /// treatment there. `place` returns the line and the text around it.
+    pub(super) fn record_place(
+        &self,
+        name: &SecretName,
+        source: &SecretSource<'_>,
+        mode: SecretsMode,
+        place: impl FnOnce() -> (u64, String),
+    ) {
         let mut state = self.write();
         let Some(entry) = state.secrets.get_mut(name) else {
             return;
         };
-        let same_file =
-            |known: &SecretPlace| (&known.session, &known.file) == (&place.session, &place.file);
-        if entry.places.len() < MAX_PLACES && !entry.places.iter().any(same_file) {
-            entry.places.push(place);
-            state.changed = true;
+        let same_file = |known: &SecretPlace| {
+            (known.session.as_ref(), known.file.as_str()) == (source.session, source.file)
+        };
+        let mode = Some(mode);
+        match entry.places.iter().position(same_file) {
+            Some(known) if entry.places[known].mode == mode => return,
+            Some(known) => entry.places[known].mode = mode,
+            None if entry.places.len() < MAX_PLACES => {
+                let (line, excerpt) = place();
+                entry.places.push(SecretPlace {
+                    session: source.session.cloned(),
+                    file: source.file.to_owned(),
+                    line,
+                    excerpt,
+                    mode,
+                });
+            }
+            None => return,
         }
+        state.changed = true;
     }
 
     /// Returns what is to be done with a secret, if decided.
@@ -280,15 +326,4 @@ impl State {
         let digit = |byte: &u8| char::from(SECRET_ID_DIGITS[usize::from(byte & 31)]);
         hash.as_bytes()[..SECRET_ID_LEN].iter().map(digit).collect()
     }
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let pairs = text.as_bytes().chunks(2);
-    pairs
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
 }

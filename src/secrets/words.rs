@@ -1,5 +1,7 @@
 //! Boundaries of words in text with escapes, and words that only examples have.
 
+use std::collections::BTreeSet;
+
 /// Words that mark an example value.
 const EXAMPLE_WORDS: [&str; 6] = [
     "EXAMPLE",
@@ -8,6 +10,11 @@ const EXAMPLE_WORDS: [&str; 6] = [
     "PLACEHOLDER",
     "0000000000",
     "****",
+];
+
+/// Words that mark an example of a password, which may be short or real words.
+const EXAMPLE_PASSWORDS: [&str; 7] = [
+    "EXAMPLE", "XXXX", "CHANGEME", "YOUR", "****", "...", "REDACTED",
 ];
 
 /// Returns true for a character of words.
@@ -42,10 +49,30 @@ fn ends_colour(text: &[u8]) -> bool {
 
 /// Returns true for a value of documentation.
 pub(super) fn is_example(value: &[u8]) -> bool {
+    let distinct = value.iter().collect::<BTreeSet<_>>().len();
+    distinct < 6 || has_word(value, &EXAMPLE_WORDS)
+}
+
+/// Returns true for a password of documentation.
+pub(super) fn is_example_password(value: &[u8]) -> bool {
+    has_word(value, &EXAMPLE_PASSWORDS)
+}
+
+fn has_word(value: &[u8], words: &[&str]) -> bool {
     let text = String::from_utf8_lossy(value).to_ascii_uppercase();
-    let distinct = value
+    words.iter().any(|word| text.contains(word))
+}
+
+/// Bits for each character, by how often the value repeats them.
+pub(super) fn entropy(value: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    for byte in value {
+        counts[usize::from(*byte)] += 1;
+    }
+    let total = value.len() as f64;
+    let shares = counts
         .iter()
-        .collect::<std::collections::BTreeSet<_>>()
-        .len();
-    distinct < 6 || EXAMPLE_WORDS.iter().any(|word| text.contains(word))
+        .filter(|n| **n > 0)
+        .map(|n| f64::from(*n) / total);
+    -shares.map(|share| share * share.log2()).sum::<f64>()
 }

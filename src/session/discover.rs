@@ -11,6 +11,7 @@ use super::files::{ExternalDir, is_external, projects_dir, transcript_path};
 use super::local::LocalSession;
 use super::scan::{ProjectScan, RefusedFile, list};
 use crate::domain::{SessionFile, SessionId};
+use crate::sys::fs::real_path;
 use crate::sys::{parallel::cores, parallel::in_order, parallel::useful_threads};
 
 /// A thread for fewer project directories costs more than it saves.
@@ -166,11 +167,11 @@ fn without_second_names(projects: &[fs::DirEntry]) -> Vec<PathBuf> {
 
     let mut seen: HashSet<PathBuf> = paths
         .iter()
-        .filter_map(|path| path.canonicalize().ok())
+        .filter_map(|path| real_path(path).ok())
         .collect();
     for link in links {
         let path = link.path();
-        if path.canonicalize().is_ok_and(|real| seen.insert(real)) {
+        if real_path(&path).is_ok_and(|real| seen.insert(real)) {
             paths.push(path);
         }
     }

@@ -17,8 +17,12 @@ use super::client_settings::{with_own_parts_of, without_own_parts};
 use super::files::{first_link_below, join_parts, projects_dir};
 use crate::domain::{
     ExtraKind, RelativeName, extras::MAX_PLANS, hidden_name::HiddenName, hidden_name::is_litter,
+    path::path_below,
 };
-use crate::sys::{fs::FileStamp, fs::PathError, fs::is_executable, temp::is_temp_name};
+use crate::sys::fs::{
+    FileStamp, PathError, file_number, is_executable, real_path, reuses_creation_times,
+};
+use crate::sys::temp::is_temp_name;
 
 /// Size of the longest text that is synced, in bytes.
 pub const MAX_EXTRA_BYTES: u64 = 1 << 20;
@@ -62,12 +66,10 @@ impl DirectoryMark {
     /// Returns the mark of the directory at a path, if there is one.
     pub fn read(directory: &Path) -> Option<Self> {
         let metadata = fs::metadata(directory).ok().filter(fs::Metadata::is_dir)?;
-        let made = metadata
-            .created()
-            .ok()
-            .and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+        let made = metadata.created().ok().filter(|_| !reuses_creation_times());
+        let made = made.and_then(|made| made.duration_since(UNIX_EPOCH).ok());
         Some(Self {
-            inode: FileStamp::from_metadata(&metadata).inode,
+            inode: file_number(directory, &metadata).unwrap_or(0),
             made_ns: made.and_then(|made| u64::try_from(made.as_nanos()).ok()),
         })
     }
@@ -217,11 +219,7 @@ impl ExtrasListing {
             if entry.file_type().is_dir() || entry.file_name().to_str().is_some_and(is_temp_name) {
                 continue;
             }
-            let below = entry.path().strip_prefix(directory).ok().and_then(|below| {
-                let parts: Option<Vec<&str>> = below.iter().map(|part| part.to_str()).collect();
-                Some(parts?.join("/"))
-            });
-            match below {
+            match path_below(directory, entry.path()) {
                 Some(below) => self.add(entry.path(), &format!("{prefix}{below}")),
                 None => self.skip(entry.path(), "its name is not UTF-8"),
             }
@@ -245,7 +243,10 @@ impl ExtrasListing {
                 if is_skill && is_executable(&metadata) == Some(true) {
                     self.executable.insert(name.clone());
                 }
-                self.files.insert(name, FileStamp::from_metadata(&metadata));
+                match FileStamp::new(path, &metadata) {
+                    Ok(stamp) => drop(self.files.insert(name, stamp)),
+                    Err(e) => self.skip(path, &e.to_string()),
+                }
             }
         }
     }
@@ -329,7 +330,7 @@ fn without_second_names(projects: &Path, names: Vec<String>) -> Vec<String> {
     if !names.iter().any(|name| is_link(&name)) {
         return names;
     }
-    let real = |name: &String| projects.join(name).canonicalize().ok();
+    let real = |name: &String| real_path(&projects.join(name)).ok();
     let mut seen: BTreeSet<PathBuf> = names
         .iter()
         .filter(|name| !is_link(name))

@@ -16,8 +16,8 @@ use serde::Deserialize;
 use super::files::{own_directories, projects_dir, transcript_path};
 use crate::domain::id::SessionId;
 use crate::sys::clock::{Clock, SystemClock};
-use crate::sys::fs::read_plain_file;
-use crate::sys::process::{PidDomain, pid_is_alive, process_start_ticks};
+use crate::sys::fs::{read_plain_file, real_path};
+use crate::sys::process::{PidDomain, is_descendant, pid_is_alive, process_start};
 
 /// Time after the last sign of life in its own file up to which a client that cannot be looked
 /// up counts as running.
@@ -111,11 +111,16 @@ pub fn live_sessions(claude_dir: &Path) -> BTreeMap<SessionId, ClientProcess> {
 }
 
 /// Returns the session that a client of this system has open now; it changes with `/clear`.
+///
+/// The client may be a child of the process: npm's `claude.cmd` runs in a shell of its own.
 pub fn session_of_client(claude_dir: &Path, pid: u32) -> Option<SessionId> {
     let path = claude_dir.join("sessions").join(format!("{pid}.json"));
-    live_session(claude_dir, &path)
-        .filter(|(_, client)| !client.is_foreign)
-        .map(|(session, _)| session)
+    let mut found = live_session(claude_dir, &path).filter(|(_, client)| !client.is_foreign);
+    if found.is_none() {
+        let mut others = live_sessions(claude_dir).into_iter();
+        found = others.find(|(_, client)| !client.is_foreign && is_descendant(client.pid, pid));
+    }
+    found.map(|(session, _)| session)
 }
 
 /// Returns the working directory of a client of this system.
@@ -135,7 +140,7 @@ pub fn running_client(claude_dir: &Path, path: &Path) -> Option<ClientProcess> {
 
 /// Returns true for a file of the session, in any project directory, also behind a link.
 fn belongs_to(claude_dir: &Path, path: &Path, id: &SessionId) -> bool {
-    let resolved = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let resolved = |path: &Path| real_path(path).unwrap_or_else(|_| path.to_owned());
     let is_in = |own: PathBuf| path.starts_with(&own) || resolved(path).starts_with(resolved(&own));
     let projects = std::fs::read_dir(projects_dir(claude_dir))
         .into_iter()
@@ -155,7 +160,7 @@ fn live_session(claude_dir: &Path, path: &Path) -> Option<(SessionId, ClientProc
     let is_running = if is_foreign {
         is_fresh(claude_dir, path, &file, &id)
     } else {
-        pid_is_alive(file.pid) && started_as_recorded(&file)
+        pid_is_alive(file.pid) && is_writer(&file, path)
     };
     let client = ClientProcess {
         pid: file.pid,
@@ -190,22 +195,22 @@ fn modified(path: &Path) -> Option<std::time::SystemTime> {
     std::fs::metadata(path).ok()?.modified().ok()
 }
 
-fn started_as_recorded(file: &PidFile) -> bool {
+/// Returns true if the process with the file's id wrote the file, as far as the system tells.
+fn is_writer(file: &PidFile, path: &Path) -> bool {
     let recorded = match &file.proc_start {
-        Some(serde_json::Value::String(text)) => text.clone(),
-        Some(serde_json::Value::Number(number)) => number.to_string(),
-        _ => return true,
+        Some(serde_json::Value::String(text)) => Some(text.clone()),
+        Some(serde_json::Value::Number(number)) => Some(number.to_string()),
+        _ => None,
     };
-    // On systems without start times, any live process with that id counts as the client.
-    process_start_ticks(file.pid).is_none_or(|actual| actual == recorded)
+    let written = modified(path).map(DateTime::<Utc>::from);
+    process_start(file.pid).is_none_or(|start| start.is_of_writer(recorded.as_deref(), written))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::sys::fs::write_atomic;
 
-    #[cfg(unix)]
     #[test]
     fn live_open_file_is_matched_to_session_by_path() {
         let home = tempfile::tempdir().unwrap();

@@ -107,8 +107,8 @@ impl ProjectScan {
     /// links and other files that are not plain.
     fn add_copy(&mut self, directory: &Path, id: SessionId, entry: &fs::DirEntry) {
         let metadata = entry.metadata().ok().filter(fs::Metadata::is_file);
-        if let Some(metadata) = metadata {
-            let stamp = FileStamp::from_metadata(&metadata);
+        let stamp = metadata.and_then(|metadata| FileStamp::new(&entry.path(), &metadata).ok());
+        if let Some(stamp) = stamp {
             self.copies.push(LocalSession {
                 id,
                 directory: directory.to_owned(),
@@ -131,9 +131,12 @@ impl ProjectScan {
             true => fs::metadata(transcript.path()),
             false => transcript.metadata(),
         };
-        let reason = match metadata {
-            Ok(metadata) if metadata.is_file() => {
-                let stamp = FileStamp::from_metadata(&metadata);
+        let stamp = metadata.and_then(|metadata| match metadata.is_file() {
+            true => FileStamp::new(&transcript.path(), &metadata).map(Some),
+            false => Ok(None),
+        });
+        let reason = match stamp {
+            Ok(Some(stamp)) => {
                 let mut session = LocalSession {
                     id,
                     directory: directory.to_owned(),
@@ -145,7 +148,7 @@ impl ProjectScan {
                 }
                 return self.sessions.push(session);
             }
-            Ok(_) => "not a plain file".to_owned(),
+            Ok(None) => "not a plain file".to_owned(),
             Err(e) => e.to_string(),
         };
         self.refuse(&transcript.path(), reason);
@@ -260,7 +263,8 @@ fn named_file(
     }
     let name = name.ok_or("its name is not UTF-8")?;
     let name = RelativeName::new(name).map_err(|e| e.to_string())?;
-    Ok((name, FileStamp::from_metadata(&metadata)))
+    let stamp = FileStamp::new(&entry.path(), &metadata).map_err(|e| e.to_string())?;
+    Ok((name, stamp))
 }
 
 /// Lists a directory; a missing one has no entries.

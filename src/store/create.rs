@@ -31,6 +31,21 @@ pub fn create_embedded_remote(path: &Path) -> Result<(), StoreError> {
     })
 }
 
+/// Creates the bare repository of the commits of an encrypted store, if it is missing.
+///
+/// Git compresses nothing there: sealed data cannot be compressed.
+pub(super) fn create_mirror(path: &Path) -> Result<(), StoreError> {
+    if path.join("HEAD").exists() {
+        return Ok(());
+    }
+    create_whole(path, |directory| {
+        let repo = Repository::init_opts(directory, init_options().bare(true))?;
+        let mut config = local_config(&repo)?;
+        make_private(&mut config)?;
+        Ok(config.set_i32("core.compression", 0)?)
+    })
+}
+
 /// Fitness of a directory as a remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RepositoryKind {

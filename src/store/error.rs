@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::json::{ManifestError, TOMBSTONE_FORMAT};
 use crate::domain::{CommitId, ErrorKind, SessionId, UPDATE_CCSYNC, UserError};
+use crate::encryption::StoreHeader;
 use crate::sys::{
     failure::FIX_GIT_CONFIG, failure::is_full, failure::is_of_configuration,
     failure::is_of_file_system, fs::PathError, fs::path_hints, process::RAISE_LIMIT,
@@ -14,6 +15,15 @@ use crate::sys::{
 /// Maximum number of files in one comparison of trees. A few small trees that hold each other many
 /// times can stand for more files than fit on a disk.
 pub(super) const MAX_FILES: usize = 1 << 20;
+
+/// A commit of an encrypted store.
+#[derive(Debug)]
+pub struct FetchedCommit {
+    /// The commit.
+    pub commit: CommitId,
+    /// The header that it has.
+    pub header: StoreHeader,
+}
 
 /// The store cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +59,9 @@ pub enum StoreError {
         /// Its format version.
         found: u32,
     },
+    /// The remote's store is encrypted, and this machine does not know that.
+    #[error("the store on the remote is encrypted")]
+    Encrypted(Box<FetchedCommit>),
     /// A JSON file that belongs to no session is malformed.
     #[error("cannot read `{path}` in the store")]
     Malformed {
@@ -96,6 +109,23 @@ impl StoreError {
         }
     }
 
+    /// Adds the commit whose header was read.
+    pub(super) fn of_commit(self, commit: Option<&CommitId>) -> Self {
+        match (self, commit) {
+            (
+                Self::Malformed {
+                    source: ManifestError::Encrypted(header),
+                    ..
+                },
+                Some(commit),
+            ) => Self::Encrypted(Box::new(FetchedCommit {
+                commit: commit.clone(),
+                header: *header,
+            })),
+            (error, _) => error,
+        }
+    }
+
     /// Returns true if git refuses to work because of the user's configuration, or because
     /// the store belongs to another user.
     fn is_of_user(&self) -> bool {
@@ -140,6 +170,12 @@ impl UserError for StoreError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Newer { .. } => UPDATE_CCSYNC.to_owned(),
+            Self::Encrypted(_) => {
+                return vec![
+                    "enter its key with `ccsync init`; nothing is lost".to_owned(),
+                    "a machine that has it shows it with `ccsync key words`".to_owned(),
+                ];
+            }
             Self::Io { source, path, .. } => return path_hints(source, path),
             Self::Session { source, .. } | Self::Malformed { source, .. }
                 if matches!(source, ManifestError::Newer(_)) =>

@@ -40,7 +40,7 @@ pub fn lock_ref(session: &SessionId) -> String {
 }
 
 /// Returns the ref here that has the state of a session's lock on the remote.
-fn tracking_ref(session: &str) -> String {
+pub(super) fn tracking_ref(session: &str) -> String {
     format!("refs/remotes/origin/{LOCK_BRANCHES}{session}")
 }
 
@@ -151,6 +151,27 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Records all lock branches of the remote, by the end of their names, after a fetch.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn set_locks(&self, locks: &BTreeMap<String, CommitId>) -> Result<(), StoreError> {
+        let RemoteLocks {
+            locks: known,
+            unknown_refs,
+        } = self.locks()?;
+        let known = known.keys().map(ToString::to_string);
+        for name in known.chain(unknown_refs) {
+            if !locks.contains_key(&name) {
+                self.set_ref(&tracking_ref(&name), None, "fetch")?;
+            }
+        }
+        for (name, commit) in locks {
+            self.set_ref(&tracking_ref(name), Some(commit), "fetch")?;
+        }
+        Ok(())
     }
 
     /// Records the remote's lock of a session after a push of this machine; `None` if it has none.

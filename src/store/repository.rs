@@ -53,27 +53,6 @@ impl Store {
         }
     }
 
-    /// Returns true if the objects are spread over so many files that a repack pays.
-    ///
-    /// Returns false if the user has switched off git's own housekeeping.
-    pub fn needs_repack(&self) -> bool {
-        let objects = self.git_dir().join("objects");
-        let files_in = |name: &str| {
-            std::fs::read_dir(objects.join(name))
-                .into_iter()
-                .flatten()
-                .flatten()
-        };
-        let packs = files_in("pack")
-            .filter(|entry| entry.path().extension().is_some_and(|e| e == "idx"))
-            .count();
-        // Object names are evenly distributed. Git itself reads this one of 256 directories.
-        let loose = files_in("17").count() * 256;
-
-        let gc_auto = self.repo.config().and_then(|c| c.get_i64("gc.auto"));
-        (packs > MAX_PACKS || loose > MAX_LOOSE_OBJECTS) && !gc_auto.is_ok_and(|n| n == 0)
-    }
-
     /// Returns the newest commit of the store.
     ///
     /// # Errors
@@ -204,4 +183,27 @@ impl Store {
     pub(super) fn tree_of(&self, commit: &CommitId) -> Result<git2::Oid, StoreError> {
         Ok(self.repo.find_commit(oid(commit)?)?.tree_id())
     }
+}
+
+/// Returns true if the objects of a repository are spread over so many files that a repack pays.
+///
+/// Returns false if the user has switched off git's own housekeeping.
+pub fn needs_repack(git_dir: &Path) -> bool {
+    let objects = git_dir.join("objects");
+    let files_in = |name: &str| {
+        std::fs::read_dir(objects.join(name))
+            .into_iter()
+            .flatten()
+            .flatten()
+    };
+    let packs = files_in("pack")
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "idx"))
+        .count();
+    // Object names are evenly distributed. Git itself reads this one of 256 directories.
+    let loose = files_in("17").count() * 256;
+    let gc_is_off = || {
+        let config = git2::Repository::open(git_dir).and_then(|repo| repo.config());
+        config.and_then(|config| config.get_i64("gc.auto")) == Ok(0)
+    };
+    (packs > MAX_PACKS || loose > MAX_LOOSE_OBJECTS) && !gc_is_off()
 }

@@ -30,6 +30,9 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, d: Duration);
 }
 
+/// Difference between the clocks from which the machine counts as having slept.
+const SLEEP: TimeDelta = TimeDelta::minutes(1);
+
 /// A time by both clocks: the monotonic one may stop while the machine sleeps, the other may jump.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
@@ -51,6 +54,13 @@ impl Moment {
         let running = clock.monotonic().saturating_sub(self.monotonic);
         let running = TimeDelta::from_std(running).unwrap_or(TimeDelta::MAX);
         running.max(clock.now() - self.wall)
+    }
+
+    /// Returns true if the machine has slept since then, or its clock was set ahead.
+    pub fn has_slept_since(self, clock: &dyn Clock) -> bool {
+        let running = clock.monotonic().saturating_sub(self.monotonic);
+        let running = TimeDelta::from_std(running).unwrap_or(TimeDelta::MAX);
+        clock.now() - self.wall - running >= SLEEP
     }
 }
 
@@ -173,6 +183,19 @@ impl Clock for ManualClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clock_sleep_of_machine_stops_monotonic_clock_only() {
+        let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+        let then = Moment::now(&clock);
+        clock.advance(Duration::from_secs(9000));
+        assert!(!then.has_slept_since(&clock));
+        clock.set_wall(clock.now() + TimeDelta::hours(8));
+        assert!(then.has_slept_since(&clock));
+        assert!(then.elapsed(&clock) > TimeDelta::hours(10));
+        clock.set_wall(DateTime::UNIX_EPOCH);
+        assert!(!then.has_slept_since(&clock));
+    }
 
     #[test]
     fn clock_manual_moves_only_when_advanced() {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::client_program::find_client;
 use super::hook_env::HookEnv;
 use crate::domain::{CommitAuthor, System, UserError, secret_text::SecretText};
 
@@ -83,6 +84,13 @@ pub struct Dirs {
     pub state: PathBuf,
 }
 
+impl Dirs {
+    /// Returns the directory of the mirror, which an encrypted store has.
+    pub fn mirror(&self) -> PathBuf {
+        self.data.join("sealed.git")
+    }
+}
+
 /// The part of the environment that concerns `git`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GitEnv {
@@ -145,6 +153,7 @@ impl Env {
             Some(dir) => absolute("CLAUDE_CONFIG_DIR", dir.into())?,
             None => home.join(".claude"),
         };
+        let client = find_client(get, &home, &claude_dir);
         let only_lines = get("TERM").is_some_and(|t| t == "dumb");
         let size = |name: &str| {
             get(name)
@@ -160,7 +169,7 @@ impl Env {
             host_name: String::new(),
             directory: None,
             host_mark: None,
-            client: client(get, &claude_dir),
+            client,
             claude_dir,
             project_dir_name: project_dir_name(get),
             program: None,
@@ -238,11 +247,12 @@ impl Dirs {
     fn for_platform(home: &Path) -> Self {
         match directories::ProjectDirs::from("", "", "ccsync") {
             Some(dirs) => Self {
-                config: dirs.config_dir().to_owned(),
-                data: dirs.data_dir().to_owned(),
+                config: dirs.config_local_dir().to_owned(),
+                // Not in the profile that Windows copies at each logon, in a domain.
+                data: dirs.data_local_dir().to_owned(),
                 state: dirs
                     .state_dir()
-                    .map_or_else(|| dirs.data_dir().join("state"), Path::to_owned),
+                    .map_or_else(|| dirs.data_local_dir().join("state"), Path::to_owned),
             },
             None => Self::below(&home.join(".ccsync")),
         }
@@ -286,19 +296,6 @@ fn project_dir_name(get: &dyn Fn(&str) -> Option<OsString>) -> Option<String> {
     let name = get("CLAUDE_CODE_PROJECT_DIR_NAME")?.into_string().ok()?;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     (name.bytes().all(is_plain)).then_some(name)
-}
-
-fn client(get: &dyn Fn(&str) -> Option<OsString>, claude_dir: &Path) -> PathBuf {
-    const NAME: &str = "claude";
-    let path = get("PATH").unwrap_or_default();
-    let local = claude_dir.join("local").join(NAME);
-    let is_on_path =
-        || std::env::split_paths(&path).any(|directory| directory.join(NAME).is_file());
-    if local.is_file() && !is_on_path() {
-        local
-    } else {
-        NAME.into()
-    }
 }
 
 const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };

@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 mod allocator;
+mod client_program;
 pub mod clock;
 pub mod env;
 pub mod fail_point;
@@ -13,12 +14,14 @@ pub mod failure;
 pub mod former_names;
 pub mod fs;
 pub mod hook_env;
+pub mod own_program;
 pub mod parallel;
 pub mod process;
 pub mod process_lock;
 pub mod set_aside;
 pub mod signal;
 pub mod temp;
+pub mod temp_file;
 
 pub use clock::{Clock, SystemClock};
 pub use env::{Env, GitEnv};

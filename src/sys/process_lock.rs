@@ -156,16 +156,17 @@ impl ChildProcessLock {
     }
 }
 
-/// Lets child processes inherit the open file; false on systems that cannot.
+/// Lets child processes inherit the open file; false if they may run on unseen.
 #[cfg(unix)]
 fn let_children_inherit(file: &File) -> io::Result<bool> {
     rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty())?;
     Ok(true)
 }
 
+/// No child outlives this process: each is in a job that ends with it (`process::job`).
 #[cfg(not(unix))]
 fn let_children_inherit(_: &File) -> io::Result<bool> {
-    Ok(false)
+    Ok(true)
 }
 
 fn open(path: &Path) -> Result<File, PathError> {

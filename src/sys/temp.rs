@@ -8,9 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 use super::fs::{PathError, create_private_dir_all};
+use super::temp_file::TempFile;
 
 const PREFIX: &str = ".ccsync-";
 const SUFFIX: &str = ".tmp";
@@ -19,11 +20,8 @@ const SUFFIX: &str = ".tmp";
 const STAGING_PREFIX: &str = ".import-";
 
 /// Creates a temporary file in `directory`.
-pub(super) fn create_temp_file(directory: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new()
-        .prefix(PREFIX)
-        .suffix(SUFFIX)
-        .tempfile_in(directory)
+pub(super) fn create_temp_file(directory: &Path) -> io::Result<TempFile> {
+    TempFile::create_in(directory, PREFIX, SUFFIX)
 }
 
 /// Returns true for the name of a temporary file, which is never part of anything.

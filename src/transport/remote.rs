@@ -127,6 +127,9 @@ pub enum RemoteError {
         #[source]
         message: GitMessage,
     },
+    /// The remote answered, but its data cannot be used.
+    #[error(transparent)]
+    Data(Box<dyn UserError>),
     /// The user works offline.
     #[error("the remote is not contacted: `--offline`")]
     NotAsked,
@@ -179,6 +182,7 @@ impl RemoteError {
             | Self::GitTooOld { .. }
             | Self::InvalidRef { .. }
             | Self::TooManyPushes
+            | Self::Data(_)
             | Self::NotAsked
             | Self::Interrupted(_)
             | Self::Process(_) => None,
@@ -282,6 +286,7 @@ impl UserError for RemoteError {
             | Self::Failed { .. } => ErrorKind::Remote,
             Self::GitMissing | Self::GitTooOld { .. } | Self::Process(_) => ErrorKind::Failed,
             Self::InvalidRef { .. } => ErrorKind::Internal,
+            Self::Data(e) => e.kind(),
             Self::Interrupted(e) => e.kind(),
         }
     }
@@ -310,6 +315,7 @@ impl UserError for RemoteError {
             Self::NotAsked => "nothing is lost; when you are online, run `ccsync sync`".to_owned(),
             Self::InvalidRef { .. } => please_report(),
             Self::Interrupted(e) => return e.hints(),
+            Self::Data(e) => return e.hints(),
             Self::Failed { message, .. } if is_of_configuration(message.as_str()) => {
                 FIX_GIT_CONFIG.to_owned()
             }

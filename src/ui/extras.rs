@@ -42,6 +42,7 @@ pub(crate) fn lines(bundle: &BundleReport, dry_run: bool, quiet: bool) -> Vec<St
     }
     for file in &bundle.files {
         lines.extend(verbatim_line(file, &whose));
+        lines.extend(secret_lines(file, &whose));
         lines.extend(outcome_line(file, &whose, dry_run, quiet));
     }
     lines
@@ -69,6 +70,21 @@ fn verbatim_line(file: &ExtraReport, whose: &str) -> Option<String> {
     (file.verbatim > 0).then(|| {
         format!("{whose}: {name}: {lines} stored verbatim, because rewriting could not be undone exactly")
     })
+}
+
+fn secret_lines(file: &ExtraReport, whose: &str) -> Vec<String> {
+    let name = one_line(&file.name);
+    let line = |number: u64, what: &str| {
+        let secrets = count(number, "secret");
+        let line = format!("{whose}: {name}: {secrets} {what}: ccsync secrets list");
+        (number > 0).then_some(line)
+    };
+    let masked = line(
+        file.secrets.masked,
+        "masked, whose values stay on this machine",
+    );
+    let unmasked = line(file.secrets.unmasked, "stored unmasked");
+    masked.into_iter().chain(unmasked).collect()
 }
 
 fn outcome_line(file: &ExtraReport, whose: &str, dry_run: bool, quiet: bool) -> Option<String> {

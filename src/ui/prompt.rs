@@ -7,6 +7,11 @@ use dialoguer::console::{Key, Term, measure_text_width};
 use dialoguer::{Confirm, Select};
 use ratatui_crossterm::crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 
+use crate::domain::secret_text::SecretText;
+
+/// Room for a secret that is typed: as it never grows, no copy of it stays in memory.
+const MAX_SECRET_BYTES: usize = 4096;
+
 /// Asks for a line of text and trims it. Returns an empty string for Enter alone, and
 /// `None` if the user cancels.
 ///
@@ -62,6 +67,36 @@ fn read_line(prompt: &str) -> Result<Option<String>, Error> {
     drop(raw);
     term.write_line(&shown)?;
     Ok(is_given.then(|| shown[prompt.len()..].trim().to_owned()))
+}
+
+/// Asks for a line of text that is not shown, and trims it. Returns `None` if the user cancels.
+///
+/// # Errors
+/// If the terminal fails.
+pub(crate) fn secret_line(question: &str) -> Result<Option<SecretText>, Error> {
+    let term = Term::stderr();
+    if !term.is_term() {
+        return Err(ErrorKind::NotConnected.into());
+    }
+
+    let raw = RawMode::enter()?;
+    term.write_str(&format!("{question}: "))?;
+    let mut text = SecretText::with_capacity(MAX_SECRET_BYTES);
+    let is_given = loop {
+        match term.read_key() {
+            Ok(Key::Enter) => break true,
+            Ok(Key::Escape) => break false,
+            Ok(Key::Backspace) => text.pop(),
+            Ok(Key::Char(c)) if !c.is_control() => text.push(c),
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::Interrupted => break false,
+            Err(e) => return Err(e),
+        }
+    };
+
+    drop(raw);
+    term.write_line("")?;
+    Ok(is_given.then_some(text))
 }
 
 /// The terminal in raw mode, also between two keys: otherwise the system would show and edit what

@@ -7,7 +7,7 @@ use crate::config::ConfigError;
 use crate::domain::{ErrorKind, UserError, url::UrlError};
 use crate::localize::StoredDataError;
 use crate::session::SessionError;
-use crate::store::StoreError;
+use crate::store::{MirrorError, StoreError};
 use crate::sys::{Interrupted, fs::PathError, process_lock::LockError};
 use crate::transport::{RemoteError, clone::CloneError};
 use crate::workspace::{lookup::LookupError, store_key::KeyError};
@@ -94,7 +94,18 @@ impl From<RemoteError> for SyncError {
     fn from(error: RemoteError) -> Self {
         match error {
             RemoteError::Interrupted(e) => Self::Interrupted(e),
+            RemoteError::Data(e) => Self::Operation(e),
             error => Self::Remote(error),
+        }
+    }
+}
+
+impl From<MirrorError> for SyncError {
+    fn from(error: MirrorError) -> Self {
+        match error {
+            MirrorError::Store(e) => Self::Store(e),
+            MirrorError::Interrupted(e) => Self::Interrupted(e),
+            error => Self::Operation(Box::new(error)),
         }
     }
 }

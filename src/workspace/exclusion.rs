@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::checkouts::{clones::Clones, identity::portable};
-use crate::config::{Settings, SyncRules};
+use crate::config::{SecretsMode, Settings, SyncRules};
 use crate::domain::{
     id::SessionId, pattern::Matcher, pattern::PatternSubject, pattern::ProjectNames,
     pattern::ProjectPattern, placeholder::Placeholders, project::ProjectIdentity, size::ByteSize,
@@ -93,6 +93,9 @@ impl fmt::Display for ExcludeReason {
 pub(crate) struct ExcludeRules {
     include: Vec<Matcher>,
     exclude: Vec<(ProjectPattern, Matcher)>,
+    /// Treatment of secrets in some projects, and in the others.
+    project_secrets: Vec<(Matcher, SecretsMode)>,
+    secrets: SecretsMode,
     max_size: Option<ByteSize>,
     max_age: Option<u32>,
     /// Projects of sessions that the index did not have.
@@ -122,9 +125,14 @@ impl ExcludeRules {
         let compile = |pattern: &ProjectPattern| compile(pattern, &settings.placeholders);
         let exclude = exclude.iter();
         let exclude = exclude.filter_map(|pattern| Some((pattern.clone(), compile(pattern)?)));
+        let project_secrets = settings.project_secrets.iter();
+        let project_secrets =
+            project_secrets.filter_map(|(pattern, mode)| Some((compile(pattern)?, *mode)));
         Self {
             include: include.iter().filter_map(compile).collect(),
             exclude: exclude.collect(),
+            project_secrets: project_secrets.collect(),
+            secrets: settings.secrets,
             max_size: *max_size,
             max_age: *max_age,
             new_projects: Mutex::default(),
@@ -135,6 +143,30 @@ impl ExcludeRules {
     /// Returns true if the settings include or exclude projects.
     pub(crate) fn ask_for_projects(&self) -> bool {
         !self.include.is_empty() || !self.exclude.is_empty()
+    }
+
+    /// Returns true if the treatment of secrets depends on the project.
+    pub(crate) fn ask_for_secrets(&self) -> bool {
+        !self.project_secrets.is_empty()
+    }
+
+    /// Returns the strictest treatment of secrets that the patterns give a project. An unknown
+    /// remote is any remote.
+    pub(crate) fn secrets_mode(&self, project: &ProjectNames<'_>, is_known: bool) -> SecretsMode {
+        let modes = |accept: fn(&Matcher, &ProjectNames<'_>) -> bool| {
+            let mut modes = self.project_secrets.iter();
+            let modes = modes
+                .by_ref()
+                .filter(move |(matcher, _)| accept(matcher, project));
+            modes.map(|(_, mode)| *mode).max()
+        };
+        let by_name = modes(|matcher, project| matcher.matches(project));
+        let possible = modes(|matcher, _| matcher.depends_on_remote());
+        let decided = by_name.unwrap_or(self.secrets);
+        match possible {
+            Some(possible) if !is_known => decided.max(possible).max(self.secrets),
+            _ => decided,
+        }
     }
 
     /// Returns a pattern that excludes projects by their git remote, if any.

@@ -391,7 +391,7 @@ impl<'w> SessionFilter<'w> {
     }
 
     /// Calls `question` with the names of a project.
-    fn with_names<T>(
+    pub(super) fn with_names<T>(
         &self,
         project: &LocalProject,
         question: impl FnOnce(&ProjectNames<'_>) -> T,

@@ -22,11 +22,13 @@ pub mod records;
 pub mod recovery;
 pub mod remote_rules;
 pub mod secret_decision;
+pub mod secrets_filter;
 pub mod session_map;
 pub mod session_project;
 pub mod setup_error;
 pub(crate) mod shown_notices;
 pub mod store_key;
+pub mod store_remote;
 pub mod stored_copies;
 
 pub use context::{Context, HistoryChoice};

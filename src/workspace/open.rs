@@ -9,12 +9,14 @@ use std::time::Duration;
 use crate::checkouts::{Clones, current_placeholders::CurrentPlaceholders};
 use crate::domain::{Phase, url::RemoteUrl};
 use crate::localize::Localizer;
+use crate::remote::Remote;
 use crate::secrets::Secrets;
 use crate::session::{
     Discovery, SessionError, discover::discover, discover::discover_on_one_thread,
 };
 use crate::store::{
     Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store, machine::Machine, manifest::PlaceholdersKey,
+    needs_repack,
 };
 use crate::sys::{
     fail_point::fail_point, former_names::rename_former_files, fs::PathError,
@@ -24,9 +26,9 @@ use crate::sys::{
 use crate::transport::{GitCli, RemoteError};
 use crate::workspace::{
     context::Context, context::LOCK_WAIT, error::SyncError, exclusion::ExcludeRules,
-    filter::SessionFilter, index::IndexKey, leases::Leases, paths::leases_path,
+    filter::SessionFilter, index::IndexKey, leases::Leases, paths::leases_path, paths::mirror_path,
     paths::remote_rules_path, paths::remote_url, paths::store_path, records::SessionRecords,
-    recovery::recover, remote_rules::RemoteRules,
+    recovery::recover, remote_rules::RemoteRules, store_remote::open_remote,
 };
 
 /// Age from which a scan is repeated before anything is decided by it.
@@ -202,24 +204,43 @@ impl<'a> Workspace<'a> {
     }
 
     /// Returns the remote, reached through the user's git.
-    pub(crate) fn remote(&self) -> Result<GitCli, SyncError> {
+    ///
+    /// An encrypted store is never reached in another way than behind its mirror.
+    pub(crate) fn remote(&self) -> Result<Remote, SyncError> {
         if self.ctx.offline {
             return Err(RemoteError::NotAsked.into());
         }
-        let configured = self.ctx.settings.remote.as_deref();
-        Ok(self.git_for(remote_url(self.ctx.env, configured)?))
+        let url = self.remote_url()?;
+        let mirror = mirror_path(self.ctx.env);
+        open_remote(
+            self.ctx.env,
+            &self.ctx.settings,
+            &self.store,
+            &mirror,
+            |git_dir| self.git_for(git_dir, url.clone()),
+        )
     }
 
-    /// Returns a repository on this disk as a remote.
+    /// Returns a repository on this disk that git reaches from the store.
     pub(crate) fn remote_at(&self, path: &Path) -> Result<GitCli, SyncError> {
         let url = RemoteUrl::parse(&path.to_string_lossy(), &self.ctx.env.dirs.data)?;
-        Ok(self.git_for(url))
+        Ok(self.git_for(self.store.git_dir(), url))
     }
 
-    fn git_for(&self, url: RemoteUrl) -> GitCli {
-        let git = self.ctx.env.git.clone();
-        let remote = GitCli::new(self.store.git_dir(), url, git, self.ctx.interactive);
-        remote.with_progress(Arc::clone(&self.ctx.progress))
+    /// Returns the remote as git reaches it from another repository on this disk.
+    pub(crate) fn git_at(&self, git_dir: &Path) -> Result<GitCli, SyncError> {
+        Ok(self.git_for(git_dir, self.remote_url()?))
+    }
+
+    fn remote_url(&self) -> Result<RemoteUrl, SyncError> {
+        remote_url(self.ctx.env, self.ctx.settings.remote.as_deref())
+    }
+
+    /// Returns a remote as git reaches it from a repository on this disk.
+    pub(crate) fn git_for(&self, git_dir: &Path, url: RemoteUrl) -> GitCli {
+        let env = self.ctx.env.git.clone();
+        let git = GitCli::new(git_dir, url, env, self.ctx.interactive);
+        git.with_progress(Arc::clone(&self.ctx.progress))
     }
 
     /// Writes what this command found out.
@@ -229,6 +250,7 @@ impl<'a> Workspace<'a> {
         }
         let projects = std::mem::take(&mut *self.rules.new_projects());
         self.records.save(self.ctx.env, &self.store, projects)?;
+        self.localizer.save_secrets()?;
         // Clones that are not recorded are found again.
         let _ = self.localizer.clones().save();
         fail_point("ccsync's index is saved");
@@ -238,18 +260,20 @@ impl<'a> Workspace<'a> {
 
     /// Saves space and time. If it fails, a later command tries again.
     fn repack_if_needed(&self) {
-        if self.store.may_have_purged_objects() {
-            if let Ok(git) = self.remote()
-                && git.drop_unreferenced().is_ok()
-            {
-                let _ = self.store.set_purged_objects(false);
+        let mirror = mirror_path(self.ctx.env);
+        let has_purged = self.store.may_have_purged_objects();
+        let mut are_dropped = true;
+        for git_dir in [self.store.git_dir(), &mirror] {
+            let Ok(url) = self.remote_url() else { return };
+            let git = self.git_for(git_dir, url);
+            if has_purged && git_dir.exists() {
+                are_dropped &= git.drop_unreferenced().is_ok();
+            } else if needs_repack(git_dir) {
+                let _ = git.repack_if_needed(MAX_PACKS, MAX_LOOSE_OBJECTS);
             }
-            return;
         }
-        if self.store.needs_repack()
-            && let Ok(git) = self.remote()
-        {
-            let _ = git.repack_if_needed(MAX_PACKS, MAX_LOOSE_OBJECTS);
+        if has_purged && are_dropped {
+            let _ = self.store.set_purged_objects(false);
         }
     }
 }
@@ -319,7 +343,7 @@ fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Loca
         ctx.settings.localize,
         Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );
-    let secrets = Secrets::open(&ctx.env.dirs.state, ctx.settings.secrets)?;
+    let secrets = Secrets::open(ctx.env, ctx.settings.secrets)?;
     let localizer = localizer.with_secrets(Arc::new(secrets));
     Ok(localizer.with_current_placeholders(current))
 }

@@ -11,6 +11,16 @@ pub fn store_path(env: &Env) -> PathBuf {
     env.dirs.data.join("store")
 }
 
+/// Returns the path of the mirror of an encrypted store.
+pub fn mirror_path(env: &Env) -> PathBuf {
+    env.dirs.mirror()
+}
+
+/// Returns the path of a mirror that is to take the place of the present one.
+pub(crate) fn next_mirror_path(env: &Env) -> PathBuf {
+    env.dirs.data.join("sealed.next.git")
+}
+
 /// Returns the path of the bare repository that is used until the user configures a
 /// remote.
 pub fn embedded_remote_path(env: &Env) -> PathBuf {

@@ -48,6 +48,12 @@ pub enum SetupError {
         /// An entry or branch that shows it. Untrusted text.
         evidence: String,
     },
+    /// The store is encrypted, and the user wants a plain one.
+    #[error("the store is encrypted, and stays so")]
+    EncryptedStore,
+    /// The store on the remote is plain, and the user wants an encrypted one.
+    #[error("the store on the remote is not encrypted")]
+    PlainStore,
     /// The remote holds the store of another program, which could not read ccsync's data.
     #[error("{remote} holds a store of claude-session-sync, not of ccsync")]
     ForeignStore {
@@ -91,6 +97,12 @@ impl UserError for SetupError {
                 "create an empty private repository for your sessions, then run `ccsync init --remote URL`"
                     .to_owned(),
                 "or let ccsync create one on GitHub: `ccsync init --github`".to_owned(),
+            ],
+            Self::EncryptedStore => vec!["run it without `--no-encrypt`: `ccsync init`".to_owned()],
+            Self::PlainStore => vec![
+                "encrypt it with `ccsync encrypt` on a machine that uses it".to_owned(),
+                "or begin a new one in an empty repository: `ccsync init --remote URL --encrypt`"
+                    .to_owned(),
             ],
             Self::ForeignStore { remote } => vec![
                 format!(

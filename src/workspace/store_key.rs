@@ -61,6 +61,9 @@ pub enum KeyError {
         /// The header of the store.
         header: Box<StoreHeader>,
     },
+    /// The store has a new key since.
+    #[error("the key of the store was changed on another machine")]
+    Changed(Box<StoreHeader>),
     /// The text is not a key.
     #[error("no key in {place}")]
     Text {
@@ -118,6 +121,10 @@ impl UserError for KeyError {
         match self {
             Self::Missing(_) => vec![
                 enter,
+                "a machine that has it shows it with `ccsync key words`".to_owned(),
+            ],
+            Self::Changed(_) => vec![
+                "enter the new key with `ccsync init`; nothing is lost".to_owned(),
                 "a machine that has it shows it with `ccsync key words`".to_owned(),
             ],
             Self::Wrong {
@@ -183,15 +190,36 @@ pub fn find_key(
             return Ok(found);
         }
     }
-    for path in [key_path(env), next_key_path(env)] {
-        if let Some(found) = check(key_in_file(path)?) {
-            return Ok(found);
-        }
+    if let Some(found) = check(key_in_file(key_path(env))?) {
+        return Ok(found);
+    }
+    if let Some(found) = check(key_in_file(next_key_path(env))?) {
+        // The process that made it was killed after the remote had it.
+        adopt_next_key(env, &found.key)?;
+        return Ok(FoundKey {
+            source: KeySource::File(key_path(env)),
+            ..found
+        });
     }
     let header = Box::new(header.clone());
     Err(match wrong {
         None => KeyError::Missing(header),
         Some(place) => KeyError::Wrong { place, header },
+    })
+}
+
+/// Returns the key of this machine for a store whose key was changed.
+///
+/// # Errors
+/// [`KeyError::Changed`] if this machine does not have it.
+pub fn find_changed_key(
+    env: &Env,
+    command: Option<&str>,
+    header: &StoreHeader,
+) -> Result<FoundKey, KeyError> {
+    find_key(env, command, header).map_err(|error| match error {
+        KeyError::Missing(header) | KeyError::Wrong { header, .. } => KeyError::Changed(header),
+        error => error,
     })
 }
 
@@ -285,6 +313,18 @@ pub fn key_in_variable(env: &Env) -> Result<Option<FoundKey>, KeyError> {
         key,
         source: KeySource::Variable,
     }))
+}
+
+/// Returns the key that the user gives in place of a file, for a store that is to be encrypted.
+///
+/// # Errors
+/// [`KeyError`]
+pub fn given_key(env: &Env, command: Option<&str>) -> Result<Option<FoundKey>, KeyError> {
+    match (key_in_variable(env)?, command) {
+        (Some(found), _) => Ok(Some(found)),
+        (None, Some(command)) => key_of_command(command, env).map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Returns what the command printed before in this process.

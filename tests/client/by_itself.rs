@@ -145,6 +145,55 @@ fn looks_change_nothing(stage: &Stage, pair: &Pair) {
     }
 }
 
+/// Renames the selected session in the list of `ccsync resume`, and deletes the former title.
+const CTRL_R: &str = "\x12";
+const CTRL_U: &str = "\x15";
+const ESCAPE: &str = "\x1b";
+
+#[test]
+fn by_itself_new_title_is_in_pickers_of_client() {
+    const TITLE: &str = "a better name";
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(None);
+    let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
+    let _on = [&pair.a, &pair.b].map(Auto::on);
+    let seat = Seat::take_client(&stage, &pair.a, &there, &["--session-id", ID]);
+    seat.turn("first");
+    seat.leave();
+
+    let seat = Seat::take(&stage, &pair.a, &there, &["resume"]);
+    seat.terminal.wait_for("[[first]]");
+    seat.terminal.wait_for_raw();
+    seat.terminal.type_in(CTRL_R);
+    seat.terminal.type_in(CTRL_U);
+    seat.terminal.type_in(TITLE);
+    seat.terminal.type_in(ENTER);
+    wait_for("the session has its title", || {
+        let text = fs::read_to_string(pair.a.transcript(ID)).expect("a transcript");
+        text.contains(TITLE)
+    });
+    seat.terminal.wait_for(TITLE);
+    seat.terminal.type_in(ESCAPE);
+    seat.terminal.end();
+
+    for (machine, project) in [(&pair.a, &there), (&pair.b, &here)] {
+        wait_for("the title is here", || {
+            pair.a.ccsync(exit::DONE, &["catch-up"]);
+            machine.ccsync(exit::DONE, &["catch-up"]);
+            let paths = machine.transcripts();
+            let mut texts = paths
+                .iter()
+                .filter_map(|path| fs::read_to_string(path).ok());
+            texts.any(|text| text.contains(TITLE))
+        });
+        let seat = Seat::take_client(&stage, machine, project, &["--resume"]);
+        seat.terminal.wait_for(TITLE);
+        seat.terminal.type_in(ENTER);
+        seat.terminal.wait_for("answer to first");
+        seat.leave();
+    }
+}
+
 #[test]
 fn by_itself_plugin_is_valid_and_runs() {
     let stage = Stage::new(client_or_skip!());

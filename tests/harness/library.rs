@@ -7,11 +7,12 @@ use std::sync::Arc;
 use ccsync::config::{Config, Settings};
 use ccsync::domain::placeholder::System;
 use ccsync::domain::progress::Silent;
+use ccsync::domain::secret_text::SecretText;
 use ccsync::sys::clock::{Clock, SystemClock};
 use ccsync::sys::env::{Dirs, Env, GitEnv};
 use ccsync::workspace::{context::Context, paths::config_path};
 
-use super::Machine;
+use super::{Machine, machine::encrypted_runs};
 
 /// Returns the environment of a process without a terminal.
 pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
@@ -35,7 +36,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         no_color: true,
         only_lines: false,
         no_client_hooks: None,
-        store_key: None,
+        store_key: encrypted_runs().map(SecretText::new),
         columns: None,
         rows: None,
         git: GitEnv::default(),

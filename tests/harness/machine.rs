@@ -23,6 +23,11 @@ pub(crate) struct Machine {
     root: PathBuf,
 }
 
+/// Returns the key of every store, if the tests are to run with encrypted ones.
+pub(crate) fn encrypted_runs() -> Option<String> {
+    std::env::var_os("CCSYNC_TEST_ENCRYPTED").map(|_| "5e".repeat(32))
+}
+
 impl Machine {
     pub(super) fn new(name: &str, root: &Path, home: &str) -> Self {
         let machine = Self {
@@ -60,6 +65,9 @@ impl Machine {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
+        }
+        if let Some(key) = encrypted_runs() {
+            command.env("CCSYNC_KEY", key);
         }
         command
             .env("HOME", &self.home)
@@ -105,15 +113,30 @@ impl Machine {
 
     /// Sets this machine up with a remote, under its own name.
     pub(crate) fn init(&self, remote: &Path) -> Run {
-        let args = [
-            "init",
-            "--yes",
-            "--name",
-            &self.name,
-            "--remote",
-            remote.to_str().unwrap(),
-        ];
-        self.ccsync(args).success()
+        let encrypt = encrypted_runs().map(|_| "--encrypt");
+        self.init_with(remote, encrypt)
+    }
+
+    /// Sets this machine up as [`Self::init`], with more arguments.
+    pub(crate) fn init_with<'a>(
+        &'a self,
+        remote: &'a Path,
+        more: impl IntoIterator<Item = &'a str>,
+    ) -> Run {
+        let remote = remote.to_str().unwrap();
+        let args = ["init", "--yes", "--name", &self.name, "--remote", remote];
+        self.ccsync(args.into_iter().chain(more)).success()
+    }
+
+    /// Returns the file with the key of an encrypted store.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.home.join(".config/ccsync/key")
+    }
+
+    /// Copies the key of an encrypted store to another machine.
+    pub(crate) fn give_key(&self, other: &Self) {
+        fs::create_dir_all(other.key_file().parent().unwrap()).unwrap();
+        fs::copy(self.key_file(), other.key_file()).unwrap();
     }
 
     /// Gives a directory, which may be missing, a placeholder.

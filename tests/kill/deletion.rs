@@ -41,6 +41,7 @@ const fn story(
         victim: "a",
         command,
         prepare,
+        world: World::new,
         again: &[],
         may_skip: false,
         thorough: false,

@@ -30,6 +30,7 @@ macro_rules! tests {
 }
 
 mod deletion;
+mod encrypted;
 mod expiry;
 mod extras;
 mod locks;

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use crate::check::doctor::check::{Check, CheckStatus, DoctorContext, TIMEOUT};
 use crate::domain::{CommitId, error::error_chain, url::RemoteKind, url::RemoteUrl};
 use crate::flows::{lock_trial::LockTrial, lock_trial::TrialResult, lock_trial::trial_session};
+use crate::remote::Remote;
 use crate::store::{
     BRANCH, LOCK_BRANCHES, RepositoryKind, Store, lock_ref, machine::Machine, repository_kind,
 };
 use crate::transport::git_cli::GitCli;
 use crate::transport::github::{GitHub, Repository, Visibility};
 use crate::transport::remote::{Missing, RemoteError};
-use crate::workspace::RemoteStep;
+use crate::workspace::{RemoteStep, store_remote::open_remote};
 
 const REMOTE: &str = "remote";
+const ENCRYPTION: &str = "encryption";
 const LOCKS: &str = "lock branches";
 const ATOMIC: &str = "atomic pushes";
 const MERGES: &str = "merge commits";
@@ -57,12 +59,20 @@ pub(crate) fn checks(context: &DoctorContext<'_>) -> Vec<Check> {
         Ok(store) => store,
         Err(e) => return vec![Check::error(REMOTE, error_chain(&e), "df -h")],
     };
-    let git = GitCli::new(store.git_dir(), url.clone(), context.env.git.clone(), false)
-        .with_silence_limit(TIMEOUT);
-    let mut checks = match git.refs() {
-        Ok(refs) => vec![reached(context, &url, &refs)]
+    let settings = context.set_up().expect("only settings name a remote");
+    let mirror = scratch.path().join("sealed.git");
+    let remote = open_remote(context.env, settings, &store, &mirror, |git_dir| {
+        GitCli::new(git_dir, url.clone(), context.env.git.clone(), false)
+            .with_silence_limit(TIMEOUT)
+    });
+    let remote = match remote {
+        Ok(remote) => remote,
+        Err(e) => return vec![Check::error(ENCRYPTION, error_chain(&e), "ccsync init")],
+    };
+    let mut checks = match remote.refs() {
+        Ok(refs) => vec![reached(context, &url, &refs), encryption(&remote)]
             .into_iter()
-            .chain(rules(context, &store, &git, &refs))
+            .chain(rules(context, &store, &remote, &refs))
             .collect(),
         Err(e) => vec![unreached(&url, &e), not_checked()],
     };
@@ -140,6 +150,14 @@ fn reached(
     }
 }
 
+fn encryption(remote: &Remote) -> Check {
+    let message = match remote {
+        Remote::Encrypted(_) => "the remote sees no text, name or path",
+        Remote::Plain(_) => "off: everyone who can read the remote can read your sessions",
+    };
+    Check::ok(ENCRYPTION, message)
+}
+
 fn unreached(url: &RemoteUrl, error: &RemoteError) -> Check {
     let message = error.in_one_line();
     // The address without secrets; a directory needs no shell.
@@ -178,16 +196,17 @@ fn not_checked() -> Check {
 fn rules(
     context: &DoctorContext<'_>,
     store: &Store,
-    git: &GitCli,
+    remote: &Remote,
     refs: &BTreeMap<String, CommitId>,
 ) -> Vec<Check> {
     let settings = context.set_up().expect("only settings name a remote");
     let me = &settings.machine;
     let machine = Machine::renewed(None, me.id.clone(), &me.name, settings.placeholders.clone());
-    let kept = refs.get(&lock_ref(&trial_session(&machine))).cloned();
+    let branch = remote.remote_name(&lock_ref(&trial_session(&machine)));
+    let kept = refs.get(&branch).cloned();
     let trial = |author| LockTrial {
         store,
-        remote: git,
+        remote,
         machine: &machine,
         author,
         clock: context.clock,

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::cli::{
-    app::App, args::JsonFlag, ask, complete, error::CliError, error::CommandError, exit::Exit,
+    app::App, args::JsonFlag, ask, command::key, complete, error::CliError, error::CommandError,
+    exit::Exit,
 };
 use crate::domain::{MachineId, SessionId, System};
 use crate::machine::{directory::Forgotten, directory::MachineRow, directory::Machines};
@@ -14,6 +15,7 @@ use crate::ui::{
     Cell, HEADING, QUIET, Table, format::age, format::count, format::short_id, format::system,
     json, sanitize, sanitize::one_line,
 };
+use crate::workspace::store_remote::store_header;
 
 /// Column of names, which shrinks on a narrow screen.
 const NAME: usize = 1;
@@ -236,6 +238,7 @@ fn forget(
         app.print_json("machine forget", &document)?;
     } else {
         app.print(&[forgotten(&done)])?;
+        offer_new_key(&done.machine.name, yes, app)?;
     }
     remote_exit(&done.remote, json, app)
 }
@@ -276,6 +279,26 @@ fn forgotten(done: &Forgotten) -> String {
         "machine forget: {} removed{locks}",
         one_line(&done.machine.name)
     )
+}
+
+/// In an encrypted store, offers a new key: the machine still has the present one.
+fn offer_new_key(machine: &str, yes: bool, app: &mut App) -> Result<(), CliError> {
+    if store_header(&app.env)?.is_none() {
+        return Ok(());
+    }
+    let machine = one_line(machine);
+    app.out.attention(&format!(
+        "`{machine}` has the key of the store, and keeps what it has pulled"
+    ));
+    let question = "Make a new key, so that it can read nothing that is pushed from now on?";
+    if yes || !app.is_interactive() {
+        app.out
+            .hint("to keep what is pushed from now on from it: `ccsync key rotate`");
+    } else if ask::confirm(question)? {
+        let done = crate::machine::encrypt::rotate(&app.context()?)?;
+        key::show_rotation(&done, app)?;
+    }
+    Ok(())
 }
 
 /// Reports a change that is not on the remote yet, and returns the exit code.

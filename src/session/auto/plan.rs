@@ -11,6 +11,7 @@ use super::plugin_plan::{plan_plugin_off, plan_plugin_on};
 use super::{AutoError, HookPlace};
 use crate::sys::Env;
 use crate::sys::fs::read_to_string_if_exists;
+use crate::sys::own_program::lasting_program;
 
 /// Returns the change that turns it on, with the hooks in `place` and nowhere else. Adds a status
 /// line if one is wanted and missing.
@@ -18,8 +19,8 @@ use crate::sys::fs::read_to_string_if_exists;
 /// # Errors
 /// [`AutoError`]
 pub fn plan_on(env: &Env, place: HookPlace, status_line: bool) -> Result<AutoChange, AutoError> {
-    let program = env.program.as_deref().and_then(Path::to_str);
-    let program = program.ok_or(AutoError::NoProgram)?;
+    let program = lasting_program(env).ok_or(AutoError::NoProgram)?;
+    let program = program.to_str().ok_or(AutoError::NoProgram)?;
     let kept = KeptFiles::read(env);
     let settings = change_settings(env, |path, text| {
         let has_line = status_line || text.is_some_and(has_own_status_line);

@@ -13,7 +13,7 @@ use super::file::{JournalKind, journal_path, next_directory};
 use crate::session::SessionError;
 use crate::sys::{
     fail_point::fail_point, fs::Appender, fs::AtomicFile, fs::FileStamp, fs::PathError,
-    fs::create_private_dir_all, fs::remove_file_if_exists, fs::set_modified,
+    fs::create_private_dir_all, fs::cut_file, fs::remove_file_if_exists, fs::set_modified,
     fs::sync_with_directory,
 };
 
@@ -256,7 +256,7 @@ impl Journal {
         let turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let len = file.metadata()?.len();
         file.write_all(&line)
-            .or_else(|e| file.set_len(len).and(Err(e)))?;
+            .or_else(|e| cut_file(&file, path, len).and(Err(e)))?;
         drop(turn);
         fail_point("a journal entry is written");
         Ok(())

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{InvalidData, InvalidPlaceholder, parse::from_json};
+use crate::encryption::{HeaderError, StoreHeader};
 
 /// The format version that this program writes. It reads older ones and refuses newer ones.
 pub const FORMAT: u32 = 2;
@@ -24,6 +25,12 @@ pub enum ManifestError {
     /// Written by a newer version of this program.
     #[error("it has format {0}; this ccsync reads up to {FORMAT}")]
     Newer(u32),
+    /// It describes an encrypted store.
+    #[error("it is of an encrypted store")]
+    Encrypted(Box<StoreHeader>),
+    /// It describes an encrypted store that cannot be read.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
     /// Its fields contradict each other, or are out of range.
     #[error("{0}")]
     Inconsistent(&'static str),

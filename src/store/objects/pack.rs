@@ -2,6 +2,7 @@
 //!
 //! Finds objects and returns their compressed bytes. Must not inflate them.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -14,10 +15,21 @@ use super::pack_index::PackIndex;
 /// Longest header of an entry: kind and size, then the offset or the name of a base.
 const MAX_HEADER_BYTES: usize = 10 + 20;
 
+/// Bytes that are read at once: most objects are shorter, and their headers are read again.
+const WINDOW_BYTES: usize = 4096;
+
 /// An open pack.
 pub(crate) struct Pack {
     index: PackIndex,
     file: File,
+    window: RefCell<Window>,
+}
+
+/// The bytes that were read last, from this offset on.
+#[derive(Default)]
+struct Window {
+    offset: u64,
+    bytes: Vec<u8>,
 }
 
 /// Header of one entry of a pack.
@@ -42,11 +54,32 @@ impl Pack {
     pub(crate) fn open(index: &Path) -> io::Result<Self> {
         let file = File::open(index.with_extension("pack"))?;
         let index = PackIndex::parse(fs::read(index)?)?;
-        Ok(Self { index, file })
+        let window = RefCell::default();
+        Ok(Self {
+            index,
+            file,
+            window,
+        })
     }
 
     /// Returns at most `len` bytes from `offset` on.
     pub(crate) fn bytes(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        if len > WINDOW_BYTES {
+            return self.read(offset, len);
+        }
+        let mut window = self.window.borrow_mut();
+        if window.bytes_at(offset, len).is_none() {
+            *window = Window {
+                bytes: self.read(offset, WINDOW_BYTES)?,
+                offset,
+            };
+        }
+        let found = window.bytes_at(offset, len);
+        // The pack ends before.
+        Ok(found.unwrap_or(&window.bytes).to_vec())
+    }
+
+    fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(offset))?;
         let mut bytes = Vec::with_capacity(len);
@@ -85,6 +118,13 @@ impl Pack {
             size: usize::from(first & 0x0f) | high,
             content: offset + (bytes.len() - rest.len()) as u64,
         })
+    }
+}
+
+impl Window {
+    fn bytes_at(&self, offset: u64, len: usize) -> Option<&[u8]> {
+        let begin = usize::try_from(offset.checked_sub(self.offset)?).ok()?;
+        self.bytes.get(begin..begin.checked_add(len)?)
     }
 }
 

@@ -13,14 +13,33 @@ use std::thread::JoinHandle;
 use git2::{ObjectType, Oid};
 use libdeflater::{CompressionLvl, Compressor};
 use sha1::{Digest, Sha1};
-use tempfile::NamedTempFile;
 
 use super::pack_index::{PackedObject, encode_pack_index};
+use crate::domain::hex::to_hex;
 use crate::store::error::StoreError;
-use crate::sys::{fail_point::fail_point, fs::sync_dir};
+use crate::sys::{fail_point::fail_point, fs::sync_dir, temp_file::TempFile};
 
-/// The default level of git.
-const COMPRESSION_LEVEL: i32 = 6;
+/// How much the objects of a pack are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    /// As git does by default.
+    Usual,
+    /// Three times as fast.
+    Fast,
+    /// Not at all: sealed data cannot be compressed.
+    Nothing,
+}
+
+impl Compression {
+    fn level(self) -> CompressionLvl {
+        let level = match self {
+            Self::Usual => 6,
+            Self::Fast => 1,
+            Self::Nothing => 0,
+        };
+        CompressionLvl::new(level).expect("the level is valid")
+    }
+}
 
 /// Maximum number of threads that compress.
 const MAX_THREADS: usize = 8;
@@ -36,7 +55,7 @@ pub(super) struct PackWriter {
 }
 
 struct PackFile {
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<TempFile>,
     length: u64,
     objects: Vec<PackedObject>,
 }
@@ -56,7 +75,7 @@ struct Job {
 
 impl PackWriter {
     /// Begins a pack in this directory of packs.
-    pub(super) fn create(dir: &Path) -> Result<Self, StoreError> {
+    pub(super) fn create(dir: &Path, compression: Compression) -> Result<Self, StoreError> {
         let begin = || {
             std::fs::create_dir_all(dir)?;
             let file = temporary_file(dir, "tmp_pack_")?;
@@ -72,7 +91,7 @@ impl PackWriter {
         let out = Arc::new(Mutex::new(pack));
         Ok(Self {
             dir: dir.to_owned(),
-            compressors: Compressors::start(&out),
+            compressors: Compressors::start(&out, compression.level()),
             out,
         })
     }
@@ -117,12 +136,11 @@ impl PackWriter {
         flush_both(file.as_file(), index.as_file())?;
         fail_point("a pack and its index are on the disk");
 
-        let hex: String = checksum.iter().map(|b| format!("{b:02x}")).collect();
-        let path = self.dir.join(format!("pack-{hex}"));
-        file.persist(path.with_extension("pack"))?;
+        let path = self.dir.join(format!("pack-{}", to_hex(&checksum)));
+        file.persist(&path.with_extension("pack"))?;
         fail_point("a pack has its name");
         // The index comes last, because it makes the pack visible.
-        index.persist(path.with_extension("idx"))?;
+        index.persist(&path.with_extension("idx"))?;
         fail_point("the index of a pack has its name");
         sync_dir(&self.dir)
     }
@@ -136,14 +154,14 @@ impl PackFile {
 }
 
 impl Compressors {
-    fn start(out: &Arc<Mutex<PackFile>>) -> Self {
+    fn start(out: &Arc<Mutex<PackFile>>, level: CompressionLvl) -> Self {
         let (jobs, queue) = sync_channel(MAX_QUEUED);
         let queue = Arc::new(Mutex::new(queue));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = (0..cores.min(MAX_THREADS))
             .map(|_| {
                 let (queue, out) = (Arc::clone(&queue), Arc::clone(out));
-                std::thread::spawn(move || compress_jobs(&queue, &out))
+                std::thread::spawn(move || compress_jobs(&queue, &out, level))
             })
             .collect();
         Self {
@@ -172,8 +190,11 @@ impl Drop for Compressors {
     }
 }
 
-fn compress_jobs(queue: &Mutex<Receiver<Job>>, out: &Mutex<PackFile>) -> io::Result<()> {
-    let level = CompressionLvl::new(COMPRESSION_LEVEL).expect("6 is a valid level");
+fn compress_jobs(
+    queue: &Mutex<Receiver<Job>>,
+    out: &Mutex<PackFile>,
+    level: CompressionLvl,
+) -> io::Result<()> {
     let mut compressor = Compressor::new(level);
     loop {
         let job = queue.lock().map_err(poisoned)?.recv();
@@ -254,8 +275,8 @@ fn complete_pack(mut file: &File, objects: usize) -> io::Result<[u8; 20]> {
 }
 
 /// Creates a temporary file. Git recognises its name, so that `git gc` removes it after a crash.
-fn temporary_file(dir: &Path, prefix: &str) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(prefix).tempfile_in(dir)
+fn temporary_file(dir: &Path, prefix: &str) -> io::Result<TempFile> {
+    TempFile::create_in(dir, prefix, "")
 }
 
 /// Flushes two files to the disk at the same time.
@@ -274,7 +295,7 @@ mod tests {
     #[test]
     fn pack_writer_dropped_leaves_no_file() {
         let dir = tempfile::tempdir().unwrap();
-        let mut pack = PackWriter::create(dir.path()).unwrap();
+        let mut pack = PackWriter::create(dir.path(), Compression::Usual).unwrap();
         for n in 0..8 {
             let oid = Oid::from_bytes(&[n; 20]).unwrap();
             pack.write(ObjectType::Blob, oid, vec![n; 4 << 20]).unwrap();

@@ -141,7 +141,11 @@ fn apply_below(
     base: Option<Oid>,
     changes: &[ChangeBelow<'_>],
 ) -> Result<Option<Oid>, StoreError> {
-    let mut entries = read_tree(objects, base)?;
+    let new = base.and_then(|base| writer.tree(base)).map(parse);
+    let mut entries = match new.flatten() {
+        Some(entries) => entries,
+        None => read_tree(objects, base)?,
+    };
     let mut directories: BTreeMap<&str, Vec<ChangeBelow<'_>>> = BTreeMap::new();
     for (path, entry) in changes {
         match (path.split_once('/'), entry) {

@@ -6,6 +6,7 @@ use git2::{ObjectType, Oid};
 use serde::Deserialize;
 
 use crate::domain::CommitId;
+use crate::encryption::StoreHeader;
 use crate::store::{
     error::StoreError, format::json::MAX_MANIFEST_BYTES, format::json::ManifestError,
     format::json::TOMBSTONE_FORMAT, format::json::parse_up_to, layout::FORMAT_FILE,
@@ -35,18 +36,27 @@ struct StoreFormat {
     format: u32,
 }
 
+/// Parses `ccsync.json`.
+fn parse_format(json: &[u8]) -> Result<StoreFormat, ManifestError> {
+    match StoreHeader::parse(json)? {
+        Some(header) => Err(ManifestError::Encrypted(Box::new(header))),
+        None => parse_up_to(json, TOMBSTONE_FORMAT),
+    }
+}
+
 impl Store {
     /// Opens the contents of `commit`. `None` is an empty store.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] if a newer ccsync wrote them, [`StoreError::Git`].
+    /// [`StoreError::Newer`] if a newer ccsync wrote them, [`StoreError::Encrypted`],
+    /// [`StoreError::Git`].
     pub fn snapshot(&self, commit: Option<&CommitId>) -> Result<Snapshot<'_>, StoreError> {
         let snapshot = Snapshot {
             objects: self.objects(),
             tree: commit.map(|commit| self.tree_of(commit)).transpose()?,
             trail: RefCell::default(),
         };
-        snapshot.format()?;
+        snapshot.format().map_err(|e| e.of_commit(commit))?;
         Ok(snapshot)
     }
 
@@ -117,8 +127,7 @@ impl Snapshot<'_> {
     /// # Errors
     /// [`StoreError::Newer`] if a newer ccsync wrote it, [`StoreError::Git`].
     pub(in crate::store) fn format(&self) -> Result<Option<u32>, StoreError> {
-        let parse = |json: &[u8]| parse_up_to::<StoreFormat>(json, TOMBSTONE_FORMAT);
-        match self.parse_file(FORMAT_FILE, MAX_MANIFEST_BYTES, parse) {
+        match self.parse_file(FORMAT_FILE, MAX_MANIFEST_BYTES, parse_format) {
             Err(StoreError::Malformed {
                 source: ManifestError::Newer(found),
                 ..

@@ -74,7 +74,7 @@ impl Checkout {
     fn read(&self, file: &IndexedFile, text: &mut Vec<u8>) -> bool {
         let path = self.root.join(&file.path);
         let is_indexed = |metadata: fs::Metadata| {
-            metadata.is_file() && self.is_unchanged(file, FileStamp::from_metadata(&metadata))
+            metadata.is_file() && self.is_unchanged(file, FileStamp::without_number(&metadata))
         };
         if !fs::symlink_metadata(&path).is_ok_and(is_indexed) {
             return false;

@@ -97,7 +97,7 @@ impl Appender {
         let len = bytes.len() as u64;
         let text = read_from(&self.path, at).unwrap_or_default();
         if !text.starts_with(bytes) && text.ends_with(bytes) {
-            let _ = self.file.set_len(at + text.len() as u64 - len);
+            let _ = cut_file(&self.file, &self.path, at + text.len() as u64 - len);
         }
     }
 
@@ -117,7 +117,7 @@ impl Appender {
             set_file_modified(&this.file, this.modified)?;
             this.file.sync_all()?;
             // Later appends of another program are not in the length, so they do not count as seen.
-            let stamp = FileStamp::from_metadata(&this.file.metadata()?);
+            let stamp = FileStamp::of_file(&this.file)?;
             check_length(&this.file, this.start + this.written)?;
             Ok(FileStamp {
                 len: this.start + this.written,
@@ -137,9 +137,26 @@ impl Drop for Appender {
         // Removing our bytes would also remove those that another program wrote after them.
         let ours_is_last = || check_length(&self.file, self.start + self.written).is_ok();
         if !self.committed && self.written > 0 && ours_is_last() {
-            let _ = self.file.set_len(self.start);
+            let _ = cut_file(&self.file, &self.path, self.start);
         }
     }
+}
+
+/// Cuts a file that is open for appending.
+///
+/// On Windows such a handle has no right to that, and the file is opened once more.
+///
+/// # Errors
+/// If that fails, or another file has the path now.
+pub fn cut_file(file: &File, path: &Path, len: u64) -> io::Result<()> {
+    if !cfg!(windows) {
+        return file.set_len(len);
+    }
+    let writable = OpenOptions::new().write(true).open(path)?;
+    if FileStamp::of_file(&writable)?.inode != FileStamp::of_file(file)?.inode {
+        return Err(io::Error::other("it was replaced"));
+    }
+    writable.set_len(len)
 }
 
 fn check_length(file: &File, expected: u64) -> io::Result<()> {

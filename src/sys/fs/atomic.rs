@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
-use tempfile::NamedTempFile;
 
 use super::access::{make_executable, make_private};
 use super::directory::{create_private_dir_all, parent, sync_dir};
 use super::error::{PathContext as _, PathError};
 use super::file::set_file_modified;
 use super::stamp::FileStamp;
-use crate::sys::{fail_point::fail_point, temp::create_temp_file};
+use crate::sys::{fail_point::fail_point, temp::create_temp_file, temp_file::TempFile};
 
 /// Replaces a file durably; creates missing parents private.
 ///
@@ -42,7 +41,7 @@ pub fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
 #[derive(Debug)]
 pub struct AtomicFile {
     target: PathBuf,
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<TempFile>,
     modified: Option<SystemTime>,
     /// The content is on the disk.
     synced: bool,
@@ -139,9 +138,9 @@ impl AtomicFile {
             if sync && !synced {
                 file.as_file().sync_all()?;
             }
-            let stamp = FileStamp::from_metadata(&file.as_file().metadata()?);
+            let stamp = FileStamp::of_file(file.as_file())?;
             fail_point("a temporary file is written");
-            file.persist(&target).map_err(|e| e.error)?;
+            file.persist(&target)?;
             fail_point("a temporary file has its name");
             Ok(stamp)
         };

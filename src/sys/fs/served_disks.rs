@@ -5,13 +5,13 @@
 //! for the client's files and the store, which no command can do without.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc::channel};
 use std::thread;
 use std::time::Duration;
 
-use super::{links::resolve_until, mounts::served_mounts};
+use super::links::{real_path, resolve_until};
+use super::mounts::served_mounts;
 use crate::sys::clock::{Clock as _, SystemClock};
 
 /// Time limit of one look.
@@ -56,7 +56,7 @@ pub fn canonicalize_existing(path: &str) -> String {
 /// Resolves the links in the ancestor `there` of `path`, if it exists.
 fn resolve_above(path: &Path, there: &Path) -> Option<PathBuf> {
     let rest = path.strip_prefix(there).ok()?;
-    let real = fs::canonicalize(there).ok()?;
+    let real = real_path(there).ok()?;
     // Joining an empty path would add a separator.
     Some(match rest.as_os_str().is_empty() {
         true => real,
@@ -141,15 +141,14 @@ impl ServedDisks {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
     fn fs_links_to_missing_directory_are_resolved() {
         let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().canonicalize().unwrap();
+        let dir = real_path(dir.path()).unwrap();
         std::os::unix::fs::symlink("/no/such/disk", dir.join("away")).unwrap();
         std::os::unix::fs::symlink("../x/away", dir.join("away2")).unwrap();
         std::os::unix::fs::symlink("loop", dir.join("loop")).unwrap();
@@ -163,11 +162,10 @@ mod tests {
         resolve_links(&dir.join("loop"));
     }
 
-    #[cfg(unix)]
     #[test]
     fn fs_canonicalize_keeps_missing_part() {
         let dir = tempfile::tempdir().unwrap();
-        let real = dir.path().canonicalize().unwrap();
+        let real = real_path(dir.path()).unwrap();
         let real = real.to_str().unwrap();
         let link = format!("{real}/link");
         std::os::unix::fs::symlink(real, &link).unwrap();
@@ -177,11 +175,10 @@ mod tests {
         assert_eq!(canonicalize_existing("no/such/path"), "no/such/path");
     }
 
-    #[cfg(unix)]
     #[test]
     fn fs_disk_that_does_not_answer_is_asked_once() {
         let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().canonicalize().unwrap();
+        let dir = real_path(dir.path()).unwrap();
         let [disk, link] = ["disk", "link"].map(|name| dir.join(name));
         std::os::unix::fs::symlink(&disk, &link).unwrap();
         let disks = ServedDisks {

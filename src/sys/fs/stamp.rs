@@ -1,6 +1,7 @@
 //! Cheap proof that a file is still the one that was read.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
+use std::io;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -15,17 +16,40 @@ pub struct FileStamp {
     pub len: u64,
     /// Its modification time in nanoseconds since 1970.
     pub modified_ns: i64,
-    /// Its number on its file system; 0 on systems without such numbers.
+    /// Its number on its file system; 0 if that is unknown.
     pub inode: u64,
 }
 
 impl FileStamp {
-    /// Returns the stamp of a file with this metadata.
-    pub fn from_metadata(metadata: &Metadata) -> Self {
+    /// Returns the stamp of the file at `path`, whose metadata is known; follows links.
+    ///
+    /// # Errors
+    /// If the system does not tell the file's number.
+    pub fn new(path: &Path, metadata: &Metadata) -> io::Result<Self> {
+        Ok(Self {
+            inode: file_number(path, metadata)?,
+            ..Self::without_number(metadata)
+        })
+    }
+
+    /// Returns the stamp of an open file.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn of_file(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            inode: open_file_number(file, &metadata)?,
+            ..Self::without_number(&metadata)
+        })
+    }
+
+    /// Returns a stamp that says nothing of the file's number, which costs a call on Windows.
+    pub fn without_number(metadata: &Metadata) -> Self {
         Self {
             len: metadata.len(),
             modified_ns: modified_ns(metadata),
-            inode: inode(metadata),
+            inode: 0,
         }
     }
 
@@ -34,7 +58,8 @@ impl FileStamp {
     /// # Errors
     /// [`PathError`] with the path.
     pub fn read(path: &Path) -> Result<Self, PathError> {
-        Ok(Self::from_metadata(&fs::metadata(path).at("read", path)?))
+        let stamp = fs::metadata(path).and_then(|metadata| Self::new(path, &metadata));
+        stamp.at("read", path)
     }
 
     /// Reads the stamp like [`Self::read`]; `None` if there is no file.
@@ -60,14 +85,39 @@ fn modified_ns(metadata: &Metadata) -> i64 {
     }
 }
 
+/// Returns the number of a file or directory on its file system; follows links.
+///
+/// # Errors
+/// If the system does not tell.
 #[cfg(unix)]
-fn inode(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
+pub fn file_number(_: &Path, metadata: &Metadata) -> io::Result<u64> {
+    Ok(std::os::unix::fs::MetadataExt::ino(metadata))
+}
+
+#[cfg(unix)]
+fn open_file_number(_: &File, metadata: &Metadata) -> io::Result<u64> {
+    Ok(std::os::unix::fs::MetadataExt::ino(metadata))
+}
+
+/// Returns the number of a file or directory on its file system; follows links.
+///
+/// # Errors
+/// If it cannot be opened: only an open file has a number on Windows.
+#[cfg(not(unix))]
+pub fn file_number(path: &Path, _: &Metadata) -> io::Result<u64> {
+    let handle = winapi_util::Handle::from_path_any(path)?;
+    Ok(winapi_util::file::information(handle)?.file_index())
 }
 
 #[cfg(not(unix))]
-fn inode(_: &Metadata) -> u64 {
-    0
+fn open_file_number(file: &File, _: &Metadata) -> io::Result<u64> {
+    Ok(winapi_util::file::information(file)?.file_index())
+}
+
+/// Returns true if a new directory may have the time of creation of a former one of its name:
+/// NTFS gives it to one that is made within 15 seconds.
+pub const fn reuses_creation_times() -> bool {
+    cfg!(windows)
 }
 
 #[cfg(test)]
@@ -99,6 +149,13 @@ mod tests {
         more.set_modified(time);
         more.commit().unwrap();
         assert_ne!(FileStamp::read(&path).unwrap(), stamp);
+
+        let file = File::open(&path).unwrap();
+        assert_eq!(
+            FileStamp::of_file(&file).unwrap(),
+            FileStamp::read(&path).unwrap()
+        );
+        assert_ne!(stamp.inode, 0);
 
         set_modified(&path, time).unwrap();
         assert_eq!(

@@ -48,5 +48,11 @@ mod unix {
 #[cfg(not(unix))]
 pub fn restrict_umask() {}
 
+/// As on Unix, where it has an effect.
 #[cfg(not(unix))]
-pub(crate) fn users_umask() {}
+pub(crate) struct UsersUmask;
+
+#[cfg(not(unix))]
+pub(crate) fn users_umask() -> UsersUmask {
+    UsersUmask
+}

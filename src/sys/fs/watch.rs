@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
 
-use super::mounts::remote_mounts;
+use super::{links::real_path, mounts::remote_mounts};
 
 /// Number of changed paths that are kept; of more, only that something changed.
 const MAX_PATHS: usize = 1000;
@@ -25,7 +26,14 @@ pub struct Changes {
 pub struct DirectoryWatcher {
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
-    changes: Arc<Mutex<Changes>>,
+    seen: Arc<Seen>,
+}
+
+/// The changes that were seen, and a sign for who waits for one.
+#[derive(Debug, Default)]
+struct Seen {
+    changes: Mutex<Changes>,
+    news: Condvar,
 }
 
 /// Tells if a path matters. The second argument is true if it was removed.
@@ -35,19 +43,22 @@ impl DirectoryWatcher {
     /// Creates a watcher of nothing, which collects the changes of relevant paths. `None` if the
     /// system allows no more watchers.
     pub fn new(is_relevant: IsRelevant) -> Option<Self> {
-        let changes = Arc::new(Mutex::new(Changes::default()));
-        let seen = Arc::clone(&changes);
+        let seen = Arc::new(Seen::default());
+        let watching = Arc::clone(&seen);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut changes = watching.changes();
             match event {
-                Ok(event) => seen.add(event, is_relevant),
-                Err(_) => seen.others = true,
+                Ok(event) => changes.add(event, is_relevant),
+                Err(_) => changes.others = true,
+            }
+            if changes.are_any() {
+                watching.news.notify_all();
             }
         });
         Some(Self {
             watcher: watcher.ok()?,
             watched: BTreeSet::new(),
-            changes,
+            seen,
         })
     }
 
@@ -69,19 +80,32 @@ impl DirectoryWatcher {
         failed.count() == 0 && !are_remote(directories)
     }
 
-    /// Returns true if something has changed.
-    pub fn has_changes(&self) -> bool {
-        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        changes.others || !changes.paths.is_empty()
+    /// Waits until something has changed, up to `limit`. Returns true if something has.
+    pub fn wait(&self, limit: Duration) -> bool {
+        let changes = self.seen.changes();
+        let none = |changes: &mut Changes| !changes.are_any();
+        let waited = self.seen.news.wait_timeout_while(changes, limit, none);
+        let (changes, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        changes.are_any()
     }
 
     /// Takes the changes since the last call.
     pub fn take(&self) -> Changes {
-        std::mem::take(&mut self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.seen.changes())
+    }
+}
+
+impl Seen {
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Changes {
+    fn are_any(&self) -> bool {
+        self.others || !self.paths.is_empty()
+    }
+
     fn add(&mut self, event: Event, is_relevant: IsRelevant) {
         self.others |= event.need_rescan();
         let is_removal = match event.kind {
@@ -104,9 +128,7 @@ impl Changes {
 fn are_remote(directories: &BTreeSet<PathBuf>) -> bool {
     let mounts = remote_mounts();
     let is_remote = |directory: &PathBuf| {
-        let real = directory
-            .canonicalize()
-            .unwrap_or_else(|_| directory.clone());
+        let real = real_path(directory).unwrap_or_else(|_| directory.clone());
         mounts.iter().any(|mount| real.starts_with(mount))
     };
     !mounts.is_empty() && directories.iter().any(is_remote)
@@ -116,8 +138,6 @@ fn are_remote(directories: &BTreeSet<PathBuf>) -> bool {
 mod tests {
     use super::*;
     use crate::sys::fs::write_atomic;
-    use crate::sys::{Clock as _, SystemClock};
-    use std::time::Duration;
 
     #[test]
     fn watch_tells_relevant_changes_of_existing_directories() {
@@ -129,13 +149,10 @@ mod tests {
         assert!(watcher.watch(&BTreeSet::from([there.clone(), gone])));
         write_atomic(&there.join("other.txt"), b"").unwrap();
         write_atomic(&there.join("new.json"), b"").unwrap();
-        let clock = SystemClock::default();
-        while !watcher.has_changes() && clock.monotonic() < Duration::from_secs(30) {
-            clock.sleep(Duration::from_millis(10));
-        }
+        assert!(watcher.wait(Duration::from_secs(30)));
         let changes = watcher.take();
         let names: Vec<_> = changes.paths.iter().filter_map(|p| p.file_name()).collect();
         assert_eq!((names, changes.others), (vec!["new.json".as_ref()], false));
-        assert!(!watcher.has_changes());
+        assert!(!watcher.wait(Duration::ZERO));
     }
 }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::table::parents;
+
 /// A process and all those that it started, directly or not.
 pub(super) struct Descendants {
     pids: Vec<u32>,
@@ -106,54 +108,17 @@ impl Descendants {
     }
 
     /// Returns true if one of them runs, other than the first one.
+    #[cfg(unix)]
     pub(super) fn others_are_alive(&self) -> bool {
         let alive = parents();
         self.others()
             .any(|pid| alive.iter().any(|(alive, _)| *alive == pid))
     }
 
+    #[cfg(unix)]
     fn others(&self) -> impl Iterator<Item = u32> {
         self.pids.iter().skip(1).copied()
     }
-}
-
-/// Lists all processes with their parents, without those that have ended (`Z`, proc(5)).
-fn parents() -> Vec<(u32, u32)> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let listed: Vec<_> = entries
-        .filter_map(|entry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read(entry.path().join("stat")).ok()?;
-            let stat = String::from_utf8_lossy(&stat);
-            let (_, after_name) = stat.rsplit_once(')')?;
-            let mut fields = after_name.split_ascii_whitespace();
-            let state = fields.next()?;
-            let parent = fields.next()?.parse().ok()?;
-            (state != "Z").then_some((pid, parent))
-        })
-        .collect();
-    if listed.is_empty() && cfg!(unix) {
-        return parents_by_ps();
-    }
-    listed
-}
-
-/// Asks `ps`, for a system without `/proc`.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a program of the system that always answers, and `program` uses this file"
-)]
-fn parents_by_ps() -> Vec<(u32, u32)> {
-    let listing = std::process::Command::new("ps")
-        .args(["-A", "-o", "pid=,ppid="])
-        .output();
-    let listing = listing.map(|out| out.stdout).unwrap_or_default();
-    let listing = String::from_utf8_lossy(&listing).into_owned();
-    let pair = |line: &str| {
-        let (pid, parent) = line.trim().split_once(' ')?;
-        Some((pid.parse().ok()?, parent.trim().parse().ok()?))
-    };
-    listing.lines().filter_map(pair).collect()
 }
 
 /// Returns the open files of a process, with their numbers; `None` if the system does not

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ProcessError;
+use super::job::ChildJob;
 use super::listen::{self, End, Listener, SilenceLimit};
 use super::running::Running;
 use super::status::was_interrupted;
@@ -163,6 +164,7 @@ impl Program {
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.spawn(&mut command)?;
+        let _job = ChildJob::new(&child);
         let mut listener = Listener::connect(&mut child);
         let limit = self.silence.map(|limit| SilenceLimit {
             limit,
@@ -211,7 +213,8 @@ impl Program {
         let mut command = self.command();
         command.stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        self.spawn(&mut command).map(drop)
+        hide_from_terminal(&mut command);
+        self.spawn_in_group(&mut command).map(drop)
     }
 
     #[expect(
@@ -286,7 +289,27 @@ fn shield_from_terminal(command: &mut Command) -> &mut Command {
     command
 }
 
-#[cfg(not(unix))]
+/// Keeps Ctrl-C from the child, for which a group of its own ignores it (Process Creation Flags,
+/// `CREATE_NEW_PROCESS_GROUP`).
+#[cfg(windows)]
 fn shield_from_terminal(command: &mut Command) -> &mut Command {
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x0200;
+    if signal::terminal_is_lent() {
+        std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
+    }
     command
+}
+
+/// On Unix, the process leaves the terminal itself ([`super::leave_terminal`]).
+#[cfg(unix)]
+fn hide_from_terminal(command: &mut Command) {
+    shield_from_terminal(command);
+}
+
+/// Gives the child a console of its own without a window: without any, each of its children would
+/// open one (Process Creation Flags, `CREATE_NO_WINDOW`).
+#[cfg(windows)]
+fn hide_from_terminal(command: &mut Command) {
+    const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+    std::os::windows::process::CommandExt::creation_flags(command, CREATE_NO_WINDOW);
 }

@@ -28,6 +28,8 @@ pub(super) fn was_interrupted(status: ExitStatus) -> bool {
 }
 
 #[cfg(not(unix))]
-pub(super) fn was_interrupted(_: ExitStatus) -> bool {
-    false
+pub(super) fn was_interrupted(status: ExitStatus) -> bool {
+    // NTSTATUS Values, `STATUS_CONTROL_C_EXIT`.
+    const CONTROL_C_EXIT: u32 = 0xC000_013A;
+    status.code() == Some(CONTROL_C_EXIT.cast_signed())
 }

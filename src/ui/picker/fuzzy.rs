@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
 use nucleo_matcher::{Config, Matcher, Utf32Str, Utf32String};
@@ -40,7 +40,7 @@ struct SharedText {
 
 /// The shared texts of a list.
 #[derive(Default)]
-pub(super) struct SharedTexts(HashMap<String, Arc<SharedText>>);
+pub(super) struct SharedTexts(Mutex<HashMap<String, Arc<SharedText>>>);
 
 /// A row, prepared for matching.
 #[derive(Debug)]
@@ -187,15 +187,16 @@ impl Word {
 }
 
 impl SharedTexts {
-    fn get(&mut self, text: &str) -> Arc<SharedText> {
-        if let Some(known) = self.0.get(text) {
+    fn get(&self, text: &str) -> Arc<SharedText> {
+        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = texts.get(text) {
             return Arc::clone(known);
         }
         let shared = Arc::new(SharedText {
-            number: self.0.len(),
+            number: texts.len(),
             text: SearchedText::new(text),
         });
-        self.0.insert(text.to_owned(), Arc::clone(&shared));
+        texts.insert(text.to_owned(), Arc::clone(&shared));
         shared
     }
 }
@@ -207,7 +208,7 @@ impl SearchedRow {
         columns: &[&str],
         first_words: &str,
         id: &str,
-        texts: &mut SharedTexts,
+        texts: &SharedTexts,
     ) -> Self {
         let columns = columns.iter().filter(|text| !text.is_empty());
         let mut row = Self {
@@ -329,7 +330,7 @@ mod tests {
             &["~/work"],
             "please look at the parser",
             "0fade000-cafe",
-            &mut SharedTexts::default(),
+            &SharedTexts::default(),
         );
         let score = |filter| Filter::new(filter).scorer().score(&row);
         assert!(score("parser").is_some() && score("FENCE arse").is_some());

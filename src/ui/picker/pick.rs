@@ -69,6 +69,7 @@ fn run(
         // Read pending input first: it may arrive faster than the screen is drawn.
         if !terminal.has_more() {
             terminal.draw(|frame| draw::draw(frame, state, &preferred, theme))?;
+            updates.begin_fetch();
             if let Some(session) = state.wanted_turns() {
                 // The end of that thread is reported on its own.
                 let _ = jobs.send(Job::Preview(session));

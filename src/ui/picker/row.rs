@@ -1,11 +1,14 @@
 //! One session in the list: sanitized texts, formatted columns, and the text that the
 //! filter searches.
 
+use std::ops::ControlFlow;
+
 use chrono::{DateTime, Utc};
 
 use super::fuzzy::{SearchedRow, SharedTexts};
 use super::item::Item;
 use crate::domain::SessionId;
+use crate::sys::parallel::{in_order, useful_threads};
 use crate::ui::{format, report, sanitize::one_line};
 
 /// A session in the list.
@@ -30,6 +33,11 @@ pub(super) struct PickerRow {
     first_words: String,
 }
 
+/// Items that one thread prepares in a row.
+const ITEMS_PER_STEP: usize = 64;
+/// A thread for less costs more than it saves.
+const STEPS_PER_THREAD: usize = 2;
+
 /// Returns the rows in display order: the current project first, then the newest.
 pub(super) fn rows(mut items: Vec<Item>, now: DateTime<Utc>) -> Vec<PickerRow> {
     items.sort_by(|a, b| {
@@ -38,16 +46,30 @@ pub(super) fn rows(mut items: Vec<Item>, now: DateTime<Utc>) -> Vec<PickerRow> {
             .cmp(&order(a))
             .then_with(|| a.session.cmp(&b.session))
     });
-    let mut texts = SharedTexts::default();
-    let items = items.into_iter();
-    let rows = items.map(|item| PickerRow::new(item, now, &mut texts));
-    rows.collect()
+    let texts = SharedTexts::default();
+    let parts: Vec<&[Item]> = items.chunks(ITEMS_PER_STEP).collect();
+    let mut rows = Vec::with_capacity(items.len());
+    in_order(
+        &parts,
+        useful_threads(parts.len(), STEPS_PER_THREAD),
+        |queue| {
+            queue.each(|part| {
+                let rows = part.iter().map(|item| PickerRow::new(item, now, &texts));
+                rows.collect::<Vec<_>>()
+            });
+        },
+        &mut |part| {
+            rows.extend(part);
+            ControlFlow::Continue(())
+        },
+    );
+    rows
 }
 
 impl PickerRow {
-    fn new(item: Item, now: DateTime<Utc>, texts: &mut SharedTexts) -> Self {
+    fn new(item: &Item, now: DateTime<Utc>, texts: &SharedTexts) -> Self {
         let clean = |text: &str| one_line(text.trim()).into_owned();
-        let marks = marks(&item);
+        let marks = marks(item);
         let first_words = clean(&item.first_words);
         let title = match item.title.trim() {
             "" if !first_words.is_empty() => first_words.clone(),
@@ -78,7 +100,7 @@ impl PickerRow {
             is_headless: item.is_headless,
             is_archived: item.is_archived,
             searched,
-            session: item.session,
+            session: item.session.clone(),
             first_words,
         }
     }

@@ -31,9 +31,18 @@ pub(crate) struct UpdateSender {
     now: DateTime<Utc>,
 }
 
+/// A fetch that is about to begin.
+pub(crate) struct Fetch {
+    sender: UpdateSender,
+    /// Closed when it may begin.
+    may_begin: Receiver<()>,
+}
+
 /// Receives news.
 pub(crate) struct Updates {
     received: Receiver<Update>,
+    /// Keeps a fetch waiting.
+    holds_fetch: Option<Sender<()>>,
     pub(super) wake: PipeReader,
     pub(super) sender: UpdateSender,
     pub(super) is_fetching: bool,
@@ -49,6 +58,7 @@ impl Updates {
         let (wake, writer) = io::pipe()?;
         Ok(Self {
             received,
+            holds_fetch: None,
             wake,
             sender: UpdateSender {
                 updates,
@@ -59,10 +69,21 @@ impl Updates {
         })
     }
 
-    /// Returns the sender of a fetch, which the list announces until it has ended.
-    pub(crate) fn begin_fetch(&mut self) -> UpdateSender {
+    /// Returns a fetch, which the list announces until it has ended. It begins when the list is on
+    /// the screen: all cores draw that first.
+    pub(crate) fn announce_fetch(&mut self) -> Fetch {
+        let (sender, may_begin) = mpsc::channel();
+        self.holds_fetch = Some(sender);
         self.is_fetching = true;
-        self.sender.clone()
+        Fetch {
+            sender: self.sender.clone(),
+            may_begin,
+        }
+    }
+
+    /// Lets the fetch begin.
+    pub(super) fn begin_fetch(&mut self) {
+        self.holds_fetch = None;
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
@@ -78,13 +99,17 @@ impl Updates {
     }
 }
 
-impl UpdateSender {
-    /// Tells the result of the fetch.
-    pub(crate) fn end_fetch(&self, fetched: Fetched) {
-        let prepared = fetched.map(|items: Vec<Item>| rows(items, self.now));
-        self.send(Update::Fetched(prepared));
+impl Fetch {
+    /// Waits until it may begin, and tells the result of `fetch`.
+    pub(crate) fn run(self, fetch: impl FnOnce() -> Fetched) {
+        // Nothing is ever sent: the list is drawn, or has ended.
+        let _ = self.may_begin.recv();
+        let prepared = fetch().map(|items: Vec<Item>| rows(items, self.sender.now));
+        self.sender.send(Update::Fetched(prepared));
     }
+}
 
+impl UpdateSender {
     pub(super) fn send(&self, update: Update) {
         // The picker may have ended.
         if self.updates.send(update).is_ok() {

@@ -43,6 +43,9 @@ enum ConfigAction {
         key: SettingKey,
         /// The new value
         value: String,
+        /// Only in projects that match this pattern; `none` ends that [only for `secrets`]
+        #[arg(long, value_name = "PATTERN", value_hint = clap::ValueHint::DirPath)]
+        project: Option<ProjectPattern>,
     },
     /// Sync only these projects; adds to the list
     Include(PatternArgs),
@@ -105,7 +108,10 @@ struct ConfigDocument<'a> {
     localize: String,
     /// Kinds of extras that are synced.
     extras: Vec<&'static str>,
-    secrets: String,
+    /// Null: mask, or off if the store is encrypted.
+    secrets: Option<String>,
+    /// By patterns.
+    project_secrets: BTreeMap<&'a str, String>,
     key_command: Option<&'a str>,
     /// Patterns; empty: every project.
     include: &'a [ProjectPattern],
@@ -124,7 +130,16 @@ pub(in crate::cli) fn run(args: &ConfigArgs, app: &mut App) -> Result<Exit, CliE
     match &args.action {
         ConfigAction::Show { json } => show(json.json, app),
         ConfigAction::Get { key } => get(*key, app),
-        ConfigAction::Set { key, value } => set(*key, value, app),
+        ConfigAction::Set {
+            key,
+            value,
+            project: None,
+        } => set(*key, value, app),
+        ConfigAction::Set {
+            key,
+            value,
+            project: Some(project),
+        } => set_in_project(*key, value, project, app),
         ConfigAction::Include(args) => patterns::change(List::Include, args, app),
         ConfigAction::Exclude(args) => patterns::change(List::Exclude, args, app),
         ConfigAction::AddPlaceholder {
@@ -168,7 +183,12 @@ fn document(config: &Config, file: String) -> ConfigDocument<'_> {
         client_dir: config.client_dir.as_deref(),
         localize: config.localize.to_string(),
         extras: config.extras.iter().map(|kind| kind.name()).collect(),
-        secrets: config.secrets.to_string(),
+        secrets: config.get(SettingKey::Secrets),
+        project_secrets: config
+            .project_secrets
+            .iter()
+            .map(|(pattern, mode)| (pattern.as_str(), mode.to_string()))
+            .collect(),
         key_command: config.key_command.as_deref(),
         include: &config.sync.include,
         exclude: &config.sync.exclude,
@@ -201,7 +221,11 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
         "extras",
         config.get(SettingKey::Extras).as_deref().unwrap_or("none"),
     );
-    fact("secrets", &document.secrets);
+    let default = "mask, or off if the store is encrypted";
+    fact("secrets", document.secrets.as_deref().unwrap_or(default));
+    for (pattern, mode) in &document.project_secrets {
+        fact(&format!("secrets in {pattern}"), mode);
+    }
     fact("key_command", document.key_command.unwrap_or("none"));
     fact(
         "include",
@@ -245,6 +269,28 @@ fn set(key: SettingKey, value: &str, app: &mut App) -> Result<Exit, CliError> {
     ) {
         all_excluded::warn(key.name(), app);
     }
+    Ok(Exit::Done)
+}
+
+fn set_in_project(
+    key: SettingKey,
+    value: &str,
+    project: &ProjectPattern,
+    app: &mut App,
+) -> Result<Exit, CliError> {
+    if key != SettingKey::Secrets {
+        return Err(CommandError::NotPerProject(key).into());
+    }
+    let mut config = app.config()?;
+    if value == "none" {
+        let removed = config.project_secrets.remove(project);
+        removed.ok_or_else(|| CommandError::NoSuchPattern(project.clone()))?;
+    } else {
+        config
+            .project_secrets
+            .insert(project.clone(), value.parse()?);
+    }
+    config.save(&app.config_path())?;
     Ok(Exit::Done)
 }
 

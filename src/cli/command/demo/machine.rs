@@ -34,7 +34,10 @@ impl DemoMachine {
         stage: &Path,
         search_path: &OsString,
     ) -> Result<Self, CliError> {
-        let home = stage.join(name).join(home);
+        // Only native separators: Claude Code and git name the directory so.
+        let home = home
+            .split('/')
+            .fold(stage.join(name), |path, part| path.join(part));
         let project = home.join("work").join("garden");
         fs::create_private_dir_all(&project)?;
         Ok(Self {

@@ -9,7 +9,7 @@ use super::transcript::Script;
 use crate::cli::{app::App, error::CliError, error::CommandError, exit::Exit};
 use crate::domain::{SessionId, shell::shell_word};
 use crate::sys::clock::Clock;
-use crate::sys::fs::{create_private_dir_all, read_to_string, remove_file_if_exists};
+use crate::sys::fs::{create_private_dir_all, read_to_string, real_path, remove_file_if_exists};
 use crate::sys::process::ProgramOutput;
 use crate::ui::{HEADING, QUIET, format::short_id, style::paint};
 
@@ -40,7 +40,7 @@ fn create_stage() -> Result<PathBuf, CliError> {
     let created = tempfile::Builder::new().prefix("ccsync-demo-").tempdir();
     let directory = created.map_err(CommandError::Stage)?.keep();
     // Claude Code resolves links, too.
-    Ok(directory.canonicalize().map_err(CommandError::Stage)?)
+    Ok(real_path(&directory).map_err(CommandError::Stage)?)
 }
 
 #[derive(Clone, Copy)]

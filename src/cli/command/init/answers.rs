@@ -24,6 +24,7 @@ impl InitArgs {
             args.github = github.map(|name| name.parse().ok());
             args.no_github |= kept.no_github;
         }
+        args.encrypt |= kept.encrypt && !args.no_encrypt;
         args.name = args.name.or(kept.name);
         args.new_id |= kept.new_id;
         let kept = kept.placeholders.into_iter();
@@ -42,7 +43,11 @@ impl InitArgs {
     /// Returns true if an answer was given as an option.
     pub(super) fn has_answers(&self) -> bool {
         let where_to = self.remote.is_some() || self.github.is_some();
-        where_to || self.name.is_some() || self.new_id || !self.add_placeholder.is_empty()
+        where_to
+            || self.encrypt
+            || self.name.is_some()
+            || self.new_id
+            || !self.add_placeholder.is_empty()
     }
 
     /// Keeps the answers, with the chosen remote, until a set-up succeeds.
@@ -65,6 +70,7 @@ impl InitArgs {
             github: github.map(name),
             remote,
             no_github: self.no_github,
+            encrypt: self.encrypt,
             name: self.name.clone(),
             placeholders: placeholders
                 .map(|given| (given.name.clone(), given.directory(&app.env.home, &cwd)))

@@ -1,6 +1,9 @@
 //! Arguments of `ccsync init`.
 
+use std::path::PathBuf;
+
 use crate::cli::{app::App, args::JsonFlag, args::PlaceholderArg};
+use crate::machine::join_encrypted::EncryptionChoice;
 use crate::transport::github::RepositoryName;
 use clap::ValueHint;
 
@@ -30,6 +33,16 @@ pub(crate) struct InitArgs {
     /// given
     #[arg(long)]
     pub(super) allow_public: bool,
+    /// Encrypt a new store: the remote sees no text, path or name; makes a key, which other
+    /// machines need
+    #[arg(long)]
+    pub(super) encrypt: bool,
+    /// Do not encrypt a new store, and do not ask
+    #[arg(long, conflicts_with = "encrypt")]
+    pub(super) no_encrypt: bool,
+    /// File with the key of an encrypted store: 24 words, or 64 hexadecimal digits
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) key_file: Option<PathBuf>,
     /// Name of this machine [default: the host name]
     #[arg(long)]
     pub(super) name: Option<String>,
@@ -56,6 +69,15 @@ pub(crate) struct InitArgs {
 }
 
 impl InitArgs {
+    /// Returns the choice that was made, if any.
+    pub(super) fn encryption(&self) -> EncryptionChoice {
+        match (self.encrypt, self.no_encrypt) {
+            (true, _) => EncryptionChoice::Encrypted,
+            (_, true) => EncryptionChoice::Plain,
+            _ => EncryptionChoice::AsRemote,
+        }
+    }
+
     /// Returns true if questions may be asked.
     pub(super) fn may_ask(&self, app: &App) -> bool {
         !self.yes && !self.json.json && app.is_interactive()

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::args::InitArgs;
-use super::{answers, auto, placeholders, remote, show};
+use super::{answers, auto, encryption, key, placeholders, remote, show};
 use crate::cli::{
     app::App, app::current_dir, args::PlaceholderArg, error::CliError, exit::Exit,
     placeholder_directory,
@@ -11,6 +11,7 @@ use crate::cli::{
 use crate::domain::PlaceholderName;
 use crate::machine::{set_up::SetUp, set_up::set_up};
 use crate::report::RemoteState;
+use crate::workspace::SyncError;
 
 pub(in crate::cli) fn run(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
     for (_, directory) in placeholders_given(&args.add_placeholder, app)? {
@@ -25,6 +26,7 @@ fn set_up_here(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
         args.keep_answers(None, app)?;
     }
     let chosen = remote::choose(args, app)?;
+    let args = &encryption::choose(args, chosen.remote.as_ref(), app)?;
     args.keep_answers(chosen.remote.as_ref(), app)?;
     let request = SetUp {
         remote: chosen.remote.clone(),
@@ -32,10 +34,21 @@ fn set_up_here(args: &InitArgs, app: &mut App) -> Result<Exit, CliError> {
         placeholders: placeholders_given(&args.add_placeholder, app)?,
         adopt: args.yes,
         new_id: args.new_id,
+        encryption: args.encryption(),
         leave_former_remote: chosen.leaves_former_remote,
     };
     let git_may_ask = app.is_interactive() && !chosen.without_questions;
-    let done = set_up(&app.env, app.clock(), app.progress(), git_may_ask, request);
+    let run = |app: &App| {
+        let request = request.clone();
+        set_up(&app.env, app.clock(), app.progress(), git_may_ask, request)
+    };
+    let done = match run(app) {
+        Err(SyncError::Key(error)) => {
+            key::save(error, args, app)?;
+            run(app)
+        }
+        done => done,
+    };
     let mut report = done.map_err(|error| chosen.explain(error))?;
     if (report.first_time || report.moved) && args.may_ask(app) {
         placeholders::ask(&mut report, app)?;

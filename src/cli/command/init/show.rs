@@ -19,6 +19,8 @@ pub(super) struct InitDocument<'a> {
     remote: &'a str,
     /// The remote is the repository on this disk that is used until another one is configured.
     embedded: bool,
+    /// The remote sees no text, path or name.
+    encrypted: bool,
     /// Facts from GitHub, if `gh` knows the remote.
     github: Option<RepositoryRow<'a>>,
     first_time: bool,
@@ -68,6 +70,7 @@ pub(super) fn document<'a>(
         requested_name: report.requested_name.as_deref(),
         remote: &report.remote_display,
         embedded: report.embedded,
+        encrypted: report.encrypted,
         github: repository.map(|chosen| RepositoryRow {
             host: &chosen.host,
             name: &chosen.name,
@@ -123,6 +126,9 @@ pub(super) fn lines(report: &SetUpReport, repository: Option<&ChosenRepository>)
     {
         let made = if *created { ", created now" } else { "" };
         fact("", &format!("{name} on {host}, {visibility}{made}"));
+    }
+    if report.encrypted {
+        fact("", "encrypted");
     }
     if !report.other_machines.is_empty() {
         fact("others", &report.other_machines.join(", "));
@@ -197,6 +203,11 @@ pub(super) fn hints(report: &SetUpReport, app: &mut App) {
             "saved on this disk only; to sync with other machines: `ccsync init --remote URL`",
         );
     }
+    if report.encrypted && report.other_machines.is_empty() {
+        app.out.hint(
+            "if you lose its key, the store cannot be read: write it down with `ccsync key words`",
+        );
+    }
     if report.first_time {
         let next = if report.other_machines.is_empty() {
             "ccsync push"
@@ -227,6 +238,7 @@ mod tests {
             requested_name: Some("laptop".to_owned()),
             remote_display: "git@host:al/sessions.git".to_owned(),
             embedded: false,
+            encrypted: true,
             first_time: true,
             moved: false,
             other_machines: vec!["laptop".to_owned(), "evil\u{1b}[2J".to_owned()],

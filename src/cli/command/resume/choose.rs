@@ -87,8 +87,8 @@ fn choose_during_fetch(
     let mut updates = updates(&ctx)?;
     let picked = std::thread::scope(|scope| {
         let fetch = (!args.run.offline).then(|| {
-            let sender = updates.begin_fetch();
-            scope.spawn(move || sender.end_fetch(fetch_items(&quiet, filter)))
+            let fetch = updates.announce_fetch();
+            scope.spawn(move || fetch.run(|| fetch_items(&quiet, filter)))
         });
         let picked = ask(offered, updates, args, &ctx, app);
         let Some(fetch) = fetch else {

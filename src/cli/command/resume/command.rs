@@ -132,6 +132,8 @@ fn pull_session(
         app.out.note(FROM_STORE);
     }
     app.show_notes(&report);
+    let warnings = report.sessions.iter().flat_map(|session| &session.warnings);
+    warnings.for_each(|warning| app.out.attention(&sanitize::one_line(warning)));
     refuse_unless_here(&report)
 }
 

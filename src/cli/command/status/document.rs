@@ -16,6 +16,8 @@ pub(super) struct StatusDocument<'a> {
     remote: &'a str,
     /// The remote is the repository on this disk that is used until another one is configured.
     embedded: bool,
+    /// The remote sees no text, path or name.
+    encrypted: bool,
     /// When the remote was as described here; null: it was never reached.
     fetched: Option<String>,
     /// Why the remote could not be asked now.
@@ -87,6 +89,7 @@ pub(super) fn document(status: &Status) -> StatusDocument<'_> {
         machine: &status.machine,
         remote: &status.remote,
         embedded: status.embedded,
+        encrypted: status.encrypted,
         fetched: status.fetched.map(json::time),
         unreached: status.unreached.as_deref(),
         store: status.store.to_string_lossy().into_owned(),

@@ -61,6 +61,9 @@ fn facts(status: &Status, now: DateTime<Utc>) -> Table {
         fact("remote", &status.remote);
         fact("fetched", &when(status.fetched));
     }
+    if status.encrypted {
+        fact("", "encrypted");
+    }
     fact("store", &status.store.to_string_lossy());
     fact(
         "commit",

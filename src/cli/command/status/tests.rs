@@ -25,6 +25,7 @@ fn status() -> Status {
         machine: "laptop".to_owned(),
         remote: "git@host:al/s.git".to_owned(),
         embedded: false,
+        encrypted: true,
         fetched: Some("2026-03-10T10:00:00Z".parse().unwrap()),
         unreached: Some("no route to host".to_owned()),
         store: "/data/store".into(),
