@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::git_cli::GitCli;
 use super::remote::{RemoteError, check_access};
-use crate::domain::{ErrorKind, Progress, UserError, shell::shell_word, url::RemoteUrl};
+use crate::domain::{ErrorKind, Progress, UserError, shell::show_directory, url::RemoteUrl};
 use crate::sys::env::GitEnv;
 use crate::sys::fs::{PathError, create_users_dir_all, move_dir, remove_empty_dirs};
 use crate::sys::signal::Interrupted;
@@ -120,8 +120,8 @@ impl UserError for CloneError {
         match self {
             Self::Occupied { directory } => {
                 vec![format!(
-                    "check what is there with `ls -la {}`",
-                    shell_word(directory)
+                    "check what is there with `{}`",
+                    show_directory(directory)
                 )]
             }
             Self::Remote {

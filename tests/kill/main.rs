@@ -29,7 +29,11 @@ macro_rules! tests {
     };
 }
 
+<<<<<<< HEAD
 mod encryption;
+=======
+mod encrypted;
+>>>>>>> seal
 mod expiry;
 mod extras;
 mod locks;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::error::error_chain;
+use crate::domain::shell::{shell_word, show_programs, show_rights};
 use crate::report::count::count;
 use crate::session::{auto::AutoFault, auto::auto_state, discover::discover, files::projects_dir};
 use crate::sys::{
@@ -105,7 +106,7 @@ fn permissions(context: &DoctorContext<'_>) -> Vec<Check> {
             "cannot write to `{}`: nothing can be pushed or pulled",
             path.display()
         );
-        let fix = format!("ls -ld {}; or set CCSYNC_HOME", shown(path));
+        let fix = format!("{}; or set CCSYNC_HOME", show_rights(path));
         checks.push(Check::error(PERMISSIONS, message, fix));
     }
     if let Some(path) = foreign {
@@ -113,7 +114,7 @@ fn permissions(context: &DoctorContext<'_>) -> Vec<Check> {
         checks.push(Check::error(
             PERMISSIONS,
             message,
-            format!("sudo chown -R \"$USER\" {}", shown(path)),
+            format!("sudo chown -R \"$USER\" {}", shell_word(path)),
         ));
     }
     if let Some(path) = open_own {
@@ -121,13 +122,13 @@ fn permissions(context: &DoctorContext<'_>) -> Vec<Check> {
         checks.push(Check::warning(
             PERMISSIONS,
             message,
-            format!("chmod -R go-rwx {}", shown(path)),
+            format!("chmod -R go-rwx {}", shell_word(path)),
         ));
     }
     if open_sessions > 0 {
         let transcripts = count(open_sessions as u64, "transcript");
         let place = projects_dir(&context.env.claude_dir);
-        let fix = format!("chmod -R go-rwx {}", shown(&place));
+        let fix = format!("chmod -R go-rwx {}", shell_word(&place));
         checks.push(Check::warning(
             PERMISSIONS,
             format!("other users can read {transcripts}"),
@@ -135,10 +136,14 @@ fn permissions(context: &DoctorContext<'_>) -> Vec<Check> {
         ));
     }
     if checks.is_empty() {
-        let message = format!(
-            "only this user can read the data ({} checked)",
-            count(sessions.len() as u64, "transcript")
-        );
+        let is_known = all.iter().all(|path| access(path).is_some());
+        let message = match is_known {
+            true => format!(
+                "only this user can read the data ({} checked)",
+                count(sessions.len() as u64, "transcript")
+            ),
+            false => "this system is not asked who can read the data".to_owned(),
+        };
         checks.push(Check::ok(PERMISSIONS, message));
     }
     checks
@@ -214,7 +219,11 @@ fn program(context: &DoctorContext<'_>) -> Check {
                     this.display()
                 )
             };
-            Check::warning(PROGRAM, message, "keep one of them; all: which -a ccsync")
+            Check::warning(
+                PROGRAM,
+                message,
+                format!("keep one of them; all: {}", show_programs("ccsync")),
+            )
         }
     }
 }
@@ -239,7 +248,7 @@ fn version_of(program: &Path) -> Option<String> {
 fn disk(context: &DoctorContext<'_>) -> Check {
     let places = [&context.env.dirs.data, &context.env.claude_dir];
     if let Some(place) = places.into_iter().find(|place| !has_free_inodes(place)) {
-        let fix = format!("delete small files: df -i {}", shown(place));
+        let fix = format!("delete small files: df -i {}", shell_word(place));
         return Check::error(DISK, "no room for another file, whatever its size", fix);
     }
     let least = places
@@ -253,24 +262,11 @@ fn disk(context: &DoctorContext<'_>) -> Check {
         mega @ 10_000.. => format!("{} GB free", mega / 1000),
         mega => format!("{mega} MB free"),
     };
-    let fix = format!("free some space: df -h {}", shown(place));
+    let fix = format!("free some space: df -h {}", shell_word(place));
     match free {
         _ if free < MIN_USABLE => Check::error(DISK, message, fix),
         _ if free < MIN_FREE => Check::warning(DISK, message, fix),
         _ => Check::ok(DISK, message),
-    }
-}
-
-/// Returns a path as it can be typed.
-fn shown(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-    if plain {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 

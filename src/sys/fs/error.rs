@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::access::has_free_inodes;
-use crate::domain::{UserError, shell::shell_word};
+use crate::domain::{UserError, shell::shell_word, shell::show_rights};
 use crate::sys::{process::RAISE_LIMIT, set_aside::move_aside_command};
 
 /// An I/O error with the action and the path.
@@ -96,10 +96,11 @@ fn is_out_of_files(error: &io::Error) -> bool {
 
 /// Returns what helps against a failure of the file system at `path`.
 pub fn path_hints(error: &io::Error, path: &Path) -> Vec<String> {
-    let directory = shell_word(path.parent().unwrap_or(path));
+    let parent = path.parent().unwrap_or(path);
+    let directory = shell_word(parent);
     let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            format!("check owner and permissions with `ls -ld {directory}`")
+            format!("check owner and permissions with `{}`", show_rights(parent))
         }
         io::ErrorKind::IsADirectory => format!(
             "a file belongs there: move the directory away with `{}`",
