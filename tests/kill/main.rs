@@ -29,14 +29,11 @@ macro_rules! tests {
     };
 }
 
-<<<<<<< HEAD
-mod encryption;
-=======
 mod encrypted;
->>>>>>> seal
 mod expiry;
 mod extras;
 mod locks;
+mod new_history;
 mod parts;
 mod points;
 mod station;
