@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::harness::client::{Client, wait_for};
+use crate::harness::world::World;
 use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
 
 /// Texts of all machines that the remote must never see.
@@ -182,6 +183,19 @@ fn encrypted_conversation_goes_round() {
     }
     let locks = env.remote_of_pair().join("refs/heads/ccsync/lock");
     assert!(!locks.exists() || fs::read_dir(locks).unwrap().next().is_none());
+}
+
+#[test]
+fn encrypted_machines_lose_no_turn() {
+    let mut world = World::encrypted();
+    for round in 1..4 {
+        world.write("a", 0, 1);
+        world.write("b", round, 1);
+        world.a.ccsync(["push"]).success();
+        world.write("b", 0, 1);
+        world.write_agent("b", round, 1);
+        world.check(&format!("round {round}"));
+    }
 }
 
 #[test]

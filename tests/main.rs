@@ -36,6 +36,7 @@ mod doctor;
 mod encrypted_attacks;
 #[cfg(target_os = "linux")]
 mod encrypted_store;
+mod encrypted_vectors;
 mod errors;
 mod exclude;
 mod exclude_unknown;

@@ -15,7 +15,7 @@ use crate::flows::send::{rejection, restack, send};
 use crate::flows::send_parts::{PartsResult, send_parts, whole_text};
 use crate::remote::Remote;
 use crate::report::{Refusal, RemoteState};
-use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove};
+use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove, StoreError};
 use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
 use crate::transport::{PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::{
@@ -371,8 +371,9 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             self.refuse_other_branches(remote)?;
         }
         let store = &self.workspace.store;
-        if let Err(e) = store.snapshot(fetched.as_ref()) {
-            // Nothing is built on a commit that cannot be read.
+        if let Err(e @ StoreError::Encrypted(_)) = store.snapshot(fetched.as_ref()) {
+            // Nothing is built on a sealed commit.
+            let before = before.filter(|before| store.snapshot(Some(before)).is_ok());
             store.set_remote_head(before.as_ref())?;
             return Err(e.into());
         }

@@ -49,6 +49,9 @@ pub use repository::{MAX_LOOSE_OBJECTS, MAX_PACKS, Store, needs_repack};
 pub use restack::CommitForm;
 pub use rewrite::RemoteMove;
 pub use snapshot::{SessionState, Snapshot};
-pub use stale::{remove_stale_files, remove_stale_locks, remove_stale_locks_of_remote};
+pub use stale::{
+    remove_stale_files, remove_stale_locks, remove_stale_locks_of_remote,
+    remove_unfinished_repositories,
+};
 pub use transaction::{RenamedMilestone, Transaction};
 pub use worktree::checkout::{Checkout, SessionFiles};

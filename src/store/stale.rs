@@ -66,21 +66,17 @@ fn remove_when_old(locks: impl IntoIterator<Item = PathBuf>) -> Result<(), Store
     Ok(())
 }
 
-/// Removes every lock and unfinished file in the store at `path` and in its parent directory.
+/// Removes every lock and unfinished file in the repository at `git_dir`, of a store or a mirror.
 ///
 /// The caller holds the process lock and knows that no program of an earlier process still runs.
 ///
 /// # Errors
 /// [`StoreError::Io`] for a lock. Other files that cannot be removed do no harm.
-pub fn remove_stale_files(path: &Path) -> Result<(), StoreError> {
-    if let Some(parent) = path.parent() {
-        remove_unfinished_repositories(parent);
-    }
-    let git_dir = path.join(".git");
-    for lock in locks(&git_dir) {
+pub fn remove_stale_files(git_dir: &Path) -> Result<(), StoreError> {
+    for lock in locks(git_dir) {
         remove_file_if_exists(&lock)?;
     }
-    for file in temp_files(&git_dir) {
+    for file in temp_files(git_dir) {
         let _ = fs::remove_file(file);
     }
     for entry in WalkDir::new(git_dir.join("objects"))
@@ -98,7 +94,8 @@ pub fn remove_stale_files(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn remove_unfinished_repositories(parent: &Path) {
+/// Removes the repositories that were prepared in a directory, and never got their names.
+pub fn remove_unfinished_repositories(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         if name.to_string_lossy().starts_with(UNFINISHED_PREFIX) {

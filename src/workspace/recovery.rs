@@ -57,7 +57,9 @@ pub(crate) fn recover(
         store::remove_stale_locks_of_remote(remote)?;
     }
     if children.is_alone() {
-        store::remove_stale_files(&store_path(ctx.env))?;
+        store::remove_unfinished_repositories(&dirs.data);
+        store::remove_stale_files(&store_path(ctx.env).join(".git"))?;
+        store::remove_stale_files(&dirs.mirror())?;
         lock.mark_clean();
     }
     fail_point("stale files are removed");

@@ -113,16 +113,19 @@ impl Machine {
 
     /// Sets this machine up with a remote, under its own name.
     pub(crate) fn init(&self, remote: &Path) -> Run {
-        let args = [
-            "init",
-            "--yes",
-            "--name",
-            &self.name,
-            "--remote",
-            remote.to_str().unwrap(),
-        ];
         let encrypt = encrypted_runs().map(|_| "--encrypt");
-        self.ccsync(args.into_iter().chain(encrypt)).success()
+        self.init_with(remote, encrypt)
+    }
+
+    /// Sets this machine up as [`Self::init`], with more arguments.
+    pub(crate) fn init_with<'a>(
+        &'a self,
+        remote: &'a Path,
+        more: impl IntoIterator<Item = &'a str>,
+    ) -> Run {
+        let remote = remote.to_str().unwrap();
+        let args = ["init", "--yes", "--name", &self.name, "--remote", remote];
+        self.ccsync(args.into_iter().chain(more)).success()
     }
 
     /// Returns the file with the key of an encrypted store.

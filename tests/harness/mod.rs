@@ -113,6 +113,16 @@ impl TestEnv {
         (a, b)
     }
 
+    /// Sets up two machines with one encrypted store.
+    pub(crate) fn encrypted_pair(&self) -> (Machine, Machine) {
+        let remote = self.bare_remote();
+        let (a, b) = (self.machine("a"), self.machine("b"));
+        a.init_with(&remote, ["--encrypt"]);
+        a.give_key(&b);
+        b.init(&remote);
+        (a, b)
+    }
+
     /// Sets up two machines with one remote, both with the session `ONE`, in which
     /// `hello` was asked on `a`.
     pub(crate) fn pair_with_session(&self) -> (Machine, Machine) {

@@ -21,8 +21,17 @@ pub(crate) fn id(n: usize) -> String {
 impl World {
     /// Sets up both machines, with the session 0 on both.
     pub(crate) fn new() -> Self {
+        Self::of(TestEnv::pair)
+    }
+
+    /// Sets up both machines with an encrypted store.
+    pub(crate) fn encrypted() -> Self {
+        Self::of(TestEnv::encrypted_pair)
+    }
+
+    fn of(pair: fn(&TestEnv) -> (Machine, Machine)) -> Self {
         let env = TestEnv::new();
-        let (a, b) = env.pair();
+        let (a, b) = pair(&env);
         let mut world = Self {
             env,
             a,

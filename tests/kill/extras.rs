@@ -32,6 +32,7 @@ const fn story(
         victim,
         command,
         prepare,
+        world: World::new,
         again: &[],
         may_skip: false,
         thorough: true,

@@ -62,6 +62,7 @@ const fn story(
         victim,
         command,
         prepare,
+        world: World::new,
         again: PLAIN,
         may_skip: false,
         thorough: false,

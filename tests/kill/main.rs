@@ -29,6 +29,7 @@ macro_rules! tests {
     };
 }
 
+mod encrypted;
 mod expiry;
 mod extras;
 mod locks;

@@ -23,6 +23,7 @@ const fn story(name: &'static str) -> Story {
         victim: "a",
         command: &["push"],
         prepare: limit_pushes,
+        world: World::new,
         again: &[],
         may_skip: false,
         thorough: false,

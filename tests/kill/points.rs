@@ -6,6 +6,7 @@ use std::process::Command;
 
 use ccsync::sys::fail_point::POINTS;
 
+use crate::encrypted;
 use crate::extras;
 use crate::harness::world::{World, assert_remote_in_order, id};
 use crate::harness::{Clone, Machine, TestEnv};
@@ -57,7 +58,7 @@ const STORIES: [Story; 12] = [
 ];
 
 /// A story in which the killed command is run again.
-const fn story(
+pub(crate) const fn story(
     name: &'static str,
     victim: &'static str,
     command: &'static [&'static str],
@@ -68,6 +69,7 @@ const fn story(
         victim,
         command,
         prepare,
+        world: World::new,
         again: &[],
         may_skip: false,
         thorough: true,
@@ -77,7 +79,7 @@ const fn story(
 
 fn nothing(_: &mut World, _: &str) {}
 
-fn write_a_little(world: &mut World, round: usize) {
+pub(crate) fn write_a_little(world: &mut World, round: usize) {
     world.write("a", 0, 2);
     world.write("a", round, 1);
     world.write_agent("a", round, 2);
@@ -90,7 +92,7 @@ fn write_much(world: &mut World, round: usize) {
 }
 
 /// Writes something on each machine without a divergence.
-fn write_on_both(world: &mut World, round: usize) {
+pub(crate) fn write_on_both(world: &mut World, round: usize) {
     write_a_little(world, round);
     world.write("b", 1000 + round, 1);
     world.b.ccsync(["push"]).success();
@@ -110,7 +112,7 @@ fn part(world: &mut World, session: usize, victim: &str) {
     world.machine(first).ccsync(["push"]).success();
 }
 
-fn diverge_from_b(world: &mut World, round: usize) {
+pub(crate) fn diverge_from_b(world: &mut World, round: usize) {
     part(world, round, "a");
 }
 
@@ -118,7 +120,7 @@ fn diverge_from_a(world: &mut World, round: usize) {
     part(world, round, "b");
 }
 
-fn write_on_other(world: &mut World, round: usize) {
+pub(crate) fn write_on_other(world: &mut World, round: usize) {
     world.write("a", 0, 2);
     world.write("a", round, 1);
     world.write_agent("a", round, 1);
@@ -225,13 +227,15 @@ fn kill_every_point_is_reached() {
         .iter()
         .flat_map(|with| points_of_set_up(&TestEnv::new(), *with).into_keys())
         .collect();
+    reached.extend(encrypted::points_of_set_ups());
     for story in STORIES
         .iter()
+        .chain(&encrypted::STORIES)
         .chain(&locks::STORIES)
         .chain(&extras::STORIES)
         .chain(&parts::STORIES)
     {
-        reached.extend(points_of(story, &mut World::new()).into_keys());
+        reached.extend(points_of(story, &mut (story.world)()).into_keys());
     }
     let missed: Vec<_> = POINTS
         .iter()

@@ -17,6 +17,8 @@ pub(crate) struct Story {
     pub(crate) name: &'static str,
     pub(crate) victim: &'static str,
     pub(crate) command: &'static [&'static str],
+    /// Sets up the machines.
+    pub(crate) world: fn() -> World,
     /// Runs before; each round makes the same steps necessary.
     pub(crate) prepare: fn(&mut World, usize),
     /// Commands after the kill, one of these in each round; the same command if empty.
@@ -32,7 +34,7 @@ pub(crate) struct Story {
 
 /// Runs a story once for each point that it reaches, and kills it there.
 pub(crate) fn run_story(story: &Story) {
-    let mut world = World::new();
+    let mut world = (story.world)();
     let thorough = story.thorough || std::env::var_os("CCSYNC_KILL_ALL").is_some();
     let points = points_of(story, &mut world);
     let mut kills = 0;

@@ -25,6 +25,7 @@ use clap::Parser;
 
 mod archive;
 mod by_itself;
+mod encrypted;
 mod growing;
 mod machine;
 mod measure;
@@ -46,6 +47,7 @@ mod year;
 
 use archive::Shape;
 use by_itself::ByItself;
+use encrypted::Encrypted;
 use growing::Growing;
 #[cfg(unix)]
 use picking::Picking;
@@ -98,6 +100,10 @@ struct Options {
     /// Only hooks, the status line, the way of a turn, and a daemon that waits for ten minutes
     #[arg(long)]
     by_itself: bool,
+    /// Only an encrypted store beside a plain one, on the same disk: first push, and pushes of
+    /// short appends
+    #[arg(long)]
+    encrypted: bool,
     /// Only the session list of `ccsync resume`: first frame and keys
     #[cfg(unix)]
     #[arg(long)]
@@ -106,7 +112,7 @@ struct Options {
     #[arg(long, default_value_t = 44)]
     days: usize,
     /// Everything with tiny numbers and without bounds, to test the benchmark itself
-    #[arg(long, conflicts_with_all = ["growth", "year", "search", "by_itself"])]
+    #[arg(long, conflicts_with_all = ["growth", "year", "search", "by_itself", "encrypted"])]
     smoke: bool,
     /// Given by `cargo bench`
     #[arg(long, hide = true)]
@@ -156,6 +162,9 @@ fn transports(options: &Options) -> Vec<Kind> {
     if options.picker {
         return options.remote[..1].to_vec();
     }
+    if options.encrypted {
+        return vec![Kind::Disk];
+    }
     let is_one = options.growth || options.year || options.search || options.by_itself;
     let count = if is_one { 1 } else { options.remote.len() };
     options.remote[..count].to_vec()
@@ -192,6 +201,17 @@ fn measure(place: &Place, transport: &Rc<Transport>, options: &Options, results:
         Searching {
             shape,
             repeat: options.repeat,
+        }
+        .measure(place, transport, results);
+    } else if options.encrypted {
+        Encrypted {
+            shape: Shape {
+                sessions: options.sessions,
+                bytes: options.megabytes * 1_000_000,
+                large: 0,
+            },
+            repeat: options.repeat,
+            appends: 60,
         }
         .measure(place, transport, results);
     } else if options.by_itself {
