@@ -226,6 +226,31 @@ fn daemon_headless_run_is_pushed_without_lock() {
 }
 
 #[test]
+fn daemon_ends_beside_odd_files_in_its_directory() {
+    let env = TestEnv::new();
+    let (a, _b) = env.pair_with_session();
+    let directory = a.home.join(".local/state/ccsync/daemon");
+    let spool = directory.join("spool");
+    fs::create_dir_all(spool.join("directory.json")).unwrap();
+    fs::write(
+        spool.join("newer.json"),
+        r#"{"time": 1, "event": "thought"}"#,
+    )
+    .unwrap();
+    let pipe = Command::new("mkfifo").arg(spool.join("pipe.json")).status();
+    assert!(pipe.unwrap().success());
+    let status = directory.join("status.json");
+    fs::write(&status, r#"{"version": 99, "sessions": []}"#).unwrap();
+    let line = a.ccsync(["statusline"]).success().stdout;
+    assert_eq!(line, "ccsync: not running\n");
+    a.ccsync(["daemon", "--on-demand"]).success();
+    let text = fs::read_to_string(status).unwrap();
+    assert!(text.contains("\"version\": 1"), "{text}");
+    let left = fs::read_dir(spool).unwrap().count();
+    assert_eq!(left, 1, "the directory");
+}
+
+#[test]
 fn daemon_prompt_without_transcript_leaves_no_lock() {
     let env = TestEnv::new();
     let (a, _b) = env.pair();

@@ -21,7 +21,7 @@ pub const MAX_HEADER_BYTES: usize = 16 << 10;
 /// The random id of an encrypted store: 32 lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct StoreId([u8; StoreId::LEN]);
+pub struct StoreId([u8; Self::LEN]);
 
 /// Error: a text is not the id of a store.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The secret of an encrypted store: 32 random bytes. Cleared from memory when dropped.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct StoreKey([u8; StoreKey::LEN]);
+pub struct StoreKey([u8; Self::LEN]);
 
 /// A key for one purpose, derived from a [`StoreKey`]. Cleared from memory when dropped.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]

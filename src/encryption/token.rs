@@ -6,7 +6,7 @@ use super::key::Subkey;
 
 /// The name that stands for a file or branch in the remote: 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token([u8; Token::LEN]);
+pub struct Token([u8; Self::LEN]);
 
 impl Token {
     const LEN: usize = 16;

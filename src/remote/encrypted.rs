@@ -149,7 +149,7 @@ impl EncryptedRemote {
         let known = self.store.locks().map_err(MirrorError::from)?.locks;
         let names: BTreeMap<String, String> = known
             .keys()
-            .map(|session| lock_ref(session))
+            .map(lock_ref)
             .map(|name| (self.remote_name(&name), name))
             .collect();
         let mut refs = BTreeMap::new();

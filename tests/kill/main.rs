@@ -34,6 +34,7 @@ mod encrypted;
 mod expiry;
 mod extras;
 mod locks;
+mod new_history;
 mod parts;
 mod points;
 mod station;

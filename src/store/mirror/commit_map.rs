@@ -137,10 +137,10 @@ mod tests {
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
-            std::fs::write(&path, &damaged).unwrap();
+            write_cache(&path, &damaged).unwrap();
             assert!(CommitMap::load(path.clone()).is_none(), "byte {at}");
         }
-        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        write_cache(&path, &whole[..whole.len() - 1]).unwrap();
         assert!(CommitMap::load(path).is_none(), "a line is cut");
     }
 }

@@ -33,9 +33,8 @@ pub fn recorded_header(store: &Path, mirror: &Path) -> Result<Option<StoreHeader
     for path in paths(store, mirror) {
         if let Some(json) = read_to_string_if_exists(&path).map_err(StoreError::from)? {
             let header = StoreHeader::parse(json.as_bytes())?;
-            return header
-                .map(Some)
-                .ok_or_else(|| MirrorError::Store(StoreError::Damaged { path }));
+            let damaged = || MirrorError::Store(StoreError::Damaged { path });
+            return Ok(Some(header.ok_or_else(damaged)?));
         }
     }
     Ok(None)
