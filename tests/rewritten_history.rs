@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Clone, Machine, ONE, TWO, TestEnv, questions};
+use crate::harness::{Clone, Machine, ONE, Run, TWO, TestEnv, questions};
 
 const THREE: &str = "33333333-0000-4000-8000-000000000003";
 const SECRET: &str = "SECRETXYZ";
@@ -38,6 +38,20 @@ fn leaks(env: &TestEnv, machine: &Machine) -> String {
     )
 }
 
+/// Asserts that a machine asks before it follows or refills the remote, and lets it do so.
+#[track_caller]
+fn decide(machine: &Machine, command: &str, choice: &str) -> Run {
+    let remote = machine.git(&["rev-parse", "origin/main"]);
+    for _ in 0..2 {
+        let run = machine.ccsync([command]).code(1);
+        assert!(run.stderr.contains("another program has changed"), "{run}");
+        assert!(run.stderr.contains("ccsync recover --follow"), "{run}");
+        assert!(run.stderr.contains("ccsync recover --refill"), "{run}");
+    }
+    assert_eq!(machine.git(&["rev-parse", "origin/main"]), remote);
+    machine.ccsync(["recover", choice]).success()
+}
+
 /// Returns two machines with a session that has the secret, and another one.
 fn pair_with_secret(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair();
@@ -62,7 +76,7 @@ fn push_purged_session_does_not_return() {
             fs::remove_file(b.transcript_path(TWO)).unwrap();
         }
         for (machine, command) in [(&b, "push"), (&a, "sync")] {
-            let run = machine.ccsync([command]).success();
+            let run = decide(machine, command, "--follow");
             assert!(run.stdout.contains(NOTICE), "{run}");
             let hint = machine.ccsync(["push", "--dry-run"]).success();
             assert_eq!(
@@ -87,9 +101,11 @@ fn push_again_sends_purged_session() {
     let (a, b) = pair_with_secret(&env);
     rewrite(&env, &format!("rm -rf sessions/*/{TWO}"));
     a.append(TWO, "continued");
+    decide(&a, "pull", "--follow");
     a.ccsync(["push"]).success();
     assert_eq!(leaks(&env, &a), "");
     a.ccsync(["push", "--again"]).success();
+    decide(&b, "sync", "--follow");
     b.ccsync(["sync"]).success();
     assert_eq!(questions(&b.text(TWO)), [SECRET, "continued"]);
 }
@@ -102,6 +118,9 @@ fn sync_redacted_session_does_not_return_as_fork() {
         &env,
         &format!("find . -type f -exec sed -i s/{SECRET}/xxxxxxxxx/ {{}} +"),
     );
+    for machine in [&a, &b] {
+        decide(machine, "pull", "--follow");
+    }
     for machine in [&a, &b, &a, &b] {
         machine.ccsync(["push"]).success();
         machine.ccsync(["pull"]);
@@ -131,6 +150,9 @@ fn push_purged_memory_does_not_return() {
          python3 -c 'import json,sys; p=sys.argv[1]; d=json.load(open(p)); \
          d[\"files\"].pop(\"secret.md\",None); json.dump(d,open(p,\"w\"))' $f; done; true",
     );
+    for machine in [&a, &b] {
+        decide(machine, "sync", "--follow");
+    }
     for machine in [&a, &b, &a] {
         machine.ccsync(["sync"]).success();
     }
@@ -150,6 +172,7 @@ fn push_to_recreated_remote_sends_everything() {
     c.init(&remote);
     c.session(THREE).turn("third").write();
     c.ccsync(["push"]).success();
+    decide(&a, "sync", "--refill");
     a.ccsync(["sync"]).success();
     b.ccsync(["sync"]).success();
     c.ccsync(["pull"]).success();
@@ -162,7 +185,7 @@ fn sync_with_remote_that_went_back_says_so() {
     let (a, b) = pair_with_secret(&env);
     let remote = env.remote_of_pair();
     git(&a, &remote, &["update-ref", "refs/heads/main", "main~1"]);
-    let run = b.ccsync(["sync"]).success();
+    let run = decide(&b, "sync", "--refill");
     assert!(
         run.stdout.contains("has gone back to an earlier state"),
         "{run}"
@@ -170,4 +193,24 @@ fn sync_with_remote_that_went_back_says_so() {
     a.ccsync(["sync"]).success();
     assert_eq!(a.sessions(), [ONE, TWO]);
     assert!(!leaks(&env, &a).is_empty());
+}
+
+#[test]
+fn sync_with_remote_that_went_back_can_follow_it() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_secret(&env);
+    b.append(ONE, "unsent");
+    let remote = env.remote_of_pair();
+    a.session(THREE).turn(SECRET).write();
+    a.ccsync(["push"]).success();
+    git(&a, &remote, &["update-ref", "refs/heads/main", "main~1"]);
+    decide(&a, "sync", "--follow");
+    for machine in [&b, &a, &b] {
+        machine.ccsync(["sync"]).success();
+    }
+    assert_eq!(questions(&a.text(ONE)), ["harmless", "unsent"]);
+    assert_eq!(questions(&a.text(THREE)), [SECRET], "it stays here");
+    assert_eq!(b.sessions(), [ONE, TWO]);
+    let run = a.ccsync(["list", "--json"]).success();
+    assert!(run.stdout.contains("\"in_store\":false"), "{run}");
 }

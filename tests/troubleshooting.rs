@@ -105,6 +105,12 @@ fn deleted_elsewhere(reader: &Reader) {
     reader.types(&a, "ccsync delete --undo 11111111").success();
     reader.types(&b, "ccsync pull 11111111").success();
     assert_eq!(b.sessions(), [ONE]);
+
+    let mut git = a.program("git");
+    git.arg("-C").arg(env.remote_of_pair());
+    a.run(git.args(["update-ref", "refs/heads/main", "main~1"]))
+        .success();
+    reader.types(&b, "ccsync recover --follow").success();
 }
 
 fn locked(reader: &Reader) {
@@ -369,7 +375,8 @@ fn remote_lost_data(reader: &Reader) {
         &["the remote went back to"],
     );
     a.append(ONE, "and more");
-    reader.types(&a, "ccsync push").success();
+    reader.types(&a, "ccsync push").code(1);
+    reader.types(&a, "ccsync recover --refill").success();
     reader.types(&a, "ccsync verify").success();
     let address = reader.types(&a, "ccsync config get remote").success();
     assert!(address.stdout.contains("remote-1.git"), "{address}");

@@ -256,6 +256,10 @@ fn verify_remote_behind_or_empty_is_fixed_by_push() {
         assert_eq!(found["remote"]["state"], "lost", "{found}");
         assert_status(&found, "same", "ahead");
         a.append(ONE, "and more");
+        if reset.len() == 3 && reset[1] != "-d" {
+            a.ccsync(["push"]).code(1);
+            a.ccsync(["recover", "--refill"]).success();
+        }
         a.ccsync(["push"]).success();
         verify(&a, &["--full"], 0);
     }

@@ -18,8 +18,8 @@ use crate::ui::{
     style::is_colored,
 };
 use crate::workspace::{
-    Context, SetupError, received_notes::mark_as_shown, shown_notices::record_shown_notices,
-    shown_notices::shown_notices,
+    Context, HistoryChoice, SetupError, received_notes::mark_as_shown,
+    shown_notices::record_shown_notices, shown_notices::shown_notices,
 };
 
 /// One run of the program.
@@ -31,6 +31,8 @@ pub(crate) struct App {
     pub(crate) stderr_colors: bool,
     /// No remote may be contacted.
     pub(crate) offline: bool,
+    /// The user's decision about a replaced history of the remote.
+    pub(crate) history_choice: Option<HistoryChoice>,
     progress: Arc<dyn Progress + Send + Sync>,
 }
 
@@ -53,6 +55,7 @@ impl App {
             out,
             stderr_colors,
             offline: false,
+            history_choice: None,
             progress,
         }
     }
@@ -105,6 +108,7 @@ impl App {
             interactive: self.is_interactive(),
             offline: self.offline,
             by_itself: false,
+            history_choice: self.history_choice,
         })
     }
 

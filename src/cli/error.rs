@@ -20,6 +20,7 @@ pub(crate) struct CliError {
     kind: ErrorKind,
     source: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
+    needs_history_choice: bool,
 }
 
 /// Errors of the commands themselves.
@@ -115,6 +116,7 @@ impl<E: UserError> From<E> for CliError {
         Self {
             kind: error.kind(),
             hints: error.hints(),
+            needs_history_choice: error.needs_history_choice(),
             source: Box::new(error),
         }
     }
@@ -127,6 +129,7 @@ impl CliError {
             kind: ErrorKind::Internal,
             source: Box::new(source),
             hints: vec![please_report()],
+            needs_history_choice: false,
         }
     }
 
@@ -162,6 +165,11 @@ impl CliError {
     /// Returns true if local work can continue, because only the remote failed.
     pub(crate) fn is_remote_trouble(&self) -> bool {
         self.kind == ErrorKind::Remote
+    }
+
+    /// Returns true if the user must decide about a new history of the remote first.
+    pub(crate) fn needs_history_choice(&self) -> bool {
+        self.needs_history_choice
     }
 
     /// Returns true if the user interrupted.

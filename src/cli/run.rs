@@ -7,16 +7,17 @@ use clap::FromArgMatches;
 use clap::error::ErrorKind;
 
 use super::app::App;
+use super::ask;
 use super::command::demo::{is_stand_in, run_stand_in};
 use super::command_line::{self, Cli, Command, command_line};
-use super::error::CliError;
+use super::error::{CliError, CommandError};
 use super::exit::Exit;
 use super::panic::{bare_output, guarded};
 use super::shell::answer_shell;
 use crate::domain::error;
 use crate::sys::{Env, fs, signal};
 use crate::ui::{Output, output::ErrorText};
-use crate::workspace::paths::store_path;
+use crate::workspace::{HistoryChoice, paths::store_path};
 
 /// Runs the program with the arguments of this process, and returns its exit code.
 pub fn main() -> ExitCode {
@@ -48,6 +49,12 @@ fn run() -> Exit {
 
     let mut app = App::new(env, &cli.global);
     let done = listen_for_signals().and_then(|()| command_line::run(&cli.command, &mut app));
+    let done = match done {
+        Err(e) if e.needs_history_choice() && app.is_interactive() && !app.out.is_json() => {
+            choose_history(&e, &mut app).and_then(|()| command_line::run(&cli.command, &mut app))
+        }
+        done => done,
+    };
 
     match done {
         Ok(exit) => exit,
@@ -56,6 +63,22 @@ fn run() -> Exit {
             report_error(&mut app.out, &e.about_store(&store))
         }
     }
+}
+
+/// Asks what to do about a history of the remote that another program has replaced.
+fn choose_history(error: &CliError, app: &mut App) -> Result<(), CliError> {
+    app.out.attention(&error.message());
+    let choices = [
+        "decide later",
+        "keep out what is missing there",
+        "send again what is missing there",
+    ];
+    app.history_choice = match ask::choose("Was that intended?", &choices)? {
+        0 => return Err(CommandError::Declined("nothing was changed".to_owned()).into()),
+        1 => Some(HistoryChoice::Follow),
+        _ => Some(HistoryChoice::Refill),
+    };
+    Ok(())
 }
 
 /// Parses the arguments. `help COMMAND` is the same as `COMMAND --help`, and `man` knows the

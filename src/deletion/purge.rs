@@ -12,7 +12,7 @@ use crate::remote::Remote;
 use crate::report::{RemoteState, count::count};
 use crate::store::{BRANCH, PurgedHistory};
 use crate::sys::fail_point::fail_point;
-use crate::transport::{ObjectNames, PushOutcome, RefUpdate, RemoteError};
+use crate::transport::{PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::{Context, SyncError, Workspace};
 
 /// Maximum number of attempts while other machines push.
@@ -77,8 +77,11 @@ pub fn purge(ctx: &Context<'_>) -> Result<PurgeReport, SyncError> {
         let state = send_everything(&mut workspace)?;
         let sessions = sessions(&workspace)?;
         if sessions.is_empty() {
+            // A purge that was interrupted may have left something.
+            let remote_dropped = drop_there(&workspace)?;
             workspace.save()?;
             return Ok(PurgeReport {
+                remote_dropped,
                 remote: state,
                 ..PurgeReport::default()
             });
@@ -88,16 +91,14 @@ pub fn purge(ctx: &Context<'_>) -> Result<PurgeReport, SyncError> {
             continue;
         };
         let remote = workspace.remote()?;
-        let former = objects_there(&remote)?;
+        let there = remote.refs()?.remove(&format!("refs/heads/{BRANCH}"));
+        workspace.store.set_undropped(there.as_ref())?;
         if !send(&workspace, &remote, &purged)? {
             continue;
         }
         follow(&mut workspace, &purged)?;
         fail_point("a purge is followed");
-        let remote_dropped = match &former {
-            Some(former) => remote.drop_from_remote(BRANCH, former).is_ok(),
-            None => false,
-        };
+        let remote_dropped = drop_there(&workspace)?;
         workspace.save()?;
         return Ok(PurgeReport {
             sessions,
@@ -141,13 +142,19 @@ fn write(
     Ok(purged)
 }
 
-/// Lists the objects of a remote that is a directory, before its history is replaced.
-fn objects_there(remote: &Remote) -> Result<Option<ObjectNames>, SyncError> {
-    let refs = remote.refs()?;
-    match refs.get(&format!("refs/heads/{BRANCH}")) {
-        Some(commit) => Ok(remote.objects_of_remote(commit)?),
-        None => Ok(None),
-    }
+/// Lets a remote that is a directory drop what only its former history had. Returns true if it has.
+fn drop_there(workspace: &Workspace<'_>) -> Result<bool, SyncError> {
+    let Some(former) = workspace.store.undropped() else {
+        return Ok(false);
+    };
+    let remote = workspace.remote()?;
+    let is_dropped = match remote.objects_of_remote(&former) {
+        Ok(Some(objects)) => remote.drop_from_remote(BRANCH, &objects).is_ok(),
+        // It is no directory, or has dropped them.
+        Ok(None) | Err(_) => false,
+    };
+    workspace.store.set_undropped(None)?;
+    Ok(is_dropped)
 }
 
 /// Replaces the history of the remote. Returns false if another machine was first.

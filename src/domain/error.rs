@@ -40,6 +40,11 @@ pub trait UserError: Error + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Returns true if the user must decide about a new history of the remote first.
+    fn needs_history_choice(&self) -> bool {
+        false
+    }
+
     /// Returns true if only one session is affected, so that the others can continue.
     fn is_about_one_session(&self) -> bool {
         false

@@ -31,6 +31,7 @@ pub mod push_commit;
 pub mod push_copies;
 pub mod push_plan;
 pub mod remote_sync;
+pub mod replaced_history;
 pub mod send;
 pub(crate) mod send_parts;
 pub mod session_draft;

@@ -41,6 +41,19 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
     Ok(report)
 }
 
+/// Fetches and merges, and writes nothing here. Returns the warnings of the merge.
+///
+/// # Errors
+/// As for [`pull`].
+pub fn fetch(ctx: &Context<'_>) -> Result<Vec<String>, SyncError> {
+    let mut workspace = Workspace::open(ctx)?;
+    let merged = RemoteSync::new(&mut workspace).fetch(FetchMode::SessionsAndLocks)?;
+    let mut report = Report::default();
+    add_merge_notes(&mut report, &workspace, merged)?;
+    workspace.save()?;
+    Ok(report.warnings)
+}
+
 /// Returns the report of a pull that changes nothing, without a fetch.
 pub(crate) fn preview(
     workspace: &mut Workspace<'_>,

@@ -9,8 +9,9 @@ use std::time::Duration;
 use crate::domain::{CommitId, Phase};
 use crate::flows::changed_key::adopt_changed_key;
 use crate::flows::foreign_locks::{record_foreign_locks, sessions_at_risk};
-use crate::flows::merge::{Merged, merge_unpushed, unpushed_sessions};
+use crate::flows::merge::{Merged, check_remote, merge_unpushed, unpushed_sessions};
 use crate::flows::merge_rewritten::merge_fetched;
+use crate::flows::replaced_history::ReplacedHistory;
 use crate::flows::send::{rejection, restack, send};
 use crate::flows::send_parts::{PartsResult, send_parts, whole_text};
 use crate::remote::Remote;
@@ -19,8 +20,8 @@ use crate::store::{Author, BRANCH, LOCK_BRANCHES, RemoteMove, StoreError};
 use crate::sys::{fail_point::fail_point, set_aside::damaged_names};
 use crate::transport::{PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::{
-    RemoteStep, SetupError, SyncError, Workspace, last_fetch::LastFetch, paths::remote_url,
-    paths::store_path,
+    HistoryChoice, RemoteStep, SetupError, SyncError, Workspace, last_fetch::LastFetch,
+    paths::remote_url, paths::store_path,
 };
 
 /// Maximum number of times that a rejected push is merged and tried again.
@@ -345,7 +346,8 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         if let (Some(before), Some(now)) = (before, store.remote_head()?)
             && before != now
         {
-            merged.has_gone_back = store.remote_move(&before, &now)? == RemoteMove::Back;
+            merged.has_gone_back =
+                merged.purged.is_none() && store.remote_move(&before, &now)? == RemoteMove::Back;
         }
         Ok(merged)
     }
@@ -379,14 +381,10 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         }
         if let (Some(before), Some(now)) = (&before, &fetched)
             && before != now
-            && store.former_remote_head()?.is_none()
-            && matches!(
-                store.remote_move(before, now)?,
-                RemoteMove::Rewritten | RemoteMove::Purged
-            )
         {
-            store.set_former_remote_head(Some(before))?;
+            self.follow_move(before, now)?;
         }
+        let store = &self.workspace.store;
         store.set_remote_head(fetched.as_ref())?;
         self.record_contact()?;
         let store = &self.workspace.store;
@@ -395,6 +393,32 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             self.workspace.leases.settle(store, &unpushed)?;
         }
         Ok(())
+    }
+
+    /// Records that the remote has another history, which the merge then follows. One that another
+    /// program has made needs a decision of the user.
+    fn follow_move(&self, before: &CommitId, now: &CommitId) -> Result<(), SyncError> {
+        let store = &self.workspace.store;
+        let moved = store.remote_move(before, now)?;
+        let choice = match moved {
+            RemoteMove::Forward => return Ok(()),
+            RemoteMove::Purged => Some(HistoryChoice::Follow),
+            _ => self.workspace.ctx.history_choice,
+        };
+        match choice {
+            Some(HistoryChoice::Refill) => Ok(()),
+            Some(HistoryChoice::Follow) if store.former_remote_head()?.is_some() => Ok(()),
+            Some(HistoryChoice::Follow) => Ok(store.set_former_remote_head(Some(before))?),
+            None => {
+                // The next command notices it again.
+                store.set_remote_head(Some(before))?;
+                check_remote(self.workspace, now)?;
+                let there = store.snapshot(Some(now))?.sessions()?;
+                let known = store.snapshot(Some(before))?.sessions()?;
+                let missing = known.keys().filter(|id| !there.contains_key(*id)).count() as u64;
+                Err(ReplacedHistory { moved, missing }.into())
+            }
+        }
     }
 
     /// Records that the remote answered: now it is known here as it is.

@@ -110,6 +110,7 @@ pub fn set_up(
         interactive,
         offline: false,
         by_itself: false,
+        history_choice: None,
     };
     let joined = join(&ctx, &mut config, former.as_ref(), &how)?;
     let mut report = enter(&ctx, config, joined.tell_apart)?;

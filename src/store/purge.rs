@@ -20,6 +20,7 @@ use super::objects::tree::{
 use super::objects::writer::ObjectWriter;
 use super::repository::Store;
 use crate::domain::{CommitId, SessionId};
+use crate::sys::fs::write_atomic;
 
 /// Header of a commit that replaces another one.
 const REPLACES: &str = "ccsync-replaces";
@@ -35,6 +36,9 @@ const KEPT_REFS: &str = "refs/ccsync/*";
 
 /// File that exists while the clone may have objects that no ref needs and that must go.
 const MARKER: &str = "ccsync-purged";
+
+/// File with the former head of a remote, a directory, that may still have the objects.
+const UNDROPPED: &str = "ccsync-undropped";
 
 /// The history without the deleted sessions.
 pub struct PurgedHistory {
@@ -239,6 +243,26 @@ impl Store {
     /// Returns true if the clone may have objects that must go.
     pub fn may_have_purged_objects(&self) -> bool {
         self.git_dir().join(MARKER).exists()
+    }
+
+    /// Records the former head of a remote that is a directory, until that has dropped the objects;
+    /// `None` when it has.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn set_undropped(&self, commit: Option<&CommitId>) -> Result<(), StoreError> {
+        let path = self.git_dir().join(UNDROPPED);
+        match commit {
+            Some(commit) => write_atomic(&path, commit.as_str().as_bytes())
+                .map_err(|e| StoreError::io("write", &e.path, e.source)),
+            None => super::worktree::files::remove(&path),
+        }
+    }
+
+    /// Returns the former head of a remote that may not have dropped its objects.
+    pub fn undropped(&self) -> Option<CommitId> {
+        let text = std::fs::read_to_string(self.git_dir().join(UNDROPPED)).ok()?;
+        text.parse().ok()
     }
 
     /// Returns the commits of a history, parents first.

@@ -10,6 +10,15 @@ use crate::sys::{Clock, Env};
 /// Maximum time to wait for another ccsync on this machine.
 pub const LOCK_WAIT: Duration = Duration::from_secs(120);
 
+/// The user's decision about a remote whose history another program has replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryChoice {
+    /// Its history counts: what is missing in it stays out.
+    Follow,
+    /// It gets again what is missing in it.
+    Refill,
+}
+
 /// The input of every command.
 pub struct Context<'a> {
     /// The environment, read once at start.
@@ -26,6 +35,8 @@ pub struct Context<'a> {
     pub offline: bool,
     /// True if the daemon works: what the user did not ask for waits until it matters.
     pub by_itself: bool,
+    /// The decision about a replaced history of the remote, if there is one.
+    pub history_choice: Option<HistoryChoice>,
 }
 
 impl Context<'_> {
@@ -40,6 +51,7 @@ impl Context<'_> {
             interactive: self.interactive,
             offline: self.offline,
             by_itself: self.by_itself,
+            history_choice: self.history_choice,
         }
     }
 }

@@ -81,6 +81,10 @@ impl UserError for SyncError {
         self.cause().hints()
     }
 
+    fn needs_history_choice(&self) -> bool {
+        self.cause().needs_history_choice()
+    }
+
     fn is_about_one_session(&self) -> bool {
         self.cause().is_about_one_session()
     }

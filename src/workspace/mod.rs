@@ -31,7 +31,7 @@ pub mod store_key;
 pub mod store_remote;
 pub mod stored_copies;
 
-pub use context::Context;
+pub use context::{Context, HistoryChoice};
 pub use error::SyncError;
 pub use exclusion::ExcludeReason;
 pub use filter::Selection;

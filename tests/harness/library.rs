@@ -84,5 +84,6 @@ pub(crate) fn context_of<'a>(env: &'a Env, clock: &'a dyn Clock) -> Context<'a> 
         interactive: false,
         offline: false,
         by_itself: false,
+        history_choice: None,
     }
 }

@@ -29,10 +29,12 @@ macro_rules! tests {
     };
 }
 
+mod deletion;
 mod encrypted;
 mod expiry;
 mod extras;
 mod locks;
+mod new_history;
 mod parts;
 mod points;
 mod station;

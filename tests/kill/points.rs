@@ -6,6 +6,7 @@ use std::process::Command;
 
 use ccsync::sys::fail_point::POINTS;
 
+use crate::deletion;
 use crate::encrypted;
 use crate::extras;
 use crate::harness::world::{World, assert_remote_in_order, id};
@@ -234,6 +235,7 @@ fn kill_every_point_is_reached() {
         .chain(&locks::STORIES)
         .chain(&extras::STORIES)
         .chain(&parts::STORIES)
+        .chain(&deletion::STORIES)
     {
         reached.extend(points_of(story, &mut (story.world)()).into_keys());
     }

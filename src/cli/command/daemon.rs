@@ -62,6 +62,7 @@ pub(in crate::cli) fn run(args: &DaemonArgs, app: &mut App) -> Result<Exit, CliE
             progress: Arc::new(Silent),
             interactive: false,
             by_itself: true,
+            history_choice: None,
             ..ctx
         })
     };
