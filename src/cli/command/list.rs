@@ -12,6 +12,7 @@ use crate::ui::{
     Cell, HEADING, QUIET, Table, format::age, format::bytes, format::count, format::project,
     format::short_id, json, report::title, sanitize::one_line,
 };
+use crate::workspace::exclusion::ExcludeReason;
 
 /// Columns of titles and of projects, which shrink on a narrow screen.
 const TITLE: usize = 1;
@@ -175,17 +176,16 @@ fn location(row: &SessionRow) -> String {
         (true, false) => "here",
         (false, _) => "store",
     };
-    if row.exclude_reason.is_some() {
-        format!("{location}, excluded")
-    } else {
-        location.to_owned()
+    match row.exclude_reason {
+        Some(ExcludeReason::Deleted { .. }) => format!("{location}, deleted"),
+        Some(_) => format!("{location}, excluded"),
+        None => location.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::exclusion::ExcludeReason;
 
     fn rows() -> Vec<SessionRow> {
         let row = SessionRow {

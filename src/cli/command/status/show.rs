@@ -55,14 +55,12 @@ fn facts(status: &Status, now: DateTime<Utc>) -> Table {
     let mut fact =
         |name: &str, value: &str| table.row([Cell::new(name), Cell::new(one_line(value))]);
     fact("machine", &status.machine);
+    let encrypted = if status.encrypted { " (encrypted)" } else { "" };
     if status.embedded {
         fact("remote", &format!("{} (on this disk only)", status.remote));
     } else {
-        fact("remote", &status.remote);
+        fact("remote", &format!("{}{encrypted}", status.remote));
         fact("fetched", &when(status.fetched));
-    }
-    if status.encrypted {
-        fact("", "encrypted");
     }
     fact("store", &status.store.to_string_lossy());
     fact(
