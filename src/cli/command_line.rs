@@ -305,7 +305,7 @@ mod tests {
             let examples = examples(&path);
             assert!((2..=3).contains(&examples.len()), "{path}: {examples:?}");
             for example in examples.iter().filter(|e| e.line.starts_with("ccsync")) {
-                let line = example.line.split(" | ").next().unwrap();
+                let line = example.line.split(['|', '>']).next().unwrap().trim_end();
                 let parsed = command_line().try_get_matches_from(words(line));
                 assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
                 assert!(

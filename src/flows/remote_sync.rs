@@ -403,6 +403,7 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         let choice = match moved {
             RemoteMove::Forward => return Ok(()),
             RemoteMove::Purged => Some(HistoryChoice::Follow),
+            _ if self.has_all_merged(before, now)? => return Ok(()),
             _ => self.workspace.ctx.history_choice,
         };
         match choice {
@@ -419,6 +420,17 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
                 Err(ReplacedHistory { moved, missing }.into())
             }
         }
+    }
+
+    /// Returns true if the remote's head `now` has all that was merged here of the former one. What
+    /// never was, such as commits that were refused, can go without a question.
+    fn has_all_merged(&self, before: &CommitId, now: &CommitId) -> Result<bool, SyncError> {
+        let store = &self.workspace.store;
+        let Some(head) = store.head()? else {
+            return Ok(true);
+        };
+        let merged = store.merge_base(&head, before)?;
+        Ok(merged.map_or(Ok(true), |merged| store.contains(now, &merged))?)
     }
 
     /// Records that the remote answered: now it is known here as it is.
