@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::encrypted_store::Trio;
 use crate::harness::{Machine, ONE, TWO, TestEnv, questions};
 
 const THREE: &str = "33333333-0000-4000-8000-000000000003";
@@ -292,4 +293,42 @@ fn purge_leaves_turns_that_fork_shares() {
     assert_eq!(c.sessions().len(), 2);
     assert_eq!(questions(&c.text(&fork)), [SECRET, "more of it", "by b"]);
     c.assert_in_order("after the purge");
+}
+
+/// Returns the objects of a repository, and those that a branch needs.
+fn objects(machine: &Machine, repository: &Path) -> (usize, usize) {
+    let count = |args: &[&str]| {
+        let mut git = machine.program("git");
+        git.arg("-C").arg(repository).args(args);
+        machine.run(&mut git).success().stdout.lines().count()
+    };
+    (
+        count(&["cat-file", "--batch-all-objects", "--batch-check"]),
+        count(&["rev-list", "--objects", "--all"]),
+    )
+}
+
+#[test]
+fn purge_of_encrypted_store_leaves_no_sealed_object() {
+    let Trio { env, a, b, .. } = Trio::new();
+    a.session(ONE).turn("harmless").write();
+    a.session(TWO).turn(SECRET).write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull", "--all"]).success();
+    b.append(ONE, "by b");
+
+    delete_and_purge(&a, TWO);
+    b.ccsync(["sync"]).success();
+
+    assert_gone(&env, &[&a, &b]);
+    let remote = env.remote_of_pair();
+    let (all, needed) = objects(&a, &remote);
+    assert_eq!(all, needed, "the remote has objects that nothing needs");
+    a.ccsync(["pull"]).success();
+    assert_eq!(questions(&a.text(ONE)), ["harmless", "by b"]);
+    for machine in [&a, &b] {
+        let (all, needed) = objects(machine, &machine.data().join("sealed.git"));
+        assert_eq!(all, needed, "{} keeps former objects", machine.name);
+        machine.assert_in_order("after the purge");
+    }
 }

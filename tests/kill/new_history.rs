@@ -63,6 +63,11 @@ impl Pair {
     }
 }
 
+/// Returns the points that encrypting a store reaches.
+pub(crate) fn points_of_encrypt() -> BTreeMap<String, u32> {
+    points(ENCRYPT, false)
+}
+
 fn points(command: &[&str], is_encrypted: bool) -> BTreeMap<String, u32> {
     let Pair { env, a, .. } = Pair::new(is_encrypted);
     let log = env.root().join("points");

@@ -12,6 +12,7 @@ use crate::extras;
 use crate::harness::world::{World, assert_remote_in_order, id};
 use crate::harness::{Clone, Machine, TestEnv};
 use crate::locks;
+use crate::new_history;
 use crate::parts;
 use crate::story::{Story, counted, is_killed, moments, points_of, run_story};
 
@@ -229,6 +230,7 @@ fn kill_every_point_is_reached() {
         .flat_map(|with| points_of_set_up(&TestEnv::new(), *with).into_keys())
         .collect();
     reached.extend(encrypted::points_of_set_ups());
+    reached.extend(new_history::points_of_encrypt().into_keys());
     for story in STORIES
         .iter()
         .chain(&encrypted::STORIES)
