@@ -304,6 +304,9 @@ fn documents() -> Vec<(&'static str, Value)> {
     );
     a.ccsync(["delete", ONE, "--yes"]).success();
     add("purge", a.ccsync(["purge", "--yes", "--json"]));
+    add("encrypt", a.ccsync(["encrypt", "--yes", "--json"]));
+    add("key-check", a.ccsync(["key", "check", "--json"]));
+    add("key-rotate", a.ccsync(["key", "rotate", "--yes", "--json"]));
     a.ccsync(["auto", "on"]).success();
     add("auto", a.ccsync(["auto", "status", "--json"]));
     a.ccsync(["auto", "off"]).success();
