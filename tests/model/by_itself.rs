@@ -27,6 +27,9 @@ use super::*;
 /// Time between two pulls of a daemon.
 const INTERVAL: Duration = Duration::from_secs(300);
 
+/// Time after which a daemon that stays has checked everything.
+const FULL_LOOK: Duration = Duration::from_secs(305);
+
 /// Time in which a daemon has done everything, also after many failures.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
 
@@ -397,6 +400,10 @@ impl Story {
             }
         }
         self.pass_until_idle();
+        if self.services.contains(&true) {
+            // Nothing is watched here: turns of a client that ended at once are found then.
+            self.time.pass(FULL_LOOK);
+        }
         for _ in 0..3 {
             self.look_around();
         }
