@@ -65,6 +65,18 @@ impl App {
         self.env.stdin_is_terminal && self.env.stderr_is_terminal
     }
 
+    /// Refuses an action that needs a confirmation if there is no terminal to ask on.
+    pub(crate) fn require_terminal(&self, action: impl Into<String>) -> Result<(), CliError> {
+        if self.is_interactive() {
+            return Ok(());
+        }
+        Err(CommandError::ConfirmationNeeded {
+            action: action.into(),
+            flag: "--yes",
+        }
+        .into())
+    }
+
     /// Returns a second handle to the streams, for a command that prints while it holds
     /// the context.
     pub(crate) fn secondary_output(&self) -> Output {

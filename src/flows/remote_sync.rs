@@ -131,7 +131,8 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
     pub(crate) fn fetch_locks(&mut self) -> Result<(), SyncError> {
         self.with_present_key(|sync| {
             let remote = sync.workspace.remote()?;
-            sync.fetch_refs(&remote, FetchMode::SessionsAndLocks)
+            sync.fetch_refs(&remote, FetchMode::SessionsAndLocks)?;
+            Ok(())
         })
     }
 
@@ -335,25 +336,23 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
         mode: FetchMode,
         before_push: bool,
     ) -> Result<Merged, SyncError> {
-        let before = self.workspace.store.remote_head()?;
-        self.fetch_refs(remote, mode)?;
+        let moved = self.fetch_refs(remote, mode)?;
         if before_push {
             let at_risk = sessions_at_risk(self.workspace, &BTreeSet::new())?;
             record_foreign_locks(self.workspace, &at_risk)?;
         }
         let mut merged = merge_fetched(self.workspace)?;
-        let store = &self.workspace.store;
-        if let (Some(before), Some(now)) = (before, store.remote_head()?)
-            && before != now
-        {
-            merged.has_gone_back =
-                merged.purged.is_none() && store.remote_move(&before, &now)? == RemoteMove::Back;
-        }
+        merged.has_gone_back = merged.purged.is_none() && moved == Some(RemoteMove::Back);
         Ok(merged)
     }
 
     /// Fetches, and settles unanswered changes of this machine's locks.
-    fn fetch_refs(&mut self, remote: &Remote, mode: FetchMode) -> Result<(), SyncError> {
+    /// Returns how the remote has moved since the last fetch.
+    fn fetch_refs(
+        &mut self,
+        remote: &Remote,
+        mode: FetchMode,
+    ) -> Result<Option<RemoteMove>, SyncError> {
         let leases = &self.workspace.leases;
         // A machine with locks must find out whether it still has them.
         let with_locks = mode == FetchMode::SessionsAndLocks || !leases.is_empty();
@@ -379,11 +378,10 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             store.set_remote_head(before.as_ref())?;
             return Err(e.into());
         }
-        if let (Some(before), Some(now)) = (&before, &fetched)
-            && before != now
-        {
-            self.follow_move(before, now)?;
-        }
+        let moved = match (&before, &fetched) {
+            (Some(before), Some(now)) if before != now => Some(self.follow_move(before, now)?),
+            _ => None,
+        };
         let store = &self.workspace.store;
         store.set_remote_head(fetched.as_ref())?;
         self.record_contact()?;
@@ -392,24 +390,24 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
             let unpushed = unpushed_sessions(store)?;
             self.workspace.leases.settle(store, &unpushed)?;
         }
-        Ok(())
+        Ok(moved)
     }
 
     /// Records that the remote has another history, which the merge then follows. One that another
     /// program has made needs a decision of the user.
-    fn follow_move(&self, before: &CommitId, now: &CommitId) -> Result<(), SyncError> {
+    fn follow_move(&self, before: &CommitId, now: &CommitId) -> Result<RemoteMove, SyncError> {
         let store = &self.workspace.store;
         let moved = store.remote_move(before, now)?;
         let choice = match moved {
-            RemoteMove::Forward => return Ok(()),
+            RemoteMove::Forward => return Ok(moved),
             RemoteMove::Purged => Some(HistoryChoice::Follow),
-            _ if self.has_all_merged(before, now)? => return Ok(()),
+            _ if self.has_all_merged(before, now)? => return Ok(moved),
             _ => self.workspace.ctx.history_choice,
         };
         match choice {
-            Some(HistoryChoice::Refill) => Ok(()),
-            Some(HistoryChoice::Follow) if store.former_remote_head()?.is_some() => Ok(()),
-            Some(HistoryChoice::Follow) => Ok(store.set_former_remote_head(Some(before))?),
+            Some(HistoryChoice::Refill) => {}
+            Some(HistoryChoice::Follow) if store.former_remote_head()?.is_some() => {}
+            Some(HistoryChoice::Follow) => store.set_former_remote_head(Some(before))?,
             None => {
                 // The next command notices it again.
                 store.set_remote_head(Some(before))?;
@@ -417,9 +415,10 @@ impl<'w, 'c> RemoteSync<'w, 'c> {
                 let there = store.snapshot(Some(now))?.sessions()?;
                 let known = store.snapshot(Some(before))?.sessions()?;
                 let missing = known.keys().filter(|id| !there.contains_key(*id)).count() as u64;
-                Err(ReplacedHistory { moved, missing }.into())
+                return Err(ReplacedHistory { moved, missing }.into());
             }
         }
+        Ok(moved)
     }
 
     /// Returns true if the remote's head `now` has all that was merged here of the former one. What

@@ -120,13 +120,7 @@ fn request(args: &DeleteArgs, app: &App) -> Result<DeleteRequest, CliError> {
 
 fn confirm(plan: &DeletePlan, args: &DeleteArgs, app: &mut App) -> Result<(), CliError> {
     let what = amount(&plan.sessions);
-    if !app.is_interactive() {
-        return Err(CommandError::ConfirmationNeeded {
-            action: format!("deleting {what}"),
-            flag: "--yes",
-        }
-        .into());
-    }
+    app.require_terminal(format!("deleting {what}"))?;
     let rows = rows(&plan.sessions, app);
     for line in at_most(rows, app.out.screen().height.saturating_sub(3), "sessions") {
         app.out.note(&line);

@@ -60,13 +60,7 @@ pub(in crate::cli) fn run(args: &EncryptArgs, app: &mut App) -> Result<Exit, Cli
 }
 
 fn confirm(has_new_remote: bool, app: &App) -> Result<(), CliError> {
-    if !app.is_interactive() {
-        return Err(CommandError::ConfirmationNeeded {
-            action: "encrypting the store".to_owned(),
-            flag: "--yes",
-        }
-        .into());
-    }
+    app.require_terminal("encrypting the store")?;
     let question = if has_new_remote {
         "Send all sessions encrypted to the new repository, and use it from now on?"
     } else {

@@ -244,13 +244,7 @@ fn forget(
 }
 
 fn confirm(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
-    if !app.is_interactive() {
-        return Err(CommandError::ConfirmationNeeded {
-            action: "forgetting a machine".to_owned(),
-            flag: "--yes",
-        }
-        .into());
-    }
+    app.require_terminal("forgetting a machine")?;
     let live = found.locks.iter().filter(|lock| lock.is_live()).count() as u64;
     let and_release = if force && live > 0 {
         format!(" and release {}", count(live, "live lock"))

@@ -57,13 +57,7 @@ pub(in crate::cli) fn run(args: &PurgeArgs, app: &mut App) -> Result<Exit, CliEr
 }
 
 fn confirm(app: &mut App) -> Result<(), CliError> {
-    if !app.is_interactive() {
-        return Err(CommandError::ConfirmationNeeded {
-            action: "rewriting the history of the store".to_owned(),
-            flag: "--yes",
-        }
-        .into());
-    }
+    app.require_terminal("rewriting the history of the store")?;
     let plan = crate::deletion::purge::plan(&app.context()?)?;
     if plan.sessions.is_empty() {
         return Ok(());

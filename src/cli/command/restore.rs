@@ -108,13 +108,7 @@ fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
 }
 
 fn confirm(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
-    if !app.is_interactive() {
-        return Err(CommandError::ConfirmationNeeded {
-            action: format!("restoring {}", summary_of(plan)),
-            flag: "--yes",
-        }
-        .into());
-    }
+    app.require_terminal(format!("restoring {}", summary_of(plan)))?;
     let height = app.out.screen().height;
     lines(plan, height.saturating_sub(2), app.out.width())
         .iter()

@@ -95,13 +95,7 @@ fn confirm_many(mode: Mode, app: &mut App) -> Result<(), CliError> {
         return Ok(());
     }
     let files = count(files as u64, "file");
-    if !app.is_interactive() {
-        return Err(CommandError::ConfirmationNeeded {
-            action: format!("an undo of {files}"),
-            flag: "--yes",
-        }
-        .into());
-    }
+    app.require_terminal(format!("an undo of {files}"))?;
     let shown = app.out.screen().height.saturating_sub(2).max(1);
     let lines = lines(plan.as_ref(), plan_mode, app.clock.now());
     let hidden = lines.len().saturating_sub(shown);

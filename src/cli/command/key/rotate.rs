@@ -39,13 +39,7 @@ pub(in crate::cli) fn show(done: &SealedStore, app: &mut App) -> Result<(), CliE
 }
 
 fn confirm(app: &App) -> Result<(), CliError> {
-    if !app.is_interactive() {
-        return Err(CommandError::ConfirmationNeeded {
-            action: "changing the key".to_owned(),
-            flag: "--yes",
-        }
-        .into());
-    }
+    app.require_terminal("changing the key")?;
     let question =
         "Make a new key and seal all sessions again? Each machine needs the new key then";
     if ask::confirm(question)? {

@@ -109,13 +109,7 @@ fn confirmed(chosen: Vec<LockView>, app: &App) -> Result<Vec<LockView>, CliError
 }
 
 fn confirm(lock: &LockView, app: &App) -> Result<bool, CliError> {
-    if !app.is_interactive() {
-        return Err(CommandError::ConfirmationNeeded {
-            action: "releasing the lock of another machine".to_owned(),
-            flag: "--yes",
-        }
-        .into());
-    }
+    app.require_terminal("releasing the lock of another machine")?;
     let question = format!(
         "{} may still be working on {}. To release the lock, type yes",
         holder(lock),
